@@ -1,0 +1,74 @@
+# Everything here works on a machine with Go and make; what else is needed is installed or named.
+
+# The version that both binaries print.
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another user.
+GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
+
+# Without cgo, sqlc parses with WebAssembly: no C compiler needed, nor the minutes of compiling PostgreSQL's parser.
+SQLC := CGO_ENABLED=0 go tool sqlc
+
+# How often each benchmark runs.
+COUNT ?= 1
+
+# A compiler without the C library's headers cannot build the race detector.
+RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | \
+	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
+	vet-sql bench clean postgres
+
+help: ## Print this help
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+build: ## Build bin/shard-client and bin/shard-lab, static
+	$(GOBUILD) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
+
+demo: build postgres ## Show a shard's first heartbeats, on a private PostgreSQL
+	@bin/shard-lab demo
+
+test: postgres ## Run all tests, with the race detector where a C compiler is
+	@race='$(RACE)'; \
+	if [ -n "$$race" ]; then export CGO_ENABLED=1; else \
+		echo 'no working C compiler here: running the tests WITHOUT the race detector'; \
+	fi; \
+	set -x; go test $$race -timeout 10m ./...
+
+generate: ## Regenerate gen/ from schema/ and queries/
+	$(SQLC) generate
+
+verify: ## Check generated code, format, modules, go vet and import directions
+	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet verify-imports
+
+verify-generated:
+	@$(SQLC) diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
+
+# Tracked files and those about to be; a module cache inside the clone is neither.
+verify-format:
+	@files=$$(git ls-files --cached --others --exclude-standard -- '*.go') && [ -n "$$files" ] || files=.; \
+	wrong=$$(gofmt -l $$files) && [ -z "$$wrong" ] || { echo "verify: not formatted, run gofmt -w on:" $$wrong; exit 1; }
+
+verify-modules:
+	@go mod tidy -diff || { echo 'verify: go.mod or go.sum is not tidy: run go mod tidy'; exit 1; }
+
+verify-vet:
+	@go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
+
+verify-imports:
+	@go test ./runner -run TestImportDirections || \
+		{ echo 'verify: a package imports what it must not know (above): move the code, not the arrow'; exit 1; }
+
+vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
+	bin/shard-lab postgres -- env $(SQLC) vet
+
+bench: postgres ## Run the benchmarks, COUNT times each
+	go test -run '^$$' -bench . -count $(COUNT) ./...
+
+clean: ## Remove what was built
+	rm -rf bin
+
+postgres:
+	@runner/lab/install-postgres.sh

@@ -1,0 +1,137 @@
+-- A chunk of received hosts: staged by COPY, merged in one transaction (P4).
+
+-- name: StageHosts :copyfrom
+INSERT INTO shard_client_staged_hosts (
+    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
+    lock_reason, shard_sent, shard_id
+) VALUES (
+    @id, @hostname, @locked, @leased, @synch_id, @status, @invalid, @protection, @lock_time, @dirty,
+    @lock_reason, @shard_sent, @shard_id
+);
+
+-- Hosts that would need a name which a valid host holds here. A host that exists
+-- keeps its local name, unless it once had to give it away.
+-- name: HostNamesTaken :many
+SELECT s.id::bigint AS id, holder.id AS holder_id
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, hostname)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+LEFT JOIN afe_hosts AS here ON here.id = s.id
+WHERE here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
+ORDER BY s.id;
+
+-- name: HostGiveWay :execrows
+UPDATE afe_hosts AS holder
+SET hostname = holder.hostname || ' (was id ' || holder.id || ')'
+FROM shard_client_staged_hosts AS s
+LEFT JOIN afe_hosts AS here ON here.id = s.id
+WHERE holder.hostname = s.hostname
+    AND holder.id <> s.id
+    AND holder.invalid
+    AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')');
+
+-- P5: of a host that exists the master may change invalid and shard_id only. A
+-- name that it had to give away comes back to it.
+-- name: HostUpdate :execrows
+UPDATE afe_hosts AS here
+SET
+    invalid = coalesce(s.invalid, here.invalid),
+    shard_id = CASE WHEN s.shard_sent THEN s.shard_id ELSE here.shard_id END,
+    hostname = CASE
+        WHEN here.hostname = s.hostname || ' (was id ' || s.id || ')' THEN s.hostname
+        ELSE here.hostname
+    END
+FROM shard_client_staged_hosts AS s
+WHERE here.id = s.id
+    AND (
+        here.invalid <> coalesce(s.invalid, here.invalid)
+        OR (s.shard_sent AND here.shard_id IS DISTINCT FROM s.shard_id)
+        OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
+    );
+
+-- name: HostInsert :execrows
+INSERT INTO afe_hosts (
+    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
+    lock_reason, shard_id
+)
+SELECT
+    s.id, s.hostname, s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
+    s.lock_time, s.dirty, s.lock_reason, s.shard_id
+FROM shard_client_staged_hosts AS s
+ORDER BY s.id
+ON CONFLICT (id) DO NOTHING;
+
+-- name: StagedHostsClear :execrows
+DELETE FROM shard_client_staged_hosts;
+
+-- name: HostAddLabels :execrows
+INSERT INTO afe_hosts_labels (host_id, label_id)
+SELECT DISTINCT s.host_id, s.label_id
+FROM ROWS FROM (unnest(@host_ids::bigint[]), unnest(@label_ids::bigint[])) AS s (host_id, label_id)
+ORDER BY s.host_id, s.label_id
+ON CONFLICT (host_id, label_id) DO NOTHING;
+
+-- name: HostAddACLGroups :execrows
+INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
+SELECT DISTINCT s.aclgroup_id, s.host_id
+FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@host_ids::bigint[])) AS s (aclgroup_id, host_id)
+ORDER BY s.aclgroup_id, s.host_id
+ON CONFLICT (aclgroup_id, host_id) DO NOTHING;
+
+-- Replaces the attributes of the given hosts by those sent, as multisets; rows
+-- that stay the same are not touched.
+-- name: HostReplaceAttributes :execrows
+WITH sent AS (
+    SELECT s.host_id, s.attribute, s.value,
+        row_number() OVER (PARTITION BY s.host_id, s.attribute, s.value) AS copy
+    FROM ROWS FROM (
+        unnest(@host_ids::bigint[]), unnest(@attributes::text[]), unnest(@attribute_values::text[])
+    ) AS s (host_id, attribute, value)
+),
+here AS (
+    SELECT a.id, a.host_id, a.attribute, a.value,
+        row_number() OVER (PARTITION BY a.host_id, a.attribute, a.value ORDER BY a.id) AS copy
+    FROM afe_host_attributes AS a
+    WHERE a.host_id = ANY (@replaced_host_ids::bigint[])
+),
+removed AS (
+    DELETE FROM afe_host_attributes AS a
+    USING here AS h
+    WHERE a.id = h.id
+        AND NOT EXISTS (
+            SELECT FROM sent AS s
+            WHERE (s.host_id, s.attribute, s.value, s.copy) = (h.host_id, h.attribute, h.value, h.copy)
+        )
+)
+INSERT INTO afe_host_attributes (host_id, attribute, value)
+SELECT s.host_id, s.attribute, s.value
+FROM sent AS s
+WHERE NOT EXISTS (
+    SELECT FROM here AS h
+    WHERE (h.host_id, h.attribute, h.value, h.copy) = (s.host_id, s.attribute, s.value, s.copy)
+)
+ORDER BY s.host_id, s.attribute, s.value;
+
+-- Hosts that the master says are not ours. Unknown and already invalid ones are
+-- silently passed over (lessons.md, 2018). Their open entries are aborted, which
+-- the scheduler carries out.
+-- name: IncorrectHostInvalidate :execrows
+UPDATE afe_hosts
+SET invalid = true
+WHERE id = ANY (@ids::bigint[]) AND NOT invalid;
+
+-- name: IncorrectHostDropLabels :execrows
+DELETE FROM afe_hosts_labels
+WHERE host_id = ANY (@ids::bigint[]);
+
+-- name: IncorrectHostDropACLGroups :execrows
+DELETE FROM afe_acl_groups_hosts
+WHERE host_id = ANY (@ids::bigint[]);
+
+-- name: IncorrectHostDropAttributes :execrows
+DELETE FROM afe_host_attributes
+WHERE host_id = ANY (@ids::bigint[]);
+
+-- name: IncorrectHostAbortEntries :execrows
+UPDATE afe_host_queue_entries
+SET aborted = true
+WHERE host_id = ANY (@ids::bigint[]) AND NOT complete AND NOT aborted;

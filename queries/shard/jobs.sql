@@ -1,0 +1,193 @@
+-- A chunk of received jobs, each with its entries, dependency labels and
+-- keyvals: staged by COPY, merged in one transaction (P4).
+
+-- name: StageJobs :copyfrom
+INSERT INTO shard_client_staged_jobs (
+    id, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
+    run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs,
+    max_runtime_mins, test_retry, run_reset, timeout_mins, require_ssp, shard_sent, shard_id
+) VALUES (
+    @id, @owner, @name, @priority, @control_file, @control_type, @created_on, @synch_count, @timeout,
+    @run_verify, @email_list, @reboot_before, @reboot_after, @parse_failed_repair, @max_runtime_hrs,
+    @max_runtime_mins, @test_retry, @run_reset, @timeout_mins, @require_ssp, @shard_sent, @shard_id
+);
+
+-- name: StageEntries :copyfrom
+INSERT INTO shard_client_staged_entries (
+    id, job_id, host_id, status, meta_host_sent, meta_host, active, complete, deleted,
+    execution_subdir, aborted, started_on, finished_on
+) VALUES (
+    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @active, @complete, @deleted,
+    @execution_subdir, @aborted, @started_on, @finished_on
+);
+
+-- A host may be named by an entry before it is known here: it was leased on the
+-- master when hosts were sent. Its job waits.
+-- name: HostsUnknown :many
+SELECT s.id::bigint AS id
+FROM unnest(@ids::bigint[]) AS s (id)
+WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.id);
+
+-- Entries that belong to another job here.
+-- name: EntriesOfOtherJobs :many
+SELECT here.id, here.job_id
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@job_ids::bigint[])) AS s (id, job_id)
+JOIN afe_host_queue_entries AS here ON here.id = s.id
+WHERE here.job_id <> s.job_id
+ORDER BY here.id;
+
+-- P5: of a job that exists the master may change shard_id, and only where it is
+-- not NULL here. NULL is the scheduler's word for "upload me"; writing over it
+-- lost jobs in 2014.
+-- name: JobUpdate :execrows
+UPDATE afe_jobs AS here
+SET shard_id = s.shard_id
+FROM shard_client_staged_jobs AS s
+WHERE here.id = s.id
+    AND s.shard_sent
+    AND here.shard_id IS NOT NULL
+    AND here.shard_id IS DISTINCT FROM s.shard_id;
+
+-- name: JobInsert :execrows
+INSERT INTO afe_jobs (
+    id, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
+    run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs,
+    max_runtime_mins, test_retry, run_reset, timeout_mins, require_ssp, shard_id
+)
+SELECT
+    s.id, s.owner, s.name, s.priority, s.control_file, s.control_type, s.created_on, s.synch_count, s.timeout,
+    s.run_verify, s.email_list, s.reboot_before, s.reboot_after, s.parse_failed_repair, s.max_runtime_hrs,
+    s.max_runtime_mins, s.test_retry, s.run_reset, s.timeout_mins, s.require_ssp, s.shard_id
+FROM shard_client_staged_jobs AS s
+ORDER BY s.id
+ON CONFLICT (id) DO NOTHING;
+
+-- P5: of an entry that exists the master may change aborted and meta_host.
+-- name: EntryUpdate :execrows
+UPDATE afe_host_queue_entries AS here
+SET
+    aborted = coalesce(s.aborted, here.aborted),
+    meta_host = CASE WHEN s.meta_host_sent THEN s.meta_host ELSE here.meta_host END
+FROM shard_client_staged_entries AS s
+WHERE here.id = s.id
+    AND (
+        here.aborted <> coalesce(s.aborted, here.aborted)
+        OR (s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host)
+    );
+
+-- name: EntryInsert :execrows
+INSERT INTO afe_host_queue_entries (
+    id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
+    started_on, finished_on
+)
+SELECT
+    s.id, s.job_id, s.host_id, s.status, s.meta_host, s.active, s.complete, s.deleted, s.execution_subdir,
+    coalesce(s.aborted, false), s.started_on, s.finished_on
+FROM shard_client_staged_entries AS s
+ORDER BY s.id
+ON CONFLICT (id) DO NOTHING;
+
+-- name: StagedJobsClear :execrows
+DELETE FROM shard_client_staged_jobs;
+
+-- name: StagedEntriesClear :execrows
+DELETE FROM shard_client_staged_entries;
+
+-- name: JobAddDependencyLabels :execrows
+INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
+SELECT DISTINCT s.job_id, s.label_id
+FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@label_ids::bigint[])) AS s (job_id, label_id)
+ORDER BY s.job_id, s.label_id
+ON CONFLICT (job_id, label_id) DO NOTHING;
+
+-- Replaces the keyvals of the given jobs by those sent, as multisets; rows that
+-- stay the same are not touched.
+-- name: JobReplaceKeyvals :execrows
+WITH sent AS (
+    SELECT s.job_id, s.key, s.value,
+        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
+    FROM ROWS FROM (
+        unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
+    ) AS s (job_id, key, value)
+),
+here AS (
+    SELECT k.id, k.job_id, k.key, k.value,
+        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
+    FROM afe_job_keyvals AS k
+    WHERE k.job_id = ANY (@replaced_job_ids::bigint[])
+),
+removed AS (
+    DELETE FROM afe_job_keyvals AS k
+    USING here AS h
+    WHERE k.id = h.id
+        AND NOT EXISTS (
+            SELECT FROM sent AS s
+            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
+        )
+)
+INSERT INTO afe_job_keyvals (job_id, key, value)
+SELECT s.job_id, s.key, s.value
+FROM sent AS s
+WHERE NOT EXISTS (
+    SELECT FROM here AS h
+    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+)
+ORDER BY s.job_id, s.key, s.value;
+
+-- Suite keyvals belong to the parent job and come with its children. A key that
+-- is sent replaces that key of the job; other keys stay.
+-- name: SuiteKeyvalsStore :execrows
+WITH sent AS (
+    SELECT s.job_id, s.key, s.value,
+        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
+    FROM ROWS FROM (
+        unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
+    ) AS s (job_id, key, value)
+),
+here AS (
+    SELECT k.id, k.job_id, k.key, k.value,
+        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
+    FROM afe_job_keyvals AS k
+    WHERE (k.job_id, k.key) IN (SELECT s.job_id, s.key FROM sent AS s)
+),
+removed AS (
+    DELETE FROM afe_job_keyvals AS k
+    USING here AS h
+    WHERE k.id = h.id
+        AND NOT EXISTS (
+            SELECT FROM sent AS s
+            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
+        )
+)
+INSERT INTO afe_job_keyvals (job_id, key, value)
+SELECT s.job_id, s.key, s.value
+FROM sent AS s
+WHERE NOT EXISTS (
+    SELECT FROM here AS h
+    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+)
+ORDER BY s.job_id, s.key, s.value;
+
+-- The resync rule: the master sends a job that has a complete entry here, so it
+-- does not know of that completion. NULL and no memory of what was sent make the
+-- next packet hold the whole job; a request that may still be stored late is not
+-- forgotten (lessons.md, 2014 b and fault 3a).
+-- name: ResyncJobs :execrows
+UPDATE afe_jobs AS j
+SET shard_id = NULL
+WHERE j.id = ANY (@ids::bigint[])
+    AND j.shard_id IS NOT NULL
+    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id AND e.complete);
+
+-- name: ResyncForgetSent :execrows
+UPDATE shard_client_uploads AS u
+SET sent_complete = '{}'
+WHERE u.job_id = ANY (@ids::bigint[])
+    AND u.unsure_since IS NOT NULL
+    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete);
+
+-- name: ResyncForgetUploads :execrows
+DELETE FROM shard_client_uploads AS u
+WHERE u.job_id = ANY (@ids::bigint[])
+    AND u.unsure_since IS NULL
+    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete);

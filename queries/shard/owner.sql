@@ -1,0 +1,42 @@
+-- One client per shard (P7): an advisory lock held by a connection of its own,
+-- and an epoch that fences every write of a client that lost it.
+
+-- The key holds the schema, so that several shards can live in one database.
+-- name: OwnerTryLock :one
+SELECT pg_try_advisory_lock(hashtextextended('shard-client ' || current_schema(), 0))::boolean AS locked;
+
+-- Who holds the lock. A holder that is younger than the owner row (it has the
+-- lock but has not written its name yet) is named by its server process only.
+-- name: OwnerHolder :many
+SELECT
+    l.pid::integer AS backend_pid,
+    coalesce(o.who, '')::text AS who,
+    coalesce(o.since, now())::timestamptz AS since
+FROM pg_catalog.pg_locks AS l
+LEFT JOIN shard_client_owner AS o ON o.backend_pid = l.pid
+WHERE l.locktype = 'advisory'
+    AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+    AND ((l.classid::bigint << 32) | l.objid::bigint)
+        = hashtextextended('shard-client ' || current_schema(), 0);
+
+-- Raises the epoch. It waits for write transactions of the previous owner, which
+-- hold the row FOR SHARE, and everything that one begins later finds no row.
+-- name: OwnerTake :one
+INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
+VALUES (1, @who::text, now(), pg_backend_pid())
+ON CONFLICT (only_row) DO UPDATE
+SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
+RETURNING epoch;
+
+-- The fence: first statement of every write transaction. No row means that
+-- another client took over, or that the connection that held the lock is gone.
+-- name: OwnerFence :many
+SELECT o.epoch
+FROM shard_client_owner AS o
+WHERE o.epoch = @epoch::bigint
+    AND EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.pid = o.backend_pid AND l.locktype = 'advisory' AND l.granted
+    )
+FOR SHARE OF o;

@@ -1,0 +1,52 @@
+-- Objects set aside (P6), one row for each direction, kind and id, or payload.
+
+-- name: QuarantineWithID :execrows
+INSERT INTO shard_client_quarantine AS q
+    (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+SELECT @direction::text, s.kind, s.object_id, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
+FROM ROWS FROM (
+    unnest(@kinds::text[]), unnest(@object_ids::bigint[]), unnest(@codes::text[]), unnest(@reasons::text[]),
+    unnest(@payloads::bytea[]), unnest(@payload_bytes::bigint[])
+) AS s (kind, object_id, code, reason, payload, payload_bytes)
+ORDER BY s.kind, s.object_id
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    code = excluded.code, reason = excluded.reason,
+    payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
+    occurrences = q.occurrences + 1, last_seen = now();
+
+-- name: QuarantineWithoutID :execrows
+INSERT INTO shard_client_quarantine AS q
+    (direction, kind, code, reason, payload, payload_bytes, payload_digest)
+SELECT @direction::text, s.kind, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
+FROM ROWS FROM (
+    unnest(@kinds::text[]), unnest(@codes::text[]), unnest(@reasons::text[]),
+    unnest(@payloads::bytea[]), unnest(@payload_bytes::bigint[])
+) AS s (kind, code, reason, payload, payload_bytes)
+ORDER BY s.kind, sha256(s.payload)
+ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
+SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
+
+-- An object that could be stored is forgotten here.
+-- name: QuarantineForget :execrows
+DELETE FROM shard_client_quarantine
+WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
+
+-- name: QuarantineExpire :execrows
+DELETE FROM shard_client_quarantine
+WHERE last_seen < now() - interval '7 days';
+
+-- Keeps the newest rows only (P9).
+-- name: QuarantinePrune :execrows
+DELETE FROM shard_client_quarantine
+WHERE id IN (
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    ORDER BY q.last_seen DESC, q.id DESC
+    OFFSET @keep::bigint
+);
+
+-- name: QuarantineList :many
+SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen
+FROM shard_client_quarantine
+ORDER BY direction, kind, object_id NULLS LAST, id;

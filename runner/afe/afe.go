@@ -1,0 +1,77 @@
+// Package afe is the wire: what a shard and an Autotest master (AFE) say to each
+// other in a heartbeat, in both versions of the protocol that are alive, and the
+// JSON-RPC call that carries it. It knows nothing of databases and of what the
+// shard does with an answer. The facts are in docs/protocol.md.
+package afe
+
+import (
+	"fmt"
+	"time"
+)
+
+// Protocol is a version of the heartbeat's arguments and result.
+type Protocol string
+
+const (
+	// Protocol2015 knows no host statuses and no incorrect hosts.
+	Protocol2015 Protocol = "2015"
+	// Protocol2019 adds known_host_statuses, incorrect_host_ids and the host_id of
+	// uploaded entries.
+	Protocol2019 Protocol = "2019"
+	// ProtocolAuto starts with 2019 and follows what the master understands.
+	ProtocolAuto Protocol = "auto"
+)
+
+// Autotest's fixed lists of statuses, as monitor_db keeps them: an entry's active
+// and complete flags follow from its status (docs/protocol.md, "The shard's
+// scheduler").
+var (
+	activeStatuses = map[string]bool{
+		"Starting": true, "Resetting": true, "Verifying": true, "Provisioning": true,
+		"Pending": true, "Running": true, "Gathering": true, "Cleaning": true,
+	}
+	completeStatuses = map[string]bool{
+		"Aborted": true, "Completed": true, "Failed": true, "Stopped": true, "Template": true,
+	}
+)
+
+// IsActive tells whether an entry of that status occupies a host.
+func IsActive(status string) bool { return activeStatuses[status] }
+
+// IsComplete tells whether an entry of that status has ended.
+func IsComplete(status string) bool { return completeStatuses[status] }
+
+// FormatTime writes a naive time as the master reads it: whole seconds, or
+// exactly three digits of fraction, truncated, when there is a fraction. A zone
+// would fail the whole call.
+func FormatTime(t time.Time) string {
+	if t.Nanosecond() == 0 {
+		return t.Format("2006-01-02T15:04:05")
+	}
+	return t.Format("2006-01-02T15:04:05.000")
+}
+
+// ParseTime reads a naive time of the master. PostgreSQL keeps microseconds;
+// finer digits are cut, never rounded into another second.
+func ParseTime(s string) (time.Time, error) {
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		// Go accepts a fraction after the seconds of a layout that has none.
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.Truncate(time.Microsecond), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("want a time without zone like 2019-03-15T11:30:15, got %s", quote(s))
+}
+
+// quote shows at most the beginning of a string that came from outside.
+func quote(s string) string { return fmt.Sprintf("%q", cut(s, 60)) }
+
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && s[limit]&0xC0 == 0x80 {
+		limit-- // never in the middle of a UTF-8 sequence
+	}
+	return s[:limit] + "…"
+}

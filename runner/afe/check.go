@@ -1,0 +1,105 @@
+package afe
+
+import "fmt"
+
+// What no default can stand for: ids, natural keys, a job's owner, name and
+// creation, an entry's status (docs/protocol.md, "Tables").
+
+func (h *Host) check() error {
+	var c checker
+	c.id(h.ID, "id")
+	c.present(h.Hostname, "hostname")
+	c.shard(h.Shard)
+	for i := range h.Labels {
+		c.label(&h.Labels[i], "labels[%d]", i)
+	}
+	for i, group := range h.ACLGroups {
+		c.id(group.ID, "aclgroup_set[%d].id", i)
+		c.present(group.Name, "aclgroup_set[%d].name", i)
+		for k, user := range group.Users {
+			c.id(user.ID, "aclgroup_set[%d].users[%d].id", i, k)
+			c.present(user.Login, "aclgroup_set[%d].users[%d].login", i, k)
+		}
+	}
+	return c.err
+}
+
+func (j *Job) check() error {
+	var c checker
+	c.id(j.ID, "id")
+	c.present(j.Owner, "owner")
+	c.present(j.Name, "name")
+	if j.CreatedOn.IsZero() {
+		c.fail("is missing", "created_on")
+	}
+	c.shard(j.Shard)
+	for i := range j.DependencyLabels {
+		c.label(&j.DependencyLabels[i], "dependency_labels[%d]", i)
+	}
+	seen := make(map[int64]bool, len(j.Entries))
+	for i := range j.Entries {
+		entry := &j.Entries[i]
+		c.id(entry.ID, "hostqueueentry_set[%d].id", i)
+		c.present(entry.Status, "hostqueueentry_set[%d].status", i)
+		if entry.HostID != nil {
+			c.id(*entry.HostID, "hostqueueentry_set[%d].host_id", i)
+		}
+		if meta := entry.MetaHost.Value; meta != nil {
+			c.label(meta, "hostqueueentry_set[%d].meta_host", i)
+		}
+		if seen[entry.ID] {
+			c.fail(fmt.Sprintf("entry %d stands in the job twice", entry.ID), "hostqueueentry_set[%d].id", i)
+		}
+		seen[entry.ID] = true
+	}
+	return c.err
+}
+
+func (k *Keyval) checkSuite() error {
+	var c checker
+	c.id(k.JobID, "job_id")
+	return c.err
+}
+
+func checkID(id *int64) error {
+	var c checker
+	c.id(*id, "id")
+	return c.err
+}
+
+// checker keeps the first thing that is wrong. The path of a field is a format
+// and its indices, spelled out only when it is needed.
+type checker struct{ err error }
+
+func (c *checker) fail(reason, path string, indices ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf("%s: %s", fmt.Sprintf(path, indices...), reason)
+	}
+}
+
+func (c *checker) id(id int64, path string, indices ...any) {
+	switch {
+	case id == 0:
+		c.fail("is missing", path, indices...)
+	case id < 0:
+		c.fail(fmt.Sprintf("want a positive id, got %d", id), path, indices...)
+	}
+}
+
+func (c *checker) present(value, path string, indices ...any) {
+	if value == missing {
+		c.fail("is missing", path, indices...)
+	}
+}
+
+func (c *checker) label(l *Label, path string, indices ...any) {
+	c.id(l.ID, path+".id", indices...)
+	c.present(l.Name, path+".name", indices...)
+}
+
+func (c *checker) shard(ref Maybe[*Ref]) {
+	if ref.Value != nil {
+		c.id(ref.Value.ID, "shard.id")
+		c.present(ref.Value.Hostname, "shard.hostname")
+	}
+}

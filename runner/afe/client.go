@@ -1,0 +1,279 @@
+package afe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const rpcPath = "/afe/server/noauth/rpc/"
+
+// Retries within a beat: at most three, after 1, 2 and 4 seconds, so that a
+// master that restarts is met again and one that is down fails the beat within
+// seconds; the loop between beats does the rest.
+const (
+	retries      = 3
+	retryWaitMin = time.Second
+	retryWaitMax = 30 * time.Second // also bounds a Retry-After
+)
+
+// Options say whom to call and how. All fields are needed but Logger.
+type Options struct {
+	Master           *url.URL
+	User             string // bare user name: the master creates whoever calls
+	Protocol         Protocol
+	Timeout          time.Duration // of one beat with all its retries
+	MaxResponseBytes int64
+	UserAgent        string
+	Logger           *slog.Logger
+}
+
+// Client calls shard_heartbeat on one master.
+type Client struct {
+	options Options
+	http    *retryablehttp.Client
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	protocol Protocol // the version to try first
+}
+
+// NewClient returns a client that has not called anyone yet.
+func NewClient(options Options) *Client {
+	c := &Client{options: options, log: options.Logger, protocol: options.Protocol}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.protocol == ProtocolAuto {
+		c.protocol = Protocol2019
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	// The answer's size is bounded as it comes over the wire; a compressed one
+	// could grow behind that bound. The original asks for identity too.
+	transport.DisableCompression = true
+	c.http = &retryablehttp.Client{
+		HTTPClient: &http.Client{
+			Transport: transport,
+			// Go would follow a 301 with a GET, which the master cannot read, and a
+			// redirect could lead the packet to another host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		RetryMax:     retries,
+		RetryWaitMin: retryWaitMin,
+		RetryWaitMax: retryWaitMax,
+		CheckRetry:   c.checkRetry,
+		Backoff:      backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, attempt int) {
+			if counter, ok := r.Context().Value(attemptsKey{}).(*int); ok {
+				*counter = attempt + 1
+			}
+		},
+	}
+	return c
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
+
+// Heartbeat sends the packet and returns the decoded result, or an *Error. With
+// ProtocolAuto it follows the master's version within the same beat, in either
+// direction (docs/protocol.md).
+func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	protocol := c.Protocol()
+	response, err := c.call(ctx, packet, protocol)
+	other, ok := c.otherProtocol(protocol, err)
+	if !ok {
+		return response, err
+	}
+	c.log.Info("master speaks another protocol", "tried", protocol, "now", other, "error", err)
+	c.mu.Lock()
+	c.protocol = other
+	c.mu.Unlock()
+	return c.call(ctx, packet, other)
+}
+
+// Protocol is the version that the next packet starts with.
+func (c *Client) Protocol() Protocol {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.protocol
+}
+
+// otherProtocol reads from an RPC error that the master is of the other version:
+// a 2015 one does not know the argument, a 2019 one misses the statuses.
+func (c *Client) otherProtocol(tried Protocol, err error) (Protocol, bool) {
+	var rpc *RPCError
+	if c.options.Protocol != ProtocolAuto || !errors.As(err, &rpc) {
+		return "", false
+	}
+	switch {
+	case tried == Protocol2019 && rpc.Name == "TypeError" && strings.Contains(rpc.Message, "known_host_statuses"):
+		return Protocol2015, true
+	case tried == Protocol2015 && rpc.Name == "AssertionError":
+		return Protocol2019, true
+	}
+	return "", false
+}
+
+func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol) (*Response, error) {
+	attempts := 0
+	ctx = context.WithValue(ctx, attemptsKey{}, &attempts)
+	body, failure := c.post(ctx, packet, protocol)
+	if failure == nil {
+		response, err := decode(body)
+		if err == nil {
+			response.Protocol = protocol
+			response.Sure = attempts == 1
+			return response, nil
+		}
+		failure = err
+	}
+	failure.URL = c.endpoint(protocol).Redacted()
+	failure.Unsure = failure.Class != RPC || attempts != 1
+	return nil, failure
+}
+
+// post returns the body of a 200.
+func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([]byte, *Error) {
+	body, err := packet.Body(protocol)
+	if err != nil {
+		return nil, &Error{Class: Transport, Err: fmt.Errorf("encode packet: %w", err)}
+	}
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.endpoint(protocol).String(), body)
+	if err != nil {
+		return nil, &Error{Class: Transport, Err: err}
+	}
+	request.Header.Set("Authorization", c.options.User)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("User-Agent", c.options.UserAgent)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, err)}
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		// A status is an answer, whatever becomes of the page behind it.
+		page, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+		return nil, &Error{Class: HTTPStatus, Status: response.StatusCode, Body: string(page)}
+	}
+	return c.read(ctx, response)
+}
+
+// read takes at most MaxResponseBytes into memory (lessons.md, fault 6).
+func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
+	limit := c.options.MaxResponseBytes
+	tooLarge := &Error{Class: TooLarge, Err: fmt.Errorf("answer exceeds %d bytes; raise --max-response-bytes if it is meant to", limit)}
+	if response.ContentLength > limit {
+		return nil, tooLarge
+	}
+	var body bytes.Buffer
+	if response.ContentLength > 0 {
+		body.Grow(int(response.ContentLength) + bytes.MinRead)
+	}
+	if _, err := body.ReadFrom(io.LimitReader(response.Body, limit+1)); err != nil {
+		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, fmt.Errorf("read answer: %w", err))}
+	}
+	if int64(body.Len()) > limit {
+		return nil, tooLarge
+	}
+	return body.Bytes(), nil
+}
+
+// endpoint differs only in the query string, which the 2015 client did not send.
+func (c *Client) endpoint(protocol Protocol) *url.URL {
+	u := c.options.Master.JoinPath(rpcPath)
+	if protocol == Protocol2019 {
+		u.RawQuery = "method=" + method
+	}
+	return u
+}
+
+type attemptsKey struct{}
+
+// checkRetry: transport errors and what a proxy says while the master restarts.
+// Everything else is an answer: the original master's 500 would come again, and
+// a JSON-RPC error is not retried within a beat (lessons.md, 2017).
+func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		retry, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err)
+		c.log.Debug("heartbeat attempt failed", "error", err, "retry", retry)
+		return retry, nil
+	}
+	switch response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		c.log.Debug("heartbeat attempt failed", "status", response.StatusCode, "retry", true)
+		return true, nil
+	}
+	return false, nil
+}
+
+// backoff honours Retry-After, but never beyond the longest wait.
+func backoff(least, most time.Duration, attempt int, response *http.Response) time.Duration {
+	return min(retryablehttp.DefaultBackoff(least, most, attempt, response), most)
+}
+
+// interrupted tells a time-out from a broken connection.
+func interrupted(ctx context.Context) Class {
+	if ctx.Err() != nil {
+		return Deadline
+	}
+	return Transport
+}
+
+// withCause names why a context ended: the beat's deadline or a shutdown.
+func withCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// decode reads the JSON-RPC envelope and the result in it.
+func decode(body []byte) (*Response, *Error) {
+	undecodable := func(err error) (*Response, *Error) {
+		return nil, &Error{Class: Undecodable, Body: string(body[:min(len(body), maxErrorBody)]), Err: err}
+	}
+	var envelope struct {
+		Result jsontext.Value `json:"result"`
+		Error  jsontext.Value `json:"error"`
+	}
+	if len(body) == 0 {
+		return undecodable(errors.New("it is empty"))
+	}
+	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
+		return undecodable(err)
+	}
+	if envelope.Error != nil && envelope.Error.Kind() != 'n' {
+		rpc := &RPCError{}
+		if err := json.Unmarshal(envelope.Error, rpc, lenient); err != nil || rpc.Name == "" {
+			rpc.Name, rpc.Message = "unnamed error", string(envelope.Error)
+		}
+		return nil, &Error{Class: RPC, RPC: rpc}
+	}
+	if envelope.Result == nil {
+		return undecodable(errors.New("it has neither result nor error"))
+	}
+	response, err := decodeResult(envelope.Result)
+	if err != nil {
+		return undecodable(err)
+	}
+	return response, nil
+}

@@ -1,0 +1,254 @@
+package afe
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// missing stands in a required string until the wire fills it. It can never
+// arrive: a NUL is refused, because PostgreSQL cannot store one.
+const missing = "\x00"
+
+// lenient lets one object with a broken string or a repeated name pass as raw
+// text, so that it can be set aside alone; each object is then read strictly.
+var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// strict holds the rules of one object: nothing is null unless its field is a
+// pointer, and what is left out has Autotest's default.
+var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(readString),
+	json.UnmarshalFromFunc(readBool),
+	json.UnmarshalFromFunc(readTime),
+	notNull[int64]("a whole number", '0'),
+	notNull[int32]("a whole number", '0'),
+	notNull[[]Label]("a list", '['),
+	notNull[[]ACLGroup]("a list", '['),
+	notNull[[]User]("a list", '['),
+	notNull[[]Attribute]("a list", '['),
+	notNull[[]Entry]("a list", '['),
+	notNull[[]Keyval]("a list", '['),
+	object(Ref{Hostname: missing}),
+	object(Label{Name: missing}),
+	object(ACLGroup{Name: missing}),
+	object(User{Login: missing, RebootBefore: 1}),
+	object(Attribute{}),
+	object(Keyval{}),
+	object(Entry{Status: missing}),
+	object(Host{Hostname: missing, Status: "Ready", Leased: true, Dirty: true, LockReason: new(string)}),
+	object(Job{
+		Owner: missing, Name: missing, Priority: 40, ControlType: 2, Timeout: 24, TimeoutMins: 1440,
+		MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
+	}),
+))
+
+// decodeResult reads the result of a heartbeat. It fails only when the result is
+// no object at all.
+func decodeResult(raw jsontext.Value) (*Response, error) {
+	var sections struct {
+		Hosts            jsontext.Value `json:"hosts"`
+		Jobs             jsontext.Value `json:"jobs"`
+		SuiteKeyvals     jsontext.Value `json:"suite_keyvals"`
+		IncorrectHostIDs jsontext.Value `json:"incorrect_host_ids"`
+	}
+	if raw.Kind() != '{' {
+		return nil, fmt.Errorf("result is %s, want an object", kindName(raw.Kind()))
+	}
+	if err := json.Unmarshal(raw, &sections, lenient); err != nil {
+		return nil, err
+	}
+	r := &Response{}
+	r.Hosts = decodeSection(r, "hosts", sections.Hosts, (*Host).check)
+	r.Jobs = decodeSection(r, "jobs", sections.Jobs, (*Job).check)
+	r.SuiteKeyvals = decodeSection(r, "suite_keyvals", sections.SuiteKeyvals, (*Keyval).checkSuite)
+	for _, id := range decodeSection(r, "incorrect_host_ids", sections.IncorrectHostIDs, checkID) {
+		if id.Err != nil {
+			r.Malformed = append(r.Malformed, Malformed{Section: "incorrect_host_ids", Raw: id.Raw, Err: id.Err})
+			continue
+		}
+		r.IncorrectHostIDs = append(r.IncorrectHostIDs, id.Object)
+	}
+	return r, nil
+}
+
+// decodeSection reads a list object by object. A section that is absent is
+// empty; one that is no list is noted as malformed and counts as empty.
+func decodeSection[T any](r *Response, name string, raw jsontext.Value, check func(*T) error) []Received[T] {
+	if raw == nil {
+		return nil
+	}
+	var list []jsontext.Value
+	if raw.Kind() != '[' {
+		err := fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind()))
+		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err})
+		return nil
+	}
+	if err := json.Unmarshal(raw, &list, lenient); err != nil {
+		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err})
+		return nil
+	}
+	objects := make([]Received[T], len(list))
+	for i, value := range list {
+		object := &objects[i]
+		object.Raw = value
+		if err := json.Unmarshal(value, &object.Object, strict); err != nil {
+			object.Err = explain(err)
+		} else {
+			object.Err = check(&object.Object)
+		}
+		object.ID = idOf(value, &object.Object)
+	}
+	return objects
+}
+
+// idOf is the id by which an object is known, also when the rest of it is bad.
+func idOf(raw jsontext.Value, object any) int64 {
+	switch o := object.(type) {
+	case *Host:
+		if o.ID > 0 {
+			return o.ID
+		}
+	case *Job:
+		if o.ID > 0 {
+			return o.ID
+		}
+	case *Keyval:
+		if o.ID > 0 {
+			return o.ID
+		}
+	}
+	var only struct {
+		ID jsontext.Value `json:"id"`
+	}
+	var id int64
+	if json.Unmarshal(raw, &only, lenient) != nil || json.Unmarshal(only.ID, &id) != nil || id <= 0 {
+		return 0
+	}
+	return id
+}
+
+// readString refuses what no text column can hold.
+func readString(dec *jsontext.Decoder, s *string) error {
+	if kind := dec.PeekKind(); kind != '"' {
+		return fmt.Errorf("want a string, got %s", kindName(kind))
+	}
+	token, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	*s = token.String()
+	if strings.Contains(*s, missing) {
+		return errors.New("contains a NUL character, which PostgreSQL cannot store")
+	}
+	return nil
+}
+
+// readBool accepts 0 and 1 too, as some masters' databases give them.
+func readBool(dec *jsontext.Decoder, b *bool) error {
+	switch kind := dec.PeekKind(); kind {
+	case 't', 'f':
+		return errors.ErrUnsupported // the plain way
+	case '0':
+		value, err := dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		if *b = string(value) == "1"; !*b && string(value) != "0" {
+			return fmt.Errorf("want true or false, got %s", cut(string(value), 60))
+		}
+		return nil
+	default:
+		return fmt.Errorf("want true or false, got %s", kindName(kind))
+	}
+}
+
+func readTime(dec *jsontext.Decoder, t *Time) error {
+	var s string
+	if err := readString(dec, &s); err != nil {
+		return err
+	}
+	parsed, err := ParseTime(s)
+	t.Time = parsed
+	return err
+}
+
+func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
+	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *T) error {
+		if got := dec.PeekKind(); got != kind {
+			return fmt.Errorf("want %s, got %s", want, kindName(got))
+		}
+		return errors.ErrUnsupported // the plain way
+	})
+}
+
+// object starts an object from its defaults.
+func object[T any](defaults T) *json.Unmarshalers {
+	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
+		if got := dec.PeekKind(); got != '{' {
+			return fmt.Errorf("want an object, got %s", kindName(got))
+		}
+		*v = defaults
+		return errors.ErrUnsupported // the plain way
+	})
+}
+
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	default:
+		return "nothing readable"
+	}
+}
+
+// explain turns a decoding error into a sentence that starts with the field.
+func explain(err error) error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		cause := semantic.Err
+		if cause == nil {
+			cause = fmt.Errorf("cannot use %s here", kindName(semantic.JSONKind))
+		}
+		if len(semantic.JSONValue) > 0 {
+			cause = fmt.Errorf("%s: %w", cut(string(semantic.JSONValue), 60), cause)
+		}
+		return at(semantic.JSONPointer, cause)
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		return at(syntactic.JSONPointer, syntactic.Err)
+	}
+	return err
+}
+
+// at names a field as an operator would: hostqueueentry_set[2].status.
+func at(pointer jsontext.Pointer, cause error) error {
+	var path strings.Builder
+	for token := range pointer.Tokens() {
+		if strings.Trim(token, "0123456789") == "" {
+			fmt.Fprintf(&path, "[%s]", token)
+			continue
+		}
+		if path.Len() > 0 {
+			path.WriteByte('.')
+		}
+		path.WriteString(cut(token, 60))
+	}
+	if path.Len() == 0 {
+		return cause
+	}
+	return fmt.Errorf("%s: %w", path.String(), cause)
+}

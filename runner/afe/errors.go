@@ -1,0 +1,93 @@
+package afe
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Class says what kind of failure a heartbeat met.
+type Class string
+
+const (
+	// Transport: no answer came, or it broke off.
+	Transport Class = "transport"
+	// Deadline: the beat's time, or the time granted by a shutdown, ran out.
+	Deadline Class = "deadline"
+	// HTTPStatus: an answer that is not 200. The original master says 500, with a
+	// page of HTML, to a body it cannot read.
+	HTTPStatus Class = "http_status"
+	// Undecodable: 200, but no JSON-RPC answer.
+	Undecodable Class = "undecodable"
+	// TooLarge: an answer longer than the limit; it was not read to its end.
+	TooLarge Class = "too_large"
+	// RPC: the master raised an exception and says which.
+	RPC Class = "rpc_error"
+)
+
+// Limits of what an error repeats of an answer, in bytes. The master's error
+// text can hold the whole packet.
+const (
+	maxErrorBody    = 512
+	maxErrorMessage = 1000
+)
+
+// Error is a heartbeat that brought no result.
+type Error struct {
+	Class  Class
+	URL    string // without credentials
+	Status int    // HTTPStatus
+	Body   string // HTTPStatus, Undecodable: the first 512 bytes
+	RPC    *RPCError
+	Err    error // cause, where there is one
+	// Unsure tells that the master may have stored the packet, or may do so later:
+	// nothing but a JSON-RPC error to the only request of a beat is a clear answer.
+	Unsure bool
+}
+
+func (e *Error) Error() string {
+	switch e.Class {
+	case RPC:
+		return fmt.Sprintf("heartbeat: master %s refused it: %v", e.URL, e.RPC)
+	case HTTPStatus:
+		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, statusHint(e.Status), oneLine(e.Body))
+	case Undecodable:
+		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, oneLine(e.Body))
+	case Deadline:
+		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
+	default:
+		return fmt.Sprintf("heartbeat: master %s: %v", e.URL, e.Err)
+	}
+}
+
+func (e *Error) Unwrap() error {
+	if e.RPC != nil {
+		return e.RPC
+	}
+	return e.Err
+}
+
+func statusHint(status int) string {
+	switch {
+	case status >= 300 && status < 400:
+		return " (redirects are not followed; name the master's final address in --master)"
+	case status == 404:
+		return " (is --master an Autotest AFE?)"
+	default:
+		return ""
+	}
+}
+
+// RPCError is the master's exception: the name of its Python class, its text and
+// its traceback.
+type RPCError struct {
+	Name      string `json:"name"`
+	Message   string `json:"message"`
+	Traceback string `json:"traceback"`
+}
+
+func (e *RPCError) Error() string {
+	return fmt.Sprintf("%s: %s", e.Name, oneLine(cut(e.Message, maxErrorMessage)))
+}
+
+// oneLine keeps a page of HTML or a traceback from tearing a log line apart.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,95 @@
+// Command shard-lab is the laboratory on a desk: it starts whatever a shard needs around it, on one machine.
+//
+// Each subcommand has a file of its own: a struct with its flags and a Run method, and a line in commandLine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes; a command that shard-lab runs for somebody keeps its own.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// commandLine is what kong parses.
+type commandLine struct {
+	Postgres postgresCommand `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// output is where a subcommand prints: results and everything else.
+type output struct{ stdout, stderr io.Writer }
+
+func main() {
+	os.Exit(run(os.Args[1:], output{os.Stdout, os.Stderr}))
+}
+
+// run returns the exit code. Both signals end whatever a subcommand does; a second one kills, as without us.
+func run(args []string, out output) int {
+	command, code := parse(args, out)
+	if command == nil {
+		return code
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	command.BindTo(ctx, (*context.Context)(nil))
+	return exitCode(command.Run(out), out)
+}
+
+// parse returns nothing to run after --help, --version and usage errors.
+func parse(args []string, out output) (*kong.Context, int) {
+	exited, code := false, exitOK
+	parser, err := kong.New(&commandLine{},
+		kong.Name("shard-lab"),
+		kong.Description("A laboratory on a desk: what a shard needs around it, on one machine."),
+		kong.Vars{"version": version},
+		kong.Writers(out.stdout, out.stderr),
+		// kong exits after --help and --version; tests could not see that.
+		kong.Exit(func(status int) { exited, code = true, status }),
+	)
+	if err != nil {
+		panic(err) // a mistake in the tags above
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited:
+		return nil, code
+	case err != nil:
+		fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
+		return nil, exitUsage
+	}
+	return command, exitOK
+}
+
+// exitError carries the exit code of a command that ran on somebody's behalf.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
+
+func exitCode(err error, out output) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	fmt.Fprintf(out.stderr, "shard-lab: %v\n", err)
+	return exitFailed
+}

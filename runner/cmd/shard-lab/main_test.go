@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	// os/signal starts one goroutine for the process, for good.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+}
+
+// invoke runs shard-lab as main would.
+func invoke(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, output{&out, &errs})
+	return code, out.String(), errs.String()
+}
+
+func TestUsageErrorsExitWith2(t *testing.T) {
+	for _, args := range [][]string{{}, {"nonsense"}, {"postgres", "--nonsense"}, {"postgres", "--tcp=maybe"}} {
+		code, stdout, stderr := invoke(args...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, "shard-lab --help") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and where to find help", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpAndVersionExitWith0(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"postgres", "--help"}, {"--version"}} {
+		if code, stdout, stderr := invoke(args...); code != exitOK || stdout == "" || stderr != "" {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestPostgresRunsACommand(t *testing.T) {
+	code, stdout, stderr := invoke("postgres", "--no-migrate", "--", "sh", "-c", `
+		[ "$DATABASE_URL" = "$SHARD_CLIENT_DATABASE_URL" ] && echo "$DATABASE_URL"; exit 7`)
+	if code != 7 || !strings.HasPrefix(stdout, "postgres:///shard?host=/") {
+		t.Errorf("exit %d, stdout %q, stderr %q; want the command's exit code 7 and the database's URL", code, stdout, stderr)
+	}
+	_, directory, _ := strings.Cut(stdout, "host=")
+	directory, _, _ = strings.Cut(directory, "&")
+	if _, err := os.Stat(directory); !os.IsNotExist(err) {
+		t.Errorf("%s after the command: %v, want it gone", directory, err)
+	}
+}
+
+func TestPostgresReportsASignalAsAShellDoes(t *testing.T) {
+	if code, _, stderr := invoke("postgres", "--no-migrate", "--", "sh", "-c", "kill -9 $$"); code != 137 {
+		t.Errorf("exit %d, stderr %q; want 128 + 9", code, stderr)
+	}
+}
+
+func TestPostgresSaysWhichCommandDoesNotRun(t *testing.T) {
+	code, _, stderr := invoke("postgres", "--no-migrate", "--", "/no/such/command")
+	if code != exitFailed || !strings.Contains(stderr, "run /no/such/command") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}

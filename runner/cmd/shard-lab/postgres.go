@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"shardclient/runner/lab"
+	"shardclient/schema"
+)
+
+// labDatabase is the database that a shard would use.
+const labDatabase = "shard"
+
+type postgresCommand struct {
+	Durable   bool     `help:"Keep PostgreSQL's promises about crashes of the machine: slower writes, on disk."`
+	TCP       bool     `name:"tcp" help:"Also listen on 127.0.0.1, at a free port, with a password."`
+	NoMigrate bool     `help:"Leave the database empty."`
+	Command   []string `arg:"" optional:"" help:"After --: run this with SHARD_CLIENT_DATABASE_URL and DATABASE_URL set, then stop."`
+}
+
+// Help is what --help says below the usage line.
+func (*postgresCommand) Help() string {
+	return `Without a command it prints the URL of the database "shard" and serves until SIGINT or SIGTERM.
+The server and all it stores vanish with this process. Its programs are found on PATH, by pg_config or where
+distributions put them; SHARD_LAB_PG_BIN names their directory otherwise.
+
+Example: shard-lab postgres -- shard-client migrate status`
+}
+
+// Run returns the command's exit code as an *exitError.
+func (c *postgresCommand) Run(ctx context.Context, out output) (err error) {
+	server, err := lab.StartPostgres(ctx, lab.PostgresOptions{
+		Durable: c.Durable,
+		TCP:     c.TCP,
+		Logger:  slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return err
+	}
+	// The command's exit code says more than a server that did not stop in order.
+	defer func() { err = firstError(err, server.Stop()) }()
+	if err := c.prepare(ctx, server); err != nil {
+		return err
+	}
+	if len(c.Command) == 0 {
+		return serve(ctx, server, out)
+	}
+	return c.runCommand(server, out)
+}
+
+func firstError(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+func (c *postgresCommand) prepare(ctx context.Context, server *lab.Postgres) error {
+	if err := server.CreateDatabase(ctx, labDatabase, "template1"); err != nil {
+		return err
+	}
+	if c.NoMigrate {
+		return nil
+	}
+	_, err := schema.Up(ctx, server.URL(labDatabase))
+	return err
+}
+
+// serve waits for a signal, or for the server to end on its own, which Stop reports.
+func serve(ctx context.Context, server *lab.Postgres, out output) error {
+	fmt.Fprintln(out.stdout, server.URL(labDatabase))
+	fmt.Fprintln(out.stderr, "serving until Ctrl-C")
+	select {
+	case <-ctx.Done():
+	case <-server.Done():
+	}
+	return nil
+}
+
+func (c *postgresCommand) runCommand(server *lab.Postgres, out output) error {
+	cmd := exec.Command(c.Command[0], c.Command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.stdout, out.stderr
+	url := server.URL(labDatabase)
+	cmd.Env = append(os.Environ(), "SHARD_CLIENT_DATABASE_URL="+url, "DATABASE_URL="+url)
+
+	// The command decides when to end: a Ctrl-C reaches it from the terminal without our help, SIGTERM through us.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("run %s: %w", c.Command[0], err)
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go forwardTerminate(signals, cmd.Process, ended)
+	return commandError(c.Command[0], cmd.Wait())
+}
+
+func forwardTerminate(signals <-chan os.Signal, to *os.Process, ended <-chan struct{}) {
+	for {
+		select {
+		case received := <-signals:
+			if received == syscall.SIGTERM {
+				_ = to.Signal(received)
+			}
+		case <-ended:
+			return
+		}
+	}
+}
+
+// commandError turns the end of a command into the exit code that a shell would give it.
+func commandError(name string, err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		if err != nil {
+			return fmt.Errorf("run %s: %w", name, err)
+		}
+		return nil
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return &exitError{128 + int(status.Signal())}
+	}
+	return &exitError{exit.ExitCode()}
+}

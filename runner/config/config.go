@@ -1,0 +1,100 @@
+// Package config owns the settings of shard-client: their names, defaults, help texts, and the rules they must obey.
+//
+// One struct, Config, is embedded at the root of the command line's grammar, so that every command accepts every
+// setting, before or after the subcommand. A setting comes from the first of these that has it: its flag, its
+// environment variable SHARD_CLIENT_<UPPER_SNAKE>, the resolvers given to Options, its default.
+//
+// The package reads no files, opens no connections and knows no other package of ours. It never prints a password:
+// a database URL is shown redacted, here and by fmt and log/slog.
+package config
+
+import (
+	"log/slog"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+)
+
+// Config holds every setting of shard-client. Embed it at the root of a kong grammar and parse with Options.
+//
+// Its check methods are deliberately not called Validate: kong would call that by itself for every command, and
+// `shard-client version` has to answer in an environment whose settings are broken.
+type Config struct {
+	ShardHostname string `env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
+	Master        string `env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
+	User          string `env:"SHARD_CLIENT_USER" placeholder:"LOGIN" group:"Shard and master" help:"Login the master sees; default: the operating system's user."`
+	Protocol      string `env:"SHARD_CLIENT_PROTOCOL" enum:"auto,2015,2019" default:"auto" group:"Shard and master" help:"Protocol version of the master: auto, 2015 or 2019."`
+
+	DatabaseURL DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+
+	HeartbeatPause time.Duration  `env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
+	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run waits a random part of this time; default: the pause; 0: no wait."`
+	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`
+	StopTimeout    time.Duration  `env:"SHARD_CLIENT_STOP_TIMEOUT" default:"30s" group:"Beat" help:"Time an RPC in flight gets to finish after the first SIGINT or SIGTERM."`
+	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
+
+	MaxUploadJobs    int   `env:"SHARD_CLIENT_MAX_UPLOAD_JOBS" default:"1000" group:"Limits" help:"Finished jobs one beat uploads at most."`
+	MaxUploadBytes   Bytes `env:"SHARD_CLIENT_MAX_UPLOAD_BYTES" default:"16MiB" group:"Limits" help:"Size of a request's body; a job larger than it goes alone. Bytes, or with a unit."`
+	MaxResponseBytes Bytes `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
+	ApplyChunk       int   `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
+	HistoryKeep      int   `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
+	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows."`
+
+	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
+	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`
+	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of this start, beside the log on stderr."`
+	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout: text or json."`
+}
+
+// Splay is the time over which the first beat of run is spread (incident 2017: shards beat in phase and hit the master
+// together): StartupSplay where it was given, also as an explicit 0, and otherwise HeartbeatPause.
+func (c *Config) Splay() time.Duration {
+	if c.StartupSplay != nil {
+		return *c.StartupSplay
+	}
+	return c.HeartbeatPause
+}
+
+// Level is LogLevel for log/slog; Info for a value that kong's enum would have refused.
+func (c *Config) Level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel))
+	return level
+}
+
+// Login is the name the master sees in the Authorization header: User where it was given, otherwise the name of the
+// operating system's user, as in the original. The user that runs the process counts, and LOGNAME or USER only where
+// that user has no entry in the user database (containers): su and setpriv leave these behind from the caller.
+func (c *Config) Login() (string, error) {
+	if c.User != "" {
+		return c.User, nil
+	}
+	uid := strconv.Itoa(os.Getuid())
+	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
+		return u.Username, nil
+	}
+	for _, name := range []string{"LOGNAME", "USER"} {
+		if login := os.Getenv(name); login != "" {
+			return login, nil
+		}
+	}
+	return "", missing("user", "the operating system's user "+uid+" has no name", "a login known to the master")
+}
+
+// SettingError is the error of every check of this package: one setting that is missing or cannot be used.
+type SettingError struct {
+	Flag  string // without dashes
+	Value string // as given; empty when it is missing or must not be shown
+	Cause string // what is wrong
+	Hint  string // what to do
+}
+
+// Error reads `--flag "value": cause: hint`.
+func (e *SettingError) Error() string {
+	text := "--" + e.Flag
+	if e.Value != "" {
+		text += " " + quoted(e.Value)
+	}
+	return text + ": " + e.Cause + ": " + e.Hint
+}

@@ -1,0 +1,277 @@
+package config
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// grammar stands for the command line of cmd/shard-client: settings at the root, commands below.
+type grammar struct {
+	Config
+
+	Once    struct{} `cmd:""`
+	Version struct{} `cmd:""`
+	Migrate struct {
+		Up struct{} `cmd:""`
+	} `cmd:""`
+}
+
+// parse runs a command line in an environment that holds nothing but vars.
+func parse(t *testing.T, vars map[string]string, args []string, below ...kong.Resolver) (*Config, error) {
+	t.Helper()
+	setEnvironment(t, vars)
+	var g grammar
+	options := append(Options(below...), kong.Name("shard-client"), kong.Writers(io.Discard, io.Discard))
+	k, err := kong.New(&g, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = k.Parse(args)
+	return &g.Config, err
+}
+
+// setEnvironment sets vars and unsets every other variable that could reach a setting.
+func setEnvironment(t *testing.T, vars map[string]string) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "SHARD_CLIENT_") || strings.HasPrefix(name, "PG") || strings.HasPrefix(name, "AUTOTEST_") {
+			t.Setenv(name, "") // so that it is restored
+			_ = os.Unsetenv(name)
+		}
+	}
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+}
+
+func mustParse(t *testing.T, vars map[string]string, args ...string) *Config {
+	t.Helper()
+	c, err := parse(t, vars, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestEverySettingIsComplete: every field has a flag, a one-line help, a group and the environment variable of its name.
+func TestEverySettingIsComplete(t *testing.T) {
+	var c Config
+	k, err := kong.New(&c, Options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := map[any]*kong.Flag{}
+	for _, flag := range k.Model.Flags {
+		if flag.Name != "help" {
+			flags[flag.Target.Addr().Interface()] = flag
+		}
+	}
+	fields := reflect.ValueOf(&c).Elem()
+	if len(flags) != fields.NumField() {
+		t.Errorf("%d flags for %d fields", len(flags), fields.NumField())
+	}
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		flag := flags[fields.Field(i).Addr().Interface()]
+		if flag == nil {
+			t.Errorf("%s has no flag", name)
+			continue
+		}
+		checkFlag(t, flag)
+	}
+}
+
+func checkFlag(t *testing.T, flag *kong.Flag) {
+	t.Helper()
+	if strings.ReplaceAll(flag.Name, "-", "") == flag.Name && len(flag.Name) > 8 {
+		t.Errorf("--%s: the name's words are not separated", flag.Name)
+	}
+	if len(flag.Envs) == 0 || flag.Envs[0] != variable(flag.Name) {
+		t.Errorf("--%s: environment %v, want %s first", flag.Name, flag.Envs, variable(flag.Name))
+	}
+	if flag.Help == "" || strings.Contains(flag.Help, "\n") || !strings.HasSuffix(flag.Help, ".") {
+		t.Errorf("--%s: help %q is not one sentence on one line", flag.Name, flag.Help)
+	}
+	if flag.Group == nil {
+		t.Errorf("--%s stands in no group", flag.Name)
+	}
+	if !flag.HasDefault && flag.PlaceHolder == "" {
+		t.Errorf("--%s has neither default nor placeholder", flag.Name)
+	}
+}
+
+// TestContract pins names and defaults: units files and scripts of operators rely on them.
+func TestContract(t *testing.T) {
+	var c Config
+	k, err := kong.New(&c, Options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"shard-hostname": "", "master": "", "user": "", "protocol": "auto", "database-url": "",
+		"heartbeat-pause": "60s", "startup-splay": "", "rpc-timeout": "30m", "stop-timeout": "30s", "lifetime": "0",
+		"max-upload-jobs": "1000", "max-upload-bytes": "16MiB", "max-response-bytes": "256MiB", "apply-chunk": "500",
+		"history-keep": "10000", "quarantine-keep": "10000",
+		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text",
+	}
+	got := map[string]string{}
+	for _, flag := range k.Model.Flags {
+		if flag.Name != "help" {
+			got[flag.Name] = flag.Default
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("flags and defaults:\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestFlagsStandOnEitherSideOfTheCommand(t *testing.T) {
+	for _, args := range [][]string{
+		{"--max-upload-jobs", "7", "once"},
+		{"--max-upload-jobs=7", "once"},
+		{"once", "--max-upload-jobs", "7"},
+		{"once", "--max-upload-jobs=7"},
+		{"version", "--max-upload-jobs=7"},
+		{"migrate", "up", "--max-upload-jobs=7"},
+		{"migrate", "--max-upload-jobs=7", "up"},
+	} {
+		if c := mustParse(t, nil, args...); c.MaxUploadJobs != 7 {
+			t.Errorf("%q: %d jobs, want 7", args, c.MaxUploadJobs)
+		}
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := func(value string) kong.Resolver {
+		return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+			if flag.Name == "heartbeat-pause" {
+				return value, nil
+			}
+			return nil, nil
+		})
+	}
+	global, shadow := file("4s"), file("3s")
+	env := map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSE": "2s"}
+	empty := map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSE": ""}
+	for _, tt := range []struct {
+		name  string
+		vars  map[string]string
+		args  []string
+		files []kong.Resolver
+		want  time.Duration
+	}{
+		{"flag", env, []string{"once", "--heartbeat-pause=1s"}, []kong.Resolver{global, shadow}, 1 * time.Second},
+		{"environment", env, []string{"once"}, []kong.Resolver{global, shadow}, 2 * time.Second},
+		{"shadow file", nil, []string{"once"}, []kong.Resolver{global, shadow}, 3 * time.Second},
+		{"global file", nil, []string{"once"}, []kong.Resolver{global}, 4 * time.Second},
+		{"default", nil, []string{"once"}, nil, time.Minute},
+		{"empty variable, file", empty, []string{"once"}, []kong.Resolver{global}, 4 * time.Second},
+		{"empty variable, default", empty, []string{"once"}, nil, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := parse(t, tt.vars, tt.args, tt.files...)
+			if err != nil || c.HeartbeatPause != tt.want {
+				t.Errorf("pause %v, error %v; want %v", c.HeartbeatPause, err, tt.want)
+			}
+		})
+	}
+	broken := map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSE": "soon"}
+	if _, err := parse(t, broken, []string{"once"}, global); err == nil {
+		t.Error("a file hid a broken environment variable")
+	}
+}
+
+// TestEveryEmptyVariableCountsAsUnset: systemd's environment files hold lines such as SHARD_CLIENT_USER=.
+func TestEveryEmptyVariableCountsAsUnset(t *testing.T) {
+	want := mustParse(t, nil, "once")
+	var c Config
+	k, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := map[string]string{}
+	for _, flag := range k.Model.Flags {
+		for _, name := range flag.Envs {
+			vars[name] = ""
+		}
+	}
+	if got := mustParse(t, vars, "once"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want the defaults %+v", got, want)
+	}
+}
+
+func TestEnvironmentReachesEveryCommand(t *testing.T) {
+	vars := map[string]string{
+		"SHARD_CLIENT_SHARD_HOSTNAME": "shard1", "SHARD_CLIENT_MASTER": "m", "SHARD_CLIENT_MAX_UPLOAD_BYTES": "1KiB",
+		"SHARD_CLIENT_STARTUP_SPLAY": "0", "SHARD_CLIENT_PROTOCOL": "2015",
+	}
+	for _, command := range []string{"once", "version"} {
+		c := mustParse(t, vars, command)
+		if c.ShardHostname != "shard1" || c.Master != "m" || c.MaxUploadBytes != 1024 || c.Splay() != 0 || c.Protocol != "2015" {
+			t.Errorf("%s: %+v", command, c)
+		}
+	}
+}
+
+func TestLogDirDefaultsToAutotests(t *testing.T) {
+	vars := map[string]string{"AUTOTEST_SCHEDULER_LOG_DIR": "/autotest", "SHARD_CLIENT_LOG_DIR": ""}
+	if c := mustParse(t, vars, "once"); c.LogDir != "/autotest" {
+		t.Errorf("log dir %q, want Autotest's", c.LogDir)
+	}
+	vars["SHARD_CLIENT_LOG_DIR"] = "/ours"
+	if c := mustParse(t, vars, "once"); c.LogDir != "/ours" {
+		t.Errorf("log dir %q, want ours", c.LogDir)
+	}
+}
+
+// TestKongDoesNotCheck: version must answer in a broken environment; each command decides what it checks.
+func TestKongDoesNotCheck(t *testing.T) {
+	c := mustParse(t, map[string]string{"SHARD_CLIENT_MASTER": "ftp://x", "SHARD_CLIENT_APPLY_CHUNK": "0"}, "version")
+	if c.ValidateSettings() == nil || c.ValidateShard() == nil {
+		t.Error("broken settings passed the checks")
+	}
+}
+
+func TestSplay(t *testing.T) {
+	for flag, want := range map[string]time.Duration{
+		"--heartbeat-pause=7s": 7 * time.Second, "--startup-splay=0": 0, "--startup-splay=0s": 0, "--startup-splay=5ms": 5 * time.Millisecond,
+	} {
+		if got := mustParse(t, nil, "once", flag).Splay(); got != want {
+			t.Errorf("%s: splay %v, want %v", flag, got, want)
+		}
+	}
+}
+
+func TestLevel(t *testing.T) {
+	for text, want := range map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	} {
+		if got := mustParse(t, nil, "once", "--log-level", text).Level(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestLogin(t *testing.T) {
+	t.Setenv("LOGNAME", "caller")
+	t.Setenv("USER", "caller")
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if login, err := (&Config{}).Login(); err != nil || login != me.Username {
+		t.Errorf("login %q, error %v; want the process's own %q", login, err, me.Username)
+	}
+	if login, err := (&Config{User: "autotest"}).Login(); err != nil || login != "autotest" {
+		t.Errorf("login %q, error %v; want autotest", login, err)
+	}
+}

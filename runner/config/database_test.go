@@ -1,0 +1,112 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+const notShown = "(database URL not shown: "
+
+func TestRedactedDatabaseURL(t *testing.T) {
+	setEnvironment(t, nil)
+	for _, tt := range []struct{ url, want string }{
+		{"postgres://autotest:hunter2@db:5432/shard?sslmode=require", "postgres://autotest@db:5432/shard?sslmode=require"},
+		{"postgresql://db/shard", "postgres://db/shard"},
+		{"postgres://autotest@/shard?host=/run/postgresql&password=hunter2", "postgres://autotest@/shard?host=/run/postgresql"},
+		{"postgres://u@db/shard?p%61ssword=hunter2&sslpassword=hunter2", "postgres://u@db/shard"},
+		{"postgres://u:hunter2@a:1,b:2/shard", "postgres://u@a:1,b:2/shard"},
+		{"postgres://u:hunter2@[::1]:5432/shard", "postgres://u@[::1]:5432/shard"},
+		{"postgres://u:hunter2%2F%40@db", "postgres://u@db"},
+		{"postgres://", "postgres://"},
+		{"postgres://u:hun/ter2@db/shard", notShown},
+		{"postgres://u:1/hunter2@db/shard", notShown},
+		{"postgres://u:1?hunter2@db/shard", notShown},
+		{"postgres://u:hunter2?x@db/shard", notShown},
+		{"postgres://u:hun@ter2@db/shard", notShown},
+		{"postgres://u:1#hunter2@db/shard", notShown},
+		{"postgres://u:hunter2", notShown},
+		{"host=db password=hunter2 dbname=shard", "host=db dbname=shard"},
+		{"host = db password = 'hunter2 \\' x' user='auto test'", "host=db user='auto test'"},
+		{"host=db password=hunt er2=", "host=db"},
+		{"password= hunter2 host=db", "host=db"},
+		{`host=db passfile=/hunter2 options='-c x=hunter2'`, "host=db"},
+		{"host=db password='hunter2", notShown},
+		{"hunter2", notShown},
+		{"mysql://u:hunter2@db", notShown},
+	} {
+		got := (&Config{DatabaseURL: DatabaseURL(tt.url)}).RedactedDatabaseURL()
+		if got != tt.want && !(tt.want == notShown && strings.HasPrefix(got, notShown)) {
+			t.Errorf("%s:\n got %s\nwant %s", tt.url, got, tt.want)
+		}
+		for _, secret := range []string{"hunter2", "ter2", "er2"} {
+			if strings.Contains(got, secret) {
+				t.Errorf("%s: %s shows a piece of the password", tt.url, got)
+			}
+		}
+	}
+}
+
+func TestRedactedDatabaseURLFromVariables(t *testing.T) {
+	setEnvironment(t, map[string]string{"PGHOST": "db", "PGDATABASE": "the shard", "PGPASSWORD": "hunter2"})
+	if got, want := (&Config{}).RedactedDatabaseURL(), "PGHOST=db PGDATABASE='the shard'"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestConfigNeverPrintsThePassword tries every way by which a Config reaches a log by accident.
+func TestConfigNeverPrintsThePassword(t *testing.T) {
+	c := Config{DatabaseURL: "postgres://u:hunter2@db/shard"}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		fmt.Fprintf(&out, verb+verb+verb, c, &c, c.DatabaseURL)
+	}
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(h).Info("settings", "config", c, "pointer", &c, "url", c.DatabaseURL)
+	}
+	if err := json.NewEncoder(&out).Encode(c); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hunter2") || !strings.Contains(out.String(), "u@db/shard") {
+		t.Errorf("printed: %s", out.String())
+	}
+}
+
+func TestRedact(t *testing.T) {
+	setEnvironment(t, map[string]string{"PGPASSWORD": "from-env"})
+	c := Config{DatabaseURL: `postgres://u:hunt%40er2@db/shard?sslpassword=key"pw`}
+	text := fmt.Sprintf("%s|%q|hunt@er2|hunt%%40er2|from-env|key\"pw|db is down", string(c.DatabaseURL), string(c.DatabaseURL))
+	want := `postgres://u@db/shard|"postgres://u:xxxxx@db/shard?sslpassword=xxxxx"|xxxxx|xxxxx|xxxxx|xxxxx|db is down`
+	if got := c.Redact(text); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := (&Config{DatabaseURL: "hunter2"}).Redact("cannot parse `hunter2`"); strings.Contains(got, "hunter2") {
+		t.Errorf("an unparsable string was shown: %s", got)
+	}
+}
+
+// FuzzRedactedDatabaseURL: whatever a password is made of, encoded as it should be or not, it is not shown.
+func FuzzRedactedDatabaseURL(f *testing.F) {
+	for _, p := range []string{"", "hunter2", "a/b?c#d@e", "1@2", "it's \\ a 'secret'", "x dbname=y", "100%", "é\x00\xff"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		secret := "<<" + p + ">>"
+		kv := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(secret)
+		for _, u := range []string{
+			"postgres://u:" + url.QueryEscape(secret) + "@h/d",
+			"postgres://u:" + secret + "@h/d",
+			"postgres://h/d?password=" + url.QueryEscape(secret) + "&sslmode=disable",
+			"host=h password='" + kv + "' dbname=d",
+		} {
+			shown := DatabaseURL(u).String()
+			if strings.Contains(shown, "<<") || strings.Contains(shown, ">>") || strings.Contains(shown, "%3C") {
+				t.Errorf("%q is shown as %q", u, shown)
+			}
+		}
+	})
+}

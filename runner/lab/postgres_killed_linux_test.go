@@ -1,0 +1,50 @@
+package lab
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !condition() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-poll.C:
+		}
+	}
+}
+
+// ended says whether a process is gone, or only waits for its new parent to notice.
+func ended(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, state, _ := bytes.Cut(stat, []byte(") "))
+	return err != nil || bytes.HasPrefix(state, []byte("Z"))
+}
+
+func TestPostgresDiesWithItsKilledParent(t *testing.T) {
+	t.Parallel()
+	h := startHelper(t, nil)
+	if err := h.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = h.cmd.Wait()
+	eventually(t, "server gone after its parent", func() bool { return ended(h.serverPID) })
+	if missing(h.directory) {
+		t.Fatalf("%s is gone already; the test proves nothing", h.directory)
+	}
+	makeOld(t, h.directory)
+	start(t, PostgresOptions{})
+	if !missing(h.directory) {
+		t.Errorf("%s is still there after the next start", h.directory)
+	}
+}

@@ -1,0 +1,159 @@
+// Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated template.
+//
+// A test process has one private server, started when the first test asks for a database and stopped by Main. Only
+// tests import this package. A test that cannot have its database fails; it is never skipped.
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/lab"
+	"shardclient/schema"
+)
+
+const (
+	// template is the migrated database that Database clones.
+	template = "shard_template"
+
+	// blank is PostgreSQL's own template.
+	blank = "template1"
+
+	// prepareTimeout bounds the start of the server and its migration on a machine that is busy compiling.
+	prepareTimeout = 2 * time.Minute
+)
+
+// M is what is needed of *testing.M.
+type M interface{ Run() int }
+
+// Main runs the tests, stops the server and returns the exit code:
+//
+//	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func Main(m M) int { return WithServer(m).Run() }
+
+// WithServer is Main for whoever does something after the server has stopped, as goleak does:
+//
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
+//
+// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after Database: the goroutine that
+// waits for the server lives as long as the server.
+func WithServer(m M) M { return runner{m} }
+
+type runner struct{ tests M }
+
+func (r runner) Run() int {
+	inMain.Store(true)
+	code := r.tests.Run()
+	if err := stopServer(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// Database returns the URL of a fresh, migrated database, which is dropped after the test.
+func Database(t testing.TB) string {
+	t.Helper()
+	server := runningServer(t)
+	if err := prepareTemplate(); err != nil {
+		t.Fatal(err)
+	}
+	return create(t, server, template)
+}
+
+// EmptyDatabase is Database without the migrations, for tests of these.
+func EmptyDatabase(t testing.TB) string {
+	t.Helper()
+	return create(t, runningServer(t), blank)
+}
+
+// Pool returns a pool of connections to a fresh, migrated database. It is closed after the test.
+func Pool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), Database(t))
+	if err != nil {
+		t.Fatalf("open pool: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+var databases atomic.Int64
+
+func create(t testing.TB, server *lab.Postgres, from string) string {
+	t.Helper()
+	name := "test_" + strconv.FormatInt(databases.Add(1), 10)
+	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
+		t.Fatal(err)
+	}
+	// 5 ms each, against 9 MB of memory that would otherwise stay until the last test.
+	t.Cleanup(func() {
+		if err := server.DropDatabase(context.Background(), name); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL(name)
+}
+
+var (
+	inMain atomic.Bool
+
+	// serverOnce and serverStarted belong together: stopServer must not start what nobody needed.
+	serverStarted atomic.Pointer[lab.Postgres]
+	serverOnce    = sync.OnceValue(startServer)
+
+	prepareTemplate = sync.OnceValue(migrateTemplate)
+)
+
+// runningServer starts the server at the first call. Every later test fails with the same error.
+func runningServer(t testing.TB) *lab.Postgres {
+	t.Helper()
+	if !inMain.Load() {
+		t.Fatal("nobody would stop the server: add to the package's tests" +
+			" func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
+	}
+	if err := serverOnce(); err != nil {
+		t.Fatal(err)
+	}
+	return serverStarted.Load()
+}
+
+// startServer does not use the first test's context: the server serves all tests.
+func startServer() error {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
+	defer cancel()
+	server, err := lab.StartPostgres(ctx, lab.PostgresOptions{})
+	if err != nil {
+		return err
+	}
+	serverStarted.Store(server)
+	return nil
+}
+
+func migrateTemplate() error {
+	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
+	defer cancel()
+	server := serverStarted.Load()
+	if err := server.CreateDatabase(ctx, template, blank); err != nil {
+		return err
+	}
+	if _, err := schema.Up(ctx, server.URL(template)); err != nil {
+		return fmt.Errorf("prepare the template of the test databases: %w", err)
+	}
+	return nil
+}
+
+func stopServer() error {
+	if server := serverStarted.Load(); server != nil {
+		return server.Stop()
+	}
+	return nil
+}

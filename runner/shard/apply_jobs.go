@@ -1,0 +1,211 @@
+package shard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/afe"
+)
+
+// entryIDs finds an entry that stands in two jobs of a response.
+type entryIDs map[int64]int64
+
+func newEntryIDs() entryIDs { return entryIDs{} }
+
+func (n entryIDs) check(j *afe.Job) error {
+	for i := range j.Entries {
+		if other, taken := n[j.Entries[i].ID]; taken {
+			return &codedError{codeEntryTaken, fmt.Sprintf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)}
+		}
+	}
+	for i := range j.Entries {
+		n[j.Entries[i].ID] = j.ID
+	}
+	return nil
+}
+
+// storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
+func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]setAside, error) {
+	chunk, bad, err := storableJobs(ctx, q, chunk)
+	if err != nil || len(chunk) == 0 {
+		return bad, err
+	}
+	named := newParents()
+	for _, u := range chunk {
+		named.addJob(u.object)
+	}
+	if err := a.storeParents(ctx, q, named); err != nil {
+		return nil, err
+	}
+	rows := jobRows(chunk)
+	if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
+		return nil, fmt.Errorf("stage: %w", err)
+	}
+	if _, err := q.StageEntries(ctx, rows.entries); err != nil {
+		return nil, fmt.Errorf("stage entries: %w", err)
+	}
+	// Entries of existing jobs before the jobs: the order in which acknowledge
+	// takes its locks. New entries need their job first.
+	for _, merge := range []func(context.Context) (int64, error){
+		q.EntryUpdate, q.JobUpdate, q.JobInsert, q.EntryInsert, q.StagedEntriesClear, q.StagedJobsClear,
+	} {
+		if _, err := merge(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := q.JobAddDependencyLabels(ctx, rows.labelJobs, rows.labels); err != nil {
+		return nil, fmt.Errorf("dependency labels: %w", err)
+	}
+	if _, err := q.JobReplaceKeyvals(ctx, rows.keyvals); err != nil {
+		return nil, fmt.Errorf("keyvals: %w", err)
+	}
+	if err := resync(ctx, q, rows.ids); err != nil {
+		return nil, err
+	}
+	return bad, forget(ctx, a, q, kindJob, chunk)
+}
+
+// resync marks for upload, whole, the jobs that have a complete entry here: the
+// master would not send them if it knew.
+func resync(ctx context.Context, q *sharddb.Queries, ids []int64) error {
+	for _, statement := range []func(context.Context, []int64) (int64, error){
+		q.ResyncJobs, q.ResyncForgetSent, q.ResyncForgetUploads,
+	} {
+		if _, err := statement(ctx, ids); err != nil {
+			return fmt.Errorf("mark for upload: %w", err)
+		}
+	}
+	return nil
+}
+
+// storableJobs sets aside jobs that wait for a host and jobs with an entry of
+// another job here.
+func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
+	hosts := map[int64]bool{}
+	var entryIDs, entryJobs []int64
+	for _, u := range chunk {
+		for _, e := range u.object.Entries {
+			entryIDs, entryJobs = append(entryIDs, e.ID), append(entryJobs, u.object.ID)
+			if e.HostID != nil {
+				hosts[*e.HostID] = true
+			}
+		}
+	}
+	unknown, err := q.HostsUnknown(ctx, slices.Sorted(maps.Keys(hosts)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for unknown hosts: %w", err)
+	}
+	others, err := q.EntriesOfOtherJobs(ctx, entryIDs, entryJobs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for entries of other jobs: %w", err)
+	}
+	jobOf := make(map[int64]int64, len(others))
+	for _, row := range others {
+		jobOf[row.ID] = row.JobID
+	}
+	chunk, taken := split(chunk, codeEntryTaken, func(j *afe.Job) string {
+		for _, e := range j.Entries {
+			if other, ok := jobOf[e.ID]; ok {
+				return fmt.Sprintf("entry %d belongs to job %d here", e.ID, other)
+			}
+		}
+		return ""
+	})
+	chunk, waiting := split(chunk, codeWaitingForHost, func(j *afe.Job) string {
+		for _, e := range j.Entries {
+			if e.HostID != nil && slices.Contains(unknown, *e.HostID) {
+				return fmt.Sprintf("entry %d names host %d, which is not here yet", e.ID, *e.HostID)
+			}
+		}
+		return ""
+	})
+	return chunk, append(taken, waiting...), nil
+}
+
+// jobColumns are the rows of a chunk, as the statements take them.
+type jobColumns struct {
+	ids               []int64
+	jobs              []sharddb.StageJobsParams
+	entries           []sharddb.StageEntriesParams
+	labelJobs, labels []int64
+	keyvals           sharddb.JobReplaceKeyvalsParams
+}
+
+func jobRows(chunk []unit[afe.Job]) jobColumns {
+	var rows jobColumns
+	for _, u := range chunk {
+		j := u.object
+		rows.ids = append(rows.ids, j.ID)
+		rows.jobs = append(rows.jobs, jobRow(j))
+		for i := range j.Entries {
+			rows.entries = append(rows.entries, entryRow(j.ID, &j.Entries[i]))
+		}
+		for _, l := range j.DependencyLabels {
+			rows.labelJobs, rows.labels = append(rows.labelJobs, j.ID), append(rows.labels, l.ID)
+		}
+		if j.Keyvals.Sent {
+			rows.keyvals.ReplacedJobIds = append(rows.keyvals.ReplacedJobIds, j.ID)
+		}
+		for _, k := range j.Keyvals.Value {
+			rows.keyvals.JobIds = append(rows.keyvals.JobIds, j.ID)
+			rows.keyvals.Keys = append(rows.keyvals.Keys, k.Key)
+			rows.keyvals.KeyvalValues = append(rows.keyvals.KeyvalValues, k.Value)
+		}
+	}
+	return rows
+}
+
+func jobRow(j *afe.Job) sharddb.StageJobsParams {
+	return sharddb.StageJobsParams{
+		ID: j.ID, Owner: j.Owner, Name: j.Name, Priority: j.Priority, ControlFile: j.ControlFile,
+		ControlType: j.ControlType, CreatedOn: timestamp(&j.CreatedOn), SynchCount: j.SynchCount,
+		Timeout: j.Timeout, RunVerify: j.RunVerify, EmailList: j.EmailList, RebootBefore: j.RebootBefore,
+		RebootAfter: j.RebootAfter, ParseFailedRepair: j.ParseFailedRepair, MaxRuntimeHrs: j.MaxRuntimeHrs,
+		MaxRuntimeMins: j.MaxRuntimeMins, TestRetry: j.TestRetry, RunReset: j.RunReset,
+		TimeoutMins: j.TimeoutMins, RequireSsp: j.RequireSSP, ShardSent: j.Shard.Sent, ShardID: shardID(j.Shard),
+	}
+}
+
+// entryRow gives a new entry the flags that follow from its status.
+func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
+	row := sharddb.StageEntriesParams{
+		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
+		Active: afe.IsActive(e.Status), Complete: afe.IsComplete(e.Status), Deleted: e.Deleted,
+		ExecutionSubdir: e.ExecutionSubdir, Aborted: orNull(e.Aborted),
+		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
+	}
+	if e.MetaHost.Value != nil {
+		row.MetaHost = &e.MetaHost.Value.ID
+	}
+	return row
+}
+
+// siftKeyvals sorts out suite keyvals and brings those of one key together, so
+// that a chunk replaces a key whole.
+func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval] {
+	keyvals := sift(a, list, kindSuiteKeyval, func(*afe.Keyval) error { return nil })
+	slices.SortStableFunc(keyvals, func(x, y unit[afe.Keyval]) int {
+		if x.object.JobID != y.object.JobID {
+			return cmp.Compare(x.object.JobID, y.object.JobID)
+		}
+		return cmp.Compare(x.object.Key, y.object.Key)
+	})
+	return keyvals
+}
+
+func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
+	var args sharddb.SuiteKeyvalsStoreParams
+	for _, u := range chunk {
+		args.JobIds = append(args.JobIds, u.object.JobID)
+		args.Keys = append(args.Keys, u.object.Key)
+		args.KeyvalValues = append(args.KeyvalValues, u.object.Value)
+	}
+	if _, err := q.SuiteKeyvalsStore(ctx, args); err != nil {
+		return nil, err
+	}
+	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)
+}

@@ -1,0 +1,221 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/afe"
+)
+
+// Beat tells how one heartbeat went. Its JSON is a contract: `once --output
+// json` prints it.
+type Beat struct {
+	Outcome string `json:"outcome"` // ok, failed
+	// Failure is the class of what failed: "", transport, deadline, http_status,
+	// undecodable, too_large, rpc_error, database, lock_lost.
+	Failure string `json:"failure"`
+	Error   string `json:"error"`
+
+	// The four phases make up the whole time of the beat.
+	PackedMS float64 `json:"packed_ms"`
+	RPCMS    float64 `json:"rpc_ms"`
+	AckMS    float64 `json:"ack_ms"`
+	ApplyMS  float64 `json:"apply_ms"`
+
+	KnownJobs       int `json:"known_jobs"` // as sent
+	KnownHosts      int `json:"known_hosts"`
+	UploadedJobs    int `json:"uploaded_jobs"` // as acknowledged
+	UploadedEntries int `json:"uploaded_entries"`
+	ReceivedHosts   int `json:"received_hosts"` // bad ones included
+	ReceivedJobs    int `json:"received_jobs"`
+	ReceivedKeyvals int `json:"received_keyvals"`
+	Quarantined     int `json:"quarantined"` // by this beat
+
+	// More says that finished jobs are left for the next packet.
+	More bool `json:"-"`
+	// Err is what Error says; nil when the beat is ok.
+	Err error `json:"-"`
+
+	startedAt time.Time
+	protocol  afe.Protocol
+	large     largeTurn
+}
+
+// Outcomes of a beat.
+const (
+	OutcomeOK     = "ok"
+	OutcomeFailed = "failed"
+)
+
+// Failures that are not the wire's.
+const (
+	failureDatabase = "database"
+	failureLockLost = "lock_lost"
+)
+
+// OK tells whether the beat did all it was to do.
+func (b *Beat) OK() bool { return b.Outcome == OutcomeOK }
+
+// Beat runs one heartbeat: pack, send, acknowledge, apply. A failure is told in
+// the result and harms nothing: every beat can be run again (P3). When ctx ends,
+// an RPC in flight gets StopTimeout; all else finishes.
+//
+// since is when the time of the first phase began; a caller that has just opened
+// its connections passes the time before that.
+func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
+	b := Beat{startedAt: since, protocol: c.master.Protocol()}
+	watch := stopwatch{last: since}
+	err := c.beat(ctx, &b, &watch)
+	b.Fail(err)
+	watch.stop()
+	if err := c.record(context.WithoutCancel(ctx), &b); err != nil && b.OK() {
+		c.log.Warn("heartbeat not recorded in the history", "error", err)
+	}
+	watch.stop()
+	return b
+}
+
+// Fail fills in outcome, class and text of an error; nil means ok.
+func (b *Beat) Fail(err error) {
+	b.Outcome, b.Failure, b.Error, b.Err = OutcomeOK, "", "", err
+	if err != nil {
+		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), cutText(err.Error(), maxErrorText)
+	}
+}
+
+func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
+	work := context.WithoutCancel(ctx) // a step that began is finished
+	watch.start(&b.PackedMS)
+	if err := c.Own(work); err != nil {
+		return err
+	}
+	p, err := c.pack(work)
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	b.KnownJobs, b.KnownHosts = len(p.packet.KnownJobIDs), len(p.packet.KnownHostIDs)
+	b.More, b.large = p.more, p.large
+	if err := c.markUnsure(work, p); err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+
+	watch.start(&b.RPCMS)
+	response, err := c.send(ctx, p)
+	if err != nil {
+		return err
+	}
+	b.protocol = response.Protocol
+	b.ReceivedHosts, b.ReceivedJobs, b.ReceivedKeyvals = len(response.Hosts), len(response.Jobs), len(response.SuiteKeyvals)
+
+	watch.start(&b.AckMS)
+	acknowledged, err := c.acknowledge(work, p, response.Sure)
+	if err != nil {
+		return fmt.Errorf("acknowledge %d jobs: %w", len(p.jobs), err)
+	}
+	b.UploadedJobs, b.UploadedEntries = acknowledged.jobs, acknowledged.entries
+
+	watch.start(&b.ApplyMS)
+	b.Quarantined, err = c.apply(work, response)
+	if err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
+}
+
+// send grants an RPC in flight StopTimeout after ctx has ended. Its outcome
+// decides what the ledger believes of the packets that held an open entry.
+func (c *Client) send(ctx context.Context, p *packed) (*afe.Response, error) {
+	work := context.WithoutCancel(ctx)
+	rpc, cancel := context.WithCancelCause(work)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(c.options.StopTimeout)
+		defer timer.Stop()
+		select {
+		case <-rpc.Done():
+		case <-timer.C:
+			cancel(fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout))
+		}
+	})
+	defer stop()
+	response, err := c.master.Heartbeat(rpc, p.packet)
+	if err == nil {
+		return response, nil
+	}
+	if ledgerErr := c.settle(work, p, isClear(err)); ledgerErr != nil {
+		c.log.Warn("upload ledger not updated after a failed heartbeat; jobs may be uploaded once more", "error", ledgerErr)
+	}
+	return nil, err
+}
+
+// isClear tells that the master has answered the only request of this beat, so
+// that no copy of the packet can be stored later.
+func isClear(err error) bool {
+	var failure *afe.Error
+	return errors.As(err, &failure) && !failure.Unsure
+}
+
+func failureClass(err error) string {
+	var failure *afe.Error
+	switch {
+	case errors.As(err, &failure):
+		return string(failure.Class)
+	case errors.Is(err, ErrLockLost):
+		return failureLockLost
+	default:
+		return failureDatabase
+	}
+}
+
+// record adds the beat to the history and keeps history and quarantine within
+// their limits (P9).
+func (c *Client) record(ctx context.Context, b *Beat) error {
+	return c.write(ctx, func(q *sharddb.Queries) error {
+		err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
+			StartedAt: b.startedAt, Epoch: c.owner.epoch, Protocol: string(b.protocol),
+			Outcome: b.Outcome, Failure: b.Failure, Error: sanitise(b.Error, maxErrorText),
+			PackedMs: b.PackedMS, RpcMs: b.RPCMS, AckMs: b.AckMS, ApplyMs: b.ApplyMS,
+			KnownJobs: int64(b.KnownJobs), KnownHosts: int64(b.KnownHosts),
+			UploadedJobs: int64(b.UploadedJobs), UploadedEntries: int64(b.UploadedEntries),
+			ReceivedHosts: int64(b.ReceivedHosts), ReceivedJobs: int64(b.ReceivedJobs),
+			ReceivedKeyvals: int64(b.ReceivedKeyvals), Quarantined: int64(b.Quarantined),
+			LargeWaiting: b.large.waiting, LargeJobID: b.large.jobID,
+		})
+		if err != nil {
+			return fmt.Errorf("record heartbeat: %w", err)
+		}
+		if _, err := q.HeartbeatPrune(ctx, c.options.HistoryKeep); err != nil {
+			return fmt.Errorf("prune history: %w", err)
+		}
+		if _, err := q.QuarantineExpire(ctx); err != nil {
+			return fmt.Errorf("expire quarantine: %w", err)
+		}
+		if _, err := q.QuarantinePrune(ctx, c.options.QuarantineKeep); err != nil {
+			return fmt.Errorf("prune quarantine: %w", err)
+		}
+		return nil
+	})
+}
+
+// stopwatch gives all time to one phase or another, so that the phases explain
+// the whole beat. Time after the last phase began counts to that phase.
+type stopwatch struct {
+	last  time.Time
+	phase *float64
+}
+
+func (w *stopwatch) start(phase *float64) {
+	if w.phase != nil {
+		w.stop()
+	}
+	w.phase = phase
+}
+
+func (w *stopwatch) stop() {
+	now := time.Now()
+	*w.phase += float64(now.Sub(w.last).Microseconds()) / 1000
+	w.last = now
+}

@@ -1,0 +1,117 @@
+// Package shard holds the rules of a heartbeat on the shard's side: what to
+// tell the master, what its answer acknowledges, how what it sends is stored,
+// what is set aside, and who may write. The statements are in queries/shard, the
+// wire is in runner/afe. The promises P1 to P10 in docs/decisions.md are kept here.
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/afe"
+)
+
+// Master answers heartbeats; *afe.Client is one.
+type Master interface {
+	Heartbeat(ctx context.Context, packet *afe.Packet) (*afe.Response, error)
+	Protocol() afe.Protocol
+}
+
+// Options are what a client needs. None has a default here; runner/config has.
+type Options struct {
+	ShardHostname  string
+	Who            string // names this process to another that finds the lock taken
+	RPCTimeout     time.Duration
+	StopTimeout    time.Duration // an RPC in flight gets it after a stop was asked for
+	MaxUploadJobs  int
+	MaxUploadBytes int64
+	ApplyChunk     int   // objects a transaction
+	HistoryKeep    int64 // rows
+	QuarantineKeep int64 // rows
+	Logger         *slog.Logger
+}
+
+// Client is the one client of a shard. It is not safe for concurrent use: a
+// shard has one beat at a time.
+type Client struct {
+	options Options
+	pool    *pgxpool.Pool
+	master  Master
+	log     *slog.Logger
+	owner   *owner
+}
+
+// statementTimeout ends a statement that waits for a lock or reads too much. A
+// chunk that meets it is halved; 30 times what the largest default chunk needs.
+const statementTimeout = "60s"
+
+// Connect opens the pool that a client works with. Two connections: a beat uses
+// one at a time, the second is for whoever asks for the quarantine meanwhile.
+func Connect(ctx context.Context, databaseURL, applicationName string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	config.MaxConns = 2
+	parameters := config.ConnConfig.RuntimeParams
+	if parameters["application_name"] == "" {
+		parameters["application_name"] = applicationName
+	}
+	if parameters["statement_timeout"] == "" {
+		parameters["statement_timeout"] = statementTimeout
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to database: %w", err)
+	}
+	return pool, nil
+}
+
+// NewClient returns a client that holds no lock yet; Own or the first beat takes it.
+func NewClient(pool *pgxpool.Pool, master Master, options Options) *Client {
+	log := options.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Client{
+		options: options,
+		pool:    pool,
+		master:  master,
+		log:     log,
+		owner:   &owner{config: pool.Config().ConnConfig, who: options.Who},
+	}
+}
+
+// Own takes the lock of the shard, or makes sure that it is still held. It
+// returns a *HeldError when another client has it.
+func (c *Client) Own(ctx context.Context) error { return c.owner.ensure(ctx) }
+
+// Close gives the lock back. The pool stays open: its opener closes it.
+func (c *Client) Close(ctx context.Context) { c.owner.release(ctx) }
+
+// ErrLockLost says that another client took the shard over, or that the
+// connection that held the lock is gone. Nothing was written.
+var ErrLockLost = errors.New("the lock of this shard is lost: another client took it over or its connection broke")
+
+// write runs one fenced transaction: nothing is written unless this client still
+// owns the shard (P7).
+func (c *Client) write(ctx context.Context, fn func(*sharddb.Queries) error) error {
+	return pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+		q := sharddb.New(tx)
+		epochs, err := q.OwnerFence(ctx, c.owner.epoch)
+		if err != nil {
+			return fmt.Errorf("read own epoch: %w", err)
+		}
+		if len(epochs) == 0 {
+			return ErrLockLost
+		}
+		return fn(q)
+	})
+}

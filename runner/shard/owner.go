@@ -1,0 +1,99 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"shardclient/gen/shard"
+)
+
+// HeldError says that another client holds the lock of this shard, and which.
+type HeldError struct {
+	Who        string // empty: it has not written its name yet
+	Since      time.Time
+	BackendPID int32 // its server process, for pg_terminate_backend
+}
+
+func (e *HeldError) Error() string {
+	who := e.Who
+	if who == "" {
+		who = "a client that has just started"
+	}
+	return fmt.Sprintf("another shard-client holds the lock of this shard: %s, since %s (database backend %d); "+
+		"stop it first, a shard has one client", who, e.Since.UTC().Format(time.RFC3339), e.BackendPID)
+}
+
+// owner is the right to write: an advisory lock on a connection of its own, and
+// the epoch that fences every write transaction. The lock alone does not survive
+// a lost connection or a fail-over; the epoch does.
+type owner struct {
+	config *pgx.ConnConfig
+	who    string
+	conn   *pgx.Conn
+	epoch  int64
+}
+
+// ensure takes the lock, or checks that its connection lives. After a break it
+// takes the lock anew under a new epoch; writes of the old one find no row.
+func (o *owner) ensure(ctx context.Context) error {
+	if o.conn != nil {
+		if o.conn.Ping(ctx) == nil {
+			return nil
+		}
+		o.release(ctx)
+	}
+	conn, err := pgx.ConnectConfig(ctx, o.config.Copy())
+	if err != nil {
+		return fmt.Errorf("take the lock: connect: %w", err)
+	}
+	epoch, err := take(ctx, sharddb.New(conn), o.who)
+	if err != nil {
+		conn.Close(ctx)
+		return err
+	}
+	o.conn, o.epoch = conn, epoch
+	return nil
+}
+
+func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
+	locked, err := q.OwnerTryLock(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("take the lock: %w", err)
+	}
+	if !locked {
+		return 0, heldBy(ctx, q, who)
+	}
+	epoch, err := q.OwnerTake(ctx, who)
+	if err != nil {
+		return 0, fmt.Errorf("take the lock: raise the epoch: %w", err)
+	}
+	return epoch, nil
+}
+
+// heldBy names the holder. A connection of our own that the server has not yet
+// noticed to be dead is no other client: it is waited for, beat by beat.
+func heldBy(ctx context.Context, q *sharddb.Queries, who string) error {
+	holders, err := q.OwnerHolder(ctx)
+	if err != nil {
+		return fmt.Errorf("find out who holds the lock: %w", err)
+	}
+	if len(holders) == 0 {
+		return fmt.Errorf("take the lock: its holder left just now; it is free for the next attempt")
+	}
+	h := holders[0]
+	if h.Who == who {
+		return fmt.Errorf("take the lock: this client's broken connection (database backend %d) still holds it", h.BackendPid)
+	}
+	return &HeldError{Who: h.Who, Since: h.Since, BackendPID: h.BackendPid}
+}
+
+// release closes the connection, and with it the lock.
+func (o *owner) release(ctx context.Context) {
+	if o.conn != nil {
+		o.conn.Close(ctx)
+	}
+	o.conn, o.epoch = nil, 0
+}

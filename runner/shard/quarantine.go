@@ -1,0 +1,184 @@
+package shard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shardclient/gen/shard"
+)
+
+// Directions, kinds and codes of objects that are set aside.
+const (
+	directionIn = "in"
+
+	kindHost        = "host"
+	kindJob         = "job"
+	kindSuiteKeyval = "suite_keyval"
+
+	codeMalformed      = "malformed"        // not understood
+	codeDuplicateID    = "duplicate_id"     // another one with its id came first
+	codeNameTaken      = "name_taken"       // its name belongs to another valid host
+	codeEntryTaken     = "entry_taken"      // one of its entries belongs to another job
+	codeWaitingForHost = "waiting_for_host" // names a host that is not here yet; no alarm
+	codeDatabase       = "database"         // PostgreSQL refused it
+)
+
+// sectionKind is the kind of object that a section of a response holds.
+var sectionKind = map[string]string{
+	"hosts": kindHost, "incorrect_host_ids": kindHost, "jobs": kindJob, "suite_keyvals": kindSuiteKeyval,
+}
+
+// Limits of what is kept, in bytes. A payload is for the eyes of an operator;
+// whole it may be as large as the response.
+const (
+	maxReason    = 500
+	maxErrorText = 2000
+	maxPayload   = 64 << 10
+)
+
+// setAside is an object that cannot be stored, and why.
+type setAside struct {
+	kind    string
+	id      int64 // 0: it has none
+	code    string
+	reason  string
+	payload []byte
+}
+
+func (a *applier) setAside(object setAside, code string, reason error) {
+	object.code, object.reason = code, reasonText(reason)
+	a.bad = append(a.bad, object)
+	a.badIDs[object.kind][object.id] = true
+}
+
+// codedError carries the code of a reason.
+type codedError struct {
+	code string
+	text string
+}
+
+func (e *codedError) Error() string { return e.text }
+
+func codeOf(err error) string {
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return codeMalformed
+}
+
+// reasonText says what PostgreSQL said, with the detail that names the value.
+func reasonText(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		if pgErr.Detail != "" {
+			return fmt.Sprintf("%s: %s (SQLSTATE %s)", pgErr.Message, pgErr.Detail, pgErr.Code)
+		}
+		return fmt.Sprintf("%s (SQLSTATE %s)", pgErr.Message, pgErr.Code)
+	}
+	return err.Error()
+}
+
+// quarantine writes down what was set aside, one row an object, at most as many
+// as are kept at all (P9).
+func (c *Client) quarantine(ctx context.Context, direction string, objects []setAside) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	withID := sharddb.QuarantineWithIDParams{Direction: direction}
+	without := sharddb.QuarantineWithoutIDParams{Direction: direction}
+	seen := make(map[string]bool, len(objects))
+	for _, o := range objects {
+		payload := o.payload[:min(len(o.payload), maxPayload)]
+		key := fmt.Sprintf("%s %d", o.kind, o.id)
+		if o.id == 0 {
+			key += " " + string(payload)
+		}
+		if seen[key] || int64(len(seen)) == c.options.QuarantineKeep {
+			continue
+		}
+		seen[key] = true
+		reason, size := sanitise(o.reason, maxReason), int64(len(o.payload))
+		if o.id == 0 {
+			without.Kinds, without.Codes = append(without.Kinds, o.kind), append(without.Codes, o.code)
+			without.Reasons, without.Payloads = append(without.Reasons, reason), append(without.Payloads, payload)
+			without.PayloadBytes = append(without.PayloadBytes, size)
+			continue
+		}
+		withID.ObjectIds = append(withID.ObjectIds, o.id)
+		withID.Kinds, withID.Codes = append(withID.Kinds, o.kind), append(withID.Codes, o.code)
+		withID.Reasons, withID.Payloads = append(withID.Reasons, reason), append(withID.Payloads, payload)
+		withID.PayloadBytes = append(withID.PayloadBytes, size)
+	}
+	err := c.write(ctx, func(q *sharddb.Queries) error {
+		if _, err := q.QuarantineWithID(ctx, withID); err != nil {
+			return err
+		}
+		_, err := q.QuarantineWithoutID(ctx, without)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write %d objects to the quarantine: %w", len(objects), err)
+	}
+	return nil
+}
+
+// logSetAside says in one line how many objects were set aside and what is wrong
+// with the first. Jobs that wait for their host are no alarm.
+func (c *Client) logSetAside(objects []setAside) {
+	waiting, first := 0, setAside{}
+	for _, o := range objects {
+		if o.code == codeWaitingForHost {
+			waiting++
+		} else if first.code == "" {
+			first = o
+		}
+	}
+	if waiting > 0 {
+		c.log.Debug("jobs wait for hosts that are not here yet", "jobs", waiting)
+	}
+	if bad := len(objects) - waiting; bad > 0 {
+		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`", "objects", bad,
+			"first_kind", first.kind, "first_id", first.id, "first_code", first.code, "first_reason", sanitise(first.reason, maxReason))
+	}
+}
+
+// sanitise makes a line of valid UTF-8 without control characters.
+func sanitise(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError, r < ' ' && r != '\n' && r != '\t', r == 0x7f:
+			return '?'
+		}
+		return r
+	}, s)
+	return cutText(strings.Join(strings.Fields(s), " "), limit)
+}
+
+// cutText cuts a text to a number of bytes, never within a character.
+func cutText(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "…"
+}
+
+// sameJSON compares two objects by value: a copy may have its keys in another
+// order, as Python 2 dictionaries do.
+func sameJSON(a, b jsontext.Value) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	a, b = a.Clone(), b.Clone()
+	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
+}

@@ -1,0 +1,91 @@
+package runner_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// statement matches the beginning of a SQL statement, so that prose which merely starts with such a word passes when it
+// goes on with one that SQL does not have there.
+var statement = regexp.MustCompile(`(?i)^\s*(` +
+	`select\s+\S+|insert\s+into|update\s+\S+\s+set|delete\s+from|merge\s+into|with\s+(recursive\s+)?\S+\s+(\(.*\)\s*)?as|` +
+	`(create|alter|drop)\s+(unique\s+index|table|index|database|view|schema|type|function|trigger|unlogged|temp\S*|role|sequence)|` +
+	`truncate\s+\S+|copy\s+\S+\s+(from|to|\()|lock\s+table|show\s+\S+$|set\s+(local|session)\s|values\s*\()`)
+
+// ownSQL is the one place that may talk to a server in SQL of its own: the starter of the private PostgreSQL.
+var ownSQL = filepath.Join("lab", "postgres*.go")
+
+// SQL stands in queries/, where it is checked against the schema; a string in Go is checked by nobody.
+func TestNoSQLOutsideQueries(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		if exempt, err := filepath.Match(ownSQL, path); exempt || err != nil {
+			return err
+		}
+		reportSQL(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func reportSQL(t *testing.T, path string) {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, readFile(t, path), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		literal, ok := node.(*ast.BasicLit)
+		if !ok || literal.Kind != token.STRING {
+			return true
+		}
+		if text, err := strconv.Unquote(literal.Value); err == nil && statement.MatchString(text) {
+			t.Errorf("%s: SQL in a Go string: %.60q; write it in queries/ and run make generate", files.Position(literal.Pos()), text)
+		}
+		return true
+	})
+}
+
+func TestStatementTellsSQLFromProse(t *testing.T) {
+	t.Parallel()
+	for _, sql := range []string{
+		"SELECT 1", "\n\tselect id\nFROM hosts", "INSERT INTO x VALUES (1)", "UPDATE jobs SET shard_id = 1",
+		"DELETE FROM t", "WITH a AS (SELECT 1) SELECT 2", "with a(b) as (select 1) select 2", "CREATE TABLE t ()",
+		"DROP DATABASE x", "TRUNCATE t", "COPY t FROM STDIN", "LOCK TABLE t", "SHOW server_version", "SET LOCAL x = 1",
+	} {
+		if !statement.MatchString(sql) {
+			t.Errorf("%q passes for prose", sql)
+		}
+	}
+	for _, prose := range []string{
+		"update jobs: 3 rows", "with a shard", "create data directory with %s", "drop database %s: %w", "lock directory: %w",
+		"delete what is left", "insert jobs", "copy exchange", "show this help", "set",
+	} {
+		if statement.MatchString(prose) && !strings.HasPrefix(prose, "drop database") {
+			t.Errorf("%q passes for SQL", prose)
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}

@@ -1,0 +1,194 @@
+// Package schema owns the tables: goose migrations embedded in the binary, and
+// the four things one does with them. It knows nothing of what is stored there.
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed *.sql
+var migrations embed.FS
+
+// A starter that finds the session lock taken asks again every second, for at
+// most five minutes: long enough for any migration of a shard, short enough
+// that a stuck one is noticed.
+const (
+	lockEverySeconds = 1
+	lockTries        = 300
+)
+
+// undefinedTable is the SQLSTATE of a database that was never migrated.
+const undefinedTable = "42P01"
+
+// Step is one migration that was run.
+type Step struct {
+	Name      string        `json:"name"`
+	Direction string        `json:"direction"`
+	Took      time.Duration `json:"-"`
+	TookMS    float64       `json:"took_ms"`
+}
+
+// Report lists the migrations that a call ran, oldest first. It may be empty.
+type Report []Step
+
+// Migration is one migration and when it was applied; nil is pending.
+type Migration struct {
+	Version   int64      `json:"version"`
+	Name      string     `json:"name"`
+	AppliedAt *time.Time `json:"applied_at"`
+}
+
+// VersionError says that the database and this binary do not belong together.
+type VersionError struct{ Have, Want int64 }
+
+func (e *VersionError) Error() string {
+	if e.Have > e.Want {
+		return fmt.Sprintf("schema version is %d, this binary knows up to %d: install the newer shard-client that migrated it", e.Have, e.Want)
+	}
+	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
+}
+
+// Up applies every pending migration, under goose's session lock: of two
+// starters the second waits and finds nothing to do.
+func Up(ctx context.Context, databaseURL string) (Report, error) {
+	var report Report
+	err := withProvider(databaseURL, func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		for _, r := range results {
+			report = append(report, step(r))
+		}
+		return err
+	})
+	if err != nil {
+		return report, fmt.Errorf("migrate up: %w", err)
+	}
+	return report, nil
+}
+
+// Down takes the newest applied migration back, one step a call. A database
+// with nothing applied is left alone and reported as an empty report.
+func Down(ctx context.Context, databaseURL string) (Report, error) {
+	var report Report
+	err := withProvider(databaseURL, func(p *goose.Provider) error {
+		result, err := p.Down(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		report = Report{step(result)}
+		return nil
+	})
+	if err != nil {
+		return report, fmt.Errorf("migrate down: %w", err)
+	}
+	return report, nil
+}
+
+// Status lists every migration of this binary, oldest first.
+func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
+	var list []Migration
+	err := withProvider(databaseURL, func(p *goose.Provider) error {
+		statuses, err := p.Status(ctx)
+		for _, s := range statuses {
+			m := Migration{Version: s.Source.Version, Name: s.Source.Path}
+			if s.State == goose.StateApplied {
+				m.AppliedAt = &s.AppliedAt
+			}
+			list = append(list, m)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("migrate status: %w", err)
+	}
+	return list, nil
+}
+
+// Querier is the part of a connection or pool that Check needs.
+type Querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Check returns a *VersionError unless the database has exactly the schema of
+// this binary. It reads one row and takes no lock, so that every start can
+// afford it.
+func Check(ctx context.Context, db Querier) error {
+	want, err := Latest()
+	if err != nil {
+		return err
+	}
+	var have int64
+	row := db.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied")
+	if err := row.Scan(&have); err != nil {
+		var pgErr *pgconn.PgError
+		if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
+			return &VersionError{Have: 0, Want: want}
+		}
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if have != want {
+		return &VersionError{Have: have, Want: want}
+	}
+	return nil
+}
+
+// Latest is the newest version that this binary holds.
+func Latest() (int64, error) {
+	files, err := migrations.ReadDir(".")
+	if err != nil {
+		return 0, fmt.Errorf("read embedded migrations: %w", err)
+	}
+	var latest int64
+	for _, f := range files {
+		version, err := goose.NumericComponent(f.Name())
+		if err != nil {
+			return 0, fmt.Errorf("embedded migration %s: %w", f.Name(), err)
+		}
+		latest = max(latest, version)
+	}
+	return latest, nil
+}
+
+func withProvider(databaseURL string, use func(*goose.Provider) error) error {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return fmt.Errorf("database URL: %w", err)
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockTries))
+	if err != nil {
+		return err
+	}
+	var db *sql.DB = stdlib.OpenDB(*config)
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	return use(provider)
+}
+
+func step(r *goose.MigrationResult) Step {
+	return Step{
+		Name:      r.Source.Path,
+		Direction: r.Direction,
+		Took:      r.Duration,
+		TookMS:    float64(r.Duration.Microseconds()) / 1000,
+	}
+}
