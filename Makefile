@@ -1,13 +1,14 @@
 # Everything here works on a machine with Go and make; what else is needed is installed or named.
 
+# Nothing needs cgo but the race detector. Without it binaries are static, and sqlc parses with WebAssembly, which spares
+# minutes of compiling PostgreSQL's parser in C.
+export CGO_ENABLED = 0
+
 # The version that both binaries print.
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another user.
-GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
-
-# Without cgo, sqlc parses with WebAssembly: no C compiler needed, nor the minutes of compiling PostgreSQL's parser.
-SQLC := CGO_ENABLED=0 go tool sqlc
+BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
 
 # How often each benchmark runs.
 COUNT ?= 1
@@ -25,26 +26,24 @@ help: ## Print this help
 		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 build: ## Build bin/shard-client and bin/shard-lab, static
-	$(GOBUILD) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
+	go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
 demo: build postgres ## Show a shard's first heartbeats, on a private PostgreSQL
 	@bin/shard-lab demo
 
 test: postgres ## Run all tests, with the race detector where a C compiler is
-	@race='$(RACE)'; \
-	if [ -n "$$race" ]; then export CGO_ENABLED=1; else \
-		echo 'no working C compiler here: running the tests WITHOUT the race detector'; \
-	fi; \
-	set -x; go test $$race -timeout 10m ./...
+	@race='$(RACE)' cgo=1; \
+	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
+	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./...
 
 generate: ## Regenerate gen/ from schema/ and queries/
-	$(SQLC) generate
+	go tool sqlc generate
 
 verify: ## Check generated code, format, modules, go vet and import directions
 	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet verify-imports
 
 verify-generated:
-	@$(SQLC) diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
+	@go tool sqlc diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
 
 # Tracked files and those about to be; a module cache inside the clone is neither.
 verify-format:
@@ -62,7 +61,7 @@ verify-imports:
 		{ echo 'verify: a package imports what it must not know (above): move the code, not the arrow'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
-	bin/shard-lab postgres -- env $(SQLC) vet
+	bin/shard-lab postgres -- go tool sqlc vet
 
 bench: postgres ## Run the benchmarks, COUNT times each
 	go test -run '^$$' -bench . -count $(COUNT) ./...

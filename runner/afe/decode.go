@@ -132,8 +132,8 @@ func idOf(raw jsontext.Value, object any) int64 {
 
 // readString refuses what no text column can hold.
 func readString(dec *jsontext.Decoder, s *string) error {
-	if kind := dec.PeekKind(); kind != '"' {
-		return fmt.Errorf("want a string, got %s", kindName(kind))
+	if dec.PeekKind() != '"' {
+		return unwanted(dec, "a string")
 	}
 	token, err := dec.ReadToken()
 	if err != nil {
@@ -148,7 +148,7 @@ func readString(dec *jsontext.Decoder, s *string) error {
 
 // readBool accepts 0 and 1 too, as some masters' databases give them.
 func readBool(dec *jsontext.Decoder, b *bool) error {
-	switch kind := dec.PeekKind(); kind {
+	switch dec.PeekKind() {
 	case 't', 'f':
 		return errors.ErrUnsupported // the plain way
 	case '0':
@@ -161,7 +161,7 @@ func readBool(dec *jsontext.Decoder, b *bool) error {
 		}
 		return nil
 	default:
-		return fmt.Errorf("want true or false, got %s", kindName(kind))
+		return unwanted(dec, "true or false")
 	}
 }
 
@@ -177,8 +177,8 @@ func readTime(dec *jsontext.Decoder, t *Time) error {
 
 func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *T) error {
-		if got := dec.PeekKind(); got != kind {
-			return fmt.Errorf("want %s, got %s", want, kindName(got))
+		if dec.PeekKind() != kind {
+			return unwanted(dec, want)
 		}
 		return errors.ErrUnsupported // the plain way
 	})
@@ -187,12 +187,23 @@ func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 // object starts an object from its defaults.
 func object[T any](defaults T) *json.Unmarshalers {
 	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
-		if got := dec.PeekKind(); got != '{' {
-			return fmt.Errorf("want an object, got %s", kindName(got))
+		if dec.PeekKind() != '{' {
+			return unwanted(dec, "an object")
 		}
 		*v = defaults
 		return errors.ErrUnsupported // the plain way
 	})
+}
+
+// unwanted names the next value: a short one by itself, others by their kind.
+func unwanted(dec *jsontext.Decoder, want string) error {
+	kind := dec.PeekKind()
+	if kind == '"' || kind == '0' {
+		if value, err := dec.ReadValue(); err == nil {
+			return fmt.Errorf("want %s, got %s", want, cut(string(value), 60))
+		}
+	}
+	return fmt.Errorf("want %s, got %s", want, kindName(kind))
 }
 
 func kindName(kind jsontext.Kind) string {

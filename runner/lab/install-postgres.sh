@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that PostgreSQL's server programs are on this machine: does nothing when they are, otherwise installs the
-# distribution's package as root or with passwordless sudo. It never starts or enables a server.
+# distribution's package as root or with passwordless sudo. It creates no cluster and starts no server;
+# the service that Debian's package enables has nothing to start without a cluster.
 set -eu
 
 oldest_major=13
@@ -44,7 +45,7 @@ as_root() {
 # Debian's package starts a cluster of its own on port 5432 unless it is told not to before it is unpacked; the setting
 # belongs to postgresql-common, hence two installations.
 install_apt() {
-	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends"
+	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
 	as_root $apt update
 	as_root $apt install postgresql-common
 	as_root sed -i '/^#*[[:space:]]*create_main_cluster/d; $a create_main_cluster = false' \

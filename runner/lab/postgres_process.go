@@ -69,15 +69,14 @@ func (p *process) signalAndWait(signal os.Signal, timeout time.Duration) bool {
 	}
 }
 
-// wait returns how the child ended. When the context ends first it ends the child and the children of that, gently
-// if possible: a PostgreSQL process that is killed leaves its shared memory behind.
+// wait returns how a short-lived child ended. When the context ends first the child still gets a moment to finish: a
+// PostgreSQL program that is ended in the middle leaves its shared memory behind.
 func (p *process) wait(ctx context.Context) error {
 	select {
 	case <-p.done:
 		return p.err
 	case <-ctx.Done():
 	}
-	p.signalGroup(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(killStop):
@@ -87,6 +86,7 @@ func (p *process) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// signalGroup reaches the child and the children of that.
 func (p *process) signalGroup(signal syscall.Signal) {
 	if !p.ended() {
 		_ = syscall.Kill(-p.pid(), signal)

@@ -68,7 +68,11 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := initdb.wait(ctx); err != nil {
+	err = initdb.wait(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // the log of what was cancelled explains nothing
+	}
+	if err != nil {
 		return fmt.Errorf("create data directory with %s: %w\n%s", p.binaries.path("initdb"), err, p.endOfLog())
 	}
 	return nil

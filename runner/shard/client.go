@@ -48,6 +48,9 @@ type Client struct {
 	owner   *owner
 }
 
+// connectTimeout is for a database host that does not answer at all.
+const connectTimeout = 15 * time.Second
+
 // statementTimeout ends a statement that waits for a lock or reads too much. A
 // chunk that meets it is halved; 30 times what the largest default chunk needs.
 const statementTimeout = "60s"
@@ -60,6 +63,9 @@ func Connect(ctx context.Context, databaseURL, applicationName string) (*pgxpool
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	config.MaxConns = 2
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTimeout
+	}
 	parameters := config.ConnConfig.RuntimeParams
 	if parameters["application_name"] == "" {
 		parameters["application_name"] = applicationName

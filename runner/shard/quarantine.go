@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -181,4 +182,32 @@ func sameJSON(a, b jsontext.Value) bool {
 	}
 	a, b = a.Clone(), b.Clone()
 	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
+}
+
+// Quarantined is one row of the quarantine, as `quarantine list` prints it.
+type Quarantined struct {
+	Direction   string    `json:"direction"` // in, out
+	Kind        string    `json:"kind"`      // host, job, suite_keyval
+	ID          *int64    `json:"id"`        // null: it has none
+	Code        string    `json:"code"`
+	Reason      string    `json:"reason"` // one line
+	Occurrences int64     `json:"occurrences"`
+	FirstSeen   time.Time `json:"first_seen"` // UTC
+	LastSeen    time.Time `json:"last_seen"`
+}
+
+// ListQuarantine returns every row, by direction, kind and id; never nil.
+func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error) {
+	rows, err := sharddb.New(db).QuarantineList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	list := make([]Quarantined, len(rows))
+	for i, r := range rows {
+		list[i] = Quarantined{
+			Direction: r.Direction, Kind: r.Kind, ID: r.ObjectID, Code: r.Code, Reason: r.Reason,
+			Occurrences: r.Occurrences, FirstSeen: r.FirstSeen.UTC(), LastSeen: r.LastSeen.UTC(),
+		}
+	}
+	return list, nil
 }

@@ -1,0 +1,172 @@
+// Command shard-client keeps a shard's database in agreement with its master,
+// one heartbeat at a time. This package is wiring only: flags to settings, parts
+// to each other, outcome to exit code.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"shardclient/runner/config"
+	"shardclient/runner/ops"
+	"shardclient/runner/shard"
+	"shardclient/schema"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // at run time
+	exitUsage  = 2 // command line or settings
+	exitHeld   = 3 // another client holds the lock
+	exitSchema = 4 // the database has another schema than this binary
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// commandLine is what kong parses. Every command accepts every setting, so that
+// one environment serves them all.
+type commandLine struct {
+	config.Config `embed:""`
+
+	RunCommand   runCommand        `cmd:"" name:"run" help:"Beat until stopped."`
+	Once         onceCommand       `cmd:"" help:"Beat once and tell how it went."`
+	Migrate      migrateCommand    `cmd:"" help:"Bring the schema of the database up or down, or show where it is."`
+	Quarantine   quarantineCommand `cmd:"" help:"Objects that could not be stored or sent."`
+	PrintVersion versionCommand    `cmd:"" name:"version" help:"Print version and schema version."`
+}
+
+// program is one start of shard-client.
+type program struct {
+	began          time.Time
+	stdout, stderr io.Writer
+	settings       *config.Config
+	log            *slog.Logger
+}
+
+func main() {
+	p := &program{began: time.Now(), stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(p.run(os.Args[1:]))
+}
+
+// run returns the exit code.
+func (p *program) run(args []string) int {
+	command, code := p.parse(args)
+	if command == nil {
+		return code
+	}
+	log, file, err := ops.NewLogger(ops.LogOptions{
+		Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level(), Dir: p.settings.LogDir,
+	})
+	if err != nil {
+		return p.exitCode(&usageError{err})
+	}
+	defer file.Close()
+	p.log = log
+	ctx, stop := p.untilSignal()
+	defer stop()
+	command.BindTo(ctx, (*context.Context)(nil))
+	return p.exitCode(command.Run(p))
+}
+
+// parse returns nothing to run after --help and usage errors.
+func (p *program) parse(args []string) (*kong.Context, int) {
+	exited, code := false, exitOK
+	line := &commandLine{}
+	options := append(config.Options(),
+		kong.Name("shard-client"),
+		kong.Description("Keeps a shard's database in agreement with its Autotest master, one heartbeat at a time."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		// kong exits after --help; tests could not see that.
+		kong.Exit(func(status int) { exited, code = true, status }),
+	)
+	parser, err := kong.New(line, options...)
+	if err != nil {
+		panic(err) // a mistake in the tags above
+	}
+	command, err := parser.Parse(args)
+	p.settings = &line.Config
+	switch {
+	case exited:
+		return nil, code
+	case err != nil:
+		return nil, p.exitCode(&usageError{fmt.Errorf("%w\ntry: shard-client --help", err)})
+	}
+	if err := line.ValidateSettings(); err != nil {
+		return nil, p.exitCode(&usageError{err})
+	}
+	return command, exitOK
+}
+
+// untilSignal ends its context at the first SIGINT or SIGTERM: the beat in hand
+// is finished. The second one ends the process at once.
+func (p *program) untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for first := true; ; first = false {
+			select {
+			case received, ok := <-signals:
+				if !ok {
+					return
+				}
+				if !first {
+					p.log.Warn("stopped at once by a second signal", "signal", received.String())
+					os.Exit(exitFailed)
+				}
+				p.log.Info("stopping after the beat in hand; a second signal stops at once",
+					"signal", received.String(), "rpc_gets", p.settings.StopTimeout)
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
+}
+
+// usageError is a mistake in flags, environment or settings.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// errBeatFailed ends `once` when its result tells the rest.
+var errBeatFailed = errors.New("the heartbeat failed")
+
+// exitCode says what went wrong, unless a printed result has said it.
+func (p *program) exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if !errors.Is(err, errBeatFailed) {
+		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.settings.Redact(err.Error()))
+	}
+	var usage *usageError
+	var held *shard.HeldError
+	var wrongSchema *schema.VersionError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &held):
+		return exitHeld
+	case errors.As(err, &wrongSchema):
+		return exitSchema
+	default:
+		return exitFailed
+	}
+}

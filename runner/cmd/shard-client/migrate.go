@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"shardclient/schema"
+)
+
+type migrateCommand struct {
+	Up     migrateUp     `cmd:"" help:"Apply every pending migration."`
+	Down   migrateDown   `cmd:"" help:"Take the newest migration back, one step."`
+	Status migrateStatus `cmd:"" help:"List the migrations and when they were applied."`
+}
+
+type (
+	migrateUp     struct{}
+	migrateDown   struct{}
+	migrateStatus struct{}
+)
+
+func (*migrateUp) Run(ctx context.Context, p *program) error {
+	return p.migrate(ctx, schema.Up, "nothing to do: every migration is applied")
+}
+
+func (*migrateDown) Run(ctx context.Context, p *program) error {
+	return p.migrate(ctx, schema.Down, "nothing to do: no migration is applied")
+}
+
+func (p *program) migrate(ctx context.Context, run func(context.Context, string) (schema.Report, error), nothing string) error {
+	if err := p.settings.ValidateDatabase(); err != nil {
+		return &usageError{err}
+	}
+	report, err := run(ctx, string(p.settings.DatabaseURL))
+	if p.settings.Output == "json" {
+		if report == nil {
+			report = schema.Report{}
+		}
+		if err := json.NewEncoder(p.stdout).Encode(report); err != nil {
+			return fmt.Errorf("print result: %w", err)
+		}
+		return err
+	}
+	for _, step := range report {
+		fmt.Fprintf(p.stdout, "%-4s %s (%.0f ms)\n", step.Direction, step.Name, step.TookMS)
+	}
+	if len(report) == 0 && err == nil {
+		fmt.Fprintln(p.stdout, nothing)
+	}
+	return err
+}
+
+func (*migrateStatus) Run(ctx context.Context, p *program) error {
+	if err := p.settings.ValidateDatabase(); err != nil {
+		return &usageError{err}
+	}
+	list, err := schema.Status(ctx, string(p.settings.DatabaseURL))
+	if err != nil {
+		return err
+	}
+	if p.settings.Output == "json" {
+		return json.NewEncoder(p.stdout).Encode(list)
+	}
+	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VERSION\tNAME\tAPPLIED")
+	for _, m := range list {
+		applied := "pending"
+		if m.AppliedAt != nil {
+			applied = m.AppliedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\n", m.Version, m.Name, applied)
+	}
+	return table.Flush()
+}
+
+type versionCommand struct{}
+
+func (*versionCommand) Run(p *program) error {
+	latest, err := schema.Latest()
+	if err != nil {
+		return err
+	}
+	if p.settings.Output == "json" {
+		return json.NewEncoder(p.stdout).Encode(map[string]any{"version": version, "schema_version": latest})
+	}
+	fmt.Fprintf(p.stdout, "shard-client %s, schema version %d\n", version, latest)
+	return nil
+}

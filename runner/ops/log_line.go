@@ -1,0 +1,128 @@
+package ops
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+)
+
+// maxLine is the length of the longest line, newline included: under 4 KB, so that a pipe takes it in one piece
+// (PIPE_BUF) and a syslog daemon whole.
+const maxLine = 4095
+
+// cuts are the lengths to which strings are cut, in bytes, until the line fits. The first leaves any sensible text
+// alone; the last fits some 50 attributes.
+var cuts = []int{2048, 384, 96, 24}
+
+// lastCut is that of the message when nothing else is left. A control character takes 6 bytes in JSON.
+const lastCut = 512
+
+// lineHandler renders a record into memory, and again with strings cut harder while the line is too long. It keeps
+// attributes and groups as they were given, because slog's handlers format them for one cut, once and for all.
+type lineHandler struct {
+	out   *output
+	level slog.Leveler
+	with  []func(slog.Handler) slog.Handler
+}
+
+func newLineHandler(out *output, level slog.Leveler) *lineHandler {
+	if level == nil {
+		level = slog.LevelInfo
+	}
+	return &lineHandler{out: out, level: level}
+}
+
+// Enabled implements slog.Handler.
+func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
+
+// Handle implements slog.Handler. It renders without a lock, so that a LogValue that logs cannot block itself.
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	r.Time = h.out.time(r.Time)
+	line, err := render(h.out.format, h.with, r)
+	if err != nil {
+		return err
+	}
+	return h.out.write(line)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.wrapped(func(inner slog.Handler) slog.Handler { return inner.WithAttrs(attrs) })
+}
+
+// WithGroup implements slog.Handler.
+func (h *lineHandler) WithGroup(name string) slog.Handler {
+	return h.wrapped(func(inner slog.Handler) slog.Handler { return inner.WithGroup(name) })
+}
+
+func (h *lineHandler) wrapped(f func(slog.Handler) slog.Handler) slog.Handler {
+	clone := *h
+	// Clipped: two loggers derived from one must not write into the same array.
+	clone.with = append(h.with[:len(h.with):len(h.with)], f)
+	return &clone
+}
+
+// render returns the record as one line that is not longer than maxLine. When no cut suffices (thousands of attributes,
+// groups without end), the attributes are left out, and the line says how many.
+func render(format string, with []func(slog.Handler) slog.Handler, r slog.Record) ([]byte, error) {
+	var buf bytes.Buffer
+	for _, cut := range cuts {
+		buf.Reset()
+		h := newInner(format, &buf, cut)
+		for _, f := range with {
+			h = f(h)
+		}
+		if err := h.Handle(context.Background(), r); err != nil {
+			return nil, err
+		}
+		if buf.Len() <= maxLine {
+			return buf.Bytes(), nil
+		}
+	}
+	last := slog.NewRecord(r.Time, r.Level, r.Message, 0)
+	last.AddAttrs(slog.String("note", "attributes left out, the line was too long"), slog.Int("attributes", r.NumAttrs()), slog.Int("line_bytes", buf.Len()))
+	buf.Reset()
+	err := newInner(format, &buf, lastCut).Handle(context.Background(), last)
+	return buf.Bytes(), err
+}
+
+// newInner returns slog's own handler for the format, with strings and keys cut. It takes every level: what is logged at
+// all has been decided.
+func newInner(format string, buf *bytes.Buffer, cut int) slog.Handler {
+	options := &slog.HandlerOptions{Level: slog.Level(-1 << 30), ReplaceAttr: shorten(format, cut)}
+	if format == "json" {
+		return slog.NewJSONHandler(buf, options)
+	}
+	return slog.NewTextHandler(buf, options)
+}
+
+// idsShown is how many ids of a list a line shows.
+const idsShown = 10
+
+// IDs is a list of ids that is logged as its first ten and their count: "1, 2, … (50000 ids)". The list of known jobs often
+// has more than 50,000 entries, and printing it at every beat drowned the log (incident 2018).
+type IDs []int64
+
+// String is the list as a log line shows it.
+func (ids IDs) String() string {
+	var b strings.Builder
+	for _, id := range ids[:min(len(ids), idsShown)] {
+		b.WriteString(strconv.FormatInt(id, 10) + ", ")
+	}
+	text := strings.TrimSuffix(b.String(), ", ")
+	if len(ids) > idsShown {
+		text += ", …"
+	}
+	count := strconv.Itoa(len(ids)) + " ids"
+	if len(ids) == 1 {
+		count = "1 id"
+	}
+	return strings.TrimSpace(text + " (" + count + ")")
+}
+
+// LogValue implements slog.LogValuer.
+func (ids IDs) LogValue() slog.Value { return slog.StringValue(ids.String()) }

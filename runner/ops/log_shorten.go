@@ -1,0 +1,84 @@
+package ops
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxKey is the length to which keys are cut, in bytes.
+const maxKey = 64
+
+// shorten returns a slog.HandlerOptions.ReplaceAttr that cuts keys and everything that prints as a longer text. slog
+// calls it for the message too, but not for the names of groups.
+func shorten(format string, limit int) func([]string, slog.Attr) slog.Attr {
+	return func(_ []string, a slog.Attr) slog.Attr {
+		a.Key = cutText(a.Key, maxKey)
+		switch a.Value.Kind() {
+		case slog.KindString:
+			a.Value = slog.StringValue(cutText(a.Value.String(), limit))
+		case slog.KindAny:
+			v := a.Value.Any()
+			text := printed(format, v)
+			// Errors always become text: slog would print some with their stack, others as JSON objects.
+			if _, isError := v.(error); isError || len(text) > limit {
+				a.Value = slog.StringValue(cutText(text, limit))
+			}
+		}
+		return a
+	}
+}
+
+// cutText cuts s to at most limit bytes, between two characters, and appends how long it was.
+func cutText(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	// A character has at most four bytes; beyond that it is no UTF-8 and one place is as good as another.
+	for end > limit-utf8.UTFMax && end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s…(%d bytes)", strings.ToValidUTF8(s[:end], "\uFFFD"), len(s))
+}
+
+// printed is what slog's handler of the format makes of a value of no built-in kind, and the text of an error. A method of the value that panics
+// must not take the process along.
+func printed(format string, v any) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = fmt.Sprintf("!PANIC: %v", p)
+		}
+	}()
+	if err, ok := v.(error); ok {
+		return fmt.Sprint(err)
+	}
+	if format == "json" {
+		return printedJSON(v)
+	}
+	if m, ok := v.(encoding.TextMarshaler); ok {
+		b, err := m.MarshalText()
+		if err != nil {
+			return err.Error()
+		}
+		return string(b)
+	}
+	if b, ok := v.([]byte); ok {
+		return string(b)
+	}
+	return fmt.Sprintf("%+v", v)
+}
+
+func printedJSON(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,68 @@
+package ops
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+const (
+	// The names of log files, as in the original: shard_client.log.2019-03-15-11.30.15, in local time.
+	logFilePrefix = "shard_client.log."
+	logFileTime   = "2006-01-02-15.04.05"
+	freshSuffix   = ".new"
+
+	// keptStarts is how many earlier starts keep their files.
+	keptStarts = 10
+)
+
+// logFileName matches the names that logFile makes, and no other; its group is the name of the start's first file.
+var logFileName = regexp.MustCompile(`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
+
+// logFilesByStart lists the log files in dir, grouped by the name of their start.
+func logFilesByStart(dir string) (map[string][]fs.FileInfo, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	starts := map[string][]fs.FileInfo{}
+	for _, entry := range entries {
+		match := logFileName.FindStringSubmatch(entry.Name())
+		if match == nil || !entry.Type().IsRegular() {
+			continue
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		starts[match[1]] = append(starts[match[1]], info)
+	}
+	return starts, nil
+}
+
+// lastWrite is when the newest of the files was written to.
+func lastWrite(files []fs.FileInfo) time.Time {
+	var last time.Time
+	for _, file := range files {
+		if t := file.ModTime(); t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// inUse reports whether a process holds the lock of a log file, and so writes to it.
+func inUse(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}

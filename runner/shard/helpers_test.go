@@ -1,0 +1,129 @@
+package shard_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
+
+const ourShard = "shard1.example"
+
+// options are small enough to meet every limit and large enough to meet none by
+// accident.
+func options() shard.Options {
+	return shard.Options{
+		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,
+		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
+	}
+}
+
+// scriptedMaster is a real HTTP server that gives prepared answers and keeps what
+// it was sent.
+type scriptedMaster struct {
+	*httptest.Server
+	mu       sync.Mutex
+	answer   http.Handler
+	requests [][]byte
+}
+
+func newMaster(t testing.TB) *scriptedMaster {
+	m := &scriptedMaster{}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("master: read request: %v", err)
+		}
+		m.mu.Lock()
+		answer := m.answer
+		m.requests = append(m.requests, body)
+		m.mu.Unlock()
+		answer.ServeHTTP(w, r)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+func (m *scriptedMaster) say(answer http.Handler) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answer = answer
+}
+
+// saysResult answers with a result.
+func (m *scriptedMaster) saysResult(result string) {
+	m.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"result": `+result+`, "error": null, "id": "jsonrpc"}`)
+	}))
+}
+
+func (m *scriptedMaster) last(t testing.TB) []byte {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.requests) == 0 {
+		t.Fatal("the master was not called")
+	}
+	return m.requests[len(m.requests)-1]
+}
+
+func wire(t testing.TB, m *scriptedMaster, protocol afe.Protocol) *afe.Client {
+	t.Helper()
+	u, err := url.Parse(m.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := afe.NewClient(afe.Options{
+		Master: u, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute,
+		MaxResponseBytes: 64 << 20, UserAgent: "test",
+	})
+	t.Cleanup(c.Close)
+	return c
+}
+
+func newClient(t testing.TB, pool *pgxpool.Pool, master shard.Master, o shard.Options) *shard.Client {
+	t.Helper()
+	c := shard.NewClient(pool, master, o)
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c
+}
+
+// beat fails the test unless the beat is ok.
+func beat(t testing.TB, c *shard.Client) shard.Beat {
+	t.Helper()
+	b := c.Beat(t.Context(), time.Now())
+	if !b.OK() {
+		t.Fatalf("beat: %s: %s", b.Failure, b.Error)
+	}
+	return b
+}
+
+func exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// query returns one value.
+func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
+	t.Helper()
+	var value T
+	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return value
+}
