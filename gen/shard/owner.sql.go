@@ -116,3 +116,12 @@ func (q *Queries) OwnerTryLock(ctx context.Context) (bool, error) {
 	err := row.Scan(&locked)
 	return locked, err
 }
+
+const ownerUnlock = `-- name: OwnerUnlock :exec
+SELECT pg_advisory_unlock(hashtextextended('shard-client ' || current_schema(), 0))
+`
+
+func (q *Queries) OwnerUnlock(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, ownerUnlock)
+	return err
+}

@@ -11,14 +11,15 @@ import (
 
 const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
-ORDER BY s.aclgroup_id, s.user_id
+SELECT g.id, u.id
+FROM json_to_recordset($1::json) AS g (id bigint, users json)
+CROSS JOIN json_to_recordset(g.users) AS u (id bigint)
+ORDER BY g.id, u.id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
 
-func (q *Queries) ACLGroupAddUsers(ctx context.Context, aclgroupIds []int64, userIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupAddUsers, aclgroupIds, userIds)
+func (q *Queries) ACLGroupAddUsers(ctx context.Context, groups []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupAddUsers, groups)
 	if err != nil {
 		return 0, err
 	}
@@ -61,13 +62,9 @@ func (q *Queries) ACLGroupCopyUsers(ctx context.Context, oldIds []int64, newIds 
 }
 
 const aCLGroupGiveWay = `-- name: ACLGroupGiveWay :many
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, name)
-)
 UPDATE afe_acl_groups AS here
 SET name = here.name || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset($1::json) AS s (id bigint, name text)
 WHERE here.name = s.name AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id
 `
@@ -77,8 +74,8 @@ type ACLGroupGiveWayRow struct {
 	NewID int64
 }
 
-func (q *Queries) ACLGroupGiveWay(ctx context.Context, ids []int64, names []string) ([]ACLGroupGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, aCLGroupGiveWay, ids, names)
+func (q *Queries) ACLGroupGiveWay(ctx context.Context, groups []byte) ([]ACLGroupGiveWayRow, error) {
+	rows, err := q.db.Query(ctx, aCLGroupGiveWay, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -100,23 +97,15 @@ func (q *Queries) ACLGroupGiveWay(ctx context.Context, ids []int64, names []stri
 const aCLGroupStore = `-- name: ACLGroupStore :execrows
 INSERT INTO afe_acl_groups AS here (id, name, description)
 SELECT s.id, s.name, s.description
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
-) AS s (id, name, description)
+FROM json_to_recordset($1::json) AS s (id bigint, name text, description text)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
 WHERE here.name <> excluded.name
 `
 
-type ACLGroupStoreParams struct {
-	Ids          []int64
-	Names        []string
-	Descriptions []string
-}
-
-func (q *Queries) ACLGroupStore(ctx context.Context, arg ACLGroupStoreParams) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupStore, arg.Ids, arg.Names, arg.Descriptions)
+func (q *Queries) ACLGroupStore(ctx context.Context, groups []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupStore, groups)
 	if err != nil {
 		return 0, err
 	}
@@ -160,13 +149,9 @@ func (q *Queries) LabelCopyJobs(ctx context.Context, oldIds []int64, newIds []in
 }
 
 const labelGiveWay = `-- name: LabelGiveWay :many
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, name)
-)
 UPDATE afe_labels AS here
 SET name = here.name || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset($1::json) AS s (id bigint, name text)
 WHERE here.name = s.name AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id
 `
@@ -176,8 +161,8 @@ type LabelGiveWayRow struct {
 	NewID int64
 }
 
-func (q *Queries) LabelGiveWay(ctx context.Context, ids []int64, names []string) ([]LabelGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, labelGiveWay, ids, names)
+func (q *Queries) LabelGiveWay(ctx context.Context, labels []byte) ([]LabelGiveWayRow, error) {
+	rows, err := q.db.Query(ctx, labelGiveWay, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -199,34 +184,16 @@ func (q *Queries) LabelGiveWay(ctx context.Context, ids []int64, names []string)
 const labelStore = `-- name: LabelStore :execrows
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, s.kernel_config, s.platform, s.invalid, s.only_if_needed
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]),
-    unnest($4::boolean[]), unnest($5::boolean[]), unnest($6::boolean[])
-) AS s (id, name, kernel_config, platform, invalid, only_if_needed)
+FROM json_to_recordset($1::json)
+    AS s (id bigint, name text, kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
 WHERE here.name <> excluded.name
 `
 
-type LabelStoreParams struct {
-	Ids           []int64
-	Names         []string
-	KernelConfigs []string
-	Platforms     []bool
-	Invalids      []bool
-	OnlyIfNeeded  []bool
-}
-
-func (q *Queries) LabelStore(ctx context.Context, arg LabelStoreParams) (int64, error) {
-	result, err := q.db.Exec(ctx, labelStore,
-		arg.Ids,
-		arg.Names,
-		arg.KernelConfigs,
-		arg.Platforms,
-		arg.Invalids,
-		arg.OnlyIfNeeded,
-	)
+func (q *Queries) LabelStore(ctx context.Context, labels []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, labelStore, labels)
 	if err != nil {
 		return 0, err
 	}
@@ -235,14 +202,10 @@ func (q *Queries) LabelStore(ctx context.Context, arg LabelStoreParams) (int64, 
 
 const shardGiveWay = `-- name: ShardGiveWay :many
 
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, name)
-)
 UPDATE afe_shards AS here
 SET hostname = here.hostname || ' (was id ' || here.id || ')'
-FROM sent AS s
-WHERE here.hostname = s.name AND here.id <> s.id
+FROM json_to_recordset($1::json) AS s (id bigint, hostname text)
+WHERE here.hostname = s.hostname AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id
 `
 
@@ -257,9 +220,9 @@ type ShardGiveWayRow struct {
 // `NAME (was id N)`, the master's row is stored beside it, and memberships of
 // valid hosts and open jobs are copied (lessons.md, 2015 and fault 3b).
 // The id that gave way may itself be named by the response: then the master
-// renamed it, and there is nothing to copy.
-func (q *Queries) ShardGiveWay(ctx context.Context, ids []int64, hostnames []string) ([]ShardGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, shardGiveWay, ids, hostnames)
+// renamed it, and there is nothing to copy. Parents are few and travel as JSON.
+func (q *Queries) ShardGiveWay(ctx context.Context, shards []byte) ([]ShardGiveWayRow, error) {
+	rows, err := q.db.Query(ctx, shardGiveWay, shards)
 	if err != nil {
 		return nil, err
 	}
@@ -312,15 +275,15 @@ func (q *Queries) ShardMoveJobs(ctx context.Context, oldIds []int64, newIds []in
 const shardStore = `-- name: ShardStore :execrows
 INSERT INTO afe_shards AS here (id, hostname)
 SELECT s.id, s.hostname
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, hostname)
+FROM json_to_recordset($1::json) AS s (id bigint, hostname text)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
 WHERE here.hostname <> excluded.hostname
 `
 
-func (q *Queries) ShardStore(ctx context.Context, ids []int64, hostnames []string) (int64, error) {
-	result, err := q.db.Exec(ctx, shardStore, ids, hostnames)
+func (q *Queries) ShardStore(ctx context.Context, shards []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, shardStore, shards)
 	if err != nil {
 		return 0, err
 	}
@@ -328,18 +291,30 @@ func (q *Queries) ShardStore(ctx context.Context, ids []int64, hostnames []strin
 }
 
 const userGiveWay = `-- name: UserGiveWay :execrows
-WITH sent AS (
-    SELECT s.id, s.login
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, login)
-)
 UPDATE afe_users AS here
 SET login = here.login || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset($1::json) AS s (id bigint, login text)
 WHERE here.login = s.login AND here.id <> s.id
 `
 
-func (q *Queries) UserGiveWay(ctx context.Context, ids []int64, logins []string) (int64, error) {
-	result, err := q.db.Exec(ctx, userGiveWay, ids, logins)
+func (q *Queries) UserGiveWay(ctx context.Context, users []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, userGiveWay, users)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const userGrant = `-- name: UserGrant :execrows
+INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+SELECT s.aclgroup_id, s.user_id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+ORDER BY s.aclgroup_id, s.user_id
+ON CONFLICT (aclgroup_id, user_id) DO NOTHING
+`
+
+func (q *Queries) UserGrant(ctx context.Context, aclgroupIds []int64, userIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, userGrant, aclgroupIds, userIds)
 	if err != nil {
 		return 0, err
 	}
@@ -348,10 +323,9 @@ func (q *Queries) UserGiveWay(ctx context.Context, ids []int64, logins []string)
 
 const userMembershipsByLogin = `-- name: UserMembershipsByLogin :many
 SELECT gu.aclgroup_id, s.id::bigint AS user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, login)
+FROM json_to_recordset($1::json) AS s (id bigint, login text)
 JOIN afe_users AS here ON here.login = s.login AND here.id <> s.id
 JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id
-ORDER BY gu.aclgroup_id, s.id
 `
 
 type UserMembershipsByLoginRow struct {
@@ -361,8 +335,8 @@ type UserMembershipsByLoginRow struct {
 
 // Memberships follow the login, never the id: what a login holds here under
 // another id is returned, to be granted to the id that the master gives it ...
-func (q *Queries) UserMembershipsByLogin(ctx context.Context, ids []int64, logins []string) ([]UserMembershipsByLoginRow, error) {
-	rows, err := q.db.Query(ctx, userMembershipsByLogin, ids, logins)
+func (q *Queries) UserMembershipsByLogin(ctx context.Context, users []byte) ([]UserMembershipsByLoginRow, error) {
+	rows, err := q.db.Query(ctx, userMembershipsByLogin, users)
 	if err != nil {
 		return nil, err
 	}
@@ -384,14 +358,14 @@ func (q *Queries) UserMembershipsByLogin(ctx context.Context, ids []int64, login
 const userRevokeOtherLogins = `-- name: UserRevokeOtherLogins :execrows
 DELETE FROM afe_acl_groups_users AS gu
 USING
-    ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, login),
+    json_to_recordset($1::json) AS s (id bigint, login text),
     afe_users AS here
 WHERE gu.user_id = s.id AND here.id = s.id AND here.login <> s.login
 `
 
 // ... and what another login held under this id does not pass to it.
-func (q *Queries) UserRevokeOtherLogins(ctx context.Context, ids []int64, logins []string) (int64, error) {
-	result, err := q.db.Exec(ctx, userRevokeOtherLogins, ids, logins)
+func (q *Queries) UserRevokeOtherLogins(ctx context.Context, users []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, userRevokeOtherLogins, users)
 	if err != nil {
 		return 0, err
 	}
@@ -401,34 +375,17 @@ func (q *Queries) UserRevokeOtherLogins(ctx context.Context, ids []int64, logins
 const userStore = `-- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.login, s.access_level, s.reboot_before, s.reboot_after, s.show_experimental
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::text[]), unnest($3::integer[]),
-    unnest($4::integer[]), unnest($5::integer[]), unnest($6::boolean[])
-) AS s (id, login, access_level, reboot_before, reboot_after, show_experimental)
+FROM json_to_recordset($1::json) AS s (
+    id bigint, login text, access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean
+)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET login = excluded.login
 WHERE here.login <> excluded.login
 `
 
-type UserStoreParams struct {
-	Ids              []int64
-	Logins           []string
-	AccessLevels     []int32
-	RebootBefore     []int32
-	RebootAfter      []int32
-	ShowExperimental []bool
-}
-
-func (q *Queries) UserStore(ctx context.Context, arg UserStoreParams) (int64, error) {
-	result, err := q.db.Exec(ctx, userStore,
-		arg.Ids,
-		arg.Logins,
-		arg.AccessLevels,
-		arg.RebootBefore,
-		arg.RebootAfter,
-		arg.ShowExperimental,
-	)
+func (q *Queries) UserStore(ctx context.Context, users []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, userStore, users)
 	if err != nil {
 		return 0, err
 	}

@@ -112,12 +112,13 @@ const quarantineWithID = `-- name: QuarantineWithID :execrows
 
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-SELECT $1::text, s.kind, s.object_id, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
-FROM ROWS FROM (
-    unnest($2::text[]), unnest($3::bigint[]), unnest($4::text[]), unnest($5::text[]),
-    unnest($6::bytea[]), unnest($7::bigint[])
-) AS s (kind, object_id, code, reason, payload, payload_bytes)
-ORDER BY s.kind, s.object_id
+SELECT
+    $1::text, s.kind, s.id, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
+    sha256(decode(s.payload, 'base64'))
+FROM json_to_recordset($2::json)
+    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+WHERE s.id <> 0
+ORDER BY s.kind, s.id
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     code = excluded.code, reason = excluded.reason,
@@ -125,27 +126,10 @@ SET
     occurrences = q.occurrences + 1, last_seen = now()
 `
 
-type QuarantineWithIDParams struct {
-	Direction    string
-	Kinds        []string
-	ObjectIds    []int64
-	Codes        []string
-	Reasons      []string
-	Payloads     [][]byte
-	PayloadBytes []int64
-}
-
 // Objects set aside (P6), one row for each direction, kind and id, or payload.
-func (q *Queries) QuarantineWithID(ctx context.Context, arg QuarantineWithIDParams) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineWithID,
-		arg.Direction,
-		arg.Kinds,
-		arg.ObjectIds,
-		arg.Codes,
-		arg.Reasons,
-		arg.Payloads,
-		arg.PayloadBytes,
-	)
+// They travel as JSON, the payload in base64.
+func (q *Queries) QuarantineWithID(ctx context.Context, direction string, objects []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineWithID, direction, objects)
 	if err != nil {
 		return 0, err
 	}
@@ -155,34 +139,19 @@ func (q *Queries) QuarantineWithID(ctx context.Context, arg QuarantineWithIDPara
 const quarantineWithoutID = `-- name: QuarantineWithoutID :execrows
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, code, reason, payload, payload_bytes, payload_digest)
-SELECT $1::text, s.kind, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
-FROM ROWS FROM (
-    unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
-    unnest($5::bytea[]), unnest($6::bigint[])
-) AS s (kind, code, reason, payload, payload_bytes)
-ORDER BY s.kind, sha256(s.payload)
+SELECT
+    $1::text, s.kind, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
+    sha256(decode(s.payload, 'base64'))
+FROM json_to_recordset($2::json)
+    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+WHERE s.id = 0
+ORDER BY s.kind, sha256(decode(s.payload, 'base64'))
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now()
 `
 
-type QuarantineWithoutIDParams struct {
-	Direction    string
-	Kinds        []string
-	Codes        []string
-	Reasons      []string
-	Payloads     [][]byte
-	PayloadBytes []int64
-}
-
-func (q *Queries) QuarantineWithoutID(ctx context.Context, arg QuarantineWithoutIDParams) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineWithoutID,
-		arg.Direction,
-		arg.Kinds,
-		arg.Codes,
-		arg.Reasons,
-		arg.Payloads,
-		arg.PayloadBytes,
-	)
+func (q *Queries) QuarantineWithoutID(ctx context.Context, direction string, objects []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineWithoutID, direction, objects)
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,9 @@
 -- name: OwnerTryLock :one
 SELECT pg_try_advisory_lock(hashtextextended('shard-client ' || current_schema(), 0))::boolean AS locked;
 
+-- name: OwnerUnlock :exec
+SELECT pg_advisory_unlock(hashtextextended('shard-client ' || current_schema(), 0));
+
 -- Who holds the lock. A holder that is younger than the owner row (it has the
 -- lock but has not written its name yet) is named by its server process only.
 -- name: OwnerHolder :many

@@ -4,23 +4,19 @@
 -- `NAME (was id N)`, the master's row is stored beside it, and memberships of
 -- valid hosts and open jobs are copied (lessons.md, 2015 and fault 3b).
 -- The id that gave way may itself be named by the response: then the master
--- renamed it, and there is nothing to copy.
+-- renamed it, and there is nothing to copy. Parents are few and travel as JSON.
 
 -- name: ShardGiveWay :many
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, name)
-)
 UPDATE afe_shards AS here
 SET hostname = here.hostname || ' (was id ' || here.id || ')'
-FROM sent AS s
-WHERE here.hostname = s.name AND here.id <> s.id
+FROM json_to_recordset(@shards::json) AS s (id bigint, hostname text)
+WHERE here.hostname = s.hostname AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id;
 
 -- name: ShardStore :execrows
 INSERT INTO afe_shards AS here (id, hostname)
 SELECT s.id, s.hostname
-FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, hostname)
+FROM json_to_recordset(@shards::json) AS s (id bigint, hostname text)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
@@ -40,23 +36,17 @@ WHERE j.shard_id = m.old_id
     AND j.id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete);
 
 -- name: LabelGiveWay :many
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@names::text[])) AS s (id, name)
-)
 UPDATE afe_labels AS here
 SET name = here.name || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset(@labels::json) AS s (id bigint, name text)
 WHERE here.name = s.name AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id;
 
 -- name: LabelStore :execrows
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, s.kernel_config, s.platform, s.invalid, s.only_if_needed
-FROM ROWS FROM (
-    unnest(@ids::bigint[]), unnest(@names::text[]), unnest(@kernel_configs::text[]),
-    unnest(@platforms::boolean[]), unnest(@invalids::boolean[]), unnest(@only_if_needed::boolean[])
-) AS s (id, name, kernel_config, platform, invalid, only_if_needed)
+FROM json_to_recordset(@labels::json)
+    AS s (id bigint, name text, kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -81,22 +71,16 @@ ORDER BY d.job_id, m.new_id
 ON CONFLICT (job_id, label_id) DO NOTHING;
 
 -- name: ACLGroupGiveWay :many
-WITH sent AS (
-    SELECT s.id, s.name
-    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@names::text[])) AS s (id, name)
-)
 UPDATE afe_acl_groups AS here
 SET name = here.name || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset(@groups::json) AS s (id bigint, name text)
 WHERE here.name = s.name AND here.id <> s.id
 RETURNING here.id AS old_id, s.id::bigint AS new_id;
 
 -- name: ACLGroupStore :execrows
 INSERT INTO afe_acl_groups AS here (id, name, description)
 SELECT s.id, s.name, s.description
-FROM ROWS FROM (
-    unnest(@ids::bigint[]), unnest(@names::text[]), unnest(@descriptions::text[])
-) AS s (id, name, description)
+FROM json_to_recordset(@groups::json) AS s (id bigint, name text, description text)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -123,36 +107,30 @@ ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
 -- another id is returned, to be granted to the id that the master gives it ...
 -- name: UserMembershipsByLogin :many
 SELECT gu.aclgroup_id, s.id::bigint AS user_id
-FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@logins::text[])) AS s (id, login)
+FROM json_to_recordset(@users::json) AS s (id bigint, login text)
 JOIN afe_users AS here ON here.login = s.login AND here.id <> s.id
-JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id
-ORDER BY gu.aclgroup_id, s.id;
+JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id;
 
 -- ... and what another login held under this id does not pass to it.
 -- name: UserRevokeOtherLogins :execrows
 DELETE FROM afe_acl_groups_users AS gu
 USING
-    ROWS FROM (unnest(@ids::bigint[]), unnest(@logins::text[])) AS s (id, login),
+    json_to_recordset(@users::json) AS s (id bigint, login text),
     afe_users AS here
 WHERE gu.user_id = s.id AND here.id = s.id AND here.login <> s.login;
 
 -- name: UserGiveWay :execrows
-WITH sent AS (
-    SELECT s.id, s.login
-    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@logins::text[])) AS s (id, login)
-)
 UPDATE afe_users AS here
 SET login = here.login || ' (was id ' || here.id || ')'
-FROM sent AS s
+FROM json_to_recordset(@users::json) AS s (id bigint, login text)
 WHERE here.login = s.login AND here.id <> s.id;
 
 -- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.login, s.access_level, s.reboot_before, s.reboot_after, s.show_experimental
-FROM ROWS FROM (
-    unnest(@ids::bigint[]), unnest(@logins::text[]), unnest(@access_levels::integer[]),
-    unnest(@reboot_before::integer[]), unnest(@reboot_after::integer[]), unnest(@show_experimental::boolean[])
-) AS s (id, login, access_level, reboot_before, reboot_after, show_experimental)
+FROM json_to_recordset(@users::json) AS s (
+    id bigint, login text, access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean
+)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET login = excluded.login
@@ -160,7 +138,15 @@ WHERE here.login <> excluded.login;
 
 -- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT DISTINCT s.aclgroup_id, s.user_id
+SELECT g.id, u.id
+FROM json_to_recordset(@groups::json) AS g (id bigint, users json)
+CROSS JOIN json_to_recordset(g.users) AS u (id bigint)
+ORDER BY g.id, u.id
+ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
+
+-- name: UserGrant :execrows
+INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+SELECT s.aclgroup_id, s.user_id
 FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;

@@ -1,14 +1,16 @@
 -- Objects set aside (P6), one row for each direction, kind and id, or payload.
 
+-- They travel as JSON, the payload in base64.
 -- name: QuarantineWithID :execrows
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-SELECT @direction::text, s.kind, s.object_id, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
-FROM ROWS FROM (
-    unnest(@kinds::text[]), unnest(@object_ids::bigint[]), unnest(@codes::text[]), unnest(@reasons::text[]),
-    unnest(@payloads::bytea[]), unnest(@payload_bytes::bigint[])
-) AS s (kind, object_id, code, reason, payload, payload_bytes)
-ORDER BY s.kind, s.object_id
+SELECT
+    @direction::text, s.kind, s.id, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
+    sha256(decode(s.payload, 'base64'))
+FROM json_to_recordset(@objects::json)
+    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+WHERE s.id <> 0
+ORDER BY s.kind, s.id
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     code = excluded.code, reason = excluded.reason,
@@ -18,12 +20,13 @@ SET
 -- name: QuarantineWithoutID :execrows
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, code, reason, payload, payload_bytes, payload_digest)
-SELECT @direction::text, s.kind, s.code, s.reason, s.payload, s.payload_bytes, sha256(s.payload)
-FROM ROWS FROM (
-    unnest(@kinds::text[]), unnest(@codes::text[]), unnest(@reasons::text[]),
-    unnest(@payloads::bytea[]), unnest(@payload_bytes::bigint[])
-) AS s (kind, code, reason, payload, payload_bytes)
-ORDER BY s.kind, sha256(s.payload)
+SELECT
+    @direction::text, s.kind, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
+    sha256(decode(s.payload, 'base64'))
+FROM json_to_recordset(@objects::json)
+    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+WHERE s.id = 0
+ORDER BY s.kind, sha256(decode(s.payload, 'base64'))
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
 

@@ -3,9 +3,10 @@ package afe
 import "fmt"
 
 // What no default can stand for: ids, natural keys, a job's owner, name and
-// creation, an entry's status (docs/protocol.md, "Tables").
+// creation, an entry's status (docs/protocol.md, "Tables"). Each check returns the
+// object's id too.
 
-func (h *Host) check() error {
+func (h *Host) check() (int64, error) {
 	var c checker
 	c.id(h.ID, "id")
 	c.present(h.Hostname, "hostname")
@@ -21,10 +22,10 @@ func (h *Host) check() error {
 			c.present(user.Login, "aclgroup_set[%d].users[%d].login", i, k)
 		}
 	}
-	return c.err
+	return h.ID, c.err
 }
 
-func (j *Job) check() error {
+func (j *Job) check() (int64, error) {
 	var c checker
 	c.id(j.ID, "id")
 	c.present(j.Owner, "owner")
@@ -52,19 +53,19 @@ func (j *Job) check() error {
 		}
 		seen[entry.ID] = true
 	}
-	return c.err
+	return j.ID, c.err
 }
 
-func (k *Keyval) checkSuite() error {
+func (k *Keyval) checkSuite() (int64, error) {
 	var c checker
 	c.id(k.JobID, "job_id")
-	return c.err
+	return k.ID, c.err
 }
 
-func checkID(id *int64) error {
+func checkID(id *int64) (int64, error) {
 	var c checker
 	c.id(*id, "id")
-	return c.err
+	return *id, c.err
 }
 
 // checker keeps the first thing that is wrong. The path of a field is a format

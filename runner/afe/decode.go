@@ -76,7 +76,7 @@ func decodeResult(raw jsontext.Value) (*Response, error) {
 
 // decodeSection reads a list object by object. A section that is absent is
 // empty; one that is no list is noted as malformed and counts as empty.
-func decodeSection[T any](r *Response, name string, raw jsontext.Value, check func(*T) error) []Received[T] {
+func decodeSection[T any](r *Response, name string, raw jsontext.Value, check func(*T) (int64, error)) []Received[T] {
 	if raw == nil {
 		return nil
 	}
@@ -95,39 +95,25 @@ func decodeSection[T any](r *Response, name string, raw jsontext.Value, check fu
 		object := &objects[i]
 		object.Raw = value
 		if err := json.Unmarshal(value, &object.Object, strict); err != nil {
-			object.Err = explain(err)
-		} else {
-			object.Err = check(&object.Object)
+			object.ID, object.Err = idOf(value), explain(err)
+			continue
 		}
-		object.ID = idOf(value, &object.Object)
+		id, err := check(&object.Object)
+		object.ID, object.Err = max(id, 0), err
 	}
 	return objects
 }
 
-// idOf is the id by which an object is known, also when the rest of it is bad.
-func idOf(raw jsontext.Value, object any) int64 {
-	switch o := object.(type) {
-	case *Host:
-		if o.ID > 0 {
-			return o.ID
-		}
-	case *Job:
-		if o.ID > 0 {
-			return o.ID
-		}
-	case *Keyval:
-		if o.ID > 0 {
-			return o.ID
-		}
-	}
+// idOf is the id of an object that was not understood, if that much is clear.
+func idOf(raw jsontext.Value) int64 {
 	var only struct {
 		ID jsontext.Value `json:"id"`
 	}
 	var id int64
-	if json.Unmarshal(raw, &only, lenient) != nil || json.Unmarshal(only.ID, &id) != nil || id <= 0 {
+	if json.Unmarshal(raw, &only, lenient) != nil || json.Unmarshal(only.ID, &id) != nil {
 		return 0
 	}
-	return id
+	return max(id, 0)
 }
 
 // readString refuses what no text column can hold.

@@ -4,6 +4,5 @@
 //
 // Conventions of the log: a constant message names the event ("beat done"), attributes carry the facts, and a unit
 // stands in the key (rpc_ms, body_bytes): a time.Duration is a bare number of nanoseconds in JSON. Lists of ids are
-// logged as IDs.
-// Passwords never reach a line.
+// logged as IDs. Passwords never reach a line.
 package ops

@@ -36,14 +36,20 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 		o.Writer = os.Stderr
 	}
 	out := &output{writer: o.Writer, format: o.Format, now: o.Now}
-	if o.Dir != "" {
-		file, err := openLogFile(o.Dir, out.time(time.Now()))
-		if err != nil {
-			return nil, nil, err
-		}
-		out.file = file
+	log := slog.New(newLineHandler(out, o.Level))
+	if o.Dir == "" {
+		return log, out, nil
 	}
-	return slog.New(newLineHandler(out, o.Level)), out, nil
+	file, err := openLogFile(o.Dir, out.time(time.Now()))
+	if err != nil {
+		return nil, nil, err
+	}
+	out.file = file
+	// Not fatal: files of another user in the way must not keep a shard from beating.
+	if err := pruneLogFiles(o.Dir, file.path); err != nil {
+		log.Warn("old log files cannot be removed", "log_dir", o.Dir, "error", err, "hint", "remove them before the disk is full")
+	}
+	return log, out, nil
 }
 
 // output takes finished lines to the writer and to the log file, one at a time.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -32,7 +31,7 @@ type logFile struct {
 }
 
 // openLogFile starts a log file in dir, named shard_client.log.2006-01-02-15.04.05 after the time of the start as the
-// original's, and removes the files of starts beyond the newest keptStarts before it.
+// original's.
 func openLogFile(dir string, start time.Time) (*logFile, error) {
 	path, file, err := createLogFile(dir, start)
 	if err != nil {
@@ -41,12 +40,7 @@ func openLogFile(dir string, start time.Time) (*logFile, error) {
 		}
 		return nil, fmt.Errorf("cannot make a log file in directory %q: %w: create the directory, make it writable for this user, or name another with --log-dir", dir, err)
 	}
-	l := &logFile{path: path, limit: maxFile, file: file}
-	if err := pruneLogFiles(dir, path); err != nil {
-		_ = l.Close()
-		return nil, fmt.Errorf("cannot remove old log files in directory %q: %w: remove them, or make the directory writable for this user", dir, err)
-	}
-	return l, nil
+	return &logFile{path: path, limit: maxFile, file: file}, nil
 }
 
 // createLogFile makes a new file, never a shared one: two starts in a second would rotate each other's lines away.
@@ -69,7 +63,7 @@ func createLocked(path string) (*os.File, error) {
 		return nil, err
 	}
 	// A file system without locks is no reason not to log: such a file merely looks unused.
-	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_SH)
 	return file, nil
 }
 
@@ -110,33 +104,4 @@ func (l *logFile) rotate() error {
 	old := l.file
 	l.file, l.size = file, 0
 	return old.Close()
-}
-
-// pruneLogFiles removes the files of starts that are over, all but the keptStarts that were written to last, and never
-// those of current. The original made a new file with every restart until the disk was full (incident 2015).
-//
-// The time of the last line counts, not the name, and a locked file stays: a client that has run for a month has an old
-// name, and eleven runs of another command must not take its file away.
-func pruneLogFiles(dir, current string) error {
-	starts, err := logFilesByStart(dir)
-	if err != nil {
-		return err
-	}
-	delete(starts, filepath.Base(current))
-	var over [][]fs.FileInfo
-	for name, files := range starts {
-		if !inUse(filepath.Join(dir, name)) {
-			over = append(over, files)
-		}
-	}
-	slices.SortFunc(over, func(a, b []fs.FileInfo) int { return lastWrite(b).Compare(lastWrite(a)) })
-	for _, files := range over[min(len(over), keptStarts):] {
-		for _, file := range files {
-			// Another start may be pruning as well.
-			if err := os.Remove(filepath.Join(dir, file.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
 }

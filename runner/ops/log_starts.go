@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,6 +23,37 @@ const (
 
 // logFileName matches the names that logFile makes, and no other; its group is the name of the start's first file.
 var logFileName = regexp.MustCompile(`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
+
+// pruneLogFiles removes the files of starts that are over, all but the keptStarts that were written to last, and never
+// those of current, the path of this start's file. The original made a new file with every restart until the disk was
+// full (incident 2015).
+//
+// The time of the last line counts, not the name, and a locked file stays: a client that has run for a month has an old
+// name, and eleven runs of another command must not take its file away.
+func pruneLogFiles(dir, current string) error {
+	starts, err := logFilesByStart(dir)
+	if err != nil {
+		return err
+	}
+	delete(starts, filepath.Base(current))
+	var over [][]fs.FileInfo
+	for name, files := range starts {
+		if !inUse(filepath.Join(dir, name)) {
+			over = append(over, files)
+		}
+	}
+	slices.SortFunc(over, func(a, b []fs.FileInfo) int { return lastWrite(b).Compare(lastWrite(a)) })
+	var errs []error
+	for _, files := range over[min(len(over), keptStarts):] {
+		for _, file := range files {
+			// Another start may be pruning as well.
+			if err := os.Remove(filepath.Join(dir, file.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // logFilesByStart lists the log files in dir, grouped by the name of their start.
 func logFilesByStart(dir string) (map[string][]fs.FileInfo, error) {
@@ -64,5 +97,5 @@ func inUse(path string) bool {
 		return false
 	}
 	defer file.Close()
-	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }

@@ -29,7 +29,7 @@ type applier struct {
 func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	a := &applier{c: c, badIDs: map[string]map[int64]bool{kindHost: {}, kindJob: {}, kindSuiteKeyval: {}}}
 	for _, m := range r.Malformed {
-		a.setAside(setAside{kind: sectionKind[m.Section], payload: m.Raw}, codeMalformed, m.Err)
+		a.setAside(setAside{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
 	}
 	hosts := sift(a, r.Hosts, kindHost, newHostNames().check)
 	jobs := sift(a, r.Jobs, kindJob, newEntryIDs().check)
@@ -69,7 +69,7 @@ func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T)
 	first := make(map[int64]*afe.Received[T], len(list))
 	for i := range list {
 		r := &list[i]
-		aside := setAside{kind: kind, id: r.ID, payload: r.Raw}
+		aside := setAside{Kind: kind, ID: r.ID, Payload: r.Raw}
 		if r.Err != nil {
 			a.setAside(aside, codeMalformed, r.Err)
 			continue

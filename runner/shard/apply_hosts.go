@@ -81,7 +81,7 @@ func split[T any](chunk []unit[T], code string, reason func(*T) string) (good []
 	for _, u := range chunk {
 		if why := reason(u.object); why != "" {
 			aside := u.aside
-			aside.code, aside.reason = code, why
+			aside.Code, aside.Reason = code, why
 			bad = append(bad, aside)
 			continue
 		}
@@ -95,8 +95,8 @@ func split[T any](chunk []unit[T], code string, reason func(*T) string) (good []
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	var ids []int64
 	for _, u := range chunk {
-		if !a.badIDs[kind][u.aside.id] {
-			ids = append(ids, u.aside.id)
+		if !a.badIDs[kind][u.aside.ID] {
+			ids = append(ids, u.aside.ID)
 		}
 	}
 	args := sharddb.QuarantineForgetParams{Direction: directionIn, Kind: kind, ObjectIds: ids}

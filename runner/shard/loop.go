@@ -39,7 +39,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	for {
 		if l.Lifetime > 0 && next.Sub(began) >= l.Lifetime {
 			l.sleep(ctx, l.Lifetime-time.Since(began))
-			l.Logger.Info("lifetime is over", "lifetime", l.Lifetime)
+			l.Logger.Info("lifetime is over", "lifetime_ms", l.Lifetime.Milliseconds())
 			return nil
 		}
 		if !l.sleep(ctx, time.Until(next)) {

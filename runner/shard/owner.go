@@ -26,6 +26,13 @@ func (e *HeldError) Error() string {
 		"stop it first, a shard has one client", who, e.Since.UTC().Format(time.RFC3339), e.BackendPID)
 }
 
+// The server takes a moment to notice that the previous client was killed; only
+// a lock that is held longer belongs to a living one.
+const (
+	lockPatience = time.Second
+	lockRetry    = 20 * time.Millisecond
+)
+
 // owner is the right to write: an advisory lock on a connection of its own, and
 // the epoch that fences every write transaction. The lock alone does not survive
 // a lost connection or a fail-over; the epoch does.
@@ -59,12 +66,22 @@ func (o *owner) ensure(ctx context.Context) error {
 }
 
 func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
-	locked, err := q.OwnerTryLock(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("take the lock: %w", err)
-	}
-	if !locked {
-		return 0, heldBy(ctx, q, who)
+	for patience := lockPatience; ; patience -= lockRetry {
+		locked, err := q.OwnerTryLock(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("take the lock: %w", err)
+		}
+		if locked {
+			break
+		}
+		if patience <= 0 {
+			return 0, heldBy(ctx, q, who)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("take the lock: %w", ctx.Err())
+		case <-time.After(lockRetry):
+		}
 	}
 	epoch, err := q.OwnerTake(ctx, who)
 	if err != nil {
@@ -90,9 +107,13 @@ func heldBy(ctx context.Context, q *sharddb.Queries, who string) error {
 	return &HeldError{Who: h.Who, Since: h.Since, BackendPID: h.BackendPid}
 }
 
-// release closes the connection, and with it the lock.
+// release gives the lock back and closes its connection. The unlock is for the
+// next client, which may start before the server has noticed the close.
 func (o *owner) release(ctx context.Context) {
 	if o.conn != nil {
+		ctx, cancel := context.WithTimeout(ctx, lockPatience)
+		defer cancel()
+		_ = sharddb.New(o.conn).OwnerUnlock(ctx) // a broken connection holds nothing
 		o.conn.Close(ctx)
 	}
 	o.conn, o.epoch = nil, 0

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -44,19 +45,21 @@ const (
 	maxPayload   = 64 << 10
 )
 
-// setAside is an object that cannot be stored, and why.
+// setAside is an object that cannot be stored, and why. Its JSON is what the
+// statements take.
 type setAside struct {
-	kind    string
-	id      int64 // 0: it has none
-	code    string
-	reason  string
-	payload []byte
+	Kind    string `json:"kind"`
+	ID      int64  `json:"id"` // 0: it has none
+	Code    string `json:"code"`
+	Reason  string `json:"reason"`
+	Payload []byte `json:"payload"`
+	Size    int    `json:"payload_bytes"`
 }
 
 func (a *applier) setAside(object setAside, code string, reason error) {
-	object.code, object.reason = code, reasonText(reason)
+	object.Code, object.Reason = code, reasonText(reason)
 	a.bad = append(a.bad, object)
-	a.badIDs[object.kind][object.id] = true
+	a.badIDs[object.Kind][object.ID] = true
 }
 
 // codedError carries the code of a reason.
@@ -93,40 +96,31 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	if len(objects) == 0 {
 		return nil
 	}
-	withID := sharddb.QuarantineWithIDParams{Direction: direction}
-	without := sharddb.QuarantineWithoutIDParams{Direction: direction}
+	rows := make([]setAside, 0, len(objects))
 	seen := make(map[string]bool, len(objects))
 	for _, o := range objects {
-		payload := o.payload[:min(len(o.payload), maxPayload)]
-		key := fmt.Sprintf("%s %d", o.kind, o.id)
-		if o.id == 0 {
-			key += " " + string(payload)
+		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], sanitise(o.Reason, maxReason)
+		key := fmt.Sprintf("%s %d", o.Kind, o.ID)
+		if o.ID == 0 {
+			key += string(o.Payload)
 		}
-		if seen[key] || int64(len(seen)) == c.options.QuarantineKeep {
-			continue
+		if !seen[key] && int64(len(rows)) < c.options.QuarantineKeep {
+			seen[key] = true
+			rows = append(rows, o)
 		}
-		seen[key] = true
-		reason, size := sanitise(o.reason, maxReason), int64(len(o.payload))
-		if o.id == 0 {
-			without.Kinds, without.Codes = append(without.Kinds, o.kind), append(without.Codes, o.code)
-			without.Reasons, without.Payloads = append(without.Reasons, reason), append(without.Payloads, payload)
-			without.PayloadBytes = append(without.PayloadBytes, size)
-			continue
-		}
-		withID.ObjectIds = append(withID.ObjectIds, o.id)
-		withID.Kinds, withID.Codes = append(withID.Kinds, o.kind), append(withID.Codes, o.code)
-		withID.Reasons, withID.Payloads = append(withID.Reasons, reason), append(withID.Payloads, payload)
-		withID.PayloadBytes = append(withID.PayloadBytes, size)
 	}
-	err := c.write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.QuarantineWithID(ctx, withID); err != nil {
+	body, err := json.Marshal(rows)
+	if err == nil {
+		err = c.write(ctx, func(q *sharddb.Queries) error {
+			if _, err := q.QuarantineWithID(ctx, direction, body); err != nil {
+				return err
+			}
+			_, err := q.QuarantineWithoutID(ctx, direction, body)
 			return err
-		}
-		_, err := q.QuarantineWithoutID(ctx, without)
-		return err
-	})
+		})
+	}
 	if err != nil {
-		return fmt.Errorf("write %d objects to the quarantine: %w", len(objects), err)
+		return fmt.Errorf("write %d objects to the quarantine: %w", len(rows), err)
 	}
 	return nil
 }
@@ -136,9 +130,9 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 func (c *Client) logSetAside(objects []setAside) {
 	waiting, first := 0, setAside{}
 	for _, o := range objects {
-		if o.code == codeWaitingForHost {
+		if o.Code == codeWaitingForHost {
 			waiting++
-		} else if first.code == "" {
+		} else if first.Code == "" {
 			first = o
 		}
 	}
@@ -147,7 +141,7 @@ func (c *Client) logSetAside(objects []setAside) {
 	}
 	if bad := len(objects) - waiting; bad > 0 {
 		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`", "objects", bad,
-			"first_kind", first.kind, "first_id", first.id, "first_code", first.code, "first_reason", sanitise(first.reason, maxReason))
+			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", sanitise(first.Reason, maxReason))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
@@ -80,7 +81,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer s.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
-		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause", p.settings.HeartbeatPause)
+		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
 	if err := p.waitForDatabase(ctx, s); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -174,8 +175,12 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	}
 	pool, err := shard.Connect(ctx, string(p.settings.DatabaseURL), name)
 	if err != nil {
+		// The error of the parser repeats the connection string; its cause does not.
+		if parse := (*pgconn.ParseConfigError)(nil); errors.As(err, &parse) && parse.Unwrap() != nil {
+			err = parse.Unwrap()
+		}
 		return nil, &usageError{&config.SettingError{
-			Flag: "database-url", Cause: p.settings.Redact(err.Error()), Hint: "see --help for its form",
+			Flag: "database-url", Cause: p.settings.Redact(err.Error()), Hint: "give postgres://USER@HOST:PORT/DATABASE",
 		}}
 	}
 	return pool, nil

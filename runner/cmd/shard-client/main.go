@@ -65,18 +65,30 @@ func (p *program) run(args []string) int {
 	if command == nil {
 		return code
 	}
-	log, file, err := ops.NewLogger(ops.LogOptions{
-		Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level(), Dir: p.settings.LogDir,
-	})
+	closeLog, err := p.openLog(command.Command())
 	if err != nil {
 		return p.exitCode(&usageError{err})
 	}
-	defer file.Close()
-	p.log = log
+	defer closeLog()
 	ctx, stop := p.untilSignal()
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	return p.exitCode(command.Run(p))
+}
+
+// openLog gives only those who beat a file: an operator's short commands would
+// otherwise push the files of the resident client out of the directory.
+func (p *program) openLog(command string) (func() error, error) {
+	options := ops.LogOptions{Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level()}
+	if command == "run" || command == "once" {
+		options.Dir = p.settings.LogDir
+	}
+	log, file, err := ops.NewLogger(options)
+	if err != nil {
+		return nil, err
+	}
+	p.log = log
+	return file.Close, nil
 }
 
 // parse returns nothing to run after --help and usage errors.
@@ -103,6 +115,9 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 	case err != nil:
 		return nil, p.exitCode(&usageError{fmt.Errorf("%w\ntry: shard-client --help", err)})
 	}
+	if command.Command() == "version" {
+		return command, exitOK // answers in a broken environment too
+	}
 	if err := line.ValidateSettings(); err != nil {
 		return nil, p.exitCode(&usageError{err})
 	}
@@ -127,7 +142,7 @@ func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 					os.Exit(exitFailed)
 				}
 				p.log.Info("stopping after the beat in hand; a second signal stops at once",
-					"signal", received.String(), "rpc_gets", p.settings.StopTimeout)
+					"signal", received.String(), "stop_timeout_ms", p.settings.StopTimeout.Milliseconds())
 				cancel()
 			}
 		}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// From the command line to the exit code, with the real shard-client.
+func TestDemoAgreesWithTheRecording(t *testing.T) {
+	client := filepath.Join(t.TempDir(), "shard-client")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", client, "shardclient/runner/cmd/shard-client")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	code, stdout, stderr := invoke("demo", "--client", client)
+	if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "database and recording agree\n") {
+		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
+	}
+	for line := range strings.Lines(stdout) {
+		if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
+			t.Errorf("wider than 100 columns: %s", line)
+		}
+	}
+}
+
+func TestDemoFailsWithAnotherProgram(t *testing.T) {
+	code, stdout, stderr := invoke("demo", "--client", "/bin/false")
+	if code != exitFailed || stderr != "" || !strings.Contains(stdout, "run shard-client version: exit status 1") ||
+		!strings.Contains(stdout, "\ndemo: FAILED: ") {
+		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
+	}
+}
+
+func TestDemoSaysWhereShardClientIsMissing(t *testing.T) {
+	code, stdout, stderr := invoke("demo") // go test puts nothing beside the test binary
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "make build") || !strings.Contains(stderr, "--client") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}

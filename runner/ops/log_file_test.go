@@ -1,0 +1,161 @@
+package ops
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRotation(t *testing.T) {
+	dir := t.TempDir()
+	log, out, buf := fileLogger(t, dir)
+	out.file.(*logFile).limit = 1000
+	for i := range 200 {
+		log.Info("line", "n", i)
+	}
+	want := []string{startName, startName + ".1", startName + ".2", startName + ".3"}
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Fatalf("files %q, want %q", got, want)
+	}
+	var kept string
+	for _, name := range slices.Backward(want) {
+		text := contents(t, filepath.Join(dir, name))
+		if len(text) > 1000 || len(text) == 0 {
+			t.Errorf("%s has %d bytes", name, len(text))
+		}
+		kept += text
+	}
+	if !strings.HasSuffix(buf.String(), kept) || !strings.Contains(kept, "n=199") {
+		t.Error("the files are not the end of the log")
+	}
+}
+
+// TestFailedRotationKeepsWhatWasLogged: attempts on a full disk must not push the old files out.
+func TestFailedRotationKeepsWhatWasLogged(t *testing.T) {
+	dir := t.TempDir()
+	log, out, buf := fileLogger(t, dir)
+	out.file.(*logFile).limit = 200
+	for i := range 20 {
+		log.Info("line", "n", i)
+	}
+	before := contents(t, filepath.Join(dir, startName+".3"))
+	obstacle := filepath.Join(dir, startName+freshSuffix, "x")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		log.Info("more", "n", i)
+	}
+	if contents(t, filepath.Join(dir, startName+".3")) != before {
+		t.Error("a failed rotation moved files")
+	}
+	if got := strings.Count(buf.String(), "log file cannot be written"); got != 1 {
+		t.Errorf("%d reports, want 1", got)
+	}
+	if err := os.RemoveAll(filepath.Dir(obstacle)); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("last")
+	if got := contents(t, filepath.Join(dir, startName)); !strings.Contains(got, "msg=last") {
+		t.Errorf("the file did not recover: %q", got)
+	}
+}
+
+// makeOld makes the files of a start that was last written to the given number of hours ago.
+func makeOld(t *testing.T, dir, name string, hours int, suffixes ...string) {
+	t.Helper()
+	for _, suffix := range append(suffixes, "") {
+		path := filepath.Join(dir, name+suffix)
+		if err := os.WriteFile(path, []byte("old\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-time.Duration(hours) * time.Hour)
+		if err := os.Chtimes(path, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOldStartsAreRemoved is incident 2015: every restart made a new log file, until the disk was full.
+func TestOldStartsAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	for day := 1; day <= 14; day++ {
+		makeOld(t, dir, fmt.Sprintf("shard_client.log.2018-01-%02d-00.00.00", day), 24*(15-day), ".1", ".2", ".3", ".new")
+	}
+	makeOld(t, dir, "shard_client.log.2017-01-01-00.00.00-12", 9999)
+	others := []string{"scheduler.log.2014-01-01-00.00.00", "shard_client.log.2014-01-01-00.00.00.gz", "shard_client.log.latest", "shard_client.log"}
+	for _, name := range others {
+		makeOld(t, dir, name, 99999)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "shard_client.log.2014-01-01-00.00.00"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fileLogger(t, dir)
+	want := append(slices.Clone(others), "shard_client.log.2014-01-01-00.00.00", startName)
+	for day := 5; day <= 14; day++ {
+		for _, suffix := range []string{"", ".1", ".2", ".3", ".new"} {
+			want = append(want, fmt.Sprintf("shard_client.log.2018-01-%02d-00.00.00%s", day, suffix))
+		}
+	}
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("files:\n got %q\nwant %q", got, want)
+	}
+}
+
+// TestRestartLoopLeavesABoundedNumberOfFiles: 50 starts one after the other leave ten and the last.
+func TestRestartLoopLeavesABoundedNumberOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 50 {
+		now := noon().Add(time.Duration(i) * time.Second)
+		_, closer, err := NewLogger(LogOptions{Writer: &bytes.Buffer{}, Dir: dir, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := closer.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(names(t, dir)); got != keptStarts+1 {
+		t.Errorf("%d files, want %d", got, keptStarts+1)
+	}
+}
+
+// TestAFileInUseIsNotRemoved: a quiet client that has run for long keeps its file, whatever else is started beside it.
+func TestAFileInUseIsNotRemoved(t *testing.T) {
+	dir := t.TempDir()
+	log, out, _ := fileLogger(t, dir)
+	out.file.(*logFile).limit = 200
+	for i := range 10 {
+		log.Info("before", "n", i)
+	}
+	for _, name := range names(t, dir) {
+		long := time.Now().Add(-9999 * time.Hour)
+		if err := os.Chtimes(filepath.Join(dir, name), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for day := 1; day <= 12; day++ {
+		makeOld(t, dir, fmt.Sprintf("shard_client.log.2020-01-%02d-00.00.00", day), 20-day)
+	}
+	other, err := openLogFile(dir, noon().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(pruneLogFiles(dir, other.path), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("after")
+	if got := names(t, dir); !slices.Contains(got, startName) || !slices.Contains(got, startName+".3") || slices.Contains(got, "shard_client.log.2020-01-02-00.00.00") {
+		t.Errorf("files %q", got)
+	}
+	if !strings.Contains(contents(t, filepath.Join(dir, startName)), "msg=after") {
+		t.Error("the client's file was replaced")
+	}
+}

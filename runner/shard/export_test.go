@@ -1,0 +1,45 @@
+package shard
+
+import (
+	"context"
+
+	"shardclient/runner/afe"
+)
+
+// The steps of a beat, one by one, for tests that let others write in between.
+
+// SetMaxUploadJobs changes the batch of a running client.
+func (c *Client) SetMaxUploadJobs(n int) { c.options.MaxUploadJobs = n }
+
+// Packed is a packet and what is remembered of it.
+type Packed = packed
+
+// Packet is what travels.
+func (p *packed) Packet() *afe.Packet { return p.packet }
+
+// Pack is the first step, up to the moment when the packet leaves.
+func (c *Client) Pack(ctx context.Context) (*Packed, error) {
+	if err := c.Own(ctx); err != nil {
+		return nil, err
+	}
+	p, err := c.pack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return p, c.markUnsure(ctx, p)
+}
+
+// LoseAnswer is what follows when the outcome of a request is unknown.
+func (c *Client) LoseAnswer(ctx context.Context, p *Packed) error { return c.settle(ctx, p, false) }
+
+// Acknowledge is the step after a clear answer.
+func (c *Client) Acknowledge(ctx context.Context, p *Packed) error {
+	_, err := c.acknowledge(ctx, p, true)
+	return err
+}
+
+// Apply is the last step.
+func (c *Client) Apply(ctx context.Context, r *afe.Response) error {
+	_, err := c.apply(ctx, r)
+	return err
+}

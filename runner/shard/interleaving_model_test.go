@@ -1,0 +1,183 @@
+package shard_test
+
+import (
+	"fmt"
+	"slices"
+
+	"shardclient/runner/afe"
+)
+
+// jobID is the job under test; its entries have ids from 101 on. The filler is
+// another finished job with a lower id, which goes first in a capped batch.
+const (
+	jobID    = 10
+	fillerID = 5
+)
+
+// modelEntry is an entry as the master has it.
+type modelEntry struct {
+	Status                    string
+	Active, Complete, Aborted bool
+}
+
+// modelMaster does with uploads and assignments of one job what the original
+// master does (docs/protocol.md, "What the master does otherwise").
+type modelMaster struct {
+	entries map[int64]modelEntry
+	// everComplete are entries that were ever stored as complete: nothing else may
+	// be acknowledged.
+	everComplete map[int64]bool
+	sendAnyway   bool // the next answer names the job whatever the packet knew
+}
+
+func newModelMaster(entries int) *modelMaster {
+	m := &modelMaster{entries: map[int64]modelEntry{}, everComplete: map[int64]bool{}}
+	for i := range entries {
+		m.entries[int64(101+i)] = modelEntry{Status: "Queued"}
+	}
+	return m
+}
+
+func (m *modelMaster) store(p *afe.Packet) {
+	for _, e := range p.Entries {
+		if _, ours := m.entries[e.ID]; !ours {
+			continue // of the filler
+		}
+		m.entries[e.ID] = modelEntry{Status: e.Status, Active: e.Active, Complete: e.Complete, Aborted: e.Aborted}
+		if e.Complete {
+			m.everComplete[e.ID] = true
+		}
+	}
+}
+
+func (m *modelMaster) abort() {
+	for id, e := range m.entries {
+		e.Aborted = true
+		m.entries[id] = e
+	}
+}
+
+// answer sends the job when the shard does not know it, or knows it and every
+// entry is aborted, as long as none has begun or ended here.
+func (m *modelMaster) answer(p *afe.Packet) *afe.Response {
+	begun, allAborted := false, true
+	for _, e := range m.entries {
+		begun = begun || e.Active || e.Complete
+		allAborted = allAborted && e.Aborted
+	}
+	known := slices.Contains(p.KnownJobIDs, jobID)
+	r := &afe.Response{Protocol: afe.Protocol2019, Sure: true}
+	if m.sendAnyway || !begun && (!known || allAborted) {
+		r.Jobs = []afe.Received[afe.Job]{{ID: jobID, Raw: []byte(`{"id": 10}`), Object: m.job()}}
+	}
+	m.sendAnyway = false
+	return r
+}
+
+func (m *modelMaster) job() afe.Job {
+	created, _ := afe.ParseTime("2019-03-15T10:20:31")
+	j := afe.Job{ID: jobID, Owner: "alice", Name: "job", CreatedOn: afe.Time{Time: created},
+		Shard: afe.Sent(&afe.Ref{ID: 1, Hostname: ourShard})}
+	for i := range len(m.entries) {
+		id := int64(101 + i)
+		j.Entries = append(j.Entries, afe.Entry{ID: id, Status: m.entries[id].Status, Aborted: afe.Sent(m.entries[id].Aborted)})
+	}
+	return j
+}
+
+// statement is one of the scheduler's; it commits by itself.
+type statement struct {
+	name string
+	sql  func(s *schedulerState) string // "" when the scheduler leaves it out
+}
+
+// schedulerState is the job object that the scheduler cached.
+type schedulerState struct {
+	cachedNull bool // it says that shard_id is NULL
+	// readNull reads what a fresh object would say.
+	readNull func() bool
+}
+
+// fields is the end of an entry but for its completion: status, active and
+// finished_on, which are no reason to upload and can stand for each other.
+func fields(id int) statement {
+	return statement{fmt.Sprintf("fields %d", id), func(*schedulerState) string {
+		return fmt.Sprintf("UPDATE afe_host_queue_entries SET status = 'Completed', active = false, finished_on = '2019-03-15 11:30' WHERE id = %d", id)
+	}}
+}
+
+func complete(id int) statement {
+	return statement{fmt.Sprintf("complete %d", id), func(*schedulerState) string {
+		return fmt.Sprintf("UPDATE afe_host_queue_entries SET complete = true WHERE id = %d", id)
+	}}
+}
+
+func stop(id int) statement {
+	return statement{fmt.Sprintf("stop %d", id), func(*schedulerState) string {
+		return fmt.Sprintf("UPDATE afe_host_queue_entries SET status = 'Stopped', active = false, complete = true WHERE id = %d", id)
+	}}
+}
+
+// whole is lucifer's one update of an entry.
+func whole(id int) statement {
+	return statement{fmt.Sprintf("whole %d", id), func(*schedulerState) string {
+		return fmt.Sprintf("UPDATE afe_host_queue_entries SET status = 'Failed', active = false, complete = true, finished_on = '2019-03-15 11:30' WHERE id = %d", id)
+	}}
+}
+
+const setNull = "UPDATE afe_jobs SET shard_id = NULL WHERE id = 10"
+
+// freshNull asks for upload as a scheduler does that reads the job just then.
+func freshNull() statement {
+	return statement{"fresh NULL", func(s *schedulerState) string {
+		if s.readNull() {
+			return ""
+		}
+		return setNull
+	}}
+}
+
+// cachedNull asks for upload unless the cached object is NULL already, which it
+// is from the first time on.
+func cachedNull() statement {
+	return statement{"cached NULL", func(s *schedulerState) string {
+		if s.cachedNull {
+			return ""
+		}
+		s.cachedNull = true
+		return setNull
+	}}
+}
+
+// readCache refreshes the cached job object.
+func readCache() statement {
+	return statement{"read cache", func(s *schedulerState) string {
+		s.cachedNull = s.readNull()
+		return ""
+	}}
+}
+
+// variants are the ways in which the original's two job runners end a job.
+func variants(entries int) map[string][]statement {
+	v := map[string][]statement{}
+	for id := 101; id < 101+entries; id++ {
+		v["fresh"] = append(v["fresh"], fields(id), freshNull(), complete(id))
+		v["cached"] = append(v["cached"], fields(id), cachedNull(), complete(id))
+		v["lucifer"] = append(v["lucifer"], whole(id))
+		v["lucifer, cached late"] = append(v["lucifer, cached late"], whole(id), readCache())
+	}
+	v["lucifer"] = append(v["lucifer"], cachedNull())
+	v["lucifer, cached late"] = append(v["lucifer, cached late"], cachedNull())
+	// The last entries are idle siblings of the one that ends.
+	ends := 101
+	if entries == 3 {
+		v["siblings"] = append(v["siblings"], fields(101), cachedNull(), complete(101))
+		ends = 102
+	}
+	v["siblings"] = append(v["siblings"], fields(ends))
+	for id := ends + 1; id < 101+entries; id++ {
+		v["siblings"] = append(v["siblings"], stop(id))
+	}
+	v["siblings"] = append(v["siblings"], cachedNull(), complete(ends))
+	return v
+}
