@@ -56,7 +56,7 @@ func (d *Demo) Run(ctx context.Context) error {
 	run := &demoRun{demo: d, exchanges: exchanges, page: demoPage{out: d.Out}}
 	err := run.play(hurried)
 	if err != nil && hurried.Err() != nil {
-		err = context.Cause(hurried) // what a cancelled step says explains nothing
+		err = fmt.Errorf("%w; it was here: %w", context.Cause(hurried), err)
 	}
 	return run.verdict(ctx, err)
 }

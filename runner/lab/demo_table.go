@@ -190,7 +190,7 @@ func (p *demoPage) quote(text string) {
 		p.linef("%s", indent+line)
 	}
 	if more := len(lines) - maxTroubleLines; more > 0 {
-		p.linef("%s... and %s more", indent, count(more, "line"))
+		p.linef("%s... and %s", indent, count(more, "more line"))
 	}
 }
 

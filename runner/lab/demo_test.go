@@ -56,7 +56,7 @@ func show(ctx context.Context, t *testing.T, d Demo) (text, verdict string, err 
 
 func TestDemo(t *testing.T) {
 	// What steers a shard on this machine, and would break the demo if it got through to shard-client.
-	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGOPTIONS"} {
+	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
 		t.Setenv(name, "nonsense")
 	}
 	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")

@@ -141,6 +141,9 @@ func (p *Postgres) Address() string {
 // DataDir returns the server's data directory. It vanishes with Stop.
 func (p *Postgres) DataDir() string { return filepath.Join(p.dir.path, "data") }
 
+// Program returns the path of a program that belongs to the server's version, such as pg_dump.
+func (p *Postgres) Program(name string) string { return p.binaries.path(name) }
+
 // PID returns the process id of the postmaster.
 func (p *Postgres) PID() int { return p.server.pid() }
 

@@ -75,6 +75,12 @@ func EmptyDatabase(t testing.TB) string {
 	return create(t, runningServer(t), blank)
 }
 
+// Program returns the path of a program of the server's version, such as pg_dump.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	return runningServer(t).Program(name)
+}
+
 // Pool returns a pool of connections to a fresh, migrated database. It is closed after the test.
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()

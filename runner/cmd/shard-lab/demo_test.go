@@ -17,6 +17,9 @@ func TestDemoAgreesWithTheRecording(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", build, err, out)
 	}
+	for _, name := range []string{"PGSERVICE", "PGOPTIONS", "PGTZ"} {
+		t.Setenv(name, "nonsense") // a developer's own, for another database
+	}
 	code, stdout, stderr := invoke("demo", "--client", client)
 	if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "database and recording agree\n") {
 		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
