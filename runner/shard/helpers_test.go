@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -21,6 +22,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 
 const ourShard = "shard1.example"
+
+const simple = pgx.QueryExecModeSimpleProtocol
 
 // options are small enough to meet every limit and large enough to meet none by
 // accident.

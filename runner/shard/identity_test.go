@@ -1,0 +1,172 @@
+package shard_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/lab"
+	"shardclient/runner/pgtest"
+)
+
+// A host with one label, one group and one user in it, all with ids of their own.
+func labelled(id int, labelID int, label string, groupID int, group string, users ...string) string {
+	return fmt.Sprintf(`{"id": %d, "hostname": "h%d", "labels": [{"id": %d, "name": %q}],
+		"aclgroup_set": [{"id": %d, "name": %q, "users": [%s]}], "shard": {"id": 1, "hostname": %q}}`,
+		id, id, labelID, label, groupID, group, strings.Join(users, ","), ourShard)
+}
+
+func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
+
+// A label that was made here first has another id than the master's (lessons.md,
+// 2015): it gives way without losing what it had.
+func TestNamesGiveWay(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (5, $1)", ourShard)
+	exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (70, 'board:eve')")
+	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (71, 'Everyone')")
+	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (72, 'alice'), (3, 'carol')")
+	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, shard_id, invalid) VALUES (10, 'valid', 5, false), (11, 'invalid', 5, true)")
+	exec(t, pool, "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (10, 70), (11, 70)")
+	exec(t, pool, "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (10, 71), (11, 71)")
+	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (72, 71), (3, 71)")
+	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (20, now(), 5), (21, now(), 5), (22, now(), NULL)")
+	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, complete) VALUES (20, 20, false), (21, 21, true), (22, 22, false)")
+	exec(t, pool, "INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (20, 70), (21, 70)")
+
+	// The master numbers all of them anew; its user 3 is alice, not carol.
+	master.saysResult(result([]string{labelled(12, 1, "board:eve", 2, "Everyone", user(3, "alice"), user(4, "dave"))}, nil, nil))
+	beat(t, client)
+	for sql, want := range map[string]string{
+		"SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_shards":                              "1=shard1.example, 5=shard1.example (was id 5)",
+		"SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels":                                  "1=board:eve, 70=board:eve (was id 70)",
+		"SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_acl_groups":                              "2=Everyone, 71=Everyone (was id 71)",
+		"SELECT string_agg(id || '=' || login, ', ' ORDER BY id) FROM afe_users":                                  "3=alice, 4=dave, 72=alice (was id 72)",
+		"SELECT string_agg(host_id::text, ' ' ORDER BY host_id) FROM afe_hosts_labels WHERE label_id = 1":         "10 12",
+		"SELECT string_agg(host_id::text, ' ' ORDER BY host_id) FROM afe_acl_groups_hosts WHERE aclgroup_id = 2":  "10 12",
+		"SELECT string_agg(job_id::text, ' ' ORDER BY job_id) FROM afe_jobs_dependency_labels WHERE label_id = 1": "20",
+		"SELECT string_agg(id || '=' || shard_id, ' ' ORDER BY id) FROM afe_hosts":                                "10=1 11=5 12=1",
+		"SELECT string_agg(id || '=' || coalesce(shard_id::text, 'NULL'), ' ' ORDER BY id) FROM afe_jobs":         "20=1 21=5 22=NULL",
+		// alice keeps what alice had; carol's membership does not pass to her id's new login.
+		"SELECT string_agg(aclgroup_id || ':' || user_id, ' ' ORDER BY aclgroup_id, user_id) FROM afe_acl_groups_users": "2:3 2:4 2:72 71:3 71:72",
+	} {
+		if got := query[string](t, pool, sql); got != want {
+			t.Errorf("%s:\n\t%s, want\n\t%s", sql, got, want)
+		}
+	}
+}
+
+func TestAUsersMembershipsDoNotPassToAnotherLogin(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
+	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
+	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
+	// The master knows the two the other way round.
+	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g", user(1, "bob"), user(2, "alice"))}, nil, nil))
+	beat(t, client)
+	got := query[string](t, pool, `SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
+		FROM afe_acl_groups_users m JOIN afe_users u ON u.id = m.user_id JOIN afe_acl_groups g ON g.id = m.aclgroup_id`)
+	if want := "1=bob:g 2=alice:g 2=alice:secret"; got != want {
+		t.Errorf("memberships: %s, want %s", got, want)
+	}
+}
+
+// Labels that trade names were renamed by the master: what each had stays with it.
+func TestLabelsMayTradeNames(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{labelled(1, 1, "a", 1, "g"), labelled(2, 2, "b", 1, "g")}, nil, nil))
+	beat(t, client)
+	o := options()
+	o.ApplyChunk = 1
+	client.Close(t.Context())
+	client = newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	master.saysResult(result([]string{labelled(3, 1, "b", 1, "g"), labelled(4, 2, "a", 1, "g")}, nil, nil))
+	if b := beat(t, client); b.Quarantined != 0 {
+		t.Errorf("%d objects set aside", b.Quarantined)
+	}
+	got := query[string](t, pool, `SELECT string_agg(host_id || '=' || label_id || name, ' ' ORDER BY host_id, label_id)
+		FROM afe_hosts_labels JOIN afe_labels l ON l.id = label_id`)
+	if want := "1=1b 2=2a 3=1b 4=2a"; got != want {
+		t.Errorf("labels: %s, want %s", got, want)
+	}
+}
+
+// A response may name a removed and a new label of the same name: the newer one
+// has it.
+func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{labelled(1, 8, "a", 1, "g"), labelled(2, 3, "a", 1, "g")}, nil, nil))
+	if b := beat(t, client); b.Quarantined != 0 {
+		t.Errorf("%d objects set aside", b.Quarantined)
+	}
+	if got := query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels"); got != "3=a (was id 3), 8=a" {
+		t.Errorf("labels: %s", got)
+	}
+}
+
+// Hosts that are unknown, already invalid or named twice are removed in silence
+// (lessons.md, 2018); entries of removed hosts are aborted, also those that come
+// with the same answer.
+func TestIncorrectHosts(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g"), labelled(2, 1, "l", 1, "g")}, []string{
+		job(1, entry(1, `"host_id": 1`), entry(2, `"host_id": 2`)), job(2, entry(3, `"host_id": 1`)),
+	}, nil))
+	beat(t, client)
+	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE id = 3")
+	newcomer := strings.Replace(labelled(5, 1, "l", 1, "g"), `"h5"`, `"h1"`, 1)
+	master.saysResult(result([]string{newcomer}, []string{job(4, entry(4, `"host_id": 1`))}, nil, "1", "1", "99"))
+	if b := beat(t, client); b.Quarantined != 0 {
+		t.Errorf("%d objects set aside", b.Quarantined)
+	}
+	hosts := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
+	if want := "1=h1 (was id 1) true, 2=h2 false, 5=h1 false"; hosts != want {
+		t.Errorf("hosts: %s, want %s", hosts, want)
+	}
+	aborted := query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries WHERE aborted")
+	if want := "1 4"; aborted != want {
+		t.Errorf("aborted entries: %s, want %s", aborted, want)
+	}
+	before, err := lab.ReadSnapshot(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beat(t, client)
+	after, err := lab.ReadSnapshot(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the same answer again (-before +after):\n%s", diff)
+	}
+}
+
+// The race of 2014: the master sends a job that was completed here meanwhile.
+func TestResync(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	jobs := []string{job(1, entry(1))}
+	master.saysResult(result(nil, jobs, nil))
+	beat(t, client)
+	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
+	master.saysResult(result(nil, jobs, nil))
+	beat(t, client)
+	if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
+		t.Error("the master does not know that job 1 ended here, and it is not marked for upload")
+	}
+	master.saysResult(result(nil, nil, nil))
+	if b := beat(t, client); b.UploadedJobs != 1 || b.UploadedEntries != 1 {
+		t.Errorf("uploaded %d jobs, %d entries; want 1 and 1", b.UploadedJobs, b.UploadedEntries)
+	}
+	if b := beat(t, client); b.UploadedJobs != 0 || b.KnownJobs != 0 {
+		t.Errorf("uploaded %d jobs again, knows %d", b.UploadedJobs, b.KnownJobs)
+	}
+}

@@ -1,0 +1,157 @@
+package shard_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
+)
+
+// statements remembers what a pool was asked.
+type statements struct {
+	mu   sync.Mutex
+	sql  []string
+	args [][]any
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sql, s.args = append(s.sql, q.SQL), append(s.args, q.Args)
+	return ctx
+}
+
+func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func tracedPool(t testing.TB, url string) (*pgxpool.Pool, *statements) {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := &statements{}
+	config.ConnConfig.Tracer = seen
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool, seen
+}
+
+// finishedJobs fills a shard with jobs that ended and were acknowledged long ago.
+const finishedJobs = `
+	INSERT INTO afe_shards (id, hostname) VALUES (1, 'shard1.example');
+	INSERT INTO afe_hosts (id, hostname, shard_id) SELECT n, 'h' || n, 1 FROM generate_series(1, 100) AS n;
+	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', now(), 1 FROM generate_series(1, 100000) AS n;
+	INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete)
+		SELECT n, n, n % 100 + 1, 'Completed', true FROM generate_series(1, 100000) AS n;
+	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', now(), 1 FROM generate_series(200001, 200050) AS n;
+	INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(200001, 200050) AS n;`
+
+// Nothing that an idle beat asks, and nothing that an upload of one job asks,
+// reads the jobs and entries that are long finished.
+func TestP8CostFollowsChange(t *testing.T) {
+	url := pgtest.Database(t)
+	pool, seen := tracedPool(t, url)
+	plain, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if _, err := plain.Exec(t.Context(), finishedJobs, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, plain, "VACUUM ANALYZE")
+	master := newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+
+	master.saysResult(result(nil, nil, nil))
+	beat(t, client) // idle
+	exec(t, plain, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 200001")
+	exec(t, plain, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 200001")
+	if b := beat(t, client); b.UploadedJobs != 1 {
+		t.Fatalf("uploaded %d jobs, want 1", b.UploadedJobs)
+	}
+	master.saysResult(result(nil, []string{job(300000, entry(300000, `"host_id": 1`))}, nil, "7"))
+	beat(t, client)
+
+	explained := 0
+	for i, sql := range seen.sql {
+		if !strings.Contains(sql, "afe_jobs") && !strings.Contains(sql, "afe_host_queue_entries") &&
+			!strings.Contains(sql, "shard_client_upload_") || strings.Contains(sql, "copy") {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(sql, "-- name: "), " ")
+		rows, err := plain.Query(t.Context(), "EXPLAIN "+sql, seen.args[i]...)
+		if err != nil {
+			t.Fatalf("explain %s: %v", name, err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			if strings.Contains(sql, "-- name:") {
+				t.Errorf("explain %s: %v", name, err)
+			}
+			continue
+		}
+		explained++
+		for _, line := range plan {
+			if strings.Contains(line, "Seq Scan on afe_jobs") || strings.Contains(line, "Seq Scan on afe_host_queue_entries") {
+				t.Errorf("%s reads a whole table:\n%s", name, strings.Join(plan, "\n"))
+			}
+		}
+	}
+	if explained < 10 {
+		t.Errorf("only %d statements were explained", explained)
+	}
+}
+
+// A beat with one object and one with a thousand take the same number of
+// statements (lessons.md, fault 4).
+func TestStatementsDoNotGrowWithObjects(t *testing.T) {
+	count := func(jobs int) int {
+		pool, seen := tracedPool(t, pgtest.Database(t))
+		master := newMaster(t)
+		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+		master.saysResult(result([]string{host(1, "h1")}, goodJobs(jobs), nil))
+		beat(t, client)
+		return len(seen.sql)
+	}
+	if one, many := count(1), count(500); one != many {
+		t.Errorf("%d statements for one job, %d for 500", one, many)
+	}
+}
+
+// BenchmarkIdleBeat is the cost of knowing: 50,000 known jobs is a normal load
+// (lessons.md, 2018), finished ones cost nothing.
+func BenchmarkIdleBeat(b *testing.B) {
+	for _, known := range []int{0, 5000, 50000} {
+		b.Run(fmt.Sprintf("known %d", known), func(b *testing.B) {
+			pool, master := pgtest.Pool(b), newMaster(b)
+			if _, err := pool.Exec(b.Context(), finishedJobs, pgx.QueryExecModeSimpleProtocol); err != nil {
+				b.Fatal(err)
+			}
+			exec(b, pool, `INSERT INTO afe_jobs (id, created_on, shard_id) SELECT n, now(), 1 FROM generate_series(300001, 300000 + $1) AS n`, known)
+			exec(b, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(300001, 300000 + $1) AS n`, known)
+			exec(b, pool, "VACUUM ANALYZE")
+			master.saysResult(result(nil, nil, nil))
+			client := newClient(b, pool, wire(b, master, afe.Protocol2019), options())
+			var last shard.Beat
+			for b.Loop() {
+				last = client.Beat(b.Context(), time.Now())
+			}
+			if !last.OK() {
+				b.Fatal(last.Error)
+			}
+		})
+	}
+}

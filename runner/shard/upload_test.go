@@ -1,0 +1,206 @@
+package shard_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
+)
+
+// sent is what a request said.
+type sent struct {
+	Known []int64 `json:"known_job_ids"`
+	Jobs  []struct {
+		ID int64 `json:"id"`
+	} `json:"jobs"`
+	Entries []struct {
+		ID int64 `json:"id"`
+	} `json:"hqes"`
+}
+
+func (s sent) jobs() []int64 {
+	var ids []int64
+	for _, j := range s.Jobs {
+		ids = append(ids, j.ID)
+	}
+	return ids
+}
+
+func lastSent(t *testing.T, m *scriptedMaster) sent {
+	t.Helper()
+	var request struct{ Params []sent }
+	if err := json.Unmarshal(m.last(t), &request); err != nil || len(request.Params) != 1 {
+		t.Fatalf("request: %v", err)
+	}
+	return request.Params[0]
+}
+
+// finish puts a finished job with two entries and some text into the database.
+func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
+	t.Helper()
+	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
+	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
+	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n", id)
+}
+
+// A backlog goes up in batches, each with exactly the entries of its jobs; what
+// waits is known, so that the master does not send it again (lessons.md, 2018).
+func TestUploadIsBoundedByJobs(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.MaxUploadJobs = 2
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	for id := 1; id <= 5; id++ {
+		finish(t, pool, id, "x")
+	}
+	master.saysResult(result(nil, nil, nil))
+	for _, want := range []struct{ jobs, known []int64 }{{[]int64{1, 2}, []int64{3, 4, 5}}, {[]int64{3, 4}, []int64{5}}, {[]int64{5}, nil}, {nil, nil}} {
+		b := beat(t, client)
+		s := lastSent(t, master)
+		if !slices.Equal(s.jobs(), want.jobs) || !slices.Equal(s.Known, want.known) || len(s.Entries) != 2*len(want.jobs) {
+			t.Errorf("sent jobs %v with %d entries, knew %v; want %v with %d, %v", s.jobs(), len(s.Entries), s.Known, want.jobs, 2*len(want.jobs), want.known)
+		}
+		if b.More != (len(want.known) > 0) || b.UploadedJobs != len(want.jobs) {
+			t.Errorf("beat says more %v, uploaded %d", b.More, b.UploadedJobs)
+		}
+	}
+}
+
+// The body stays within its limit. A job that is larger goes alone, in turns
+// with the others, and one that the master never takes blocks nobody.
+func TestUploadIsBoundedByBytes(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.MaxUploadBytes = 4000
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	finish(t, pool, 1, strings.Repeat("x", 50000))
+	finish(t, pool, 2, strings.Repeat("\x01", 1500)) // 1,500 bytes of text, 9,000 in JSON
+	for id := 3; id <= 8; id++ {
+		finish(t, pool, id, strings.Repeat("y", 300))
+	}
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if len(master.last(t)) > 40000 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
+	}))
+	uploaded := map[int64]int{}
+	for range 8 {
+		b := client.Beat(t.Context(), time.Now())
+		s := lastSent(t, master)
+		if size := len(master.last(t)); size > 4000 && len(s.Jobs) != 1 {
+			t.Errorf("a body of %d bytes holds the jobs %v", size, s.jobs())
+		}
+		for _, id := range s.jobs() {
+			if b.OK() {
+				uploaded[id]++
+			}
+		}
+	}
+	for id := int64(2); id <= 8; id++ {
+		if uploaded[id] != 1 {
+			t.Errorf("job %d was uploaded %d times in 8 beats, want once", id, uploaded[id])
+		}
+	}
+	if uploaded[1] != 0 {
+		t.Error("the master took what it refuses")
+	}
+}
+
+// A database from elsewhere, whose finished jobs have their shard_id: nothing of
+// it is uploaded again.
+func TestInheritedDatabase(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	if _, err := pool.Exec(t.Context(), strings.ReplaceAll(finishedJobs, "100000", "1000"), simple); err != nil {
+		t.Fatal(err)
+	}
+	master.saysResult(result(nil, nil, nil))
+	b := beat(t, client)
+	if b.UploadedJobs != 0 || b.KnownJobs != 50 || b.KnownHosts != 100 {
+		t.Errorf("uploaded %d, knows %d jobs and %d hosts; want 0, 50, 100", b.UploadedJobs, b.KnownJobs, b.KnownHosts)
+	}
+}
+
+// Before the master has named this shard there is no id to acknowledge with.
+func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
+	master.saysResult(result(nil, nil, nil))
+	for range 2 {
+		if b := beat(t, client); b.UploadedJobs != 0 || len(lastSent(t, master).Jobs) != 1 {
+			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
+		}
+	}
+	// The shard was removed from the master and added again: its id is another.
+	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (77, $1)", ourShard)
+	if b := beat(t, client); b.UploadedJobs != 1 || query[int64](t, pool, "SELECT shard_id FROM afe_jobs") != 77 {
+		t.Errorf("acknowledged %d jobs", b.UploadedJobs)
+	}
+}
+
+// A retried request may have been stored before, and may wait to be stored
+// again: its answer does not settle a job with an open entry.
+func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 12")
+	calls := 0
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls++; calls == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
+	}))
+	beat(t, client)
+	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
+		t.Error("a retried request settled the job")
+	}
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
+	if b := beat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
+	}
+	if b := beat(t, client); b.UploadedJobs != 0 {
+		t.Errorf("uploaded %d jobs before the lost request must be dead, want 0", b.UploadedJobs)
+	}
+	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	if b := beat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs once the lost request must be dead, want 1", b.UploadedJobs)
+	}
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
+		t.Errorf("%d rows are left in the ledger", n)
+	}
+}
+
+// A string outside ASCII would make the original master answer 500 to the whole
+// request: the field is left out.
+func TestNonASCIIStringsAreLeftOut(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "naïve")
+	exec(t, pool, "UPDATE afe_jobs SET name = 'né'")
+	master.saysResult(result(nil, nil, nil))
+	beat(t, client)
+	body := string(master.last(t))
+	for _, c := range body {
+		if c >= 0x80 {
+			t.Fatalf("the request holds %q: %s", c, body)
+		}
+	}
+	if strings.Contains(body, `"control_file"`) || strings.Contains(body, `"name"`) || strings.Contains(body, `\u`) || !strings.Contains(body, `"owner":""`) {
+		t.Errorf("request: %s", body)
+	}
+}
