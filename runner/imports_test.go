@@ -146,11 +146,22 @@ func TestRunnerStaysThin(t *testing.T) {
 	lines := 0
 	for _, one := range goList(t, "./runner/afe/...", "./runner/shard/...") {
 		for _, name := range one.GoFiles {
-			lines += bytes.Count(readFile(t, filepath.Join(one.Dir, name)), []byte("\n"))
+			lines += codeLines(readFile(t, filepath.Join(one.Dir, name)))
 		}
 	}
-	t.Logf("runner/afe and runner/shard have %d lines", lines)
+	t.Logf("runner/afe and runner/shard have %d lines of code", lines)
 	if lines == 0 || lines >= maxRunnerLines {
-		t.Errorf("runner/afe and runner/shard have %d lines without tests, want fewer than %d: let SQL or a library do more", lines, maxRunnerLines)
+		t.Errorf("runner/afe and runner/shard have %d lines of code without tests, want fewer than %d: let SQL or a library do more", lines, maxRunnerLines)
 	}
+}
+
+// codeLines leaves out blank lines and comments: nobody should save on reasons.
+func codeLines(file []byte) int {
+	lines := 0
+	for line := range bytes.Lines(file) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
+			lines++
+		}
+	}
+	return lines
 }

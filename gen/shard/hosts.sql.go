@@ -262,7 +262,7 @@ WHERE id = ANY ($1::bigint[]) AND NOT invalid
 `
 
 // Hosts that the master says are not ours. Unknown and already invalid ones are
-// silently passed over (lessons.md, 2018). Their open entries are aborted, which
+// silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
 // the scheduler carries out.
 func (q *Queries) IncorrectHostInvalidate(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, incorrectHostInvalidate, ids)

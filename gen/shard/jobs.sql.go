@@ -273,7 +273,7 @@ WHERE j.id = ANY ($1::bigint[])
 // The resync rule: the master sends a job that has a complete entry here, so it
 // does not know of that completion. NULL and no memory of what was sent make the
 // next packet hold the whole job; a request that may still be stored late is not
-// forgotten (lessons.md, 2014 b and fault 3a).
+// forgotten (docs/decisions.md, 2014 b and fault 3a).
 func (q *Queries) ResyncJobs(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, resyncJobs, ids)
 	if err != nil {
@@ -347,49 +347,51 @@ func (q *Queries) StagedJobsClear(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :execrows
-WITH sent AS (
-    SELECT s.job_id, s.key, s.value,
-        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
-    FROM ROWS FROM (
-        unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
-    ) AS s (job_id, key, value)
-),
-here AS (
-    SELECT k.id, k.job_id, k.key, k.value,
-        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
-    FROM afe_job_keyvals AS k
-    WHERE (k.job_id, k.key) IN (SELECT s.job_id, s.key FROM sent AS s)
-),
-removed AS (
-    DELETE FROM afe_job_keyvals AS k
-    USING here AS h
-    WHERE k.id = h.id
-        AND NOT EXISTS (
-            SELECT FROM sent AS s
-            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
-        )
-)
+const suiteKeyvalsInsert = `-- name: SuiteKeyvalsInsert :execrows
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM sent AS s
+FROM ROWS FROM (
+    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
+) AS s (job_id, key, value)
 WHERE NOT EXISTS (
-    SELECT FROM here AS h
-    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+    SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )
-ORDER BY s.job_id, s.key, s.value
+ORDER BY s.job_id, s.key
 `
 
-type SuiteKeyvalsStoreParams struct {
+type SuiteKeyvalsInsertParams struct {
+	JobIds       []int64
+	Keys         []string
+	KeyvalValues []string
+}
+
+func (q *Queries) SuiteKeyvalsInsert(ctx context.Context, arg SuiteKeyvalsInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, suiteKeyvalsInsert, arg.JobIds, arg.Keys, arg.KeyvalValues)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const suiteKeyvalsUpdate = `-- name: SuiteKeyvalsUpdate :execrows
+UPDATE afe_job_keyvals AS here
+SET value = s.value
+FROM ROWS FROM (
+    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
+) AS s (job_id, key, value)
+WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+`
+
+type SuiteKeyvalsUpdateParams struct {
 	JobIds       []int64
 	Keys         []string
 	KeyvalValues []string
 }
 
 // Suite keyvals belong to the parent job and come with its children. A key that
-// is sent replaces that key of the job; other keys stay.
-func (q *Queries) SuiteKeyvalsStore(ctx context.Context, arg SuiteKeyvalsStoreParams) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsStore, arg.JobIds, arg.Keys, arg.KeyvalValues)
+// is sent has one value, which replaces what the key has here; other keys stay.
+func (q *Queries) SuiteKeyvalsUpdate(ctx context.Context, arg SuiteKeyvalsUpdateParams) (int64, error) {
+	result, err := q.db.Exec(ctx, suiteKeyvalsUpdate, arg.JobIds, arg.Keys, arg.KeyvalValues)
 	if err != nil {
 		return 0, err
 	}

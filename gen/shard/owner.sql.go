@@ -46,6 +46,7 @@ func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]int64, error) 
 const ownerHolder = `-- name: OwnerHolder :many
 SELECT
     l.pid::integer AS backend_pid,
+    coalesce(o.epoch, 0)::bigint AS epoch,
     coalesce(o.who, '')::text AS who,
     coalesce(o.since, now())::timestamptz AS since
 FROM pg_catalog.pg_locks AS l
@@ -59,6 +60,7 @@ WHERE l.locktype = 'advisory'
 
 type OwnerHolderRow struct {
 	BackendPid int32
+	Epoch      int64
 	Who        string
 	Since      time.Time
 }
@@ -74,7 +76,12 @@ func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	var items []OwnerHolderRow
 	for rows.Next() {
 		var i OwnerHolderRow
-		if err := rows.Scan(&i.BackendPid, &i.Who, &i.Since); err != nil {
+		if err := rows.Scan(
+			&i.BackendPid,
+			&i.Epoch,
+			&i.Who,
+			&i.Since,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

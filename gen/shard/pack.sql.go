@@ -17,7 +17,7 @@ ORDER BY job_id, id
 `
 
 // All entries of exactly the uploaded jobs: the original cut the jobs but sent
-// every entry (lessons.md, 2018).
+// every entry (docs/decisions.md, 2018).
 func (q *Queries) PackEntries(ctx context.Context, jobIds []int64) ([]ShardClientUploadEntry, error) {
 	rows, err := q.db.Query(ctx, packEntries, jobIds)
 	if err != nil {
@@ -144,7 +144,7 @@ ORDER BY job_id
 `
 
 // Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
-// says nothing about it (lessons.md, 2014). Uses the partial index on open
+// says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
 // entries, whose size does not grow with finished jobs (P8).
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, packOpenJobs)

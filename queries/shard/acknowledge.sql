@@ -1,7 +1,7 @@
 -- The upload ledger and the acknowledgement of what was sent (P1, P2).
 
 -- Before a packet with an open entry leaves: until it is clearly answered, it
--- may be stored late, over a newer one (lessons.md, fault 3a). Returns for each
+-- may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns for each
 -- job whether an earlier such packet may still be on its way; then a clear
 -- answer to this one does not settle that one.
 -- name: UploadMarkUnsure :many
@@ -64,8 +64,8 @@ ORDER BY id
 FOR UPDATE;
 
 -- Sets shard_id of each sent job: our shard's when job and entries still read as
--- they were sent, NULL ("upload me") when one of them changed, is gone or was
--- added. Returns the jobs that changed.
+-- they were sent, NULL ("upload me") when one of them changed or was added.
+-- Returns the jobs that changed.
 -- name: AcknowledgeJobs :many
 WITH sent_jobs AS (
     SELECT s.id, s.digest

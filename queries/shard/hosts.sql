@@ -112,7 +112,7 @@ WHERE NOT EXISTS (
 ORDER BY s.host_id, s.attribute, s.value;
 
 -- Hosts that the master says are not ours. Unknown and already invalid ones are
--- silently passed over (lessons.md, 2018). Their open entries are aborted, which
+-- silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
 -- the scheduler carries out.
 -- name: IncorrectHostInvalidate :execrows
 UPDATE afe_hosts

@@ -135,43 +135,30 @@ WHERE NOT EXISTS (
 ORDER BY s.job_id, s.key, s.value;
 
 -- Suite keyvals belong to the parent job and come with its children. A key that
--- is sent replaces that key of the job; other keys stay.
--- name: SuiteKeyvalsStore :execrows
-WITH sent AS (
-    SELECT s.job_id, s.key, s.value,
-        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
-    FROM ROWS FROM (
-        unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
-    ) AS s (job_id, key, value)
-),
-here AS (
-    SELECT k.id, k.job_id, k.key, k.value,
-        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
-    FROM afe_job_keyvals AS k
-    WHERE (k.job_id, k.key) IN (SELECT s.job_id, s.key FROM sent AS s)
-),
-removed AS (
-    DELETE FROM afe_job_keyvals AS k
-    USING here AS h
-    WHERE k.id = h.id
-        AND NOT EXISTS (
-            SELECT FROM sent AS s
-            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
-        )
-)
+-- is sent has one value, which replaces what the key has here; other keys stay.
+-- name: SuiteKeyvalsUpdate :execrows
+UPDATE afe_job_keyvals AS here
+SET value = s.value
+FROM ROWS FROM (
+    unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
+) AS s (job_id, key, value)
+WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value;
+
+-- name: SuiteKeyvalsInsert :execrows
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM sent AS s
+FROM ROWS FROM (
+    unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
+) AS s (job_id, key, value)
 WHERE NOT EXISTS (
-    SELECT FROM here AS h
-    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+    SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )
-ORDER BY s.job_id, s.key, s.value;
+ORDER BY s.job_id, s.key;
 
 -- The resync rule: the master sends a job that has a complete entry here, so it
 -- does not know of that completion. NULL and no memory of what was sent make the
 -- next packet hold the whole job; a request that may still be stored late is not
--- forgotten (lessons.md, 2014 b and fault 3a).
+-- forgotten (docs/decisions.md, 2014 b and fault 3a).
 -- name: ResyncJobs :execrows
 UPDATE afe_jobs AS j
 SET shard_id = NULL

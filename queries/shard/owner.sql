@@ -13,6 +13,7 @@ SELECT pg_advisory_unlock(hashtextextended('shard-client ' || current_schema(), 
 -- name: OwnerHolder :many
 SELECT
     l.pid::integer AS backend_pid,
+    coalesce(o.epoch, 0)::bigint AS epoch,
     coalesce(o.who, '')::text AS who,
     coalesce(o.since, now())::timestamptz AS since
 FROM pg_catalog.pg_locks AS l

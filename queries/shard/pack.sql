@@ -9,7 +9,7 @@ WHERE NOT invalid
 ORDER BY id;
 
 -- Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
--- says nothing about it (lessons.md, 2014). Uses the partial index on open
+-- says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
 -- entries, whose size does not grow with finished jobs (P8).
 -- name: PackOpenJobs :many
 SELECT DISTINCT job_id
@@ -65,7 +65,7 @@ WHERE id = ANY (@ids::bigint[])
 ORDER BY id;
 
 -- All entries of exactly the uploaded jobs: the original cut the jobs but sent
--- every entry (lessons.md, 2018).
+-- every entry (docs/decisions.md, 2018).
 -- name: PackEntries :many
 SELECT *
 FROM shard_client_upload_entries

@@ -2,7 +2,7 @@
 -- before them. Each has the master's id and a natural key. Same id, other name:
 -- the master's name. Same name, other id: the local row gives way under the name
 -- `NAME (was id N)`, the master's row is stored beside it, and memberships of
--- valid hosts and open jobs are copied (lessons.md, 2015 and fault 3b).
+-- valid hosts and open jobs are copied (docs/decisions.md, 2015 and fault 3b).
 -- The id that gave way may itself be named by the response: then the master
 -- renamed it, and there is nothing to copy. Parents are few and travel as JSON.
 

@@ -80,9 +80,9 @@ func (c *checker) fail(reason, path string, indices ...any) {
 
 func (c *checker) id(id int64, path string, indices ...any) {
 	switch {
-	case id == 0:
+	case id == missingID:
 		c.fail("is missing", path, indices...)
-	case id < 0:
+	case id <= 0:
 		c.fail(fmt.Sprintf("want a positive id, got %d", id), path, indices...)
 	}
 }

@@ -76,10 +76,8 @@ func NewClient(options Options) *Client {
 		CheckRetry:   c.checkRetry,
 		Backoff:      backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, attempt int) {
-			if counter, ok := r.Context().Value(attemptsKey{}).(*int); ok {
-				*counter = attempt + 1
-			}
+		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) {
+			*r.Context().Value(attemptsKey{}).(*int)++
 		},
 	}
 	return c
@@ -92,10 +90,13 @@ func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
 // ProtocolAuto it follows the master's version within the same beat, in either
 // direction (docs/protocol.md).
 func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	timeout := c.options.Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%s ran out (--rpc-timeout)", timeout))
 	defer cancel()
+	attempts := 0
+	ctx = context.WithValue(ctx, attemptsKey{}, &attempts)
 	protocol := c.Protocol()
-	response, err := c.call(ctx, packet, protocol)
+	response, err := c.call(ctx, packet, protocol, &attempts)
 	other, ok := c.otherProtocol(protocol, err)
 	if !ok {
 		return response, err
@@ -104,7 +105,8 @@ func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, erro
 	c.mu.Lock()
 	c.protocol = other
 	c.mu.Unlock()
-	return c.call(ctx, packet, other)
+	attempts-- // the refused request was answered; copies of it that were not may still be under way
+	return c.call(ctx, packet, other, &attempts)
 }
 
 // Protocol is the version that the next packet starts with.
@@ -130,21 +132,19 @@ func (c *Client) otherProtocol(tried Protocol, err error) (Protocol, bool) {
 	return "", false
 }
 
-func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol) (*Response, error) {
-	attempts := 0
-	ctx = context.WithValue(ctx, attemptsKey{}, &attempts)
+func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, attempts *int) (*Response, error) {
 	body, failure := c.post(ctx, packet, protocol)
 	if failure == nil {
 		response, err := decode(body)
 		if err == nil {
 			response.Protocol = protocol
-			response.Sure = attempts == 1
+			response.Sure = *attempts == 1
 			return response, nil
 		}
 		failure = err
 	}
 	failure.URL = c.endpoint(protocol).Redacted()
-	failure.Unsure = failure.Class != RPC || attempts != 1
+	failure.Unsure = failure.Class != RPC || *attempts != 1
 	return nil, failure
 }
 
@@ -248,8 +248,9 @@ func withCause(ctx context.Context, err error) error {
 
 // decode reads the JSON-RPC envelope and the result in it.
 func decode(body []byte) (*Response, *Error) {
+	head := string(body[:min(len(body), maxErrorBody)])
 	undecodable := func(err error) (*Response, *Error) {
-		return nil, &Error{Class: Undecodable, Body: string(body[:min(len(body), maxErrorBody)]), Err: err}
+		return nil, &Error{Class: Undecodable, Body: head, Err: explain(err)}
 	}
 	var envelope struct {
 		Result jsontext.Value `json:"result"`

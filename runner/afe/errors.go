@@ -86,7 +86,7 @@ type RPCError struct {
 }
 
 func (e *RPCError) Error() string {
-	return fmt.Sprintf("%s: %s", e.Name, oneLine(cut(e.Message, maxErrorMessage)))
+	return fmt.Sprintf("%s: %s", oneLine(cut(e.Name, 60)), oneLine(cut(e.Message, maxErrorMessage)))
 }
 
 // oneLine keeps a page of HTML or a traceback from tearing a log line apart.

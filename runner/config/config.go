@@ -29,7 +29,7 @@ type Config struct {
 	DatabaseURL DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
 
 	HeartbeatPause time.Duration  `env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
-	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run waits a random part of this time; default: the pause; 0: no wait."`
+	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run, and the first after an outage, waits a random part of this time; default: the pause; 0: no wait."`
 	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`
 	StopTimeout    time.Duration  `env:"SHARD_CLIENT_STOP_TIMEOUT" default:"30s" group:"Beat" help:"Time an RPC in flight gets to finish after the first SIGINT or SIGTERM."`
 	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
@@ -43,7 +43,7 @@ type Config struct {
 
 	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
 	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`
-	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of this start, beside the log on stderr."`
+	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
 	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout: text or json."`
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -108,3 +110,18 @@ func (p *Postgres) administer(ctx context.Context, statement string) error {
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// ForgetLibpqSettings unsets PG* in this process. pgx would mix them into the address of a private server: a PGSERVICE
+// or PGOPTIONS that suits somebody's own database would keep us from reaching ours. For the programs that live by
+// private servers, before they start one.
+func ForgetLibpqSettings() error {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "PG") {
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("unset %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}

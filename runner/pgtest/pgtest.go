@@ -136,6 +136,9 @@ func runningServer(t testing.TB) *lab.Postgres {
 func startServer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
+	if err := lab.ForgetLibpqSettings(); err != nil {
+		return err
+	}
 	server, err := lab.StartPostgres(ctx, lab.PostgresOptions{})
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 
 // markUnsure notes, before the packet leaves, which jobs it could undo later: a
 // request that holds an open entry and waits in the master's queue may be stored
-// after a newer one (lessons.md, fault 3a).
+// after a newer one (docs/decisions.md, fault 3a).
 func (c *Client) markUnsure(ctx context.Context, p *packed) error {
 	if len(p.open) == 0 {
 		return nil

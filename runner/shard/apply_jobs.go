@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -184,27 +183,34 @@ func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	return row
 }
 
-// siftKeyvals sorts out suite keyvals and brings those of one key together, so
-// that a chunk replaces a key whole.
+// siftKeyvals sorts out suite keyvals. A job has one value for a key, as the
+// original's dictionaries do: the last one sent.
 func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval] {
-	keyvals := sift(a, list, kindSuiteKeyval, func(*afe.Keyval) error { return nil })
-	slices.SortStableFunc(keyvals, func(x, y unit[afe.Keyval]) int {
-		if x.object.JobID != y.object.JobID {
-			return cmp.Compare(x.object.JobID, y.object.JobID)
-		}
-		return cmp.Compare(x.object.Key, y.object.Key)
+	type name struct {
+		job int64
+		key string
+	}
+	last := map[name]*afe.Keyval{}
+	keyvals := sift(a, list, kindSuiteKeyval, func(k *afe.Keyval) error {
+		last[name{k.JobID, k.Key}] = k
+		return nil
 	})
-	return keyvals
+	return slices.DeleteFunc(keyvals, func(u unit[afe.Keyval]) bool {
+		return last[name{u.object.JobID, u.object.Key}] != u.object
+	})
 }
 
 func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
-	var args sharddb.SuiteKeyvalsStoreParams
+	var args sharddb.SuiteKeyvalsUpdateParams
 	for _, u := range chunk {
 		args.JobIds = append(args.JobIds, u.object.JobID)
 		args.Keys = append(args.Keys, u.object.Key)
 		args.KeyvalValues = append(args.KeyvalValues, u.object.Value)
 	}
-	if _, err := q.SuiteKeyvalsStore(ctx, args); err != nil {
+	if _, err := q.SuiteKeyvalsUpdate(ctx, args); err != nil {
+		return nil, err
+	}
+	if _, err := q.SuiteKeyvalsInsert(ctx, sharddb.SuiteKeyvalsInsertParams(args)); err != nil {
 		return nil, err
 	}
 	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)

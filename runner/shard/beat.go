@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"shardclient/gen/shard"
@@ -82,7 +83,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 func (b *Beat) Fail(err error) {
 	b.Outcome, b.Failure, b.Error, b.Err = OutcomeOK, "", "", err
 	if err != nil {
-		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), cutText(err.Error(), maxErrorText)
+		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), sanitise(err.Error(), maxErrorText)
 	}
 }
 
@@ -176,7 +177,7 @@ func (c *Client) record(ctx context.Context, b *Beat) error {
 	return c.write(ctx, func(q *sharddb.Queries) error {
 		err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
 			StartedAt: b.startedAt, Epoch: c.owner.epoch, Protocol: string(b.protocol),
-			Outcome: b.Outcome, Failure: b.Failure, Error: sanitise(b.Error, maxErrorText),
+			Outcome: b.Outcome, Failure: b.Failure, Error: b.Error,
 			PackedMs: b.PackedMS, RpcMs: b.RPCMS, AckMs: b.AckMS, ApplyMs: b.ApplyMS,
 			KnownJobs: int64(b.KnownJobs), KnownHosts: int64(b.KnownHosts),
 			UploadedJobs: int64(b.UploadedJobs), UploadedEntries: int64(b.UploadedEntries),
@@ -216,6 +217,7 @@ func (w *stopwatch) start(phase *float64) {
 
 func (w *stopwatch) stop() {
 	now := time.Now()
-	*w.phase += float64(now.Sub(w.last).Microseconds()) / 1000
+	// Whole microseconds, so that no sum prints as 3.2439999999999998.
+	*w.phase = math.Round(*w.phase*1000+float64(now.Sub(w.last).Microseconds())) / 1000
 	w.last = now
 }

@@ -109,7 +109,10 @@ var ErrLockLost = errors.New("the lock of this shard is lost: another client too
 // write runs one fenced transaction: nothing is written unless this client still
 // owns the shard (P7).
 func (c *Client) write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+	// Whatever the role's default is: after a lock is won, the next statement must
+	// see what its holder has committed.
+	readCommitted := pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
+	return pgx.BeginTxFunc(ctx, c.pool, readCommitted, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)
 		epochs, err := q.OwnerFence(ctx, c.owner.epoch)
 		if err != nil {

@@ -21,7 +21,7 @@ func labelled(id int, labelID int, label string, groupID int, group string, user
 
 func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
 
-// A label that was made here first has another id than the master's (lessons.md,
+// A label that was made here first has another id than the master's (docs/decisions.md,
 // 2015): it gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
@@ -112,7 +112,7 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 }
 
 // Hosts that are unknown, already invalid or named twice are removed in silence
-// (lessons.md, 2018); entries of removed hosts are aborted, also those that come
+// (docs/decisions.md, 2018); entries of removed hosts are aborted, also those that come
 // with the same answer.
 func TestIncorrectHosts(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)

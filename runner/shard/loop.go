@@ -10,7 +10,7 @@ import (
 
 const (
 	// jitter keeps shards that were started together apart: each beat lies within
-	// 10 % of the pause around its time (lessons.md, 2017). The window moves on by
+	// 10 % of the pause around its time (docs/decisions.md, 2017). The window moves on by
 	// whole pauses, so that the average pause is the one asked for.
 	jitter = 0.1
 	// drainPause is between beats while finished jobs are left over (2018).

@@ -40,7 +40,7 @@ type owner struct {
 	config *pgx.ConnConfig
 	who    string
 	conn   *pgx.Conn
-	epoch  int64
+	epoch  int64 // the last one that was taken, also after the connection broke
 }
 
 // ensure takes the lock, or checks that its connection lives. After a break it
@@ -56,7 +56,7 @@ func (o *owner) ensure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take the lock: connect: %w", err)
 	}
-	epoch, err := take(ctx, sharddb.New(conn), o.who)
+	epoch, err := o.take(ctx, sharddb.New(conn))
 	if err != nil {
 		conn.Close(ctx)
 		return err
@@ -65,7 +65,7 @@ func (o *owner) ensure(ctx context.Context) error {
 	return nil
 }
 
-func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
+func (o *owner) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 	for patience := lockPatience; ; patience -= lockRetry {
 		locked, err := q.OwnerTryLock(ctx)
 		if err != nil {
@@ -75,7 +75,7 @@ func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
 			break
 		}
 		if patience <= 0 {
-			return 0, heldBy(ctx, q, who)
+			return 0, o.heldBy(ctx, q)
 		}
 		select {
 		case <-ctx.Done():
@@ -83,7 +83,7 @@ func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
 		case <-time.After(lockRetry):
 		}
 	}
-	epoch, err := q.OwnerTake(ctx, who)
+	epoch, err := q.OwnerTake(ctx, o.who)
 	if err != nil {
 		return 0, fmt.Errorf("take the lock: raise the epoch: %w", err)
 	}
@@ -92,7 +92,7 @@ func take(ctx context.Context, q *sharddb.Queries, who string) (int64, error) {
 
 // heldBy names the holder. A connection of our own that the server has not yet
 // noticed to be dead is no other client: it is waited for, beat by beat.
-func heldBy(ctx context.Context, q *sharddb.Queries, who string) error {
+func (o *owner) heldBy(ctx context.Context, q *sharddb.Queries) error {
 	holders, err := q.OwnerHolder(ctx)
 	if err != nil {
 		return fmt.Errorf("find out who holds the lock: %w", err)
@@ -101,7 +101,7 @@ func heldBy(ctx context.Context, q *sharddb.Queries, who string) error {
 		return fmt.Errorf("take the lock: its holder left just now; it is free for the next attempt")
 	}
 	h := holders[0]
-	if h.Who == who {
+	if h.Epoch == o.epoch && o.epoch != 0 {
 		return fmt.Errorf("take the lock: this client's broken connection (database backend %d) still holds it", h.BackendPid)
 	}
 	return &HeldError{Who: h.Who, Since: h.Since, BackendPID: h.BackendPid}
@@ -116,5 +116,5 @@ func (o *owner) release(ctx context.Context) {
 		_ = sharddb.New(o.conn).OwnerUnlock(ctx) // a broken connection holds nothing
 		o.conn.Close(ctx)
 	}
-	o.conn, o.epoch = nil, 0
+	o.conn = nil
 }

@@ -116,7 +116,7 @@ func TestP8CostFollowsChange(t *testing.T) {
 }
 
 // A beat with one object and one with a thousand take the same number of
-// statements (lessons.md, fault 4).
+// statements (docs/decisions.md, fault 4).
 func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	count := func(jobs int) int {
 		pool, seen := tracedPool(t, pgtest.Database(t))
@@ -132,7 +132,7 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 }
 
 // BenchmarkIdleBeat is the cost of knowing: 50,000 known jobs is a normal load
-// (lessons.md, 2018), finished ones cost nothing.
+// (docs/decisions.md, 2018), finished ones cost nothing.
 func BenchmarkIdleBeat(b *testing.B) {
 	for _, known := range []int{0, 5000, 50000} {
 		b.Run(fmt.Sprintf("known %d", known), func(b *testing.B) {

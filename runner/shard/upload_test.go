@@ -52,7 +52,7 @@ func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 }
 
 // A backlog goes up in batches, each with exactly the entries of its jobs; what
-// waits is known, so that the master does not send it again (lessons.md, 2018).
+// waits is known, so that the master does not send it again (docs/decisions.md, 2018).
 func TestUploadIsBoundedByJobs(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()

@@ -124,6 +124,10 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 	return command, exitOK
 }
 
+// sameSignal is how close two signals are one: timeout(1) signals its child and
+// then the child's whole group.
+const sameSignal = 100 * time.Millisecond
+
 // untilSignal ends its context at the first SIGINT or SIGTERM: the beat in hand
 // is finished. The second one ends the process at once.
 func (p *program) untilSignal() (context.Context, context.CancelFunc) {
@@ -131,19 +135,17 @@ func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		for first := true; ; first = false {
-			select {
-			case received, ok := <-signals:
-				if !ok {
-					return
-				}
-				if !first {
-					p.log.Warn("stopped at once by a second signal", "signal", received.String())
-					os.Exit(exitFailed)
-				}
+		var first time.Time
+		for received := range signals {
+			switch {
+			case first.IsZero():
+				first = time.Now()
 				p.log.Info("stopping after the beat in hand; a second signal stops at once",
 					"signal", received.String(), "stop_timeout_ms", p.settings.StopTimeout.Milliseconds())
 				cancel()
+			case time.Since(first) > sameSignal:
+				p.log.Warn("stopped at once by a second signal", "signal", received.String())
+				os.Exit(exitFailed)
 			}
 		}
 	}()

@@ -11,7 +11,7 @@ import (
 
 type migrateCommand struct {
 	Up     migrateUp     `cmd:"" help:"Apply every pending migration."`
-	Down   migrateDown   `cmd:"" help:"Take the newest migration back, one step."`
+	Down   migrateDown   `cmd:"" help:"Take the newest migration back, one step, with the tables and rows it brought."`
 	Status migrateStatus `cmd:"" help:"List the migrations and when they were applied."`
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"shardclient/runner/lab"
 )
@@ -33,9 +32,6 @@ func (c *demoCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	if err := forgetLibpqSettings(); err != nil {
-		return err
-	}
 	demo := lab.Demo{
 		Client: client,
 		Out:    out.stdout,
@@ -49,20 +45,6 @@ func (c *demoCommand) Run(ctx context.Context, out output) error {
 		return &exitError{exitFailed}
 	}
 	return err
-}
-
-// forgetLibpqSettings unsets PG*, which pgx would mix into the address of the private server: a PGSERVICE or PGOPTIONS
-// that suits somebody's own database keeps the demo from reaching its one.
-func forgetLibpqSettings() error {
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "PG") {
-			if err := os.Unsetenv(name); err != nil {
-				return fmt.Errorf("unset %s: %w", name, err)
-			}
-		}
-	}
-	return nil
 }
 
 // find returns the absolute path of the program to show.

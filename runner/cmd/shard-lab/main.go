@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"shardclient/runner/lab"
 )
 
 // Exit codes; a command that shard-lab runs for somebody keeps its own.
@@ -50,6 +52,9 @@ func run(args []string, out output) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	command.BindTo(ctx, (*context.Context)(nil))
+	if err := lab.ForgetLibpqSettings(); err != nil {
+		return exitCode(err, out)
+	}
 	return exitCode(command.Run(out), out)
 }
 
