@@ -56,7 +56,7 @@ func FormatTime(t time.Time) string {
 func ParseTime(s string) (time.Time, error) {
 	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
 		// Go accepts a fraction after the seconds of a layout that has none.
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && t.Year() > 0 { // Python knows no year 0
 			return t.Truncate(time.Microsecond), nil
 		}
 	}

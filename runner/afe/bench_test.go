@@ -5,8 +5,6 @@ import (
 	"testing"
 )
 
-const largeResponse = "../lab/testdata/wire/2019/large_first_heartbeat.response.json"
-
 // A shard's first heartbeat: 100 hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals.
 func BenchmarkDecodeLarge(b *testing.B) {
 	body, err := os.ReadFile(largeResponse)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -239,6 +240,9 @@ func explain(err error) error {
 		cause := semantic.Err
 		if cause == nil {
 			cause = fmt.Errorf("cannot use %s here", kindName(semantic.JSONKind))
+		}
+		if errors.Is(cause, strconv.ErrSyntax) {
+			cause = errors.New("want a whole number")
 		}
 		if len(semantic.JSONValue) > 0 {
 			cause = fmt.Errorf("%s: %w", cut(string(semantic.JSONValue), 60), cause)

@@ -88,19 +88,8 @@ func isASCII(s string) bool {
 
 // Size is the number of bytes that a job and its entries add to the request.
 func Size(job *UploadJob, entries []UploadEntry) (int, error) {
-	body, err := json.Marshal(job)
-	if err != nil {
-		return 0, err
-	}
-	size := len(body) + len(",")
-	for i := range entries {
-		body, err := json.Marshal(&entries[i])
-		if err != nil {
-			return 0, err
-		}
-		size += len(body) + len(",")
-	}
-	return size, nil
+	body, err := json.Marshal([]any{job, entries})
+	return len(body) - len("[[]]") + len(","), err
 }
 
 // Body is the request in the given version of the protocol.

@@ -1,0 +1,199 @@
+package afe
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+)
+
+// What the original client sent can be said with our types, and is sent the same,
+// field by field.
+func TestBodyAsRecorded(t *testing.T) {
+	for name, raw := range recorded(t, "0*.request.http") {
+		protocol := Protocol(name[:4])
+		_, want := recordedRequest(t, raw)
+		var recording struct {
+			Params []*Packet `json:"params"`
+			Method string    `json:"method"`
+			ID     string    `json:"id"`
+		}
+		if err := json.Unmarshal(want, &recording, json.RejectUnknownMembers(true)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := recording.Params[0].Body(protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(parsed(t, want), parsed(t, got)); diff != "" {
+			t.Errorf("%s (-recorded +sent):\n%s", name, diff)
+		}
+	}
+}
+
+func parsed(t *testing.T, body []byte) (value any) {
+	t.Helper()
+	if err := json.Unmarshal(body, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func fullPacket() *Packet {
+	return &Packet{
+		ShardHostname: "shard1.example", KnownJobIDs: []int64{4}, KnownHostIDs: []int64{1, 2},
+		KnownHostStatuses: []string{"Ready", "Running"},
+		Jobs: []UploadJob{{
+			ID: 2, Owner: ASCII("alice"), Name: ASCII("né"), Priority: 20, ControlFile: ASCIIOrNull(nil), ControlType: 2,
+			CreatedOn: pointer("2019-03-15T10:20:31.123"), SynchCount: 1, Timeout: 24, TimeoutMins: 1440,
+			MaxRuntimeHrs: 72, MaxRuntimeMins: 60, RunReset: true, EmailList: ASCII(""), RebootBefore: 1, TestRetry: 3,
+		}},
+		Entries: []UploadEntry{
+			{ID: 7, Status: "Completed", Complete: true, ExecutionSubdir: ASCII("host1"),
+				FinishedOn: pointer("2019-03-15T10:21:31"), HostID: Sent(pointer(int64(1)))},
+			{ID: 8, Status: "Aborted", Complete: true, Aborted: true, ExecutionSubdir: ASCII("hôst"), HostID: Sent[*int64](nil)},
+		},
+	}
+}
+
+func TestBody(t *testing.T) {
+	const jobs = `"jobs":[{"id":2,"owner":"alice","priority":20,"control_file":null,"control_type":2,` +
+		`"created_on":"2019-03-15T10:20:31.123","synch_count":1,"timeout":24,"timeout_mins":1440,"max_runtime_hrs":72,` +
+		`"max_runtime_mins":60,"run_verify":false,"run_reset":true,"email_list":"","reboot_before":1,"reboot_after":0,` +
+		`"parse_failed_repair":false,"test_retry":3,"require_ssp":null}]`
+	entry := func(hostID1, hostID2 string) string {
+		return `"hqes":[{"id":7,"status":"Completed","active":false,"complete":true,"deleted":false,"aborted":false,` +
+			`"execution_subdir":"host1","started_on":null,"finished_on":"2019-03-15T10:21:31"` + hostID1 + `},` +
+			`{"id":8,"status":"Aborted","active":false,"complete":true,"deleted":false,"aborted":true,` +
+			`"started_on":null,"finished_on":null` + hostID2 + `}]`
+	}
+	frame := func(arguments string) string {
+		return `{"method":"shard_heartbeat","params":[{` + arguments + `}],"id":"jsonrpc"}`
+	}
+	const ids = `"shard_hostname":"shard1.example","known_job_ids":[4],"known_host_ids":[1,2],`
+	empty := frame(`"shard_hostname":"s","known_job_ids":[],"known_host_ids":[],"known_host_statuses":[],"jobs":[],"hqes":[]`)
+	tests := []struct {
+		name     string
+		packet   *Packet
+		protocol Protocol
+		want     string
+	}{
+		{"2019", fullPacket(), Protocol2019,
+			frame(ids + `"known_host_statuses":["Ready","Running"],` + jobs + "," + entry(`,"host_id":1`, `,"host_id":null`))},
+		{"2015 has neither statuses nor host_id", fullPacket(), Protocol2015, frame(ids + jobs + "," + entry("", ""))},
+		{"nothing is an empty list, never null", packetOf("s"), Protocol2019, empty},
+		{"nothing, 2015", packetOf("s"), Protocol2015, strings.Replace(empty, `"known_host_statuses":[],`, "", 1)},
+	}
+	for _, tt := range tests {
+		got, err := tt.packet.Body(tt.protocol)
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%s: %v\ngot  %s\nwant %s", tt.name, err, got, tt.want)
+		}
+	}
+}
+
+// One packet is sent in both versions when the master's is found out.
+func TestBodyLeavesThePacketAlone(t *testing.T) {
+	packet := fullPacket()
+	if _, err := packet.Body(Protocol2015); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(fullPacket(), packet); diff != "" {
+		t.Errorf("packet changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestSizeIsWhatTheBodyGrowsBy(t *testing.T) {
+	packet := fullPacket()
+	before, _ := packet.Body(Protocol2019)
+	job, entries := packet.Jobs[0], packet.Entries
+	size, err := Size(&job, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet.Jobs, packet.Entries = append(packet.Jobs, job), append(packet.Entries, entries...)
+	after, _ := packet.Body(Protocol2019)
+	if grown := len(after) - len(before); size != grown {
+		t.Errorf("Size = %d, the body grew by %d", size, grown)
+	}
+}
+
+func TestASCII(t *testing.T) {
+	for s, sent := range map[string]bool{"": true, "plain": true, "\x00\x1f\x7f": true, "é": false, "a\u2028": false, "\x80": false, "\xff": false} {
+		if got := ASCII(s); got.Sent != sent || sent && got.Value != s {
+			t.Errorf("ASCII(%q) = %+v, want sent %t", s, got, sent)
+		}
+		if got := ASCIIOrNull(&s); got.Sent != sent || sent && *got.Value != s {
+			t.Errorf("ASCIIOrNull(%q) = %+v, want sent %t", s, got, sent)
+		}
+	}
+	if got := ASCIIOrNull(nil); !got.Sent || got.Value != nil {
+		t.Errorf("ASCIIOrNull(nil) = %+v, want null to be sent", got)
+	}
+}
+
+func TestFormatTime(t *testing.T) {
+	second := time.Date(2019, 3, 15, 11, 30, 15, 0, time.UTC)
+	for fraction, want := range map[time.Duration]string{
+		0:                         "2019-03-15T11:30:15",
+		500 * time.Microsecond:    "2019-03-15T11:30:15.000", // as Django's encoder
+		time.Millisecond:          "2019-03-15T11:30:15.001",
+		120 * time.Millisecond:    "2019-03-15T11:30:15.120",
+		999999 * time.Microsecond: "2019-03-15T11:30:15.999", // truncated, not 11:30:16
+	} {
+		if got := FormatTime(second.Add(fraction)); got != want {
+			t.Errorf("FormatTime(+%s) = %s, want %s", fraction, got, want)
+		}
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	second := time.Date(2019, 3, 15, 11, 30, 15, 0, time.UTC)
+	for s, want := range map[string]time.Time{
+		"2019-03-15T11:30:15":            second,
+		"2019-03-15 11:30:15":            second,
+		"2019-03-15T11:30:15.123":        second.Add(123 * time.Millisecond),
+		"2019-03-15T11:30:15.5":          second.Add(500 * time.Millisecond),
+		"2019-03-15T11:30:15.123456":     second.Add(123456 * time.Microsecond),
+		"2019-03-15T11:30:15.1234569":    second.Add(123456 * time.Microsecond),
+		"2019-03-15T11:30:15.9999999999": second.Add(999999 * time.Microsecond),
+		"0001-01-01T00:00:00":            {},
+		"9999-12-31T23:59:59":            time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	} {
+		if got, err := ParseTime(s); err != nil || got != want {
+			t.Errorf("ParseTime(%s) = %v, %v, want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{
+		"", "yesterday", "2019-03-15", "11:30:15", "2019-03-15T11:30", "2019-03-15T11:30:15Z", "2019-03-15T11:30:15.5Z",
+		"2019-03-15T11:30:15+00:00", "2019-03-15T11:30:15-0800", "2019-03-15T11:30:15 UTC", "2019-03-15T11:30:15.",
+		"2019-02-30T00:00:00", "2019-03-15T24:00:00", "2019-03-15T23:59:60", "0000-00-00T00:00:00", "0000-01-01T00:00:00",
+		"12019-03-15T11:30:15", " 2019-03-15T11:30:15", "2019-03-15T11:30:15\n", "1552649415",
+	} {
+		if got, err := ParseTime(s); err == nil {
+			t.Errorf("ParseTime(%q) = %v, want an error", s, got)
+		}
+	}
+	_, err := ParseTime(strings.Repeat("é", 100))
+	if want := `want a time without zone like 2019-03-15T11:30:15, got "` + strings.Repeat("é", 30) + `…"`; err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// Autotest's lists, as in docs/protocol.md.
+func TestStatuses(t *testing.T) {
+	for status, want := range map[string][2]bool{
+		"Queued": {false, false}, "Starting": {true, false}, "Resetting": {true, false}, "Verifying": {true, false},
+		"Provisioning": {true, false}, "Pending": {true, false}, "Running": {true, false}, "Gathering": {true, false},
+		"Cleaning": {true, false}, "Parsing": {false, false}, "Archiving": {false, false}, "Aborted": {false, true},
+		"Completed": {false, true}, "Failed": {false, true}, "Stopped": {false, true}, "Template": {false, true},
+		"": {false, false}, "completed": {false, false},
+	} {
+		if got := [2]bool{IsActive(status), IsComplete(status)}; got != want {
+			t.Errorf("%q: active, complete = %v, want %v", status, got, want)
+		}
+	}
+}
