@@ -56,62 +56,41 @@ func (q *Queries) HeartbeatPrune(ctx context.Context, keep int64) (int64, error)
 const heartbeatRecord = `-- name: HeartbeatRecord :exec
 
 INSERT INTO shard_client_heartbeats (
-    started_at, epoch, protocol, outcome, failure, error, packed_ms, rpc_ms, ack_ms, apply_ms,
-    known_jobs, known_hosts, uploaded_jobs, uploaded_entries, received_hosts, received_jobs,
-    received_keyvals, quarantined, large_waiting, large_job_id
-) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-    $11, $12, $13, $14, $15, $16,
-    $17, $18, $19, $20
+    started_at, epoch, protocol, large_waiting, large_job_id,
+    outcome, failure, error, packed_ms, rpc_ms, ack_ms, apply_ms, known_jobs, known_hosts,
+    uploaded_jobs, uploaded_entries, received_hosts, received_jobs, received_keyvals, quarantined
+)
+SELECT
+    $1::timestamptz, $2::bigint, $3::text, $4::boolean, $5::bigint,
+    b.outcome, b.failure, b.error, b.packed_ms, b.rpc_ms, b.ack_ms, b.apply_ms, b.known_jobs, b.known_hosts,
+    b.uploaded_jobs, b.uploaded_entries, b.received_hosts, b.received_jobs, b.received_keyvals, b.quarantined
+FROM json_to_record($6::json) AS b (
+    outcome text, failure text, error text, packed_ms double precision, rpc_ms double precision,
+    ack_ms double precision, apply_ms double precision, known_jobs bigint, known_hosts bigint,
+    uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
+    received_keyvals bigint, quarantined bigint
 )
 `
 
 type HeartbeatRecordParams struct {
-	StartedAt       time.Time
-	Epoch           int64
-	Protocol        string
-	Outcome         string
-	Failure         string
-	Error           string
-	PackedMs        float64
-	RpcMs           float64
-	AckMs           float64
-	ApplyMs         float64
-	KnownJobs       int64
-	KnownHosts      int64
-	UploadedJobs    int64
-	UploadedEntries int64
-	ReceivedHosts   int64
-	ReceivedJobs    int64
-	ReceivedKeyvals int64
-	Quarantined     int64
-	LargeWaiting    bool
-	LargeJobID      *int64
+	StartedAt    time.Time
+	Epoch        int64
+	Protocol     string
+	LargeWaiting bool
+	LargeJobID   *int64
+	Beat         []byte
 }
 
 // The history of beats.
+// The beat comes as the JSON that `once` prints.
 func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams) error {
 	_, err := q.db.Exec(ctx, heartbeatRecord,
 		arg.StartedAt,
 		arg.Epoch,
 		arg.Protocol,
-		arg.Outcome,
-		arg.Failure,
-		arg.Error,
-		arg.PackedMs,
-		arg.RpcMs,
-		arg.AckMs,
-		arg.ApplyMs,
-		arg.KnownJobs,
-		arg.KnownHosts,
-		arg.UploadedJobs,
-		arg.UploadedEntries,
-		arg.ReceivedHosts,
-		arg.ReceivedJobs,
-		arg.ReceivedKeyvals,
-		arg.Quarantined,
 		arg.LargeWaiting,
 		arg.LargeJobID,
+		arg.Beat,
 	)
 	return err
 }

@@ -44,7 +44,7 @@ func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetPara
 }
 
 const quarantineList = `-- name: QuarantineList :many
-SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen
+SELECT direction, kind, object_id AS id, code, reason, occurrences, first_seen, last_seen
 FROM shard_client_quarantine
 ORDER BY direction, kind, object_id NULLS LAST, id
 `
@@ -52,7 +52,7 @@ ORDER BY direction, kind, object_id NULLS LAST, id
 type QuarantineListRow struct {
 	Direction   string
 	Kind        string
-	ObjectID    *int64
+	ID          *int64
 	Code        string
 	Reason      string
 	Occurrences int64
@@ -72,7 +72,7 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 		if err := rows.Scan(
 			&i.Direction,
 			&i.Kind,
-			&i.ObjectID,
+			&i.ID,
 			&i.Code,
 			&i.Reason,
 			&i.Occurrences,

@@ -50,6 +50,6 @@ WHERE id IN (
 );
 
 -- name: QuarantineList :many
-SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen
+SELECT direction, kind, object_id AS id, code, reason, occurrences, first_seen, last_seen
 FROM shard_client_quarantine
 ORDER BY direction, kind, object_id NULLS LAST, id;

@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
 )
@@ -174,18 +176,15 @@ func failureClass(err error) string {
 // record adds the beat to the history and keeps history and quarantine within
 // their limits (P9).
 func (c *Client) record(ctx context.Context, b *Beat) error {
+	body, err := json.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("record heartbeat: %w", err)
+	}
 	return c.write(ctx, func(q *sharddb.Queries) error {
-		err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
+		if err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
 			StartedAt: b.startedAt, Epoch: c.owner.epoch, Protocol: string(b.protocol),
-			Outcome: b.Outcome, Failure: b.Failure, Error: b.Error,
-			PackedMs: b.PackedMS, RpcMs: b.RPCMS, AckMs: b.AckMS, ApplyMs: b.ApplyMS,
-			KnownJobs: int64(b.KnownJobs), KnownHosts: int64(b.KnownHosts),
-			UploadedJobs: int64(b.UploadedJobs), UploadedEntries: int64(b.UploadedEntries),
-			ReceivedHosts: int64(b.ReceivedHosts), ReceivedJobs: int64(b.ReceivedJobs),
-			ReceivedKeyvals: int64(b.ReceivedKeyvals), Quarantined: int64(b.Quarantined),
-			LargeWaiting: b.large.waiting, LargeJobID: b.large.jobID,
-		})
-		if err != nil {
+			LargeWaiting: b.large.waiting, LargeJobID: b.large.jobID, Beat: body,
+		}); err != nil {
 			return fmt.Errorf("record heartbeat: %w", err)
 		}
 		if _, err := q.HeartbeatPrune(ctx, c.options.HistoryKeep); err != nil {

@@ -198,10 +198,8 @@ func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error)
 	}
 	list := make([]Quarantined, len(rows))
 	for i, r := range rows {
-		list[i] = Quarantined{
-			Direction: r.Direction, Kind: r.Kind, ID: r.ObjectID, Code: r.Code, Reason: r.Reason,
-			Occurrences: r.Occurrences, FirstSeen: r.FirstSeen.UTC(), LastSeen: r.LastSeen.UTC(),
-		}
+		list[i] = Quarantined(r)
+		list[i].FirstSeen, list[i].LastSeen = r.FirstSeen.UTC(), r.LastSeen.UTC()
 	}
 	return list, nil
 }

@@ -1,0 +1,64 @@
+package shard_test
+
+import (
+	"fmt"
+	"testing"
+
+	"shardclient/runner/pgtest"
+)
+
+// What is sent as complete may still change before it is acknowledged. Then the
+// job is uploaded again, with what the rows say now (P2).
+func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
+	rig := newRig(t, pgtest.Database(t))
+	defer rig.close()
+	changes := map[string]string{
+		"an entry":  "UPDATE afe_host_queue_entries SET finished_on = '2019-03-15 12:00' WHERE id = 102",
+		"aborted":   "UPDATE afe_host_queue_entries SET aborted = true WHERE id = 101",
+		"the job":   "UPDATE afe_jobs SET priority = 99 WHERE id = 10",
+		"new entry": "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (109, 10, 'Completed', true)",
+		"nothing":   "",
+	}
+	for what, sql := range changes {
+		for _, position := range []string{"answer-acknowledge", "blocked"} {
+			if what == "new entry" && position == "blocked" {
+				continue // an insert holds no row that acknowledge could wait for
+			}
+			t.Run(fmt.Sprintf("%s changes, %s", what, position), func(t *testing.T) {
+				s := scenario{entries: 2, position: position}
+				if err := rig.reset(s); err != nil {
+					t.Fatal(err)
+				}
+				for _, st := range variants(2)["fresh"] {
+					if err := rig.run(st); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p, err := rig.client.Pack(t.Context())
+				if err != nil || len(p.Packet().Jobs) != 1 {
+					t.Fatalf("pack: %v", err)
+				}
+				change := statement{what, func(*schedulerState) string { return sql }}
+				if position == "answer-acknowledge" {
+					if err := rig.run(change); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := rig.acknowledge(s, change, p); err != nil {
+					t.Fatal(err)
+				}
+				again, err := rig.client.Pack(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := 1
+				if what == "nothing" {
+					want = 0
+				}
+				if n := len(again.Packet().Jobs); n != want {
+					t.Errorf("%d jobs are uploaded next, want %d", n, want)
+				}
+			})
+		}
+	}
+}
