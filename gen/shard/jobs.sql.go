@@ -350,23 +350,15 @@ func (q *Queries) StagedJobsClear(ctx context.Context) (int64, error) {
 const suiteKeyvalsInsert = `-- name: SuiteKeyvalsInsert :execrows
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
-) AS s (job_id, key, value)
+FROM json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
 WHERE NOT EXISTS (
     SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )
 ORDER BY s.job_id, s.key
 `
 
-type SuiteKeyvalsInsertParams struct {
-	JobIds       []int64
-	Keys         []string
-	KeyvalValues []string
-}
-
-func (q *Queries) SuiteKeyvalsInsert(ctx context.Context, arg SuiteKeyvalsInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsInsert, arg.JobIds, arg.Keys, arg.KeyvalValues)
+func (q *Queries) SuiteKeyvalsInsert(ctx context.Context, keyvals []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, suiteKeyvalsInsert, keyvals)
 	if err != nil {
 		return 0, err
 	}
@@ -376,22 +368,14 @@ func (q *Queries) SuiteKeyvalsInsert(ctx context.Context, arg SuiteKeyvalsInsert
 const suiteKeyvalsUpdate = `-- name: SuiteKeyvalsUpdate :execrows
 UPDATE afe_job_keyvals AS here
 SET value = s.value
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
-) AS s (job_id, key, value)
+FROM json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
 WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
 `
 
-type SuiteKeyvalsUpdateParams struct {
-	JobIds       []int64
-	Keys         []string
-	KeyvalValues []string
-}
-
 // Suite keyvals belong to the parent job and come with its children. A key that
 // is sent has one value, which replaces what the key has here; other keys stay.
-func (q *Queries) SuiteKeyvalsUpdate(ctx context.Context, arg SuiteKeyvalsUpdateParams) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsUpdate, arg.JobIds, arg.Keys, arg.KeyvalValues)
+func (q *Queries) SuiteKeyvalsUpdate(ctx context.Context, keyvals []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, suiteKeyvalsUpdate, keyvals)
 	if err != nil {
 		return 0, err
 	}

@@ -139,17 +139,13 @@ ORDER BY s.job_id, s.key, s.value;
 -- name: SuiteKeyvalsUpdate :execrows
 UPDATE afe_job_keyvals AS here
 SET value = s.value
-FROM ROWS FROM (
-    unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
-) AS s (job_id, key, value)
+FROM json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
 WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value;
 
 -- name: SuiteKeyvalsInsert :execrows
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM ROWS FROM (
-    unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
-) AS s (job_id, key, value)
+FROM json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
 WHERE NOT EXISTS (
     SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )

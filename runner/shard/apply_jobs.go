@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/go-json-experiment/json"
+
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
 )
@@ -201,16 +203,18 @@ func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval
 }
 
 func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
-	var args sharddb.SuiteKeyvalsUpdateParams
-	for _, u := range chunk {
-		args.JobIds = append(args.JobIds, u.object.JobID)
-		args.Keys = append(args.Keys, u.object.Key)
-		args.KeyvalValues = append(args.KeyvalValues, u.object.Value)
+	keyvals := make([]*afe.Keyval, len(chunk))
+	for i, u := range chunk {
+		keyvals[i] = u.object
 	}
-	if _, err := q.SuiteKeyvalsUpdate(ctx, args); err != nil {
+	body, err := json.Marshal(keyvals)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := q.SuiteKeyvalsInsert(ctx, sharddb.SuiteKeyvalsInsertParams(args)); err != nil {
+	if _, err := q.SuiteKeyvalsUpdate(ctx, body); err != nil {
+		return nil, err
+	}
+	if _, err := q.SuiteKeyvalsInsert(ctx, body); err != nil {
 		return nil, err
 	}
 	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)

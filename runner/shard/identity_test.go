@@ -2,8 +2,10 @@ package shard_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,6 +148,31 @@ func TestIncorrectHosts(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the same answer again (-before +after):\n%s", diff)
+	}
+}
+
+// A request that may still be stored late is not forgotten because the master
+// named its job meanwhile (docs/decisions.md, fault 3a).
+func TestResyncDoesNotForgetALateRequest(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	jobs := []string{job(1, entry(1), entry(2))}
+	master.saysResult(result(nil, jobs, nil))
+	beat(t, client)
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 1")
+	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	if b := client.Beat(t.Context(), time.Now()); b.OK() {
+		t.Fatal("the answer was to be lost")
+	}
+	master.saysResult(result(nil, jobs, nil))
+	beat(t, client)
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 2")
+	master.saysResult(result(nil, nil, nil))
+	beat(t, client)
+	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	if b := beat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs once the late request must be dead, want 1", b.UploadedJobs)
 	}
 }
 

@@ -116,6 +116,28 @@ func TestUploadIsBoundedByBytes(t *testing.T) {
 	}
 }
 
+// A job larger than the limit has its turn also while others never end.
+func TestALargeJobHasItsTurn(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.MaxUploadBytes = 4000
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	finish(t, pool, 1, strings.Repeat("x", 5000))
+	finish(t, pool, 2, strings.Repeat("x", 5000))
+	master.saysResult(result(nil, nil, nil))
+	var alone []int64
+	for id := 10; id < 16; id++ {
+		finish(t, pool, id, "small")
+		beat(t, client)
+		if jobs := lastSent(t, master).jobs(); jobs[0] < 10 {
+			alone = append(alone, jobs...)
+		}
+	}
+	if !slices.Equal(alone, []int64{1, 2}) {
+		t.Errorf("large jobs sent in six beats: %v, want 1 and 2", alone)
+	}
+}
+
 // A database from elsewhere, whose finished jobs have their shard_id: nothing of
 // it is uploaded again.
 func TestInheritedDatabase(t *testing.T) {
