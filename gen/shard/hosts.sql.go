@@ -13,14 +13,15 @@ import (
 
 const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
 INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
-SELECT DISTINCT s.aclgroup_id, s.host_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, host_id)
-ORDER BY s.aclgroup_id, s.host_id
+SELECT g.id, h.id
+FROM json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
+CROSS JOIN json_to_recordset(h.aclgroup_set) AS g (id bigint)
+ORDER BY g.id, h.id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING
 `
 
-func (q *Queries) HostAddACLGroups(ctx context.Context, aclgroupIds []int64, hostIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, hostAddACLGroups, aclgroupIds, hostIds)
+func (q *Queries) HostAddACLGroups(ctx context.Context, hosts []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, hostAddACLGroups, hosts)
 	if err != nil {
 		return 0, err
 	}
@@ -29,14 +30,16 @@ func (q *Queries) HostAddACLGroups(ctx context.Context, aclgroupIds []int64, hos
 
 const hostAddLabels = `-- name: HostAddLabels :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
-SELECT DISTINCT s.host_id, s.label_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (host_id, label_id)
-ORDER BY s.host_id, s.label_id
+SELECT h.id, l.id
+FROM json_to_recordset($1::json) AS h (id bigint, labels json)
+CROSS JOIN json_to_recordset(h.labels) AS l (id bigint)
+ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
 
-func (q *Queries) HostAddLabels(ctx context.Context, hostIds []int64, labelIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, hostAddLabels, hostIds, labelIds)
+// Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
+func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, hostAddLabels, hosts)
 	if err != nil {
 		return 0, err
 	}
@@ -121,17 +124,19 @@ func (q *Queries) HostNamesTaken(ctx context.Context, ids []int64, hostnames []s
 
 const hostReplaceAttributes = `-- name: HostReplaceAttributes :execrows
 WITH sent AS (
-    SELECT s.host_id, s.attribute, s.value,
-        row_number() OVER (PARTITION BY s.host_id, s.attribute, s.value) AS copy
-    FROM ROWS FROM (
-        unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
-    ) AS s (host_id, attribute, value)
+    SELECT h.id::bigint AS host_id, a.attribute::text AS attribute, a.value::text AS value,
+        row_number() OVER (PARTITION BY h.id, a.attribute, a.value) AS copy
+    FROM json_to_recordset($1::json) AS h (id bigint, hostattribute_set json)
+    CROSS JOIN json_to_recordset(h.hostattribute_set) AS a (attribute text, value text)
 ),
 here AS (
     SELECT a.id, a.host_id, a.attribute, a.value,
         row_number() OVER (PARTITION BY a.host_id, a.attribute, a.value ORDER BY a.id) AS copy
     FROM afe_host_attributes AS a
-    WHERE a.host_id = ANY ($4::bigint[])
+    WHERE a.host_id IN (
+        SELECT r.id FROM json_to_recordset($1::json) AS r (id bigint, hostattribute_set json)
+        WHERE r.hostattribute_set IS NOT NULL
+    )
 ),
 removed AS (
     DELETE FROM afe_host_attributes AS a
@@ -152,22 +157,10 @@ WHERE NOT EXISTS (
 ORDER BY s.host_id, s.attribute, s.value
 `
 
-type HostReplaceAttributesParams struct {
-	HostIds         []int64
-	Attributes      []string
-	AttributeValues []string
-	ReplacedHostIds []int64
-}
-
-// Replaces the attributes of the given hosts by those sent, as multisets; rows
-// that stay the same are not touched.
-func (q *Queries) HostReplaceAttributes(ctx context.Context, arg HostReplaceAttributesParams) (int64, error) {
-	result, err := q.db.Exec(ctx, hostReplaceAttributes,
-		arg.HostIds,
-		arg.Attributes,
-		arg.AttributeValues,
-		arg.ReplacedHostIds,
-	)
+// Replaces the attributes of the hosts that came with attributes by those sent,
+// as multisets; rows that stay the same are not touched.
+func (q *Queries) HostReplaceAttributes(ctx context.Context, hosts []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, hostReplaceAttributes, hosts)
 	if err != nil {
 		return 0, err
 	}

@@ -63,35 +63,40 @@ ON CONFLICT (id) DO NOTHING;
 -- name: StagedHostsClear :execrows
 DELETE FROM shard_client_staged_hosts;
 
+-- Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
 -- name: HostAddLabels :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
-SELECT DISTINCT s.host_id, s.label_id
-FROM ROWS FROM (unnest(@host_ids::bigint[]), unnest(@label_ids::bigint[])) AS s (host_id, label_id)
-ORDER BY s.host_id, s.label_id
+SELECT h.id, l.id
+FROM json_to_recordset(@hosts::json) AS h (id bigint, labels json)
+CROSS JOIN json_to_recordset(h.labels) AS l (id bigint)
+ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING;
 
 -- name: HostAddACLGroups :execrows
 INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
-SELECT DISTINCT s.aclgroup_id, s.host_id
-FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@host_ids::bigint[])) AS s (aclgroup_id, host_id)
-ORDER BY s.aclgroup_id, s.host_id
+SELECT g.id, h.id
+FROM json_to_recordset(@hosts::json) AS h (id bigint, aclgroup_set json)
+CROSS JOIN json_to_recordset(h.aclgroup_set) AS g (id bigint)
+ORDER BY g.id, h.id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING;
 
--- Replaces the attributes of the given hosts by those sent, as multisets; rows
--- that stay the same are not touched.
+-- Replaces the attributes of the hosts that came with attributes by those sent,
+-- as multisets; rows that stay the same are not touched.
 -- name: HostReplaceAttributes :execrows
 WITH sent AS (
-    SELECT s.host_id, s.attribute, s.value,
-        row_number() OVER (PARTITION BY s.host_id, s.attribute, s.value) AS copy
-    FROM ROWS FROM (
-        unnest(@host_ids::bigint[]), unnest(@attributes::text[]), unnest(@attribute_values::text[])
-    ) AS s (host_id, attribute, value)
+    SELECT h.id::bigint AS host_id, a.attribute::text AS attribute, a.value::text AS value,
+        row_number() OVER (PARTITION BY h.id, a.attribute, a.value) AS copy
+    FROM json_to_recordset(@hosts::json) AS h (id bigint, hostattribute_set json)
+    CROSS JOIN json_to_recordset(h.hostattribute_set) AS a (attribute text, value text)
 ),
 here AS (
     SELECT a.id, a.host_id, a.attribute, a.value,
         row_number() OVER (PARTITION BY a.host_id, a.attribute, a.value ORDER BY a.id) AS copy
     FROM afe_host_attributes AS a
-    WHERE a.host_id = ANY (@replaced_host_ids::bigint[])
+    WHERE a.host_id IN (
+        SELECT r.id FROM json_to_recordset(@hosts::json) AS r (id bigint, hostattribute_set json)
+        WHERE r.hostattribute_set IS NOT NULL
+    )
 ),
 removed AS (
     DELETE FROM afe_host_attributes AS a

@@ -6,7 +6,10 @@ package afe
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Protocol is a version of the heartbeat's arguments and result.
@@ -65,6 +68,18 @@ func ParseTime(s string) (time.Time, error) {
 
 // quote shows at most the beginning of a string that came from outside.
 func quote(s string) string { return fmt.Sprintf("%q", cut(s, 60)) }
+
+// OneLine makes one printable line, of about limit bytes at most, out of a text
+// that came from outside: a page of HTML, a traceback, a reason with a NUL in it.
+func OneLine(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return '?'
+		}
+		return r
+	}, cut(s, 2*limit))
+	return cut(strings.Join(strings.Fields(s), " "), limit)
+}
 
 func cut(s string, limit int) string {
 	if len(s) <= limit {

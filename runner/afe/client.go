@@ -91,7 +91,7 @@ func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
 // direction (docs/protocol.md).
 func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, error) {
 	timeout := c.options.Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%s ran out (--rpc-timeout)", timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w: %s ran out (--rpc-timeout)", context.DeadlineExceeded, timeout))
 	defer cancel()
 	attempts := 0
 	ctx = context.WithValue(ctx, attemptsKey{}, &attempts)

@@ -20,8 +20,9 @@ const (
 )
 
 // maxObjects bounds what a section of tiny objects takes in memory, some 300
-// bytes each (P9). A first heartbeat with 100,000 jobs stays far below.
-const maxObjects = 1 << 19
+// bytes each (P9). A first heartbeat with 100,000 jobs stays far below. Only tests
+// change it.
+var maxObjects = 1 << 19
 
 // lenient lets one object with a broken string or a repeated name pass as raw
 // text, so that it can be set aside alone; each object is then read strictly.

@@ -2,7 +2,6 @@ package afe
 
 import (
 	"fmt"
-	"strings"
 )
 
 // Class says what kind of failure a heartbeat met.
@@ -49,9 +48,9 @@ func (e *Error) Error() string {
 	case RPC:
 		return fmt.Sprintf("heartbeat: master %s refused it: %v", e.URL, e.RPC)
 	case HTTPStatus:
-		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, statusHint(e.Status), oneLine(e.Body))
+		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, statusHint(e.Status), OneLine(e.Body, maxErrorBody))
 	case Undecodable:
-		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, oneLine(e.Body))
+		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, OneLine(e.Body, maxErrorBody))
 	case Deadline:
 		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
 	default:
@@ -86,8 +85,5 @@ type RPCError struct {
 }
 
 func (e *RPCError) Error() string {
-	return fmt.Sprintf("%s: %s", oneLine(cut(e.Name, 60)), oneLine(cut(e.Message, maxErrorMessage)))
+	return fmt.Sprintf("%s: %s", OneLine(e.Name, 60), OneLine(e.Message, maxErrorMessage))
 }
-
-// oneLine keeps a page of HTML or a traceback from tearing a log line apart.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

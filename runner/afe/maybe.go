@@ -15,12 +15,12 @@ type Maybe[T any] struct {
 // Sent is a field that is not left out.
 func Sent[T any](value T) Maybe[T] { return Maybe[T]{Value: value, Sent: true} }
 
-// Or is the value, or the given one when the field was left out.
-func (m Maybe[T]) Or(otherwise T) T {
-	if m.Sent {
-		return m.Value
+// OrNil is nil when the field was left out.
+func (m Maybe[T]) OrNil() *T {
+	if !m.Sent {
+		return nil
 	}
-	return otherwise
+	return &m.Value
 }
 
 // MarshalJSONTo writes the value; a field with omitzero is left out when not sent.

@@ -47,7 +47,7 @@ type UploadJob struct {
 // master knows whose it is.
 type UploadEntry struct {
 	ID              int64         `json:"id"`
-	Status          string        `json:"status"`
+	Status          Maybe[string] `json:"status,omitzero"`
 	Active          bool          `json:"active"`
 	Complete        bool          `json:"complete"`
 	Deleted         bool          `json:"deleted"`

@@ -52,9 +52,9 @@ func fullPacket() *Packet {
 			MaxRuntimeHrs: 72, MaxRuntimeMins: 60, RunReset: true, EmailList: ASCII(""), RebootBefore: 1, TestRetry: 3,
 		}},
 		Entries: []UploadEntry{
-			{ID: 7, Status: "Completed", Complete: true, ExecutionSubdir: ASCII("host1"),
+			{ID: 7, Status: Sent("Completed"), Complete: true, ExecutionSubdir: ASCII("host1"),
 				FinishedOn: pointer("2019-03-15T10:21:31"), HostID: Sent(pointer(int64(1)))},
-			{ID: 8, Status: "Aborted", Complete: true, Aborted: true, ExecutionSubdir: ASCII("hôst"), HostID: Sent[*int64](nil)},
+			{ID: 8, Status: Sent("Aborted"), Complete: true, Aborted: true, ExecutionSubdir: ASCII("hôst"), HostID: Sent[*int64](nil)},
 		},
 	}
 }

@@ -109,7 +109,7 @@ type Host struct {
 	LockReason *string            `json:"lock_reason"`
 	Labels     []Label            `json:"labels"`
 	ACLGroups  []ACLGroup         `json:"aclgroup_set"`
-	Attributes Maybe[[]Attribute] `json:"hostattribute_set"`
+	Attributes Maybe[[]Attribute] `json:"hostattribute_set,omitzero"`
 	Shard      Maybe[*Ref]        `json:"shard"`
 }
 

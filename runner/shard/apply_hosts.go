@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/go-json-experiment/json"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/shard"
@@ -36,8 +37,11 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	if err := a.storeParents(ctx, q, named); err != nil {
 		return nil, err
 	}
-	rows := hostRows(chunk)
-	if _, err := q.StageHosts(ctx, rows.hosts); err != nil {
+	rows, body, err := hostRows(chunk)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := q.StageHosts(ctx, rows); err != nil {
 		return nil, fmt.Errorf("stage: %w", err)
 	}
 	for _, merge := range []func(context.Context) (int64, error){q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear} {
@@ -45,14 +49,10 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 			return nil, err
 		}
 	}
-	if _, err := q.HostAddLabels(ctx, rows.labelHosts, rows.labels); err != nil {
-		return nil, fmt.Errorf("labels: %w", err)
-	}
-	if _, err := q.HostAddACLGroups(ctx, rows.groups, rows.groupHosts); err != nil {
-		return nil, fmt.Errorf("ACL groups: %w", err)
-	}
-	if _, err := q.HostReplaceAttributes(ctx, rows.attributes); err != nil {
-		return nil, fmt.Errorf("attributes: %w", err)
+	for _, add := range []func(context.Context, []byte) (int64, error){q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes} {
+		if _, err := add(ctx, body); err != nil {
+			return nil, fmt.Errorf("labels, ACL groups, attributes: %w", err)
+		}
 	}
 	return bad, forget(ctx, a, q, kindHost, chunk)
 }
@@ -106,39 +106,21 @@ func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind str
 	return nil
 }
 
-// hostColumns are the rows of a chunk, as the statements take them.
-type hostColumns struct {
-	hosts                                  []sharddb.StageHostsParams
-	labelHosts, labels, groups, groupHosts []int64
-	attributes                             sharddb.HostReplaceAttributesParams
-}
-
-func hostRows(chunk []unit[afe.Host]) hostColumns {
-	var rows hostColumns
-	for _, u := range chunk {
+// hostRows are the hosts of a chunk, as rows and as JSON for what hangs on them.
+func hostRows(chunk []unit[afe.Host]) (rows []sharddb.StageHostsParams, body []byte, err error) {
+	hosts := make([]*afe.Host, len(chunk))
+	for i, u := range chunk {
 		h := u.object
-		rows.hosts = append(rows.hosts, sharddb.StageHostsParams{
+		hosts[i] = h
+		rows = append(rows, sharddb.StageHostsParams{
 			ID: h.ID, Hostname: h.Hostname, Locked: h.Locked, Leased: h.Leased, SynchID: h.SynchID,
-			Status: h.Status, Invalid: orNull(h.Invalid), Protection: h.Protection,
+			Status: h.Status, Invalid: h.Invalid.OrNil(), Protection: h.Protection,
 			LockTime: timestamp(h.LockTime), Dirty: h.Dirty, LockReason: h.LockReason,
 			ShardSent: h.Shard.Sent, ShardID: shardID(h.Shard),
 		})
-		for _, l := range h.Labels {
-			rows.labelHosts, rows.labels = append(rows.labelHosts, h.ID), append(rows.labels, l.ID)
-		}
-		for _, g := range h.ACLGroups {
-			rows.groupHosts, rows.groups = append(rows.groupHosts, h.ID), append(rows.groups, g.ID)
-		}
-		if h.Attributes.Sent {
-			rows.attributes.ReplacedHostIds = append(rows.attributes.ReplacedHostIds, h.ID)
-		}
-		for _, attribute := range h.Attributes.Value {
-			rows.attributes.HostIds = append(rows.attributes.HostIds, h.ID)
-			rows.attributes.Attributes = append(rows.attributes.Attributes, attribute.Attribute)
-			rows.attributes.AttributeValues = append(rows.attributes.AttributeValues, attribute.Value)
-		}
 	}
-	return rows
+	body, err = json.Marshal(hosts)
+	return rows, body, err
 }
 
 func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
@@ -146,14 +128,6 @@ func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
 		return nil
 	}
 	return &ref.Value.ID
-}
-
-// orNull is NULL for what was not sent.
-func orNull(b afe.Maybe[bool]) *bool {
-	if !b.Sent {
-		return nil
-	}
-	return &b.Value
 }
 
 func timestamp(t *afe.Time) pgtype.Timestamp {

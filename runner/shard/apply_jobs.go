@@ -176,7 +176,7 @@ func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
 		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
 		Active: afe.IsActive(e.Status), Complete: afe.IsComplete(e.Status), Deleted: e.Deleted,
-		ExecutionSubdir: e.ExecutionSubdir, Aborted: orNull(e.Aborted),
+		ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
 		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
 	}
 	if e.MetaHost.Value != nil {

@@ -48,38 +48,6 @@ type Client struct {
 	owner   *owner
 }
 
-// connectTimeout is for a database host that does not answer at all.
-const connectTimeout = 15 * time.Second
-
-// statementTimeout ends a statement that waits for a lock or reads too much. A
-// chunk that meets it is halved; 30 times what the largest default chunk needs.
-const statementTimeout = "60s"
-
-// Connect opens the pool that a client works with. Two connections: a beat uses
-// one at a time, the second is for whoever asks for the quarantine meanwhile.
-func Connect(ctx context.Context, databaseURL, applicationName string) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(databaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", err)
-	}
-	config.MaxConns = 2
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = connectTimeout
-	}
-	parameters := config.ConnConfig.RuntimeParams
-	if parameters["application_name"] == "" {
-		parameters["application_name"] = applicationName
-	}
-	if parameters["statement_timeout"] == "" {
-		parameters["statement_timeout"] = statementTimeout
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect to database: %w", err)
-	}
-	return pool, nil
-}
-
 // NewClient returns a client that holds no lock yet; Own or the first beat takes it.
 func NewClient(pool *pgxpool.Pool, master Master, options Options) *Client {
 	log := options.Logger

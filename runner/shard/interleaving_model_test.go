@@ -43,7 +43,7 @@ func (m *modelMaster) store(p *afe.Packet) {
 		if _, ours := m.entries[e.ID]; !ours {
 			continue // of the filler
 		}
-		m.entries[e.ID] = modelEntry{Status: e.Status, Active: e.Active, Complete: e.Complete, Aborted: e.Aborted}
+		m.entries[e.ID] = modelEntry{Status: e.Status.Value, Active: e.Active, Complete: e.Complete, Aborted: e.Aborted}
 		if e.Complete {
 			m.everComplete[e.ID] = true
 		}

@@ -138,7 +138,7 @@ func newRig(t *testing.T, url string) *rig {
 	ctx := context.Background()
 	r := &rig{options: options()}
 	var err error
-	if r.pool, err = shard.Connect(ctx, url, "interleaving"); err != nil {
+	if r.pool, err = pgxpool.New(ctx, url); err != nil {
 		t.Error(err)
 	}
 	if r.scheduler, err = pgx.Connect(ctx, url); err != nil {

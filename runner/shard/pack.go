@@ -57,6 +57,9 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 	}
 	packet := &afe.Packet{ShardHostname: c.options.ShardHostname, KnownJobIDs: knownJobs(open, pending, nil)}
 	for _, host := range hosts {
+		if !afe.ASCII(host.Status).Sent {
+			continue // the master could not read the packet; it may send the host again, harmlessly
+		}
 		packet.KnownHostIDs = append(packet.KnownHostIDs, host.ID)
 		packet.KnownHostStatuses = append(packet.KnownHostStatuses, host.Status)
 	}
@@ -229,7 +232,7 @@ func uploadJob(j *sharddb.ShardClientUploadJob) afe.UploadJob {
 
 func uploadEntry(e *sharddb.ShardClientUploadEntry) afe.UploadEntry {
 	return afe.UploadEntry{
-		ID: e.ID, Status: e.Status, Active: e.Active, Complete: e.Complete, Deleted: e.Deleted,
+		ID: e.ID, Status: afe.ASCII(e.Status), Active: e.Active, Complete: e.Complete, Deleted: e.Deleted,
 		Aborted: e.Aborted, ExecutionSubdir: afe.ASCII(e.ExecutionSubdir),
 		StartedOn: uploadTime(e.StartedOn), FinishedOn: uploadTime(e.FinishedOn), HostID: afe.Sent(e.HostID),
 	}

@@ -8,11 +8,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/config"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -82,8 +80,12 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	defer s.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if err := p.waitForDatabase(ctx, s); err != nil || ctx.Err() != nil {
+	if ready, err := p.waitForDatabase(ctx, s); err != nil || !ready {
 		return err
+	}
+	lifetime := p.settings.Lifetime
+	if lifetime > 0 {
+		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	loop := &shard.Loop{
 		Beat: func(ctx context.Context) shard.Beat {
@@ -91,15 +93,21 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 			beat.Error = p.settings.Redact(beat.Error)
 			return beat
 		},
-		Pause: p.settings.HeartbeatPause, Splay: p.settings.Splay(), Lifetime: p.settings.Lifetime, Logger: p.log,
+		Pause: p.settings.HeartbeatPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
 	}
 	return loop.Run(ctx)
 }
 
-// waitForDatabase returns when the database answers, has our schema and its lock
+// waitForDatabase is ready when the database answers, has our schema and its lock
 // is ours: a wrong schema and a lock held by another are for the operator, a
-// database that is down is not.
-func (p *program) waitForDatabase(ctx context.Context, s *session) error {
+// database that is down is not. It is not ready when a signal came or the
+// lifetime is over.
+func (p *program) waitForDatabase(ctx context.Context, s *session) (ready bool, err error) {
+	if lifetime := p.settings.Lifetime; lifetime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
+		defer cancel()
+	}
 	wait := databaseWaitMin
 	for tries := 1; ; tries++ {
 		err := schema.Check(ctx, s.pool)
@@ -108,18 +116,18 @@ func (p *program) waitForDatabase(ctx context.Context, s *session) error {
 		}
 		var wrong *schema.VersionError
 		var held *shard.HeldError
-		if err == nil || ctx.Err() != nil {
-			return nil
-		}
-		if errors.As(err, &wrong) || errors.As(err, &held) {
-			return err
-		}
-		if tries&(tries-1) == 0 {
+		switch {
+		case err == nil:
+			return true, nil
+		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
+			return false, err
+		case ctx.Err() == nil && tries&(tries-1) == 0:
 			p.log.Warn("waiting for the database", "error", p.settings.Redact(err.Error()), "tries", tries)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			p.log.Info("stopped while waiting for the database")
+			return false, nil
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, databaseWaitMax)
@@ -162,28 +170,6 @@ func (p *program) open(ctx context.Context) (*session, error) {
 		HistoryKeep: int64(c.HistoryKeep), QuarantineKeep: int64(c.QuarantineKeep), Logger: p.log,
 	})
 	return s, nil
-}
-
-// connect opens the pool; a database that is down shows only when it is used.
-func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
-	if err := p.settings.ValidateDatabase(); err != nil {
-		return nil, &usageError{err}
-	}
-	name := "shard-client"
-	if p.settings.ShardHostname != "" {
-		name += " " + p.settings.ShardHostname
-	}
-	pool, err := shard.Connect(ctx, string(p.settings.DatabaseURL), name)
-	if err != nil {
-		// The error of the parser repeats the connection string; its cause does not.
-		if parse := (*pgconn.ParseConfigError)(nil); errors.As(err, &parse) && parse.Unwrap() != nil {
-			err = parse.Unwrap()
-		}
-		return nil, &usageError{&config.SettingError{
-			Flag: "database-url", Cause: p.settings.Redact(err.Error()), Hint: "give postgres://USER@HOST:PORT/DATABASE",
-		}}
-	}
-	return pool, nil
 }
 
 // close waits for nobody: what it ends has finished.

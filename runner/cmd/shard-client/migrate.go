@@ -30,8 +30,8 @@ func (*migrateDown) Run(ctx context.Context, p *program) error {
 }
 
 func (p *program) migrate(ctx context.Context, run func(context.Context, string) (schema.Report, error), nothing string) error {
-	if err := p.settings.ValidateDatabase(); err != nil {
-		return &usageError{err}
+	if err := p.checkDatabase(); err != nil {
+		return err
 	}
 	report, err := run(ctx, string(p.settings.DatabaseURL))
 	if p.settings.Output == "json" {
@@ -53,8 +53,8 @@ func (p *program) migrate(ctx context.Context, run func(context.Context, string)
 }
 
 func (*migrateStatus) Run(ctx context.Context, p *program) error {
-	if err := p.settings.ValidateDatabase(); err != nil {
-		return &usageError{err}
+	if err := p.checkDatabase(); err != nil {
+		return err
 	}
 	list, err := schema.Status(ctx, string(p.settings.DatabaseURL))
 	if err != nil {
