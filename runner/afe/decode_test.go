@@ -154,8 +154,8 @@ func TestFieldLeftOutOrSent(t *testing.T) {
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if entries[0].Aborted.Or(true) != true || entries[1].Aborted.Or(true) != false {
-		t.Error("Or must give way to what was sent, and only to that")
+	if first, second := entries[0].Aborted.OrNil(), entries[1].Aborted.OrNil(); first != nil || second == nil || *second {
+		t.Error("OrNil must be nil for what was left out, and only for that")
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -56,13 +57,37 @@ func (p *program) databaseConfig() (*pgxpool.Config, error) {
 	}
 	poolConfig, err := pgxpool.ParseConfig(string(p.settings.DatabaseURL))
 	if err != nil {
-		// The error of the parser repeats the connection string; its cause does not.
-		if parse := (*pgconn.ParseConfigError)(nil); errors.As(err, &parse) && parse.Unwrap() != nil {
-			err = parse.Unwrap()
+		return nil, unusableDatabaseURL(p.settings.Redact(driverCause(err)))
+	}
+	// The driver ends a password at its first @ and takes the rest for a host, which
+	// every error would show.
+	hosts := []string{poolConfig.ConnConfig.Host}
+	for _, other := range poolConfig.ConnConfig.Fallbacks {
+		hosts = append(hosts, other.Host)
+	}
+	for _, host := range hosts {
+		if strings.Contains(host, "@") && !strings.HasPrefix(host, "/") {
+			return nil, unusableDatabaseURL("it has an @ in its host name, or one in its password that is not written as %40")
 		}
-		return nil, &usageError{&config.SettingError{
-			Flag: "database-url", Cause: p.settings.Redact(err.Error()), Hint: "give postgres://USER@HOST:PORT/DATABASE",
-		}}
 	}
 	return poolConfig, nil
+}
+
+func unusableDatabaseURL(cause string) error {
+	hint := "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded"
+	return &usageError{&config.SettingError{Flag: "database-url", Cause: cause, Hint: hint}}
+}
+
+// driverCause is what the driver says without the connection string, which it
+// repeats with half a password in it when it misunderstood where that ends.
+func driverCause(err error) string {
+	var parse *pgconn.ParseConfigError
+	if !errors.As(err, &parse) {
+		return err.Error()
+	}
+	if cause := parse.Unwrap(); cause != nil {
+		return cause.Error()
+	}
+	text := parse.Error()
+	return text[strings.LastIndex(text, "`: ")+len("`: "):]
 }
