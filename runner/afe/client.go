@@ -174,7 +174,7 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 	return c.read(ctx, response)
 }
 
-// read takes at most MaxResponseBytes into memory (lessons.md, fault 6).
+// read takes at most MaxResponseBytes into memory (docs/decisions.md, fault 6).
 func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
 	limit := c.options.MaxResponseBytes
 	tooLarge := &Error{Class: TooLarge, Err: fmt.Errorf("answer exceeds %d bytes; raise --max-response-bytes if it is meant to", limit)}
@@ -207,7 +207,7 @@ type attemptsKey struct{}
 
 // checkRetry: transport errors and what a proxy says while the master restarts.
 // Everything else is an answer: the original master's 500 would come again, and
-// a JSON-RPC error is not retried within a beat (lessons.md, 2017).
+// a JSON-RPC error is not retried within a beat (docs/decisions.md, 2017).
 func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()

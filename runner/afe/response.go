@@ -13,7 +13,7 @@ type Response struct {
 	Protocol Protocol
 	// Sure tells that this is the only request of the beat that reached, or may yet
 	// reach, the master. After a retry an earlier copy may still wait in its queue
-	// and be stored late (lessons.md, fault 3a).
+	// and be stored late (docs/decisions.md, fault 3a).
 	Sure bool
 
 	Hosts            []Received[Host]

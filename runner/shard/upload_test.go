@@ -214,6 +214,8 @@ func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "naïve")
 	exec(t, pool, "UPDATE afe_jobs SET name = 'né'")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Fertig ✓', execution_subdir = 'ü' WHERE id = 11")
+	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, status) VALUES (1, 'h1', 'Ready'), (2, 'h2', 'kaputt – ja')")
 	master.saysResult(result(nil, nil, nil))
 	beat(t, client)
 	body := string(master.last(t))
@@ -222,7 +224,8 @@ func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 			t.Fatalf("the request holds %q: %s", c, body)
 		}
 	}
-	if strings.Contains(body, `"control_file"`) || strings.Contains(body, `"name"`) || strings.Contains(body, `\u`) || !strings.Contains(body, `"owner":""`) {
+	if strings.Contains(body, `"control_file"`) || strings.Contains(body, `"name"`) || strings.Contains(body, `\u`) || !strings.Contains(body, `"owner":""`) ||
+		!strings.Contains(body, `"known_host_ids":[1]`) || strings.Count(body, `"status"`) != 1 {
 		t.Errorf("request: %s", body)
 	}
 }
