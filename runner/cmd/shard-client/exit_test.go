@@ -1,0 +1,212 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"shardclient/runner/pgtest"
+)
+
+// Mistakes in the command line: exit 2, nothing on stdout, and what to do.
+func TestUsageErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args string
+		says []string
+	}{
+		"no command":       {"", []string{`expected one of "run", "once", "migrate", "quarantine", "version"`, "--help"}},
+		"unknown command":  {"beat", []string{"unexpected argument beat", "--help"}},
+		"half a command":   {"migrate", []string{`"up", "down", "status"`}},
+		"too many":         {"once now", []string{"unexpected argument now"}},
+		"unknown flag":     {"once --nonsense", []string{"unknown flag --nonsense", "--help"}},
+		"near miss":        {"once --shard-host=x", []string{"--shard-host", "--shard-hostname"}},
+		"pause no unit":    {"once --heartbeat-pause=60", []string{"--heartbeat-pause", "missing unit"}},
+		"pause no time":    {"once --heartbeat-pause soon", []string{"--heartbeat-pause", `"soon"`}},
+		"pause zero":       {"run --heartbeat-pause 0", []string{"--heartbeat-pause", "longer than 0"}},
+		"splay negative":   {"run --startup-splay=-1s", []string{"--startup-splay", "negative"}},
+		"timeout negative": {"once --rpc-timeout=-1s", []string{"--rpc-timeout", "longer than 0"}},
+		"stop negative":    {"once --stop-timeout=-1s", []string{"--stop-timeout", "negative"}},
+		"lifetime":         {"run --lifetime=1d", []string{"--lifetime", `"1d"`}},
+		"size K":           {"once --max-upload-bytes=5K", []string{"--max-upload-bytes", "KiB"}},
+		"size fraction":    {"once --max-upload-bytes=1.5MiB", []string{"--max-upload-bytes", "whole bytes"}},
+		"size zero":        {"once --max-response-bytes=0", []string{"--max-response-bytes", "1 byte"}},
+		"size negative":    {"once --max-response-bytes=-1", []string{"--max-response-bytes"}},
+		"count zero":       {"once --max-upload-jobs=0", []string{"--max-upload-jobs"}},
+		"count word":       {"once --apply-chunk=many", []string{"--apply-chunk"}},
+		"protocol":         {"once --protocol=2017", []string{"--protocol", `"auto","2015","2019"`}},
+		"output":           {"version --output=xml", []string{"--output", `"text","json"`}},
+		"log level":        {"once --log-level=loud", []string{"--log-level"}},
+		"log format":       {"once --log-format=xml", []string{"--log-format"}},
+		"log dir":          {"once --shard-hostname=s --master=m --database-url=postgres:/// --log-dir=/no/such", []string{"/no/such", "--log-dir"}},
+		"master path":      {"once --master=m/afe/server/noauth/rpc/", []string{"--master"}},
+		"master password":  {"once --master=http://u:CANARY@m/", []string{"--master", "--user"}},
+		"no master":        {"once --shard-hostname=s --database-url=postgres:///", []string{"--master", "SHARD_CLIENT_MASTER"}},
+		"no database":      {"once --shard-hostname=s --master=m", []string{"--database-url", "SHARD_CLIENT_DATABASE_URL", "PGHOST"}},
+		"migrate nowhere":  {"migrate up", []string{"--database-url", "SHARD_CLIENT_DATABASE_URL"}},
+		"list nowhere":     {"quarantine list", []string{"--database-url", "SHARD_CLIENT_DATABASE_URL"}},
+		"migrate URL":      {"migrate status --database-url=postgres://u:CANARY@h:99999/x", []string{"--database-url", "port"}},
+		"shard hostname":   {"once --shard-hostname=schön", []string{"--shard-hostname", "ASCII"}},
+		"several at once":  {"once --heartbeat-pause=0 --max-upload-jobs=0", []string{"--heartbeat-pause", "--max-upload-jobs"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := invoke(strings.Fields(tt.args)...).want(t, exitUsage).silent(t).says(t, append(tt.says, "shard-client: ")...)
+			if strings.Contains(e.stderr, "CANARY") {
+				t.Errorf("a password is shown: %v", e)
+			}
+		})
+	}
+}
+
+// Without a host name it refuses to start, and says that it runs on shards only
+// and how to set it. A variable that is set but empty is no host name.
+func TestRunsOnShardsOnly(t *testing.T) {
+	databaseURL := pgtest.Database(t)
+	t.Setenv("SHARD_CLIENT_SHARD_HOSTNAME", "")
+	for _, command := range []string{"once", "run"} {
+		invoke(command, "--master=m", "--database-url", databaseURL, "--output=json").want(t, exitUsage).silent(t).
+			says(t, "shards only", "--shard-hostname", "SHARD_CLIENT_SHARD_HOSTNAME")
+	}
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "status"}, {"quarantine", "list"}, {"version"}} {
+		invoke(append(args, "--database-url", databaseURL)...).want(t, exitOK)
+	}
+}
+
+// The second client of a shard refuses to start, and names the first.
+func TestSecondClientIsRefused(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	release := make(chan struct{})
+	m := master(t, hangs(release, answers(nothing)))
+	first := startRun(t, m, databaseURL)
+	eventually(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := query[string](t, pool, `SELECT to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM shard_client_owner`)
+	var others sync.WaitGroup
+	for _, args := range [][]string{once(m, databaseURL), once(m, databaseURL, "--output=text"), runArgs(m, databaseURL)} {
+		others.Go(func() {
+			invoke(args...).says(t, "another shard-client", host, "pid "+strconv.Itoa(first.Process.Pid), since).silent(t).expect(t, exitHeld)
+		})
+	}
+	others.Wait()
+	invoke("quarantine", "list", "--database-url", databaseURL).want(t, exitOK)
+	if n := len(m.received()); n != 1 {
+		t.Errorf("%d requests, want the first client's only", n)
+	}
+	close(release)
+	first.stop()
+	invoke(once(m, databaseURL)...).want(t, exitOK)
+}
+
+// Every command that works with the tables checks what they are, and none of
+// them migrates.
+func TestSchemaMismatch(t *testing.T) {
+	t.Parallel()
+	m := master(t, answers(nothing))
+	for name, tt := range map[string]struct {
+		prepare func(t *testing.T) string
+		says    []string
+	}{
+		"not migrated": {func(t *testing.T) string { return pgtest.EmptyDatabase(t) }, []string{"schema version is 0", "shard-client migrate up"}},
+		"older": {func(t *testing.T) string {
+			databaseURL := pgtest.Database(t)
+			invoke("migrate", "down", "--database-url", databaseURL).want(t, exitOK)
+			return databaseURL
+		}, []string{"schema version is", "shard-client migrate up"}},
+		"newer": {func(t *testing.T) string {
+			databaseURL, pool := database(t)
+			execute(t, pool, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
+			return databaseURL
+		}, []string{"schema version is 9999", "newer shard-client"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := tt.prepare(t)
+			pool := open(t, databaseURL)
+			tables := query[int](t, pool, "SELECT count(*) FROM pg_class")
+			for _, command := range [][]string{{"once"}, {"run"}, {"quarantine", "list"}} {
+				args := append(once(m, databaseURL), "--startup-splay=0")
+				invoke(slices.Concat(command, args[1:])...).want(t, exitSchema).silent(t).says(t, tt.says...)
+			}
+			if now := query[int](t, pool, "SELECT count(*) FROM pg_class"); now != tables {
+				t.Errorf("%d relations, %d before", now, tables)
+			}
+		})
+	}
+	if len(m.received()) != 0 {
+		t.Error("the master was called")
+	}
+}
+
+// Half a password is one, too: the driver ends it at the first @ and would show
+// the rest as a host. Whatever the URL is, it is used or refused, never shown.
+func TestUnusableDatabaseURL(t *testing.T) {
+	t.Parallel()
+	for _, databaseURL := range []string{
+		"postgres://u:CAN@ARY@h/x", "postgres://u:CAN@ARY:x/x", "postgres://u:CAN%ARY@h/x", "postgres://u:CAN/ARY@h/x",
+		"postgres://u:CANARY@h:99999/x", "postgres://u:CAN ARY@h/x", "postgres://u@h/x?password=CANARY&connect_timeout=x",
+		"postgres://u:CANARY@h/x?target_session_attrs=CANARY", "host=h password=CAN ARY", "host=h password='CANARY", "CANARY", "mysql://u:CANARY@h/x",
+	} {
+		for _, args := range [][]string{
+			{"once", "--shard-hostname=s", "--master=m", "--output=json"}, {"run", "--shard-hostname=s", "--master=m"},
+			{"migrate", "up"}, {"migrate", "down"}, {"migrate", "status"}, {"quarantine", "list"},
+		} {
+			e := invoke(append(args, "--database-url", databaseURL)...).want(t, exitUsage).silent(t).says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
+			if strings.Contains(e.stderr, "CAN") || strings.Contains(e.stderr, "ARY") {
+				t.Errorf("%s: a password is shown: %v", databaseURL, e)
+			}
+		}
+	}
+}
+
+// The password of the database is in no output, whatever fails.
+func TestPasswordIsNeverShown(t *testing.T) {
+	t.Parallel()
+	const canary = "CANARY/%&word"
+	databaseURL := edit(t, pgtest.Database(t), func(u *url.URL) { u.RawQuery += "&password=" + url.QueryEscape(canary) })
+	directory := t.TempDir()
+	m := master(t, answers(jobs(1)))
+	var all strings.Builder
+	try := func(code int, args ...string) {
+		e := invoke(append(args, "--log-level=debug", "--log-dir", directory)...).want(t, code)
+		all.WriteString(e.stdout + e.stderr)
+	}
+	inUser := func(place string) string { return "postgres://u:" + url.PathEscape(canary) + "@" + place }
+	for _, format := range []string{"text", "json"} {
+		more := []string{"--log-format", format, "--output", format}
+		try(exitOK, once(m, databaseURL, more...)...)
+		try(exitOK, append([]string{"run", "--lifetime=1ms"}, once(m, databaseURL, more...)[1:]...)...)
+		try(exitOK, append([]string{"migrate", "status", "--database-url", databaseURL}, more...)...)
+		for _, down := range []string{inUser("127.0.0.1:1/x"), "host=127.0.0.1 port=1 password='" + canary + "'"} {
+			try(exitFailed, once(m, down, more...)...)
+			try(exitOK, append([]string{"run", "--lifetime=1ms"}, once(m, down, more...)[1:]...)...)
+			try(exitFailed, append([]string{"migrate", "up", "--database-url", down}, more...)...)
+			try(exitFailed, append([]string{"quarantine", "list", "--database-url", down}, more...)...)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(directory, "*"))
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d log files, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	if found := regexp.MustCompile(`.*(?i:canary).*`).FindString(all.String()); found != "" {
+		t.Errorf("a password is shown: %s", found)
+	}
+	if !strings.Contains(all.String(), "127.0.0.1:1") {
+		t.Error("the output does not say which database is down")
+	}
+}

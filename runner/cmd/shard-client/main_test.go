@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"shardclient/runner/pgtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const ourShard = "shard1.example"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := forgetEnvironment(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	// os/signal starts one goroutine for the process, for good.
+	goleak.VerifyTestMain(cleanup{pgtest.WithServer(m)}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+}
+
+// cleanup removes what the tests of the whole package share.
+type cleanup struct{ tests pgtest.M }
+
+func (c cleanup) Run() int {
+	defer removeBinary()
+	return c.tests.Run()
+}
+
+// forgetEnvironment drops everything of a machine that is set up as a shard: the
+// tests start from defaults, and reach no database of that machine.
+func forgetEnvironment() error {
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		for _, prefix := range []string{"SHARD_CLIENT_", "AUTOTEST_", "PG", "COLUMNS"} {
+			if strings.HasPrefix(name, prefix) {
+				if err := os.Unsetenv(name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// ended is how a start of shard-client went.
+type ended struct {
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+// invoke runs shard-client as main does.
+func invoke(args ...string) ended {
+	var stdout, stderr bytes.Buffer
+	began := time.Now()
+	code := (&program{began: began, stdout: &stdout, stderr: &stderr}).run(args)
+	return ended{code, stdout.String(), stderr.String(), time.Since(began)}
+}
+
+func (e ended) String() string {
+	return fmt.Sprintf("exit %d\nstdout: %s\nstderr: %s", e.code, e.stdout, e.stderr)
+}
+
+// want fails the test unless the exit code is this one.
+func (e ended) want(t testing.TB, code int) ended {
+	t.Helper()
+	if e.code != code {
+		t.Fatalf("want exit %d, got %v", code, e)
+	}
+	return e
+}
+
+// expect is want for goroutines, which may not end a test.
+func (e ended) expect(t testing.TB, code int) {
+	t.Helper()
+	if e.code != code {
+		t.Errorf("want exit %d, got %v", code, e)
+	}
+}
+
+// says fails the test unless each of the texts is in stderr.
+func (e ended) says(t testing.TB, texts ...string) ended {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(e.stderr, text) {
+			t.Errorf("want %q on stderr, got %v", text, e)
+		}
+	}
+	return e
+}
+
+// silent fails the test unless stdout is empty.
+func (e ended) silent(t testing.TB) ended {
+	t.Helper()
+	if e.stdout != "" {
+		t.Errorf("want nothing on stdout, got %v", e)
+	}
+	return e
+}
+
+// beatResult is the contract of `once --output json`, as its readers know it.
+type beatResult struct {
+	Outcome         string  `json:"outcome"`
+	Failure         string  `json:"failure"`
+	Error           string  `json:"error"`
+	PackedMS        float64 `json:"packed_ms"`
+	RPCMS           float64 `json:"rpc_ms"`
+	AckMS           float64 `json:"ack_ms"`
+	ApplyMS         float64 `json:"apply_ms"`
+	KnownJobs       int     `json:"known_jobs"`
+	KnownHosts      int     `json:"known_hosts"`
+	UploadedJobs    int     `json:"uploaded_jobs"`
+	UploadedEntries int     `json:"uploaded_entries"`
+	ReceivedHosts   int     `json:"received_hosts"`
+	ReceivedJobs    int     `json:"received_jobs"`
+	ReceivedKeyvals int     `json:"received_keyvals"`
+	Quarantined     int     `json:"quarantined"`
+}
+
+// result reads the one object on stdout, and fails the test when anything else
+// is there, when a key is missing or new, or when the phases cannot be true.
+func (e ended) result(t testing.TB) beatResult {
+	t.Helper()
+	var result beatResult
+	decoder := json.NewDecoder(strings.NewReader(e.stdout))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&result); err != nil {
+		t.Fatalf("stdout is not a result: %v\n%v", err, e)
+	}
+	if rest := e.stdout[decoder.InputOffset():]; rest != "\n" {
+		t.Errorf("want one object and a newline on stdout, got %v", e)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal([]byte(e.stdout), &keys); err != nil || len(keys) != 15 {
+		t.Errorf("the result has %d keys, want 15 (%v)", len(keys), err)
+	}
+	sum := 0.0
+	for _, phase := range []float64{result.PackedMS, result.RPCMS, result.AckMS, result.ApplyMS} {
+		if phase < 0 {
+			t.Errorf("a phase of %v ms: %s", phase, e.stdout)
+		}
+		sum += phase
+	}
+	if wall := float64(e.took.Microseconds()) / 1000; sum > wall {
+		t.Errorf("the phases take %v ms of a run of %v ms", sum, wall)
+	}
+	return result
+}
+
+// counts is the result without what differs from run to run.
+func (r beatResult) counts() beatResult {
+	r.Error, r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS = "", 0, 0, 0, 0
+	return r
+}
+
+// once is the command line of a beat with this master and database.
+func once(master *fakeMaster, databaseURL string, more ...string) []string {
+	return append([]string{"once", "--shard-hostname", ourShard, "--master", master.URL, "--database-url", databaseURL,
+		"--user", "chromeos-test", "--output", "json"}, more...)
+}
+
+func open(t testing.TB, databaseURL string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// database is a migrated database and a look into it.
+func database(t testing.TB) (string, *pgxpool.Pool) {
+	t.Helper()
+	databaseURL := pgtest.Database(t)
+	return databaseURL, open(t, databaseURL)
+}
+
+// edit returns a URL with something changed.
+func edit(t testing.TB, address string, change func(*url.URL)) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(u)
+	return u.String()
+}
+
+func execute(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// query returns one value.
+func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
+	t.Helper()
+	var value T
+	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return value
+}
+
+// patience is for a machine that is busy with other things; nothing waits for
+// it to pass.
+const patience = 30 * time.Second
+
+// eventually asks until it is so.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !so() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		case <-poll.C:
+		}
+	}
+}
+
+// golden compares a text with a file, or writes the file.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; write it with -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; -update accepts it):\n%s", path, diff)
+	}
+}

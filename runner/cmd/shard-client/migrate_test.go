@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/pgtest"
+	"shardclient/schema"
+)
+
+// migration is an element of `migrate up|down|status --output json`.
+type migration struct {
+	Version   *int64   `json:"version"`
+	Name      string   `json:"name"`
+	Direction string   `json:"direction"`
+	TookMS    *float64 `json:"took_ms"`
+	AppliedAt *string  `json:"applied_at"`
+}
+
+func migrations(t testing.TB, e ended) []migration {
+	t.Helper()
+	var list []migration
+	decoder := json.NewDecoder(strings.NewReader(e.want(t, exitOK).stdout))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&list); err != nil || list == nil || e.stderr != "" {
+		t.Fatalf("want one array on stdout and nothing on stderr: %v: %v", err, e)
+	}
+	return list
+}
+
+func latest(t testing.TB) int {
+	t.Helper()
+	version, err := schema.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(version)
+}
+
+func relations(t testing.TB, pool *pgxpool.Pool) int {
+	return query[int](t, pool, `SELECT count(*) FROM pg_class WHERE relname LIKE 'afe\_%' OR relname LIKE 'shard\_client\_%'`)
+}
+
+func TestMigrateJSON(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.EmptyDatabase(t)
+	pool := open(t, databaseURL)
+	migrate := func(step string) []migration {
+		return migrations(t, invoke("migrate", step, "--output=json", "--database-url", databaseURL))
+	}
+	applied := func() (count int) {
+		list := migrate("status")
+		if len(list) != latest(t) {
+			t.Errorf("status lists %d migrations, want %d", len(list), latest(t))
+		}
+		for i, m := range list {
+			if m.Version == nil || *m.Version != int64(i+1) || !strings.HasSuffix(m.Name, ".sql") {
+				t.Errorf("migration %d is %+v", i, m)
+			}
+			if m.AppliedAt != nil {
+				count++
+				if at, err := time.Parse(time.RFC3339, *m.AppliedAt); err != nil || at.Location() != time.UTC || time.Since(at) > time.Hour {
+					t.Errorf("applied at %s: %v", *m.AppliedAt, err)
+				}
+			}
+		}
+		return count
+	}
+	steps := func(list []migration, direction string, count int) {
+		t.Helper()
+		if len(list) != count {
+			t.Errorf("%s made %d steps, want %d", direction, len(list), count)
+		}
+		for _, m := range list {
+			if m.Direction != direction || !strings.HasSuffix(m.Name, ".sql") || m.TookMS == nil {
+				t.Errorf("%s made the step %+v", direction, m)
+			}
+		}
+	}
+	if n := applied(); n != 0 {
+		t.Errorf("%d migrations are applied to an empty database", n)
+	}
+	steps(migrate("up"), "up", latest(t))
+	whole := relations(t, pool)
+	steps(migrate("up"), "up", 0)
+	for left := latest(t) - 1; left >= 0; left-- {
+		steps(migrate("down"), "down", 1)
+		if n := applied(); n != left {
+			t.Errorf("after one step down %d migrations are applied, want %d", n, left)
+		}
+	}
+	steps(migrate("down"), "down", 0)
+	if n := relations(t, pool); n != 0 {
+		t.Errorf("%d relations are left", n)
+	}
+	steps(migrate("up"), "up", latest(t))
+	if n := relations(t, pool); n != whole {
+		t.Errorf("up, down and up again: %d relations, want %d", n, whole)
+	}
+}
+
+func TestMigrateText(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.EmptyDatabase(t)
+	const (
+		first, second = `00001_\w+\.sql +`, `00002_\w+\.sql +`
+		at            = `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n`
+	)
+	for _, tt := range []struct{ step, want string }{
+		{"status", `^VERSION  NAME +APPLIED\n1 +` + first + `pending\n2 +` + second + `pending\n`},
+		{"up", `^up   00001_\w+\.sql \(\d+ ms\)\nup   00002_\w+\.sql \(\d+ ms\)\n`},
+		{"up", `^nothing to do: every migration is applied\n$`},
+		{"status", `^VERSION  NAME +APPLIED\n1 +` + first + at + `2 +` + second + at},
+		{"down", `^down \d+_\w+\.sql \(\d+ ms\)\n$`},
+	} {
+		e := invoke("migrate", tt.step, "--database-url", databaseURL).want(t, exitOK)
+		if !regexp.MustCompile(tt.want).MatchString(e.stdout) || e.stderr != "" {
+			t.Errorf("migrate %s: want %s, got %v", tt.step, tt.want, e)
+		}
+	}
+	empty := pgtest.EmptyDatabase(t)
+	if e := invoke("migrate", "down", "--database-url", empty).want(t, exitOK); e.stdout != "nothing to do: no migration is applied\n" {
+		t.Errorf("migrate down on nothing: %v", e)
+	}
+}
+
+// Two shards of one deployment may both begin with `migrate up`.
+func TestTwoMigrateUpAtOnce(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.EmptyDatabase(t)
+	var starts sync.WaitGroup
+	results := make([]ended, 3)
+	for i := range results {
+		starts.Go(func() { results[i] = invoke("migrate", "up", "--output=json", "--database-url", databaseURL) })
+	}
+	starts.Wait()
+	steps := 0
+	for _, e := range results {
+		steps += len(migrations(t, e))
+	}
+	if steps != latest(t) {
+		t.Errorf("together they made %d steps, want %d", steps, latest(t))
+	}
+}
+
+func TestMigrateWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"up", "down", "status"} {
+		invoke("migrate", step, "--database-url=postgres://127.0.0.1:1/shard").want(t, exitFailed).silent(t).says(t, "migrate "+step, "failed to connect")
+	}
+}
+
+// version answers without database, shard or master.
+func TestVersion(t *testing.T) {
+	e := invoke("version").want(t, exitOK)
+	if !regexp.MustCompile(`^shard-client \S+, schema version \d+\n$`).MatchString(e.stdout) {
+		t.Errorf("version: %v", e)
+	}
+	var got struct {
+		Version       string `json:"version"`
+		SchemaVersion int    `json:"schema_version"`
+	}
+	e = invoke("version", "--output", "json").want(t, exitOK)
+	if err := json.Unmarshal([]byte(e.stdout), &got); err != nil || got.Version != version || got.SchemaVersion != latest(t) {
+		t.Errorf("version: %v: %v", err, e)
+	}
+	t.Setenv("SHARD_CLIENT_MASTER", "ftp://nonsense")
+	invoke("version").want(t, exitOK)
+}

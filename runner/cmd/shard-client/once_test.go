@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os/user"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"shardclient/runner/lab"
+)
+
+// The first heartbeat of a new shard, as recorded, from command line to tables.
+func TestOnceJSON(t *testing.T) {
+	t.Parallel()
+	first := recording(t)[0]
+	databaseURL, pool := database(t)
+	m := master(t, first.Response)
+	e := invoke(once(m, databaseURL)...).want(t, exitOK)
+	want := beatResult{Outcome: "ok", ReceivedHosts: 3, ReceivedJobs: 4, ReceivedKeyvals: 3}
+	if got := e.result(t); got.counts() != want || got.Error != "" {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if lines := strings.Count(e.stderr, "\n"); lines != 1 || !strings.Contains(e.stderr, "level=INFO msg=heartbeat ") {
+		t.Errorf("want the one line of a beat on stderr, got %v", e)
+	}
+	if diff := lab.DiffRequests(first.Request, m.last(t).body); diff != "" {
+		t.Errorf("request (-recorded +sent):\n%s", diff)
+	}
+	if got := m.last(t); got.path != "POST /afe/server/noauth/rpc/?method=shard_heartbeat" || got.user != "chromeos-test" {
+		t.Errorf("called %s as %q", got.path, got.user)
+	}
+	after, err := lab.ReadSnapshot(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := after.Diff(first.After); diff != "" {
+		t.Errorf("database (-recorded +stored):\n%s", diff)
+	}
+}
+
+// Scripts read the result: its keys, their types and their order are a contract.
+func TestOnceJSONKeysAndTypes(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	stdout := invoke(once(master(t, answers(jobs(1))), databaseURL)...).want(t, exitOK).stdout
+	var keys []string
+	for decoder := json.NewDecoder(strings.NewReader(stdout)); ; {
+		token, err := decoder.Token()
+		if err != nil {
+			break
+		}
+		if key, ok := token.(string); ok {
+			keys = append(keys, key)
+			_, _ = decoder.Token()
+		}
+	}
+	want := []string{"outcome", "failure", "error", "packed_ms", "rpc_ms", "ack_ms", "apply_ms", "known_jobs", "known_hosts",
+		"uploaded_jobs", "uploaded_entries", "received_hosts", "received_jobs", "received_keyvals", "quarantined"}
+	if !slices.Equal(keys, want) {
+		t.Errorf("keys %q, want %q", keys, want)
+	}
+	for pattern, count := range map[string]int{
+		`"(outcome|failure|error)":"[^"]*"`:                             3,
+		`"\w+_ms":\d+(\.\d{1,3})?[,}]`:                                  4,
+		`"(known|uploaded|received)_\w+":\d+[,}]|"quarantined":\d+[,}]`: 8,
+	} {
+		if got := len(regexp.MustCompile(pattern).FindAllString(stdout, -1)); got != count {
+			t.Errorf("%d matches of %s, want %d: %s", got, pattern, count, stdout)
+		}
+	}
+}
+
+func TestOnceText(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, recording(t)[0].Response)
+	e := invoke(once(m, databaseURL, "--output", "text")...).want(t, exitOK)
+	want := regexp.MustCompile(`^heartbeat ok: knew 0 jobs and 0 hosts, uploaded 0 jobs with 0 entries, received 3 hosts, 4 jobs and 3 keyvals, set aside 0
+pack \d+\.\d ms, rpc \d+\.\d ms, acknowledge \d+\.\d ms, apply \d+\.\d ms
+$`)
+	if !want.MatchString(e.stdout) {
+		t.Errorf("stdout:\n%s\nwant:\n%s", e.stdout, want)
+	}
+	m = master(t, page(http.StatusInternalServerError, "<html>\n<h1>Oops</h1>"))
+	e = invoke(once(m, databaseURL, "--output", "text")...).want(t, exitFailed)
+	if !strings.HasPrefix(e.stdout, "heartbeat failed (http_status): ") || !strings.HasSuffix(e.stdout, "answered HTTP 500: <html> <h1>Oops</h1>\n") || strings.Count(e.stdout, "\n") != 1 {
+		t.Errorf("stdout: %q", e.stdout)
+	}
+}
+
+// Finished jobs go up and are acknowledged, each once; the counts say so.
+func TestOnceUploads(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	finish(t, pool, 1, "x")
+	finish(t, pool, 2, "x")
+	execute(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 21")
+	m := master(t, answers(nothing))
+	want := beatResult{Outcome: "ok", KnownJobs: 1, UploadedJobs: 2, UploadedEntries: 4}
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	want.UploadedJobs, want.UploadedEntries = 0, 0
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+		t.Errorf("second beat: got %+v, want %+v", got, want)
+	}
+}
+
+// A beat with objects set aside is a good one.
+func TestOnceIsOKWithObjectsSetAside(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(strings.Replace(jobs(1, 2), `"owner": "o"`, `"owner": 7`, 1)))
+	e := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "level=WARN", "quarantine list")
+	want := beatResult{Outcome: "ok", ReceivedJobs: 2, Quarantined: 1}
+	if got := e.result(t); got.counts() != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// The master sees the operating system's user, as the original's did.
+func TestDefaultUser(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(nothing))
+	invoke("once", "--shard-hostname", ourShard, "--master", strings.TrimPrefix(m.URL, "http://"), "--database-url", databaseURL).want(t, exitOK)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.last(t).user; got != me.Username {
+		t.Errorf("called as %q, want %q", got, me.Username)
+	}
+}
+
+// A database from elsewhere, whose finished jobs have their shard_id: nothing of
+// it is uploaded again, and what is open is known.
+func TestInheritedDatabaseUploadsNothing(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'another')", ourShard)
+	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) SELECT id, '2019-03-15', 1 + id % 2 FROM generate_series(1, 1000) AS id")
+	execute(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id")
+	execute(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
+	m := master(t, answers(nothing))
+	for range 2 {
+		want := beatResult{Outcome: "ok", KnownJobs: 5}
+		if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if sent := m.last(t); len(sent.Jobs)+len(sent.Entries) != 0 || !slices.Equal(sent.Known, []int64{996, 997, 998, 999, 1000}) {
+			t.Errorf("sent jobs %v, knew %v", sent.jobs(), sent.Known)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	binaryOnce = sync.OnceValues(buildBinary)
+	binaryDir  string
+)
+
+// buildBinary makes the program once for all tests; only the real one can be
+// signalled and killed.
+func buildBinary() (path string, err error) {
+	if binaryDir, err = os.MkdirTemp("", "shard-client-test-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(binaryDir, "shard-client")
+	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=test", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", errors.New("go build: " + err.Error() + "\n" + string(out))
+	}
+	return path, nil
+}
+
+func removeBinary() {
+	if binaryDir != "" {
+		_ = os.RemoveAll(binaryDir)
+	}
+}
+
+// process is a running shard-client.
+type process struct {
+	*exec.Cmd
+	t              testing.TB
+	began          time.Time
+	stdout, stderr output
+	done           chan struct{}
+}
+
+// output is read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// start starts the binary, and kills it when the test ends first.
+func start(t testing.TB, args ...string) *process {
+	t.Helper()
+	path, err := binaryOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(path, args...), t: t, began: time.Now(), done: make(chan struct{})}
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.Wait() // the exit code tells
+	}()
+	t.Cleanup(func() {
+		_ = p.Process.Kill()
+		<-p.done
+		if t.Failed() {
+			t.Logf("stderr of %q:\n%s", args, p.stderr.String())
+		}
+	})
+	return p
+}
+
+// startRun starts `run`, which beats at once and then often.
+func startRun(t testing.TB, master *fakeMaster, databaseURL string, more ...string) *process {
+	t.Helper()
+	return start(t, append([]string{"run", "--shard-hostname", ourShard, "--master", master.URL,
+		"--database-url", databaseURL, "--heartbeat-pause=50ms", "--startup-splay=0"}, more...)...)
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// logs waits for a text on stderr.
+func (p *process) logs(text string) {
+	p.t.Helper()
+	eventually(p.t, "for "+text+" on stderr", func() bool { return strings.Contains(p.stderr.String(), text) })
+}
+
+// running tells whether the process has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// end waits for the end.
+func (p *process) end() ended {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("shard-client does not end")
+	}
+	return ended{p.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String(), time.Since(p.began)}
+}
+
+// stop asks it to end in order.
+func (p *process) stop() ended {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	return p.end().want(p.t, exitOK)
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"testing"
+)
+
+// master2015 does not know the statuses of hosts.
+func master2015(_ int, body []byte) http.Handler {
+	if bytes.Contains(body, []byte("known_host_statuses")) {
+		return refuses("TypeError", "shard_heartbeat() got an unexpected keyword argument 'known_host_statuses'")
+	}
+	return answers(`{"hosts": [], "jobs": [], "suite_keyvals": []}`)
+}
+
+// A beat that meets a 2015 master falls back within itself: two requests, the
+// second without what the master does not know.
+func TestAutoFallsBackWithinOneBeat(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	finish(t, pool, 1, "x")
+	m := masterThat(t, master2015)
+	want := beatResult{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "master speaks another protocol", "protocol=2015").result(t); got.counts() != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	requests := m.received()
+	if len(requests) != 2 || requests[0].Statuses == nil || requests[1].Statuses != nil || len(requests[1].Jobs) != 1 {
+		t.Fatalf("requests %+v, want two, the second without statuses", requests)
+	}
+	if bytes.Contains(requests[1].body, []byte("host_id\"")) || requests[1].path != "POST /afe/server/noauth/rpc/" {
+		t.Errorf("second request to %s: %s", requests[1].path, requests[1].body)
+	}
+}
+
+// A pinned protocol stays: what the master says of it is an RPC error.
+func TestPinnedProtocol(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := masterThat(t, master2015)
+	got := invoke(once(m, databaseURL, "--protocol=2019")...).want(t, exitFailed).result(t)
+	if got.Failure != "rpc_error" || len(m.received()) != 1 {
+		t.Errorf("got %+v after %d requests, want rpc_error after one", got, len(m.received()))
+	}
+	invoke(once(m, databaseURL, "--protocol=2015")...).want(t, exitOK)
+	if n := len(m.received()); n != 2 {
+		t.Errorf("%d requests, want one more", n)
+	}
+}
+
+// run remembers what it learned, and sees when the master was upgraded.
+func TestRunRemembersTheProtocol(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := masterThat(t, func(number int, body []byte) http.Handler {
+		switch statuses := bytes.Contains(body, []byte("known_host_statuses")); {
+		case number <= 4:
+			return master2015(number, body)
+		case !statuses:
+			return refuses("AssertionError", "")
+		}
+		return answers(nothing)
+	})
+	p := startRun(t, m, databaseURL)
+	eventually(t, "for the 7th request", func() bool { return len(m.received()) >= 7 })
+	p.stop()
+	for i, want := range []bool{true, false, false, false, false, true, true} {
+		if got := m.received()[i].Statuses != nil; got != want {
+			t.Errorf("request %d has statuses: %v, want %v", i+1, got, want)
+		}
+	}
+}

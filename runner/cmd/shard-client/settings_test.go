@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"shardclient/runner/config"
+)
+
+// settings are the flags of the contract, each with a value that is no default.
+var settings = map[string]string{
+	"shard-hostname": "shard7", "master": "http://m:8080", "user": "autotest", "protocol": "2015",
+	"database-url": "postgres://h/d", "heartbeat-pause": "7s", "startup-splay": "8s", "rpc-timeout": "9m",
+	"stop-timeout": "300ms", "lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
+	"max-response-bytes": "13000", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
+	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json",
+}
+
+var commands = []string{"run", "once", "migrate up", "migrate down", "migrate status", "quarantine list", "version"}
+
+// parse reads a command line without running it.
+func parse(t *testing.T, args ...string) *config.Config {
+	t.Helper()
+	var stderr bytes.Buffer
+	p := &program{stdout: io.Discard, stderr: &stderr}
+	command, _ := p.parse(args)
+	if command == nil {
+		t.Fatalf("%q: %s", args, &stderr)
+	}
+	return p.settings
+}
+
+// field is a setting as a command sees it.
+func field(t *testing.T, c *config.Config, flag string) any {
+	t.Helper()
+	value := reflect.ValueOf(c).Elem().FieldByNameFunc(func(name string) bool {
+		return strings.EqualFold(name, strings.ReplaceAll(flag, "-", ""))
+	})
+	if !value.IsValid() {
+		t.Fatalf("there is no setting --%s", flag)
+	}
+	if value.Kind() == reflect.Pointer && !value.IsNil() {
+		value = value.Elem()
+	}
+	return value.Interface()
+}
+
+// Every command accepts every setting: as --x v, as --x=v, and as a variable, so
+// that one environment serves them all.
+func TestEveryCommandAcceptsEverySetting(t *testing.T) {
+	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
+		t.Errorf("there are %d settings, this test knows %d", n, len(settings))
+	}
+	var apart, joined []string
+	for flag, value := range settings {
+		apart = append(apart, "--"+flag, value)
+		joined = append(joined, "--"+flag+"="+value)
+	}
+	for _, command := range commands {
+		words := strings.Fields(command)
+		none := parse(t, words...)
+		got := map[string]*config.Config{
+			"--x v": parse(t, slices.Concat(words, apart)...),
+			"--x=v": parse(t, slices.Concat(words, joined)...),
+		}
+		t.Run(command, func(t *testing.T) {
+			for flag, value := range settings {
+				t.Setenv(variable(flag), value)
+			}
+			got["variable"] = parse(t, words...)
+			for flag := range settings {
+				t.Setenv(variable(flag), "")
+			}
+			if empty := parse(t, words...); !reflect.DeepEqual(empty, none) {
+				t.Errorf("empty variables do not count as unset: %+v", empty)
+			}
+		})
+		for flag, value := range settings {
+			if reflect.DeepEqual(field(t, got["--x v"], flag), field(t, none, flag)) {
+				t.Errorf("%s --%s %s changes nothing", command, flag, value)
+			}
+			for way, settings := range got {
+				if want := field(t, got["--x v"], flag); !reflect.DeepEqual(field(t, settings, flag), want) {
+					t.Errorf("%s: --%s as %s is %v, want %v", command, flag, way, field(t, settings, flag), want)
+				}
+			}
+		}
+	}
+}
+
+func variable(flag string) string {
+	return "SHARD_CLIENT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// A flag beats a variable, and a whole environment serves a beat.
+func TestEnvironmentServesABeat(t *testing.T) {
+	databaseURL, _ := database(t)
+	m := master(t, answers(nothing))
+	for name, value := range map[string]string{
+		"SHARD_HOSTNAME": ourShard, "MASTER": m.URL, "DATABASE_URL": databaseURL, "USER": "from-environment", "OUTPUT": "json",
+		"HEARTBEAT_PAUSE": "", "LOG_DIR": "", "LOG_FORMAT": "json",
+	} {
+		t.Setenv("SHARD_CLIENT_"+name, value)
+	}
+	e := invoke("once").want(t, exitOK).says(t, `"level":"INFO"`)
+	if got := e.result(t); got.Outcome != "ok" || m.last(t).user != "from-environment" {
+		t.Errorf("as %q: %+v", m.last(t).user, got)
+	}
+	invoke("once", "--user=from-flag").want(t, exitOK)
+	if got := m.last(t).user; got != "from-flag" {
+		t.Errorf("called as %q, want the flag's", got)
+	}
+}
+
+// libpq's own variables say where the database is when nothing else does.
+func TestLibpqVariables(t *testing.T) {
+	databaseURL, pool := database(t)
+	m := master(t, answers(nothing))
+	c := pool.Config().ConnConfig
+	t.Setenv("PGHOST", c.Host)
+	t.Setenv("PGDATABASE", c.Database)
+	t.Setenv("PGUSER", c.User)
+	t.Setenv("SHARD_CLIENT_DATABASE_URL", "")
+	args := slices.DeleteFunc(once(m, databaseURL), func(arg string) bool { return arg == "--database-url" || arg == databaseURL })
+	invoke(args...).want(t, exitOK)
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 1 {
+		t.Errorf("%d beats in the history, want 1", n)
+	}
+}
+
+// What a user reads first is looked at when it changes: -update rewrites it.
+func TestHelp(t *testing.T) {
+	for _, command := range append([]string{"", "migrate", "quarantine"}, commands...) {
+		words := strings.Fields(command)
+		e := invoke(append(words, "--help")...).want(t, exitOK)
+		if e.stderr != "" {
+			t.Errorf("help of %q on stderr: %v", command, e)
+		}
+		golden(t, strings.Join(append([]string{"help"}, words...), "-")+".txt", e.stdout)
+		for line := range strings.Lines(e.stdout) {
+			if len(line) > 81 {
+				t.Errorf("help of %q is wider than 80 columns: %s", command, line)
+			}
+		}
+		for flag := range settings {
+			if !strings.Contains(e.stdout, "--"+flag+"=") {
+				t.Errorf("help of %q does not name --%s", command, flag)
+			}
+		}
+	}
+	if e := invoke("-h").want(t, exitOK); e.stdout != invoke("--help").stdout {
+		t.Error("-h is not --help")
+	}
+}
