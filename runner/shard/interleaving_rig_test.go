@@ -1,0 +1,344 @@
+package shard_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/shard"
+)
+
+// rig plays scenarios on one database.
+type rig struct {
+	pool      *pgxpool.Pool
+	scheduler *pgx.Conn
+	watcher   *pgx.Conn
+	client    *shard.Client
+	master    *modelMaster
+	state     *schedulerState
+	late      *afe.Packet // a request that waits in the master's queue
+	options   shard.Options
+}
+
+func newRig(t *testing.T, url string) *rig {
+	ctx := context.Background()
+	r := &rig{options: options()}
+	var err error
+	if r.pool, err = pgxpool.New(ctx, url); err != nil {
+		t.Error(err)
+	}
+	if r.scheduler, err = pgx.Connect(ctx, url); err != nil {
+		t.Error(err)
+	}
+	if r.watcher, err = pgx.Connect(ctx, url); err != nil {
+		t.Error(err)
+	}
+	return r
+}
+
+func (r *rig) close() {
+	ctx := context.Background()
+	r.stopClient()
+	r.pool.Close()
+	r.scheduler.Close(ctx)
+	r.watcher.Close(ctx)
+}
+
+func (r *rig) stopClient() {
+	if r.client != nil {
+		r.client.Close(context.Background())
+	}
+	r.client = nil
+}
+
+// reset puts the job here as just received and begun. The client stays: between
+// beats it remembers nothing but its lock.
+func (r *rig) reset(s scenario) error {
+	if r.client == nil {
+		r.restart()
+	}
+	r.client.SetMaxUploadJobs(1000)
+	filler := ""
+	if s.extra == cappedBatch {
+		r.client.SetMaxUploadJobs(1)
+		filler = `INSERT INTO afe_jobs (id, created_on) VALUES (5, now());
+			INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (51, 5, 'Completed', true);`
+	}
+	r.master, r.late = newModelMaster(s.entries), nil
+	r.state = &schedulerState{readNull: func() bool {
+		var isNull bool
+		if err := r.scheduler.QueryRow(context.Background(), "SELECT shard_id IS NULL FROM afe_jobs WHERE id = 10").Scan(&isNull); err != nil {
+			panic(err)
+		}
+		return isNull
+	}}
+	_, err := r.scheduler.Exec(context.Background(), fmt.Sprintf(`
+		DELETE FROM shard_client_uploads; DELETE FROM shard_client_heartbeats; DELETE FROM shard_client_quarantine;
+		DELETE FROM afe_host_queue_entries; DELETE FROM afe_jobs; DELETE FROM afe_shards;
+		INSERT INTO afe_shards (id, hostname) VALUES (1, '%s');
+		INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (10, 'alice', 'job', '2019-03-15 10:20:31', 1);
+		INSERT INTO afe_host_queue_entries (id, job_id, status, active)
+			SELECT 100 + n, 10, 'Running', true FROM generate_series(1, %d) AS n; %s`, ourShard, s.entries, filler), pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func (r *rig) run(st statement) error {
+	if sql := st.sql(r.state); sql != "" {
+		_, err := r.scheduler.Exec(context.Background(), sql)
+		return err
+	}
+	return nil
+}
+
+func (r *rig) play(s scenario) error {
+	if err := r.reset(s); err != nil {
+		return fmt.Errorf("reset: %w", err)
+	}
+	if s.extra == abortedSent {
+		r.master.abort()
+	}
+	for i, st := range variants(s.entries)[s.variant] {
+		if i == s.at {
+			if err := r.beatWith(s, st); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.run(st); err != nil {
+			return err
+		}
+		if s.beatsBetween() {
+			if _, err := r.plainBeat(); err != nil {
+				return err
+			}
+		}
+	}
+	return r.settle()
+}
+
+// beatWith runs the beat in which the statement commits.
+func (r *rig) beatWith(s scenario, st statement) error {
+	ctx := context.Background()
+	here := func(position string) error {
+		if s.position == position {
+			return r.run(st)
+		}
+		return nil
+	}
+	if err := here("before pack"); err != nil {
+		return err
+	}
+	p, err := r.client.Pack(ctx)
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if err := here("pack-store"); err != nil {
+		return err
+	}
+	if s.extra == resyncOpen {
+		r.master.sendAnyway = true
+	}
+	var answer *afe.Response
+	if s.requestWaits() {
+		r.late = p.Packet()
+	} else {
+		r.master.store(p.Packet())
+		answer = r.master.answer(p.Packet())
+	}
+	if err := here("store-answer"); err != nil {
+		return err
+	}
+	if err := r.endBeat(s, st, p, answer); err != nil {
+		return err
+	}
+	return here("after")
+}
+
+// endBeat is what happens from the answer on.
+func (r *rig) endBeat(s scenario, st statement, p *shard.Packed, answer *afe.Response) error {
+	ctx := context.Background()
+	// A statement whose place is not reached commits when the beat is over.
+	late := slices.Contains([]string{"answer-acknowledge", "blocked", "acknowledge-apply"}, s.position)
+	killed := s.outcome == "kill after store"
+	if killed || s.outcome == "lost answer" || answer == nil {
+		if !killed { // a killed client writes nothing more, and forgets the packet
+			if err := r.client.LoseAnswer(ctx, p); err != nil {
+				return fmt.Errorf("lost answer: %w", err)
+			}
+		}
+		if late {
+			return r.run(st)
+		}
+		return r.check()
+	}
+	if s.position == "answer-acknowledge" {
+		if err := r.run(st); err != nil {
+			return err
+		}
+	}
+	if err := r.acknowledge(s, st, p); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	if err := r.check(); err != nil {
+		return fmt.Errorf("after acknowledge: %w", err)
+	}
+	if s.position == "acknowledge-apply" {
+		if err := r.run(st); err != nil {
+			return err
+		}
+	}
+	if s.outcome != "kill after acknowledge" {
+		if err := r.client.Apply(ctx, answer); err != nil {
+			return fmt.Errorf("apply: %w", err)
+		}
+	}
+	if s.outcome == "restart" {
+		r.restart()
+	}
+	return r.check()
+}
+
+func (r *rig) restart() {
+	r.stopClient()
+	r.client = shard.NewClient(r.pool, nil, r.options)
+}
+
+// acknowledge, and with "blocked" it runs into the row that the scheduler's
+// statement holds.
+func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
+	ctx := context.Background()
+	sql := ""
+	if s.position == "blocked" {
+		sql = st.sql(r.state)
+	}
+	if sql == "" {
+		return r.client.Acknowledge(ctx, p)
+	}
+	tx, err := r.scheduler.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, sql); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.client.Acknowledge(ctx, p) }()
+	for waiting := false; !waiting; {
+		select {
+		case err := <-done: // it wanted none of the rows
+			done <- err
+			waiting = true
+		default:
+			if err := r.watcher.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+				WHERE NOT l.granted AND a.datname = current_database())`).Scan(&waiting); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	return <-done
+}
+
+// check: nothing is remembered as sent that the master never stored (P2).
+func (r *rig) check() error {
+	rows, err := r.watcher.Query(context.Background(), "SELECT unnest(sent_complete) FROM shard_client_uploads WHERE job_id = 10")
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if !r.master.everComplete[id] {
+			return fmt.Errorf("entry %d is acknowledged as complete, but was never sent so", id)
+		}
+	}
+	return nil
+}
+
+// plainBeat runs a beat that meets nothing. It tells whether there was anything
+// to do.
+func (r *rig) plainBeat() (busy bool, err error) {
+	ctx := context.Background()
+	p, err := r.client.Pack(ctx)
+	if err != nil {
+		return false, fmt.Errorf("pack: %w", err)
+	}
+	r.master.store(p.Packet())
+	answer := r.master.answer(p.Packet())
+	if err := r.client.Acknowledge(ctx, p); err != nil {
+		return false, fmt.Errorf("acknowledge: %w", err)
+	}
+	if err := r.check(); err != nil {
+		return false, err
+	}
+	busy = len(p.Packet().Jobs)+len(p.Packet().KnownJobIDs)+len(answer.Jobs) > 0
+	return busy, r.client.Apply(ctx, answer)
+}
+
+// beatUntilIdle runs beats until there is nothing left to do, at most four.
+func (r *rig) beatUntilIdle() error {
+	for range 4 {
+		if busy, err := r.plainBeat(); err != nil || !busy {
+			return err
+		}
+	}
+	return fmt.Errorf("still busy after four beats without a fault")
+}
+
+// settle lets beats run without faults, lets a late request be stored over all
+// that is newer, and lets its time pass: then both sides must agree.
+func (r *rig) settle() error {
+	if err := r.beatUntilIdle(); err != nil {
+		return err
+	}
+	if r.late != nil {
+		r.master.store(r.late)
+	}
+	if _, err := r.scheduler.Exec(context.Background(),
+		"UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'"); err != nil {
+		return err
+	}
+	if err := r.beatUntilIdle(); err != nil {
+		return err
+	}
+	return r.agree()
+}
+
+// agree compares every entry on both sides, and looks for what is left to do.
+func (r *rig) agree() error {
+	ctx := context.Background()
+	rows, err := r.watcher.Query(ctx, "SELECT id, status, active, complete, aborted FROM afe_host_queue_entries WHERE job_id = 10 ORDER BY id")
+	if err != nil {
+		return err
+	}
+	var id int64
+	var here modelEntry
+	if _, err := pgx.ForEachRow(rows, []any{&id, &here.Status, &here.Active, &here.Complete, &here.Aborted}, func() error {
+		if there := r.master.entries[id]; there != here {
+			return fmt.Errorf("entry %d is %+v here and %+v on the master", id, here, there)
+		}
+		if !here.Complete {
+			return fmt.Errorf("entry %d never completed: the scenario is wrong", id)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var rest int
+	if err := r.watcher.QueryRow(ctx, "SELECT count(*) FROM shard_client_uploads").Scan(&rest); err != nil {
+		return err
+	}
+	if rest != 0 {
+		return fmt.Errorf("%d rows stay in the ledger for ever", rest)
+	}
+	return nil
+}
