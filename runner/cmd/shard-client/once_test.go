@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"os/user"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"shardclient/runner/lab"
 )
@@ -154,5 +158,45 @@ func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 		if sent := m.last(t); len(sent.Jobs)+len(sent.Entries) != 0 || !slices.Equal(sent.Known, []int64{996, 997, 998, 999, 1000}) {
 			t.Errorf("sent jobs %v, knew %v", sent.jobs(), sent.Known)
 		}
+	}
+}
+
+// The phases explain the whole run: the first one begins with the process.
+func TestFirstPhaseBeginsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(nothing))
+	for _, place := range []string{databaseURL, "postgres://127.0.0.1:1/shard"} {
+		var stdout, stderr bytes.Buffer
+		(&program{began: time.Now().Add(-time.Hour), stdout: &stdout, stderr: &stderr}).run(once(m, place))
+		e := ended{stdout: stdout.String(), stderr: stderr.String(), took: 2 * time.Hour}
+		if got := e.result(t).PackedMS; got < 3600_000 {
+			t.Errorf("started an hour ago, packed in %v ms", got)
+		}
+	}
+}
+
+// Limits reach what they limit (P9).
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	m := master(t, answers(jobs(1, 2, 3, 4)))
+	transactions := func() int { return query[int](t, pool, "SELECT count(DISTINCT xmin::text) FROM afe_jobs") }
+	invoke(once(m, databaseURL, "--apply-chunk=3")...).want(t, exitOK)
+	if n := transactions(); n != 2 {
+		t.Errorf("4 jobs in chunks of 3 were stored in %d transactions, want 2", n)
+	}
+	m.says(answers(strings.ReplaceAll(jobs(5, 6, 7, 8), `"owner": "o"`, `"owner": 7`)))
+	for range 3 {
+		invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=3")...).want(t, exitOK)
+	}
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
+		t.Errorf("%d beats in the history, want 2", n)
+	}
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 3 {
+		t.Errorf("%d objects in quarantine, want 3", n)
+	}
+	if name := query[string](t, pool, "SELECT who FROM shard_client_owner"); !strings.Contains(name, "pid "+strconv.Itoa(os.Getpid())) {
+		t.Errorf("the owner is %q", name)
 	}
 }

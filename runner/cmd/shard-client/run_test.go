@@ -44,7 +44,12 @@ func TestLifetimeEndsRun(t *testing.T) {
 	if len(m.received()) == 0 || e.took < 300*time.Millisecond {
 		t.Errorf("%d beats in %v", len(m.received()), e.took)
 	}
-	// Also where there is no database to beat for.
+	// Also before the first beat, and where there is no database to beat for.
+	before := len(m.received())
+	invoke(runArgs(m, databaseURL, "--lifetime=50ms", "--startup-splay=90000h")...).want(t, exitOK).says(t, "lifetime is over")
+	if len(m.received()) != before {
+		t.Error("the first beat did not wait")
+	}
 	invoke(runArgs(m, "postgres://127.0.0.1:1/shard", "--lifetime=100ms")...).want(t, exitOK).silent(t).says(t, "waiting for the database", "stopped")
 }
 
