@@ -169,7 +169,9 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 	if response.StatusCode != http.StatusOK {
 		// A status is an answer, whatever becomes of the page behind it.
 		page, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
-		return nil, &Error{Class: HTTPStatus, Status: response.StatusCode, Body: string(page)}
+		return nil, &Error{
+			Class: HTTPStatus, Status: response.StatusCode, Location: response.Header.Get("Location"), Body: string(page),
+		}
 	}
 	return c.read(ctx, response)
 }
@@ -212,17 +214,24 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
+	retry, status := false, 0
 	if err != nil {
-		retry, _ := retryablehttp.DefaultRetryPolicy(ctx, nil, err)
-		c.log.Debug("heartbeat attempt failed", "error", err, "retry", retry)
-		return retry, nil
+		retry, _ = retryablehttp.DefaultRetryPolicy(ctx, nil, err)
+	} else {
+		status = response.StatusCode
+		retry = status == http.StatusTooManyRequests || status == http.StatusBadGateway ||
+			status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 	}
-	switch response.StatusCode {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		c.log.Debug("heartbeat attempt failed", "status", response.StatusCode, "retry", true)
-		return true, nil
+	if deadline, bounded := ctx.Deadline(); retry && bounded {
+		attempts, _ := ctx.Value(attemptsKey{}).(*int)
+		// Where no attempt could begin in time, the failure of this one says more than
+		// a deadline would.
+		retry = time.Until(deadline) > backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, *attempts-1, response)
 	}
-	return false, nil
+	if err != nil || status != http.StatusOK {
+		c.log.Debug("heartbeat attempt failed", "error", err, "status", status, "retry", retry)
+	}
+	return retry, nil
 }
 
 // backoff honours Retry-After, but never beyond the longest wait.
@@ -257,7 +266,7 @@ func decode(body []byte) (*Response, *Error) {
 		Error  jsontext.Value `json:"error"`
 	}
 	if len(body) == 0 {
-		return undecodable(errors.New("it is empty"))
+		return undecodable(errors.New("nothing came"))
 	}
 	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
 		return undecodable(err)

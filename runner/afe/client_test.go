@@ -157,7 +157,8 @@ func TestRetryWaits(t *testing.T) {
 		{"Retry-After as a date", says(429, "", "Retry-After", "Sat, 01 Jan 2000 00:00:10 GMT"), time.Hour,
 			[]time.Duration{0, 10 * s, 10 * s, 10 * s}, 10 * s, HTTPStatus}, // the bubble's clock starts in 2000
 		{"Retry-After capped at 30 s", says(429, "", "Retry-After", "3600"), time.Hour, []time.Duration{0, 30 * s, 60 * s, 90 * s}, 90 * s, HTTPStatus},
-		{"one deadline over all", says(502, ""), 5 * s, []time.Duration{0, s, 3 * s}, 5 * s, Deadline},
+		{"one deadline over all: no retry that could not begin", says(502, ""), 5 * s, []time.Duration{0, s, 3 * s}, 3 * s, HTTPStatus},
+		{"nor after a broken connection", hangsUp, 5 * s, []time.Duration{0, s, 3 * s}, 3 * s, Transport},
 		{"a call that hangs", hangs, 5 * s, []time.Duration{0}, 5 * s, Deadline},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package afe
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -216,22 +217,11 @@ func unwanted(dec *jsontext.Decoder, want string) error {
 }
 
 func kindName(kind jsontext.Kind) string {
-	switch kind {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	default:
-		return "nothing readable"
-	}
+	return cmp.Or(kindNames[kind], "nothing readable")
+}
+
+var kindNames = map[jsontext.Kind]string{
+	'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "a list",
 }
 
 // explain turns a decoding error into a sentence that starts with the field.

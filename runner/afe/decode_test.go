@@ -370,7 +370,7 @@ func TestEnvelope(t *testing.T) {
 		{`{"result": {}}`, ""},
 		{`{"id": null, "result": {"jobs": []}, "error": null}`, ""},
 		{"\n {\"result\": {}}\r\n", ""},
-		{``, `it is empty`},
+		{``, `nothing came`},
 		{`  `, `unexpected EOF`},
 		{`<html><body>It works!</body></html>`, `invalid character '<' at start of value`},
 		{"\x1f\x8b\x08\x00", `invalid character '\x1f' at start of value`},

@@ -1,6 +1,7 @@
 package afe
 
 import (
+	"cmp"
 	"fmt"
 )
 
@@ -35,9 +36,11 @@ type Error struct {
 	Class  Class
 	URL    string // without credentials
 	Status int    // HTTPStatus
-	Body   string // HTTPStatus, Undecodable: the first 512 bytes
-	RPC    *RPCError
-	Err    error // cause, where there is one
+	// Location is where a redirect points; it is not followed.
+	Location string
+	Body     string // HTTPStatus, Undecodable: the first 512 bytes
+	RPC      *RPCError
+	Err      error // cause, where there is one
 	// Unsure tells that the master may have stored the packet, or may do so later:
 	// nothing but a JSON-RPC error to the only request of a beat is a clear answer.
 	Unsure bool
@@ -48,9 +51,9 @@ func (e *Error) Error() string {
 	case RPC:
 		return fmt.Sprintf("heartbeat: master %s refused it: %v", e.URL, e.RPC)
 	case HTTPStatus:
-		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, statusHint(e.Status), OneLine(e.Body, maxErrorBody))
+		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), cmp.Or(OneLine(e.Body, maxErrorBody), "(empty)"))
 	case Undecodable:
-		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, OneLine(e.Body, maxErrorBody))
+		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, cmp.Or(OneLine(e.Body, maxErrorBody), "(empty)"))
 	case Deadline:
 		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
 	default:
@@ -65,15 +68,14 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-func statusHint(status int) string {
+func (e *Error) hint() string {
 	switch {
-	case status >= 300 && status < 400:
-		return " (redirects are not followed; name the master's final address in --master)"
-	case status == 404:
+	case e.Status >= 300 && e.Status < 400:
+		return fmt.Sprintf(" to %q (redirects are not followed; name the master's final address in --master)", cut(e.Location, 200))
+	case e.Status == 404:
 		return " (is --master an Autotest AFE?)"
-	default:
-		return ""
 	}
+	return ""
 }
 
 // RPCError is the master's exception: the name of its Python class, its text and

@@ -31,8 +31,8 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	for _, m := range r.Malformed {
 		a.setAside(setAside{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
 	}
-	hosts := sift(a, r.Hosts, kindHost, newHostNames().check)
-	jobs := sift(a, r.Jobs, kindJob, newEntryIDs().check)
+	hosts := sift(a, r.Hosts, kindHost, hostNames{}.check)
+	jobs := sift(a, r.Jobs, kindJob, entryIDs{}.check)
 	keyvals := a.siftKeyvals(r.SuiteKeyvals)
 	a.parents = collectParents(hosts, jobs)
 
@@ -147,23 +147,20 @@ const (
 	cancelled                    // it took too long
 )
 
-// classify goes by SQLSTATE, never by text: classes 21, 22, 23 and 54 are data
-// errors, 40 is a conflict, 57014 a cancelled statement.
+// errorClasses go by the class of the SQLSTATE, never by text.
+var errorClasses = map[string]errorClass{
+	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict,
+}
+
 func classify(err error) errorClass {
 	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
+	switch {
+	case !errors.As(err, &pgErr):
 		return otherError
-	}
-	switch pgErr.Code[:2] {
-	case "21", "22", "23", "54":
-		return dataError
-	case "40":
-		return conflict
-	}
-	if pgErr.Code == "57014" {
+	case pgErr.Code == "57014":
 		return cancelled
 	}
-	return otherError
+	return errorClasses[pgErr.Code[:2]]
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to others.

@@ -14,8 +14,6 @@ import (
 // hostNames finds a second host with the hostname of another one in a response.
 type hostNames map[string]int64
 
-func newHostNames() hostNames { return hostNames{} }
-
 func (n hostNames) check(h *afe.Host) error {
 	if other, taken := n[h.Hostname]; taken {
 		return &codedError{codeNameTaken, fmt.Sprintf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)}

@@ -15,8 +15,6 @@ import (
 // entryIDs finds an entry that stands in two jobs of a response.
 type entryIDs map[int64]int64
 
-func newEntryIDs() entryIDs { return entryIDs{} }
-
 func (n entryIDs) check(j *afe.Job) error {
 	for i := range j.Entries {
 		if other, taken := n[j.Entries[i].ID]; taken {

@@ -74,6 +74,10 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 	err := c.beat(ctx, &b, &watch)
 	b.Fail(err)
 	watch.stop()
+	if errors.Is(err, ErrLockLost) {
+		c.owner.release(context.WithoutCancel(ctx)) // the next beat takes it anew, or meets who has it
+		return b
+	}
 	if err := c.record(context.WithoutCancel(ctx), &b); err != nil && b.OK() {
 		c.log.Warn("heartbeat not recorded in the history", "error", err)
 	}

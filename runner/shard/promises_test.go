@@ -234,6 +234,16 @@ func TestP7OneClientPerShard(t *testing.T) {
 	}
 	beat(t, first) // undisturbed
 
+	// Somebody empties our tables beneath us: one beat is lost, the next takes the
+	// lock anew.
+	exec(t, pool, "DELETE FROM shard_client_owner")
+	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
+	if b := first.Beat(t.Context(), time.Now()); b.Failure != "lock_lost" {
+		t.Errorf("beat without an owner row: %s %q, want lock_lost", b.Outcome, b.Failure)
+	}
+	beat(t, first)
+	held.BackendPID = query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
+
 	// The connection that holds the lock breaks between two beats: the client goes
 	// on under a new epoch.
 	epoch := query[int64](t, pool, "SELECT epoch FROM shard_client_owner")
@@ -270,6 +280,11 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 			}
 			if n := query[int](t, pool, "SELECT (SELECT count(*) FROM afe_jobs) + (SELECT count(*) FROM afe_hosts) + (SELECT count(*) FROM shard_client_heartbeats)"); n != 0 {
 				t.Errorf("%d rows were written after the lock was lost", n)
+			}
+			master.saysResult(response)
+			b = first.Beat(t.Context(), time.Now())
+			if held := (*shard.HeldError)(nil); takenOver != errors.As(b.Err, &held) || takenOver == b.OK() {
+				t.Errorf("the next beat: %s: %v", b.Outcome, b.Err)
 			}
 		})
 	}

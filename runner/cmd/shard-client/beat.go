@@ -122,7 +122,7 @@ func (p *program) waitForDatabase(ctx context.Context, s *session) (ready bool, 
 		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
 			return false, err
 		case ctx.Err() == nil && tries&(tries-1) == 0:
-			p.log.Warn("waiting for the database", "error", p.settings.Redact(err.Error()), "tries", tries)
+			p.log.Warn("waiting for the database", "error", afe.OneLine(p.settings.Redact(err.Error()), 1000), "tries", tries)
 		}
 		select {
 		case <-ctx.Done():

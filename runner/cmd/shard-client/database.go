@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 const (
 	// connectTimeout is for a database host that does not answer at all.
 	connectTimeout = 15 * time.Second
+	// silence is how long a connection waits before it asks whether the host lives,
+	// and between two such questions.
+	silence = 15 * time.Second
 	// statementTimeout ends a statement that waits for a lock or reads too much; a
 	// chunk that meets it is halved. 300 times what the largest default chunk needs.
 	statementTimeout = "60s"
@@ -33,6 +37,12 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	if poolConfig.ConnConfig.ConnectTimeout == 0 {
 		poolConfig.ConnConfig.ConnectTimeout = connectTimeout
 	}
+	// A database host that falls silent is noticed within a minute or so; a
+	// statement_timeout is the server's and cannot tell.
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: silence, Interval: silence, Count: 3,
+	}}
+	poolConfig.ConnConfig.DialFunc = dialer.DialContext
 	name := "shard-client"
 	if p.settings.ShardHostname != "" {
 		name += " " + p.settings.ShardHostname

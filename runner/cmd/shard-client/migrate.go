@@ -34,7 +34,7 @@ func (p *program) migrate(ctx context.Context, run func(context.Context, string)
 		return err
 	}
 	report, err := run(ctx, string(p.settings.DatabaseURL))
-	if p.settings.Output == "json" {
+	if p.settings.Output == "json" && (err == nil || report != nil) {
 		if report == nil {
 			report = schema.Report{}
 		}
