@@ -171,8 +171,8 @@ WHERE job_id = ANY ($1::bigint[])
 // Jobs whose packet held only complete entries need no row any longer, unless an
 // older request may still be on its way: then they are uploaded once more when
 // it must be dead.
-func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadForgetSettled, jobIds, rpcTimeoutSeconds)
+func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, deadAfterSeconds float64) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadForgetSettled, jobIds, deadAfterSeconds)
 	if err != nil {
 		return 0, err
 	}

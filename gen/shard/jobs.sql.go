@@ -45,6 +45,35 @@ func (q *Queries) EntriesOfOtherJobs(ctx context.Context, ids []int64, jobIds []
 	return items, nil
 }
 
+const entriesWithoutHost = `-- name: EntriesWithoutHost :many
+SELECT s.id::bigint AS id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (id, host_id)
+WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+    AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+`
+
+// New entries that name a host which is not here: it was leased on the master
+// when hosts were sent. Their jobs wait.
+func (q *Queries) EntriesWithoutHost(ctx context.Context, ids []int64, hostIds []int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, entriesWithoutHost, ids, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const entryInsert = `-- name: EntryInsert :execrows
 INSERT INTO afe_host_queue_entries (
     id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
@@ -86,34 +115,6 @@ func (q *Queries) EntryUpdate(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const hostsUnknown = `-- name: HostsUnknown :many
-SELECT s.id::bigint AS id
-FROM unnest($1::bigint[]) AS s (id)
-WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.id)
-`
-
-// A host may be named by an entry before it is known here: it was leased on the
-// master when hosts were sent. Its job waits.
-func (q *Queries) HostsUnknown(ctx context.Context, ids []int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, hostsUnknown, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const jobAddDependencyLabels = `-- name: JobAddDependencyLabels :execrows

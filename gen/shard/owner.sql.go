@@ -92,6 +92,29 @@ func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	return items, nil
 }
 
+const ownerSeedUploads = `-- name: OwnerSeedUploads :execrows
+INSERT INTO shard_client_uploads (job_id, sent_complete)
+SELECT e.job_id, array_agg(e.id ORDER BY e.id)
+FROM afe_host_queue_entries AS e
+JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
+WHERE e.complete
+    AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
+GROUP BY e.job_id
+ORDER BY e.job_id
+ON CONFLICT (job_id) DO NOTHING
+`
+
+// A job in the middle of its entries that the ledger does not know, as in a
+// database inherited from another client: what is complete counts as sent, since
+// any later completion uploads the whole job.
+func (q *Queries) OwnerSeedUploads(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, ownerSeedUploads)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const ownerTake = `-- name: OwnerTake :one
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
 VALUES (1, $1::text, now(), pg_backend_pid())

@@ -11,15 +11,14 @@ import (
 
 const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT g.id, u.id
-FROM json_to_recordset($1::json) AS g (id bigint, users json)
-CROSS JOIN json_to_recordset(g.users) AS u (id bigint)
-ORDER BY g.id, u.id
+SELECT DISTINCT s.aclgroup_id, s.user_id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
 
-func (q *Queries) ACLGroupAddUsers(ctx context.Context, groups []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupAddUsers, groups)
+func (q *Queries) ACLGroupAddUsers(ctx context.Context, aclgroupIds []int64, userIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupAddUsers, aclgroupIds, userIds)
 	if err != nil {
 		return 0, err
 	}
@@ -299,22 +298,6 @@ WHERE here.login = s.login AND here.id <> s.id
 
 func (q *Queries) UserGiveWay(ctx context.Context, users []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, userGiveWay, users)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const userGrant = `-- name: UserGrant :execrows
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
-ORDER BY s.aclgroup_id, s.user_id
-ON CONFLICT (aclgroup_id, user_id) DO NOTHING
-`
-
-func (q *Queries) UserGrant(ctx context.Context, aclgroupIds []int64, userIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, userGrant, aclgroupIds, userIds)
 	if err != nil {
 		return 0, err
 	}

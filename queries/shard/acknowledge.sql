@@ -122,5 +122,5 @@ DELETE FROM shard_client_uploads
 WHERE job_id = ANY (@job_ids::bigint[])
     AND (
         unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => @rpc_timeout_seconds::double precision)
+        OR unsure_since < now() - make_interval(secs => @dead_after_seconds::double precision)
     );

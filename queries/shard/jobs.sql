@@ -21,12 +21,13 @@ INSERT INTO shard_client_staged_entries (
     @execution_subdir, @aborted, @started_on, @finished_on
 );
 
--- A host may be named by an entry before it is known here: it was leased on the
--- master when hosts were sent. Its job waits.
--- name: HostsUnknown :many
+-- New entries that name a host which is not here: it was leased on the master
+-- when hosts were sent. Their jobs wait.
+-- name: EntriesWithoutHost :many
 SELECT s.id::bigint AS id
-FROM unnest(@ids::bigint[]) AS s (id)
-WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.id);
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@host_ids::bigint[])) AS s (id, host_id)
+WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+    AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id);
 
 -- Entries that belong to another job here.
 -- name: EntriesOfOtherJobs :many

@@ -138,15 +138,7 @@ WHERE here.login <> excluded.login;
 
 -- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT g.id, u.id
-FROM json_to_recordset(@groups::json) AS g (id bigint, users json)
-CROSS JOIN json_to_recordset(g.users) AS u (id bigint)
-ORDER BY g.id, u.id
-ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
-
--- name: UserGrant :execrows
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT s.aclgroup_id, s.user_id
+SELECT DISTINCT s.aclgroup_id, s.user_id
 FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;

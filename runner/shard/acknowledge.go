@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"shardclient/gen/shard"
 )
@@ -28,6 +29,7 @@ func (c *Client) markUnsure(ctx context.Context, p *packed) error {
 		if err != nil {
 			return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(p.open), err)
 		}
+		p.settleable = nil
 		for _, row := range rows {
 			if !row.Outstanding {
 				p.settleable = append(p.settleable, row.JobID)
@@ -142,7 +144,10 @@ func (c *Client) remember(ctx context.Context, q *sharddb.Queries, p *packed, su
 			whole = append(whole, j.ID)
 		}
 	}
-	if _, err := q.UploadForgetSettled(ctx, whole, c.options.RPCTimeout.Seconds()); err != nil {
+	// An older request must have been dead when this packet left, not just by now:
+	// it could have been stored over this one meanwhile.
+	dead := c.options.RPCTimeout + time.Since(p.at)
+	if _, err := q.UploadForgetSettled(ctx, whole, dead.Seconds()); err != nil {
 		return fmt.Errorf("forget settled jobs: %w", err)
 	}
 	return settle(ctx, q, p, sure)

@@ -12,16 +12,17 @@ import (
 	"shardclient/runner/afe"
 )
 
-// repeats is how often a chunk that met a deadlock or a serialization failure is
-// tried again before the beat gives up.
+// repeats is how often a transaction that met a deadlock or a serialization
+// failure is tried again before the beat gives up.
 const repeats = 3
 
 // applier stores one response.
 type applier struct {
-	c       *Client
-	parents parents
-	bad     []setAside
-	badIDs  map[string]map[int64]bool // by kind; see forget
+	c      *Client
+	bad    []setAside
+	badIDs map[string]map[int64]bool // by kind; see forget
+
+	parentsByChunk bool
 }
 
 // apply stores a response and returns how many of its objects were set aside. An
@@ -34,12 +35,12 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	hosts := sift(a, r.Hosts, kindHost, hostNames{}.check)
 	jobs := sift(a, r.Jobs, kindJob, entryIDs{}.check)
 	keyvals := a.siftKeyvals(r.SuiteKeyvals)
-	a.parents = collectParents(hosts, jobs)
 
 	// Incorrect hosts go first, so that a newcomer may have their name, and once
 	// more after the jobs, so that entries that came with this response are aborted.
 	steps := []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error { return a.storeParents(ctx, collectParents(hosts, jobs)) },
 		func() error { return storeAll(ctx, a, "hosts", hosts, a.storeHosts) },
 		func() error { return storeAll(ctx, a, "jobs", jobs, a.storeJobs) },
 		func() error { return storeAll(ctx, a, "suite keyvals", keyvals, a.storeSuiteKeyvals) },
@@ -107,11 +108,9 @@ type storeFunc[T any] func(ctx context.Context, q *sharddb.Queries, chunk []unit
 // storeChunk halves a chunk that holds a bad object until the object is alone.
 func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store storeFunc[T]) error {
 	var bad []setAside
-	err := repeat(func() error {
-		return a.c.write(ctx, func(q *sharddb.Queries) (err error) {
-			bad, err = store(ctx, q, chunk)
-			return err
-		})
+	err := a.c.write(ctx, func(q *sharddb.Queries) (err error) {
+		bad, err = store(ctx, q, chunk)
+		return err
 	})
 	switch class := classify(err); {
 	case err == nil:
@@ -168,19 +167,17 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := repeat(func() error {
-		return a.c.write(ctx, func(q *sharddb.Queries) error {
-			// Hosts before entries: the order in which storing takes its locks.
-			for _, statement := range []func(context.Context, []int64) (int64, error){
-				q.IncorrectHostInvalidate, q.IncorrectHostDropLabels, q.IncorrectHostDropACLGroups,
-				q.IncorrectHostDropAttributes, q.IncorrectHostAbortEntries,
-			} {
-				if _, err := statement(ctx, ids); err != nil {
-					return err
-				}
+	err := a.c.write(ctx, func(q *sharddb.Queries) error {
+		// Hosts before entries: the order in which storing takes its locks.
+		for _, statement := range []func(context.Context, []int64) (int64, error){
+			q.IncorrectHostInvalidate, q.IncorrectHostDropLabels, q.IncorrectHostDropACLGroups,
+			q.IncorrectHostDropAttributes, q.IncorrectHostAbortEntries,
+		} {
+			if _, err := statement(ctx, ids); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)

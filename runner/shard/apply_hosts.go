@@ -28,12 +28,10 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
-	named := newParents()
-	for _, u := range chunk {
-		named.addHost(u.object)
-	}
-	if err := a.storeParents(ctx, q, named); err != nil {
-		return nil, err
+	if a.parentsByChunk {
+		if err := collectParents(chunk, nil).store(ctx, q); err != nil {
+			return nil, err
+		}
 	}
 	rows, body, err := hostRows(chunk)
 	if err != nil {

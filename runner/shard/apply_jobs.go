@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -33,12 +32,10 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
-	named := newParents()
-	for _, u := range chunk {
-		named.addJob(u.object)
-	}
-	if err := a.storeParents(ctx, q, named); err != nil {
-		return nil, err
+	if a.parentsByChunk {
+		if err := collectParents(nil, chunk).store(ctx, q); err != nil {
+			return nil, err
+		}
 	}
 	rows := jobRows(chunk)
 	if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
@@ -84,17 +81,16 @@ func resync(ctx context.Context, q *sharddb.Queries, ids []int64) error {
 // storableJobs sets aside jobs that wait for a host and jobs with an entry of
 // another job here.
 func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
-	hosts := map[int64]bool{}
-	var entryIDs, entryJobs []int64
+	var entryIDs, entryJobs, hostedIDs, hosts []int64
 	for _, u := range chunk {
 		for _, e := range u.object.Entries {
 			entryIDs, entryJobs = append(entryIDs, e.ID), append(entryJobs, u.object.ID)
 			if e.HostID != nil {
-				hosts[*e.HostID] = true
+				hostedIDs, hosts = append(hostedIDs, e.ID), append(hosts, *e.HostID)
 			}
 		}
 	}
-	unknown, err := q.HostsUnknown(ctx, slices.Sorted(maps.Keys(hosts)))
+	unknown, err := q.EntriesWithoutHost(ctx, hostedIDs, hosts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for unknown hosts: %w", err)
 	}
@@ -116,7 +112,7 @@ func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]
 	})
 	chunk, waiting := split(chunk, codeWaitingForHost, func(j *afe.Job) string {
 		for _, e := range j.Entries {
-			if e.HostID != nil && slices.Contains(unknown, *e.HostID) {
+			if e.HostID != nil && slices.Contains(unknown, e.ID) {
 				return fmt.Sprintf("entry %d names host %d, which is not here yet", e.ID, *e.HostID)
 			}
 		}

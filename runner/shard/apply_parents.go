@@ -16,21 +16,24 @@ import (
 // id. A response is not built in one transaction of the master, so two objects
 // may disagree; the last word on an id counts.
 type parents struct {
-	shards map[int64]afe.Ref
-	labels map[int64]afe.Label
-	groups map[int64]afe.ACLGroup
-	users  map[int64]afe.User
+	shards  map[int64]afe.Ref
+	labels  map[int64]afe.Label
+	groups  map[int64]afe.ACLGroup
+	users   map[int64]afe.User
+	members map[member]bool
 }
+
+// member is a user in an ACL group.
+type member struct{ group, user int64 }
 
 func newParents() parents {
 	return parents{
 		shards: map[int64]afe.Ref{}, labels: map[int64]afe.Label{},
-		groups: map[int64]afe.ACLGroup{}, users: map[int64]afe.User{},
+		groups: map[int64]afe.ACLGroup{}, users: map[int64]afe.User{}, members: map[member]bool{},
 	}
 }
 
-// collectParents gathers what all objects of a response name, so that every
-// chunk means the same by an id.
+// collectParents gathers what the objects name.
 func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
 	p := newParents()
 	for _, h := range hosts {
@@ -67,10 +70,11 @@ func (p parents) addHost(h *afe.Host) {
 		p.labels[l.ID] = l
 	}
 	for _, g := range h.ACLGroups {
-		p.groups[g.ID] = g
 		for _, u := range g.Users {
-			p.users[u.ID] = u
+			p.users[u.ID], p.members[member{g.ID, u.ID}] = u, true
 		}
+		g.Users = nil
+		p.groups[g.ID] = g
 	}
 }
 
@@ -92,20 +96,28 @@ func (p parents) addShard(ref afe.Maybe[*afe.Ref]) {
 	}
 }
 
-// storeParents stores those parents that the objects of a chunk name, as the
-// whole response knows them.
-func (a *applier) storeParents(ctx context.Context, q *sharddb.Queries, named parents) error {
-	all := a.parents
-	if err := storeNamed(ctx, named.shards, all.shards, q.ShardGiveWay, q.ShardStore, q.ShardMoveHosts, q.ShardMoveJobs); err != nil {
+// storeParents stores all that a response names before any object, so that names
+// and memberships move once and an object that is set aside spoils none. When
+// one of them cannot be stored, each chunk stores its own, by its own words.
+func (a *applier) storeParents(ctx context.Context, all parents) error {
+	err := a.c.write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
+	if a.parentsByChunk = classify(err) == dataError; a.parentsByChunk {
+		return nil
+	}
+	return err
+}
+
+func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
+	if err := storeNamed(ctx, p.shards, q.ShardGiveWay, q.ShardStore, q.ShardMoveHosts, q.ShardMoveJobs); err != nil {
 		return fmt.Errorf("shards: %w", err)
 	}
-	if err := storeNamed(ctx, named.labels, all.labels, q.LabelGiveWay, q.LabelStore, q.LabelCopyHosts, q.LabelCopyJobs); err != nil {
+	if err := storeNamed(ctx, p.labels, q.LabelGiveWay, q.LabelStore, q.LabelCopyHosts, q.LabelCopyJobs); err != nil {
 		return fmt.Errorf("labels: %w", err)
 	}
-	if err := storeNamed(ctx, named.groups, all.groups, q.ACLGroupGiveWay, q.ACLGroupStore, q.ACLGroupCopyHosts, q.ACLGroupCopyUsers); err != nil {
+	if err := storeNamed(ctx, p.groups, q.ACLGroupGiveWay, q.ACLGroupStore, q.ACLGroupCopyHosts, q.ACLGroupCopyUsers); err != nil {
 		return fmt.Errorf("ACL groups: %w", err)
 	}
-	if err := a.storeUsers(ctx, q, named); err != nil {
+	if err := p.storeUsers(ctx, q); err != nil {
 		return fmt.Errorf("users: %w", err)
 	}
 	return nil
@@ -114,7 +126,7 @@ func (a *applier) storeParents(ctx context.Context, q *sharddb.Queries, named pa
 // storeNamed lets local rows give way, stores the master's rows, and copies what
 // belonged to the rows that gave way.
 func storeNamed[T any, R ~struct{ OldID, NewID int64 }](
-	ctx context.Context, named, all map[int64]T,
+	ctx context.Context, named map[int64]T,
 	giveWay func(context.Context, []byte) ([]R, error),
 	store func(context.Context, []byte) (int64, error),
 	copies ...func(ctx context.Context, oldIDs, newIDs []int64) (int64, error),
@@ -122,7 +134,7 @@ func storeNamed[T any, R ~struct{ OldID, NewID int64 }](
 	if len(named) == 0 {
 		return nil
 	}
-	sent, err := jsonRows(named, all)
+	sent, err := jsonRows(named)
 	if err != nil {
 		return err
 	}
@@ -138,7 +150,7 @@ func storeNamed[T any, R ~struct{ OldID, NewID int64 }](
 		moved := struct{ OldID, NewID int64 }(row)
 		// An old id that the response names itself was renamed by the master; what it
 		// had stays with it.
-		if _, renamed := all[moved.OldID]; !renamed {
+		if _, renamed := named[moved.OldID]; !renamed {
 			oldIDs, newIDs = append(oldIDs, moved.OldID), append(newIDs, moved.NewID)
 		}
 	}
@@ -156,15 +168,11 @@ func storeNamed[T any, R ~struct{ OldID, NewID int64 }](
 // storeUsers stores users and their ACL groups. Memberships follow the login: it
 // is what the master checks permissions by, and an id may come to mean another
 // login.
-func (a *applier) storeUsers(ctx context.Context, q *sharddb.Queries, named parents) error {
-	if len(named.users) == 0 {
+func (p parents) storeUsers(ctx context.Context, q *sharddb.Queries) error {
+	if len(p.users) == 0 {
 		return nil
 	}
-	users, err := jsonRows(named.users, a.parents.users)
-	if err != nil {
-		return err
-	}
-	groups, err := jsonRows(named.groups, named.groups)
+	users, err := jsonRows(p.users)
 	if err != nil {
 		return err
 	}
@@ -177,24 +185,22 @@ func (a *applier) storeUsers(ctx context.Context, q *sharddb.Queries, named pare
 			return err
 		}
 	}
-	if len(kept) > 0 {
-		var groupIDs, userIDs []int64
-		for _, row := range kept {
-			groupIDs, userIDs = append(groupIDs, row.AclgroupID), append(userIDs, row.UserID)
-		}
-		if _, err := q.UserGrant(ctx, groupIDs, userIDs); err != nil {
-			return err
-		}
+	var groupIDs, userIDs []int64
+	for _, row := range kept {
+		groupIDs, userIDs = append(groupIDs, row.AclgroupID), append(userIDs, row.UserID)
 	}
-	_, err = q.ACLGroupAddUsers(ctx, groups)
+	for m := range p.members {
+		groupIDs, userIDs = append(groupIDs, m.group), append(userIDs, m.user)
+	}
+	_, err = q.ACLGroupAddUsers(ctx, groupIDs, userIDs)
 	return err
 }
 
-// jsonRows are the named rows, by id, as the whole response knows them.
-func jsonRows[T any](named, all map[int64]T) ([]byte, error) {
+// jsonRows are rows by id.
+func jsonRows[T any](named map[int64]T) ([]byte, error) {
 	rows := make([]T, 0, len(named))
 	for _, id := range slices.Sorted(maps.Keys(named)) {
-		rows = append(rows, all[id])
+		rows = append(rows, named[id])
 	}
 	return json.Marshal(rows)
 }

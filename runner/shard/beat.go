@@ -104,7 +104,7 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 		return fmt.Errorf("pack: %w", err)
 	}
 	b.KnownJobs, b.KnownHosts = len(p.packet.KnownJobIDs), len(p.packet.KnownHostIDs)
-	b.More, b.large = p.more, p.large
+	b.large = p.large
 	if err := c.markUnsure(work, p); err != nil {
 		return fmt.Errorf("pack: %w", err)
 	}
@@ -123,6 +123,7 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 		return fmt.Errorf("acknowledge %d jobs: %w", len(p.jobs), err)
 	}
 	b.UploadedJobs, b.UploadedEntries = acknowledged.jobs, acknowledged.entries
+	b.More = p.more && acknowledged.jobs > 0 // without progress there is no hurry
 
 	watch.start(&b.ApplyMS)
 	b.Quarantined, err = c.apply(work, response)

@@ -75,20 +75,22 @@ func (c *Client) Close(ctx context.Context) { c.owner.release(ctx) }
 var ErrLockLost = errors.New("the lock of this shard is lost: another client took it over or its connection broke")
 
 // write runs one fenced transaction: nothing is written unless this client still
-// owns the shard (P7).
+// owns the shard (P7). fn runs again after a deadlock or a serialization failure.
 func (c *Client) write(ctx context.Context, fn func(*sharddb.Queries) error) error {
 	// Whatever the role's default is: after a lock is won, the next statement must
 	// see what its holder has committed.
 	readCommitted := pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
-	return pgx.BeginTxFunc(ctx, c.pool, readCommitted, func(tx pgx.Tx) error {
-		q := sharddb.New(tx)
-		epochs, err := q.OwnerFence(ctx, c.owner.epoch)
-		if err != nil {
-			return fmt.Errorf("read own epoch: %w", err)
-		}
-		if len(epochs) == 0 {
-			return ErrLockLost
-		}
-		return fn(q)
+	return repeat(func() error {
+		return pgx.BeginTxFunc(ctx, c.pool, readCommitted, func(tx pgx.Tx) error {
+			q := sharddb.New(tx)
+			epochs, err := q.OwnerFence(ctx, c.owner.epoch)
+			if err != nil {
+				return fmt.Errorf("read own epoch: %w", err)
+			}
+			if len(epochs) == 0 {
+				return ErrLockLost
+			}
+			return fn(q)
+		})
 	})
 }

@@ -113,6 +113,67 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 	}
 }
 
+// An object that is set aside spoils no names: all that a response names is
+// stored first. Users trade ids at once, however small the chunks.
+func TestNamesDoNotDependOnChunks(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.ApplyChunk = 1
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
+	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
+	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
+	exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (1, 'a'), (2, 'b')")
+	waiting := strings.Replace(job(1, entry(1, `"host_id": 99`)), `"dependency_labels": []`,
+		`"dependency_labels": [{"id": 8, "name": "board:eve"}, {"id": 2, "name": "a"}]`, 1)
+	master.saysResult(result([]string{
+		labelled(1, 3, "board:eve", 1, "g", user(1, "bob")), labelled(2, 1, "b", 1, "g", user(2, "alice")),
+	}, []string{waiting}, nil))
+	if b := beat(t, client); b.Quarantined != 1 {
+		t.Errorf("%d objects set aside, want the job that waits", b.Quarantined)
+	}
+	for sql, want := range map[string]string{
+		"SELECT string_agg(id || '=' || name, ' ' ORDER BY id) FROM afe_labels": "1=b 2=a 3=board:eve (was id 3) 8=board:eve",
+		`SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
+			FROM afe_acl_groups_users m JOIN afe_users u ON u.id = m.user_id JOIN afe_acl_groups g ON g.id = m.aclgroup_id`: "1=bob:g 2=alice:g 2=alice:secret",
+	} {
+		if got := query[string](t, pool, sql); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// A label that PostgreSQL cannot index harms only the object that says so.
+func TestABadParentHarmsOnlyItsObject(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	var long strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&long, "%d", i*i*7919) // nothing that compresses well
+	}
+	var hosts []string
+	for id := 1; id <= 20; id++ {
+		hosts = append(hosts, labelled(id, 1, "l", 1, "g"))
+	}
+	master.saysResult(result(append(hosts, labelled(21, 1, long.String(), 1, "g")), nil, nil))
+	if b := beat(t, client); b.Quarantined != 1 || query[int](t, pool, "SELECT count(*) FROM afe_hosts_labels") != 20 {
+		t.Errorf("%d objects set aside: %v", b.Quarantined, quarantine(t, pool))
+	}
+}
+
+// A job that is here is aborted although its entry now names a host that is not:
+// the host of an entry that exists is not written anyway.
+func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result(nil, []string{job(1, entry(1))}, nil))
+	beat(t, client)
+	master.saysResult(result(nil, []string{job(1, entry(1, `"host_id": 99`, `"aborted": true`))}, nil))
+	if b := beat(t, client); b.Quarantined != 0 || !query[bool](t, pool, "SELECT aborted FROM afe_host_queue_entries") {
+		t.Errorf("%d objects set aside, or not aborted", b.Quarantined)
+	}
+}
+
 // Hosts that are unknown, already invalid or named twice are removed in silence
 // (docs/decisions.md, 2018); entries of removed hosts are aborted, also those that come
 // with the same answer.

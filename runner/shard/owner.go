@@ -87,6 +87,9 @@ func (o *owner) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("take the lock: raise the epoch: %w", err)
 	}
+	if _, err := q.OwnerSeedUploads(ctx); err != nil {
+		return 0, fmt.Errorf("take the lock: complete the upload ledger: %w", err)
+	}
 	return epoch, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 // packed is a packet and what must be remembered of it until it is answered.
 type packed struct {
+	at      time.Time // just before the snapshot
 	packet  *afe.Packet
 	jobs    []sharddb.ShardClientUploadJob
 	entries []sharddb.ShardClientUploadEntry
@@ -43,6 +44,7 @@ func (c *Client) pack(ctx context.Context) (*packed, error) {
 }
 
 func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, error) {
+	at := time.Now()
 	hosts, err := q.PackHosts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read known hosts: %w", err)
@@ -68,7 +70,7 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 	if err != nil {
 		return nil, err
 	}
-	p := &packed{packet: packet}
+	p := &packed{at: at, packet: packet}
 	if err := c.chooseJobs(ctx, q, p, pending, c.options.MaxUploadBytes-int64(len(frame))); err != nil {
 		return nil, err
 	}

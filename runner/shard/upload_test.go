@@ -153,6 +153,79 @@ func TestInheritedDatabase(t *testing.T) {
 	}
 }
 
+// ... and a job in the middle of its entries: a completion without a NULL is seen.
+func TestInheritedJobInTheMiddle(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	master.saysResult(result(nil, nil, nil))
+	if b := beat(t, client); b.UploadedJobs != 0 {
+		t.Errorf("uploaded %d jobs that were acknowledged elsewhere", b.UploadedJobs)
+	}
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	if b := beat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
+	}
+	if b := beat(t, client); b.UploadedJobs != 0 {
+		t.Errorf("uploaded %d jobs again", b.UploadedJobs)
+	}
+}
+
+// An old request must have been dead when the whole packet left; that it is dead
+// when the answer comes is too late.
+func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
+	pool := pgtest.Pool(t)
+	o := options()
+	o.RPCTimeout = 300 * time.Millisecond
+	client := newClient(t, pool, nil, o)
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
+		t.Fatal(err)
+	}
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	whole, err := client.Pack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !query[bool](t, pool, "SELECT unsure_since < now() - interval '350 milliseconds' FROM shard_client_uploads") {
+		continue // the answer is slow
+	}
+	if err := client.Acknowledge(t.Context(), whole); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet().Jobs) != 1 {
+		t.Errorf("the whole job is not uploaded once more: %v", err)
+	}
+}
+
+// A completion that a late request undid is sent again although another entry of
+// its job stays open.
+func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	client.Beat(t.Context(), time.Now())
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	master.saysResult(result(nil, nil, nil))
+	for _, want := range []int{1, 0} {
+		if b := beat(t, client); b.UploadedJobs != want {
+			t.Errorf("uploaded %d jobs, want %d", b.UploadedJobs, want)
+		}
+	}
+	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	for _, want := range []int{1, 0} {
+		if b := beat(t, client); b.UploadedJobs != want {
+			t.Errorf("once the late request must be dead: uploaded %d jobs, want %d", b.UploadedJobs, want)
+		}
+	}
+}
+
 // Before the master has named this shard there is no id to acknowledge with.
 func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
@@ -161,7 +234,7 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
-		if b := beat(t, client); b.UploadedJobs != 0 || len(lastSent(t, master).Jobs) != 1 {
+		if b := beat(t, client); b.UploadedJobs != 0 || b.More || len(lastSent(t, master).Jobs) != 1 {
 			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
 		}
 	}

@@ -126,7 +126,7 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 
 // sameSignal is how close two signals are one: timeout(1) signals its child and
 // then the child's whole group.
-const sameSignal = 100 * time.Millisecond
+const sameSignal = 50 * time.Millisecond
 
 // untilSignal ends its context at the first SIGINT or SIGTERM: the beat in hand
 // is finished. The second one ends the process at once.
