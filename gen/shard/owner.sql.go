@@ -97,16 +97,17 @@ INSERT INTO shard_client_uploads (job_id, sent_complete)
 SELECT e.job_id, array_agg(e.id ORDER BY e.id)
 FROM afe_host_queue_entries AS e
 JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
-WHERE e.complete
+WHERE NOT EXISTS (SELECT FROM shard_client_owner)
+    AND e.complete
     AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
 GROUP BY e.job_id
 ORDER BY e.job_id
 ON CONFLICT (job_id) DO NOTHING
 `
 
-// A job in the middle of its entries that the ledger does not know, as in a
-// database inherited from another client: what is complete counts as sent, since
-// any later completion uploads the whole job.
+// Before the very first client of this database: a job that another client left in
+// the middle of its entries. What is complete while shard_id is set counts as
+// sent there; any later completion, with a NULL or without, uploads the whole job.
 func (q *Queries) OwnerSeedUploads(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, ownerSeedUploads)
 	if err != nil {
