@@ -77,6 +77,9 @@ func TestP8CostFollowsChange(t *testing.T) {
 
 	master.saysResult(result(nil, nil, nil))
 	beat(t, client) // idle
+	// A long ledger that nobody has analysed yet, as after an outage or a restore.
+	exec(t, plain, `INSERT INTO shard_client_uploads (job_id, sent_complete) SELECT n, ARRAY[n] FROM generate_series(1, 2000) AS n`)
+	beat(t, client)
 	exec(t, plain, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 200001")
 	exec(t, plain, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 200001")
 	if b := beat(t, client); b.UploadedJobs != 1 {
