@@ -107,6 +107,7 @@ func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 		exec(t, pool, sql, answer)
 	}
 	loadState(t, pool, string(state))
+	exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
 }
 
 // loadState adds what an answer does not show: the suite's parent, a host of nobody, entries' jobs, microseconds.
