@@ -28,6 +28,7 @@ type Exchange struct {
 	Request  []byte // body
 	Response *Answer
 	After    *Snapshot // the client's database after the exchange
+	Master   *Snapshot // the master's database after the exchange
 }
 
 // Answer is a recorded answer of the original master.
@@ -73,12 +74,19 @@ func readExchange(base string) (Exchange, error) {
 	if e.Response, err = readAnswer(base + ".response.http"); err != nil {
 		return e, err
 	}
-	text, err := recordings.ReadFile(base + ".client-db.json")
-	if err != nil {
+	if e.After, err = readSnapshot(base + ".client-db.json"); err != nil {
 		return e, err
 	}
-	e.After, err = parseSnapshot(text)
+	e.Master, err = readSnapshot(base + ".master-db.json")
 	return e, err
+}
+
+func readSnapshot(name string) (*Snapshot, error) {
+	text, err := recordings.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return parseSnapshot(text)
 }
 
 func readAnswer(name string) (*Answer, error) {

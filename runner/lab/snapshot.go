@@ -13,7 +13,7 @@ import (
 	"shardclient/gen/lab"
 )
 
-// Snapshot is what a shard's database holds, in the shape of the recordings.
+// Snapshot is what a shard's or a master's database holds, in the shape of the recordings.
 type Snapshot struct {
 	Shards []struct {
 		ID       int64  `json:"id"`

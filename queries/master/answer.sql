@@ -1,0 +1,127 @@
+-- The objects of an answer, as the JSON that travels. Times have exactly three
+-- digits of fraction, truncated, when the fraction is not zero.
+
+-- lock_reason came with 2019.
+-- name: HostsJSON :one
+SELECT coalesce(json_agg(
+    jsonb_build_object(
+        'id', h.id, 'hostname', h.hostname, 'status', h.status, 'locked', h.locked, 'leased', h.leased,
+        'invalid', h.invalid, 'dirty', h.dirty, 'protection', h.protection, 'synch_id', h.synch_id,
+        'lock_reason', h.lock_reason,
+        'lock_time', to_char(h.lock_time, CASE
+            WHEN h.lock_time = date_trunc('second', h.lock_time) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
+            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
+        'shard', (
+            SELECT json_build_object('id', s.id, 'hostname', s.hostname)
+            FROM afe_shards AS s
+            WHERE s.id = h.shard_id
+        ),
+        'labels', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
+                'invalid', l.invalid, 'only_if_needed', l.only_if_needed
+            ) ORDER BY l.id), '[]')
+            FROM afe_hosts_labels AS hl
+            JOIN afe_labels AS l ON l.id = hl.label_id
+            WHERE hl.host_id = h.id
+        ),
+        'aclgroup_set', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', g.id, 'name', g.name, 'description', g.description,
+                'users', (
+                    SELECT coalesce(json_agg(json_build_object(
+                        'id', u.id, 'login', u.login, 'access_level', u.access_level,
+                        'reboot_before', u.reboot_before, 'reboot_after', u.reboot_after,
+                        'show_experimental', u.show_experimental
+                    ) ORDER BY u.id), '[]')
+                    FROM afe_acl_groups_users AS gu
+                    JOIN afe_users AS u ON u.id = gu.user_id
+                    WHERE gu.aclgroup_id = g.id
+                )
+            ) ORDER BY g.id), '[]')
+            FROM afe_acl_groups_hosts AS gh
+            JOIN afe_acl_groups AS g ON g.id = gh.aclgroup_id
+            WHERE gh.host_id = h.id
+        ),
+        'hostattribute_set', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', a.id, 'host_id', a.host_id, 'attribute', a.attribute, 'value', a.value
+            ) ORDER BY a.id), '[]')
+            FROM afe_host_attributes AS a
+            WHERE a.host_id = h.id
+        )
+    ) - CASE WHEN @lock_reasons::boolean THEN '' ELSE 'lock_reason' END
+    ORDER BY h.id
+), '[]')::text AS hosts
+FROM afe_hosts AS h
+WHERE h.id = ANY (@ids::bigint[]);
+
+-- name: JobsJSON :one
+SELECT coalesce(json_agg(
+    json_build_object(
+        'id', j.id, 'owner', j.owner, 'name', j.name, 'priority', j.priority, 'control_file', j.control_file,
+        'control_type', j.control_type, 'synch_count', j.synch_count, 'timeout', j.timeout,
+        'timeout_mins', j.timeout_mins, 'max_runtime_hrs', j.max_runtime_hrs,
+        'max_runtime_mins', j.max_runtime_mins, 'run_verify', j.run_verify, 'run_reset', j.run_reset,
+        'email_list', j.email_list, 'reboot_before', j.reboot_before, 'reboot_after', j.reboot_after,
+        'parse_failed_repair', j.parse_failed_repair, 'test_retry', j.test_retry, 'require_ssp', j.require_ssp,
+        'created_on', to_char(j.created_on, CASE
+            WHEN j.created_on = date_trunc('second', j.created_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
+            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
+        'shard', (
+            SELECT json_build_object('id', s.id, 'hostname', s.hostname)
+            FROM afe_shards AS s
+            WHERE s.id = j.shard_id
+        ),
+        'dependency_labels', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
+                'invalid', l.invalid, 'only_if_needed', l.only_if_needed
+            ) ORDER BY l.id), '[]')
+            FROM afe_jobs_dependency_labels AS d
+            JOIN afe_labels AS l ON l.id = d.label_id
+            WHERE d.job_id = j.id
+        ),
+        'jobkeyval_set', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value
+            ) ORDER BY k.id), '[]')
+            FROM afe_job_keyvals AS k
+            WHERE k.job_id = j.id
+        ),
+        'hostqueueentry_set', (
+            SELECT coalesce(json_agg(json_build_object(
+                'id', e.id, 'status', e.status, 'active', e.active, 'complete', e.complete,
+                'deleted', e.deleted, 'aborted', e.aborted, 'execution_subdir', e.execution_subdir,
+                'host_id', e.host_id,
+                'started_on', to_char(e.started_on, CASE
+                    WHEN e.started_on = date_trunc('second', e.started_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
+                    ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
+                'finished_on', to_char(e.finished_on, CASE
+                    WHEN e.finished_on = date_trunc('second', e.finished_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
+                    ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
+                'meta_host', (
+                    SELECT json_build_object(
+                        'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
+                        'invalid', l.invalid, 'only_if_needed', l.only_if_needed
+                    )
+                    FROM afe_labels AS l
+                    WHERE l.id = e.meta_host
+                )
+            ) ORDER BY e.id), '[]')
+            FROM afe_host_queue_entries AS e
+            WHERE e.job_id = j.id
+        )
+    )
+    ORDER BY j.id
+), '[]')::text AS jobs
+FROM afe_jobs AS j
+WHERE j.id = ANY (@ids::bigint[]);
+
+-- The keyvals of the parents of the jobs sent, each once.
+-- name: SuiteKeyvalsJSON :one
+SELECT coalesce(json_agg(json_build_object(
+    'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value
+) ORDER BY k.id), '[]')::text AS keyvals
+FROM afe_job_keyvals AS k
+WHERE k.job_id IN (SELECT j.parent_job_id FROM afe_jobs AS j WHERE j.id = ANY (@ids::bigint[]));

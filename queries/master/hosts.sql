@@ -1,0 +1,47 @@
+-- The statuses of the hosts that a shard knows.
+
+-- The first host in the packet whose status would change but that the user may
+-- not change, or that does not exist. At most one row; none is well.
+-- name: HostStatusRefused :many
+SELECT s.id::bigint AS id, coalesce(h.hostname, '')::text AS hostname, (h.id IS NOT NULL)::boolean AS known
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) WITH ORDINALITY AS s (id, status, position)
+LEFT JOIN afe_hosts AS h ON h.id = s.id
+WHERE h.id IS NULL
+    OR (
+        h.status <> s.status
+        AND NOT h.invalid
+        AND NOT EXISTS (SELECT FROM afe_users AS u WHERE u.login = @login::text AND u.access_level >= 100)
+        AND NOT EXISTS (
+            SELECT FROM afe_acl_groups_hosts AS gh
+            JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = gh.aclgroup_id
+            JOIN afe_users AS u ON u.id = gu.user_id
+            WHERE gh.host_id = h.id AND u.login = @login::text
+        )
+    )
+ORDER BY s.position
+LIMIT 1;
+
+-- Hosts whose status differs and hosts that may be sent, in id order.
+-- name: HostLock :many
+SELECT h.id, coalesce(h.shard_id, 0)::bigint AS shard_id
+FROM afe_hosts AS h
+WHERE h.id = ANY (@candidate_ids::bigint[])
+    OR h.id IN (
+        SELECT s.id
+        FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) AS s (id, status)
+        JOIN afe_hosts AS k ON k.id = s.id
+        WHERE k.status <> s.status
+    )
+ORDER BY h.id
+FOR NO KEY UPDATE OF h;
+
+-- name: HostSetStatus :execrows
+WITH sent AS (
+    SELECT DISTINCT ON (s.id) s.id, s.status
+    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) WITH ORDINALITY AS s (id, status, position)
+    ORDER BY s.id, s.position DESC
+)
+UPDATE afe_hosts AS here
+SET status = sent.status
+FROM sent
+WHERE here.id = sent.id AND here.status <> sent.status;

@@ -1,0 +1,80 @@
+package master
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// fault is an error as the AFE words it: the name of a Python class and its message.
+type fault struct{ name, message string }
+
+func (f *fault) Error() string { return f.name + ": " + f.message }
+
+// traceback is what a client may log. The original's lists the files of an Autotest tree, which is not here.
+func (f *fault) traceback() string {
+	return "Traceback (most recent call last):\n  (reference master)\n" + f.Error() + "\n"
+}
+
+// asFault names an error of the database as Django names it; the text is PostgreSQL's own.
+func asFault(err error) *fault {
+	var known *fault
+	if errors.As(err, &known) {
+		return known
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		switch pgErr.Code[:2] {
+		case "22":
+			return &fault{name: "DataError", message: pgErr.Message}
+		case "23":
+			return &fault{name: "IntegrityError", message: pgErr.Message}
+		}
+	}
+	return &fault{name: "OperationalError", message: err.Error()}
+}
+
+// writeEnvelope answers a call: an error inside it is HTTP 200.
+func writeEnvelope(w http.ResponseWriter, result []byte, failure *fault, id json.RawMessage) {
+	var body bytes.Buffer
+	if failure == nil {
+		body.WriteString(`{"error": null, "result": `)
+		body.Write(result)
+	} else {
+		text, err := json.Marshal(map[string]string{
+			"name": failure.name, "message": failure.message, "traceback": failure.traceback(),
+		})
+		if err != nil {
+			writePage(w, failure)
+			return
+		}
+		fmt.Fprintf(&body, `{"error": %s, "result": null`, text)
+	}
+	fmt.Fprintf(&body, `, "id": %s}`, id)
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(body.Bytes())
+}
+
+// writePage answers what is no call: HTTP 500 and a page for people.
+func writePage(w http.ResponseWriter, failure *fault) {
+	last := failure.name
+	if failure.message != "" {
+		last = failure.Error()
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = fmt.Fprintf(w, `<html><head><body>
+<!-- starting with sys.exc_info but hey, it's python -->
+Type:  <br />
+Value: %s <br />
+Traceback: Traceback (most recent call last):
+%s
+ <br />
+</body></head></html>
+`, html.EscapeString(failure.message), html.EscapeString(last))
+}

@@ -1,0 +1,102 @@
+// Package master is the reference master: shard_heartbeat as an Autotest AFE of 2015 or 2019 serves it, over the
+// project's own schema.
+//
+// It owns the master's half of the protocol: the envelope, the checks of what shards upload, and which hosts and jobs
+// go to whom. A heartbeat is one transaction. Any number of masters may serve one database. It must not be linked into
+// shard-client.
+package master
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+)
+
+// Path is where an AFE serves its calls.
+const Path = "/afe/server/noauth/rpc/"
+
+// contentType is the AFE's, also for JSON.
+const contentType = "text/html; charset=utf-8"
+
+// defaultMaxRequestBytes holds some ten thousand finished jobs.
+const defaultMaxRequestBytes = 64 << 20
+
+// Options of a master.
+type Options struct {
+	Protocol        afe.Protocol // 2015 or 2019
+	MaxRequestBytes int64        // a longer body is answered with 413; 0: 64 MiB
+	Log             *slog.Logger // nil: nothing is logged
+}
+
+type master struct {
+	pool *pgxpool.Pool
+	o    Options
+}
+
+// New serves heartbeats over a migrated database. It fails when the protocol is neither of the two.
+func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
+	if o.Protocol != afe.Protocol2015 && o.Protocol != afe.Protocol2019 {
+		return nil, fmt.Errorf("reference master: protocol %q: give %s or %s", o.Protocol, afe.Protocol2015, afe.Protocol2019)
+	}
+	if o.MaxRequestBytes == 0 {
+		o.MaxRequestBytes = defaultMaxRequestBytes
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	// "/" at the end makes the mux redirect the path without it, as the AFE does.
+	mux := http.NewServeMux()
+	mux.Handle(Path, &master{pool: pool, o: o})
+	return mux, nil
+}
+
+func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != Path {
+		http.NotFound(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		return // the caller is gone
+	}
+	request, failure := parseRequest(body)
+	if failure != nil {
+		m.o.Log.Warn("request unreadable", "error", failure.Error())
+		writePage(w, failure)
+		return
+	}
+	result, err := m.call(r, request)
+	if err != nil {
+		failure := asFault(err)
+		m.o.Log.Warn("call failed", "method", request.method, "name", failure.name, "error", err.Error())
+		writeEnvelope(w, nil, failure, request.id)
+		return
+	}
+	writeEnvelope(w, result, nil, request.id)
+}
+
+func (m *master) call(r *http.Request, request *request) ([]byte, error) {
+	if request.method != "shard_heartbeat" {
+		return nil, &fault{name: "ServiceMethodNotFound", message: request.method}
+	}
+	arguments, err := parseArguments(request.params, m.o.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	arguments.user = r.Header.Get("Authorization")
+	if arguments.user == "" {
+		arguments.user = "debug_user"
+	}
+	return m.heartbeat(r.Context(), arguments)
+}

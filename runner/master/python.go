@@ -1,0 +1,73 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// repr writes a JSON value as Python 2 prints it, for messages. Keys are sorted: a Python 2 dict has no order to keep.
+func repr(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	case json.Number:
+		return v.String()
+	case string:
+		return reprString(v)
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = repr(item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case map[string]any:
+		var items []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			items = append(items, reprString(key)+": "+repr(v[key]))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	}
+	return fmt.Sprint(value)
+}
+
+func reprString(s string) string {
+	quoted := strconv.QuoteToASCII(s)
+	inner := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		return `"` + inner + `"`
+	}
+	return "'" + strings.ReplaceAll(inner, "'", `\'`) + "'"
+}
+
+// outsideASCII finds a string, key or value, that Python 2's str() would refuse.
+func outsideASCII(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 })
+	case []any:
+		for _, item := range v {
+			if s, found := outsideASCII(item); found {
+				return s, true
+			}
+		}
+	case map[string]any:
+		for key, item := range v {
+			if s, found := outsideASCII(key); found {
+				return s, true
+			}
+			if s, found := outsideASCII(item); found {
+				return s, true
+			}
+		}
+	}
+	return "", false
+}

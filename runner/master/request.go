@@ -1,0 +1,187 @@
+package master
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"shardclient/runner/afe"
+)
+
+// request is a readable call.
+type request struct {
+	method string
+	params []any
+	id     json.RawMessage
+}
+
+// parseRequest fails with what the original answers as a page.
+func parseRequest(body []byte) (*request, *fault) {
+	decoded, err := decode(body)
+	if err != nil {
+		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
+	}
+	if _, found := outsideASCII(decoded); found {
+		return nil, &fault{name: "UnicodeEncodeError", message: "'ascii' codec can't encode characters: ordinal not in range(128)"}
+	}
+	object, ok := decoded.(map[string]any)
+	if !ok {
+		return nil, &fault{name: "TypeError", message: "list indices must be integers, not str"}
+	}
+	id, hasID := object["id"]
+	method, hasMethod := object["method"].(string)
+	params, hasParams := object["params"].([]any)
+	if !hasID || !hasMethod || !hasParams {
+		return nil, &fault{name: "BadServiceRequest", message: repr(object)}
+	}
+	rawID, err := json.Marshal(id)
+	if err != nil {
+		return nil, &fault{name: "BadServiceRequest", message: repr(object)}
+	}
+	return &request{method: method, params: params, id: rawID}, nil
+}
+
+// decode reads one JSON value and nothing after it. Raw bytes outside ASCII that are no UTF-8 become U+FFFD, which is
+// outside ASCII too.
+func decode(body []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("data after the value")
+	}
+	return value, nil
+}
+
+// arguments of one heartbeat.
+type arguments struct {
+	user          string
+	shardHostname string
+	jobs, entries []map[string]any
+	knownJobIDs   []int64
+	knownHostIDs  []int64
+	knownStatuses []string // nil: protocol 2015
+}
+
+var argumentNames = []string{
+	"shard_hostname", "jobs", "hqes", "known_job_ids", "known_host_ids", "known_host_statuses",
+}
+
+// parseArguments binds params as Python does: the last one holds the keyword arguments, those before it are positional.
+// All but the shard's name have the empty list as default.
+func parseArguments(params []any, protocol afe.Protocol) (*arguments, error) {
+	names := argumentNames
+	if protocol == afe.Protocol2015 {
+		names = names[:len(names)-1]
+	}
+	given := map[string]any{}
+	if len(params) > 0 {
+		keywords, ok := params[len(params)-1].(map[string]any)
+		if !ok || len(params)-1 > len(names) {
+			return nil, typeError("shard_heartbeat() argument after ** must be a mapping")
+		}
+		for i, value := range params[:len(params)-1] {
+			given[names[i]] = value
+		}
+		for _, name := range slices.Sorted(maps.Keys(keywords)) {
+			if !slices.Contains(names, name) {
+				return nil, typeError("shard_heartbeat() got an unexpected keyword argument '%s'", name)
+			}
+			if _, twice := given[name]; twice {
+				return nil, typeError("shard_heartbeat() got multiple values for keyword argument '%s'", name)
+			}
+			given[name] = keywords[name]
+		}
+	}
+	if _, ok := given["shard_hostname"]; !ok {
+		return nil, typeError("shard_heartbeat() takes at least 1 argument (%d given)", len(given))
+	}
+	return bind(given, protocol)
+}
+
+func bind(given map[string]any, protocol afe.Protocol) (*arguments, error) {
+	a := &arguments{}
+	var ok bool
+	if a.shardHostname, ok = given["shard_hostname"].(string); !ok {
+		return nil, typeError("shard_hostname: want a string, got %s", repr(given["shard_hostname"]))
+	}
+	var err error
+	if a.jobs, err = listOf(given, "jobs", asRecord); err != nil {
+		return nil, err
+	}
+	if a.entries, err = listOf(given, "hqes", asRecord); err != nil {
+		return nil, err
+	}
+	if a.knownJobIDs, err = listOf(given, "known_job_ids", asID); err != nil {
+		return nil, err
+	}
+	if a.knownHostIDs, err = listOf(given, "known_host_ids", asID); err != nil {
+		return nil, err
+	}
+	if protocol == afe.Protocol2019 {
+		a.knownStatuses, err = listOf(given, "known_host_statuses", asText)
+	}
+	return a, err
+}
+
+// listOf is never nil: nil would be NULL in SQL.
+func listOf[T any](given map[string]any, name string, convert func(any) (T, error)) ([]T, error) {
+	value, sent := given[name]
+	if !sent {
+		return []T{}, nil
+	}
+	items, ok := value.([]any)
+	if !ok {
+		return nil, typeError("%s: want a list, got %s", name, repr(value))
+	}
+	converted := make([]T, len(items))
+	for i, item := range items {
+		var err error
+		if converted[i], err = convert(item); err != nil {
+			return nil, err
+		}
+	}
+	return converted, nil
+}
+
+func asRecord(value any) (map[string]any, error) {
+	record, ok := value.(map[string]any)
+	if !ok {
+		return nil, typeError("want an object, got %s", repr(value))
+	}
+	id, sent := record["id"]
+	if !sent {
+		return nil, &fault{name: "KeyError", message: "'id'"}
+	}
+	_, err := asID(id)
+	return record, err
+}
+
+func asID(value any) (int64, error) {
+	if number, ok := value.(json.Number); ok {
+		if id, err := strconv.ParseInt(number.String(), 10, 64); err == nil {
+			return id, nil
+		}
+	}
+	return 0, typeError("int() argument must be a string or a number, not %s", repr(value))
+}
+
+func asText(value any) (string, error) {
+	text, ok := value.(string)
+	if !ok {
+		return "", typeError("want a string, got %s", repr(value))
+	}
+	return text, nil
+}
+
+func typeError(format string, args ...any) *fault {
+	return &fault{name: "TypeError", message: fmt.Sprintf(format, args...)}
+}
