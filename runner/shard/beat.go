@@ -89,7 +89,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 func (b *Beat) Fail(err error) {
 	b.Outcome, b.Failure, b.Error, b.Err = OutcomeOK, "", "", err
 	if err != nil {
-		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), sanitise(err.Error(), maxErrorText)
+		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), afe.OneLine(err.Error(), maxErrorText)
 	}
 }
 

@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"shardclient/gen/shard"
+	"shardclient/runner/afe"
 )
 
 // Directions, kinds and codes of objects that are set aside.
@@ -99,7 +98,7 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	rows := make([]setAside, 0, len(objects))
 	seen := make(map[string]bool, len(objects))
 	for _, o := range objects {
-		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], sanitise(o.Reason, maxReason)
+		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(o.Reason, maxReason)
 		key := fmt.Sprintf("%s %d", o.Kind, o.ID)
 		if o.ID == 0 {
 			key += string(o.Payload)
@@ -141,31 +140,8 @@ func (c *Client) logSetAside(objects []setAside) {
 	}
 	if bad := len(objects) - waiting; bad > 0 {
 		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`", "objects", bad,
-			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", sanitise(first.Reason, maxReason))
+			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", afe.OneLine(first.Reason, maxReason))
 	}
-}
-
-// sanitise makes a line of valid UTF-8 without control characters.
-func sanitise(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError, r < ' ' && r != '\n' && r != '\t', r == 0x7f:
-			return '?'
-		}
-		return r
-	}, s)
-	return cutText(strings.Join(strings.Fields(s), " "), limit)
-}
-
-// cutText cuts a text to a number of bytes, never within a character.
-func cutText(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit] + "…"
 }
 
 // sameJSON compares two objects by value: a copy may have its keys in another
