@@ -29,7 +29,7 @@ build: ## Build bin/shard-client and bin/shard-lab, static
 	go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
 demo: build postgres ## Show a shard's first heartbeats, on a private PostgreSQL
-	@bin/shard-lab demo
+	@bin/shard-lab replay
 
 test: postgres ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \

@@ -29,7 +29,7 @@ var version = "unknown"
 
 // commandLine is what kong parses.
 type commandLine struct {
-	Demo     demoCommand     `cmd:"" help:"Show a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
+	Replay   replayCommand   `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
 	Postgres postgresCommand `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`

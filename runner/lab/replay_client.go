@@ -16,7 +16,7 @@ import (
 // clientStop is how long shard-client may take to end after it was told to, before it is killed.
 const clientStop = 3 * time.Second
 
-// clientProgram is the shard-client binary and its database. Like that, the timeouts of a demo travel in the
+// clientProgram is the shard-client binary and its database. Like that, the timeouts of a replay travel in the
 // environment, which leaves its command lines as short as those of daily life.
 type clientProgram struct {
 	path        string
@@ -45,7 +45,7 @@ func (c *clientProgram) run(ctx context.Context, arguments ...string) ([]byte, e
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.path, arguments...)
 	cmd.Env = append(clientEnvironment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+c.databaseURL,
-		"SHARD_CLIENT_RPC_TIMEOUT="+demoTimeout.String(), "SHARD_CLIENT_STOP_TIMEOUT=1s")
+		"SHARD_CLIENT_RPC_TIMEOUT="+replayTimeout.String(), "SHARD_CLIENT_STOP_TIMEOUT=1s")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = clientStop
@@ -65,7 +65,7 @@ func (c *clientProgram) run(ctx context.Context, arguments ...string) ([]byte, e
 	return stdout.Bytes(), nil
 }
 
-// clientEnvironment drops every setting that shard-client would find in the environment: the demo is the same on a
+// clientEnvironment drops every setting that shard-client would find in the environment: the replay is the same on a
 // machine that is set up as a shard, and touches no database of that.
 func clientEnvironment(inherited []string) []string {
 	var kept []string

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// demoWidth is the widest line of the demo, in columns.
-	demoWidth = 100
+	// replayWidth is the widest line of the replay, in columns.
+	replayWidth = 100
 
 	// maxTroubleLines bounds one difference or error text: its beginning tells most.
 	maxTroubleLines = 40
@@ -24,8 +24,8 @@ const (
 	cameColumn = 20
 )
 
-// demoTitles say in plain English what happens in a recorded heartbeat, by its name without the number.
-var demoTitles = map[string]string{
+// replayTitles say in plain English what happens in a recorded heartbeat, by its name without the number.
+var replayTitles = map[string]string{
 	"first_heartbeat":                  "First heartbeat: the shard knows nothing yet; hosts and jobs arrive.",
 	"idle_heartbeat":                   "Nothing has changed since: an idle heartbeat.",
 	"upload_two_completed_jobs":        "The scheduler completed two jobs; they are uploaded.",
@@ -37,26 +37,26 @@ var demoTitles = map[string]string{
 	"idle_after_master_side_host_edit": "Somebody edited a host on the master; a known host is not sent again.",
 }
 
-// demoTitle falls back on the name itself.
-func demoTitle(name string) string {
+// replayTitle falls back on the name itself.
+func replayTitle(name string) string {
 	_, plain, _ := strings.Cut(name, "_")
-	if title, ok := demoTitles[plain]; ok {
+	if title, ok := replayTitles[plain]; ok {
 		return title
 	}
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// demoPage prints. It is all ASCII: there are terminals and logs that spoil anything else.
-type demoPage struct{ out io.Writer }
+// replayPage prints. It is all ASCII: there are terminals and logs that spoil anything else.
+type replayPage struct{ out io.Writer }
 
 // linef prints one line, broken where it is too wide. An output that cannot be written to has nobody to tell.
-func (p *demoPage) linef(format string, args ...any) {
-	for _, line := range broken(strings.TrimRight(fmt.Sprintf(format, args...), " "), demoWidth) {
+func (p *replayPage) linef(format string, args ...any) {
+	for _, line := range broken(strings.TrimRight(fmt.Sprintf(format, args...), " "), replayWidth) {
 		fmt.Fprintln(p.out, line)
 	}
 }
 
-func (p *demoPage) introduction(beats int) {
+func (p *replayPage) introduction(beats int) {
 	p.linef("The first %d heartbeats of a shard", beats)
 	p.linef("")
 	p.linef("A shard of an Autotest lab runs tests on its own hosts. In each heartbeat its shard-client tells " +
@@ -69,19 +69,19 @@ func (p *demoPage) introduction(beats int) {
 }
 
 // cast names what takes part, once that is running.
-func (p *demoPage) cast(client, version string, server *Postgres) {
+func (p *replayPage) cast(client, version string, server *Postgres) {
 	p.linef("program     %s (%s)", nearby(client), strings.TrimSpace(version))
-	p.linef("PostgreSQL  version %d, private, in %s until the demo ends", server.binaries.version, filepath.Dir(server.DataDir()))
-	p.linef("database    %q, made just now by: shard-client migrate up", demoDatabase)
+	p.linef("PostgreSQL  version %d, private, in %s until the replay ends", server.binaries.version, filepath.Dir(server.DataDir()))
+	p.linef("database    %q, made just now by: shard-client migrate up", replayDatabase)
 }
 
 // tableHead names the command behind every heartbeat, then the columns.
-func (p *demoPage) tableHead(arguments []string) {
+func (p *replayPage) tableHead(arguments []string) {
 	p.linef("heartbeat   each is one run of:")
 	p.linef("  shard-client %s", strings.Join(arguments, " "))
 	p.linef("")
 	p.row("beat", "sent to the master", "came from it", "the shard's database now")
-	p.linef("%s", strings.Repeat("-", demoWidth))
+	p.linef("%s", strings.Repeat("-", replayWidth))
 }
 
 // nearby returns a path as seen from the current directory when it lies below that.
@@ -96,13 +96,13 @@ func nearby(path string) string {
 	return path
 }
 
-func (p *demoPage) row(beat, sent, came, stored string) {
+func (p *replayPage) row(beat, sent, came, stored string) {
 	p.linef("%-*s%-*s%-*s%s", beatColumn, beat, sentColumn, sent, cameColumn, came, stored)
 }
 
 // beat prints a heartbeat as one block of the table, and below it what differs.
-func (p *demoPage) beat(number, of int, b *demoBeat) {
-	p.row(fmt.Sprintf("%d of %d", number, of), demoTitle(b.name), "", "")
+func (p *replayPage) beat(number, of int, b *replayBeat) {
+	p.row(fmt.Sprintf("%d of %d", number, of), replayTitle(b.name), "", "")
 	if b.scheduler != (schedulerWork{}) {
 		p.row("", b.scheduler.String(), "", "")
 	}
@@ -161,15 +161,15 @@ func count(n int, thing string) string {
 	return strconv.Itoa(n) + " " + plural
 }
 
-func (p *demoPage) difference(what, diff string) {
+func (p *replayPage) difference(what, diff string) {
 	if diff != "" {
 		p.linef("  %s:", what)
 		p.quote(diff)
 	}
 }
 
-// trouble prints why the demo could not go on.
-func (p *demoPage) trouble(err error) {
+// trouble prints why the replay could not go on.
+func (p *replayPage) trouble(err error) {
 	p.linef("")
 	first, rest, _ := strings.Cut(err.Error(), "\n")
 	p.linef("error: %s", first)
@@ -178,14 +178,14 @@ func (p *demoPage) trouble(err error) {
 }
 
 // quote prints text of others, indented and bounded.
-func (p *demoPage) quote(text string) {
+func (p *replayPage) quote(text string) {
 	const indent = "    "
 	// go-cmp mixes in non-breaking spaces, so that nobody takes its text for a stable format.
 	text = strings.NewReplacer("\t", "  ", "\u00a0", " ", "\r", "").Replace(strings.TrimRight(text, "\n"))
 	if text == "" {
 		return
 	}
-	lines := broken(text, demoWidth-len(indent))
+	lines := broken(text, replayWidth-len(indent))
 	for _, line := range lines[:min(len(lines), maxTroubleLines)] {
 		p.linef("%s", indent+line)
 	}

@@ -15,23 +15,23 @@ import (
 )
 
 const (
-	// demoProtocol is the newer of the two recorded versions.
-	demoProtocol = "2019"
+	// replayProtocol is the newer of the two recorded versions.
+	replayProtocol = "2019"
 
-	// demoDatabase is the database that the shard uses.
-	demoDatabase = "shard"
+	// replayDatabase is the database that the shard uses.
+	replayDatabase = "shard"
 
-	// demoTimeout ends a demo that hangs. A whole one takes two seconds, most of them the start of PostgreSQL.
-	demoTimeout = 25 * time.Second
+	// replayTimeout ends a replay that hangs. A whole one takes two seconds, most of them the start of PostgreSQL.
+	replayTimeout = 25 * time.Second
 )
 
-// ErrDemoFailed says that a demo failed. Its output has told why, and ends with the verdict.
-var ErrDemoFailed = errors.New("the demo failed")
+// ErrReplayFailed says that a replay failed. Its output has told why, and ends with the verdict.
+var ErrReplayFailed = errors.New("the replay failed")
 
-// Demo shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes on the wire are real; a
+// Replay shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes on the wire are real; a
 // small HTTP server plays the master from its recorded answers, and the shard's scheduler is played by its statements.
 // After each heartbeat the request and the database are compared with what the original client sent and stored.
-type Demo struct {
+type Replay struct {
 	Client string       // path of the shard-client binary
 	Out    io.Writer    // gets everything that is said, at most 100 columns wide
 	Logger *slog.Logger // hears about the private PostgreSQL; nil: silence
@@ -40,20 +40,20 @@ type Demo struct {
 	exchanges []Exchange
 }
 
-// Run plays the demo and prints its verdict as the last line. The error is nil when everything agrees with the
-// recording, the context's when that was cancelled, and ErrDemoFailed otherwise.
-func (d *Demo) Run(ctx context.Context) error {
-	exchanges := d.exchanges
+// Run plays the replay and prints its verdict as the last line. The error is nil when everything agrees with the
+// recording, the context's when that was cancelled, and ErrReplayFailed otherwise.
+func (r *Replay) Run(ctx context.Context) error {
+	exchanges := r.exchanges
 	if exchanges == nil {
 		var err error
-		if exchanges, err = Conversation(demoProtocol); err != nil {
+		if exchanges, err = Conversation(replayProtocol); err != nil {
 			return err
 		}
 	}
-	hurried, cancel := context.WithTimeoutCause(ctx, demoTimeout,
-		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", demoTimeout))
+	hurried, cancel := context.WithTimeoutCause(ctx, replayTimeout,
+		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", replayTimeout))
 	defer cancel()
-	run := &demoRun{demo: d, exchanges: exchanges, page: demoPage{out: d.Out}}
+	run := &replayRun{replay: r, exchanges: exchanges, page: replayPage{out: r.Out}}
 	err := run.play(hurried)
 	if err != nil && hurried.Err() != nil {
 		err = fmt.Errorf("%w; it was here: %w", context.Cause(hurried), err)
@@ -61,11 +61,11 @@ func (d *Demo) Run(ctx context.Context) error {
 	return run.verdict(ctx, err)
 }
 
-// demoRun is one run of a demo and what it stands on.
-type demoRun struct {
-	demo      *Demo
+// replayRun is one run of a replay and what it stands on.
+type replayRun struct {
+	replay    *Replay
 	exchanges []Exchange
-	page      demoPage
+	page      replayPage
 
 	client *clientProgram
 	db     *pgx.Conn // for the scheduler's statements, and to look at the tables
@@ -75,21 +75,21 @@ type demoRun struct {
 }
 
 // play returns an error when it could not go on; differences from the recording are counted.
-func (r *demoRun) play(ctx context.Context) (err error) {
+func (r *replayRun) play(ctx context.Context) (err error) {
 	r.page.introduction(len(r.exchanges))
-	server, err := StartPostgres(ctx, PostgresOptions{Logger: r.demo.Logger})
+	server, err := StartPostgres(ctx, PostgresOptions{Logger: r.replay.Logger})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	if err := server.CreateDatabase(ctx, demoDatabase, "template1"); err != nil {
+	if err := server.CreateDatabase(ctx, replayDatabase, "template1"); err != nil {
 		return err
 	}
-	r.client = &clientProgram{path: r.demo.Client, databaseURL: server.URL(demoDatabase)}
+	r.client = &clientProgram{path: r.replay.Client, databaseURL: server.URL(replayDatabase)}
 	if err := r.migrate(ctx, server); err != nil {
 		return err
 	}
-	if r.db, err = pgx.Connect(ctx, server.URL(demoDatabase)); err != nil {
+	if r.db, err = pgx.Connect(ctx, server.URL(replayDatabase)); err != nil {
 		return fmt.Errorf("look at the shard's database: %w", err)
 	}
 	defer r.db.Close(context.WithoutCancel(ctx))
@@ -101,7 +101,7 @@ func (r *demoRun) play(ctx context.Context) (err error) {
 }
 
 // migrate also is the first sign that the binary works.
-func (r *demoRun) migrate(ctx context.Context, server *Postgres) error {
+func (r *replayRun) migrate(ctx context.Context, server *Postgres) error {
 	version, err := r.client.run(ctx, "version")
 	if err != nil {
 		return err
@@ -109,11 +109,11 @@ func (r *demoRun) migrate(ctx context.Context, server *Postgres) error {
 	if _, err := r.client.run(ctx, "migrate", "up"); err != nil {
 		return err
 	}
-	r.page.cast(r.demo.Client, string(version), server)
+	r.page.cast(r.replay.Client, string(version), server)
 	return nil
 }
 
-func (r *demoRun) beats(ctx context.Context) error {
+func (r *replayRun) beats(ctx context.Context) error {
 	hostname, err := shardHostname(r.exchanges[0])
 	if err != nil {
 		return err
@@ -134,8 +134,8 @@ func (r *demoRun) beats(ctx context.Context) error {
 	return nil
 }
 
-// demoBeat is what one heartbeat did, and how it differs from the recorded one.
-type demoBeat struct {
+// replayBeat is what one heartbeat did, and how it differs from the recorded one.
+type replayBeat struct {
 	name      string
 	took      time.Duration // of the whole process
 	scheduler schedulerWork // before it
@@ -147,10 +147,10 @@ type demoBeat struct {
 	requestDiff, databaseDiff, reportDiff string
 }
 
-func (b *demoBeat) differs() bool { return b.requestDiff+b.databaseDiff+b.reportDiff != "" }
+func (b *replayBeat) differs() bool { return b.requestDiff+b.databaseDiff+b.reportDiff != "" }
 
 // beat lets the scheduler write what it wrote before the recorded heartbeat, then runs shard-client for one.
-func (r *demoRun) beat(ctx context.Context, e Exchange, arguments []string) (*demoBeat, error) {
+func (r *replayRun) beat(ctx context.Context, e Exchange, arguments []string) (*replayBeat, error) {
 	before, err := ReadSnapshot(ctx, r.db)
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (r *demoRun) beat(ctx context.Context, e Exchange, arguments []string) (*de
 	if err != nil {
 		return nil, err
 	}
-	beat := &demoBeat{name: e.Name, took: time.Since(began), scheduler: schedulerWrote(before, between)}
+	beat := &replayBeat{name: e.Name, took: time.Since(began), scheduler: schedulerWrote(before, between)}
 	after, err := ReadSnapshot(ctx, r.db)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (r *demoRun) beat(ctx context.Context, e Exchange, arguments []string) (*de
 }
 
 // readWire counts what went over the wire, and compares it with the recording and with the client's own report.
-func (b *demoBeat) readWire(e Exchange, requests [][]byte, report []byte) (err error) {
+func (b *replayBeat) readWire(e Exchange, requests [][]byte, report []byte) (err error) {
 	if len(requests) != 1 {
 		return fmt.Errorf("shard-client sent %d requests, want one a heartbeat", len(requests))
 	}
@@ -199,21 +199,21 @@ func (b *demoBeat) readWire(e Exchange, requests [][]byte, report []byte) (err e
 }
 
 // verdict prints the last line and returns what Run returns.
-func (r *demoRun) verdict(ctx context.Context, err error) error {
+func (r *replayRun) verdict(ctx context.Context, err error) error {
 	all := len(r.exchanges)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		r.page.linef("demo: FAILED: stopped after %d of %d heartbeats", r.played, all)
+		r.page.linef("replay: FAILED: stopped after %d of %d heartbeats", r.played, all)
 		return ctx.Err()
 	case err != nil:
 		r.page.trouble(err)
-		r.page.linef("demo: FAILED: it could not go on after %d of %d heartbeats (see above)", r.played, all)
-		return ErrDemoFailed
+		r.page.linef("replay: FAILED: it could not go on after %d of %d heartbeats (see above)", r.played, all)
+		return ErrReplayFailed
 	case r.different > 0:
-		r.page.linef("demo: FAILED: %d of %d heartbeats differ from the recording (see above)", r.different, all)
-		return ErrDemoFailed
+		r.page.linef("replay: FAILED: %d of %d heartbeats differ from the recording (see above)", r.different, all)
+		return ErrReplayFailed
 	}
-	r.page.linef("demo: %d heartbeats, every request and every stored row as recorded: "+
+	r.page.linef("replay: %d heartbeats, every request and every stored row as recorded: "+
 		"database and recording agree", all)
 	return nil
 }

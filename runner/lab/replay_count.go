@@ -27,7 +27,7 @@ type storedCounts struct {
 // schedulerWork is what the scheduler wrote between two heartbeats.
 type schedulerWork struct{ statuses, completed, pending int }
 
-// recordedRequest is as much of a request as the demo reads.
+// recordedRequest is as much of a request as the replay reads.
 type recordedRequest struct {
 	Params []struct {
 		ShardHostname string            `json:"shard_hostname"`

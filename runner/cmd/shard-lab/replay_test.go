@@ -10,7 +10,7 @@ import (
 )
 
 // From the command line to the exit code, with the real shard-client.
-func TestDemoAgreesWithTheRecording(t *testing.T) {
+func TestReplayAgreesWithTheRecording(t *testing.T) {
 	client := filepath.Join(t.TempDir(), "shard-client")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", client, "shardclient/runner/cmd/shard-client")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -20,7 +20,7 @@ func TestDemoAgreesWithTheRecording(t *testing.T) {
 	for _, name := range []string{"PGSERVICE", "PGOPTIONS", "PGTZ"} {
 		t.Setenv(name, "nonsense") // a developer's own, for another database
 	}
-	code, stdout, stderr := invoke("demo", "--client", client)
+	code, stdout, stderr := invoke("replay", "--client", client)
 	if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "database and recording agree\n") {
 		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
@@ -31,16 +31,16 @@ func TestDemoAgreesWithTheRecording(t *testing.T) {
 	}
 }
 
-func TestDemoFailsWithAnotherProgram(t *testing.T) {
-	code, stdout, stderr := invoke("demo", "--client", "/bin/false")
+func TestReplayFailsWithAnotherProgram(t *testing.T) {
+	code, stdout, stderr := invoke("replay", "--client", "/bin/false")
 	if code != exitFailed || stderr != "" || !strings.Contains(stdout, "run shard-client version: exit status 1") ||
-		!strings.Contains(stdout, "\ndemo: FAILED: ") {
+		!strings.Contains(stdout, "\nreplay: FAILED: ") {
 		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
 }
 
-func TestDemoSaysWhereShardClientIsMissing(t *testing.T) {
-	code, stdout, stderr := invoke("demo") // go test puts nothing beside the test binary
+func TestReplaySaysWhereShardClientIsMissing(t *testing.T) {
+	code, stdout, stderr := invoke("replay") // go test puts nothing beside the test binary
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "make build") || !strings.Contains(stderr, "--client") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}

@@ -29,15 +29,15 @@ func buildClient(t *testing.T) string {
 // recorded returns a conversation that may be tampered with.
 func recorded(t *testing.T) []Exchange {
 	t.Helper()
-	exchanges, err := Conversation(demoProtocol)
+	exchanges, err := Conversation(replayProtocol)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return exchanges
 }
 
-// show runs a demo and returns what it printed, and the last line of that.
-func show(ctx context.Context, t *testing.T, d Demo) (text, verdict string, err error) {
+// show runs a replay and returns what it printed, and the last line of that.
+func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	if d.Out == nil {
@@ -47,29 +47,29 @@ func show(ctx context.Context, t *testing.T, d Demo) (text, verdict string, err 
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for _, line := range lines {
-		if width := utf8.RuneCountInString(line); width > demoWidth {
-			t.Errorf("%d columns wide, want at most %d: %s", width, demoWidth, line)
+		if width := utf8.RuneCountInString(line); width > replayWidth {
+			t.Errorf("%d columns wide, want at most %d: %s", width, replayWidth, line)
 		}
 	}
 	return text, lines[len(lines)-1], err
 }
 
-func TestDemo(t *testing.T) {
-	// What steers a shard on this machine, and would break the demo if it got through to shard-client.
+func TestReplay(t *testing.T) {
+	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
 	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
 		t.Setenv(name, "nonsense")
 	}
 	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")
 	client := buildClient(t)
-	t.Run("agrees with the recording", func(t *testing.T) { demoAgrees(t, client) })
-	t.Run("tells differences", func(t *testing.T) { demoTellsDifferences(t, client) })
-	t.Run("tells that the client failed", func(t *testing.T) { demoTellsClientFailure(t, client) })
-	t.Run("can be stopped", func(t *testing.T) { demoStops(t, client) })
+	t.Run("agrees with the recording", func(t *testing.T) { replayAgrees(t, client) })
+	t.Run("tells differences", func(t *testing.T) { replayTellsDifferences(t, client) })
+	t.Run("tells that the client failed", func(t *testing.T) { replayTellsClientFailure(t, client) })
+	t.Run("can be stopped", func(t *testing.T) { replayStops(t, client) })
 }
 
-func demoAgrees(t *testing.T, client string) {
-	text, verdict, err := show(t.Context(), t, Demo{Client: client})
-	const want = "demo: 9 heartbeats, every request and every stored row as recorded: database and recording agree"
+func replayAgrees(t *testing.T, client string) {
+	text, verdict, err := show(t.Context(), t, Replay{Client: client})
+	const want = "replay: 9 heartbeats, every request and every stored row as recorded: database and recording agree"
 	if err != nil || verdict != want {
 		t.Errorf("error %v, verdict %q\n%s", err, verdict, text)
 	}
@@ -89,26 +89,26 @@ func demoAgrees(t *testing.T, client string) {
 	}
 }
 
-func demoTellsDifferences(t *testing.T, client string) {
+func replayTellsDifferences(t *testing.T, client string) {
 	for name, c := range map[string]struct {
 		tamper func([]Exchange)
 		want   []string
 	}{
 		"a recorded row": {
 			func(e []Exchange) { e[1].After.Jobs[0].Owner = "mallory" },
-			[]string{"database DIFFERS", "mallory", "demo: FAILED: 1 of 9 heartbeats differ from the recording (see above)"},
+			[]string{"database DIFFERS", "mallory", "replay: FAILED: 1 of 9 heartbeats differ from the recording (see above)"},
 		},
 		"a recorded request": {
 			func(e []Exchange) {
 				e[2].Request = bytes.ReplaceAll(e[2].Request, []byte("Completed"), []byte("Failed"))
 			},
-			[]string{"request DIFFERS", "demo: FAILED: 1 of 9 heartbeats differ"},
+			[]string{"request DIFFERS", "replay: FAILED: 1 of 9 heartbeats differ"},
 		},
 		"an answer": {
 			func(e []Exchange) {
 				e[0].Response.Body = bytes.ReplaceAll(e[0].Response.Body, []byte("row1-host3"), []byte("row1-host9"))
 			},
-			[]string{"row1-host9", "demo: FAILED: 9 of 9 heartbeats differ"},
+			[]string{"row1-host9", "replay: FAILED: 9 of 9 heartbeats differ"},
 		},
 		"an object that is set aside": {
 			func(e []Exchange) {
@@ -120,9 +120,9 @@ func demoTellsDifferences(t *testing.T, client string) {
 		t.Run(name, func(t *testing.T) {
 			exchanges := recorded(t)
 			c.tamper(exchanges)
-			text, verdict, err := show(t.Context(), t, Demo{Client: client, exchanges: exchanges})
-			if !errors.Is(err, ErrDemoFailed) || !strings.HasPrefix(verdict, "demo: FAILED: ") {
-				t.Errorf("error %v, verdict %q; want a failed demo", err, verdict)
+			text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
+			if !errors.Is(err, ErrReplayFailed) || !strings.HasPrefix(verdict, "replay: FAILED: ") {
+				t.Errorf("error %v, verdict %q; want a failed replay", err, verdict)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(text, want) {
@@ -133,11 +133,11 @@ func demoTellsDifferences(t *testing.T, client string) {
 	}
 }
 
-func demoTellsClientFailure(t *testing.T, client string) {
+func replayTellsClientFailure(t *testing.T, client string) {
 	exchanges := recorded(t)
 	exchanges[1].Response = &Answer{Status: http.StatusInternalServerError, ContentType: "text/html", Body: []byte("<h1>oops</h1>")}
-	text, verdict, err := show(t.Context(), t, Demo{Client: client, exchanges: exchanges})
-	if !errors.Is(err, ErrDemoFailed) || verdict != "demo: FAILED: it could not go on after 1 of 9 heartbeats (see above)" {
+	text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
+	if !errors.Is(err, ErrReplayFailed) || verdict != "replay: FAILED: it could not go on after 1 of 9 heartbeats (see above)" {
 		t.Errorf("error %v, verdict %q", err, verdict)
 	}
 	if !strings.Contains(text, "run shard-client once: exit status 1") || !strings.Contains(text, "oops") {
@@ -159,37 +159,37 @@ func (c *canceller) Write(b []byte) (int, error) {
 	return c.Buffer.Write(b)
 }
 
-func demoStops(t *testing.T, client string) {
+func replayStops(t *testing.T, client string) {
 	for at, want := range map[string]string{
-		"The first": "demo: FAILED: stopped after 0 of 9 heartbeats\n",
-		"2 of 9":    "demo: FAILED: stopped after 2 of 9 heartbeats\n",
+		"The first": "replay: FAILED: stopped after 0 of 9 heartbeats\n",
+		"2 of 9":    "replay: FAILED: stopped after 2 of 9 heartbeats\n",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		out := &canceller{at: at, cancel: cancel}
-		_, _, err := show(ctx, t, Demo{Client: client, Out: out})
+		_, _, err := show(ctx, t, Replay{Client: client, Out: out})
 		if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
 			t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
 		}
 	}
 }
 
-func TestDemoWithoutClientTellsWhy(t *testing.T) {
+func TestReplayWithoutClientTellsWhy(t *testing.T) {
 	t.Parallel()
-	text, verdict, err := show(t.Context(), t, Demo{Client: "/no/such/shard-client"})
-	if !errors.Is(err, ErrDemoFailed) || !strings.HasPrefix(verdict, "demo: FAILED: it could not go on after 0 of 9") ||
+	text, verdict, err := show(t.Context(), t, Replay{Client: "/no/such/shard-client"})
+	if !errors.Is(err, ErrReplayFailed) || !strings.HasPrefix(verdict, "replay: FAILED: it could not go on after 0 of 9") ||
 		!strings.Contains(text, "/no/such/shard-client: no such file") {
 		t.Errorf("error %v, verdict %q\n%s", err, verdict, text)
 	}
 }
 
-func TestDemoHasATitleForEveryRecordedHeartbeat(t *testing.T) {
+func TestReplayHasATitleForEveryRecordedHeartbeat(t *testing.T) {
 	t.Parallel()
 	for _, e := range recorded(t) {
-		if title := demoTitle(e.Name); strings.HasPrefix(title, "0") || len(title) > demoWidth-beatColumn {
+		if title := replayTitle(e.Name); strings.HasPrefix(title, "0") || len(title) > replayWidth-beatColumn {
 			t.Errorf("%s: title %q", e.Name, title)
 		}
 	}
-	if got := demoTitle("10_some_news"); got != "10 some news" {
+	if got := replayTitle("10_some_news"); got != "10 some news" {
 		t.Errorf("title %q of a heartbeat without one", got)
 	}
 }
@@ -213,7 +213,7 @@ func TestBrokenLinesFit(t *testing.T) {
 func TestQuoteIsBounded(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	(&demoPage{out: &out}).quote(strings.Repeat("a line\n", maxTroubleLines+3))
+	(&replayPage{out: &out}).quote(strings.Repeat("a line\n", maxTroubleLines+3))
 	if lines := strings.Count(out.String(), "\n"); lines != maxTroubleLines+1 || !strings.HasSuffix(out.String(), "... and 3 more lines\n") {
 		t.Errorf("%d lines:\n%s", lines, &out)
 	}
