@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"shardclient/runner/lab"
+	"shardclient/runner/master/admin"
 )
 
 // Exit codes; a command that shard-lab runs for somebody keeps its own.
@@ -31,6 +32,12 @@ var version = "unknown"
 type commandLine struct {
 	Replay   replayCommand   `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
 	Postgres postgresCommand `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+
+	Shard shardCommand `cmd:"" group:"Edit the master's database" help:"Shards and their labels."`
+	Label labelCommand `cmd:"" group:"Edit the master's database" help:"Labels and the hosts that carry them."`
+	Host  hostCommand  `cmd:"" group:"Edit the master's database" help:"Hosts: add, lock, move, remove."`
+	Job   jobCommand   `cmd:"" group:"Edit the master's database" help:"Jobs and suites: create, abort."`
+	User  userCommand  `cmd:"" group:"Edit the master's database" help:"Users and ACL groups."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
@@ -88,8 +95,16 @@ type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
+// usageError is a mistake on the command line or in the environment that the parser cannot see.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
 func exitCode(err error, out output) int {
 	var exit *exitError
+	var usage *usageError
+	var invalid *admin.InvalidError
 	switch {
 	case err == nil:
 		return exitOK
@@ -97,5 +112,8 @@ func exitCode(err error, out output) int {
 		return exit.code
 	}
 	fmt.Fprintf(out.stderr, "shard-lab: %v\n", err)
+	if errors.As(err, &usage) || errors.As(err, &invalid) {
+		return exitUsage
+	}
 	return exitFailed
 }

@@ -7,11 +7,17 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"shardclient/runner/pgtest"
 )
 
 func TestMain(m *testing.M) {
+	// A developer's own, for another database.
+	if err := os.Unsetenv("SHARD_LAB_DATABASE_URL"); err != nil {
+		panic(err)
+	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(pgtest.WithServer(m), goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // invoke runs shard-lab as main would.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"shardclient/runner/master/admin"
+)
+
+type hostCommand struct {
+	Add    hostAdd    `cmd:"" help:"Add hosts. They go to the shard that has one of their labels."`
+	List   hostList   `cmd:"" help:"List hosts."`
+	Lock   hostLock   `cmd:"" help:"Keep hosts from being used."`
+	Unlock hostUnlock `cmd:"" help:"Let hosts be used again."`
+	Move   hostMove   `cmd:"" help:"Take hosts to another board, and with it to another shard."`
+	Remove hostRemove `cmd:"" help:"Remove hosts, and abort what they were to do."`
+}
+
+type hostAdd struct {
+	masterDatabase `embed:""`
+	Hostname       []string          `arg:"" help:"Host names."`
+	Label          []string          `sep:"none" placeholder:"LABEL" help:"Label of each of them; it must be there."`
+	ACL            []string          `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group of each of them; it must be there. Default: Everyone."`
+	Attribute      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Attribute of each of them."`
+}
+
+func (c *hostAdd) Run(ctx context.Context, out output) error {
+	hosts := make([]admin.NewHost, len(c.Hostname))
+	for i, hostname := range c.Hostname {
+		hosts[i] = admin.NewHost{Hostname: hostname, Labels: c.Label, ACLGroups: c.ACL, Attributes: c.Attribute}
+	}
+	return c.use(ctx, func(a *admin.Admin) error {
+		changes, err := a.AddHosts(ctx, hosts...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, changes, func(w io.Writer) error {
+			return printChanges(w, "host", changes, map[admin.Outcome]string{
+				admin.Unchanged: "is there already, and left alone; see label attach",
+			})
+		})
+	})
+}
+
+type hostList struct {
+	masterDatabase `embed:""`
+}
+
+func (c *hostList) Run(ctx context.Context, out output) error {
+	return c.use(ctx, func(a *admin.Admin) error {
+		hosts, err := a.Hosts(ctx)
+		if err != nil {
+			return err
+		}
+		return c.print(out, hosts, func(w io.Writer) error {
+			rows := make([][]string, len(hosts))
+			for i, h := range hosts {
+				rows[i] = []string{
+					strconv.FormatInt(h.ID, 10), h.Hostname, h.Status, h.LockedBy, h.Shard,
+					strings.Join(h.Labels, ","), strings.Join(h.ACLGroups, ","),
+				}
+			}
+			return table(w, "ID HOSTNAME STATUS LOCKED_BY SHARD LABELS ACL_GROUPS", rows)
+		})
+	})
+}
+
+type hostLock struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+	Reason         string   `required:"" placeholder:"TEXT" help:"Why."`
+	User           string   `placeholder:"LOGIN" help:"Who locks; default: the operating system's user."`
+}
+
+func (c *hostLock) Run(ctx context.Context, out output) error {
+	user, err := actor(c.User)
+	if err != nil {
+		return err
+	}
+	return c.use(ctx, func(a *admin.Admin) error {
+		hosts, err := a.LockHosts(ctx, user, c.Reason, c.Hostname...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, hosts, func(w io.Writer) error {
+			return printLocked(w, hosts, "locked", "is locked already")
+		})
+	})
+}
+
+type hostUnlock struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+}
+
+func (c *hostUnlock) Run(ctx context.Context, out output) error {
+	return c.use(ctx, func(a *admin.Admin) error {
+		hosts, err := a.UnlockHosts(ctx, c.Hostname...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, hosts, func(w io.Writer) error {
+			return printLocked(w, hosts, "unlocked", "is not locked")
+		})
+	})
+}
+
+// printLocked also says when a shard goes on as before: heartbeats bring a host once.
+func printLocked(w io.Writer, hosts []admin.LockedHost, changed, unchanged string) error {
+	for _, host := range hosts {
+		words := unchanged
+		if host.Outcome == admin.Changed {
+			words = changed
+		}
+		if host.LockedBy != "" && host.LockTime != nil {
+			words += fmt.Sprintf(" by %s since %s: %s", line(host.LockedBy), when(*host.LockTime), line(host.LockReason))
+		}
+		if host.Outcome == admin.Changed && host.Shard != "" {
+			words += fmt.Sprintf("; shard %s has the host and is not told", line(host.Shard))
+		}
+		if _, err := fmt.Fprintf(w, "host %s (id %d): %s\n", line(host.Name), host.ID, words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type hostMove struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+	To             string   `required:"" placeholder:"LABEL" help:"The new board: label; it replaces all others that begin with board:."`
+}
+
+func (c *hostMove) Run(ctx context.Context, out output) error {
+	return c.use(ctx, func(a *admin.Admin) error {
+		changes, err := a.MoveHosts(ctx, c.To, c.Hostname...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, changes, func(w io.Writer) error {
+			return printChanges(w, "host", changes, map[admin.Outcome]string{
+				admin.Changed: "moved to " + line(c.To), admin.Unchanged: "has no other board already",
+			})
+		})
+	})
+}
+
+type hostRemove struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+	User           string   `placeholder:"LOGIN" help:"Who aborts their entries; default: the operating system's user."`
+}
+
+func (c *hostRemove) Run(ctx context.Context, out output) error {
+	user, err := actor(c.User)
+	if err != nil {
+		return err
+	}
+	return c.use(ctx, func(a *admin.Admin) error {
+		removed, err := a.RemoveHosts(ctx, user, c.Hostname...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, removed, func(w io.Writer) error {
+			if err := printChanges(w, "host", removed.Hosts, nil); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(w, "aborted: %s\n", count(removed.Aborted, "entry"))
+			return err
+		})
+	})
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"shardclient/runner/master/admin"
+)
+
+type jobCommand struct {
+	Create jobCreate `cmd:"" help:"Create a job, or a suite of jobs."`
+	List   jobList   `cmd:"" help:"List jobs, the newest first."`
+	Abort  jobAbort  `cmd:"" help:"Abort jobs, and those that they are the parents of."`
+}
+
+type jobList struct {
+	masterDatabase `embed:""`
+	Shard          string `placeholder:"HOSTNAME" help:"Only jobs of this shard."`
+	Open           bool   `xor:"state" help:"Only jobs with an entry that is not complete."`
+	Finished       bool   `xor:"state" help:"Only jobs without one."`
+	Limit          int    `default:"50" help:"At most so many; 0: all."`
+}
+
+// Validate is called by kong.
+func (c *jobList) Validate() error {
+	if c.Limit < 0 {
+		return fmt.Errorf("--limit %d: give 0 or more", c.Limit)
+	}
+	return nil
+}
+
+func (c *jobList) Run(ctx context.Context, out output) error {
+	filter := admin.JobFilter{Shard: c.Shard, Open: c.Open, Finished: c.Finished, Limit: c.Limit}
+	return c.use(ctx, func(a *admin.Admin) error {
+		jobs, err := a.Jobs(ctx, filter)
+		if err != nil {
+			return err
+		}
+		return c.print(out, jobs, func(w io.Writer) error {
+			rows := make([][]string, len(jobs))
+			for i, j := range jobs {
+				rows[i] = []string{
+					strconv.FormatInt(j.ID, 10), j.Name, j.Owner, j.Shard, when(j.CreatedOn), entries(j.Entries),
+				}
+			}
+			return table(w, "ID NAME OWNER SHARD CREATED ENTRIES", rows)
+		})
+	})
+}
+
+// entries reads: 2 Completed, 1 Running.
+func entries(byStatus map[string]int) string {
+	var parts []string
+	for status, n := range byStatus {
+		parts = append(parts, strconv.Itoa(n)+" "+status)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+type jobAbort struct {
+	masterDatabase `embed:""`
+	ID             []int64 `arg:"" help:"Ids of the jobs."`
+	User           string  `placeholder:"LOGIN" help:"Who aborts; default: the operating system's user."`
+}
+
+func (c *jobAbort) Run(ctx context.Context, out output) error {
+	user, err := actor(c.User)
+	if err != nil {
+		return err
+	}
+	return c.use(ctx, func(a *admin.Admin) error {
+		jobs, err := a.AbortJobs(ctx, user, c.ID...)
+		if err != nil {
+			return err
+		}
+		return c.print(out, jobs, func(w io.Writer) error { return c.printAborted(w, jobs) })
+	})
+}
+
+// printAborted has a line for each job that was named, and one for all jobs that these are the parents of.
+func (c *jobAbort) printAborted(w io.Writer, jobs []admin.AbortedJob) error {
+	children, childEntries := 0, 0
+	for _, job := range jobs {
+		if !slices.Contains(c.ID, job.ID) {
+			children, childEntries = children+1, childEntries+job.Entries
+			continue
+		}
+		words := count(int64(job.Entries), "entry") + " aborted"
+		if job.Entries == 0 {
+			words = "nothing left to abort"
+		}
+		if _, err := fmt.Fprintf(w, "job %d: %s\n", job.ID, words); err != nil {
+			return err
+		}
+	}
+	if children == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%s of theirs: %s aborted\n", count(int64(children), "job"), count(int64(childEntries), "entry"))
+	return err
+}

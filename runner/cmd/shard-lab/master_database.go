@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/config"
+	"shardclient/runner/master/admin"
+	"shardclient/schema"
+)
+
+const (
+	// connectTimeout is for a database host that does not answer at all.
+	connectTimeout = 15 * time.Second
+
+	// maxCell bounds a text from outside in a table, in bytes. Autotest's own names are shorter.
+	maxCell = 300
+)
+
+// masterDatabase is embedded by every command that edits or lists what the master has.
+type masterDatabase struct {
+	DatabaseURL config.DatabaseURL `env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
+	Output      string             `enum:"text,json" default:"text" help:"Format of the result: text or json."`
+}
+
+// use connects for one call. Whatever the driver says is printed without the password.
+func (m *masterDatabase) use(ctx context.Context, call func(*admin.Admin) error) error {
+	settings, err := m.settings()
+	if err != nil {
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return m.redacted(err)
+	}
+	defer pool.Close()
+	if err := schema.Check(ctx, pool); err != nil {
+		return m.redacted(fmt.Errorf("the master's database: %w", err))
+	}
+	a := admin.New(pool)
+	if err := a.Check(ctx); err != nil {
+		return m.redacted(fmt.Errorf("--database-url: %w", err))
+	}
+	if err := call(a); err != nil {
+		return m.redacted(err)
+	}
+	return nil
+}
+
+func (m *masterDatabase) settings() (*pgxpool.Config, error) {
+	const form = "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded"
+	if m.DatabaseURL == "" {
+		return nil, &usageError{errors.New("--database-url: nothing says where the master's database is: " +
+			form + ", or set SHARD_LAB_DATABASE_URL")}
+	}
+	settings, err := pgxpool.ParseConfig(string(m.DatabaseURL))
+	if err != nil {
+		// The driver's own text repeats the connection string, with half a password when it misunderstood where that ends.
+		cause := "it cannot be read"
+		var parse *pgconn.ParseConfigError
+		if errors.As(err, &parse) && parse.Unwrap() != nil {
+			cause = parse.Unwrap().Error()
+		}
+		return nil, &usageError{m.redacted(fmt.Errorf("--database-url: %s: %s", cause, form))}
+	}
+	// The driver takes what follows the first @ for the host, which every error shows.
+	for _, server := range append(settings.ConnConfig.Fallbacks, &pgconn.FallbackConfig{Host: settings.ConnConfig.Host}) {
+		if strings.Contains(server.Host, "@") && !strings.HasPrefix(server.Host, "/") {
+			return nil, &usageError{errors.New("--database-url: it has an @ that is not written as %40: " + form)}
+		}
+	}
+	if settings.ConnConfig.ConnectTimeout == 0 {
+		settings.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
+		settings.ConnConfig.RuntimeParams["application_name"] = "shard-lab"
+	}
+	return settings, nil
+}
+
+// redactedError keeps what an error is while its text loses the password.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
+
+func (m *masterDatabase) redacted(err error) error {
+	return &redactedError{(&config.Config{DatabaseURL: m.DatabaseURL}).Redact(err.Error()), err}
+}
+
+// print writes a result as JSON, or as text for people.
+func (m *masterDatabase) print(out output, result any, text func(io.Writer) error) error {
+	if m.Output == "json" {
+		return json.NewEncoder(out.stdout).Encode(result)
+	}
+	return text(out.stdout)
+}
+
+// table prints rows under a header. Names come from outside: a tab or a line end in one would break the table, an
+// escape the terminal.
+func table(w io.Writer, header string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t"))
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = line(cell)
+		}
+		fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}
+	return t.Flush()
+}
+
+// line is what a text from outside is in a table or message.
+func line(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return afe.OneLine(text, maxCell)
+}
+
+// outcomes are the words for what became of an object; a command may have its own.
+var outcomes = map[admin.Outcome]string{
+	admin.Added:     "added",
+	admin.Restored:  "added again, with its old id",
+	admin.Changed:   "changed",
+	admin.Removed:   "removed",
+	admin.Unchanged: "is there already",
+}
+
+// printChanges prints a line for each object.
+func printChanges(w io.Writer, kind string, changes []admin.Change, own map[admin.Outcome]string) error {
+	for _, change := range changes {
+		words, ok := own[change.Outcome]
+		if !ok {
+			words = outcomes[change.Outcome]
+		}
+		if _, err := fmt.Fprintf(w, "%s %s (id %d): %s\n", kind, line(change.Name), change.ID, words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actor is in whose name something is done: the login that was given, or the operating system's user.
+func actor(login string) (string, error) {
+	name, err := (&config.Config{User: login}).Login()
+	if err != nil {
+		return "", &usageError{err}
+	}
+	return name, nil
+}
+
+// when is a time of the master, which has no zone and is in UTC.
+func when(t time.Time) string { return t.Format("2006-01-02 15:04:05") }
