@@ -27,4 +27,7 @@ type Beat struct {
 }
 
 // Quarantine counts objects that are set aside, by direction.
-type Quarantine struct{ In, Out int64 }
+type Quarantine struct {
+	In, Out        int64
+	WaitingForHost int64 // of In
+}

@@ -46,6 +46,7 @@ type Metrics struct {
 
 	quarantined           prometheus.Counter
 	quarantine            *prometheus.GaugeVec
+	waitingForHost        prometheus.Gauge
 	limitJobs, limitBytes prometheus.Gauge
 }
 
@@ -93,6 +94,7 @@ func (m *Metrics) registerCounts(r registrar) {
 	m.receivedKeyvals = r.counter("received_keyvals_total", "Suite keyvals received from the master, bad ones included.")
 	m.quarantined = r.counter("quarantined_total", "Objects that beats set aside; one that stays bad counts in every beat it comes in.")
 	m.quarantine = r.gauges("quarantine_objects", "Objects in quarantine after the last recorded beat, by direction.", "direction")
+	m.waitingForHost = r.gauge("quarantine_waiting_for_host", "Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
 	m.setQuarantine(Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
@@ -100,10 +102,11 @@ func (m *Metrics) registerCounts(r registrar) {
 
 // Observe counts a beat that has just ended.
 func (m *Metrics) Observe(b *Beat) {
-	m.lastBeat.SetToCurrentTime()
+	now := float64(time.Now().UnixMilli()) / 1000
+	m.lastBeat.Set(now)
 	if b.OK {
 		m.beats.WithLabelValues("ok", "").Inc()
-		m.lastSuccess.SetToCurrentTime()
+		m.lastSuccess.Set(now)
 		m.failures.Set(0)
 	} else {
 		m.beats.WithLabelValues("failed", b.Failure).Inc()
@@ -139,6 +142,7 @@ func (m *Metrics) count(b *Beat) {
 func (m *Metrics) setQuarantine(q Quarantine) {
 	m.quarantine.WithLabelValues("in").Set(float64(q.In))
 	m.quarantine.WithLabelValues("out").Set(float64(q.Out))
+	m.waitingForHost.Set(float64(q.WaitingForHost))
 }
 
 // phases are the phases of a beat, under the names that the history has them by.

@@ -40,12 +40,13 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 		}
 		return nil, err
 	}
-	paths := http.NewServeMux()
-	paths.Handle("GET /metrics", m.handler(log))
-	paths.Handle("GET /healthz", h)
+	return serve(listener, m, h, log), nil
+}
+
+func serve(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
 	s := &Server{listener: listener, done: make(chan struct{}), http: &http.Server{
-		Handler: paths, ErrorLog: httpLog(log),
-		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: paths(m, h, log), ErrorLog: httpLog(log), MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 	}}
 	go func() {
 		defer close(s.done)
@@ -53,7 +54,14 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 			log.Error("metrics and health are no longer served", "error", err, "hint", "beats go on; restart shard-client to see them again")
 		}
 	}()
-	return s, nil
+	return s
+}
+
+func paths(m *Metrics, h *Health, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.handler(log))
+	mux.Handle("GET /healthz", h)
+	return mux
 }
 
 // Address is where the server listens, with the port that was found for port 0.

@@ -84,7 +84,7 @@ func factsOf(b *shard.Beat) *ops.Beat {
 		Quarantined: b.Quarantined, UploadLimitJobs: b.UploadLimitJobs, UploadLimitBytes: b.UploadLimitBytes,
 	}
 	if b.Quarantine != nil {
-		facts.Quarantine = &ops.Quarantine{In: b.Quarantine.Incoming, Out: b.Quarantine.Outgoing}
+		facts.Quarantine = &ops.Quarantine{In: b.Quarantine.Incoming, Out: b.Quarantine.Outgoing, WaitingForHost: b.Quarantine.WaitingForHost}
 	}
 	return facts
 }
