@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -141,6 +142,32 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Scrapers that do not read what they asked for hold no more than a few answers.
+func TestScrapesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := servedByPipes(slog.New(slog.DiscardHandler))
+		var statuses []string
+		for range scrapesInFlight + 1 {
+			c := p.dial()
+			defer c.Close()
+			if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			status, err := bufio.NewReaderSize(c, 16).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			statuses = append(statuses, strings.Fields(status)[1])
+		}
+		if want := append(slices.Repeat([]string{"200"}, scrapesInFlight), "503"); !slices.Equal(statuses, want) {
+			t.Errorf("statuses %q, want %q", statuses, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // The end of the program waits for no scraper.

@@ -21,7 +21,7 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 		finish(t, pool, id, "x")
 	}
 	exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-		VALUES ('out', 'job', 1, 'refused', '', '', 0, ''), ('out', 'job', 2, 'waiting_for_host', '', '', 0, ''), ('in', 'job', 8, 'malformed', '', '', 0, '')`)
+		VALUES ('out', 'job', 901, 'refused', '', '', 0, ''), ('out', 'job', 902, 'waiting_for_host', '', '', 0, ''), ('in', 'job', 8, 'malformed', '', '', 0, '')`)
 	master.saysResult(result(nil, []string{job(6, entry(61, `"host_id": 99`)), job(7)}, nil))
 	for _, pending := range []int{5, 3, 1, 0} {
 		b := beat(t, client)

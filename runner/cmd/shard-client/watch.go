@@ -62,7 +62,7 @@ func (w *watch) close() {
 	}
 }
 
-// watched shows a beat to the operators' side before it goes back to the loop.
+// watched tells metrics and health of a beat before it goes back to the loop.
 func (w *watch) watched(beat func(context.Context) shard.Beat) func(context.Context) shard.Beat {
 	return func(ctx context.Context) shard.Beat {
 		w.health.Begin("beat")
@@ -75,6 +75,8 @@ func (w *watch) watched(beat func(context.Context) shard.Beat) func(context.Cont
 }
 
 func factsOf(b *shard.Beat) *ops.Beat {
+	// The time of the RPC begins when the packet is built; all that is known of the
+	// packet stands behind it.
 	facts := &ops.Beat{
 		OK: b.OK(), Failure: b.Failure,
 		Pack: milliseconds(b.PackedMS), RPC: milliseconds(b.RPCMS), Acknowledge: milliseconds(b.AckMS), Apply: milliseconds(b.ApplyMS),

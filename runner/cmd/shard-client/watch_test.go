@@ -1,17 +1,13 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"maps"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,124 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/ops"
+	"shardclient/runner/shard"
+	"shardclient/schema"
 )
-
-// seen is a run that is watched over HTTP.
-type seen struct {
-	t       testing.TB
-	address string
-	client  http.Client
-}
-
-var servedAt = regexp.MustCompile(`metrics and health are served" address=(\S+)`)
-
-// see waits until a run says where it is to be seen.
-func see(t testing.TB, stderr *output) *seen {
-	t.Helper()
-	s := &seen{t: t, client: http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	eventually(t, "for the address of the metrics", func() bool {
-		match := servedAt.FindStringSubmatch(stderr.String())
-		if match != nil {
-			s.address = match[1]
-		}
-		return match != nil
-	})
-	return s
-}
-
-// get reads a page.
-func (s *seen) get(path string) (status int, body string) {
-	s.t.Helper()
-	response, err := s.client.Get("http://" + s.address + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
-
-// metrics are our series and their values.
-func (s *seen) metrics() map[string]float64 {
-	s.t.Helper()
-	status, body := s.get("/metrics")
-	if status != http.StatusOK {
-		s.t.Fatalf("/metrics: status %d: %s", status, body)
-	}
-	values := map[string]float64{}
-	for line := range strings.Lines(body) {
-		if !strings.HasPrefix(line, "shard_client_") {
-			continue
-		}
-		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		value, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			s.t.Fatalf("/metrics: %q: %v", line, err)
-		}
-		values[strings.TrimPrefix(name, "shard_client_")] = value
-	}
-	return values
-}
-
-// health is what an orchestrator and an operator read.
-type health struct {
-	Status      string  `json:"status"`
-	Doing       string  `json:"doing"`
-	LimitS      float64 `json:"limit_s"`
-	LastSuccess *string `json:"last_success"`
-	LastFailure *string `json:"last_failure"`
-	Failure     string  `json:"last_failure_class"`
-	Failures    int     `json:"failures_in_a_row"`
-}
-
-// healthy fails the test unless the run is alive.
-func (s *seen) healthy() health {
-	s.t.Helper()
-	status, body := s.get("/healthz")
-	var h health
-	if err := json.Unmarshal([]byte(body), &h); err != nil || status != http.StatusOK || h.Status != "alive" {
-		s.t.Fatalf("/healthz: status %d, want 200 and alive: %s", status, body)
-	}
-	return h
-}
-
-// runHere is `run` in this process, where the race detector sees beats and
-// scrapes. stop ends it.
-func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
-	t.Helper()
-	stderr := &output{}
-	p := &program{began: time.Now(), stdout: io.Discard, stderr: stderr}
-	command, _ := p.parse(args)
-	if command == nil {
-		t.Fatal(stderr.String())
-	}
-	closeLog, err := p.openLog("run")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- (&runCommand{}).Run(ctx, p) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := closeLog(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("stderr:\n%s", stderr.String())
-		}
-	})
-	return see(t, stderr), func() {
-		t.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	}
-}
 
 // misfortunes are answers that fail a beat, each in another class. At most 1200
 // bytes are read of an answer.
@@ -156,25 +40,6 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 			endLockHolder(t, pool)
 		}, answers(jobs(101))),
 	}
-}
-
-// scrapeAlways reads /metrics as fast as it can, until it is told to stop.
-func (s *seen) scrapeAlways() (stop func()) {
-	ctx, cancel := context.WithCancel(s.t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			response, err := s.client.Get("http://" + s.address + "/metrics")
-			if err != nil {
-				s.t.Errorf("scrape: %v", err)
-				return
-			}
-			_, _ = io.Copy(io.Discard, response.Body)
-			_ = response.Body.Close()
-		}
-	}()
-	return func() { cancel(); <-done }
 }
 
 // A real client has a good beat, then one of each class of failure, then good
@@ -202,13 +67,17 @@ func TestMetricsOfRealBeats(t *testing.T) {
 		}
 		return answers(setAside)
 	})
+	newest, err := schema.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
 	allow(t, databaseURL, false)
 	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--rpc-timeout=5s", "--max-response-bytes=1200", "--max-upload-jobs=3")...)
 	before := s.metrics()
 	checkMetrics(t, "at the start", before, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 0, "consecutive_failures": 0, "last_beat_timestamp_seconds": 0, "last_success_timestamp_seconds": 0,
 		"upload_limit_jobs": 3, "upload_limit_bytes": 16 << 20, `beat_phase_duration_seconds_count{phase="apply"}`: 0,
-		`build_info{schema_version="2",version="unknown"}`: 1,
+		fmt.Sprintf(`build_info{schema_version="%d",version="unknown"}`, newest): 1,
 	})
 	stopScraping := s.scrapeAlways()
 	began := float64(time.Now().Unix())
@@ -254,6 +123,30 @@ func checkMetrics(t *testing.T, when string, got, want map[string]float64) {
 		if had, ok := got[name]; !ok || had != value {
 			t.Errorf("%s: %s is %v (there: %t), want %v", when, name, had, ok, value)
 		}
+	}
+}
+
+// No fact of a beat is taken for another.
+func TestFactsOfABeat(t *testing.T) {
+	t.Parallel()
+	b := &shard.Beat{
+		Outcome: "failed", Failure: "database", PackedMS: 1.5, RPCMS: 2, AckMS: 3, ApplyMS: 4, KnownJobs: 5, KnownHosts: 6,
+		UploadedJobs: 7, UploadedEntries: 8, ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
+		Pending: 20, UploadLimitJobs: 14, UploadLimitBytes: 15,
+		Quarantine: &sharddb.QuarantineSizeRow{Incoming: 16, Outgoing: 17, WaitingForHost: 18},
+	}
+	want := &ops.Beat{
+		Failure: "database", Pack: 1500 * time.Microsecond, RPC: 2 * time.Millisecond, Acknowledge: 3 * time.Millisecond, Apply: 4 * time.Millisecond,
+		Sent: true, KnownJobs: 5, KnownHosts: 6, PendingJobs: 13, UploadedJobs: 7, UploadedEntries: 8,
+		ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
+		UploadLimitJobs: 14, UploadLimitBytes: 15, Quarantine: &ops.Quarantine{In: 16, Out: 17, WaitingForHost: 18},
+	}
+	if diff := cmp.Diff(want, factsOf(b)); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+	b = &shard.Beat{Outcome: "ok"}
+	if diff := cmp.Diff(&ops.Beat{OK: true}, factsOf(b)); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 }
 
