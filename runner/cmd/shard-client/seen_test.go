@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -111,22 +113,17 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- (&runCommand{}).Run(ctx, p) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := closeLog(); err != nil {
-			t.Error(err)
+		if err := errors.Join(<-done, closeLog()); err != nil {
+			t.Errorf("run: %v", err)
 		}
 		if t.Failed() {
 			t.Logf("stderr:\n%s", stderr.String())
 		}
 	})
-	return see(t, stderr), func() {
-		t.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	}
+	t.Cleanup(stop)
+	return see(t, stderr), stop
 }
 
 // scrapeAlways reads /metrics as fast as it can, until it is told to stop.
