@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ func (c *Config) ValidateSettings() error {
 		checkCount("apply-chunk", c.ApplyChunk),
 		checkCount("history-keep", c.HistoryKeep),
 		checkCount("quarantine-keep", c.QuarantineKeep),
+		checkListen(c.Listen),
 	)
 }
 
@@ -107,6 +109,28 @@ func checkLogin(login string) error {
 		return &SettingError{"user", login, "it begins or ends with a space", hint}
 	}
 	return nil
+}
+
+// checkListen takes a number for the port only: a name such as http hides that it needs privileges. Port 0 is any free one.
+func checkListen(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	wrong, malformed := errors.AsType[*net.AddrError](err)
+	bad := strings.IndexFunc(host, notGraphicASCII)
+	_, err = strconv.ParseUint(port, 10, 16)
+	var cause string
+	switch {
+	case address == "":
+		return nil
+	case malformed:
+		cause = wrong.Err
+	case bad >= 0:
+		cause = unusable(host[bad:])
+	case err != nil:
+		cause = "its port is not between 0 and 65535"
+	default:
+		return nil
+	}
+	return &SettingError{"listen", address, cause, "give HOST:PORT such as localhost:9464, or :PORT for every interface"}
 }
 
 func checkDuration(flag string, d, least time.Duration) error {

@@ -67,7 +67,7 @@ func TestContract(t *testing.T) {
 		"heartbeat-pause": "60s", "startup-splay": "", "rpc-timeout": "30m", "stop-timeout": "30s", "lifetime": "0",
 		"max-upload-jobs": "1000", "max-upload-bytes": "16MiB", "max-response-bytes": "256MiB", "apply-chunk": "500",
 		"history-keep": "10000", "quarantine-keep": "10000",
-		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text",
+		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text", "listen": "",
 	}
 	got := map[string]string{}
 	for _, flag := range k.Model.Flags {

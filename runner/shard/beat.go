@@ -39,6 +39,13 @@ type Beat struct {
 
 	// More says that finished jobs are left for the next packet.
 	More bool `json:"-"`
+	// Pending counts the finished jobs when the packet was built, those in it too.
+	Pending int `json:"-"`
+	// UploadLimitJobs and UploadLimitBytes are the limits that the packet was to obey.
+	UploadLimitJobs  int   `json:"-"`
+	UploadLimitBytes int64 `json:"-"`
+	// Quarantine counts all that is set aside after the beat; nil: not counted.
+	Quarantine *sharddb.QuarantineSizeRow `json:"-"`
 	// Err is what Error says; nil when the beat is ok.
 	Err error `json:"-"`
 
@@ -55,8 +62,8 @@ const (
 
 // Failures that are not the wire's.
 const (
-	failureDatabase = "database"
-	failureLockLost = "lock_lost"
+	FailureDatabase = "database"
+	FailureLockLost = "lock_lost"
 )
 
 // OK tells whether the beat did all it was to do.
@@ -69,7 +76,7 @@ func (b *Beat) OK() bool { return b.Outcome == OutcomeOK }
 // since is when the time of the first phase began; a caller that has just opened
 // its connections passes the time before that.
 func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
-	b := Beat{startedAt: since, protocol: c.master.Protocol()}
+	b := Beat{startedAt: since, protocol: c.master.Protocol(), UploadLimitJobs: c.options.MaxUploadJobs, UploadLimitBytes: c.options.MaxUploadBytes}
 	watch := stopwatch{last: since}
 	err := c.beat(ctx, &b, &watch)
 	b.Fail(err)
@@ -103,7 +110,7 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 	if err != nil {
 		return fmt.Errorf("pack: %w", err)
 	}
-	b.KnownJobs, b.KnownHosts = len(p.packet.KnownJobIDs), len(p.packet.KnownHostIDs)
+	b.KnownJobs, b.KnownHosts, b.Pending = len(p.packet.KnownJobIDs), len(p.packet.KnownHostIDs), p.pending
 	b.large = p.large
 	if err := c.markUnsure(work, p); err != nil {
 		return fmt.Errorf("pack: %w", err)
@@ -123,7 +130,7 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 		return fmt.Errorf("acknowledge %d jobs: %w", len(p.jobs), err)
 	}
 	b.UploadedJobs, b.UploadedEntries = acknowledged.jobs, acknowledged.entries
-	b.More = p.more && acknowledged.jobs > 0 // without progress there is no hurry
+	b.More = p.pending > len(p.jobs) && acknowledged.jobs > 0 // without progress there is no hurry
 
 	watch.start(&b.ApplyMS)
 	b.Quarantined, err = c.apply(work, response)
@@ -172,9 +179,9 @@ func failureClass(err error) string {
 	case errors.As(err, &failure):
 		return string(failure.Class)
 	case errors.Is(err, ErrLockLost):
-		return failureLockLost
+		return FailureLockLost
 	default:
-		return failureDatabase
+		return FailureDatabase
 	}
 }
 
@@ -201,6 +208,11 @@ func (c *Client) record(ctx context.Context, b *Beat) error {
 		if _, err := q.QuarantinePrune(ctx, c.options.QuarantineKeep); err != nil {
 			return fmt.Errorf("prune quarantine: %w", err)
 		}
+		size, err := q.QuarantineSize(ctx)
+		if err != nil {
+			return fmt.Errorf("count quarantine: %w", err)
+		}
+		b.Quarantine = &size
 		return nil
 	})
 }

@@ -22,7 +22,7 @@ type packed struct {
 	// open are jobs of the packet with an entry that is still open; settleable are
 	// those of them for which no earlier packet may still be on its way.
 	open, settleable []int64
-	more             bool // finished jobs are left for the next packet
+	pending          int // finished jobs, those of this packet included
 	large            largeTurn
 }
 
@@ -75,7 +75,7 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 		return nil, err
 	}
 	packet.KnownJobIDs = knownJobs(open, pending, p.jobs)
-	p.more = len(p.jobs) < len(pending)
+	p.pending = len(pending)
 	p.open = openJobs(p.entries)
 	return p, nil
 }

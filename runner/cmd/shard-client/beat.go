@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -78,9 +79,14 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer s.close()
+	w, err := p.watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if ready, err := p.waitForDatabase(ctx, s); err != nil || !ready {
+	if ready, err := p.waitForDatabase(ctx, s, w.health); err != nil || !ready {
 		return err
 	}
 	lifetime := p.settings.Lifetime
@@ -88,11 +94,11 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	loop := &shard.Loop{
-		Beat: func(ctx context.Context) shard.Beat {
+		Beat: w.watched(func(ctx context.Context) shard.Beat {
 			beat := s.client.Beat(ctx, time.Now())
 			beat.Error = p.settings.Redact(beat.Error)
 			return beat
-		},
+		}),
 		Pause: p.settings.HeartbeatPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
 	}
 	return loop.Run(ctx)
@@ -102,7 +108,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 // is ours: a wrong schema and a lock held by another are for the operator, a
 // database that is down is not. It is not ready when a signal came or the
 // lifetime is over.
-func (p *program) waitForDatabase(ctx context.Context, s *session) (ready bool, err error) {
+func (p *program) waitForDatabase(ctx context.Context, s *session, health *ops.Health) (ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
@@ -110,6 +116,7 @@ func (p *program) waitForDatabase(ctx context.Context, s *session) (ready bool, 
 	}
 	wait := databaseWaitMin
 	for tries := 1; ; tries++ {
+		health.Begin("wait for the database")
 		err := schema.Check(ctx, s.pool)
 		if err == nil {
 			err = s.client.Own(ctx)

@@ -42,6 +42,7 @@ func TestUsageErrors(t *testing.T) {
 		"protocol":         {"once --protocol=2017", []string{"--protocol", `"auto","2015","2019"`}},
 		"output":           {"version --output=xml", []string{"--output", `"text","json"`}},
 		"log level":        {"once --log-level=loud", []string{"--log-level"}},
+		"listen":           {"run --listen=9464", []string{"--listen", "missing port", "HOST:PORT"}},
 		"log format":       {"once --log-format=xml", []string{"--log-format"}},
 		"log dir":          {"once --shard-hostname=s --master=m --database-url=postgres:/// --log-dir=/no/such", []string{"/no/such", "--log-dir"}},
 		"master path":      {"once --master=m/afe/server/noauth/rpc/", []string{"--master"}},

@@ -17,7 +17,7 @@ var settings = map[string]string{
 	"database-url": "postgres://h/d", "heartbeat-pause": "7s", "startup-splay": "8s", "rpc-timeout": "9m",
 	"stop-timeout": "300ms", "lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
 	"max-response-bytes": "13000", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
-	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json",
+	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
 }
 
 var commands = []string{"run", "once", "migrate up", "migrate down", "migrate status", "quarantine list", "version"}

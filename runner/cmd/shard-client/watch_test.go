@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/ops"
+	"shardclient/runner/shard"
+	"shardclient/schema"
+)
+
+// misfortunes are answers that fail a beat, each in another class. At most 1200
+// bytes are read of an answer.
+func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
+	after := func(do func(), then http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			do()
+			then.ServeHTTP(w, r)
+		})
+	}
+	return []http.Handler{
+		breaksOff, hangs(nil, nil), page(500, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)), refuses("E", "no"),
+		after(func() { execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN require_ssp TO elsewhere") }, answers(jobs(101))),
+		after(func() {
+			execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN elsewhere TO require_ssp")
+			endLockHolder(t, pool)
+		}, answers(jobs(101))),
+	}
+}
+
+// A real client has a good beat, then one of each class of failure, then good
+// ones again, while somebody scrapes. Each is counted under its name, and in no
+// series that was not there from the start.
+func TestMetricsOfRealBeats(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	for id := 1; id <= 7; id++ {
+		finish(t, pool, id, "x")
+	}
+	execute(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')")
+	bad := misfortunes(t, pool)
+	last, release := 1+len(bad)+1, make(chan struct{})
+	setAside := strings.Replace(jobs(7, 8), `"id": 70,`, `"id": 70, "host_id": 99,`, 1)
+	setAside = strings.Replace(setAside, `"id": 8, "owner": "o"`, `"id": 8, "owner": null`, 1)
+	m := masterThat(t, func(number int, _ []byte) http.Handler {
+		switch {
+		case number == 1:
+			return answers(jobs(100))
+		case number < last:
+			return bad[number-2]
+		case number == last:
+			return hangs(release, answers(setAside))
+		}
+		return answers(setAside)
+	})
+	newest, err := schema.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow(t, databaseURL, false)
+	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--rpc-timeout=5s", "--max-response-bytes=1200", "--max-upload-jobs=3")...)
+	before := s.metrics()
+	checkMetrics(t, "at the start", before, map[string]float64{
+		`beats_total{failure="",outcome="ok"}`: 0, "consecutive_failures": 0, "last_beat_timestamp_seconds": 0, "last_success_timestamp_seconds": 0,
+		"upload_limit_jobs": 3, "upload_limit_bytes": 16 << 20, `beat_phase_duration_seconds_count{phase="apply"}`: 0,
+		fmt.Sprintf(`build_info{schema_version="%d",version="unknown"}`, newest): 1,
+	})
+	stopScraping := s.scrapeAlways()
+	began := float64(time.Now().Unix())
+	allow(t, databaseURL, true)
+
+	eventually(t, "for the request after the misfortunes", func() bool { return len(m.received()) == last })
+	later := s.metrics()
+	checkMetrics(t, "after the misfortunes", later, map[string]float64{
+		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
+		// The beat that failed with its database had acknowledged its upload before.
+		"uploaded_jobs_total": 6, "uploaded_entries_total": 12, "pending_jobs": 1, "known_jobs": 1, "known_hosts": 1,
+		"received_jobs_total": 3, "quarantined_total": 0,
+		`beat_phase_duration_seconds_count{phase="pack"}`: 9, `beat_phase_duration_seconds_count{phase="rpc"}`: 9,
+	})
+	if h := s.healthy(); h.Doing != "beat" || h.Failures != len(bad) || h.Failure != "lock_lost" || h.LastSuccess == nil || h.LastFailure == nil {
+		t.Errorf("health after the misfortunes: %+v", h)
+	}
+	for _, class := range failures {
+		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): 1})
+	}
+
+	close(release)
+	eventually(t, "for good beats", func() bool { return s.metrics()[`beats_total{failure="",outcome="ok"}`] >= 3 })
+	after := s.metrics()
+	checkMetrics(t, "in the end", after, map[string]float64{
+		"consecutive_failures": 0, "pending_jobs": 0, "known_jobs": 1, "uploaded_jobs_total": 7, "uploaded_entries_total": 14,
+		`quarantine_objects{direction="in"}`: 2, `quarantine_objects{direction="out"}`: 0, "quarantine_waiting_for_host": 1,
+	})
+	if after["last_success_timestamp_seconds"] < began || after["last_beat_timestamp_seconds"] < after["last_success_timestamp_seconds"] || after["quarantined_total"] < 4 {
+		t.Errorf("last success at %v, last beat at %v, began at %v, %v objects set aside", after["last_success_timestamp_seconds"],
+			after["last_beat_timestamp_seconds"], began, after["quarantined_total"])
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))); diff != "" {
+		t.Errorf("series changed with beats (-before +after):\n%s", diff)
+	}
+	stopScraping()
+	stop()
+}
+
+// checkMetrics compares the series that are named.
+func checkMetrics(t *testing.T, when string, got, want map[string]float64) {
+	t.Helper()
+	for name, value := range want {
+		if had, ok := got[name]; !ok || had != value {
+			t.Errorf("%s: %s is %v (there: %t), want %v", when, name, had, ok, value)
+		}
+	}
+}
+
+// No fact of a beat is taken for another.
+func TestFactsOfABeat(t *testing.T) {
+	t.Parallel()
+	b := &shard.Beat{
+		Outcome: "failed", Failure: "database", PackedMS: 1.5, RPCMS: 2, AckMS: 3, ApplyMS: 4, KnownJobs: 5, KnownHosts: 6,
+		UploadedJobs: 7, UploadedEntries: 8, ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
+		Pending: 20, UploadLimitJobs: 14, UploadLimitBytes: 15,
+		Quarantine: &sharddb.QuarantineSizeRow{Incoming: 16, Outgoing: 17, WaitingForHost: 18},
+	}
+	want := &ops.Beat{
+		Failure: "database", Pack: 1500 * time.Microsecond, RPC: 2 * time.Millisecond, Acknowledge: 3 * time.Millisecond, Apply: 4 * time.Millisecond,
+		Sent: true, KnownJobs: 5, KnownHosts: 6, PendingJobs: 13, UploadedJobs: 7, UploadedEntries: 8,
+		ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
+		UploadLimitJobs: 14, UploadLimitBytes: 15, Quarantine: &ops.Quarantine{In: 16, Out: 17, WaitingForHost: 18},
+	}
+	if diff := cmp.Diff(want, factsOf(b)); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+	b = &shard.Beat{Outcome: "ok"}
+	if diff := cmp.Diff(&ops.Beat{OK: true}, factsOf(b)); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+}
+
+// A database that is down is waited for in good health.
+func TestHealthWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	m := master(t, answers(nothing))
+	s, stop := runHere(t, runArgs(m, "postgres://127.0.0.1:1/shard", "--listen=127.0.0.1:0")...)
+	if h := s.healthy(); h.Doing != "wait for the database" || h.LastSuccess != nil {
+		t.Errorf("%+v", h)
+	}
+	if n := s.metrics()["last_beat_timestamp_seconds"]; n != 0 {
+		t.Errorf("a beat ended at %v", n)
+	}
+	stop()
+	if c, err := net.Dial("tcp", s.address); err == nil {
+		_ = c.Close()
+		t.Error("somebody still listens after the end of run")
+	}
+}
+
+// An address that cannot be listened at ends run before it touches anything, and
+// does not concern once.
+func TestListenAtATakenAddress(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	m := master(t, answers(nothing))
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	listen := "--listen=" + taken.Addr().String()
+	invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t).says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
+		t.Error("run went on without its eyes")
+	}
+	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
+}
+
+// The classes of the wire are constants; one that is added there is known here.
+func TestFailuresAreAllClasses(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../../afe/errors.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Class" {
+			classes++
+			class, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil || !slices.Contains(failures, class) {
+				t.Errorf("the metrics do not know %q from the start (%v)", class, err)
+			}
+		}
+		return true
+	})
+	if classes == 0 {
+		t.Error("no class found")
+	}
+}

@@ -1,0 +1,95 @@
+package ops
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const hangLimit = 39 * time.Minute
+
+// healthz asks as an orchestrator does.
+func healthz(t *testing.T, h *Health) (status int, body string) {
+	t.Helper()
+	w := get(t, paths(someMetrics(), h, slog.New(slog.DiscardHandler)), "/healthz")
+	if kind := w.Header().Get("Content-Type"); kind != "application/json" {
+		t.Errorf("content type %q", kind)
+	}
+	return w.Code, w.Body.String()
+}
+
+func alive(t *testing.T, h *Health, when string) {
+	t.Helper()
+	if status, body := healthz(t, h); status != http.StatusOK {
+		t.Errorf("%s: status %d, want 200: %s", when, status, body)
+	}
+}
+
+// Whatever the client does, it is killed only when it does not go on.
+func TestHealthIsThatTheLoopTurns(t *testing.T) {
+	for _, tt := range []struct {
+		doing string
+		begin func(*Health) // nil: it has only started
+	}{
+		{"start", nil},
+		{"wait for the database", func(h *Health) { h.Begin("wait for the database") }},
+		{"beat", func(h *Health) { h.Begin("beat") }},
+		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(goodBeat()) }},
+		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(&Beat{Failure: "transport"}) }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := NewHealth(hangLimit)
+			if tt.begin != nil {
+				<-time.After(hangLimit / 2)
+				tt.begin(h)
+			}
+			<-time.After(hangLimit)
+			alive(t, h, "at the limit of "+tt.doing)
+			<-time.After(time.Second)
+			status, body := healthz(t, h)
+			var r struct{ Status, Doing string }
+			err := json.Unmarshal([]byte(body), &r)
+			if err != nil || status != http.StatusServiceUnavailable || r.Status != "hanging" || r.Doing != tt.doing {
+				t.Errorf("past the limit of %s: status %d, want 503: %s", tt.doing, status, body)
+			}
+			h.Begin("beat")
+			alive(t, h, "when it goes on")
+		})
+	}
+}
+
+// A restart mends no master: an outage of a week kills nobody.
+func TestAnOutageIsNoIllness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(hangLimit)
+		for range 7 * 24 * 2 {
+			h.Begin("beat")
+			<-time.After(30 * time.Minute) // every RPC runs into its deadline
+			alive(t, h, "in a beat")
+			h.Observe(&Beat{Failure: "deadline"})
+			<-time.After(time.Minute)
+			alive(t, h, "between beats")
+		}
+	})
+}
+
+func TestHealthGolden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(hangLimit)
+		text := func() string { _, body := healthz(t, h); return body }
+		all := text()
+		<-time.After(1500 * time.Millisecond)
+		h.Observe(goodBeat())
+		all += text()
+		<-time.After(time.Minute)
+		h.Begin("beat")
+		<-time.After(time.Minute)
+		h.Observe(&Beat{Failure: "rpc_error"})
+		<-time.After(hangLimit + time.Minute)
+		all += text()
+		golden(t, "healthz.txt", all)
+	})
+}

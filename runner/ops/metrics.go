@@ -1,0 +1,182 @@
+package ops
+
+import (
+	"iter"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline of the RPC. What ran
+// into that deadline took a moment longer and so stands apart, above the last bucket.
+var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 1800}
+
+// scrapesInFlight bounds what impatient scrapers cost; a Prometheus server asks once at a time.
+const scrapesInFlight = 4
+
+// MetricsOptions are what is known before the first beat.
+type MetricsOptions struct {
+	Version       string
+	SchemaVersion int64
+	// Failures are all classes of failure. Each has its series from the start: a rate does not see the first failure of a
+	// series that was not there before it.
+	Failures         []string
+	UploadLimitJobs  int
+	UploadLimitBytes int64
+}
+
+// Metrics are the numbers of one run, in a registry of their own. Every series is there from the start, and no label
+// takes a value from outside. Beats and scrapes may come at the same time.
+type Metrics struct {
+	registry *prometheus.Registry
+	beats    *prometheus.CounterVec
+	phases   *prometheus.HistogramVec
+
+	lastBeat, lastSuccess, failures prometheus.Gauge
+
+	knownJobs, knownHosts, pendingJobs           prometheus.Gauge
+	uploadedJobs, uploadedEntries                prometheus.Counter
+	receivedHosts, receivedJobs, receivedKeyvals prometheus.Counter
+
+	quarantined           prometheus.Counter
+	quarantine            *prometheus.GaugeVec
+	waitingForHost        prometheus.Gauge
+	limitJobs, limitBytes prometheus.Gauge
+}
+
+// NewMetrics returns the metrics of a client that has not beaten yet.
+func NewMetrics(o MetricsOptions) *Metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r := registrar{promauto.With(registry)}
+	r.gauges("build_info", "Always 1; the labels name the version of the binary and that of its schema.", "version", "schema_version").
+		WithLabelValues(o.Version, strconv.FormatInt(o.SchemaVersion, 10)).Set(1)
+	m := &Metrics{registry: registry}
+	m.registerBeats(r, o.Failures)
+	m.registerCounts(r)
+	m.limitJobs.Set(float64(o.UploadLimitJobs))
+	m.limitBytes.Set(float64(o.UploadLimitBytes))
+	return m
+}
+
+func (m *Metrics) registerBeats(r registrar, failures []string) {
+	m.beats = r.counters("beats_total", "Beats that ended, by outcome and class of failure.", "outcome", "failure")
+	m.beats.WithLabelValues("ok", "")
+	for _, class := range failures {
+		m.beats.WithLabelValues("failed", class)
+	}
+	m.phases = r.NewHistogramVec(prometheus.HistogramOpts{
+		Name: namespace + "beat_phase_duration_seconds", Help: "Time of the phases of beats; phases that a failed beat did not reach are left out.",
+		Buckets: phaseBuckets,
+	}, []string{"phase"})
+	for phase := range phases(&Beat{}) {
+		m.phases.WithLabelValues(phase)
+	}
+	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none since the start.")
+	m.lastSuccess = r.gauge("last_success_timestamp_seconds", "When the last beat that was ok ended; 0: none since the start.")
+	m.failures = r.gauge("consecutive_failures", "Beats that failed since the last one that was ok, or since the start.")
+}
+
+func (m *Metrics) registerCounts(r registrar) {
+	m.knownJobs = r.gauge("known_jobs", "Known job ids in the last packet.")
+	m.knownHosts = r.gauge("known_hosts", "Known host ids in the last packet.")
+	m.pendingJobs = r.gauge("pending_jobs", "Finished jobs that still waited for their upload after the last beat that sent a packet.")
+	m.uploadedJobs = r.counter("uploaded_jobs_total", "Finished jobs uploaded and acknowledged.")
+	m.uploadedEntries = r.counter("uploaded_entries_total", "Entries of those jobs.")
+	m.receivedHosts = r.counter("received_hosts_total", "Hosts received from the master, bad ones included.")
+	m.receivedJobs = r.counter("received_jobs_total", "Jobs received from the master, bad ones included.")
+	m.receivedKeyvals = r.counter("received_keyvals_total", "Suite keyvals received from the master, bad ones included.")
+	m.quarantined = r.counter("quarantined_total", "Objects that beats set aside; one that stays bad counts in every beat it comes in.")
+	m.quarantine = r.gauges("quarantine_objects", "Objects in quarantine after the last recorded beat, by direction.", "direction")
+	m.waitingForHost = r.gauge("quarantine_waiting_for_host", "Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
+	m.setQuarantine(Quarantine{})
+	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
+	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
+}
+
+// Observe counts a beat that has just ended.
+func (m *Metrics) Observe(b *Beat) {
+	now := float64(time.Now().UnixMilli()) / 1000
+	m.lastBeat.Set(now)
+	if b.OK {
+		m.beats.WithLabelValues("ok", "").Inc()
+		m.lastSuccess.Set(now)
+		m.failures.Set(0)
+	} else {
+		m.beats.WithLabelValues("failed", b.Failure).Inc()
+		m.failures.Inc()
+	}
+	for phase, took := range phases(b) {
+		if b.OK || took > 0 {
+			m.phases.WithLabelValues(phase).Observe(took.Seconds())
+		}
+	}
+	m.count(b)
+}
+
+func (m *Metrics) count(b *Beat) {
+	if b.Sent {
+		m.knownJobs.Set(float64(b.KnownJobs))
+		m.knownHosts.Set(float64(b.KnownHosts))
+		m.pendingJobs.Set(float64(b.PendingJobs))
+	}
+	m.uploadedJobs.Add(float64(b.UploadedJobs))
+	m.uploadedEntries.Add(float64(b.UploadedEntries))
+	m.receivedHosts.Add(float64(b.ReceivedHosts))
+	m.receivedJobs.Add(float64(b.ReceivedJobs))
+	m.receivedKeyvals.Add(float64(b.ReceivedKeyvals))
+	m.quarantined.Add(float64(b.Quarantined))
+	if b.Quarantine != nil {
+		m.setQuarantine(*b.Quarantine)
+	}
+	m.limitJobs.Set(float64(b.UploadLimitJobs))
+	m.limitBytes.Set(float64(b.UploadLimitBytes))
+}
+
+func (m *Metrics) setQuarantine(q Quarantine) {
+	m.quarantine.WithLabelValues("in").Set(float64(q.In))
+	m.quarantine.WithLabelValues("out").Set(float64(q.Out))
+	m.waitingForHost.Set(float64(q.WaitingForHost))
+}
+
+// phases are the phases of a beat, under the names that the history has them by.
+func phases(b *Beat) iter.Seq2[string, time.Duration] {
+	return func(yield func(string, time.Duration) bool) {
+		_ = yield("pack", b.Pack) && yield("rpc", b.RPC) && yield("ack", b.Acknowledge) && yield("apply", b.Apply)
+	}
+}
+
+// handler answers scrapes. What can be gathered is told even where something cannot.
+func (m *Metrics) handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry: m.registry, ErrorLog: httpLog(log), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesInFlight,
+	})
+}
+
+// namespace begins the name of every metric that is ours.
+const namespace = "shard_client_"
+
+// registrar makes metrics in one registry.
+type registrar struct{ promauto.Factory }
+
+func (r registrar) gauge(name, help string) prometheus.Gauge {
+	return r.NewGauge(prometheus.GaugeOpts{Name: namespace + name, Help: help})
+}
+
+func (r registrar) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return r.NewGaugeVec(prometheus.GaugeOpts{Name: namespace + name, Help: help}, labels)
+}
+
+func (r registrar) counter(name, help string) prometheus.Counter {
+	return r.NewCounter(prometheus.CounterOpts{Name: namespace + name, Help: help})
+}
+
+func (r registrar) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return r.NewCounterVec(prometheus.CounterOpts{Name: namespace + name, Help: help}, labels)
+}

@@ -1,0 +1,182 @@
+package ops
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func someMetrics() *Metrics {
+	return NewMetrics(MetricsOptions{
+		Version: "v1.2.3", SchemaVersion: 7, Failures: []string{"transport", "database"}, UploadLimitJobs: 1000, UploadLimitBytes: 16 << 20,
+	})
+}
+
+// goodBeat has another number everywhere, so that no two can be mixed up unseen.
+func goodBeat() *Beat {
+	return &Beat{
+		OK: true, Pack: 2 * time.Millisecond, RPC: 40 * time.Second, Acknowledge: 0, Apply: 700 * time.Millisecond,
+		Sent: true, KnownJobs: 50001, KnownHosts: 102, PendingJobs: 3003, UploadedJobs: 14, UploadedEntries: 25,
+		ReceivedHosts: 36, ReceivedJobs: 47, ReceivedKeyvals: 58, Quarantined: 9,
+		UploadLimitJobs: 500, UploadLimitBytes: 8 << 20, Quarantine: &Quarantine{In: 11, Out: 12, WaitingForHost: 10},
+	}
+}
+
+// get asks a handler as a scraper does.
+func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w
+}
+
+// ours is what /metrics says under our name.
+func ours(t *testing.T, m *Metrics) string {
+	t.Helper()
+	w := get(t, paths(m, NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	var text strings.Builder
+	for line := range strings.Lines(w.Body.String()) {
+		if regexp.MustCompile(`^(# (HELP|TYPE) )?shard_client_`).MatchString(line) {
+			text.WriteString(line)
+		}
+	}
+	return text.String()
+}
+
+// series are the names of a text's samples with their labels.
+func series(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			names = append(names, line[:strings.LastIndexByte(line, ' ')])
+		}
+	}
+	return names
+}
+
+// Dashboards and alerts rely on names, types, labels and meanings.
+func TestMetricsGolden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := someMetrics()
+		golden(t, "metrics-start.txt", ours(t, m))
+		m.Observe(&Beat{Failure: "transport", Pack: 5 * time.Millisecond, RPC: 7 * time.Second, Sent: true, KnownJobs: 1, KnownHosts: 2, PendingJobs: 3, UploadLimitJobs: 1000, UploadLimitBytes: 16 << 20})
+		<-time.After(time.Minute)
+		m.Observe(goodBeat())
+		<-time.After(time.Minute)
+		// What this one did not get to know keeps its last value.
+		m.Observe(&Beat{Failure: "database", Pack: 15 * time.Second, UploadLimitJobs: 250, UploadLimitBytes: 4 << 20})
+		golden(t, "metrics-beats.txt", ours(t, m))
+	})
+}
+
+// A rate sees no first increase of a series that was not there before it.
+func TestEverySeriesIsThereFromTheStart(t *testing.T) {
+	m := someMetrics()
+	before := series(ours(t, m))
+	for _, class := range []string{"transport", "database"} {
+		m.Observe(&Beat{Failure: class})
+	}
+	m.Observe(goodBeat())
+	if diff := cmp.Diff(before, series(ours(t, m))); diff != "" {
+		t.Errorf("series changed with beats (-before +after):\n%s", diff)
+	}
+	if !slices.Contains(before, `shard_client_beats_total{failure="database",outcome="failed"}`) {
+		t.Errorf("no series for a class of failure:\n%s", strings.Join(before, "\n"))
+	}
+}
+
+func TestFailuresInARowEndWithASuccess(t *testing.T) {
+	m := someMetrics()
+	for _, want := range []float64{1, 2, 3, 0, 1} {
+		b := &Beat{Failure: "database"}
+		if want == 0 {
+			b = goodBeat()
+		}
+		m.Observe(b)
+		if got := testutil.ToFloat64(m.failures); got != want {
+			t.Errorf("%v failures in a row, want %v", got, want)
+		}
+	}
+}
+
+func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
+	problems, err := testutil.GatherAndLint(someMetrics().registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// The runtime and the process have their series too.
+func TestGoAndProcessMetrics(t *testing.T) {
+	body := get(t, paths(someMetrics(), NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	for _, want := range []string{"\ngo_goroutines ", "\nprocess_start_time_seconds ", "\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+}
+
+// Scrapers do not wait for beats, nor beats for scrapers.
+func TestScrapesDuringBeats(t *testing.T) {
+	m, h := someMetrics(), NewHealth(time.Hour)
+	handler := paths(m, h, slog.New(slog.DiscardHandler))
+	var all sync.WaitGroup
+	for _, path := range []string{"/metrics", "/healthz"} {
+		all.Go(func() {
+			for range 50 {
+				if w := get(t, handler, path); w.Code != http.StatusOK {
+					t.Errorf("%s: status %d", path, w.Code)
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for range 500 {
+			h.Begin("beat")
+			m.Observe(goodBeat())
+			h.Observe(goodBeat())
+		}
+	})
+	all.Wait()
+	if got := testutil.ToFloat64(m.uploadedJobs); got != 500*14 {
+		t.Errorf("%v jobs uploaded, want %d", got, 500*14)
+	}
+}
+
+// The operators' table has every metric, and neither it nor the alerts name one
+// that is not served.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	_, section, _ := strings.Cut(contents(t, "../../docs/operate.md"), "\n## Metrics and health\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	served := map[string]bool{}
+	for line := range strings.Lines(ours(t, someMetrics())) {
+		if fields := strings.Fields(line); fields[1] == "TYPE" {
+			served[fields[2]] = true
+			row := regexp.MustCompile("(?m)^\\| `" + fields[2] + "[`{].*\\| " + fields[3] + " \\|")
+			if !row.MatchString(section) {
+				t.Errorf("docs/operate.md has no row for %s, a %s", fields[2], fields[3])
+			}
+		}
+	}
+	for _, name := range regexp.MustCompile(`shard_client_[a-z_]+`).FindAllString(section, -1) {
+		if !served[strings.TrimSuffix(name, "_bucket")] {
+			t.Errorf("docs/operate.md names %s, which is not served", name)
+		}
+	}
+}

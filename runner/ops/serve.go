@@ -1,0 +1,96 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Limits of the requests that come: all are short, and so are their answers. A client that is slow or silent must not
+// hold connections for ever.
+const (
+	readTimeout    = 5 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+	// closePatience is for answers under way when the program ends; nobody waits longer for a scrape.
+	closePatience = time.Second
+)
+
+// Server serves /metrics and /healthz, and nothing else, to whoever can reach its address.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+	done     chan struct{}
+}
+
+// Serve listens at a TCP address, HOST:PORT, and serves there until Close. It fails when the address cannot be listened
+// at; the error is the cause alone, so that the caller can name the setting.
+func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err
+		}
+		return nil, err
+	}
+	return serve(listener, m, h, log), nil
+}
+
+func serve(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
+	s := &Server{listener: listener, done: make(chan struct{}), http: &http.Server{
+		Handler: paths(m, h, log), ErrorLog: httpLog(log), MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+	}}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics and health are no longer served", "error", err, "hint", "beats go on; restart shard-client to see them again")
+		}
+	}()
+	return s
+}
+
+func paths(m *Metrics, h *Health, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.handler(log))
+	mux.Handle("GET /healthz", h)
+	return mux
+}
+
+// Address is where the server listens, with the port that was found for port 0.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Close ends the server. Answers under way get a second.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
+	<-s.done
+	if err != nil {
+		return fmt.Errorf("close %s: %w", s.Address(), err)
+	}
+	return nil
+}
+
+// httpLog is for what net/http and promhttp have to say: mostly of clients that went away or sent no HTTP.
+func httpLog(logger *slog.Logger) *log.Logger {
+	return log.New(debugWriter{logger}, "", 0)
+}
+
+type debugWriter struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (w debugWriter) Write(line []byte) (int, error) {
+	w.log.Debug("request for metrics or health failed", "error", strings.TrimSpace(string(line)))
+	return len(line), nil
+}

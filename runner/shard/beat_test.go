@@ -1,0 +1,43 @@
+package shard_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"shardclient/gen/shard"
+	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
+)
+
+// What a beat tells those who watch besides its result: the backlog it met, its
+// limits, and how much is set aside in all, counted after its own objects.
+func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.MaxUploadJobs, o.MaxUploadBytes = 2, 1<<20
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	for id := 1; id <= 5; id++ {
+		finish(t, pool, id, "x")
+	}
+	exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+		VALUES ('out', 'job', 901, 'refused', '', '', 0, ''), ('out', 'job', 902, 'waiting_for_host', '', '', 0, ''), ('in', 'job', 8, 'malformed', '', '', 0, '')`)
+	master.saysResult(result(nil, []string{job(6, entry(61, `"host_id": 99`)), job(7)}, nil))
+	for _, pending := range []int{5, 3, 1, 0} {
+		b := beat(t, client)
+		if b.Pending != pending || b.UploadLimitJobs != 2 || b.UploadLimitBytes != 1<<20 {
+			t.Errorf("%d jobs pending, limits %d and %d; want %d, 2 and %d", b.Pending, b.UploadLimitJobs, b.UploadLimitBytes, pending, 1<<20)
+		}
+		want := &sharddb.QuarantineSizeRow{Incoming: 2, Outgoing: 2, WaitingForHost: 1}
+		if diff := cmp.Diff(want, b.Quarantine); diff != "" {
+			t.Errorf("quarantine (-want +got):\n%s", diff)
+		}
+	}
+
+	// A beat that cannot count does not say that nothing is there.
+	exec(t, pool, "ALTER TABLE shard_client_quarantine RENAME TO elsewhere")
+	master.saysResult(result(nil, nil, nil))
+	if b := beat(t, client); b.Quarantine != nil {
+		t.Errorf("it counted %+v in a table that is gone", b.Quarantine)
+	}
+}
