@@ -29,8 +29,9 @@ var version = "unknown"
 
 // commandLine is what kong parses.
 type commandLine struct {
-	Demo     demoCommand     `cmd:"" help:"Show a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
-	Postgres postgresCommand `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+	Demo      demoCommand      `cmd:"" help:"Show a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
+	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
