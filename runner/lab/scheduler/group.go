@@ -43,6 +43,9 @@ func (j *job) groupSize() int {
 
 // chooses says whether the entry is in the next group: the lowest ids that are pending, once there are enough.
 func (j *job) chooses(e *entry) bool {
+	if j.cannotRun() {
+		return false
+	}
 	size := j.groupSize()
 	place, waiting := 0, 0
 	for _, other := range j.entries {
@@ -66,8 +69,8 @@ func (j *job) cannotRun() bool {
 		switch {
 		case e.mayRun():
 			mayRun++
-		case e.memory.final != "" && !e.Started && e.ExecutionSubdir != "":
-			return true
+		case !e.Started && e.ExecutionSubdir != "":
+			return true // it began, and ends before it runs
 		}
 	}
 	return j.broken || mayRun < j.groupSize()
