@@ -11,6 +11,43 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+const luciferEndEntry = `-- name: LuciferEndEntry :execrows
+UPDATE afe_host_queue_entries
+SET status = $1::text, active = false, complete = true, finished_on = $2::timestamp
+WHERE id = $3::bigint
+`
+
+type LuciferEndEntryParams struct {
+	Status     string
+	FinishedOn pgtype.Timestamp
+	ID         int64
+}
+
+// Lucifer's one update of an entry that ends; one that never started has no
+// finished_on.
+func (q *Queries) LuciferEndEntry(ctx context.Context, arg LuciferEndEntryParams) (int64, error) {
+	result, err := q.db.Exec(ctx, luciferEndEntry, arg.Status, arg.FinishedOn, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const schedulerAdoptHost = `-- name: SchedulerAdoptHost :execrows
+UPDATE afe_hosts
+SET leased = true, synch_id = $1::bigint
+WHERE id = $2::bigint AND (synch_id IS NULL OR NOT leased)
+`
+
+// Marks the host of an entry that another scheduler began.
+func (q *Queries) SchedulerAdoptHost(ctx context.Context, entryID int64, iD int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerAdoptHost, entryID, iD)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const schedulerAskForUpload = `-- name: SchedulerAskForUpload :execrows
 UPDATE afe_jobs
 SET shard_id = NULL
@@ -39,6 +76,386 @@ func (q *Queries) SchedulerCompleteEntry(ctx context.Context, id int64) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const schedulerFits = `-- name: SchedulerFits :many
+WITH free AS MATERIALIZED (
+    SELECT
+        h.id,
+        ARRAY(SELECT hl.label_id FROM afe_hosts_labels AS hl WHERE hl.host_id = h.id) AS label_ids,
+        ARRAY(SELECT gh.aclgroup_id FROM afe_acl_groups_hosts AS gh WHERE gh.host_id = h.id) AS group_ids
+    FROM afe_hosts AS h
+    WHERE NOT h.invalid AND NOT h.locked AND NOT h.leased AND h.status = 'Ready'
+),
+queued AS MATERIALIZED (
+    SELECT e.id, e.job_id, e.host_id, e.meta_host, j.priority, j.owner
+    FROM afe_host_queue_entries AS e
+    JOIN afe_jobs AS j ON j.id = e.job_id
+    WHERE NOT e.complete
+        AND NOT e.aborted
+        AND e.status = 'Queued'
+        AND EXISTS (SELECT FROM free)
+),
+dependencies AS MATERIALIZED (
+    SELECT d.job_id, array_agg(d.label_id) AS label_ids
+    FROM afe_jobs_dependency_labels AS d
+    WHERE d.job_id = ANY (ARRAY(SELECT DISTINCT q.job_id FROM queued AS q))
+    GROUP BY d.job_id
+),
+owners AS MATERIALIZED (
+    SELECT
+        q.owner,
+        ARRAY(
+            SELECT gu.aclgroup_id
+            FROM afe_users AS u
+            JOIN afe_acl_groups_users AS gu ON gu.user_id = u.id
+            WHERE u.login = q.owner
+            UNION
+            SELECT g.id
+            FROM afe_acl_groups AS g
+            WHERE g.name = 'Everyone'
+        ) AS group_ids
+    FROM (SELECT DISTINCT owner FROM queued) AS q
+)
+SELECT q.id::bigint AS entry_id, array_agg(f.id ORDER BY f.id)::bigint[] AS host_ids
+FROM queued AS q
+JOIN owners AS o ON o.owner = q.owner
+LEFT JOIN dependencies AS d ON d.job_id = q.job_id
+JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
+    AND (q.meta_host IS NULL OR q.meta_host = ANY (f.label_ids))
+    AND (d.label_ids IS NULL OR f.label_ids @> d.label_ids)
+    AND f.group_ids && o.group_ids
+WHERE q.host_id IS NOT NULL
+    OR q.meta_host IS NOT NULL
+    OR d.label_ids IS NOT NULL
+GROUP BY q.priority, q.id
+ORDER BY q.priority DESC, q.id
+`
+
+type SchedulerFitsRow struct {
+	EntryID int64
+	HostIds []int64
+}
+
+// Which free hosts would do for which queued entry, in the order in which entries
+// are served. A host is free when it is valid, unlocked, not leased and Ready. It
+// must carry the entry's meta host and all labels that the job depends on, be the
+// entry's host if that has one, and share an ACL group with the job's owner; of
+// Everyone all are members. Labels and groups are gathered once for each host, job
+// and owner, not for each pair. Without a free host nothing else is read.
+func (q *Queries) SchedulerFits(ctx context.Context) ([]SchedulerFitsRow, error) {
+	rows, err := q.db.Query(ctx, schedulerFits)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SchedulerFitsRow
+	for rows.Next() {
+		var i SchedulerFitsRow
+		if err := rows.Scan(&i.EntryID, &i.HostIds); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const schedulerHostsAtWork = `-- name: SchedulerHostsAtWork :many
+SELECT
+    h.id, h.hostname, h.status,
+    e.id AS entry_id, e.job_id, e.complete AS entry_complete, e.status AS entry_status,
+    (j.shard_id IS NULL)::boolean AS shard_is_null
+FROM afe_hosts AS h
+JOIN afe_host_queue_entries AS e ON e.id = h.synch_id
+JOIN afe_jobs AS j ON j.id = e.job_id
+WHERE h.leased
+ORDER BY h.id
+`
+
+type SchedulerHostsAtWorkRow struct {
+	ID            int64
+	Hostname      string
+	Status        string
+	EntryID       int64
+	JobID         int64
+	EntryComplete bool
+	EntryStatus   string
+	ShardIsNull   bool
+}
+
+// The hosts that are leased for an entry, and what became of that entry.
+func (q *Queries) SchedulerHostsAtWork(ctx context.Context) ([]SchedulerHostsAtWorkRow, error) {
+	rows, err := q.db.Query(ctx, schedulerHostsAtWork)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SchedulerHostsAtWorkRow
+	for rows.Next() {
+		var i SchedulerHostsAtWorkRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Hostname,
+			&i.Status,
+			&i.EntryID,
+			&i.JobID,
+			&i.EntryComplete,
+			&i.EntryStatus,
+			&i.ShardIsNull,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const schedulerLeaseHost = `-- name: SchedulerLeaseHost :many
+UPDATE afe_hosts
+SET leased = true, synch_id = $1::bigint
+WHERE id = $2::bigint AND NOT invalid AND NOT locked AND NOT leased AND status = 'Ready'
+RETURNING hostname
+`
+
+// Takes a free host for an entry; no row: it is not free any longer.
+func (q *Queries) SchedulerLeaseHost(ctx context.Context, entryID int64, iD int64) ([]string, error) {
+	rows, err := q.db.Query(ctx, schedulerLeaseHost, entryID, iD)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var hostname string
+		if err := rows.Scan(&hostname); err != nil {
+			return nil, err
+		}
+		items = append(items, hostname)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const schedulerOpenEntries = `-- name: SchedulerOpenEntries :many
+
+SELECT
+    e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
+    (e.started_on IS NOT NULL)::boolean AS started,
+    (e.finished_on IS NOT NULL)::boolean AS finished,
+    j.owner, j.synch_count,
+    (j.shard_id IS NULL)::boolean AS shard_is_null,
+    coalesce(h.hostname, '')::text AS hostname,
+    coalesce(h.status, '')::text AS host_status,
+    (h.synch_id IS NOT NULL AND h.leased)::boolean AS host_marked,
+    CASE
+        WHEN j.synch_count > 1 THEN (
+            SELECT count(*)
+            FROM afe_host_queue_entries AS c
+            WHERE c.job_id = j.id AND c.complete AND c.started_on IS NOT NULL
+        )
+        ELSE 0
+    END::bigint AS ran,
+    CASE
+        WHEN j.synch_count > 1 THEN EXISTS (
+            SELECT FROM afe_host_queue_entries AS c
+            WHERE c.job_id = j.id AND c.complete AND c.started_on IS NULL AND c.execution_subdir <> ''
+            OFFSET 0
+        )
+        ELSE false
+    END::boolean AS broken,
+    false::boolean AS waits_for_children
+FROM afe_host_queue_entries AS e
+JOIN afe_jobs AS j ON j.id = e.job_id
+LEFT JOIN afe_hosts AS h ON h.id = e.host_id
+WHERE NOT e.complete
+    AND (
+        e.host_id IS NOT NULL
+        OR e.meta_host IS NOT NULL
+        OR EXISTS (SELECT FROM afe_jobs_dependency_labels AS d WHERE d.job_id = e.job_id OFFSET 0)
+    )
+ORDER BY e.job_id, e.id
+`
+
+type SchedulerOpenEntriesRow struct {
+	ID               int64
+	JobID            int64
+	HostID           *int64
+	Status           string
+	Active           bool
+	Aborted          bool
+	ExecutionSubdir  string
+	Started          bool
+	Finished         bool
+	Owner            string
+	SynchCount       int32
+	ShardIsNull      bool
+	Hostname         string
+	HostStatus       string
+	HostMarked       bool
+	Ran              int64
+	Broken           bool
+	WaitsForChildren bool
+}
+
+// The shard's scheduler, one statement at a time, as docs/scheduler-contract.md
+// says: every statement commits by itself, and shard_id is set to NULL only by a
+// scheduler whose cached job object does not hold a NULL already.
+//
+// afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
+// leased for. It is set and cleared with the lease, in one statement, so that a
+// restarted scheduler finds out what another left.
+// Every open entry that has to do with a host, with what the scheduler needs of
+// its job. Of a synchronous job also what its complete entries say: how many ran,
+// and whether one ended before it ran, which breaks its group. Finished entries of
+// other jobs cost nothing: OFFSET 0 keeps each look-up by job an index look-up.
+func (q *Queries) SchedulerOpenEntries(ctx context.Context) ([]SchedulerOpenEntriesRow, error) {
+	rows, err := q.db.Query(ctx, schedulerOpenEntries)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SchedulerOpenEntriesRow
+	for rows.Next() {
+		var i SchedulerOpenEntriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.HostID,
+			&i.Status,
+			&i.Active,
+			&i.Aborted,
+			&i.ExecutionSubdir,
+			&i.Started,
+			&i.Finished,
+			&i.Owner,
+			&i.SynchCount,
+			&i.ShardIsNull,
+			&i.Hostname,
+			&i.HostStatus,
+			&i.HostMarked,
+			&i.Ran,
+			&i.Broken,
+			&i.WaitsForChildren,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const schedulerOpenHostlessEntries = `-- name: SchedulerOpenHostlessEntries :many
+SELECT
+    e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
+    (e.started_on IS NOT NULL)::boolean AS started,
+    (e.finished_on IS NOT NULL)::boolean AS finished,
+    j.owner, j.synch_count,
+    (j.shard_id IS NULL)::boolean AS shard_is_null,
+    ''::text AS hostname,
+    ''::text AS host_status,
+    false::boolean AS host_marked,
+    0::bigint AS ran,
+    false::boolean AS broken,
+    EXISTS (
+        SELECT FROM afe_jobs AS child
+        JOIN afe_host_queue_entries AS c ON c.job_id = child.id
+        WHERE child.parent_job_id = j.id AND NOT c.complete
+        OFFSET 0
+    )::boolean AS waits_for_children
+FROM afe_host_queue_entries AS e
+JOIN afe_jobs AS j ON j.id = e.job_id
+WHERE NOT e.complete
+    AND e.host_id IS NULL
+    AND e.meta_host IS NULL
+    AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS d WHERE d.job_id = e.job_id OFFSET 0)
+ORDER BY e.job_id, e.id
+`
+
+type SchedulerOpenHostlessEntriesRow struct {
+	ID               int64
+	JobID            int64
+	HostID           *int64
+	Status           string
+	Active           bool
+	Aborted          bool
+	ExecutionSubdir  string
+	Started          bool
+	Finished         bool
+	Owner            string
+	SynchCount       int32
+	ShardIsNull      bool
+	Hostname         string
+	HostStatus       string
+	HostMarked       bool
+	Ran              int64
+	Broken           bool
+	WaitsForChildren bool
+}
+
+// The others: open entries that want no host. A master runs them itself. Such a
+// job (a suite) waits until no child of it has an open entry.
+func (q *Queries) SchedulerOpenHostlessEntries(ctx context.Context) ([]SchedulerOpenHostlessEntriesRow, error) {
+	rows, err := q.db.Query(ctx, schedulerOpenHostlessEntries)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SchedulerOpenHostlessEntriesRow
+	for rows.Next() {
+		var i SchedulerOpenHostlessEntriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.HostID,
+			&i.Status,
+			&i.Active,
+			&i.Aborted,
+			&i.ExecutionSubdir,
+			&i.Started,
+			&i.Finished,
+			&i.Owner,
+			&i.SynchCount,
+			&i.ShardIsNull,
+			&i.Hostname,
+			&i.HostStatus,
+			&i.HostMarked,
+			&i.Ran,
+			&i.Broken,
+			&i.WaitsForChildren,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const schedulerReleaseHost = `-- name: SchedulerReleaseHost :execrows
+UPDATE afe_hosts
+SET leased = false, synch_id = NULL
+WHERE id = $1::bigint AND synch_id = $2::bigint
+`
+
+func (q *Queries) SchedulerReleaseHost(ctx context.Context, iD int64, entryID int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerReleaseHost, iD, entryID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const schedulerSetEntryActive = `-- name: SchedulerSetEntryActive :execrows
 UPDATE afe_host_queue_entries
 SET active = $1
@@ -53,6 +470,20 @@ func (q *Queries) SchedulerSetEntryActive(ctx context.Context, active bool, iD i
 	return result.RowsAffected(), nil
 }
 
+const schedulerSetEntryExecutionSubdir = `-- name: SchedulerSetEntryExecutionSubdir :execrows
+UPDATE afe_host_queue_entries
+SET execution_subdir = $1::text
+WHERE id = $2::bigint
+`
+
+func (q *Queries) SchedulerSetEntryExecutionSubdir(ctx context.Context, executionSubdir string, iD int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerSetEntryExecutionSubdir, executionSubdir, iD)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const schedulerSetEntryFinished = `-- name: SchedulerSetEntryFinished :execrows
 UPDATE afe_host_queue_entries
 SET finished_on = $1::timestamp
@@ -61,6 +492,34 @@ WHERE id = $2
 
 func (q *Queries) SchedulerSetEntryFinished(ctx context.Context, finishedOn pgtype.Timestamp, iD int64) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerSetEntryFinished, finishedOn, iD)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const schedulerSetEntryHost = `-- name: SchedulerSetEntryHost :execrows
+UPDATE afe_host_queue_entries
+SET host_id = $1::bigint
+WHERE id = $2::bigint
+`
+
+func (q *Queries) SchedulerSetEntryHost(ctx context.Context, hostID int64, iD int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerSetEntryHost, hostID, iD)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const schedulerSetEntryStarted = `-- name: SchedulerSetEntryStarted :execrows
+UPDATE afe_host_queue_entries
+SET started_on = $1::timestamp
+WHERE id = $2::bigint
+`
+
+func (q *Queries) SchedulerSetEntryStarted(ctx context.Context, startedOn pgtype.Timestamp, iD int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerSetEntryStarted, startedOn, iD)
 	if err != nil {
 		return 0, err
 	}
@@ -82,15 +541,11 @@ func (q *Queries) SchedulerSetEntryStatus(ctx context.Context, status string, iD
 }
 
 const schedulerSetHostStatus = `-- name: SchedulerSetHostStatus :execrows
-
 UPDATE afe_hosts
 SET status = $1
 WHERE id = $2
 `
 
-// The shard's scheduler, one statement at a time, as docs/scheduler-contract.md
-// says: every statement commits by itself, and shard_id is set to NULL only by a
-// scheduler whose cached job object does not hold a NULL already.
 func (q *Queries) SchedulerSetHostStatus(ctx context.Context, status string, iD int64) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerSetHostStatus, status, iD)
 	if err != nil {
@@ -112,7 +567,7 @@ type SchedulerStartEntryParams struct {
 	ID              int64
 }
 
-// An entry starts on its host.
+// An entry starts on its host; the recordings show it in one piece.
 func (q *Queries) SchedulerStartEntry(ctx context.Context, arg SchedulerStartEntryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerStartEntry,
 		arg.HostID,
@@ -120,6 +575,21 @@ func (q *Queries) SchedulerStartEntry(ctx context.Context, arg SchedulerStartEnt
 		arg.StartedOn,
 		arg.ID,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const schedulerStopEntry = `-- name: SchedulerStopEntry :execrows
+UPDATE afe_host_queue_entries
+SET status = 'Stopped', active = false, complete = true
+WHERE id = $1::bigint
+`
+
+// An idle sibling of an entry that ends.
+func (q *Queries) SchedulerStopEntry(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerStopEntry, id)
 	if err != nil {
 		return 0, err
 	}

@@ -1,17 +1,195 @@
 -- The shard's scheduler, one statement at a time, as docs/scheduler-contract.md
 -- says: every statement commits by itself, and shard_id is set to NULL only by a
 -- scheduler whose cached job object does not hold a NULL already.
+--
+-- afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
+-- leased for. It is set and cleared with the lease, in one statement, so that a
+-- restarted scheduler finds out what another left.
+
+-- Every open entry that has to do with a host, with what the scheduler needs of
+-- its job. Of a synchronous job also what its complete entries say: how many ran,
+-- and whether one ended before it ran, which breaks its group. Finished entries of
+-- other jobs cost nothing: OFFSET 0 keeps each look-up by job an index look-up.
+-- name: SchedulerOpenEntries :many
+SELECT
+    e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
+    (e.started_on IS NOT NULL)::boolean AS started,
+    (e.finished_on IS NOT NULL)::boolean AS finished,
+    j.owner, j.synch_count,
+    (j.shard_id IS NULL)::boolean AS shard_is_null,
+    coalesce(h.hostname, '')::text AS hostname,
+    coalesce(h.status, '')::text AS host_status,
+    (h.synch_id IS NOT NULL AND h.leased)::boolean AS host_marked,
+    CASE
+        WHEN j.synch_count > 1 THEN (
+            SELECT count(*)
+            FROM afe_host_queue_entries AS c
+            WHERE c.job_id = j.id AND c.complete AND c.started_on IS NOT NULL
+        )
+        ELSE 0
+    END::bigint AS ran,
+    CASE
+        WHEN j.synch_count > 1 THEN EXISTS (
+            SELECT FROM afe_host_queue_entries AS c
+            WHERE c.job_id = j.id AND c.complete AND c.started_on IS NULL AND c.execution_subdir <> ''
+            OFFSET 0
+        )
+        ELSE false
+    END::boolean AS broken,
+    false::boolean AS waits_for_children
+FROM afe_host_queue_entries AS e
+JOIN afe_jobs AS j ON j.id = e.job_id
+LEFT JOIN afe_hosts AS h ON h.id = e.host_id
+WHERE NOT e.complete
+    AND (
+        e.host_id IS NOT NULL
+        OR e.meta_host IS NOT NULL
+        OR EXISTS (SELECT FROM afe_jobs_dependency_labels AS d WHERE d.job_id = e.job_id OFFSET 0)
+    )
+ORDER BY e.job_id, e.id;
+
+-- The others: open entries that want no host. A master runs them itself. Such a
+-- job (a suite) waits until no child of it has an open entry.
+-- name: SchedulerOpenHostlessEntries :many
+SELECT
+    e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
+    (e.started_on IS NOT NULL)::boolean AS started,
+    (e.finished_on IS NOT NULL)::boolean AS finished,
+    j.owner, j.synch_count,
+    (j.shard_id IS NULL)::boolean AS shard_is_null,
+    ''::text AS hostname,
+    ''::text AS host_status,
+    false::boolean AS host_marked,
+    0::bigint AS ran,
+    false::boolean AS broken,
+    EXISTS (
+        SELECT FROM afe_jobs AS child
+        JOIN afe_host_queue_entries AS c ON c.job_id = child.id
+        WHERE child.parent_job_id = j.id AND NOT c.complete
+        OFFSET 0
+    )::boolean AS waits_for_children
+FROM afe_host_queue_entries AS e
+JOIN afe_jobs AS j ON j.id = e.job_id
+WHERE NOT e.complete
+    AND e.host_id IS NULL
+    AND e.meta_host IS NULL
+    AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS d WHERE d.job_id = e.job_id OFFSET 0)
+ORDER BY e.job_id, e.id;
+
+-- The hosts that are leased for an entry, and what became of that entry.
+-- name: SchedulerHostsAtWork :many
+SELECT
+    h.id, h.hostname, h.status,
+    e.id AS entry_id, e.job_id, e.complete AS entry_complete, e.status AS entry_status,
+    (j.shard_id IS NULL)::boolean AS shard_is_null
+FROM afe_hosts AS h
+JOIN afe_host_queue_entries AS e ON e.id = h.synch_id
+JOIN afe_jobs AS j ON j.id = e.job_id
+WHERE h.leased
+ORDER BY h.id;
+
+-- Which free hosts would do for which queued entry, in the order in which entries
+-- are served. A host is free when it is valid, unlocked, not leased and Ready. It
+-- must carry the entry's meta host and all labels that the job depends on, be the
+-- entry's host if that has one, and share an ACL group with the job's owner; of
+-- Everyone all are members. Labels and groups are gathered once for each host, job
+-- and owner, not for each pair. Without a free host nothing else is read.
+-- name: SchedulerFits :many
+WITH free AS MATERIALIZED (
+    SELECT
+        h.id,
+        ARRAY(SELECT hl.label_id FROM afe_hosts_labels AS hl WHERE hl.host_id = h.id) AS label_ids,
+        ARRAY(SELECT gh.aclgroup_id FROM afe_acl_groups_hosts AS gh WHERE gh.host_id = h.id) AS group_ids
+    FROM afe_hosts AS h
+    WHERE NOT h.invalid AND NOT h.locked AND NOT h.leased AND h.status = 'Ready'
+),
+queued AS MATERIALIZED (
+    SELECT e.id, e.job_id, e.host_id, e.meta_host, j.priority, j.owner
+    FROM afe_host_queue_entries AS e
+    JOIN afe_jobs AS j ON j.id = e.job_id
+    WHERE NOT e.complete
+        AND NOT e.aborted
+        AND e.status = 'Queued'
+        AND EXISTS (SELECT FROM free)
+),
+dependencies AS MATERIALIZED (
+    SELECT d.job_id, array_agg(d.label_id) AS label_ids
+    FROM afe_jobs_dependency_labels AS d
+    WHERE d.job_id = ANY (ARRAY(SELECT DISTINCT q.job_id FROM queued AS q))
+    GROUP BY d.job_id
+),
+owners AS MATERIALIZED (
+    SELECT
+        q.owner,
+        ARRAY(
+            SELECT gu.aclgroup_id
+            FROM afe_users AS u
+            JOIN afe_acl_groups_users AS gu ON gu.user_id = u.id
+            WHERE u.login = q.owner
+            UNION
+            SELECT g.id
+            FROM afe_acl_groups AS g
+            WHERE g.name = 'Everyone'
+        ) AS group_ids
+    FROM (SELECT DISTINCT owner FROM queued) AS q
+)
+SELECT q.id::bigint AS entry_id, array_agg(f.id ORDER BY f.id)::bigint[] AS host_ids
+FROM queued AS q
+JOIN owners AS o ON o.owner = q.owner
+LEFT JOIN dependencies AS d ON d.job_id = q.job_id
+JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
+    AND (q.meta_host IS NULL OR q.meta_host = ANY (f.label_ids))
+    AND (d.label_ids IS NULL OR f.label_ids @> d.label_ids)
+    AND f.group_ids && o.group_ids
+WHERE q.host_id IS NOT NULL
+    OR q.meta_host IS NOT NULL
+    OR d.label_ids IS NOT NULL
+GROUP BY q.priority, q.id
+ORDER BY q.priority DESC, q.id;
+
+-- Takes a free host for an entry; no row: it is not free any longer.
+-- name: SchedulerLeaseHost :many
+UPDATE afe_hosts
+SET leased = true, synch_id = @entry_id::bigint
+WHERE id = @id::bigint AND NOT invalid AND NOT locked AND NOT leased AND status = 'Ready'
+RETURNING hostname;
+
+-- Marks the host of an entry that another scheduler began.
+-- name: SchedulerAdoptHost :execrows
+UPDATE afe_hosts
+SET leased = true, synch_id = @entry_id::bigint
+WHERE id = @id::bigint AND (synch_id IS NULL OR NOT leased);
+
+-- name: SchedulerReleaseHost :execrows
+UPDATE afe_hosts
+SET leased = false, synch_id = NULL
+WHERE id = @id::bigint AND synch_id = @entry_id::bigint;
 
 -- name: SchedulerSetHostStatus :execrows
 UPDATE afe_hosts
 SET status = @status
 WHERE id = @id;
 
--- An entry starts on its host.
+-- An entry starts on its host; the recordings show it in one piece.
 -- name: SchedulerStartEntry :execrows
 UPDATE afe_host_queue_entries
 SET host_id = sqlc.narg('host_id')::bigint, execution_subdir = @execution_subdir, started_on = sqlc.narg('started_on')::timestamp
 WHERE id = @id;
+
+-- name: SchedulerSetEntryHost :execrows
+UPDATE afe_host_queue_entries
+SET host_id = @host_id::bigint
+WHERE id = @id::bigint;
+
+-- name: SchedulerSetEntryExecutionSubdir :execrows
+UPDATE afe_host_queue_entries
+SET execution_subdir = @execution_subdir::text
+WHERE id = @id::bigint;
+
+-- name: SchedulerSetEntryStarted :execrows
+UPDATE afe_host_queue_entries
+SET started_on = @started_on::timestamp
+WHERE id = @id::bigint;
 
 -- name: SchedulerSetEntryStatus :execrows
 UPDATE afe_host_queue_entries
@@ -37,3 +215,16 @@ WHERE id = @job_id;
 UPDATE afe_host_queue_entries
 SET complete = true
 WHERE id = @id;
+
+-- An idle sibling of an entry that ends.
+-- name: SchedulerStopEntry :execrows
+UPDATE afe_host_queue_entries
+SET status = 'Stopped', active = false, complete = true
+WHERE id = @id::bigint;
+
+-- Lucifer's one update of an entry that ends; one that never started has no
+-- finished_on.
+-- name: LuciferEndEntry :execrows
+UPDATE afe_host_queue_entries
+SET status = @status::text, active = false, complete = true, finished_on = sqlc.narg('finished_on')::timestamp
+WHERE id = @id::bigint;

@@ -58,7 +58,7 @@ func TestAdministrationFails(t *testing.T) {
 
 // Where the database is wrong, the message says what to do, and never the password.
 func TestAdministrationDatabase(t *testing.T) {
-	pool := master(t)
+	pool := masterOf(t)
 	if _, err := pool.Exec(t.Context(), "INSERT INTO shard_client_owner (epoch) VALUES (1) ON CONFLICT (only_row) DO UPDATE SET epoch = 1"); err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// master is a database of one test, which the commands find in the environment.
-func master(t *testing.T) *pgxpool.Pool {
+// masterOf is a database of one test, which the commands find in the environment.
+func masterOf(t *testing.T) *pgxpool.Pool {
 	t.Helper()
 	databaseURL := pgtest.Database(t)
 	t.Setenv("SHARD_LAB_DATABASE_URL", databaseURL)
@@ -49,7 +49,7 @@ func prints(t *testing.T, command, want string) {
 // setUp makes shard s with label a and hosts h1, h2.
 func setUp(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool := master(t)
+	pool := masterOf(t)
 	for _, command := range []string{
 		"label add a board:z", "shard add s --label a", "host add h1 h2 --label a",
 	} {
@@ -168,7 +168,7 @@ func TestJobCreateFlags(t *testing.T) {
 
 // A name from outside neither breaks a table nor reaches the terminal as it is.
 func TestTablesHoldNamesFromOutside(t *testing.T) {
-	master(t)
+	masterOf(t)
 	code, stdout, stderr := invoke("host", "add", "a\tb\x1b[31m\nc")
 	if code != exitOK || stdout != "host a b?[31m c (id 1): added\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)

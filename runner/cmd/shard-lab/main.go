@@ -30,8 +30,9 @@ var version = "unknown"
 
 // commandLine is what kong parses.
 type commandLine struct {
-	Replay   replayCommand   `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
-	Postgres postgresCommand `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+	Replay    replayCommand    `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
+	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`
 
 	Shard shardCommand `cmd:"" group:"Edit the master's database" help:"Shards and their labels."`
 	Label labelCommand `cmd:"" group:"Edit the master's database" help:"Labels and the hosts that carry them."`

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/pgtest"
+	"shardclient/schema"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +29,15 @@ func invoke(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestUsageErrorsExitWith2(t *testing.T) {
-	for _, args := range [][]string{{}, {"nonsense"}, {"postgres", "--nonsense"}, {"postgres", "--tcp=maybe"}} {
+	for _, args := range [][]string{
+		{}, {"nonsense"}, {"postgres", "--nonsense"}, {"postgres", "--tcp=maybe"},
+		{"postgres", "--database", "a", "--database", "a"}, {"postgres", "--database="},
+		{"scheduler"}, {"scheduler", "--database-url", "postgres://h/x?sslmode=x"},
+		{"scheduler", "--database-url", "postgres://h/x", "--tick", "0s"},
+		{"scheduler", "--database-url", "postgres://h/x", "--fail-share", "NaN"},
+		{"scheduler", "--database-url", "postgres://h/x", "--fail-share", "1.01"},
+		{"scheduler", "--database-url", "postgres://h/x", "--seed", "-1"},
+	} {
 		code, stdout, stderr := invoke(args...)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, "shard-lab --help") {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and where to find help", args, code, stdout, stderr)
@@ -37,7 +46,7 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 }
 
 func TestHelpAndVersionExitWith0(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"postgres", "--help"}, {"--version"}} {
+	for _, args := range [][]string{{"--help"}, {"postgres", "--help"}, {"scheduler", "--help"}, {"--version"}} {
 		if code, stdout, stderr := invoke(args...); code != exitOK || stdout == "" || stderr != "" {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
@@ -54,6 +63,49 @@ func TestPostgresRunsACommand(t *testing.T) {
 	directory, _, _ = strings.Cut(directory, "&")
 	if _, err := os.Stat(directory); !os.IsNotExist(err) {
 		t.Errorf("%s after the command: %v, want it gone", directory, err)
+	}
+}
+
+// A command gets the first of several databases, all of them migrated.
+func TestPostgresMakesSeveralDatabases(t *testing.T) {
+	code, stdout, stderr := invoke("postgres", "--database", "master", "--database", "shard 1", "--", "sh", "-c", `
+		[ "$DATABASE_URL" = "$SHARD_CLIENT_DATABASE_URL" ] && echo "$DATABASE_URL"`)
+	if code != exitOK || !strings.HasPrefix(stdout, "postgres:///master?host=/") || stderr != "" {
+		t.Errorf("exit %d, stdout %q, stderr %q; want the URL of the first", code, stdout, stderr)
+	}
+}
+
+// Served, one database is a line with its URL, several are lines with name and URL.
+func TestPostgresPrintsItsDatabases(t *testing.T) {
+	for _, c := range []struct {
+		args, prefixes []string
+	}{
+		{nil, []string{"postgres:///shard?host=/"}},
+		{[]string{"--database", "lab"}, []string{"postgres:///lab?host=/"}},
+		{[]string{"--database", "master", "--database", "shard1"}, []string{"master\tpostgres:///master?host=/", "shard1\tpostgres:///shard1?host=/"}},
+	} {
+		stdout, stderr := newWatched(), newWatched()
+		ended := make(chan int, 1)
+		go func() { ended <- run(append([]string{"postgres"}, c.args...), output{stdout, stderr}) }()
+		stderr.waitFor(t, "serving until Ctrl-C")
+		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
+		for i, prefix := range c.prefixes {
+			if len(lines) != len(c.prefixes) || !strings.HasPrefix(lines[i], prefix) {
+				t.Errorf("%q prints %q, want lines with %q", c.args, lines, c.prefixes)
+				break
+			}
+			_, databaseURL, found := strings.Cut(lines[i], "\t")
+			if !found {
+				databaseURL = lines[i]
+			}
+			if err := schema.Check(t.Context(), connect(t, databaseURL)); err != nil {
+				t.Errorf("%q: %s: %v", c.args, lines[i], err)
+			}
+		}
+		terminate(t)
+		if code := <-ended; code != exitOK {
+			t.Errorf("%q: exit %d, want 0; stderr:\n%s", c.args, code, stderr)
+		}
 	}
 }
 

@@ -14,19 +14,18 @@ import (
 	"shardclient/schema"
 )
 
-// labDatabase is the database that a shard would use.
-const labDatabase = "shard"
-
 type postgresCommand struct {
 	Durable   bool     `help:"Keep PostgreSQL's promises about crashes of the machine: slower writes, on disk."`
 	TCP       bool     `name:"tcp" help:"Also listen on 127.0.0.1, at a free port, with a password."`
-	NoMigrate bool     `help:"Leave the database empty."`
+	Database  []string `default:"shard" placeholder:"NAME" help:"Create this database; may be given several times. Default: shard."`
+	NoMigrate bool     `help:"Leave the databases empty."`
 	Command   []string `arg:"" optional:"" help:"After --: run this with SHARD_CLIENT_DATABASE_URL and DATABASE_URL set, then stop."`
 }
 
 // Help is what --help says below the usage line.
 func (*postgresCommand) Help() string {
-	return `Without a command it prints the URL of the database "shard" and serves until SIGINT or SIGTERM.
+	return `Without a command it prints the URL of the database and serves until SIGINT or SIGTERM. Of several databases
+it prints a line each, NAME, a tab and URL; a command gets the URL of the first.
 The server and all it stores vanish with this process. Its programs are found on PATH, by pg_config or where
 distributions put them; SHARD_LAB_PG_BIN names their directory otherwise.
 
@@ -49,7 +48,7 @@ func (c *postgresCommand) Run(ctx context.Context, out output) (err error) {
 		return err
 	}
 	if len(c.Command) == 0 {
-		return serve(ctx, server, out)
+		return c.serve(ctx, server, out)
 	}
 	return c.runCommand(server, out)
 }
@@ -61,20 +60,44 @@ func firstError(first, second error) error {
 	return second
 }
 
+// Validate is called by kong.
+func (c *postgresCommand) Validate() error {
+	if len(c.Database) == 0 {
+		return errors.New("--database is empty: give it a name, or leave it out")
+	}
+	seen := map[string]bool{}
+	for _, name := range c.Database {
+		if name == "" || seen[name] {
+			return fmt.Errorf("--database %q: give each database a name of its own", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
 func (c *postgresCommand) prepare(ctx context.Context, server *lab.Postgres) error {
-	if err := server.CreateDatabase(ctx, labDatabase, "template1"); err != nil {
-		return err
+	for _, name := range c.Database {
+		if err := server.CreateDatabase(ctx, name, "template1"); err != nil {
+			return err
+		}
+		if c.NoMigrate {
+			continue
+		}
+		if _, err := schema.Up(ctx, server.URL(name)); err != nil {
+			return fmt.Errorf("database %s: %w", name, err)
+		}
 	}
-	if c.NoMigrate {
-		return nil
-	}
-	_, err := schema.Up(ctx, server.URL(labDatabase))
-	return err
+	return nil
 }
 
 // serve waits for a signal, or for the server to end on its own, which Stop reports.
-func serve(ctx context.Context, server *lab.Postgres, out output) error {
-	fmt.Fprintln(out.stdout, server.URL(labDatabase))
+func (c *postgresCommand) serve(ctx context.Context, server *lab.Postgres, out output) error {
+	for _, name := range c.Database {
+		if len(c.Database) > 1 {
+			fmt.Fprintf(out.stdout, "%s\t", name)
+		}
+		fmt.Fprintln(out.stdout, server.URL(name))
+	}
 	fmt.Fprintln(out.stderr, "serving until Ctrl-C")
 	select {
 	case <-ctx.Done():
@@ -86,7 +109,7 @@ func serve(ctx context.Context, server *lab.Postgres, out output) error {
 func (c *postgresCommand) runCommand(server *lab.Postgres, out output) error {
 	cmd := exec.Command(c.Command[0], c.Command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.stdout, out.stderr
-	url := server.URL(labDatabase)
+	url := server.URL(c.Database[0])
 	cmd.Env = append(os.Environ(), "SHARD_CLIENT_DATABASE_URL="+url, "DATABASE_URL="+url)
 
 	// The command decides when to end: a Ctrl-C reaches it from the terminal without our help, SIGTERM through us.

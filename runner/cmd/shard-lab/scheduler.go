@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/config"
+	"shardclient/runner/lab/scheduler"
+	"shardclient/schema"
+)
+
+const (
+	// schedulerConnections: it has one statement at a time. The second is for the moment in which a broken one is replaced.
+	schedulerConnections = 2
+
+	// schedulerConnectTimeout is for a database host that does not answer at all.
+	schedulerConnectTimeout = 5 * time.Second
+
+	// schedulerStatementTimeout ends a statement that waits for a lock, and the turn with it. shard-client has its own of 60 s.
+	schedulerStatementTimeout = "30s"
+)
+
+type schedulerCommand struct {
+	DatabaseURL config.DatabaseURL `name:"database-url" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The shard's database, migrated; with --hostless, the master's."`
+	Seed        uint64             `default:"1" help:"Decides how jobs end, which entries fail and how long phases take."`
+	Tick        time.Duration      `default:"100ms" help:"Pause between two turns."`
+	FailShare   float64            `default:"0.1" help:"Share of the entries that fail, from 0 to 1."`
+	Hostless    bool               `help:"Run the entries that want no host, and no others: the master's own scheduler."`
+}
+
+// Help is what --help says below the usage line.
+func (*schedulerCommand) Help() string {
+	return `Stands in for monitor_db and lucifer: gives hosts to queued entries, walks them to their end, and writes what
+docs/scheduler-contract.md allows, one statement at a time. It may be killed and started again at any moment. One
+database has one scheduler. Runs until SIGINT or SIGTERM, and waits for a database that goes away.
+
+Example: shard-lab postgres -- sh -c 'SHARD_LAB_DATABASE_URL=$DATABASE_URL shard-lab scheduler'`
+}
+
+// Validate is called by kong.
+func (c *schedulerCommand) Validate() error {
+	if c.Tick <= 0 {
+		return fmt.Errorf("--tick %s: give a pause longer than 0, like 100ms", c.Tick)
+	}
+	if !(c.FailShare >= 0 && c.FailShare <= 1) {
+		return fmt.Errorf("--fail-share %v: give a number from 0 to 1", c.FailShare)
+	}
+	if c.DatabaseURL == "" {
+		return errors.New("--database-url is missing: give it, or set SHARD_LAB_DATABASE_URL, to postgres://USER@HOST/DATABASE")
+	}
+	if _, err := pgxpool.ParseConfig(string(c.DatabaseURL)); err != nil {
+		return fmt.Errorf("--database-url: %s; give postgres://USER:PASSWORD@HOST:PORT/DATABASE", c.redact(parseCause(err)))
+	}
+	return nil
+}
+
+// redact keeps the password out of what is printed.
+func (c *schedulerCommand) redact(text string) string {
+	return (&config.Config{DatabaseURL: c.DatabaseURL}).Redact(text)
+}
+
+// parseCause is what the driver says without the connection string that it repeats.
+func parseCause(err error) string {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) && parse.Unwrap() != nil {
+		return parse.Unwrap().Error()
+	}
+	return "it cannot be read"
+}
+
+// Run returns nil after a signal.
+func (c *schedulerCommand) Run(ctx context.Context, out output) error {
+	pool, err := c.open(ctx)
+	if err != nil {
+		return errors.New(c.redact(err.Error()))
+	}
+	defer pool.Close()
+	log := slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{ReplaceAttr: c.redactError}))
+	log.Info("scheduler starts", "database", c.DatabaseURL, "seed", c.Seed, "tick_ms", c.Tick.Milliseconds(),
+		"fail_share", c.FailShare, "hostless", c.Hostless)
+	scheduler.New(pool, scheduler.Options{
+		Seed: c.Seed, FailShare: c.FailShare, Hostless: c.Hostless, Tick: c.Tick, Log: log,
+	}).Run(ctx)
+	log.Info("stopped")
+	return nil
+}
+
+func (c *schedulerCommand) redactError(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		return slog.String(a.Key, c.redact(err.Error()))
+	}
+	return a
+}
+
+// open fails when the database is not there or has another schema: a mistake in the URL would otherwise look like a
+// database that is away.
+func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
+	poolConfig, err := pgxpool.ParseConfig(string(c.DatabaseURL))
+	if err != nil {
+		return nil, err
+	}
+	poolConfig.MaxConns = schedulerConnections
+	if poolConfig.ConnConfig.ConnectTimeout == 0 {
+		poolConfig.ConnConfig.ConnectTimeout = schedulerConnectTimeout
+	}
+	for name, value := range map[string]string{
+		"application_name": "shard-lab scheduler", "statement_timeout": schedulerStatementTimeout,
+	} {
+		if poolConfig.ConnConfig.RuntimeParams[name] == "" {
+			poolConfig.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Check(ctx, pool); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("scheduler of %s: %w", c.DatabaseURL, err)
+	}
+	return pool, nil
+}

@@ -1,0 +1,100 @@
+package scheduler
+
+import (
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"shardclient/gen/lab"
+)
+
+// ends decides how an entry ends; the statements follow.
+func (e *entry) ends(why, final string, atLeast, atMost int) *step {
+	return &step{name: why, atLeast: atLeast, atMost: atMost, passing: true, do: func() error {
+		e.memory.final = final
+		return nil
+	}}
+}
+
+// nextOfEnd is the next statement of an end. Lucifer ends only what it runs: an entry without a host is the
+// scheduler's, whatever the job's variant.
+func (t *turn) nextOfEnd(e *entry) *step {
+	if e.job.variant.isLucifer() && e.lease != nil && !isFinal(e.Status) {
+		return t.nextOfLucifer(e)
+	}
+	m := e.memory
+	sibling := e.idleSibling()
+	switch {
+	case e.Status != m.final:
+		return spread("end: status", func() error { return t.setOnlyStatus(e, m.final) })
+	case e.Active:
+		return spread("end: active", func() error { return t.setActive(e, false) })
+	case sibling != nil && !e.Finished && !m.asked:
+		return t.stop(sibling)
+	case e.Started && !e.Finished:
+		return spread("end: finished_on", func() error { return t.setFinished(e) })
+	case !m.asked:
+		return t.asks(e.JobID, m)
+	}
+	return spread("end: complete", func() error { return t.setComplete(e) })
+}
+
+// nextOfLucifer ends an entry in one statement. The NULL comes when its host is released, after all entries.
+func (t *turn) nextOfLucifer(e *entry) *step {
+	if sibling := e.idleSibling(); sibling != nil {
+		return t.stop(sibling)
+	}
+	return spread("end", func() error {
+		finished := pgtype.Timestamp{}
+		if e.Started {
+			finished = t.s.now()
+		}
+		_, err := t.write("end entry", e.ID, func() (int64, error) {
+			return t.s.q.LuciferEndEntry(t.ctx, labdb.LuciferEndEntryParams{
+				ID: e.ID, Status: e.memory.final, FinishedOn: finished,
+			})
+		})
+		if err == nil {
+			t.ended(e, e.memory.final)
+		}
+		return err
+	})
+}
+
+func (t *turn) stop(sibling *entry) *step {
+	return spread("stop "+strconv.FormatInt(sibling.ID, 10), func() error {
+		_, err := t.write("stop entry", sibling.ID, func() (int64, error) {
+			return t.s.q.SchedulerStopEntry(t.ctx, sibling.ID)
+		})
+		if err == nil {
+			t.ended(sibling, stopped)
+		}
+		return err
+	})
+}
+
+func (t *turn) setComplete(e *entry) error {
+	_, err := t.write("complete entry", e.ID, func() (int64, error) {
+		return t.s.q.SchedulerCompleteEntry(t.ctx, e.ID)
+	})
+	if err == nil {
+		t.ended(e, e.Status)
+	}
+	return err
+}
+
+// ended keeps the turn's books. The host stays leased until it is released, in a later turn.
+func (t *turn) ended(e *entry, final string) {
+	e.complete, e.Status, e.Active = true, final, false
+	t.work.Open--
+	switch final {
+	case completed:
+		t.work.Completed++
+	case failed:
+		t.work.Failed++
+	case aborted:
+		t.work.Aborted++
+	case stopped:
+		t.work.Stopped++
+	}
+}

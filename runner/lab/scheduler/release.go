@@ -1,0 +1,55 @@
+package scheduler
+
+// release takes the hosts of ended entries on to Ready and frees them.
+func (t *turn) release() error {
+	for _, h := range t.hosts {
+		if !h.entryComplete {
+			continue
+		}
+		m := t.s.remember(t.s.leases, h.entryID)
+		for {
+			next := t.nextOfHost(h, m)
+			if next == nil || !t.s.isDue(m, h.entryID, next) {
+				break
+			}
+			if err := next.do(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *turn) nextOfHost(h *host, m *memory) *step {
+	switch h.status {
+	case "": // released in this turn
+		return nil
+	case ready:
+		return spread("release", func() error { return t.free(h) })
+	case cleaning, repairing:
+		return &step{name: "clean", atLeast: 1, atMost: 3, do: func() error { return t.setHostStatus(h, ready) }}
+	}
+	if t.owesAsk(h, m) {
+		return t.asks(h.jobID, m)
+	}
+	return spread("clean up", func() error { return t.setHostStatus(h, t.s.cleanup(h)) })
+}
+
+// owesAsk says whether lucifer has ended the last entry of the host's job and the NULL has not followed. A host that is
+// not cleaned yet is what tells a restarted scheduler: nothing else in the tables does. Two hosts of one job may both
+// owe it; the cached job lets only the first one write.
+func (t *turn) owesAsk(h *host, m *memory) bool {
+	return !m.asked && t.s.variantOf(h.jobID).isLucifer() && !t.hasOpenEntry(h.jobID)
+}
+
+func (t *turn) free(h *host) error {
+	_, err := t.write("release host", h.id, func() (int64, error) {
+		return t.s.q.SchedulerReleaseHost(t.ctx, h.id, h.entryID)
+	})
+	if err == nil {
+		h.status = ""
+		t.work.Released++
+		t.work.Busy--
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package scheduler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"shardclient/gen/lab"
+	"shardclient/runner/lab/scheduler"
+)
+
+// away is a database that does not answer, and notes when it was asked.
+type away struct {
+	labdb.DBTX
+	began time.Time
+	asked []time.Duration
+}
+
+func (a *away) Query(context.Context, string, ...any) (pgx.Rows, error) {
+	a.asked = append(a.asked, time.Since(a.began))
+	return nil, errors.New("connection refused")
+}
+
+// While the database is away, pauses grow and the log does not.
+func TestRunWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		db := &away{began: time.Now()}
+		scheduler.New(db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
+		if ended := time.Since(db.began); ended != time.Minute {
+			t.Errorf("Run ended after %s, want at once when told", ended)
+		}
+		const ms = time.Millisecond
+		want := []time.Duration{0, 100 * ms, 300 * ms, 700 * ms, 1500 * ms, 3100 * ms, 6300 * ms, 11300 * ms, 16300 * ms}
+		if diff := cmp.Diff(want, db.asked[:min(len(want), len(db.asked))]); diff != "" {
+			t.Errorf("asked the database at (-want +got):\n%s", diff)
+		}
+		// The 1st, 2nd, 4th, 8th and 16th failure.
+		if lines := strings.Count(log.String(), "turn failed"); lines != 5 || strings.Count(log.String(), "\n") != lines {
+			t.Errorf("%d warnings for %d failures in:\n%s", lines, len(db.asked), &log)
+		}
+	})
+}
+
+// slow is a database that answers, and tells the test at which query it is.
+type slow struct {
+	labdb.DBTX
+	queries int
+	at      func(query int) error
+}
+
+func (s *slow) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	s.queries++
+	if err := s.at(s.queries); err != nil {
+		return nil, err
+	}
+	return s.DBTX.Query(ctx, sql, args...)
+}
+
+// A turn that has begun is finished when Run is told to stop, and Run tells what was done, once.
+func TestRunFinishesItsTurn(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	d := newDesk(t, oneHost+jobSQL(7, 1, 0))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	db := &slow{DBTX: d.schedules, at: func(query int) error {
+		switch query {
+		case 1:
+			return errors.New("not yet")
+		case 3:
+			stop()
+		}
+		return nil
+	}}
+	scheduler.New(db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
+	if diff := cmp.Diff("entry 701: active=true", last(d.written())); diff != "" {
+		t.Errorf("the last statement (-want +got):\n%s", diff)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	for i, want := range []string{"turn failed", "turns succeed again", "msg=scheduled turns=1 statements=6 assigned=1 "} {
+		if i >= len(lines) || !strings.Contains(lines[i], want) {
+			t.Errorf("line %d of the log is not %q:\n%s", i, want, &log)
+		}
+	}
+}
+
+func last(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[len(lines)-1]
+}
