@@ -10,36 +10,6 @@ import (
 	"time"
 )
 
-const heartbeatLastLarge = `-- name: HeartbeatLastLarge :one
-SELECT
-    coalesce((
-        SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1
-    ), false)::boolean AS waiting,
-    coalesce((
-        SELECT r.large_job_id
-        FROM (
-            SELECT h.id, h.large_job_id FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 10
-        ) AS r
-        WHERE r.large_job_id IS NOT NULL
-        ORDER BY r.id DESC
-        LIMIT 1
-    ), 0)::bigint AS last_job_id
-`
-
-type HeartbeatLastLargeRow struct {
-	Waiting   bool
-	LastJobID int64
-}
-
-// Whether the last beat left a job waiting that is larger than the upload limit,
-// and which such job went last: beats with and without one take turns.
-func (q *Queries) HeartbeatLastLarge(ctx context.Context) (HeartbeatLastLargeRow, error) {
-	row := q.db.QueryRow(ctx, heartbeatLastLarge)
-	var i HeartbeatLastLargeRow
-	err := row.Scan(&i.Waiting, &i.LastJobID)
-	return i, err
-}
-
 const heartbeatPrune = `-- name: HeartbeatPrune :execrows
 DELETE FROM shard_client_heartbeats
 WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint

@@ -1,29 +1,29 @@
 -- The upload ledger and the acknowledgement of what was sent (P1, P2).
 
 -- Before a packet with an open entry leaves: until it is clearly answered, it
--- may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns for each
--- job whether an earlier such packet may still be on its way; then a clear
--- answer to this one does not settle that one.
+-- may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns the
+-- jobs that a clear answer to this packet settles: no earlier such packet may
+-- still be on its way.
 -- name: UploadMarkUnsure :many
 WITH before AS (
-    SELECT u.job_id, u.unsure_since
+    SELECT u.job_id
     FROM shard_client_uploads AS u
     WHERE u.job_id = ANY (@job_ids::bigint[])
+        AND u.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
+),
+marked AS (
+    INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
+    SELECT j.id, now()
+    FROM afe_jobs AS j
+    WHERE j.id = ANY (@job_ids::bigint[])
+    ORDER BY j.id
+    ON CONFLICT (job_id) DO UPDATE
+    SET unsure_since = excluded.unsure_since
+    RETURNING u.job_id
 )
-INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-SELECT j.id, now()
-FROM afe_jobs AS j
-WHERE j.id = ANY (@job_ids::bigint[])
-ORDER BY j.id
-ON CONFLICT (job_id) DO UPDATE
-SET unsure_since = excluded.unsure_since
-RETURNING
-    u.job_id,
-    EXISTS (
-        SELECT FROM before AS b
-        WHERE b.job_id = u.job_id
-            AND b.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
-    )::boolean AS outstanding;
+SELECT m.job_id
+FROM marked AS m
+WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id);
 
 -- After an unknown outcome: the packet left at the latest now, so its death is
 -- counted from here.
@@ -65,8 +65,8 @@ FOR UPDATE;
 
 -- Sets shard_id of each sent job: our shard's when job and entries still read as
 -- they were sent, NULL ("upload me") when one of them changed or was added.
--- Returns the jobs that changed.
--- name: AcknowledgeJobs :many
+-- Returns how many jobs and entries did not change.
+-- name: AcknowledgeJobs :one
 WITH sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@job_digests::bytea[])) AS s (id, digest)
@@ -75,38 +75,40 @@ sent_entries AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest(@entry_ids::bigint[]), unnest(@entry_digests::bytea[])) AS s (id, digest)
 ),
-changed AS (
-    SELECT j.id
-    FROM sent_jobs AS s
-    JOIN shard_client_upload_jobs AS j ON j.id = s.id
-    WHERE j.digest <> s.digest
-    UNION
-    SELECT e.job_id
+entries AS (
+    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE e.digest IS DISTINCT FROM s.digest
+    GROUP BY e.job_id
+),
+compared AS (
+    SELECT s.id, j.digest <> s.digest OR coalesce(e.changed, false) AS changed, coalesce(e.number, 0) AS entries
+    FROM sent_jobs AS s
+    JOIN shard_client_upload_jobs AS j ON j.id = s.id
+    LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN c.id IS NULL THEN @own_shard_id::bigint END
-    FROM sent_jobs AS s
-    LEFT JOIN changed AS c ON c.id = s.id
-    WHERE j.id = s.id
-        AND j.shard_id IS DISTINCT FROM CASE WHEN c.id IS NULL THEN @own_shard_id::bigint END
+    SET shard_id = CASE WHEN NOT c.changed THEN @own_shard_id::bigint END
+    FROM compared AS c
+    WHERE j.id = c.id
+        AND j.shard_id IS DISTINCT FROM CASE WHEN NOT c.changed THEN @own_shard_id::bigint END
 )
-SELECT c.id::bigint AS id
-FROM changed AS c
-ORDER BY c.id;
+SELECT count(*)::integer AS jobs, coalesce(sum(c.entries), 0)::integer AS entries
+FROM compared AS c
+WHERE NOT c.changed;
 
 -- What the master has now acknowledged as complete, for jobs whose packet held
 -- an open entry and for jobs whose row must stay because an older request may
 -- still be on its way.
 -- name: UploadRecordSent :execrows
 WITH sent AS (
-    SELECT s.job_id, array_agg(s.entry_id ORDER BY s.entry_id) AS complete_ids
-    FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[])) AS s (job_id, entry_id)
-    GROUP BY s.job_id
+    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
+    FROM shard_client_uploads AS u
+    JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
+    WHERE u.job_id = ANY (@job_ids::bigint[]) AND e.id = ANY (@complete_entry_ids::bigint[])
+    GROUP BY e.job_id
 )
 UPDATE shard_client_uploads AS u
 SET sent_complete = s.complete_ids

@@ -44,16 +44,6 @@ func IsActive(status string) bool { return activeStatuses[status] }
 // IsComplete tells whether an entry of that status has ended.
 func IsComplete(status string) bool { return completeStatuses[status] }
 
-// FormatTime writes a naive time as the master reads it: whole seconds, or
-// exactly three digits of fraction, truncated, when there is a fraction. A zone
-// would fail the whole call.
-func FormatTime(t time.Time) string {
-	if t.Nanosecond() == 0 {
-		return t.Format("2006-01-02T15:04:05")
-	}
-	return t.Format("2006-01-02T15:04:05.000")
-}
-
 // ParseTime reads a naive time of the master. PostgreSQL keeps microseconds;
 // finer digits are cut, never rounded into another second.
 func ParseTime(s string) (time.Time, error) {

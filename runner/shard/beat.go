@@ -120,10 +120,10 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 	watch.start(&b.AckMS)
 	acknowledged, err := c.acknowledge(work, p, response.Sure)
 	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(p.jobs), err)
+		return fmt.Errorf("acknowledge %d jobs: %w", len(p.sent.JobIds), err)
 	}
-	b.UploadedJobs, b.UploadedEntries = acknowledged.jobs, acknowledged.entries
-	b.More = p.more && acknowledged.jobs > 0 // without progress there is no hurry
+	b.UploadedJobs, b.UploadedEntries = int(acknowledged.Jobs), int(acknowledged.Entries)
+	b.More = p.more && acknowledged.Jobs > 0 // without progress there is no hurry
 
 	watch.start(&b.ApplyMS)
 	b.Quarantined, err = c.apply(work, response)
