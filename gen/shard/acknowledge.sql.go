@@ -10,13 +10,18 @@ import (
 )
 
 const acknowledgeJobs = `-- name: AcknowledgeJobs :one
-WITH sent_jobs AS (
+WITH own AS (
+    SELECT o.id
+    FROM afe_shards AS o
+    WHERE o.hostname = $1::text
+),
+sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($3::bigint[]), unnest($4::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
 ),
 entries AS (
     SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
@@ -26,56 +31,71 @@ entries AS (
     GROUP BY e.job_id
 ),
 compared AS (
-    SELECT s.id, j.digest <> s.digest OR coalesce(e.changed, false) AS changed, coalesce(e.number, 0) AS entries
-    FROM sent_jobs AS s
+    SELECT
+        s.id, coalesce(e.number, 0) AS entries,
+        CASE WHEN j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN sent_jobs AS s
     JOIN shard_client_upload_jobs AS j ON j.id = s.id
     LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN NOT c.changed THEN $5::bigint END
+    SET shard_id = c.shard_id
     FROM compared AS c
-    WHERE j.id = c.id
-        AND j.shard_id IS DISTINCT FROM CASE WHEN NOT c.changed THEN $5::bigint END
+    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT count(*)::integer AS jobs, coalesce(sum(c.entries), 0)::integer AS entries
+SELECT
+    EXISTS (SELECT FROM own)::boolean AS known,
+    count(*)::integer AS jobs,
+    coalesce(sum(c.entries), 0)::integer AS entries
 FROM compared AS c
-WHERE NOT c.changed
+WHERE c.shard_id IS NOT NULL
 `
 
 type AcknowledgeJobsParams struct {
-	JobIds       []int64
-	JobDigests   [][]byte
-	EntryIds     []int64
-	EntryDigests [][]byte
-	OwnShardID   int64
+	ShardHostname string
+	JobIds        []int64
+	JobDigests    [][]byte
+	EntryIds      []int64
+	EntryDigests  [][]byte
 }
 
 type AcknowledgeJobsRow struct {
+	Known   bool
 	Jobs    int32
 	Entries int32
 }
 
 // Sets shard_id of each sent job: our shard's when job and entries still read as
 // they were sent, NULL ("upload me") when one of them changed or was added.
-// Returns how many jobs and entries did not change.
+// Returns how many jobs and entries did not change. Own shard is as the master
+// numbers it today: one that was removed and added again has another id. Before
+// the master has named it here, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
+		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
 		arg.EntryIds,
 		arg.EntryDigests,
-		arg.OwnShardID,
 	)
 	var i AcknowledgeJobsRow
-	err := row.Scan(&i.Jobs, &i.Entries)
+	err := row.Scan(&i.Known, &i.Jobs, &i.Entries)
 	return i, err
 }
 
-const acknowledgeLockEntries = `-- name: AcknowledgeLockEntries :execrows
+const acknowledgeLock = `-- name: AcknowledgeLock :execrows
+WITH entries AS (
+    SELECT id
+    FROM afe_host_queue_entries
+    WHERE id = ANY ($2::bigint[])
+    ORDER BY id
+    FOR UPDATE
+)
 SELECT id
-FROM afe_host_queue_entries
-WHERE id = ANY ($1::bigint[])
+FROM afe_jobs
+WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE
 `
@@ -84,67 +104,8 @@ FOR UPDATE
 // before these locks is seen by the comparison that follows in a statement of
 // its own; what it commits later is a new NULL or a completion that the ledger
 // lacks.
-func (q *Queries) AcknowledgeLockEntries(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLockEntries, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const acknowledgeLockJobs = `-- name: AcknowledgeLockJobs :execrows
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[])
-ORDER BY id
-FOR UPDATE
-`
-
-func (q *Queries) AcknowledgeLockJobs(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLockJobs, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const ownShard = `-- name: OwnShard :many
-SELECT id
-FROM afe_shards
-WHERE hostname = $1::text
-`
-
-// Own shard as the master numbers it today; a shard that was removed and added
-// again has another id, so it is looked up at each acknowledge.
-func (q *Queries) OwnShard(ctx context.Context, hostname string) ([]int64, error) {
-	rows, err := q.db.Query(ctx, ownShard, hostname)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const uploadClearUnsure = `-- name: UploadClearUnsure :execrows
-UPDATE shard_client_uploads
-SET unsure_since = NULL
-WHERE job_id = ANY ($1::bigint[]) AND unsure_since IS NOT NULL
-`
-
-// After a clear answer.
-func (q *Queries) UploadClearUnsure(ctx context.Context, jobIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadClearUnsure, jobIds)
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
 	if err != nil {
 		return 0, err
 	}
@@ -245,16 +206,16 @@ func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, complete
 	return result.RowsAffected(), nil
 }
 
-const uploadStillUnsure = `-- name: UploadStillUnsure :execrows
+const uploadSettle = `-- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = now()
-WHERE job_id = ANY ($1::bigint[])
+SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE now() END
+WHERE job_id = ANY ($2::bigint[])
 `
 
-// After an unknown outcome: the packet left at the latest now, so its death is
-// counted from here.
-func (q *Queries) UploadStillUnsure(ctx context.Context, jobIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadStillUnsure, jobIds)
+// After a clear answer the jobs that it settles are unsure no longer. After any
+// other outcome the packet left at the latest now: its death is counted from here.
+func (q *Queries) UploadSettle(ctx context.Context, clear bool, jobIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadSettle, clear, jobIds)
 	if err != nil {
 		return 0, err
 	}

@@ -10,19 +10,6 @@ import (
 	"time"
 )
 
-const heartbeatPrune = `-- name: HeartbeatPrune :execrows
-DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
-`
-
-func (q *Queries) HeartbeatPrune(ctx context.Context, keep int64) (int64, error) {
-	result, err := q.db.Exec(ctx, heartbeatPrune, keep)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const heartbeatRecord = `-- name: HeartbeatRecord :exec
 
 INSERT INTO shard_client_heartbeats (
@@ -63,4 +50,29 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 		arg.Beat,
 	)
 	return err
+}
+
+const historyPrune = `-- name: HistoryPrune :execrows
+WITH quarantine AS (
+    DELETE FROM shard_client_quarantine
+    WHERE last_seen < now() - interval '7 days'
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET $2::bigint
+        )
+)
+DELETE FROM shard_client_heartbeats
+WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
+`
+
+// Keeps history and quarantine within their limits (P9). Of the quarantine what
+// was not seen for a week goes too.
+func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
+	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

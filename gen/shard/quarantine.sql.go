@@ -10,19 +10,6 @@ import (
 	"time"
 )
 
-const quarantineExpire = `-- name: QuarantineExpire :execrows
-DELETE FROM shard_client_quarantine
-WHERE last_seen < now() - interval '7 days'
-`
-
-func (q *Queries) QuarantineExpire(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineExpire)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const quarantineForget = `-- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE direction = $1::text AND kind = $2::text AND object_id = ANY ($3::bigint[])
@@ -87,25 +74,6 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 		return nil, err
 	}
 	return items, nil
-}
-
-const quarantinePrune = `-- name: QuarantinePrune :execrows
-DELETE FROM shard_client_quarantine
-WHERE id IN (
-    SELECT q.id
-    FROM shard_client_quarantine AS q
-    ORDER BY q.last_seen DESC, q.id DESC
-    OFFSET $1::bigint
-)
-`
-
-// Keeps the newest rows only (P9).
-func (q *Queries) QuarantinePrune(ctx context.Context, keep int64) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantinePrune, keep)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const quarantineWithID = `-- name: QuarantineWithID :execrows

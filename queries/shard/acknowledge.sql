@@ -25,49 +25,43 @@ SELECT m.job_id
 FROM marked AS m
 WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id);
 
--- After an unknown outcome: the packet left at the latest now, so its death is
--- counted from here.
--- name: UploadStillUnsure :execrows
+-- After a clear answer the jobs that it settles are unsure no longer. After any
+-- other outcome the packet left at the latest now: its death is counted from here.
+-- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = now()
+SET unsure_since = CASE WHEN @clear::boolean THEN NULL ELSE now() END
 WHERE job_id = ANY (@job_ids::bigint[]);
-
--- After a clear answer.
--- name: UploadClearUnsure :execrows
-UPDATE shard_client_uploads
-SET unsure_since = NULL
-WHERE job_id = ANY (@job_ids::bigint[]) AND unsure_since IS NOT NULL;
-
--- Own shard as the master numbers it today; a shard that was removed and added
--- again has another id, so it is looked up at each acknowledge.
--- name: OwnShard :many
-SELECT id
-FROM afe_shards
-WHERE hostname = @hostname::text;
 
 -- Entries before jobs, each by id: one lock order. What the scheduler commits
 -- before these locks is seen by the comparison that follows in a statement of
 -- its own; what it commits later is a new NULL or a completion that the ledger
 -- lacks.
--- name: AcknowledgeLockEntries :execrows
-SELECT id
-FROM afe_host_queue_entries
-WHERE id = ANY (@ids::bigint[])
-ORDER BY id
-FOR UPDATE;
-
--- name: AcknowledgeLockJobs :execrows
+-- name: AcknowledgeLock :execrows
+WITH entries AS (
+    SELECT id
+    FROM afe_host_queue_entries
+    WHERE id = ANY (@entry_ids::bigint[])
+    ORDER BY id
+    FOR UPDATE
+)
 SELECT id
 FROM afe_jobs
-WHERE id = ANY (@ids::bigint[])
+WHERE id = ANY (@job_ids::bigint[]) AND (SELECT count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE;
 
 -- Sets shard_id of each sent job: our shard's when job and entries still read as
 -- they were sent, NULL ("upload me") when one of them changed or was added.
--- Returns how many jobs and entries did not change.
+-- Returns how many jobs and entries did not change. Own shard is as the master
+-- numbers it today: one that was removed and added again has another id. Before
+-- the master has named it here, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
-WITH sent_jobs AS (
+WITH own AS (
+    SELECT o.id
+    FROM afe_shards AS o
+    WHERE o.hostname = @shard_hostname::text
+),
+sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@job_digests::bytea[])) AS s (id, digest)
 ),
@@ -83,21 +77,26 @@ entries AS (
     GROUP BY e.job_id
 ),
 compared AS (
-    SELECT s.id, j.digest <> s.digest OR coalesce(e.changed, false) AS changed, coalesce(e.number, 0) AS entries
-    FROM sent_jobs AS s
+    SELECT
+        s.id, coalesce(e.number, 0) AS entries,
+        CASE WHEN j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN sent_jobs AS s
     JOIN shard_client_upload_jobs AS j ON j.id = s.id
     LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN NOT c.changed THEN @own_shard_id::bigint END
+    SET shard_id = c.shard_id
     FROM compared AS c
-    WHERE j.id = c.id
-        AND j.shard_id IS DISTINCT FROM CASE WHEN NOT c.changed THEN @own_shard_id::bigint END
+    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT count(*)::integer AS jobs, coalesce(sum(c.entries), 0)::integer AS entries
+SELECT
+    EXISTS (SELECT FROM own)::boolean AS known,
+    count(*)::integer AS jobs,
+    coalesce(sum(c.entries), 0)::integer AS entries
 FROM compared AS c
-WHERE NOT c.changed;
+WHERE c.shard_id IS NOT NULL;
 
 -- What the master has now acknowledged as complete, for jobs whose packet held
 -- an open entry and for jobs whose row must stay because an older request may

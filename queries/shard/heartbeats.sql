@@ -18,6 +18,18 @@ FROM json_to_record(@beat::json) AS b (
     received_keyvals bigint, quarantined bigint
 );
 
--- name: HeartbeatPrune :execrows
+-- Keeps history and quarantine within their limits (P9). Of the quarantine what
+-- was not seen for a week goes too.
+-- name: HistoryPrune :execrows
+WITH quarantine AS (
+    DELETE FROM shard_client_quarantine
+    WHERE last_seen < now() - interval '7 days'
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET @quarantine_keep::bigint
+        )
+)
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - @keep::bigint;
+WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - @history_keep::bigint;

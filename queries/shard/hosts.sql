@@ -11,8 +11,11 @@ INSERT INTO shard_client_staged_hosts (
 
 -- Hosts that would need a name which a valid host holds here. A host that exists
 -- keeps its local name, unless it once had to give it away.
--- name: HostNamesTaken :many
-SELECT s.id::bigint AS id, holder.id AS holder_id
+-- name: HostsRefused :many
+SELECT
+    s.id::bigint AS id,
+    'name_taken'::text AS code,
+    ('its hostname belongs to host ' || holder.id || ' here, which is valid')::text AS reason
 FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, hostname)
 JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
 LEFT JOIN afe_hosts AS here ON here.id = s.id
@@ -118,25 +121,25 @@ ORDER BY s.host_id, s.attribute, s.value;
 
 -- Hosts that the master says are not ours. Unknown and already invalid ones are
 -- silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
--- the scheduler carries out.
--- name: IncorrectHostInvalidate :execrows
-UPDATE afe_hosts
-SET invalid = true
-WHERE id = ANY (@ids::bigint[]) AND NOT invalid;
-
--- name: IncorrectHostDropLabels :execrows
-DELETE FROM afe_hosts_labels
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostDropACLGroups :execrows
-DELETE FROM afe_acl_groups_hosts
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostDropAttributes :execrows
-DELETE FROM afe_host_attributes
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostAbortEntries :execrows
+-- the scheduler carries out. Hosts before entries, as storing takes its locks: the
+-- last condition makes the one wait for the other.
+-- name: IncorrectHostsRemove :execrows
+WITH invalidated AS (
+    UPDATE afe_hosts
+    SET invalid = true
+    WHERE id = ANY (@ids::bigint[]) AND NOT invalid
+    RETURNING id
+),
+labels AS (
+    DELETE FROM afe_hosts_labels WHERE host_id = ANY (@ids::bigint[])
+),
+acl_groups AS (
+    DELETE FROM afe_acl_groups_hosts WHERE host_id = ANY (@ids::bigint[])
+),
+attributes AS (
+    DELETE FROM afe_host_attributes WHERE host_id = ANY (@ids::bigint[])
+)
 UPDATE afe_host_queue_entries
 SET aborted = true
-WHERE host_id = ANY (@ids::bigint[]) AND NOT complete AND NOT aborted;
+WHERE host_id = ANY (@ids::bigint[]) AND NOT complete AND NOT aborted
+    AND (SELECT count(*) FROM invalidated) >= 0;

@@ -35,20 +35,6 @@ SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences 
 DELETE FROM shard_client_quarantine
 WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
 
--- name: QuarantineExpire :execrows
-DELETE FROM shard_client_quarantine
-WHERE last_seen < now() - interval '7 days';
-
--- Keeps the newest rows only (P9).
--- name: QuarantinePrune :execrows
-DELETE FROM shard_client_quarantine
-WHERE id IN (
-    SELECT q.id
-    FROM shard_client_quarantine AS q
-    ORDER BY q.last_seen DESC, q.id DESC
-    OFFSET @keep::bigint
-);
-
 -- name: QuarantineList :many
 SELECT direction, kind, object_id AS id, code, reason, occurrences, first_seen, last_seen
 FROM shard_client_quarantine

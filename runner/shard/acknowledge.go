@@ -42,14 +42,12 @@ func (c *Client) settle(ctx context.Context, p *packed, clear bool) error {
 }
 
 func settle(ctx context.Context, q *sharddb.Queries, p *packed, clear bool) error {
-	var err error
+	jobs := p.open
 	if clear {
-		_, err = q.UploadClearUnsure(ctx, p.settleable)
-	} else {
-		_, err = q.UploadStillUnsure(ctx, p.open)
+		jobs = p.settleable
 	}
-	if err != nil {
-		return fmt.Errorf("settle %d jobs in the upload ledger: %w", len(p.open), err)
+	if _, err := q.UploadSettle(ctx, clear, jobs); err != nil {
+		return fmt.Errorf("settle %d jobs in the upload ledger: %w", len(jobs), err)
 	}
 	return nil
 }
@@ -61,44 +59,26 @@ func (c *Client) acknowledge(ctx context.Context, p *packed, sure bool) (acknowl
 	if len(p.sent.JobIds) == 0 {
 		return acknowledged, nil
 	}
-	known := true
 	err = c.write(ctx, func(q *sharddb.Queries) error {
-		own, err := q.OwnShard(ctx, c.options.ShardHostname)
-		if err != nil {
-			return fmt.Errorf("look up own shard: %w", err)
+		if _, err := q.AcknowledgeLock(ctx, p.sent.JobIds, p.sent.EntryIds); err != nil {
+			return fmt.Errorf("lock jobs and their entries: %w", err)
 		}
-		if known = len(own) > 0; !known {
+		if acknowledged, err = q.AcknowledgeJobs(ctx, p.sent); err != nil {
+			return fmt.Errorf("compare with what was sent: %w", err)
+		}
+		if !acknowledged.Known {
 			return settle(ctx, q, p, sure)
-		}
-		p.sent.OwnShardID = own[0]
-		if acknowledged, err = mark(ctx, q, p.sent); err != nil {
-			return err
 		}
 		return c.remember(ctx, q, p, sure)
 	})
 	if err != nil {
 		return sharddb.AcknowledgeJobsRow{}, err
 	}
-	if !known {
+	if !acknowledged.Known {
 		c.log.Warn("upload not acknowledged: the master has not yet named this shard here; the jobs are uploaded again",
 			"shard_hostname", c.options.ShardHostname, "jobs", len(p.sent.JobIds))
 	}
 	return acknowledged, nil
-}
-
-// mark locks what was sent, entries before jobs, and sets shard_id by what the
-// rows say then.
-func mark(ctx context.Context, q *sharddb.Queries, sent sharddb.AcknowledgeJobsParams) (unchanged sharddb.AcknowledgeJobsRow, err error) {
-	if _, err := q.AcknowledgeLockEntries(ctx, sent.EntryIds); err != nil {
-		return unchanged, fmt.Errorf("lock entries: %w", err)
-	}
-	if _, err := q.AcknowledgeLockJobs(ctx, sent.JobIds); err != nil {
-		return unchanged, fmt.Errorf("lock jobs: %w", err)
-	}
-	if unchanged, err = q.AcknowledgeJobs(ctx, sent); err != nil {
-		return unchanged, fmt.Errorf("compare with what was sent: %w", err)
-	}
-	return unchanged, nil
 }
 
 // remember writes the ledger: what was sent as complete of jobs that have a row,

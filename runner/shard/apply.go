@@ -168,16 +168,8 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 		return nil
 	}
 	err := a.c.write(ctx, func(q *sharddb.Queries) error {
-		// Hosts before entries: the order in which storing takes its locks.
-		for _, statement := range []func(context.Context, []int64) (int64, error){
-			q.IncorrectHostInvalidate, q.IncorrectHostDropLabels, q.IncorrectHostDropACLGroups,
-			q.IncorrectHostDropAttributes, q.IncorrectHostAbortEntries,
-		} {
-			if _, err := statement(ctx, ids); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := q.IncorrectHostsRemove(ctx, ids)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)

@@ -24,7 +24,7 @@ func (n hostNames) check(h *afe.Host) error {
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]setAside, error) {
-	chunk, bad, err := withoutTakenNames(ctx, q, chunk)
+	chunk, bad, err := storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
@@ -53,32 +53,38 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	return bad, forget(ctx, a, q, kindHost, chunk)
 }
 
-// withoutTakenNames sets aside hosts whose name belongs to a valid host here.
-func withoutTakenNames(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], []setAside, error) {
+// storableHosts sets aside hosts whose name belongs to a valid host here.
+func storableHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], []setAside, error) {
 	var ids []int64
 	var hostnames []string
 	for _, u := range chunk {
 		ids, hostnames = append(ids, u.object.ID), append(hostnames, u.object.Hostname)
 	}
-	taken, err := q.HostNamesTaken(ctx, ids, hostnames)
+	refused, err := q.HostsRefused(ctx, ids, hostnames)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for taken names: %w", err)
 	}
-	reasons := make(map[int64]string, len(taken))
-	for _, row := range taken {
-		reasons[row.ID] = fmt.Sprintf("its hostname belongs to host %d here, which is valid", row.HolderID)
-	}
-	good, bad := split(chunk, codeNameTaken, func(h *afe.Host) string { return reasons[h.ID] })
+	good, bad := split(chunk, refused)
 	return good, bad, nil
 }
 
-// split sets aside the objects for which there is a reason.
-func split[T any](chunk []unit[T], code string, reason func(*T) string) (good []unit[T], bad []setAside) {
+// refusal is a row of a statement that says which objects cannot be stored.
+type refusal = struct {
+	ID           int64
+	Code, Reason string
+}
+
+// split sets aside the objects that were refused.
+func split[T any, R ~refusal](chunk []unit[T], refused []R) (good []unit[T], bad []setAside) {
+	reasons := make(map[int64]refusal, len(refused))
+	for _, row := range refused {
+		r := refusal(row)
+		reasons[r.ID] = r
+	}
 	for _, u := range chunk {
-		if why := reason(u.object); why != "" {
-			aside := u.aside
-			aside.Code, aside.Reason = code, why
-			bad = append(bad, aside)
+		if r, found := reasons[u.aside.ID]; found {
+			u.aside.Code, u.aside.Reason = r.Code, r.Reason
+			bad = append(bad, u.aside)
 			continue
 		}
 		good = append(good, u)

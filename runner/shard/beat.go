@@ -192,14 +192,8 @@ func (c *Client) record(ctx context.Context, b *Beat) error {
 		}); err != nil {
 			return fmt.Errorf("record heartbeat: %w", err)
 		}
-		if _, err := q.HeartbeatPrune(ctx, c.options.HistoryKeep); err != nil {
-			return fmt.Errorf("prune history: %w", err)
-		}
-		if _, err := q.QuarantineExpire(ctx); err != nil {
-			return fmt.Errorf("expire quarantine: %w", err)
-		}
-		if _, err := q.QuarantinePrune(ctx, c.options.QuarantineKeep); err != nil {
-			return fmt.Errorf("prune quarantine: %w", err)
+		if _, err := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep); err != nil {
+			return fmt.Errorf("prune history and quarantine: %w", err)
 		}
 		return nil
 	})

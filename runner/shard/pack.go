@@ -72,7 +72,7 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 	if err != nil {
 		return nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
-	p := &packed{at: at, packet: packet}
+	p := &packed{at: at, packet: packet, sent: sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}}
 	for i := range pending {
 		p.add(&pending[i])
 	}
