@@ -1,6 +1,7 @@
 -- The views of the upload give each record as the text that travels. What the
 -- wire allows is said here once (docs/protocol.md, "Request arguments"), for the
--- packet and for what acknowledge compares (P2).
+-- packet and for what acknowledge compares (P2). What a response names is staged
+-- too, and statuses are judged where entries are stored.
 
 -- +goose Up
 
@@ -98,8 +99,53 @@ CROSS JOIN LATERAL (
 ) AS r
 CROSS JOIN LATERAL (SELECT row_to_json(r)::text AS record OFFSET 0) AS w;
 
+-- The parents that a response names, each once, until they are stored; then the
+-- table is empty again. name is the natural key. old_id is a row here that had
+-- the name and gave way, and whose memberships are copied.
+CREATE UNLOGGED TABLE shard_client_staged_parents (
+    kind   text   NOT NULL,
+    id     bigint NOT NULL,
+    name   text   NOT NULL,
+    fields json   NOT NULL,
+    old_id bigint
+);
+
+-- An entry's active and complete follow from its status where it is stored.
+DROP TABLE shard_client_staged_entries;
+CREATE UNLOGGED TABLE shard_client_staged_entries (
+    id               bigint  NOT NULL,
+    job_id           bigint  NOT NULL,
+    host_id          bigint,
+    status           text    NOT NULL,
+    meta_host_sent   boolean NOT NULL,
+    meta_host        bigint,
+    deleted          boolean NOT NULL,
+    execution_subdir text    NOT NULL,
+    aborted          boolean,
+    started_on       timestamp,
+    finished_on      timestamp
+);
+
 -- +goose Down
 
+DROP TABLE shard_client_staged_entries;
+CREATE UNLOGGED TABLE shard_client_staged_entries (
+    id               bigint  NOT NULL,
+    job_id           bigint  NOT NULL,
+    host_id          bigint,
+    status           text    NOT NULL,
+    meta_host_sent   boolean NOT NULL,
+    meta_host        bigint,
+    active           boolean NOT NULL,
+    complete         boolean NOT NULL,
+    deleted          boolean NOT NULL,
+    execution_subdir text    NOT NULL,
+    aborted          boolean,
+    started_on       timestamp,
+    finished_on      timestamp
+);
+
+DROP TABLE shard_client_staged_parents;
 DROP VIEW shard_client_upload_entries;
 DROP VIEW shard_client_upload_jobs;
 DROP FUNCTION shard_client_wire_record(text);

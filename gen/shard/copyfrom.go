@@ -35,8 +35,6 @@ func (r iteratorForStageEntries) Values() ([]interface{}, error) {
 		r.rows[0].Status,
 		r.rows[0].MetaHostSent,
 		r.rows[0].MetaHost,
-		r.rows[0].Active,
-		r.rows[0].Complete,
 		r.rows[0].Deleted,
 		r.rows[0].ExecutionSubdir,
 		r.rows[0].Aborted,
@@ -50,7 +48,7 @@ func (r iteratorForStageEntries) Err() error {
 }
 
 func (q *Queries) StageEntries(ctx context.Context, arg []StageEntriesParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"shard_client_staged_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host_sent", "meta_host", "active", "complete", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForStageEntries{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"shard_client_staged_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host_sent", "meta_host", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForStageEntries{rows: arg})
 }
 
 // iteratorForStageHosts implements pgx.CopyFromSource.

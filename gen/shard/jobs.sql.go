@@ -17,13 +17,17 @@ INSERT INTO afe_host_queue_entries (
     started_on, finished_on
 )
 SELECT
-    s.id, s.job_id, s.host_id, s.status, s.meta_host, s.active, s.complete, s.deleted, s.execution_subdir,
-    coalesce(s.aborted, false), s.started_on, s.finished_on
+    s.id, s.job_id, s.host_id, s.status, s.meta_host,
+    s.status IN ('Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'),
+    s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
+    s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
+// Whether a new entry is active or complete follows from its status, by the fixed
+// lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
 func (q *Queries) EntryInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, entryInsert)
 	if err != nil {
@@ -263,8 +267,6 @@ type StageEntriesParams struct {
 	Status          string
 	MetaHostSent    bool
 	MetaHost        *int64
-	Active          bool
-	Complete        bool
 	Deleted         bool
 	ExecutionSubdir string
 	Aborted         *bool

@@ -14,11 +14,11 @@ INSERT INTO shard_client_staged_jobs (
 
 -- name: StageEntries :copyfrom
 INSERT INTO shard_client_staged_entries (
-    id, job_id, host_id, status, meta_host_sent, meta_host, active, complete, deleted,
-    execution_subdir, aborted, started_on, finished_on
+    id, job_id, host_id, status, meta_host_sent, meta_host, deleted, execution_subdir, aborted,
+    started_on, finished_on
 ) VALUES (
-    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @active, @complete, @deleted,
-    @execution_subdir, @aborted, @started_on, @finished_on
+    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @deleted, @execution_subdir, @aborted,
+    @started_on, @finished_on
 );
 
 -- Jobs that cannot be stored: one of their entries belongs to another job here,
@@ -79,14 +79,18 @@ WHERE here.id = s.id
         OR (s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host)
     );
 
+-- Whether a new entry is active or complete follows from its status, by the fixed
+-- lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
 -- name: EntryInsert :execrows
 INSERT INTO afe_host_queue_entries (
     id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
     started_on, finished_on
 )
 SELECT
-    s.id, s.job_id, s.host_id, s.status, s.meta_host, s.active, s.complete, s.deleted, s.execution_subdir,
-    coalesce(s.aborted, false), s.started_on, s.finished_on
+    s.id, s.job_id, s.host_id, s.status, s.meta_host,
+    s.status IN ('Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'),
+    s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
+    s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING;

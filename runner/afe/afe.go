@@ -25,25 +25,6 @@ const (
 	ProtocolAuto Protocol = "auto"
 )
 
-// Autotest's fixed lists of statuses, as monitor_db keeps them: an entry's active
-// and complete flags follow from its status (docs/protocol.md, "The shard's
-// scheduler").
-var (
-	activeStatuses = map[string]bool{
-		"Starting": true, "Resetting": true, "Verifying": true, "Provisioning": true,
-		"Pending": true, "Running": true, "Gathering": true, "Cleaning": true,
-	}
-	completeStatuses = map[string]bool{
-		"Aborted": true, "Completed": true, "Failed": true, "Stopped": true, "Template": true,
-	}
-)
-
-// IsActive tells whether an entry of that status occupies a host.
-func IsActive(status string) bool { return activeStatuses[status] }
-
-// IsComplete tells whether an entry of that status has ended.
-func IsComplete(status string) bool { return completeStatuses[status] }
-
 // ParseTime reads a naive time of the master. PostgreSQL keeps microseconds;
 // finer digits are cut, never rounded into another second.
 func ParseTime(s string) (time.Time, error) {

@@ -123,18 +123,3 @@ func TestParseTime(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
-
-// Autotest's lists, as in docs/protocol.md.
-func TestStatuses(t *testing.T) {
-	for status, want := range map[string][2]bool{
-		"Queued": {false, false}, "Starting": {true, false}, "Resetting": {true, false}, "Verifying": {true, false},
-		"Provisioning": {true, false}, "Pending": {true, false}, "Running": {true, false}, "Gathering": {true, false},
-		"Cleaning": {true, false}, "Parsing": {false, false}, "Archiving": {false, false}, "Aborted": {false, true},
-		"Completed": {false, true}, "Failed": {false, true}, "Stopped": {false, true}, "Template": {false, true},
-		"": {false, false}, "completed": {false, false},
-	} {
-		if got := [2]bool{IsActive(status), IsComplete(status)}; got != want {
-			t.Errorf("%q: active, complete = %v, want %v", status, got, want)
-		}
-	}
-}

@@ -65,7 +65,7 @@ type unit[T any] struct {
 // sift sorts out what cannot be used: objects that were not understood, a second
 // and different one with an id that was already there, and what check objects
 // to. Identical copies are no fault.
-func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T) error) []unit[T] {
+func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T) (code string, err error)) []unit[T] {
 	units := make([]unit[T], 0, len(list))
 	first := make(map[int64]*afe.Received[T], len(list))
 	for i := range list {
@@ -82,8 +82,8 @@ func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T)
 			continue
 		}
 		first[r.ID] = r
-		if err := check(&r.Object); err != nil {
-			a.setAside(aside, codeOf(err), err)
+		if code, err := check(&r.Object); err != nil {
+			a.setAside(aside, code, err)
 			continue
 		}
 		units = append(units, unit[T]{object: &r.Object, aside: aside})

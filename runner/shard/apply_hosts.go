@@ -14,12 +14,12 @@ import (
 // hostNames finds a second host with the hostname of another one in a response.
 type hostNames map[string]int64
 
-func (n hostNames) check(h *afe.Host) error {
+func (n hostNames) check(h *afe.Host) (code string, err error) {
 	if other, taken := n[h.Hostname]; taken {
-		return &codedError{codeNameTaken, fmt.Sprintf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)}
+		return codeNameTaken, fmt.Errorf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)
 	}
 	n[h.Hostname] = h.ID
-	return nil
+	return "", nil
 }
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.

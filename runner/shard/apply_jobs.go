@@ -14,16 +14,16 @@ import (
 // entryIDs finds an entry that stands in two jobs of a response.
 type entryIDs map[int64]int64
 
-func (n entryIDs) check(j *afe.Job) error {
+func (n entryIDs) check(j *afe.Job) (code string, err error) {
 	for i := range j.Entries {
 		if other, taken := n[j.Entries[i].ID]; taken {
-			return &codedError{codeEntryTaken, fmt.Sprintf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)}
+			return codeEntryTaken, fmt.Errorf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)
 		}
 	}
 	for i := range j.Entries {
 		n[j.Entries[i].ID] = j.ID
 	}
-	return nil
+	return "", nil
 }
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
@@ -130,12 +130,10 @@ func jobRow(j *afe.Job) sharddb.StageJobsParams {
 	}
 }
 
-// entryRow gives a new entry the flags that follow from its status.
 func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
 		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
-		Active: afe.IsActive(e.Status), Complete: afe.IsComplete(e.Status), Deleted: e.Deleted,
-		ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
+		Deleted: e.Deleted, ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
 		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
 	}
 	if e.MetaHost.Value != nil {
@@ -152,9 +150,9 @@ func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval
 		key string
 	}
 	last := map[name]*afe.Keyval{}
-	keyvals := sift(a, list, kindSuiteKeyval, func(k *afe.Keyval) error {
+	keyvals := sift(a, list, kindSuiteKeyval, func(k *afe.Keyval) (string, error) {
 		last[name{k.JobID, k.Key}] = k
-		return nil
+		return "", nil
 	})
 	return slices.DeleteFunc(keyvals, func(u unit[afe.Keyval]) bool {
 		return last[name{u.object.JobID, u.object.Key}] != u.object

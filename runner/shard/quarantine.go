@@ -61,22 +61,6 @@ func (a *applier) setAside(object setAside, code string, reason error) {
 	a.badIDs[object.Kind][object.ID] = true
 }
 
-// codedError carries the code of a reason.
-type codedError struct {
-	code string
-	text string
-}
-
-func (e *codedError) Error() string { return e.text }
-
-func codeOf(err error) string {
-	var coded *codedError
-	if errors.As(err, &coded) {
-		return coded.code
-	}
-	return codeMalformed
-}
-
 // reasonText says what PostgreSQL said, with the detail that names the value.
 func reasonText(err error) string {
 	var pgErr *pgconn.PgError
