@@ -7,8 +7,6 @@ package sharddb
 
 import (
 	"context"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
@@ -37,7 +35,6 @@ ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
 
-// Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
 func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, hostAddLabels, hosts)
 	if err != nil {
@@ -233,20 +230,31 @@ func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64,
 	return result.RowsAffected(), nil
 }
 
-type StageHostsParams struct {
-	ID         int64
-	Hostname   string
-	Locked     bool
-	Leased     bool
-	SynchID    *int64
-	Status     string
-	Invalid    *bool
-	Protection int32
-	LockTime   pgtype.Timestamp
-	Dirty      bool
-	LockReason *string
-	ShardSent  bool
-	ShardID    *int64
+const stageHosts = `-- name: StageHosts :execrows
+
+INSERT INTO shard_client_staged_hosts (
+    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
+    lock_reason, shard_sent, shard_id
+)
+SELECT
+    h.id, h.hostname, h.locked, h.leased, h.synch_id, h.status, h.invalid, h.protection, h.lock_time, h.dirty,
+    h.lock_reason, s.host -> 'shard' IS NOT NULL, (h.shard ->> 'id')::bigint
+FROM json_array_elements($1::json) AS s (host)
+CROSS JOIN json_to_record(s.host) AS h (
+    id bigint, hostname text, locked boolean, leased boolean, synch_id bigint, status text, invalid boolean,
+    protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
+)
+`
+
+// A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
+// few: they, and what hangs on them, travel as JSON.
+// A key that was not sent is missing; a null was sent.
+func (q *Queries) StageHosts(ctx context.Context, hosts []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, stageHosts, hosts)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const stagedHostsClear = `-- name: StagedHostsClear :execrows

@@ -325,8 +325,10 @@ func (q *Queries) StagedJobsClear(ctx context.Context) (int64, error) {
 
 const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :execrows
 WITH sent AS (
-    SELECT s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
-    FROM json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
+    SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
+    FROM ROWS FROM (json_to_recordset($1::json) AS (job_id bigint, key text, value text))
+        WITH ORDINALITY AS s (job_id, key, value, place)
+    ORDER BY s.job_id, s.key, s.place DESC
 ),
 updated AS (
     UPDATE afe_job_keyvals AS here
@@ -344,7 +346,8 @@ ORDER BY s.job_id, s.key
 `
 
 // Suite keyvals belong to the parent job and come with its children. A key that
-// is sent has one value, which replaces what the key has here; other keys stay.
+// is sent has one value, the last one sent, as the original's dictionaries do; it
+// replaces what the key has here. Other keys stay.
 func (q *Queries) SuiteKeyvalsStore(ctx context.Context, keyvals []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, suiteKeyvalsStore, keyvals)
 	if err != nil {

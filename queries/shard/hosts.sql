@@ -1,12 +1,19 @@
--- A chunk of received hosts: staged by COPY, merged in one transaction (P4).
+-- A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
+-- few: they, and what hangs on them, travel as JSON.
 
--- name: StageHosts :copyfrom
+-- A key that was not sent is missing; a null was sent.
+-- name: StageHosts :execrows
 INSERT INTO shard_client_staged_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
     lock_reason, shard_sent, shard_id
-) VALUES (
-    @id, @hostname, @locked, @leased, @synch_id, @status, @invalid, @protection, @lock_time, @dirty,
-    @lock_reason, @shard_sent, @shard_id
+)
+SELECT
+    h.id, h.hostname, h.locked, h.leased, h.synch_id, h.status, h.invalid, h.protection, h.lock_time, h.dirty,
+    h.lock_reason, s.host -> 'shard' IS NOT NULL, (h.shard ->> 'id')::bigint
+FROM json_array_elements(@hosts::json) AS s (host)
+CROSS JOIN json_to_record(s.host) AS h (
+    id bigint, hostname text, locked boolean, leased boolean, synch_id bigint, status text, invalid boolean,
+    protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
 );
 
 -- Hosts that would need a name which a valid host holds here. A host that exists
@@ -66,7 +73,6 @@ ON CONFLICT (id) DO NOTHING;
 -- name: StagedHostsClear :execrows
 DELETE FROM shard_client_staged_hosts;
 
--- Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
 -- name: HostAddLabels :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
 SELECT h.id, l.id

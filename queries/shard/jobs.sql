@@ -143,11 +143,14 @@ WHERE NOT EXISTS (
 ORDER BY s.job_id, s.key, s.value;
 
 -- Suite keyvals belong to the parent job and come with its children. A key that
--- is sent has one value, which replaces what the key has here; other keys stay.
+-- is sent has one value, the last one sent, as the original's dictionaries do; it
+-- replaces what the key has here. Other keys stay.
 -- name: SuiteKeyvalsStore :execrows
 WITH sent AS (
-    SELECT s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
-    FROM json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
+    SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
+    FROM ROWS FROM (json_to_recordset(@keyvals::json) AS (job_id bigint, key text, value text))
+        WITH ORDINALITY AS s (job_id, key, value, place)
+    ORDER BY s.job_id, s.key, s.place DESC
 ),
 updated AS (
     UPDATE afe_job_keyvals AS here

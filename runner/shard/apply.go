@@ -34,7 +34,7 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	}
 	hosts := sift(a, r.Hosts, kindHost, hostNames{}.check)
 	jobs := sift(a, r.Jobs, kindJob, entryIDs{}.check)
-	keyvals := a.siftKeyvals(r.SuiteKeyvals)
+	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval, func(*afe.Keyval) (string, error) { return "", nil })
 
 	// Incorrect hosts go first, so that a newcomer may have their name, and once
 	// more after the jobs, so that entries that came with this response are aborted.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
@@ -33,11 +32,11 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 			return nil, err
 		}
 	}
-	rows, body, err := hostRows(chunk)
+	body, err := jsonList(chunk)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := q.StageHosts(ctx, rows); err != nil {
+	if _, err := q.StageHosts(ctx, body); err != nil {
 		return nil, fmt.Errorf("stage: %w", err)
 	}
 	for _, merge := range []func(context.Context) (int64, error){q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear} {
@@ -108,33 +107,11 @@ func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind str
 	return nil
 }
 
-// hostRows are the hosts of a chunk, as rows and as JSON for what hangs on them.
-func hostRows(chunk []unit[afe.Host]) (rows []sharddb.StageHostsParams, body []byte, err error) {
-	hosts := make([]*afe.Host, len(chunk))
+// jsonList is a chunk as statements take it that unpack JSON.
+func jsonList[T any](chunk []unit[T]) ([]byte, error) {
+	objects := make([]*T, len(chunk))
 	for i, u := range chunk {
-		h := u.object
-		hosts[i] = h
-		rows = append(rows, sharddb.StageHostsParams{
-			ID: h.ID, Hostname: h.Hostname, Locked: h.Locked, Leased: h.Leased, SynchID: h.SynchID,
-			Status: h.Status, Invalid: h.Invalid.OrNil(), Protection: h.Protection,
-			LockTime: timestamp(h.LockTime), Dirty: h.Dirty, LockReason: h.LockReason,
-			ShardSent: h.Shard.Sent, ShardID: shardID(h.Shard),
-		})
+		objects[i] = u.object
 	}
-	body, err = json.Marshal(hosts)
-	return rows, body, err
-}
-
-func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
-	if ref.Value == nil {
-		return nil
-	}
-	return &ref.Value.ID
-}
-
-func timestamp(t *afe.Time) pgtype.Timestamp {
-	if t == nil {
-		return pgtype.Timestamp{}
-	}
-	return pgtype.Timestamp{Time: t.Time, Valid: true}
+	return json.Marshal(objects)
 }

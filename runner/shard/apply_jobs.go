@@ -3,9 +3,8 @@ package shard
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
@@ -142,29 +141,22 @@ func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	return row
 }
 
-// siftKeyvals sorts out suite keyvals. A job has one value for a key, as the
-// original's dictionaries do: the last one sent.
-func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval] {
-	type name struct {
-		job int64
-		key string
+func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
+	if ref.Value == nil {
+		return nil
 	}
-	last := map[name]*afe.Keyval{}
-	keyvals := sift(a, list, kindSuiteKeyval, func(k *afe.Keyval) (string, error) {
-		last[name{k.JobID, k.Key}] = k
-		return "", nil
-	})
-	return slices.DeleteFunc(keyvals, func(u unit[afe.Keyval]) bool {
-		return last[name{u.object.JobID, u.object.Key}] != u.object
-	})
+	return &ref.Value.ID
+}
+
+func timestamp(t *afe.Time) pgtype.Timestamp {
+	if t == nil {
+		return pgtype.Timestamp{}
+	}
+	return pgtype.Timestamp{Time: t.Time, Valid: true}
 }
 
 func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
-	keyvals := make([]*afe.Keyval, len(chunk))
-	for i, u := range chunk {
-		keyvals[i] = u.object
-	}
-	body, err := json.Marshal(keyvals)
+	body, err := jsonList(chunk)
 	if err != nil {
 		return nil, err
 	}
