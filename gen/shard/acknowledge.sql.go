@@ -9,81 +9,93 @@ import (
 	"context"
 )
 
-const acknowledgeJobs = `-- name: AcknowledgeJobs :many
-WITH sent_jobs AS (
+const acknowledgeJobs = `-- name: AcknowledgeJobs :one
+WITH own AS (
+    SELECT o.id
+    FROM afe_shards AS o
+    WHERE o.hostname = $1::text
+),
+sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($3::bigint[]), unnest($4::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
 ),
-changed AS (
-    SELECT j.id
-    FROM sent_jobs AS s
-    JOIN shard_client_upload_jobs AS j ON j.id = s.id
-    WHERE j.digest <> s.digest
-    UNION
-    SELECT e.job_id
+entries AS (
+    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE e.digest IS DISTINCT FROM s.digest
+    GROUP BY e.job_id
+),
+compared AS (
+    SELECT
+        s.id, coalesce(e.number, 0) AS entries,
+        CASE WHEN j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN sent_jobs AS s
+    JOIN shard_client_upload_jobs AS j ON j.id = s.id
+    LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN c.id IS NULL THEN $5::bigint END
-    FROM sent_jobs AS s
-    LEFT JOIN changed AS c ON c.id = s.id
-    WHERE j.id = s.id
-        AND j.shard_id IS DISTINCT FROM CASE WHEN c.id IS NULL THEN $5::bigint END
+    SET shard_id = c.shard_id
+    FROM compared AS c
+    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT c.id::bigint AS id
-FROM changed AS c
-ORDER BY c.id
+SELECT
+    EXISTS (SELECT FROM own)::boolean AS known,
+    count(*)::integer AS jobs,
+    coalesce(sum(c.entries), 0)::integer AS entries
+FROM compared AS c
+WHERE c.shard_id IS NOT NULL
 `
 
 type AcknowledgeJobsParams struct {
-	JobIds       []int64
-	JobDigests   [][]byte
-	EntryIds     []int64
-	EntryDigests [][]byte
-	OwnShardID   int64
+	ShardHostname string
+	JobIds        []int64
+	JobDigests    [][]byte
+	EntryIds      []int64
+	EntryDigests  [][]byte
+}
+
+type AcknowledgeJobsRow struct {
+	Known   bool
+	Jobs    int32
+	Entries int32
 }
 
 // Sets shard_id of each sent job: our shard's when job and entries still read as
 // they were sent, NULL ("upload me") when one of them changed or was added.
-// Returns the jobs that changed.
-func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, acknowledgeJobs,
+// Returns how many jobs and entries did not change. Own shard is as the master
+// numbers it today: one that was removed and added again has another id. Before
+// the master has named it here, nothing is acknowledged.
+func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
+	row := q.db.QueryRow(ctx, acknowledgeJobs,
+		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
 		arg.EntryIds,
 		arg.EntryDigests,
-		arg.OwnShardID,
 	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	var i AcknowledgeJobsRow
+	err := row.Scan(&i.Known, &i.Jobs, &i.Entries)
+	return i, err
 }
 
-const acknowledgeLockEntries = `-- name: AcknowledgeLockEntries :execrows
+const acknowledgeLock = `-- name: AcknowledgeLock :execrows
+WITH entries AS (
+    SELECT id
+    FROM afe_host_queue_entries
+    WHERE id = ANY ($2::bigint[])
+    ORDER BY id
+    FOR UPDATE
+)
 SELECT id
-FROM afe_host_queue_entries
-WHERE id = ANY ($1::bigint[])
+FROM afe_jobs
+WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE
 `
@@ -92,67 +104,8 @@ FOR UPDATE
 // before these locks is seen by the comparison that follows in a statement of
 // its own; what it commits later is a new NULL or a completion that the ledger
 // lacks.
-func (q *Queries) AcknowledgeLockEntries(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLockEntries, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const acknowledgeLockJobs = `-- name: AcknowledgeLockJobs :execrows
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[])
-ORDER BY id
-FOR UPDATE
-`
-
-func (q *Queries) AcknowledgeLockJobs(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLockJobs, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const ownShard = `-- name: OwnShard :many
-SELECT id
-FROM afe_shards
-WHERE hostname = $1::text
-`
-
-// Own shard as the master numbers it today; a shard that was removed and added
-// again has another id, so it is looked up at each acknowledge.
-func (q *Queries) OwnShard(ctx context.Context, hostname string) ([]int64, error) {
-	rows, err := q.db.Query(ctx, ownShard, hostname)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const uploadClearUnsure = `-- name: UploadClearUnsure :execrows
-UPDATE shard_client_uploads
-SET unsure_since = NULL
-WHERE job_id = ANY ($1::bigint[]) AND unsure_since IS NOT NULL
-`
-
-// After a clear answer.
-func (q *Queries) UploadClearUnsure(ctx context.Context, jobIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadClearUnsure, jobIds)
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
 	if err != nil {
 		return 0, err
 	}
@@ -182,49 +135,44 @@ func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, deadA
 const uploadMarkUnsure = `-- name: UploadMarkUnsure :many
 
 WITH before AS (
-    SELECT u.job_id, u.unsure_since
+    SELECT u.job_id
     FROM shard_client_uploads AS u
     WHERE u.job_id = ANY ($1::bigint[])
+        AND u.unsure_since >= now() - make_interval(secs => $2::double precision)
+),
+marked AS (
+    INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
+    SELECT j.id, now()
+    FROM afe_jobs AS j
+    WHERE j.id = ANY ($1::bigint[])
+    ORDER BY j.id
+    ON CONFLICT (job_id) DO UPDATE
+    SET unsure_since = excluded.unsure_since
+    RETURNING u.job_id
 )
-INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-SELECT j.id, now()
-FROM afe_jobs AS j
-WHERE j.id = ANY ($1::bigint[])
-ORDER BY j.id
-ON CONFLICT (job_id) DO UPDATE
-SET unsure_since = excluded.unsure_since
-RETURNING
-    u.job_id,
-    EXISTS (
-        SELECT FROM before AS b
-        WHERE b.job_id = u.job_id
-            AND b.unsure_since >= now() - make_interval(secs => $2::double precision)
-    )::boolean AS outstanding
+SELECT m.job_id
+FROM marked AS m
+WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id)
 `
-
-type UploadMarkUnsureRow struct {
-	JobID       int64
-	Outstanding bool
-}
 
 // The upload ledger and the acknowledgement of what was sent (P1, P2).
 // Before a packet with an open entry leaves: until it is clearly answered, it
-// may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns for each
-// job whether an earlier such packet may still be on its way; then a clear
-// answer to this one does not settle that one.
-func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]UploadMarkUnsureRow, error) {
+// may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns the
+// jobs that a clear answer to this packet settles: no earlier such packet may
+// still be on its way.
+func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, uploadMarkUnsure, jobIds, rpcTimeoutSeconds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []UploadMarkUnsureRow
+	var items []int64
 	for rows.Next() {
-		var i UploadMarkUnsureRow
-		if err := rows.Scan(&i.JobID, &i.Outstanding); err != nil {
+		var job_id int64
+		if err := rows.Scan(&job_id); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, job_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -234,9 +182,11 @@ func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeo
 
 const uploadRecordSent = `-- name: UploadRecordSent :execrows
 WITH sent AS (
-    SELECT s.job_id, array_agg(s.entry_id ORDER BY s.entry_id) AS complete_ids
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (job_id, entry_id)
-    GROUP BY s.job_id
+    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
+    FROM shard_client_uploads AS u
+    JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
+    WHERE u.job_id = ANY ($1::bigint[]) AND e.id = ANY ($2::bigint[])
+    GROUP BY e.job_id
 )
 UPDATE shard_client_uploads AS u
 SET sent_complete = s.complete_ids
@@ -248,24 +198,24 @@ WHERE u.job_id = s.job_id
 // What the master has now acknowledged as complete, for jobs whose packet held
 // an open entry and for jobs whose row must stay because an older request may
 // still be on its way.
-func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadRecordSent, jobIds, entryIds)
+func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, completeEntryIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadRecordSent, jobIds, completeEntryIds)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const uploadStillUnsure = `-- name: UploadStillUnsure :execrows
+const uploadSettle = `-- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = now()
-WHERE job_id = ANY ($1::bigint[])
+SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE now() END
+WHERE job_id = ANY ($2::bigint[])
 `
 
-// After an unknown outcome: the packet left at the latest now, so its death is
-// counted from here.
-func (q *Queries) UploadStillUnsure(ctx context.Context, jobIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadStillUnsure, jobIds)
+// After a clear answer the jobs that it settles are unsure no longer. After any
+// other outcome the packet left at the latest now: its death is counted from here.
+func (q *Queries) UploadSettle(ctx context.Context, clear bool, jobIds []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadSettle, clear, jobIds)
 	if err != nil {
 		return 0, err
 	}

@@ -35,8 +35,6 @@ func (r iteratorForStageEntries) Values() ([]interface{}, error) {
 		r.rows[0].Status,
 		r.rows[0].MetaHostSent,
 		r.rows[0].MetaHost,
-		r.rows[0].Active,
-		r.rows[0].Complete,
 		r.rows[0].Deleted,
 		r.rows[0].ExecutionSubdir,
 		r.rows[0].Aborted,
@@ -50,52 +48,7 @@ func (r iteratorForStageEntries) Err() error {
 }
 
 func (q *Queries) StageEntries(ctx context.Context, arg []StageEntriesParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"shard_client_staged_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host_sent", "meta_host", "active", "complete", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForStageEntries{rows: arg})
-}
-
-// iteratorForStageHosts implements pgx.CopyFromSource.
-type iteratorForStageHosts struct {
-	rows                 []StageHostsParams
-	skippedFirstNextCall bool
-}
-
-func (r *iteratorForStageHosts) Next() bool {
-	if len(r.rows) == 0 {
-		return false
-	}
-	if !r.skippedFirstNextCall {
-		r.skippedFirstNextCall = true
-		return true
-	}
-	r.rows = r.rows[1:]
-	return len(r.rows) > 0
-}
-
-func (r iteratorForStageHosts) Values() ([]interface{}, error) {
-	return []interface{}{
-		r.rows[0].ID,
-		r.rows[0].Hostname,
-		r.rows[0].Locked,
-		r.rows[0].Leased,
-		r.rows[0].SynchID,
-		r.rows[0].Status,
-		r.rows[0].Invalid,
-		r.rows[0].Protection,
-		r.rows[0].LockTime,
-		r.rows[0].Dirty,
-		r.rows[0].LockReason,
-		r.rows[0].ShardSent,
-		r.rows[0].ShardID,
-	}, nil
-}
-
-func (r iteratorForStageHosts) Err() error {
-	return nil
-}
-
-// A chunk of received hosts: staged by COPY, merged in one transaction (P4).
-func (q *Queries) StageHosts(ctx context.Context, arg []StageHostsParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"shard_client_staged_hosts"}, []string{"id", "hostname", "locked", "leased", "synch_id", "status", "invalid", "protection", "lock_time", "dirty", "lock_reason", "shard_sent", "shard_id"}, &iteratorForStageHosts{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"shard_client_staged_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host_sent", "meta_host", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForStageEntries{rows: arg})
 }
 
 // iteratorForStageJobs implements pgx.CopyFromSource.

@@ -10,49 +10,6 @@ import (
 	"time"
 )
 
-const heartbeatLastLarge = `-- name: HeartbeatLastLarge :one
-SELECT
-    coalesce((
-        SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1
-    ), false)::boolean AS waiting,
-    coalesce((
-        SELECT r.large_job_id
-        FROM (
-            SELECT h.id, h.large_job_id FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 10
-        ) AS r
-        WHERE r.large_job_id IS NOT NULL
-        ORDER BY r.id DESC
-        LIMIT 1
-    ), 0)::bigint AS last_job_id
-`
-
-type HeartbeatLastLargeRow struct {
-	Waiting   bool
-	LastJobID int64
-}
-
-// Whether the last beat left a job waiting that is larger than the upload limit,
-// and which such job went last: beats with and without one take turns.
-func (q *Queries) HeartbeatLastLarge(ctx context.Context) (HeartbeatLastLargeRow, error) {
-	row := q.db.QueryRow(ctx, heartbeatLastLarge)
-	var i HeartbeatLastLargeRow
-	err := row.Scan(&i.Waiting, &i.LastJobID)
-	return i, err
-}
-
-const heartbeatPrune = `-- name: HeartbeatPrune :execrows
-DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
-`
-
-func (q *Queries) HeartbeatPrune(ctx context.Context, keep int64) (int64, error) {
-	result, err := q.db.Exec(ctx, heartbeatPrune, keep)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const heartbeatRecord = `-- name: HeartbeatRecord :exec
 
 INSERT INTO shard_client_heartbeats (
@@ -93,4 +50,29 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 		arg.Beat,
 	)
 	return err
+}
+
+const historyPrune = `-- name: HistoryPrune :execrows
+WITH quarantine AS (
+    DELETE FROM shard_client_quarantine
+    WHERE last_seen < now() - interval '7 days'
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET $2::bigint
+        )
+)
+DELETE FROM shard_client_heartbeats
+WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
+`
+
+// Keeps history and quarantine within their limits (P9). Of the quarantine what
+// was not seen for a week goes too.
+func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
+	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -7,8 +7,6 @@ package sharddb
 
 import (
 	"context"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
@@ -37,7 +35,6 @@ ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
 
-// Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
 func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, hostAddLabels, hosts)
 	if err != nil {
@@ -84,42 +81,6 @@ func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const hostNamesTaken = `-- name: HostNamesTaken :many
-SELECT s.id::bigint AS id, holder.id AS holder_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, hostname)
-JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
-LEFT JOIN afe_hosts AS here ON here.id = s.id
-WHERE here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
-ORDER BY s.id
-`
-
-type HostNamesTakenRow struct {
-	ID       int64
-	HolderID int64
-}
-
-// Hosts that would need a name which a valid host holds here. A host that exists
-// keeps its local name, unless it once had to give it away.
-func (q *Queries) HostNamesTaken(ctx context.Context, ids []int64, hostnames []string) ([]HostNamesTakenRow, error) {
-	rows, err := q.db.Query(ctx, hostNamesTaken, ids, hostnames)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []HostNamesTakenRow
-	for rows.Next() {
-		var i HostNamesTakenRow
-		if err := rows.Scan(&i.ID, &i.HolderID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const hostReplaceAttributes = `-- name: HostReplaceAttributes :execrows
@@ -195,90 +156,105 @@ func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const incorrectHostAbortEntries = `-- name: IncorrectHostAbortEntries :execrows
+const hostsRefused = `-- name: HostsRefused :many
+SELECT
+    s.id::bigint AS id,
+    'name_taken'::text AS code,
+    ('its hostname belongs to host ' || holder.id || ' here, which is valid')::text AS reason
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, hostname)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+LEFT JOIN afe_hosts AS here ON here.id = s.id
+WHERE here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
+ORDER BY s.id
+`
+
+type HostsRefusedRow struct {
+	ID     int64
+	Code   string
+	Reason string
+}
+
+// Hosts that would need a name which a valid host holds here. A host that exists
+// keeps its local name, unless it once had to give it away.
+func (q *Queries) HostsRefused(ctx context.Context, ids []int64, hostnames []string) ([]HostsRefusedRow, error) {
+	rows, err := q.db.Query(ctx, hostsRefused, ids, hostnames)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostsRefusedRow
+	for rows.Next() {
+		var i HostsRefusedRow
+		if err := rows.Scan(&i.ID, &i.Code, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const incorrectHostsRemove = `-- name: IncorrectHostsRemove :execrows
+WITH invalidated AS (
+    UPDATE afe_hosts
+    SET invalid = true
+    WHERE id = ANY ($1::bigint[]) AND NOT invalid
+    RETURNING id
+),
+labels AS (
+    DELETE FROM afe_hosts_labels WHERE host_id = ANY ($1::bigint[])
+),
+acl_groups AS (
+    DELETE FROM afe_acl_groups_hosts WHERE host_id = ANY ($1::bigint[])
+),
+attributes AS (
+    DELETE FROM afe_host_attributes WHERE host_id = ANY ($1::bigint[])
+)
 UPDATE afe_host_queue_entries
 SET aborted = true
 WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
-`
-
-func (q *Queries) IncorrectHostAbortEntries(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostAbortEntries, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const incorrectHostDropACLGroups = `-- name: IncorrectHostDropACLGroups :execrows
-DELETE FROM afe_acl_groups_hosts
-WHERE host_id = ANY ($1::bigint[])
-`
-
-func (q *Queries) IncorrectHostDropACLGroups(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostDropACLGroups, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const incorrectHostDropAttributes = `-- name: IncorrectHostDropAttributes :execrows
-DELETE FROM afe_host_attributes
-WHERE host_id = ANY ($1::bigint[])
-`
-
-func (q *Queries) IncorrectHostDropAttributes(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostDropAttributes, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const incorrectHostDropLabels = `-- name: IncorrectHostDropLabels :execrows
-DELETE FROM afe_hosts_labels
-WHERE host_id = ANY ($1::bigint[])
-`
-
-func (q *Queries) IncorrectHostDropLabels(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostDropLabels, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const incorrectHostInvalidate = `-- name: IncorrectHostInvalidate :execrows
-UPDATE afe_hosts
-SET invalid = true
-WHERE id = ANY ($1::bigint[]) AND NOT invalid
+    AND (SELECT count(*) FROM invalidated) >= 0
 `
 
 // Hosts that the master says are not ours. Unknown and already invalid ones are
 // silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
-// the scheduler carries out.
-func (q *Queries) IncorrectHostInvalidate(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostInvalidate, ids)
+// the scheduler carries out. Hosts before entries, as storing takes its locks: the
+// last condition makes the one wait for the other.
+func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, incorrectHostsRemove, ids)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-type StageHostsParams struct {
-	ID         int64
-	Hostname   string
-	Locked     bool
-	Leased     bool
-	SynchID    *int64
-	Status     string
-	Invalid    *bool
-	Protection int32
-	LockTime   pgtype.Timestamp
-	Dirty      bool
-	LockReason *string
-	ShardSent  bool
-	ShardID    *int64
+const stageHosts = `-- name: StageHosts :execrows
+
+INSERT INTO shard_client_staged_hosts (
+    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
+    lock_reason, shard_sent, shard_id
+)
+SELECT
+    h.id, h.hostname, h.locked, h.leased, h.synch_id, h.status, h.invalid, h.protection, h.lock_time, h.dirty,
+    h.lock_reason, s.host -> 'shard' IS NOT NULL, (h.shard ->> 'id')::bigint
+FROM json_array_elements($1::json) AS s (host)
+CROSS JOIN json_to_record(s.host) AS h (
+    id bigint, hostname text, locked boolean, leased boolean, synch_id bigint, status text, invalid boolean,
+    protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
+)
+`
+
+// A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
+// few: they, and what hangs on them, travel as JSON.
+// A key that was not sent is missing; a null was sent.
+func (q *Queries) StageHosts(ctx context.Context, hosts []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, stageHosts, hosts)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const stagedHostsClear = `-- name: StagedHostsClear :execrows

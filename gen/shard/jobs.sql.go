@@ -11,82 +11,23 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const entriesOfOtherJobs = `-- name: EntriesOfOtherJobs :many
-SELECT here.id, here.job_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (id, job_id)
-JOIN afe_host_queue_entries AS here ON here.id = s.id
-WHERE here.job_id <> s.job_id
-ORDER BY here.id
-`
-
-type EntriesOfOtherJobsRow struct {
-	ID    int64
-	JobID int64
-}
-
-// Entries that belong to another job here.
-func (q *Queries) EntriesOfOtherJobs(ctx context.Context, ids []int64, jobIds []int64) ([]EntriesOfOtherJobsRow, error) {
-	rows, err := q.db.Query(ctx, entriesOfOtherJobs, ids, jobIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EntriesOfOtherJobsRow
-	for rows.Next() {
-		var i EntriesOfOtherJobsRow
-		if err := rows.Scan(&i.ID, &i.JobID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const entriesWithoutHost = `-- name: EntriesWithoutHost :many
-SELECT s.id::bigint AS id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (id, host_id)
-WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
-    AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
-`
-
-// New entries that name a host which is not here: it was leased on the master
-// when hosts were sent. Their jobs wait.
-func (q *Queries) EntriesWithoutHost(ctx context.Context, ids []int64, hostIds []int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, entriesWithoutHost, ids, hostIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const entryInsert = `-- name: EntryInsert :execrows
 INSERT INTO afe_host_queue_entries (
     id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
     started_on, finished_on
 )
 SELECT
-    s.id, s.job_id, s.host_id, s.status, s.meta_host, s.active, s.complete, s.deleted, s.execution_subdir,
-    coalesce(s.aborted, false), s.started_on, s.finished_on
+    s.id, s.job_id, s.host_id, s.status, s.meta_host,
+    s.status IN ('Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'),
+    s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
+    s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
+// Whether a new entry is active or complete follows from its status, by the fixed
+// lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
 func (q *Queries) EntryInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, entryInsert)
 	if err != nil {
@@ -232,43 +173,79 @@ func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const resyncForgetSent = `-- name: ResyncForgetSent :execrows
-UPDATE shard_client_uploads AS u
-SET sent_complete = '{}'
-WHERE u.job_id = ANY ($1::bigint[])
-    AND u.unsure_since IS NOT NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete)
+const jobsRefused = `-- name: JobsRefused :many
+SELECT DISTINCT ON (s.job_id)
+    s.job_id::bigint AS id,
+    CASE WHEN here.id IS NULL THEN 'waiting_for_host' ELSE 'entry_taken' END::text AS code,
+    CASE
+        WHEN here.id IS NULL THEN 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
+        ELSE 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
+    END::text AS reason
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]))
+    WITH ORDINALITY AS s (job_id, id, host_id, place)
+LEFT JOIN afe_host_queue_entries AS here ON here.id = s.id
+WHERE here.job_id <> s.job_id
+    OR here.id IS NULL AND s.host_id <> 0 AND NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+ORDER BY s.job_id, here.id IS NULL, s.place
 `
 
-func (q *Queries) ResyncForgetSent(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, resyncForgetSent, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type JobsRefusedParams struct {
+	JobIds   []int64
+	EntryIds []int64
+	HostIds  []int64
 }
 
-const resyncForgetUploads = `-- name: ResyncForgetUploads :execrows
-DELETE FROM shard_client_uploads AS u
-WHERE u.job_id = ANY ($1::bigint[])
-    AND u.unsure_since IS NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete)
-`
+type JobsRefusedRow struct {
+	ID     int64
+	Code   string
+	Reason string
+}
 
-func (q *Queries) ResyncForgetUploads(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, resyncForgetUploads, ids)
+// Jobs that cannot be stored: one of their entries belongs to another job here,
+// or is new and names a host which is not here, because it was leased on the
+// master when hosts were sent (0: it names none). The latter wait. Each job comes
+// once, with its first reason.
+func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
+	rows, err := q.db.Query(ctx, jobsRefused, arg.JobIds, arg.EntryIds, arg.HostIds)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []JobsRefusedRow
+	for rows.Next() {
+		var i JobsRefusedRow
+		if err := rows.Scan(&i.ID, &i.Code, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const resyncJobs = `-- name: ResyncJobs :execrows
+WITH ended AS (
+    SELECT DISTINCT e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.job_id = ANY ($1::bigint[]) AND e.complete
+),
+sent AS (
+    UPDATE shard_client_uploads AS u
+    SET sent_complete = '{}'
+    FROM ended
+    WHERE u.job_id = ended.job_id AND u.unsure_since IS NOT NULL
+),
+forgotten AS (
+    DELETE FROM shard_client_uploads AS u
+    USING ended
+    WHERE u.job_id = ended.job_id AND u.unsure_since IS NULL
+)
 UPDATE afe_jobs AS j
 SET shard_id = NULL
-WHERE j.id = ANY ($1::bigint[])
-    AND j.shard_id IS NOT NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id AND e.complete)
+FROM ended
+WHERE j.id = ended.job_id AND j.shard_id IS NOT NULL
 `
 
 // The resync rule: the master sends a job that has a complete entry here, so it
@@ -290,8 +267,6 @@ type StageEntriesParams struct {
 	Status          string
 	MetaHostSent    bool
 	MetaHost        *int64
-	Active          bool
-	Complete        bool
 	Deleted         bool
 	ExecutionSubdir string
 	Aborted         *bool
@@ -348,35 +323,33 @@ func (q *Queries) StagedJobsClear(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const suiteKeyvalsInsert = `-- name: SuiteKeyvalsInsert :execrows
+const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :execrows
+WITH sent AS (
+    SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
+    FROM ROWS FROM (json_to_recordset($1::json) AS (job_id bigint, key text, value text))
+        WITH ORDINALITY AS s (job_id, key, value, place)
+    ORDER BY s.job_id, s.key, s.place DESC
+),
+updated AS (
+    UPDATE afe_job_keyvals AS here
+    SET value = s.value
+    FROM sent AS s
+    WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+)
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
+FROM sent AS s
 WHERE NOT EXISTS (
     SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )
 ORDER BY s.job_id, s.key
 `
 
-func (q *Queries) SuiteKeyvalsInsert(ctx context.Context, keyvals []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsInsert, keyvals)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const suiteKeyvalsUpdate = `-- name: SuiteKeyvalsUpdate :execrows
-UPDATE afe_job_keyvals AS here
-SET value = s.value
-FROM json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
-WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
-`
-
 // Suite keyvals belong to the parent job and come with its children. A key that
-// is sent has one value, which replaces what the key has here; other keys stay.
-func (q *Queries) SuiteKeyvalsUpdate(ctx context.Context, keyvals []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsUpdate, keyvals)
+// is sent has one value, the last one sent, as the original's dictionaries do; it
+// replaces what the key has here. Other keys stay.
+func (q *Queries) SuiteKeyvalsStore(ctx context.Context, keyvals []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, suiteKeyvalsStore, keyvals)
 	if err != nil {
 		return 0, err
 	}

@@ -92,31 +92,19 @@ func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	return items, nil
 }
 
-const ownerSeedUploads = `-- name: OwnerSeedUploads :execrows
-INSERT INTO shard_client_uploads (job_id, sent_complete)
-SELECT e.job_id, array_agg(e.id ORDER BY e.id)
-FROM afe_host_queue_entries AS e
-JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
-WHERE NOT EXISTS (SELECT FROM shard_client_owner)
-    AND e.complete
-    AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
-GROUP BY e.job_id
-ORDER BY e.job_id
-ON CONFLICT (job_id) DO NOTHING
-`
-
-// Before the very first client of this database: a job that another client left in
-// the middle of its entries. What is complete while shard_id is set counts as
-// sent there; any later completion, with a NULL or without, uploads the whole job.
-func (q *Queries) OwnerSeedUploads(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, ownerSeedUploads)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const ownerTake = `-- name: OwnerTake :one
+WITH inherited AS (
+    INSERT INTO shard_client_uploads (job_id, sent_complete)
+    SELECT e.job_id, array_agg(e.id ORDER BY e.id)
+    FROM afe_host_queue_entries AS e
+    JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
+    WHERE NOT EXISTS (SELECT FROM shard_client_owner)
+        AND e.complete
+        AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
+    GROUP BY e.job_id
+    ORDER BY e.job_id
+    ON CONFLICT (job_id) DO NOTHING
+)
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
 VALUES (1, $1::text, now(), pg_backend_pid())
 ON CONFLICT (only_row) DO UPDATE
@@ -126,6 +114,11 @@ RETURNING epoch
 
 // Raises the epoch. It waits for write transactions of the previous owner, which
 // hold the row FOR SHARE, and everything that one begins later finds no row.
+//
+// Before the very first client of this database, the ledger begins with the jobs
+// that another client left in the middle of their entries. What is complete while
+// shard_id is set counts as sent there; any later completion, with a NULL or
+// without, uploads the whole job.
 func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 	row := q.db.QueryRow(ctx, ownerTake, who)
 	var epoch int64

@@ -27,16 +27,17 @@ func (q *Queries) ACLGroupAddUsers(ctx context.Context, aclgroupIds []int64, use
 
 const aCLGroupCopyHosts = `-- name: ACLGroupCopyHosts :execrows
 INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
-SELECT m.new_id, gh.host_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-JOIN afe_acl_groups_hosts AS gh ON gh.aclgroup_id = m.old_id
+SELECT s.id, gh.host_id
+FROM shard_client_staged_parents AS s
+JOIN afe_acl_groups_hosts AS gh ON gh.aclgroup_id = s.old_id
 JOIN afe_hosts AS h ON h.id = gh.host_id AND NOT h.invalid
-ORDER BY m.new_id, gh.host_id
+WHERE s.kind = 'acl_group'
+ORDER BY s.id, gh.host_id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING
 `
 
-func (q *Queries) ACLGroupCopyHosts(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupCopyHosts, oldIds, newIds)
+func (q *Queries) ACLGroupCopyHosts(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupCopyHosts)
 	if err != nil {
 		return 0, err
 	}
@@ -45,66 +46,62 @@ func (q *Queries) ACLGroupCopyHosts(ctx context.Context, oldIds []int64, newIds 
 
 const aCLGroupCopyUsers = `-- name: ACLGroupCopyUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT m.new_id, gu.user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = m.old_id
-ORDER BY m.new_id, gu.user_id
+SELECT s.id, gu.user_id
+FROM shard_client_staged_parents AS s
+JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = s.old_id
+WHERE s.kind = 'acl_group'
+ORDER BY s.id, gu.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
 
-func (q *Queries) ACLGroupCopyUsers(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupCopyUsers, oldIds, newIds)
+func (q *Queries) ACLGroupCopyUsers(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupCopyUsers)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const aCLGroupGiveWay = `-- name: ACLGroupGiveWay :many
-UPDATE afe_acl_groups AS here
-SET name = here.name || ' (was id ' || here.id || ')'
-FROM json_to_recordset($1::json) AS s (id bigint, name text)
-WHERE here.name = s.name AND here.id <> s.id
-RETURNING here.id AS old_id, s.id::bigint AS new_id
+const aCLGroupGiveWay = `-- name: ACLGroupGiveWay :execrows
+WITH moved AS (
+    UPDATE afe_acl_groups AS here
+    SET name = here.name || ' (was id ' || here.id || ')'
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'acl_group' AND here.name = s.name AND here.id <> s.id
+    RETURNING here.id AS old_id, s.id AS new_id
+)
+UPDATE shard_client_staged_parents AS s
+SET old_id = m.old_id
+FROM moved AS m
+WHERE s.kind = 'acl_group'
+    AND s.id = m.new_id
+    AND NOT EXISTS (
+        SELECT FROM shard_client_staged_parents AS sent
+        WHERE sent.kind = 'acl_group' AND sent.id = m.old_id
+    )
 `
 
-type ACLGroupGiveWayRow struct {
-	OldID int64
-	NewID int64
-}
-
-func (q *Queries) ACLGroupGiveWay(ctx context.Context, groups []byte) ([]ACLGroupGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, aCLGroupGiveWay, groups)
+func (q *Queries) ACLGroupGiveWay(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupGiveWay)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer rows.Close()
-	var items []ACLGroupGiveWayRow
-	for rows.Next() {
-		var i ACLGroupGiveWayRow
-		if err := rows.Scan(&i.OldID, &i.NewID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	return result.RowsAffected(), nil
 }
 
 const aCLGroupStore = `-- name: ACLGroupStore :execrows
 INSERT INTO afe_acl_groups AS here (id, name, description)
-SELECT s.id, s.name, s.description
-FROM json_to_recordset($1::json) AS s (id bigint, name text, description text)
+SELECT s.id, s.name, s.fields ->> 'description'
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'acl_group'
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
 WHERE here.name <> excluded.name
 `
 
-func (q *Queries) ACLGroupStore(ctx context.Context, groups []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupStore, groups)
+func (q *Queries) ACLGroupStore(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, aCLGroupStore)
 	if err != nil {
 		return 0, err
 	}
@@ -113,16 +110,17 @@ func (q *Queries) ACLGroupStore(ctx context.Context, groups []byte) (int64, erro
 
 const labelCopyHosts = `-- name: LabelCopyHosts :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
-SELECT hl.host_id, m.new_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-JOIN afe_hosts_labels AS hl ON hl.label_id = m.old_id
+SELECT hl.host_id, s.id
+FROM shard_client_staged_parents AS s
+JOIN afe_hosts_labels AS hl ON hl.label_id = s.old_id
 JOIN afe_hosts AS h ON h.id = hl.host_id AND NOT h.invalid
-ORDER BY hl.host_id, m.new_id
+WHERE s.kind = 'label'
+ORDER BY hl.host_id, s.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
 
-func (q *Queries) LabelCopyHosts(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, labelCopyHosts, oldIds, newIds)
+func (q *Queries) LabelCopyHosts(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, labelCopyHosts)
 	if err != nil {
 		return 0, err
 	}
@@ -131,124 +129,107 @@ func (q *Queries) LabelCopyHosts(ctx context.Context, oldIds []int64, newIds []i
 
 const labelCopyJobs = `-- name: LabelCopyJobs :execrows
 INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
-SELECT d.job_id, m.new_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-JOIN afe_jobs_dependency_labels AS d ON d.label_id = m.old_id
-WHERE d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
-ORDER BY d.job_id, m.new_id
+SELECT d.job_id, s.id
+FROM shard_client_staged_parents AS s
+JOIN afe_jobs_dependency_labels AS d ON d.label_id = s.old_id
+WHERE s.kind = 'label'
+    AND d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
+ORDER BY d.job_id, s.id
 ON CONFLICT (job_id, label_id) DO NOTHING
 `
 
-func (q *Queries) LabelCopyJobs(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, labelCopyJobs, oldIds, newIds)
+func (q *Queries) LabelCopyJobs(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, labelCopyJobs)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const labelGiveWay = `-- name: LabelGiveWay :many
-UPDATE afe_labels AS here
-SET name = here.name || ' (was id ' || here.id || ')'
-FROM json_to_recordset($1::json) AS s (id bigint, name text)
-WHERE here.name = s.name AND here.id <> s.id
-RETURNING here.id AS old_id, s.id::bigint AS new_id
+const labelGiveWay = `-- name: LabelGiveWay :execrows
+WITH moved AS (
+    UPDATE afe_labels AS here
+    SET name = here.name || ' (was id ' || here.id || ')'
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'label' AND here.name = s.name AND here.id <> s.id
+    RETURNING here.id AS old_id, s.id AS new_id
+)
+UPDATE shard_client_staged_parents AS s
+SET old_id = m.old_id
+FROM moved AS m
+WHERE s.kind = 'label'
+    AND s.id = m.new_id
+    AND NOT EXISTS (
+        SELECT FROM shard_client_staged_parents AS sent
+        WHERE sent.kind = 'label' AND sent.id = m.old_id
+    )
 `
 
-type LabelGiveWayRow struct {
-	OldID int64
-	NewID int64
-}
-
-func (q *Queries) LabelGiveWay(ctx context.Context, labels []byte) ([]LabelGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, labelGiveWay, labels)
+func (q *Queries) LabelGiveWay(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, labelGiveWay)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer rows.Close()
-	var items []LabelGiveWayRow
-	for rows.Next() {
-		var i LabelGiveWayRow
-		if err := rows.Scan(&i.OldID, &i.NewID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	return result.RowsAffected(), nil
 }
 
 const labelStore = `-- name: LabelStore :execrows
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
-SELECT s.id, s.name, s.kernel_config, s.platform, s.invalid, s.only_if_needed
-FROM json_to_recordset($1::json)
-    AS s (id bigint, name text, kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
+FROM shard_client_staged_parents AS s
+CROSS JOIN json_to_record(s.fields)
+    AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+WHERE s.kind = 'label'
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
 WHERE here.name <> excluded.name
 `
 
-func (q *Queries) LabelStore(ctx context.Context, labels []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, labelStore, labels)
+func (q *Queries) LabelStore(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, labelStore)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const shardGiveWay = `-- name: ShardGiveWay :many
-
-UPDATE afe_shards AS here
-SET hostname = here.hostname || ' (was id ' || here.id || ')'
-FROM json_to_recordset($1::json) AS s (id bigint, hostname text)
-WHERE here.hostname = s.hostname AND here.id <> s.id
-RETURNING here.id AS old_id, s.id::bigint AS new_id
+const shardGiveWay = `-- name: ShardGiveWay :execrows
+WITH moved AS (
+    UPDATE afe_shards AS here
+    SET hostname = here.hostname || ' (was id ' || here.id || ')'
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'shard' AND here.hostname = s.name AND here.id <> s.id
+    RETURNING here.id AS old_id, s.id AS new_id
+)
+UPDATE shard_client_staged_parents AS s
+SET old_id = m.old_id
+FROM moved AS m
+WHERE s.kind = 'shard'
+    AND s.id = m.new_id
+    AND NOT EXISTS (
+        SELECT FROM shard_client_staged_parents AS sent
+        WHERE sent.kind = 'shard' AND sent.id = m.old_id
+    )
 `
 
-type ShardGiveWayRow struct {
-	OldID int64
-	NewID int64
-}
-
-// Shards, labels, ACL groups and users named by the objects of a chunk, stored
-// before them. Each has the master's id and a natural key. Same id, other name:
-// the master's name. Same name, other id: the local row gives way under the name
-// `NAME (was id N)`, the master's row is stored beside it, and memberships of
-// valid hosts and open jobs are copied (docs/decisions.md, 2015 and fault 3b).
-// The id that gave way may itself be named by the response: then the master
-// renamed it, and there is nothing to copy. Parents are few and travel as JSON.
-func (q *Queries) ShardGiveWay(ctx context.Context, shards []byte) ([]ShardGiveWayRow, error) {
-	rows, err := q.db.Query(ctx, shardGiveWay, shards)
+func (q *Queries) ShardGiveWay(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, shardGiveWay)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer rows.Close()
-	var items []ShardGiveWayRow
-	for rows.Next() {
-		var i ShardGiveWayRow
-		if err := rows.Scan(&i.OldID, &i.NewID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	return result.RowsAffected(), nil
 }
 
 const shardMoveHosts = `-- name: ShardMoveHosts :execrows
 UPDATE afe_hosts AS h
-SET shard_id = m.new_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-WHERE h.shard_id = m.old_id AND NOT h.invalid
+SET shard_id = s.id
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'shard' AND h.shard_id = s.old_id AND NOT h.invalid
 `
 
-func (q *Queries) ShardMoveHosts(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, shardMoveHosts, oldIds, newIds)
+func (q *Queries) ShardMoveHosts(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, shardMoveHosts)
 	if err != nil {
 		return 0, err
 	}
@@ -257,14 +238,15 @@ func (q *Queries) ShardMoveHosts(ctx context.Context, oldIds []int64, newIds []i
 
 const shardMoveJobs = `-- name: ShardMoveJobs :execrows
 UPDATE afe_jobs AS j
-SET shard_id = m.new_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS m (old_id, new_id)
-WHERE j.shard_id = m.old_id
+SET shard_id = s.id
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'shard'
+    AND j.shard_id = s.old_id
     AND j.id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
 `
 
-func (q *Queries) ShardMoveJobs(ctx context.Context, oldIds []int64, newIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, shardMoveJobs, oldIds, newIds)
+func (q *Queries) ShardMoveJobs(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, shardMoveJobs)
 	if err != nil {
 		return 0, err
 	}
@@ -273,60 +255,104 @@ func (q *Queries) ShardMoveJobs(ctx context.Context, oldIds []int64, newIds []in
 
 const shardStore = `-- name: ShardStore :execrows
 INSERT INTO afe_shards AS here (id, hostname)
-SELECT s.id, s.hostname
-FROM json_to_recordset($1::json) AS s (id bigint, hostname text)
+SELECT s.id, s.name
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'shard'
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
 WHERE here.hostname <> excluded.hostname
 `
 
-func (q *Queries) ShardStore(ctx context.Context, shards []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, shardStore, shards)
+func (q *Queries) ShardStore(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, shardStore)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const userGiveWay = `-- name: UserGiveWay :execrows
-UPDATE afe_users AS here
-SET login = here.login || ' (was id ' || here.id || ')'
-FROM json_to_recordset($1::json) AS s (id bigint, login text)
-WHERE here.login = s.login AND here.id <> s.id
+const stageParents = `-- name: StageParents :execrows
+
+INSERT INTO shard_client_staged_parents (kind, id, name, fields)
+SELECT
+    s.kind, s.id,
+    CASE
+        WHEN s.id < max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id || ')'
+        ELSE s.name
+    END,
+    s.fields
+FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
 `
 
-func (q *Queries) UserGiveWay(ctx context.Context, users []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, userGiveWay, users)
+// Shards, labels, ACL groups and users named by the objects of a chunk, stored
+// before them. Each has the master's id and a natural key. Same id, other name:
+// the master's name. Same name, other id: the local row gives way under the name
+// `NAME (was id N)`, the master's row is stored beside it, and memberships of
+// valid hosts and open jobs are copied (docs/decisions.md, 2015 and fault 3b).
+// The id that gave way may itself be named by the response: then the master
+// renamed it, and there is nothing to copy.
+// Parents are few and travel as JSON. Of two ids with one name the newest has it:
+// the master made it after it removed the other.
+func (q *Queries) StageParents(ctx context.Context, parents []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, stageParents, parents)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const userMembershipsByLogin = `-- name: UserMembershipsByLogin :many
-SELECT gu.aclgroup_id, s.id::bigint AS user_id
-FROM json_to_recordset($1::json) AS s (id bigint, login text)
-JOIN afe_users AS here ON here.login = s.login AND here.id <> s.id
+const stagedParentsClear = `-- name: StagedParentsClear :execrows
+DELETE FROM shard_client_staged_parents
+`
+
+func (q *Queries) StagedParentsClear(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, stagedParentsClear)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const userGiveWay = `-- name: UserGiveWay :many
+WITH sent AS (
+    SELECT s.id, s.name FROM shard_client_staged_parents AS s WHERE s.kind = 'user'
+),
+revoked AS (
+    DELETE FROM afe_acl_groups_users AS gu
+    USING sent AS s, afe_users AS here
+    WHERE gu.user_id = s.id AND here.id = s.id AND here.login <> s.name
+),
+renamed AS (
+    UPDATE afe_users AS here
+    SET login = here.login || ' (was id ' || here.id || ')'
+    FROM sent AS s
+    WHERE here.login = s.name AND here.id <> s.id
+)
+SELECT gu.aclgroup_id, s.id AS user_id
+FROM sent AS s
+JOIN afe_users AS here ON here.login = s.name AND here.id <> s.id
 JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id
 `
 
-type UserMembershipsByLoginRow struct {
+type UserGiveWayRow struct {
 	AclgroupID int64
 	UserID     int64
 }
 
-// Memberships follow the login, never the id: what a login holds here under
-// another id is returned, to be granted to the id that the master gives it ...
-func (q *Queries) UserMembershipsByLogin(ctx context.Context, users []byte) ([]UserMembershipsByLoginRow, error) {
-	rows, err := q.db.Query(ctx, userMembershipsByLogin, users)
+// Memberships follow the login, never the id: it is what the master checks
+// permissions by, and an id may come to mean another login. What a login holds
+// here under another id is returned, to be granted to the id that the master
+// gives it; what another login held under this id does not pass to it.
+func (q *Queries) UserGiveWay(ctx context.Context) ([]UserGiveWayRow, error) {
+	rows, err := q.db.Query(ctx, userGiveWay)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []UserMembershipsByLoginRow
+	var items []UserGiveWayRow
 	for rows.Next() {
-		var i UserMembershipsByLoginRow
+		var i UserGiveWayRow
 		if err := rows.Scan(&i.AclgroupID, &i.UserID); err != nil {
 			return nil, err
 		}
@@ -338,37 +364,21 @@ func (q *Queries) UserMembershipsByLogin(ctx context.Context, users []byte) ([]U
 	return items, nil
 }
 
-const userRevokeOtherLogins = `-- name: UserRevokeOtherLogins :execrows
-DELETE FROM afe_acl_groups_users AS gu
-USING
-    json_to_recordset($1::json) AS s (id bigint, login text),
-    afe_users AS here
-WHERE gu.user_id = s.id AND here.id = s.id AND here.login <> s.login
-`
-
-// ... and what another login held under this id does not pass to it.
-func (q *Queries) UserRevokeOtherLogins(ctx context.Context, users []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, userRevokeOtherLogins, users)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const userStore = `-- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
-SELECT s.id, s.login, s.access_level, s.reboot_before, s.reboot_after, s.show_experimental
-FROM json_to_recordset($1::json) AS s (
-    id bigint, login text, access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean
-)
+SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
+FROM shard_client_staged_parents AS s
+CROSS JOIN json_to_record(s.fields)
+    AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
+WHERE s.kind = 'user'
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET login = excluded.login
 WHERE here.login <> excluded.login
 `
 
-func (q *Queries) UserStore(ctx context.Context, users []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, userStore, users)
+func (q *Queries) UserStore(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, userStore)
 	if err != nil {
 		return 0, err
 	}

@@ -10,13 +10,47 @@ import (
 	"time"
 )
 
-const quarantineExpire = `-- name: QuarantineExpire :execrows
-DELETE FROM shard_client_quarantine
-WHERE last_seen < now() - interval '7 days'
+const quarantineAdd = `-- name: QuarantineAdd :execrows
+
+WITH object AS (
+    SELECT DISTINCT ON (s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END)
+        s.kind::text AS kind, s.id::bigint AS id, s.code::text AS code, s.reason::text AS reason,
+        decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
+        sha256(decode(s.payload, 'base64'))::bytea AS digest
+    FROM ROWS FROM (
+        json_to_recordset($2::json)
+            AS (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+    ) WITH ORDINALITY AS s (kind, id, code, reason, payload, payload_bytes, place)
+    ORDER BY s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END, s.place
+),
+with_id AS (
+    INSERT INTO shard_client_quarantine AS q
+        (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+    SELECT $1::text, o.kind, o.id, o.code, o.reason, o.payload, o.payload_bytes, o.digest
+    FROM object AS o
+    WHERE o.id <> 0
+    ORDER BY o.kind, o.id
+    ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+    SET
+        code = excluded.code, reason = excluded.reason,
+        payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
+        occurrences = q.occurrences + 1, last_seen = now()
+)
+INSERT INTO shard_client_quarantine AS q
+    (direction, kind, code, reason, payload, payload_bytes, payload_digest)
+SELECT $1::text, o.kind, o.code, o.reason, o.payload, o.payload_bytes, o.digest
+FROM object AS o
+WHERE o.id = 0
+ORDER BY o.kind, o.digest
+ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
+SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now()
 `
 
-func (q *Queries) QuarantineExpire(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineExpire)
+// Objects set aside (P6), one row for each direction, kind and id, or payload.
+// They travel as JSON, the payload in base64. Of several with one id, or without
+// id and with one payload, the first counts.
+func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects []byte) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineAdd, direction, objects)
 	if err != nil {
 		return 0, err
 	}
@@ -89,25 +123,6 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 	return items, nil
 }
 
-const quarantinePrune = `-- name: QuarantinePrune :execrows
-DELETE FROM shard_client_quarantine
-WHERE id IN (
-    SELECT q.id
-    FROM shard_client_quarantine AS q
-    ORDER BY q.last_seen DESC, q.id DESC
-    OFFSET $1::bigint
-)
-`
-
-// Keeps the newest rows only (P9).
-func (q *Queries) QuarantinePrune(ctx context.Context, keep int64) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantinePrune, keep)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const quarantineSize = `-- name: QuarantineSize :one
 SELECT
     count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
@@ -129,54 +144,4 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 	var i QuarantineSizeRow
 	err := row.Scan(&i.Incoming, &i.Outgoing, &i.WaitingForHost)
 	return i, err
-}
-
-const quarantineWithID = `-- name: QuarantineWithID :execrows
-
-INSERT INTO shard_client_quarantine AS q
-    (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-SELECT
-    $1::text, s.kind, s.id, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
-    sha256(decode(s.payload, 'base64'))
-FROM json_to_recordset($2::json)
-    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
-WHERE s.id <> 0
-ORDER BY s.kind, s.id
-ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
-SET
-    code = excluded.code, reason = excluded.reason,
-    payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
-    occurrences = q.occurrences + 1, last_seen = now()
-`
-
-// Objects set aside (P6), one row for each direction, kind and id, or payload.
-// They travel as JSON, the payload in base64.
-func (q *Queries) QuarantineWithID(ctx context.Context, direction string, objects []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineWithID, direction, objects)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const quarantineWithoutID = `-- name: QuarantineWithoutID :execrows
-INSERT INTO shard_client_quarantine AS q
-    (direction, kind, code, reason, payload, payload_bytes, payload_digest)
-SELECT
-    $1::text, s.kind, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
-    sha256(decode(s.payload, 'base64'))
-FROM json_to_recordset($2::json)
-    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
-WHERE s.id = 0
-ORDER BY s.kind, sha256(decode(s.payload, 'base64'))
-ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
-SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now()
-`
-
-func (q *Queries) QuarantineWithoutID(ctx context.Context, direction string, objects []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineWithoutID, direction, objects)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }

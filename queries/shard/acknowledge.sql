@@ -1,73 +1,67 @@
 -- The upload ledger and the acknowledgement of what was sent (P1, P2).
 
 -- Before a packet with an open entry leaves: until it is clearly answered, it
--- may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns for each
--- job whether an earlier such packet may still be on its way; then a clear
--- answer to this one does not settle that one.
+-- may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns the
+-- jobs that a clear answer to this packet settles: no earlier such packet may
+-- still be on its way.
 -- name: UploadMarkUnsure :many
 WITH before AS (
-    SELECT u.job_id, u.unsure_since
+    SELECT u.job_id
     FROM shard_client_uploads AS u
     WHERE u.job_id = ANY (@job_ids::bigint[])
+        AND u.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
+),
+marked AS (
+    INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
+    SELECT j.id, now()
+    FROM afe_jobs AS j
+    WHERE j.id = ANY (@job_ids::bigint[])
+    ORDER BY j.id
+    ON CONFLICT (job_id) DO UPDATE
+    SET unsure_since = excluded.unsure_since
+    RETURNING u.job_id
 )
-INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-SELECT j.id, now()
-FROM afe_jobs AS j
-WHERE j.id = ANY (@job_ids::bigint[])
-ORDER BY j.id
-ON CONFLICT (job_id) DO UPDATE
-SET unsure_since = excluded.unsure_since
-RETURNING
-    u.job_id,
-    EXISTS (
-        SELECT FROM before AS b
-        WHERE b.job_id = u.job_id
-            AND b.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
-    )::boolean AS outstanding;
+SELECT m.job_id
+FROM marked AS m
+WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id);
 
--- After an unknown outcome: the packet left at the latest now, so its death is
--- counted from here.
--- name: UploadStillUnsure :execrows
+-- After a clear answer the jobs that it settles are unsure no longer. After any
+-- other outcome the packet left at the latest now: its death is counted from here.
+-- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = now()
+SET unsure_since = CASE WHEN @clear::boolean THEN NULL ELSE now() END
 WHERE job_id = ANY (@job_ids::bigint[]);
-
--- After a clear answer.
--- name: UploadClearUnsure :execrows
-UPDATE shard_client_uploads
-SET unsure_since = NULL
-WHERE job_id = ANY (@job_ids::bigint[]) AND unsure_since IS NOT NULL;
-
--- Own shard as the master numbers it today; a shard that was removed and added
--- again has another id, so it is looked up at each acknowledge.
--- name: OwnShard :many
-SELECT id
-FROM afe_shards
-WHERE hostname = @hostname::text;
 
 -- Entries before jobs, each by id: one lock order. What the scheduler commits
 -- before these locks is seen by the comparison that follows in a statement of
 -- its own; what it commits later is a new NULL or a completion that the ledger
 -- lacks.
--- name: AcknowledgeLockEntries :execrows
-SELECT id
-FROM afe_host_queue_entries
-WHERE id = ANY (@ids::bigint[])
-ORDER BY id
-FOR UPDATE;
-
--- name: AcknowledgeLockJobs :execrows
+-- name: AcknowledgeLock :execrows
+WITH entries AS (
+    SELECT id
+    FROM afe_host_queue_entries
+    WHERE id = ANY (@entry_ids::bigint[])
+    ORDER BY id
+    FOR UPDATE
+)
 SELECT id
 FROM afe_jobs
-WHERE id = ANY (@ids::bigint[])
+WHERE id = ANY (@job_ids::bigint[]) AND (SELECT count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE;
 
 -- Sets shard_id of each sent job: our shard's when job and entries still read as
 -- they were sent, NULL ("upload me") when one of them changed or was added.
--- Returns the jobs that changed.
--- name: AcknowledgeJobs :many
-WITH sent_jobs AS (
+-- Returns how many jobs and entries did not change. Own shard is as the master
+-- numbers it today: one that was removed and added again has another id. Before
+-- the master has named it here, nothing is acknowledged.
+-- name: AcknowledgeJobs :one
+WITH own AS (
+    SELECT o.id
+    FROM afe_shards AS o
+    WHERE o.hostname = @shard_hostname::text
+),
+sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@job_digests::bytea[])) AS s (id, digest)
 ),
@@ -75,38 +69,45 @@ sent_entries AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest(@entry_ids::bigint[]), unnest(@entry_digests::bytea[])) AS s (id, digest)
 ),
-changed AS (
-    SELECT j.id
-    FROM sent_jobs AS s
-    JOIN shard_client_upload_jobs AS j ON j.id = s.id
-    WHERE j.digest <> s.digest
-    UNION
-    SELECT e.job_id
+entries AS (
+    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE e.digest IS DISTINCT FROM s.digest
+    GROUP BY e.job_id
+),
+compared AS (
+    SELECT
+        s.id, coalesce(e.number, 0) AS entries,
+        CASE WHEN j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN sent_jobs AS s
+    JOIN shard_client_upload_jobs AS j ON j.id = s.id
+    LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN c.id IS NULL THEN @own_shard_id::bigint END
-    FROM sent_jobs AS s
-    LEFT JOIN changed AS c ON c.id = s.id
-    WHERE j.id = s.id
-        AND j.shard_id IS DISTINCT FROM CASE WHEN c.id IS NULL THEN @own_shard_id::bigint END
+    SET shard_id = c.shard_id
+    FROM compared AS c
+    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT c.id::bigint AS id
-FROM changed AS c
-ORDER BY c.id;
+SELECT
+    EXISTS (SELECT FROM own)::boolean AS known,
+    count(*)::integer AS jobs,
+    coalesce(sum(c.entries), 0)::integer AS entries
+FROM compared AS c
+WHERE c.shard_id IS NOT NULL;
 
 -- What the master has now acknowledged as complete, for jobs whose packet held
 -- an open entry and for jobs whose row must stay because an older request may
 -- still be on its way.
 -- name: UploadRecordSent :execrows
 WITH sent AS (
-    SELECT s.job_id, array_agg(s.entry_id ORDER BY s.entry_id) AS complete_ids
-    FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[])) AS s (job_id, entry_id)
-    GROUP BY s.job_id
+    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
+    FROM shard_client_uploads AS u
+    JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
+    WHERE u.job_id = ANY (@job_ids::bigint[]) AND e.id = ANY (@complete_entry_ids::bigint[])
+    GROUP BY e.job_id
 )
 UPDATE shard_client_uploads AS u
 SET sent_complete = s.complete_ids

@@ -18,23 +18,18 @@ FROM json_to_record(@beat::json) AS b (
     received_keyvals bigint, quarantined bigint
 );
 
--- Whether the last beat left a job waiting that is larger than the upload limit,
--- and which such job went last: beats with and without one take turns.
--- name: HeartbeatLastLarge :one
-SELECT
-    coalesce((
-        SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1
-    ), false)::boolean AS waiting,
-    coalesce((
-        SELECT r.large_job_id
-        FROM (
-            SELECT h.id, h.large_job_id FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 10
-        ) AS r
-        WHERE r.large_job_id IS NOT NULL
-        ORDER BY r.id DESC
-        LIMIT 1
-    ), 0)::bigint AS last_job_id;
-
--- name: HeartbeatPrune :execrows
+-- Keeps history and quarantine within their limits (P9). Of the quarantine what
+-- was not seen for a week goes too.
+-- name: HistoryPrune :execrows
+WITH quarantine AS (
+    DELETE FROM shard_client_quarantine
+    WHERE last_seen < now() - interval '7 days'
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET @quarantine_keep::bigint
+        )
+)
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - @keep::bigint;
+WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - @history_keep::bigint;

@@ -1,18 +1,28 @@
--- A chunk of received hosts: staged by COPY, merged in one transaction (P4).
+-- A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
+-- few: they, and what hangs on them, travel as JSON.
 
--- name: StageHosts :copyfrom
+-- A key that was not sent is missing; a null was sent.
+-- name: StageHosts :execrows
 INSERT INTO shard_client_staged_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
     lock_reason, shard_sent, shard_id
-) VALUES (
-    @id, @hostname, @locked, @leased, @synch_id, @status, @invalid, @protection, @lock_time, @dirty,
-    @lock_reason, @shard_sent, @shard_id
+)
+SELECT
+    h.id, h.hostname, h.locked, h.leased, h.synch_id, h.status, h.invalid, h.protection, h.lock_time, h.dirty,
+    h.lock_reason, s.host -> 'shard' IS NOT NULL, (h.shard ->> 'id')::bigint
+FROM json_array_elements(@hosts::json) AS s (host)
+CROSS JOIN json_to_record(s.host) AS h (
+    id bigint, hostname text, locked boolean, leased boolean, synch_id bigint, status text, invalid boolean,
+    protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
 );
 
 -- Hosts that would need a name which a valid host holds here. A host that exists
 -- keeps its local name, unless it once had to give it away.
--- name: HostNamesTaken :many
-SELECT s.id::bigint AS id, holder.id AS holder_id
+-- name: HostsRefused :many
+SELECT
+    s.id::bigint AS id,
+    'name_taken'::text AS code,
+    ('its hostname belongs to host ' || holder.id || ' here, which is valid')::text AS reason
 FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, hostname)
 JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
 LEFT JOIN afe_hosts AS here ON here.id = s.id
@@ -63,7 +73,6 @@ ON CONFLICT (id) DO NOTHING;
 -- name: StagedHostsClear :execrows
 DELETE FROM shard_client_staged_hosts;
 
--- Hosts are few: what hangs on them travels as the JSON of the hosts themselves.
 -- name: HostAddLabels :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
 SELECT h.id, l.id
@@ -118,25 +127,25 @@ ORDER BY s.host_id, s.attribute, s.value;
 
 -- Hosts that the master says are not ours. Unknown and already invalid ones are
 -- silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
--- the scheduler carries out.
--- name: IncorrectHostInvalidate :execrows
-UPDATE afe_hosts
-SET invalid = true
-WHERE id = ANY (@ids::bigint[]) AND NOT invalid;
-
--- name: IncorrectHostDropLabels :execrows
-DELETE FROM afe_hosts_labels
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostDropACLGroups :execrows
-DELETE FROM afe_acl_groups_hosts
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostDropAttributes :execrows
-DELETE FROM afe_host_attributes
-WHERE host_id = ANY (@ids::bigint[]);
-
--- name: IncorrectHostAbortEntries :execrows
+-- the scheduler carries out. Hosts before entries, as storing takes its locks: the
+-- last condition makes the one wait for the other.
+-- name: IncorrectHostsRemove :execrows
+WITH invalidated AS (
+    UPDATE afe_hosts
+    SET invalid = true
+    WHERE id = ANY (@ids::bigint[]) AND NOT invalid
+    RETURNING id
+),
+labels AS (
+    DELETE FROM afe_hosts_labels WHERE host_id = ANY (@ids::bigint[])
+),
+acl_groups AS (
+    DELETE FROM afe_acl_groups_hosts WHERE host_id = ANY (@ids::bigint[])
+),
+attributes AS (
+    DELETE FROM afe_host_attributes WHERE host_id = ANY (@ids::bigint[])
+)
 UPDATE afe_host_queue_entries
 SET aborted = true
-WHERE host_id = ANY (@ids::bigint[]) AND NOT complete AND NOT aborted;
+WHERE host_id = ANY (@ids::bigint[]) AND NOT complete AND NOT aborted
+    AND (SELECT count(*) FROM invalidated) >= 0;

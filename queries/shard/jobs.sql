@@ -14,28 +14,31 @@ INSERT INTO shard_client_staged_jobs (
 
 -- name: StageEntries :copyfrom
 INSERT INTO shard_client_staged_entries (
-    id, job_id, host_id, status, meta_host_sent, meta_host, active, complete, deleted,
-    execution_subdir, aborted, started_on, finished_on
+    id, job_id, host_id, status, meta_host_sent, meta_host, deleted, execution_subdir, aborted,
+    started_on, finished_on
 ) VALUES (
-    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @active, @complete, @deleted,
-    @execution_subdir, @aborted, @started_on, @finished_on
+    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @deleted, @execution_subdir, @aborted,
+    @started_on, @finished_on
 );
 
--- New entries that name a host which is not here: it was leased on the master
--- when hosts were sent. Their jobs wait.
--- name: EntriesWithoutHost :many
-SELECT s.id::bigint AS id
-FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@host_ids::bigint[])) AS s (id, host_id)
-WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
-    AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id);
-
--- Entries that belong to another job here.
--- name: EntriesOfOtherJobs :many
-SELECT here.id, here.job_id
-FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@job_ids::bigint[])) AS s (id, job_id)
-JOIN afe_host_queue_entries AS here ON here.id = s.id
+-- Jobs that cannot be stored: one of their entries belongs to another job here,
+-- or is new and names a host which is not here, because it was leased on the
+-- master when hosts were sent (0: it names none). The latter wait. Each job comes
+-- once, with its first reason.
+-- name: JobsRefused :many
+SELECT DISTINCT ON (s.job_id)
+    s.job_id::bigint AS id,
+    CASE WHEN here.id IS NULL THEN 'waiting_for_host' ELSE 'entry_taken' END::text AS code,
+    CASE
+        WHEN here.id IS NULL THEN 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
+        ELSE 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
+    END::text AS reason
+FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[]), unnest(@host_ids::bigint[]))
+    WITH ORDINALITY AS s (job_id, id, host_id, place)
+LEFT JOIN afe_host_queue_entries AS here ON here.id = s.id
 WHERE here.job_id <> s.job_id
-ORDER BY here.id;
+    OR here.id IS NULL AND s.host_id <> 0 AND NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+ORDER BY s.job_id, here.id IS NULL, s.place;
 
 -- P5: of a job that exists the master may change shard_id, and only where it is
 -- not NULL here. NULL is the scheduler's word for "upload me"; writing over it
@@ -76,14 +79,18 @@ WHERE here.id = s.id
         OR (s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host)
     );
 
+-- Whether a new entry is active or complete follows from its status, by the fixed
+-- lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
 -- name: EntryInsert :execrows
 INSERT INTO afe_host_queue_entries (
     id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
     started_on, finished_on
 )
 SELECT
-    s.id, s.job_id, s.host_id, s.status, s.meta_host, s.active, s.complete, s.deleted, s.execution_subdir,
-    coalesce(s.aborted, false), s.started_on, s.finished_on
+    s.id, s.job_id, s.host_id, s.status, s.meta_host,
+    s.status IN ('Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'),
+    s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
+    s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING;
@@ -136,17 +143,24 @@ WHERE NOT EXISTS (
 ORDER BY s.job_id, s.key, s.value;
 
 -- Suite keyvals belong to the parent job and come with its children. A key that
--- is sent has one value, which replaces what the key has here; other keys stay.
--- name: SuiteKeyvalsUpdate :execrows
-UPDATE afe_job_keyvals AS here
-SET value = s.value
-FROM json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
-WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value;
-
--- name: SuiteKeyvalsInsert :execrows
+-- is sent has one value, the last one sent, as the original's dictionaries do; it
+-- replaces what the key has here. Other keys stay.
+-- name: SuiteKeyvalsStore :execrows
+WITH sent AS (
+    SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
+    FROM ROWS FROM (json_to_recordset(@keyvals::json) AS (job_id bigint, key text, value text))
+        WITH ORDINALITY AS s (job_id, key, value, place)
+    ORDER BY s.job_id, s.key, s.place DESC
+),
+updated AS (
+    UPDATE afe_job_keyvals AS here
+    SET value = s.value
+    FROM sent AS s
+    WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+)
 INSERT INTO afe_job_keyvals (job_id, key, value)
 SELECT s.job_id, s.key, s.value
-FROM json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
+FROM sent AS s
 WHERE NOT EXISTS (
     SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
 )
@@ -157,21 +171,23 @@ ORDER BY s.job_id, s.key;
 -- next packet hold the whole job; a request that may still be stored late is not
 -- forgotten (docs/decisions.md, 2014 b and fault 3a).
 -- name: ResyncJobs :execrows
+WITH ended AS (
+    SELECT DISTINCT e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.job_id = ANY (@ids::bigint[]) AND e.complete
+),
+sent AS (
+    UPDATE shard_client_uploads AS u
+    SET sent_complete = '{}'
+    FROM ended
+    WHERE u.job_id = ended.job_id AND u.unsure_since IS NOT NULL
+),
+forgotten AS (
+    DELETE FROM shard_client_uploads AS u
+    USING ended
+    WHERE u.job_id = ended.job_id AND u.unsure_since IS NULL
+)
 UPDATE afe_jobs AS j
 SET shard_id = NULL
-WHERE j.id = ANY (@ids::bigint[])
-    AND j.shard_id IS NOT NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id AND e.complete);
-
--- name: ResyncForgetSent :execrows
-UPDATE shard_client_uploads AS u
-SET sent_complete = '{}'
-WHERE u.job_id = ANY (@ids::bigint[])
-    AND u.unsure_since IS NOT NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete);
-
--- name: ResyncForgetUploads :execrows
-DELETE FROM shard_client_uploads AS u
-WHERE u.job_id = ANY (@ids::bigint[])
-    AND u.unsure_since IS NULL
-    AND EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = u.job_id AND e.complete);
+FROM ended
+WHERE j.id = ended.job_id AND j.shard_id IS NOT NULL;

@@ -26,27 +26,29 @@ WHERE l.locktype = 'advisory'
 
 -- Raises the epoch. It waits for write transactions of the previous owner, which
 -- hold the row FOR SHARE, and everything that one begins later finds no row.
+--
+-- Before the very first client of this database, the ledger begins with the jobs
+-- that another client left in the middle of their entries. What is complete while
+-- shard_id is set counts as sent there; any later completion, with a NULL or
+-- without, uploads the whole job.
 -- name: OwnerTake :one
+WITH inherited AS (
+    INSERT INTO shard_client_uploads (job_id, sent_complete)
+    SELECT e.job_id, array_agg(e.id ORDER BY e.id)
+    FROM afe_host_queue_entries AS e
+    JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
+    WHERE NOT EXISTS (SELECT FROM shard_client_owner)
+        AND e.complete
+        AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
+    GROUP BY e.job_id
+    ORDER BY e.job_id
+    ON CONFLICT (job_id) DO NOTHING
+)
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
 VALUES (1, @who::text, now(), pg_backend_pid())
 ON CONFLICT (only_row) DO UPDATE
 SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
 RETURNING epoch;
-
--- Before the very first client of this database: a job that another client left in
--- the middle of its entries. What is complete while shard_id is set counts as
--- sent there; any later completion, with a NULL or without, uploads the whole job.
--- name: OwnerSeedUploads :execrows
-INSERT INTO shard_client_uploads (job_id, sent_complete)
-SELECT e.job_id, array_agg(e.id ORDER BY e.id)
-FROM afe_host_queue_entries AS e
-JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
-WHERE NOT EXISTS (SELECT FROM shard_client_owner)
-    AND e.complete
-    AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
-GROUP BY e.job_id
-ORDER BY e.job_id
-ON CONFLICT (job_id) DO NOTHING;
 
 -- The fence: first statement of every write transaction. No row means that
 -- another client took over, or that the connection that held the lock is gone.

@@ -1,12 +1,15 @@
 -- Reads of one packet. All run in one REPEATABLE READ, read-only transaction, so
 -- that known ids, jobs and entries speak of the same moment.
 
--- Hosts that the master need not send again, with their statuses (2019).
--- name: PackHosts :many
-SELECT id, status
-FROM afe_hosts
-WHERE NOT invalid
-ORDER BY id;
+-- Hosts that the master need not send again, with their statuses (2019). One
+-- with a character outside ASCII in its status is left out: the master could not
+-- read the packet, and may send the host again, harmlessly.
+-- name: PackHosts :one
+SELECT
+    coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
+    coalesce(array_agg(h.status ORDER BY h.id), '{}')::text[] AS statuses
+FROM afe_hosts AS h
+WHERE NOT h.invalid AND shard_client_is_ascii(h.status);
 
 -- Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
 -- says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
@@ -17,15 +20,24 @@ FROM afe_host_queue_entries
 WHERE NOT complete
 ORDER BY job_id;
 
--- Jobs that have something to upload, and about how many bytes of text each
--- holds, so that a batch can be cut before its rows are read (P9). The three
--- reasons are those of the ledger (shard_client_uploads, P1): the scheduler set
--- shard_id to NULL and an entry is complete; an entry is complete that was never
--- acknowledged as complete; a request that may have been stored late, over a
--- completion, must be dead by now.
+-- Every job that has something to upload; those that go into this packet come
+-- with their records. The three reasons are those of the ledger
+-- (shard_client_uploads, P1): the scheduler set shard_id to NULL and an entry is
+-- complete; an entry is complete that was never acknowledged as complete; a
+-- request that may have been stored late, over a completion, must be dead by now.
+--
+-- The packet takes the jobs with the lowest ids, at most max_jobs, as long as
+-- they fit into free_bytes less the ids of all jobs that wait (P9). What a job's
+-- text alone takes is summed first, so that of a long backlog only what may fit
+-- is made into records. A job that does not fit by itself is large: it goes alone,
+-- in turns with the others and with its like, so that it blocks nobody and nobody
+-- blocks it. Whose turn it is stands in the history. Entries are all those of
+-- exactly the jobs sent: the original cut the jobs but sent every entry
+-- (docs/decisions.md, 2018).
+--
 -- OFFSET 0 keeps each look-up by job an index look-up: without statistics, or
 -- with many rows pending, the planner would rather read the whole tables (P8).
--- name: PackPending :many
+-- name: PackUpload :many
 WITH pending AS (
     SELECT j.id
     FROM afe_jobs AS j
@@ -48,30 +60,89 @@ WITH pending AS (
                 )
             OFFSET 0
         )
+),
+space AS (
+    SELECT (sqlc.arg('free_bytes')::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    FROM pending AS p
+),
+-- Whether the last beat left a large job waiting, and which went last.
+turn AS (
+    SELECT
+        coalesce((SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), false) AS large,
+        coalesce((
+            SELECT r.large_job_id
+            FROM (SELECT h.id, h.large_job_id FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 10) AS r
+            WHERE r.large_job_id IS NOT NULL
+            ORDER BY r.id DESC
+            LIMIT 1
+        ), 0) AS last_id
+),
+-- By text: jobs up to this one, and their bytes; large ones in their own order.
+by_text AS (
+    SELECT p.id, t.bytes > s.bytes AS large, count(*) OVER up_to AS jobs, sum(t.bytes) OVER up_to AS bytes
+    FROM pending AS p
+    CROSS JOIN space AS s
+    CROSS JOIN turn
+    CROSS JOIN LATERAL (
+        SELECT (
+            octet_length(j.owner) + octet_length(j.name) + octet_length(j.email_list)
+            + coalesce(octet_length(j.control_file), 0)
+        )::bigint AS bytes
+        FROM afe_jobs AS j
+        WHERE j.id = p.id
+        OFFSET 0
+    ) AS t
+    WINDOW up_to AS (PARTITION BY t.bytes > s.bytes ORDER BY t.bytes > s.bytes AND p.id <= turn.last_id, p.id)
+),
+record AS (
+    SELECT
+        b.id, j.record, j.digest, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
+        (octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
+    FROM by_text AS b
+    CROSS JOIN space AS s
+    CROSS JOIN LATERAL (
+        SELECT u.record, u.digest FROM shard_client_upload_jobs AS u WHERE u.id = b.id OFFSET 0
+    ) AS j
+    CROSS JOIN LATERAL (
+        SELECT
+            array_agg(u.id) AS entry_ids,
+            array_agg(u.id) FILTER (WHERE u.complete) AS complete_ids,
+            array_agg(u.record) AS entries,
+            array_agg(u.digest) AS entry_digests,
+            sum(octet_length(u.record) + 1) AS bytes
+        FROM (SELECT * FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
+    ) AS e
+    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= @max_jobs::bigint AND b.bytes <= s.bytes END
+),
+-- By records: what fits, and the large job whose turn it would be.
+choice AS (
+    SELECT
+        r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
+        CASE WHEN r.all_bytes > s.bytes THEN count(*) OVER up_to = 1 ELSE sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
+    FROM record AS r
+    CROSS JOIN space AS s
+    CROSS JOIN turn
+    WINDOW up_to AS (PARTITION BY r.all_bytes > s.bytes ORDER BY r.all_bytes > s.bytes AND r.id <= turn.last_id, r.id)
+),
+kind AS (
+    SELECT
+        bool_or(c.large) AS any_large,
+        bool_or(c.large) AND (bool_or(c.large_turn) OR NOT bool_or(c.may_go AND NOT c.large)) AS large
+    FROM choice AS c
 )
-SELECT p.id, j.text_bytes
+SELECT
+    p.id,
+    (c.id IS NOT NULL)::boolean AS sent,
+    coalesce(kind.large, false)::boolean AS large,
+    coalesce(kind.any_large AND NOT kind.large, false)::boolean AS large_waiting,
+    coalesce(r.record, '')::text AS record,
+    coalesce(r.digest, '')::bytea AS digest,
+    r.entry_ids::bigint[] AS entry_ids,
+    r.complete_ids::bigint[] AS complete_ids,
+    r.entries::text[] AS entries,
+    r.entry_digests::bytea[] AS entry_digests
 FROM pending AS p
-CROSS JOIN LATERAL (
-    SELECT (
-        octet_length(x.owner) + octet_length(x.name) + octet_length(x.email_list)
-        + coalesce(octet_length(x.control_file), 0)
-    )::bigint AS text_bytes
-    FROM afe_jobs AS x
-    WHERE x.id = p.id
-    OFFSET 0
-) AS j
+CROSS JOIN kind
+LEFT JOIN choice AS c ON c.id = p.id AND c.may_go AND c.large = kind.large
+LEFT JOIN record AS r ON r.id = c.id
 ORDER BY p.id;
-
--- name: PackJobs :many
-SELECT *
-FROM shard_client_upload_jobs
-WHERE id = ANY (@ids::bigint[])
-ORDER BY id;
-
--- All entries of exactly the uploaded jobs: the original cut the jobs but sent
--- every entry (docs/decisions.md, 2018).
--- name: PackEntries :many
-SELECT *
-FROM shard_client_upload_entries
-WHERE job_id = ANY (@job_ids::bigint[])
-ORDER BY job_id, id;

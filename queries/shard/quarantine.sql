@@ -1,32 +1,38 @@
 -- Objects set aside (P6), one row for each direction, kind and id, or payload.
 
--- They travel as JSON, the payload in base64.
--- name: QuarantineWithID :execrows
-INSERT INTO shard_client_quarantine AS q
-    (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-SELECT
-    @direction::text, s.kind, s.id, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
-    sha256(decode(s.payload, 'base64'))
-FROM json_to_recordset(@objects::json)
-    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
-WHERE s.id <> 0
-ORDER BY s.kind, s.id
-ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
-SET
-    code = excluded.code, reason = excluded.reason,
-    payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
-    occurrences = q.occurrences + 1, last_seen = now();
-
--- name: QuarantineWithoutID :execrows
+-- They travel as JSON, the payload in base64. Of several with one id, or without
+-- id and with one payload, the first counts.
+-- name: QuarantineAdd :execrows
+WITH object AS (
+    SELECT DISTINCT ON (s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END)
+        s.kind::text AS kind, s.id::bigint AS id, s.code::text AS code, s.reason::text AS reason,
+        decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
+        sha256(decode(s.payload, 'base64'))::bytea AS digest
+    FROM ROWS FROM (
+        json_to_recordset(@objects::json)
+            AS (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
+    ) WITH ORDINALITY AS s (kind, id, code, reason, payload, payload_bytes, place)
+    ORDER BY s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END, s.place
+),
+with_id AS (
+    INSERT INTO shard_client_quarantine AS q
+        (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+    SELECT @direction::text, o.kind, o.id, o.code, o.reason, o.payload, o.payload_bytes, o.digest
+    FROM object AS o
+    WHERE o.id <> 0
+    ORDER BY o.kind, o.id
+    ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+    SET
+        code = excluded.code, reason = excluded.reason,
+        payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
+        occurrences = q.occurrences + 1, last_seen = now()
+)
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, code, reason, payload, payload_bytes, payload_digest)
-SELECT
-    @direction::text, s.kind, s.code, s.reason, decode(s.payload, 'base64'), s.payload_bytes,
-    sha256(decode(s.payload, 'base64'))
-FROM json_to_recordset(@objects::json)
-    AS s (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
-WHERE s.id = 0
-ORDER BY s.kind, sha256(decode(s.payload, 'base64'))
+SELECT @direction::text, o.kind, o.code, o.reason, o.payload, o.payload_bytes, o.digest
+FROM object AS o
+WHERE o.id = 0
+ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
 
@@ -34,20 +40,6 @@ SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences 
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
-
--- name: QuarantineExpire :execrows
-DELETE FROM shard_client_quarantine
-WHERE last_seen < now() - interval '7 days';
-
--- Keeps the newest rows only (P9).
--- name: QuarantinePrune :execrows
-DELETE FROM shard_client_quarantine
-WHERE id IN (
-    SELECT q.id
-    FROM shard_client_quarantine AS q
-    ORDER BY q.last_seen DESC, q.id DESC
-    OFFSET @keep::bigint
-);
 
 -- For those who watch; what only waits for a host is no alarm. There are no more
 -- rows than --quarantine-keep: 4 ms for 10,000, as long as pruning them takes.

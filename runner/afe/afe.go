@@ -25,35 +25,6 @@ const (
 	ProtocolAuto Protocol = "auto"
 )
 
-// Autotest's fixed lists of statuses, as monitor_db keeps them: an entry's active
-// and complete flags follow from its status (docs/protocol.md, "The shard's
-// scheduler").
-var (
-	activeStatuses = map[string]bool{
-		"Starting": true, "Resetting": true, "Verifying": true, "Provisioning": true,
-		"Pending": true, "Running": true, "Gathering": true, "Cleaning": true,
-	}
-	completeStatuses = map[string]bool{
-		"Aborted": true, "Completed": true, "Failed": true, "Stopped": true, "Template": true,
-	}
-)
-
-// IsActive tells whether an entry of that status occupies a host.
-func IsActive(status string) bool { return activeStatuses[status] }
-
-// IsComplete tells whether an entry of that status has ended.
-func IsComplete(status string) bool { return completeStatuses[status] }
-
-// FormatTime writes a naive time as the master reads it: whole seconds, or
-// exactly three digits of fraction, truncated, when there is a fraction. A zone
-// would fail the whole call.
-func FormatTime(t time.Time) string {
-	if t.Nanosecond() == 0 {
-		return t.Format("2006-01-02T15:04:05")
-	}
-	return t.Format("2006-01-02T15:04:05.000")
-}
-
 // ParseTime reads a naive time of the master. PostgreSQL keeps microseconds;
 // finer digits are cut, never rounded into another second.
 func ParseTime(s string) (time.Time, error) {

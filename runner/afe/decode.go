@@ -37,12 +37,6 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(readTime),
 	notNull[int64]("a whole number", '0'),
 	notNull[int32]("a whole number", '0'),
-	notNull[[]Label]("a list", '['),
-	notNull[[]ACLGroup]("a list", '['),
-	notNull[[]User]("a list", '['),
-	notNull[[]Attribute]("a list", '['),
-	notNull[[]Entry]("a list", '['),
-	notNull[[]Keyval]("a list", '['),
 	object(Ref{ID: missingID, Hostname: missing}),
 	object(Label{ID: missingID, Name: missing}),
 	object(ACLGroup{ID: missingID, Name: missing}),
@@ -194,15 +188,15 @@ func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 	})
 }
 
-// object starts an object from its defaults.
+// object starts an object from its defaults, and refuses what is no list of such.
 func object[T any](defaults T) *json.Unmarshalers {
-	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
+	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
 		if dec.PeekKind() != '{' {
 			return unwanted(dec, "an object")
 		}
 		*v = defaults
 		return errors.ErrUnsupported // the plain way
-	})
+	}))
 }
 
 // unwanted names the next value: a short one by itself, others by their kind.

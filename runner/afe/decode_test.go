@@ -491,11 +491,5 @@ func FuzzParseTime(f *testing.F) {
 		if year := parsed.Year(); year < 1 || year > 9999 || parsed.Nanosecond()%1000 != 0 || parsed.Location() != time.UTC {
 			t.Fatalf("%q: %v", s, parsed)
 		}
-		// What is sent back is what came, to the millisecond.
-		sent := FormatTime(parsed)
-		again, err := ParseTime(sent)
-		if err != nil || again != parsed.Truncate(time.Millisecond) {
-			t.Errorf("%q: sent back as %s, read as %v, %v", s, sent, again, err)
-		}
 	})
 }

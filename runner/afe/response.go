@@ -101,7 +101,7 @@ type Host struct {
 	Status     string             `json:"status"`
 	Locked     bool               `json:"locked"`
 	Leased     bool               `json:"leased"`
-	Invalid    Maybe[bool]        `json:"invalid"`
+	Invalid    Maybe[bool]        `json:"invalid,omitzero"`
 	Dirty      bool               `json:"dirty"`
 	Protection int32              `json:"protection"`
 	SynchID    *int64             `json:"synch_id"`
@@ -110,7 +110,7 @@ type Host struct {
 	Labels     []Label            `json:"labels"`
 	ACLGroups  []ACLGroup         `json:"aclgroup_set"`
 	Attributes Maybe[[]Attribute] `json:"hostattribute_set,omitzero"`
-	Shard      Maybe[*Ref]        `json:"shard"`
+	Shard      Maybe[*Ref]        `json:"shard,omitzero"`
 }
 
 // Job is a job with its entries.

@@ -34,7 +34,7 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	}
 	hosts := sift(a, r.Hosts, kindHost, hostNames{}.check)
 	jobs := sift(a, r.Jobs, kindJob, entryIDs{}.check)
-	keyvals := a.siftKeyvals(r.SuiteKeyvals)
+	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval, func(*afe.Keyval) (string, error) { return "", nil })
 
 	// Incorrect hosts go first, so that a newcomer may have their name, and once
 	// more after the jobs, so that entries that came with this response are aborted.
@@ -65,7 +65,7 @@ type unit[T any] struct {
 // sift sorts out what cannot be used: objects that were not understood, a second
 // and different one with an id that was already there, and what check objects
 // to. Identical copies are no fault.
-func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T) error) []unit[T] {
+func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T) (code string, err error)) []unit[T] {
 	units := make([]unit[T], 0, len(list))
 	first := make(map[int64]*afe.Received[T], len(list))
 	for i := range list {
@@ -82,8 +82,8 @@ func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T)
 			continue
 		}
 		first[r.ID] = r
-		if err := check(&r.Object); err != nil {
-			a.setAside(aside, codeOf(err), err)
+		if code, err := check(&r.Object); err != nil {
+			a.setAside(aside, code, err)
 			continue
 		}
 		units = append(units, unit[T]{object: &r.Object, aside: aside})
@@ -168,16 +168,8 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 		return nil
 	}
 	err := a.c.write(ctx, func(q *sharddb.Queries) error {
-		// Hosts before entries: the order in which storing takes its locks.
-		for _, statement := range []func(context.Context, []int64) (int64, error){
-			q.IncorrectHostInvalidate, q.IncorrectHostDropLabels, q.IncorrectHostDropACLGroups,
-			q.IncorrectHostDropAttributes, q.IncorrectHostAbortEntries,
-		} {
-			if _, err := statement(ctx, ids); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := q.IncorrectHostsRemove(ctx, ids)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)

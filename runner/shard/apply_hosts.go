@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
@@ -14,17 +13,17 @@ import (
 // hostNames finds a second host with the hostname of another one in a response.
 type hostNames map[string]int64
 
-func (n hostNames) check(h *afe.Host) error {
+func (n hostNames) check(h *afe.Host) (code string, err error) {
 	if other, taken := n[h.Hostname]; taken {
-		return &codedError{codeNameTaken, fmt.Sprintf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)}
+		return codeNameTaken, fmt.Errorf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)
 	}
 	n[h.Hostname] = h.ID
-	return nil
+	return "", nil
 }
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]setAside, error) {
-	chunk, bad, err := withoutTakenNames(ctx, q, chunk)
+	chunk, bad, err := storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
@@ -33,11 +32,11 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 			return nil, err
 		}
 	}
-	rows, body, err := hostRows(chunk)
+	body, err := jsonList(chunk)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := q.StageHosts(ctx, rows); err != nil {
+	if _, err := q.StageHosts(ctx, body); err != nil {
 		return nil, fmt.Errorf("stage: %w", err)
 	}
 	for _, merge := range []func(context.Context) (int64, error){q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear} {
@@ -53,32 +52,38 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	return bad, forget(ctx, a, q, kindHost, chunk)
 }
 
-// withoutTakenNames sets aside hosts whose name belongs to a valid host here.
-func withoutTakenNames(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], []setAside, error) {
+// storableHosts sets aside hosts whose name belongs to a valid host here.
+func storableHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], []setAside, error) {
 	var ids []int64
 	var hostnames []string
 	for _, u := range chunk {
 		ids, hostnames = append(ids, u.object.ID), append(hostnames, u.object.Hostname)
 	}
-	taken, err := q.HostNamesTaken(ctx, ids, hostnames)
+	refused, err := q.HostsRefused(ctx, ids, hostnames)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for taken names: %w", err)
 	}
-	reasons := make(map[int64]string, len(taken))
-	for _, row := range taken {
-		reasons[row.ID] = fmt.Sprintf("its hostname belongs to host %d here, which is valid", row.HolderID)
-	}
-	good, bad := split(chunk, codeNameTaken, func(h *afe.Host) string { return reasons[h.ID] })
+	good, bad := split(chunk, refused)
 	return good, bad, nil
 }
 
-// split sets aside the objects for which there is a reason.
-func split[T any](chunk []unit[T], code string, reason func(*T) string) (good []unit[T], bad []setAside) {
+// refusal is a row of a statement that says which objects cannot be stored.
+type refusal = struct {
+	ID           int64
+	Code, Reason string
+}
+
+// split sets aside the objects that were refused.
+func split[T any, R ~refusal](chunk []unit[T], refused []R) (good []unit[T], bad []setAside) {
+	reasons := make(map[int64]refusal, len(refused))
+	for _, row := range refused {
+		r := refusal(row)
+		reasons[r.ID] = r
+	}
 	for _, u := range chunk {
-		if why := reason(u.object); why != "" {
-			aside := u.aside
-			aside.Code, aside.Reason = code, why
-			bad = append(bad, aside)
+		if r, found := reasons[u.aside.ID]; found {
+			u.aside.Code, u.aside.Reason = r.Code, r.Reason
+			bad = append(bad, u.aside)
 			continue
 		}
 		good = append(good, u)
@@ -102,33 +107,11 @@ func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind str
 	return nil
 }
 
-// hostRows are the hosts of a chunk, as rows and as JSON for what hangs on them.
-func hostRows(chunk []unit[afe.Host]) (rows []sharddb.StageHostsParams, body []byte, err error) {
-	hosts := make([]*afe.Host, len(chunk))
+// jsonList is a chunk as statements take it that unpack JSON.
+func jsonList[T any](chunk []unit[T]) ([]byte, error) {
+	objects := make([]*T, len(chunk))
 	for i, u := range chunk {
-		h := u.object
-		hosts[i] = h
-		rows = append(rows, sharddb.StageHostsParams{
-			ID: h.ID, Hostname: h.Hostname, Locked: h.Locked, Leased: h.Leased, SynchID: h.SynchID,
-			Status: h.Status, Invalid: h.Invalid.OrNil(), Protection: h.Protection,
-			LockTime: timestamp(h.LockTime), Dirty: h.Dirty, LockReason: h.LockReason,
-			ShardSent: h.Shard.Sent, ShardID: shardID(h.Shard),
-		})
+		objects[i] = u.object
 	}
-	body, err = json.Marshal(hosts)
-	return rows, body, err
-}
-
-func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
-	if ref.Value == nil {
-		return nil
-	}
-	return &ref.Value.ID
-}
-
-func timestamp(t *afe.Time) pgtype.Timestamp {
-	if t == nil {
-		return pgtype.Timestamp{}
-	}
-	return pgtype.Timestamp{Time: t.Time, Valid: true}
+	return json.Marshal(objects)
 }

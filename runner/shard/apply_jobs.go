@@ -3,9 +3,8 @@ package shard
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
@@ -14,16 +13,16 @@ import (
 // entryIDs finds an entry that stands in two jobs of a response.
 type entryIDs map[int64]int64
 
-func (n entryIDs) check(j *afe.Job) error {
+func (n entryIDs) check(j *afe.Job) (code string, err error) {
 	for i := range j.Entries {
 		if other, taken := n[j.Entries[i].ID]; taken {
-			return &codedError{codeEntryTaken, fmt.Sprintf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)}
+			return codeEntryTaken, fmt.Errorf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)
 		}
 	}
 	for i := range j.Entries {
 		n[j.Entries[i].ID] = j.ID
 	}
-	return nil
+	return "", nil
 }
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
@@ -59,66 +58,31 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	if _, err := q.JobReplaceKeyvals(ctx, rows.keyvals); err != nil {
 		return nil, fmt.Errorf("keyvals: %w", err)
 	}
-	if err := resync(ctx, q, rows.ids); err != nil {
-		return nil, err
+	if _, err := q.ResyncJobs(ctx, rows.ids); err != nil {
+		return nil, fmt.Errorf("mark for upload: %w", err)
 	}
 	return bad, forget(ctx, a, q, kindJob, chunk)
-}
-
-// resync marks for upload, whole, the jobs that have a complete entry here: the
-// master would not send them if it knew.
-func resync(ctx context.Context, q *sharddb.Queries, ids []int64) error {
-	for _, statement := range []func(context.Context, []int64) (int64, error){
-		q.ResyncJobs, q.ResyncForgetSent, q.ResyncForgetUploads,
-	} {
-		if _, err := statement(ctx, ids); err != nil {
-			return fmt.Errorf("mark for upload: %w", err)
-		}
-	}
-	return nil
 }
 
 // storableJobs sets aside jobs that wait for a host and jobs with an entry of
 // another job here.
 func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
-	var entryIDs, entryJobs, hostedIDs, hosts []int64
+	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
 		for _, e := range u.object.Entries {
-			entryIDs, entryJobs = append(entryIDs, e.ID), append(entryJobs, u.object.ID)
+			host := int64(0) // it names none
 			if e.HostID != nil {
-				hostedIDs, hosts = append(hostedIDs, e.ID), append(hosts, *e.HostID)
+				host = *e.HostID
 			}
+			args.JobIds, args.EntryIds, args.HostIds = append(args.JobIds, u.object.ID), append(args.EntryIds, e.ID), append(args.HostIds, host)
 		}
 	}
-	unknown, err := q.EntriesWithoutHost(ctx, hostedIDs, hosts)
+	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for unknown hosts: %w", err)
+		return nil, nil, fmt.Errorf("look for entries of other jobs and unknown hosts: %w", err)
 	}
-	others, err := q.EntriesOfOtherJobs(ctx, entryIDs, entryJobs)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for entries of other jobs: %w", err)
-	}
-	jobOf := make(map[int64]int64, len(others))
-	for _, row := range others {
-		jobOf[row.ID] = row.JobID
-	}
-	chunk, taken := split(chunk, codeEntryTaken, func(j *afe.Job) string {
-		for _, e := range j.Entries {
-			if other, ok := jobOf[e.ID]; ok {
-				return fmt.Sprintf("entry %d belongs to job %d here", e.ID, other)
-			}
-		}
-		return ""
-	})
-	chunk, waiting := split(chunk, codeWaitingForHost, func(j *afe.Job) string {
-		for _, e := range j.Entries {
-			if e.HostID != nil && slices.Contains(unknown, e.ID) {
-				return fmt.Sprintf("entry %d names host %d, which is not here yet", e.ID, *e.HostID)
-			}
-		}
-		return ""
-	})
-	return chunk, append(taken, waiting...), nil
+	good, bad := split(chunk, refused)
+	return good, bad, nil
 }
 
 // jobColumns are the rows of a chunk, as the statements take them.
@@ -165,12 +129,10 @@ func jobRow(j *afe.Job) sharddb.StageJobsParams {
 	}
 }
 
-// entryRow gives a new entry the flags that follow from its status.
 func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
 		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
-		Active: afe.IsActive(e.Status), Complete: afe.IsComplete(e.Status), Deleted: e.Deleted,
-		ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
+		Deleted: e.Deleted, ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
 		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
 	}
 	if e.MetaHost.Value != nil {
@@ -179,36 +141,26 @@ func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	return row
 }
 
-// siftKeyvals sorts out suite keyvals. A job has one value for a key, as the
-// original's dictionaries do: the last one sent.
-func (a *applier) siftKeyvals(list []afe.Received[afe.Keyval]) []unit[afe.Keyval] {
-	type name struct {
-		job int64
-		key string
-	}
-	last := map[name]*afe.Keyval{}
-	keyvals := sift(a, list, kindSuiteKeyval, func(k *afe.Keyval) error {
-		last[name{k.JobID, k.Key}] = k
+func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
+	if ref.Value == nil {
 		return nil
-	})
-	return slices.DeleteFunc(keyvals, func(u unit[afe.Keyval]) bool {
-		return last[name{u.object.JobID, u.object.Key}] != u.object
-	})
+	}
+	return &ref.Value.ID
+}
+
+func timestamp(t *afe.Time) pgtype.Timestamp {
+	if t == nil {
+		return pgtype.Timestamp{}
+	}
+	return pgtype.Timestamp{Time: t.Time, Valid: true}
 }
 
 func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
-	keyvals := make([]*afe.Keyval, len(chunk))
-	for i, u := range chunk {
-		keyvals[i] = u.object
-	}
-	body, err := json.Marshal(keyvals)
+	body, err := jsonList(chunk)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := q.SuiteKeyvalsUpdate(ctx, body); err != nil {
-		return nil, err
-	}
-	if _, err := q.SuiteKeyvalsInsert(ctx, body); err != nil {
+	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, err
 	}
 	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)

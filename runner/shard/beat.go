@@ -127,10 +127,10 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 	watch.start(&b.AckMS)
 	acknowledged, err := c.acknowledge(work, p, response.Sure)
 	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(p.jobs), err)
+		return fmt.Errorf("acknowledge %d jobs: %w", len(p.sent.JobIds), err)
 	}
-	b.UploadedJobs, b.UploadedEntries = acknowledged.jobs, acknowledged.entries
-	b.More = p.pending > len(p.jobs) && acknowledged.jobs > 0 // without progress there is no hurry
+	b.UploadedJobs, b.UploadedEntries = int(acknowledged.Jobs), int(acknowledged.Entries)
+	b.More = p.pending > len(p.sent.JobIds) && acknowledged.Jobs > 0 // without progress there is no hurry
 
 	watch.start(&b.ApplyMS)
 	b.Quarantined, err = c.apply(work, response)
@@ -199,14 +199,8 @@ func (c *Client) record(ctx context.Context, b *Beat) error {
 		}); err != nil {
 			return fmt.Errorf("record heartbeat: %w", err)
 		}
-		if _, err := q.HeartbeatPrune(ctx, c.options.HistoryKeep); err != nil {
-			return fmt.Errorf("prune history: %w", err)
-		}
-		if _, err := q.QuarantineExpire(ctx); err != nil {
-			return fmt.Errorf("expire quarantine: %w", err)
-		}
-		if _, err := q.QuarantinePrune(ctx, c.options.QuarantineKeep); err != nil {
-			return fmt.Errorf("prune quarantine: %w", err)
+		if _, err := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep); err != nil {
+			return fmt.Errorf("prune history and quarantine: %w", err)
 		}
 		size, err := q.QuarantineSize(ctx)
 		if err != nil {

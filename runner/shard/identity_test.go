@@ -212,6 +212,34 @@ func TestIncorrectHosts(t *testing.T) {
 	}
 }
 
+// Autotest's lists, as in docs/protocol.md: a new entry's flags follow from its
+// status, whatever is sent.
+func TestFlagsFollowFromTheStatus(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	want := map[string][2]bool{ // active, complete
+		"Queued": {false, false}, "Starting": {true, false}, "Resetting": {true, false}, "Verifying": {true, false},
+		"Provisioning": {true, false}, "Pending": {true, false}, "Running": {true, false}, "Gathering": {true, false},
+		"Cleaning": {true, false}, "Parsing": {false, false}, "Archiving": {false, false}, "Aborted": {false, true},
+		"Completed": {false, true}, "Failed": {false, true}, "Stopped": {false, true}, "Template": {false, true},
+		"": {false, false}, "completed": {false, false},
+	}
+	var entries []string
+	for status, flags := range want {
+		sent := fmt.Sprintf(`"active": %t, "complete": %t`, !flags[0], !flags[1])
+		entries = append(entries, strings.Replace(entry(len(entries)+1, sent), `"Queued"`, fmt.Sprintf("%q", status), 1))
+	}
+	master.saysResult(result(nil, []string{job(1, entries...)}, nil))
+	beat(t, client)
+	for status, flags := range want {
+		active := query[bool](t, pool, "SELECT active FROM afe_host_queue_entries WHERE status = $1", status)
+		complete := query[bool](t, pool, "SELECT complete FROM afe_host_queue_entries WHERE status = $1", status)
+		if got := [2]bool{active, complete}; got != flags {
+			t.Errorf("%q: active, complete = %v, want %v", status, got, flags)
+		}
+	}
+}
+
 // A request that may still be stored late is not forgotten because the master
 // named its job meanwhile (docs/decisions.md, fault 3a).
 func TestResyncDoesNotForgetALateRequest(t *testing.T) {

@@ -1,6 +1,7 @@
 package shard_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -39,11 +40,18 @@ func newModelMaster(entries int) *modelMaster {
 }
 
 func (m *modelMaster) store(p *afe.Packet) {
-	for _, e := range p.Entries {
+	for _, record := range p.Entries {
+		var e struct {
+			ID int64 `json:"id"`
+			modelEntry
+		}
+		if err := json.Unmarshal(record, &e); err != nil {
+			panic(err)
+		}
 		if _, ours := m.entries[e.ID]; !ours {
 			continue // of the filler
 		}
-		m.entries[e.ID] = modelEntry{Status: e.Status.Value, Active: e.Active, Complete: e.Complete, Aborted: e.Aborted}
+		m.entries[e.ID] = e.modelEntry
 		if e.Complete {
 			m.everComplete[e.ID] = true
 		}

@@ -83,9 +83,6 @@ func (o *owner) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 		case <-time.After(lockRetry):
 		}
 	}
-	if _, err := q.OwnerSeedUploads(ctx); err != nil {
-		return 0, fmt.Errorf("take the lock: begin the upload ledger: %w", err)
-	}
 	epoch, err := q.OwnerTake(ctx, o.who)
 	if err != nil {
 		return 0, fmt.Errorf("take the lock: raise the epoch: %w", err)

@@ -267,6 +267,9 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 			response := result([]string{host(1, "h1")}, goodJobs(1), nil)
 			master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				exec(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
+				for query[bool](t, pool, "SELECT EXISTS (SELECT FROM pg_stat_activity JOIN shard_client_owner ON pid = backend_pid)") {
+					continue // it is told to end, but not yet gone
+				}
 				if takenOver {
 					if err := second.Own(context.Background()); err != nil {
 						t.Error(err)

@@ -61,22 +61,6 @@ func (a *applier) setAside(object setAside, code string, reason error) {
 	a.badIDs[object.Kind][object.ID] = true
 }
 
-// codedError carries the code of a reason.
-type codedError struct {
-	code string
-	text string
-}
-
-func (e *codedError) Error() string { return e.text }
-
-func codeOf(err error) string {
-	var coded *codedError
-	if errors.As(err, &coded) {
-		return coded.code
-	}
-	return codeMalformed
-}
-
 // reasonText says what PostgreSQL said, with the detail that names the value.
 func reasonText(err error) string {
 	var pgErr *pgconn.PgError
@@ -95,26 +79,15 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	if len(objects) == 0 {
 		return nil
 	}
-	rows := make([]setAside, 0, len(objects))
-	seen := make(map[string]bool, len(objects))
-	for _, o := range objects {
+	var rows []setAside
+	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
 		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(o.Reason, maxReason)
-		key := fmt.Sprintf("%s %d", o.Kind, o.ID)
-		if o.ID == 0 {
-			key += string(o.Payload)
-		}
-		if !seen[key] && int64(len(rows)) < c.options.QuarantineKeep {
-			seen[key] = true
-			rows = append(rows, o)
-		}
+		rows = append(rows, o)
 	}
 	body, err := json.Marshal(rows)
 	if err == nil {
 		err = c.write(ctx, func(q *sharddb.Queries) error {
-			if _, err := q.QuarantineWithID(ctx, direction, body); err != nil {
-				return err
-			}
-			_, err := q.QuarantineWithoutID(ctx, direction, body)
+			_, err := q.QuarantineAdd(ctx, direction, body)
 			return err
 		})
 	}
