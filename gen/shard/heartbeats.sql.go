@@ -13,15 +13,16 @@ import (
 const heartbeatRecord = `-- name: HeartbeatRecord :exec
 
 INSERT INTO shard_client_heartbeats (
-    started_at, epoch, protocol, large_waiting, large_job_id,
+    started_at, epoch, protocol, large_waiting, large_job_id, probe, batch_jobs, batch_bytes,
     outcome, failure, error, packed_ms, rpc_ms, ack_ms, apply_ms, known_jobs, known_hosts,
     uploaded_jobs, uploaded_entries, received_hosts, received_jobs, received_keyvals, quarantined
 )
 SELECT
     $1::timestamptz, $2::bigint, $3::text, $4::boolean, $5::bigint,
+    $6::text, $7::bigint, $8::bigint,
     b.outcome, b.failure, b.error, b.packed_ms, b.rpc_ms, b.ack_ms, b.apply_ms, b.known_jobs, b.known_hosts,
     b.uploaded_jobs, b.uploaded_entries, b.received_hosts, b.received_jobs, b.received_keyvals, b.quarantined
-FROM json_to_record($6::json) AS b (
+FROM json_to_record($9::json) AS b (
     outcome text, failure text, error text, packed_ms double precision, rpc_ms double precision,
     ack_ms double precision, apply_ms double precision, known_jobs bigint, known_hosts bigint,
     uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
@@ -35,6 +36,9 @@ type HeartbeatRecordParams struct {
 	Protocol     string
 	LargeWaiting bool
 	LargeJobID   *int64
+	Probe        string
+	BatchJobs    int64
+	BatchBytes   int64
 	Beat         []byte
 }
 
@@ -47,6 +51,9 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 		arg.Protocol,
 		arg.LargeWaiting,
 		arg.LargeJobID,
+		arg.Probe,
+		arg.BatchJobs,
+		arg.BatchBytes,
 		arg.Beat,
 	)
 	return err

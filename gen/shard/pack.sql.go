@@ -15,7 +15,9 @@ SELECT
     coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
     coalesce(array_agg(h.status ORDER BY h.id), '{}')::text[] AS statuses
 FROM afe_hosts AS h
-WHERE NOT h.invalid AND shard_client_is_ascii(h.status)
+WHERE NOT h.invalid
+    AND shard_client_is_ascii(h.status)
+    AND (h.id = ANY ($1::bigint[])) = $2::boolean
 `
 
 type PackHostsRow struct {
@@ -27,9 +29,10 @@ type PackHostsRow struct {
 // that known ids, jobs and entries speak of the same moment.
 // Hosts that the master need not send again, with their statuses (2019). One
 // with a character outside ASCII in its status is left out: the master could not
-// read the packet, and may send the host again, harmlessly.
-func (q *Queries) PackHosts(ctx context.Context) (PackHostsRow, error) {
-	row := q.db.QueryRow(ctx, packHosts)
+// read the packet, and may send the host again, harmlessly. Which may go is said by
+// ProbePlan.
+func (q *Queries) PackHosts(ctx context.Context, hostIds []int64, onlyHosts bool) (PackHostsRow, error) {
+	row := q.db.QueryRow(ctx, packHosts, hostIds, onlyHosts)
 	var i PackHostsRow
 	err := row.Scan(&i.Ids, &i.Statuses)
 	return i, err
@@ -89,8 +92,13 @@ WITH pending AS (
             OFFSET 0
         )
 ),
+candidate AS (
+    SELECT p.id
+    FROM pending AS p
+    WHERE (p.id = ANY ($2::bigint[])) = $3::boolean
+),
 space AS (
-    SELECT ($2::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT ($4::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
     FROM pending AS p
 ),
 turn AS (
@@ -106,7 +114,7 @@ turn AS (
 ),
 by_text AS (
     SELECT p.id, t.bytes > s.bytes AS large, count(*) OVER up_to AS jobs, sum(t.bytes) OVER up_to AS bytes
-    FROM pending AS p
+    FROM candidate AS p
     CROSS JOIN space AS s
     CROSS JOIN turn
     CROSS JOIN LATERAL (
@@ -138,7 +146,7 @@ record AS (
             sum(octet_length(u.record) + 1) AS bytes
         FROM (SELECT id, job_id, complete, record, digest FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
     ) AS e
-    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $3::bigint AND b.bytes <= s.bytes END
+    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $5::bigint AND b.bytes <= s.bytes END
 ),
 choice AS (
     SELECT
@@ -158,6 +166,7 @@ kind AS (
 SELECT
     p.id,
     (c.id IS NOT NULL)::boolean AS sent,
+    EXISTS (SELECT FROM candidate AS q WHERE q.id = p.id)::boolean AS may_go,
     coalesce(kind.large, false)::boolean AS large,
     coalesce(kind.any_large AND NOT kind.large, false)::boolean AS large_waiting,
     coalesce(r.record, '')::text AS record,
@@ -175,6 +184,8 @@ ORDER BY p.id
 
 type PackUploadParams struct {
 	RpcTimeoutSeconds float64
+	JobIds            []int64
+	OnlyJobs          bool
 	FreeBytes         int64
 	MaxJobs           int64
 }
@@ -182,6 +193,7 @@ type PackUploadParams struct {
 type PackUploadRow struct {
 	ID           int64
 	Sent         bool
+	MayGo        bool
 	Large        bool
 	LargeWaiting bool
 	Record       string
@@ -209,11 +221,18 @@ type PackUploadRow struct {
 //
 // OFFSET 0 keeps each look-up by job an index look-up: without statistics, or
 // with many rows pending, the planner would rather read the whole tables (P8).
+// What ProbePlan lets go.
 // Whether the last beat left a large job waiting, and which went last.
 // By text: jobs up to this one, and their bytes; large ones in their own order.
 // By records: what fits, and the large job whose turn it would be.
 func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackUploadRow, error) {
-	rows, err := q.db.Query(ctx, packUpload, arg.RpcTimeoutSeconds, arg.FreeBytes, arg.MaxJobs)
+	rows, err := q.db.Query(ctx, packUpload,
+		arg.RpcTimeoutSeconds,
+		arg.JobIds,
+		arg.OnlyJobs,
+		arg.FreeBytes,
+		arg.MaxJobs,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +243,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 		if err := rows.Scan(
 			&i.ID,
 			&i.Sent,
+			&i.MayGo,
 			&i.Large,
 			&i.LargeWaiting,
 			&i.Record,

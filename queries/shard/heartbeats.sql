@@ -3,12 +3,13 @@
 -- The beat comes as the JSON that `once` prints.
 -- name: HeartbeatRecord :exec
 INSERT INTO shard_client_heartbeats (
-    started_at, epoch, protocol, large_waiting, large_job_id,
+    started_at, epoch, protocol, large_waiting, large_job_id, probe, batch_jobs, batch_bytes,
     outcome, failure, error, packed_ms, rpc_ms, ack_ms, apply_ms, known_jobs, known_hosts,
     uploaded_jobs, uploaded_entries, received_hosts, received_jobs, received_keyvals, quarantined
 )
 SELECT
     @started_at::timestamptz, @epoch::bigint, @protocol::text, @large_waiting::boolean, sqlc.narg('large_job_id')::bigint,
+    @probe::text, @batch_jobs::bigint, @batch_bytes::bigint,
     b.outcome, b.failure, b.error, b.packed_ms, b.rpc_ms, b.ack_ms, b.apply_ms, b.known_jobs, b.known_hosts,
     b.uploaded_jobs, b.uploaded_entries, b.received_hosts, b.received_jobs, b.received_keyvals, b.quarantined
 FROM json_to_record(@beat::json) AS b (

@@ -3,13 +3,16 @@
 
 -- Hosts that the master need not send again, with their statuses (2019). One
 -- with a character outside ASCII in its status is left out: the master could not
--- read the packet, and may send the host again, harmlessly.
+-- read the packet, and may send the host again, harmlessly. Which may go is said by
+-- ProbePlan.
 -- name: PackHosts :one
 SELECT
     coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
     coalesce(array_agg(h.status ORDER BY h.id), '{}')::text[] AS statuses
 FROM afe_hosts AS h
-WHERE NOT h.invalid AND shard_client_is_ascii(h.status);
+WHERE NOT h.invalid
+    AND shard_client_is_ascii(h.status)
+    AND (h.id = ANY (@host_ids::bigint[])) = @only_hosts::boolean;
 
 -- Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
 -- says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
@@ -61,6 +64,12 @@ WITH pending AS (
             OFFSET 0
         )
 ),
+-- What ProbePlan lets go.
+candidate AS (
+    SELECT p.id
+    FROM pending AS p
+    WHERE (p.id = ANY (@job_ids::bigint[])) = @only_jobs::boolean
+),
 space AS (
     SELECT (sqlc.arg('free_bytes')::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
     FROM pending AS p
@@ -80,7 +89,7 @@ turn AS (
 -- By text: jobs up to this one, and their bytes; large ones in their own order.
 by_text AS (
     SELECT p.id, t.bytes > s.bytes AS large, count(*) OVER up_to AS jobs, sum(t.bytes) OVER up_to AS bytes
-    FROM pending AS p
+    FROM candidate AS p
     CROSS JOIN space AS s
     CROSS JOIN turn
     CROSS JOIN LATERAL (
@@ -133,6 +142,7 @@ kind AS (
 SELECT
     p.id,
     (c.id IS NOT NULL)::boolean AS sent,
+    EXISTS (SELECT FROM candidate AS q WHERE q.id = p.id)::boolean AS may_go,
     coalesce(kind.large, false)::boolean AS large,
     coalesce(kind.any_large AND NOT kind.large, false)::boolean AS large_waiting,
     coalesce(r.record, '')::text AS record,

@@ -2,6 +2,7 @@ package afe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const rpcPath = "/afe/server/noauth/rpc/"
 const (
 	retries      = 3
 	retryWaitMin = time.Second
-	retryWaitMax = 30 * time.Second // also bounds a Retry-After
+	retryWaitMax = 30 * time.Second
 )
 
 // Options say whom to call and how. All fields are needed but Logger.
@@ -35,6 +36,7 @@ type Options struct {
 	User             string // bare user name: the master creates whoever calls
 	Protocol         Protocol
 	Timeout          time.Duration // of one beat with all its retries
+	MaxRetryAfter    time.Duration // bounds a Retry-After; 0: 30 s
 	MaxResponseBytes int64
 	UserAgent        string
 	Logger           *slog.Logger
@@ -74,7 +76,7 @@ func NewClient(options Options) *Client {
 		RetryWaitMin: retryWaitMin,
 		RetryWaitMax: retryWaitMax,
 		CheckRetry:   c.checkRetry,
-		Backoff:      backoff,
+		Backoff:      c.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) {
 			*r.Context().Value(attemptsKey{}).(*int)++
@@ -226,7 +228,7 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 		attempts, _ := ctx.Value(attemptsKey{}).(*int)
 		// Where no attempt could begin in time, the failure of this one says more than
 		// a deadline would.
-		retry = time.Until(deadline) > backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, *attempts-1, response)
+		retry = time.Until(deadline) > c.backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, *attempts-1, response)
 	}
 	if err != nil || status != http.StatusOK {
 		c.log.Debug("heartbeat attempt failed", "error", err, "status", status, "retry", retry)
@@ -234,8 +236,11 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 	return retry, nil
 }
 
-// backoff honours Retry-After, but never beyond the longest wait.
-func backoff(least, most time.Duration, attempt int, response *http.Response) time.Duration {
+// backoff honours Retry-After, but never beyond what the options allow.
+func (c *Client) backoff(least, most time.Duration, attempt int, response *http.Response) time.Duration {
+	if response != nil && response.Header.Get("Retry-After") != "" {
+		most = cmp.Or(c.options.MaxRetryAfter, most)
+	}
 	return min(retryablehttp.DefaultBackoff(least, most, attempt, response), most)
 }
 

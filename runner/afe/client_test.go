@@ -156,7 +156,7 @@ func TestRetryWaits(t *testing.T) {
 		{"Retry-After of 503", says(503, "", "Retry-After", "10"), time.Hour, []time.Duration{0, 10 * s, 20 * s, 30 * s}, 30 * s, HTTPStatus},
 		{"Retry-After as a date", says(429, "", "Retry-After", "Sat, 01 Jan 2000 00:00:10 GMT"), time.Hour,
 			[]time.Duration{0, 10 * s, 10 * s, 10 * s}, 10 * s, HTTPStatus}, // the bubble's clock starts in 2000
-		{"Retry-After capped at 30 s", says(429, "", "Retry-After", "3600"), time.Hour, []time.Duration{0, 30 * s, 60 * s, 90 * s}, 90 * s, HTTPStatus},
+		{"Retry-After capped at the pause", says(429, "", "Retry-After", "3600"), time.Hour, []time.Duration{0, 60 * s, 120 * s, 180 * s}, 180 * s, HTTPStatus},
 		{"one deadline over all: no retry that could not begin", says(502, ""), 5 * s, []time.Duration{0, s, 3 * s}, 3 * s, HTTPStatus},
 		{"nor after a broken connection", hangsUp, 5 * s, []time.Duration{0, s, 3 * s}, 3 * s, Transport},
 		{"a call that hangs", hangs, 5 * s, []time.Duration{0}, 5 * s, Deadline},
@@ -174,7 +174,7 @@ func TestRetryWaits(t *testing.T) {
 				})}
 				go func() { _ = server.Serve(network) }()
 				defer server.Close()
-				c := NewClient(Options{Master: &url.URL{Scheme: "http", Host: "master"}, Protocol: Protocol2019, Timeout: tt.timeout})
+				c := NewClient(Options{Master: &url.URL{Scheme: "http", Host: "master"}, Protocol: Protocol2019, Timeout: tt.timeout, MaxRetryAfter: time.Minute})
 				defer c.Close()
 				c.http.HTTPClient.Transport.(*http.Transport).Proxy = nil
 				c.http.HTTPClient.Transport.(*http.Transport).DialContext = network.dial

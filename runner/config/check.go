@@ -30,6 +30,7 @@ func (c *Config) ValidateSettings() error {
 		checkLogin(c.User),
 		c.DatabaseURL.check(),
 		checkDuration("heartbeat-pause", c.HeartbeatPause, time.Nanosecond),
+		checkDuration("drain-pause", c.DrainPause, time.Nanosecond),
 		checkDuration("startup-splay", c.Splay(), 0),
 		checkDuration("rpc-timeout", c.RPCTimeout, time.Nanosecond),
 		checkDuration("stop-timeout", c.StopTimeout, 0),

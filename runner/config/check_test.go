@@ -26,6 +26,7 @@ func TestSettings(t *testing.T) {
 		{"database-url", "mysql://u:p@h/d", "neither a postgres:// URL"},
 		{"database-url", "host=h password='a b", "no end"},
 		{"heartbeat-pause", "300ms", ""},
+		{"drain-pause", "0", "must be longer than 0"},
 		{"heartbeat-pause", "0", "must be longer than 0"},
 		{"heartbeat-pause", "-1s", "must be longer than 0"},
 		{"heartbeat-pause", "60", "missing unit"},

@@ -37,13 +37,13 @@ type Beat struct {
 	ReceivedKeyvals int `json:"received_keyvals"`
 	Quarantined     int `json:"quarantined"` // by this beat
 
-	// More says that finished jobs are left for the next packet.
-	More bool `json:"-"`
+	// Soon says that the next beat should follow after a short pause: finished jobs
+	// are left for the next packet, or the record that the master refuses is looked for.
+	Soon bool `json:"-"`
 	// Pending counts the finished jobs when the packet was built, those in it too.
 	Pending int `json:"-"`
-	// UploadLimitJobs and UploadLimitBytes are the limits that the packet was to obey.
-	UploadLimitJobs  int   `json:"-"`
-	UploadLimitBytes int64 `json:"-"`
+	// Batch is what the next packet may hold.
+	Batch Batch `json:"-"`
 	// Quarantine counts all that is set aside after the beat; nil: not counted.
 	Quarantine *sharddb.QuarantineSizeRow `json:"-"`
 	// Err is what Error says; nil when the beat is ok.
@@ -52,6 +52,7 @@ type Beat struct {
 	startedAt time.Time
 	protocol  afe.Protocol
 	large     largeTurn
+	probe     string
 }
 
 // Outcomes of a beat.
@@ -76,7 +77,7 @@ func (b *Beat) OK() bool { return b.Outcome == OutcomeOK }
 // since is when the time of the first phase began; a caller that has just opened
 // its connections passes the time before that.
 func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
-	b := Beat{startedAt: since, protocol: c.master.Protocol(), UploadLimitJobs: c.options.MaxUploadJobs, UploadLimitBytes: c.options.MaxUploadBytes}
+	b := Beat{startedAt: since, protocol: c.master.Protocol(), Batch: c.limit()}
 	watch := stopwatch{last: since}
 	err := c.beat(ctx, &b, &watch)
 	b.Fail(err)
@@ -111,15 +112,17 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 		return fmt.Errorf("pack: %w", err)
 	}
 	b.KnownJobs, b.KnownHosts, b.Pending = len(p.packet.KnownJobIDs), len(p.packet.KnownHostIDs), p.pending
-	b.large = p.large
+	b.large, b.probe, b.Batch = p.large, p.plan.Mode, p.batch
 	if err := c.markUnsure(work, p); err != nil {
 		return fmt.Errorf("pack: %w", err)
 	}
 
 	watch.start(&b.RPCMS)
+	began := time.Now()
 	response, err := c.send(ctx, p)
+	b.Batch = p.batch.after(p.size(), c.limit(), err, time.Since(began), c.options.RPCTimeout)
 	if err != nil {
-		return err
+		return c.learn(work, b, p, err)
 	}
 	b.protocol = response.Protocol
 	b.ReceivedHosts, b.ReceivedJobs, b.ReceivedKeyvals = len(response.Hosts), len(response.Jobs), len(response.SuiteKeyvals)
@@ -130,15 +133,34 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 		return fmt.Errorf("acknowledge %d jobs: %w", len(p.sent.JobIds), err)
 	}
 	b.UploadedJobs, b.UploadedEntries = int(acknowledged.Jobs), int(acknowledged.Entries)
-	b.More = p.pending > len(p.sent.JobIds) && acknowledged.Jobs > 0 // without progress there is no hurry
+	verdict, err := c.judge(work, p, nil)
+	if err != nil {
+		return err
+	}
+	// Without progress there is no hurry.
+	b.Soon = verdict.soon || len(p.waiting) > 0 && acknowledged.Jobs > 0
 
 	watch.start(&b.ApplyMS)
-	b.Quarantined, err = c.apply(work, response)
+	aside, err := c.apply(work, response)
+	b.Quarantined = aside + len(verdict.ids)
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	return nil
 }
+
+// learn draws from a failed beat what it says of the records in it.
+func (c *Client) learn(ctx context.Context, b *Beat, p *packed, reason error) error {
+	verdict, err := c.judge(ctx, p, reason)
+	if err != nil {
+		return errors.Join(reason, err)
+	}
+	b.Soon, b.Quarantined = verdict.soon, len(verdict.ids)
+	return reason
+}
+
+// limit is the largest batch that the settings allow.
+func (c *Client) limit() Batch { return Batch{c.options.MaxUploadJobs, c.options.MaxUploadBytes} }
 
 // send grants an RPC in flight StopTimeout after ctx has ended. Its outcome
 // decides what the ledger believes of the packets that held an open entry.
@@ -192,10 +214,15 @@ func (c *Client) record(ctx context.Context, b *Beat) error {
 	if err != nil {
 		return fmt.Errorf("record heartbeat: %w", err)
 	}
+	batch := b.Batch
+	if b.probe == "" {
+		batch = Batch{} // nothing was packed: the last packet's stays
+	}
 	return c.write(ctx, func(q *sharddb.Queries) error {
 		if err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
 			StartedAt: b.startedAt, Epoch: c.owner.epoch, Protocol: string(b.protocol),
-			LargeWaiting: b.large.waiting, LargeJobID: b.large.jobID, Beat: body,
+			LargeWaiting: b.large.waiting, LargeJobID: b.large.jobID, Probe: b.probe, Beat: body,
+			BatchJobs: int64(batch.Jobs), BatchBytes: batch.Bytes,
 		}); err != nil {
 			return fmt.Errorf("record heartbeat: %w", err)
 		}

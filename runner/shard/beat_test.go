@@ -2,12 +2,14 @@ package shard_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/gen/shard"
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
 )
 
 // What a beat tells those who watch besides its result: the backlog it met, its
@@ -25,8 +27,8 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	master.saysResult(result(nil, []string{job(6, entry(61, `"host_id": 99`)), job(7)}, nil))
 	for _, pending := range []int{5, 3, 1, 0} {
 		b := beat(t, client)
-		if b.Pending != pending || b.UploadLimitJobs != 2 || b.UploadLimitBytes != 1<<20 {
-			t.Errorf("%d jobs pending, limits %d and %d; want %d, 2 and %d", b.Pending, b.UploadLimitJobs, b.UploadLimitBytes, pending, 1<<20)
+		if b.Pending != pending || b.Batch != (shard.Batch{Jobs: 2, Bytes: 1 << 20}) {
+			t.Errorf("%d jobs pending, batch %+v; want %d, 2 and %d", b.Pending, b.Batch, pending, 1<<20)
 		}
 		want := &sharddb.QuarantineSizeRow{Incoming: 2, Outgoing: 2, WaitingForHost: 1}
 		if diff := cmp.Diff(want, b.Quarantine); diff != "" {
@@ -37,7 +39,7 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	// A beat that cannot count does not say that nothing is there.
 	exec(t, pool, "ALTER TABLE shard_client_quarantine RENAME TO elsewhere")
 	master.saysResult(result(nil, nil, nil))
-	if b := beat(t, client); b.Quarantine != nil {
+	if b := client.Beat(t.Context(), time.Now()); b.Quarantine != nil {
 		t.Errorf("it counted %+v in a table that is gone", b.Quarantine)
 	}
 }

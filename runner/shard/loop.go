@@ -13,15 +13,16 @@ const (
 	// 10 % of the pause around its time (docs/decisions.md, 2017). The window moves on by
 	// whole pauses, so that the average pause is the one asked for.
 	jitter = 0.1
-	// drainPause is between beats while finished jobs are left over (2018).
-	drainPause = time.Second
 )
 
 // Loop beats until it is told to stop. One turn is Beat, so that tests, `once`
 // and `run` do the same.
 type Loop struct {
-	Beat     func(ctx context.Context) Beat
-	Pause    time.Duration
+	Beat  func(ctx context.Context) Beat
+	Pause time.Duration
+	// Drain is between beats while finished jobs are left over (2018), or while the
+	// record that the master refuses is looked for; the pause, if that is shorter.
+	Drain    time.Duration
 	Splay    time.Duration // the first beat, and the first after an outage, waits a random part of it
 	Lifetime time.Duration // no beat begins later than this after the start; 0: for ever
 	Logger   *slog.Logger
@@ -58,13 +59,18 @@ func (l *Loop) Run(ctx context.Context) error {
 
 // after says when the next window is, and when in it the next beat.
 func (l *Loop) after(beat *Beat, window, now time.Time) (time.Time, time.Time) {
-	if beat.OK() && beat.More {
-		return now, now.Add(min(drainPause, l.Pause))
+	if beat.Soon {
+		return now, now.Add(min(l.Drain, l.Pause))
 	}
 	window = window.Add(l.Pause)
 	if masterIsOut(beat) {
 		// All shards met the same outage; where each meets its end is drawn anew.
 		window = now.Add(l.Pause + randomPart(l.Splay))
+		if beat.Failure == "deadline" {
+			// The request that was given up still waits in the master's queue: as long as
+			// it waited in vain, nothing is put behind it.
+			window = window.Add(time.Duration(beat.RPCMS * float64(time.Millisecond)))
+		}
 	}
 	for window.Before(now) {
 		window = window.Add(l.Pause) // a beat longer than the pause misses windows

@@ -111,8 +111,8 @@ func TestBeatsAfterAnOutageAreSpread(t *testing.T) {
 }
 
 func TestBacklogIsDrainedWithoutTheFullPause(t *testing.T) {
-	at := runLoop(t, &shard.Loop{Pause: time.Minute}, &recorder{end: 4, result: func(n int) shard.Beat {
-		return shard.Beat{Outcome: shard.OutcomeOK, More: n < 3}
+	at := runLoop(t, &shard.Loop{Pause: time.Minute, Drain: time.Second}, &recorder{end: 4, result: func(n int) shard.Beat {
+		return shard.Beat{Outcome: shard.OutcomeOK, Soon: n < 3}
 	}})
 	if at[1]-at[0] != time.Second || at[2]-at[1] != time.Second || at[3]-at[2] < 50*time.Second {
 		t.Errorf("beats at %v, want two drained after a second each, then the pause", at)

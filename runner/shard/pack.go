@@ -24,8 +24,12 @@ type packed struct {
 	// others; settleable are open ones for which no earlier packet may still be on
 	// its way.
 	open, whole, settleable []int64
-	pending                 int // finished jobs, those of this packet included
+	waiting                 []int64 // finished jobs that may go, and are left for the next packet
+	pending                 int     // finished jobs, those of this packet included
 	large                   largeTurn
+
+	plan  sharddb.ProbePlanRow // which records may go
+	batch Batch                // how many of them
 }
 
 // largeTurn is how jobs that exceed the upload limit take turns with all others.
@@ -47,7 +51,12 @@ func (c *Client) pack(ctx context.Context) (*packed, error) {
 
 func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, error) {
 	at := time.Now()
-	hosts, err := q.PackHosts(ctx)
+	plan, err := q.ProbePlan(ctx, changedAfter.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("read what may go: %w", err)
+	}
+	batch := Batch{int(plan.BatchJobs), plan.BatchBytes}.within(c.limit())
+	hosts, err := q.PackHosts(ctx, plan.HostIds, plan.OnlyHosts)
 	if err != nil {
 		return nil, fmt.Errorf("read known hosts: %w", err)
 	}
@@ -66,13 +75,18 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 	}
 	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-		MaxJobs:           int64(c.options.MaxUploadJobs),
-		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		MaxJobs:           int64(batch.Jobs),
+		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), batch.Bytes),
+		JobIds:            plan.JobIds,
+		OnlyJobs:          plan.OnlyJobs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
-	p := &packed{at: at, packet: packet, pending: len(pending), sent: sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}}
+	p := &packed{
+		at: at, packet: packet, plan: plan, batch: batch, pending: len(pending),
+		sent: sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname},
+	}
 	for i := range pending {
 		p.add(&pending[i])
 	}
@@ -81,12 +95,24 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, err
 	return p, nil
 }
 
+// size is what of the packet was uploaded.
+func (p *packed) size() Batch {
+	size := Batch{Jobs: len(p.packet.Jobs)}
+	for _, record := range slices.Concat(p.packet.Jobs, p.packet.Entries) {
+		size.Bytes += int64(len(record))
+	}
+	return size
+}
+
 // add takes a job with something to upload into the packet. One that has to wait
 // is known: left out, the master would send it again, whole, at every beat.
 func (p *packed) add(job *sharddb.PackUploadRow) {
 	p.large.waiting = job.LargeWaiting
 	switch {
 	case !job.Sent:
+		if job.MayGo {
+			p.waiting = append(p.waiting, job.ID)
+		}
 		p.packet.KnownJobIDs = append(p.packet.KnownJobIDs, job.ID)
 		return
 	case job.Large:

@@ -17,7 +17,8 @@ import (
 
 // Directions, kinds and codes of objects that are set aside.
 const (
-	directionIn = "in"
+	directionIn  = "in"
+	directionOut = "out"
 
 	kindHost        = "host"
 	kindJob         = "job"

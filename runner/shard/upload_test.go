@@ -3,6 +3,7 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,8 +69,8 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 		if !slices.Equal(s.jobs(), want.jobs) || !slices.Equal(s.Known, want.known) || len(s.Entries) != 2*len(want.jobs) {
 			t.Errorf("sent jobs %v with %d entries, knew %v; want %v with %d, %v", s.jobs(), len(s.Entries), s.Known, want.jobs, 2*len(want.jobs), want.known)
 		}
-		if b.More != (len(want.known) > 0) || b.UploadedJobs != len(want.jobs) {
-			t.Errorf("beat says more %v, uploaded %d", b.More, b.UploadedJobs)
+		if b.Soon != (len(want.known) > 0) || b.UploadedJobs != len(want.jobs) {
+			t.Errorf("beat says more %v, uploaded %d", b.Soon, b.UploadedJobs)
 		}
 	}
 }
@@ -209,7 +210,7 @@ func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 	finish(t, pool, 1, "x")
 	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
-	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>no answer</html>") }))
 	client.Beat(t.Context(), time.Now())
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
@@ -234,7 +235,7 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
-		if b := beat(t, client); b.UploadedJobs != 0 || b.More || len(lastSent(t, master).Jobs) != 1 {
+		if b := beat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
 			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
 		}
 	}

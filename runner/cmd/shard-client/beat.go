@@ -99,7 +99,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 			beat.Error = p.settings.Redact(beat.Error)
 			return beat
 		}),
-		Pause: p.settings.HeartbeatPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
+		Pause: p.settings.HeartbeatPause, Drain: p.settings.DrainPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
 	}
 	return loop.Run(ctx)
 }
@@ -168,7 +168,7 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	}
 	s := &session{pool: pool}
 	s.wire = afe.NewClient(afe.Options{
-		Master: master, User: login, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout,
+		Master: master, User: login, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout, MaxRetryAfter: c.HeartbeatPause,
 		MaxResponseBytes: int64(c.MaxResponseBytes), UserAgent: "shard-client/" + version, Logger: p.log,
 	})
 	s.client = shard.NewClient(pool, s.wire, shard.Options{

@@ -83,7 +83,7 @@ func factsOf(b *shard.Beat) *ops.Beat {
 		Sent: b.RPCMS > 0, KnownJobs: b.KnownJobs, KnownHosts: b.KnownHosts, PendingJobs: b.Pending - b.UploadedJobs,
 		UploadedJobs: b.UploadedJobs, UploadedEntries: b.UploadedEntries,
 		ReceivedHosts: b.ReceivedHosts, ReceivedJobs: b.ReceivedJobs, ReceivedKeyvals: b.ReceivedKeyvals,
-		Quarantined: b.Quarantined, UploadLimitJobs: b.UploadLimitJobs, UploadLimitBytes: b.UploadLimitBytes,
+		Quarantined: b.Quarantined, UploadLimitJobs: b.Batch.Jobs, UploadLimitBytes: b.Batch.Bytes,
 	}
 	if b.Quarantine != nil {
 		facts.Quarantine = &ops.Quarantine{In: b.Quarantine.Incoming, Out: b.Quarantine.Outgoing, WaitingForHost: b.Quarantine.WaitingForHost}

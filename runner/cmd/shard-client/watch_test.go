@@ -133,7 +133,7 @@ func TestFactsOfABeat(t *testing.T) {
 	b := &shard.Beat{
 		Outcome: "failed", Failure: "database", PackedMS: 1.5, RPCMS: 2, AckMS: 3, ApplyMS: 4, KnownJobs: 5, KnownHosts: 6,
 		UploadedJobs: 7, UploadedEntries: 8, ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
-		Pending: 20, UploadLimitJobs: 14, UploadLimitBytes: 15,
+		Pending: 20, Batch: shard.Batch{Jobs: 14, Bytes: 15},
 		Quarantine: &sharddb.QuarantineSizeRow{Incoming: 16, Outgoing: 17, WaitingForHost: 18},
 	}
 	want := &ops.Beat{

@@ -1,0 +1,230 @@
+-- Which records of a refused packet are guilty (P6). The packet is split over
+-- beats until the guilty one is alone; all that is tried so far stands in
+-- shard_client_suspects, because beats may come from separate processes.
+
+-- What the next packet may hold. Modes, in the order of their turn:
+--   bare     nothing: a sick master refuses that too
+--   half     half of the suspects, and the hosts that have passed since
+--   without  all but who is named or guilty: only if that passes, they are set aside
+--   retry    a record that was set aside long enough, after a beat that passed
+--   all      all but what is set aside
+-- With only_jobs and only_hosts the ids are those that may go, else those that
+-- may not. The batch is how much the packet may hold, as the last one left it; 0:
+-- nothing is remembered.
+-- name: ProbePlan :one
+WITH suspects AS (
+    SELECT
+        s.kind, s.object_id, s.state,
+        row_number() OVER (PARTITION BY s.state ORDER BY s.kind, s.object_id) AS place,
+        count(*) OVER (PARTITION BY s.state) AS peers
+    FROM shard_client_suspects AS s
+),
+due AS (
+    SELECT q.kind, q.object_id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = 'out'
+        AND (
+            q.retry_at <= now()
+            OR q.last_seen <= now() - make_interval(secs => @changed_after_seconds::double precision)
+                AND q.kind = 'job'
+                AND q.tried_digest IS DISTINCT FROM (
+                    SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+                    FROM shard_client_upload_jobs AS j
+                    LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
+                    WHERE j.id = q.object_id
+                    GROUP BY j.digest
+                )
+        )
+        AND coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
+    ORDER BY q.retry_at, q.id
+    LIMIT 1
+),
+turn AS (
+    SELECT CASE
+        WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state = 'unproven') THEN 'bare'
+        WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state = 'suspect') THEN 'half'
+        WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state IN ('named', 'guilty')) THEN 'without'
+        WHEN EXISTS (SELECT FROM due) THEN 'retry'
+        ELSE 'all'
+    END AS mode
+),
+listed AS (
+    SELECT q.kind, q.object_id
+    FROM shard_client_quarantine AS q
+    CROSS JOIN turn AS t
+    WHERE q.direction = 'out'
+        AND (
+            t.mode IN ('all', 'without')
+            OR t.mode = 'retry' AND q.kind = 'host' AND (q.kind, q.object_id) NOT IN (SELECT d.kind, d.object_id FROM due AS d)
+        )
+    UNION
+    SELECT d.kind, d.object_id
+    FROM due AS d
+    CROSS JOIN turn AS t
+    WHERE t.mode = 'retry' AND d.kind = 'job'
+    UNION
+    SELECT s.kind, s.object_id
+    FROM suspects AS s
+    CROSS JOIN turn AS t
+    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty')
+        OR t.mode = 'half' AND (s.state = 'cleared' OR s.state = 'suspect' AND s.place <= (s.peers + 1) / 2)
+)
+SELECT
+    t.mode::text AS mode,
+    (t.mode IN ('bare', 'half', 'retry'))::boolean AS only_jobs,
+    (t.mode IN ('bare', 'half'))::boolean AS only_hosts,
+    ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'job' ORDER BY l.object_id)::bigint[] AS job_ids,
+    ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
+    coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
+    coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
+    coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
+    coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
+FROM turn AS t
+LEFT JOIN (
+    SELECT h.batch_jobs, h.batch_bytes
+    FROM shard_client_heartbeats AS h
+    WHERE h.batch_jobs > 0
+    ORDER BY h.id DESC
+    LIMIT 1
+) AS b ON true;
+
+-- The search begins with the records of a refused packet, and with those that
+-- the master's message named for nothing.
+-- name: ProbeBegin :execrows
+WITH named AS (
+    UPDATE shard_client_suspects
+    SET state = 'unproven', reason = ''
+    WHERE state = 'named'
+)
+INSERT INTO shard_client_suspects (kind, object_id, state)
+SELECT s.kind, s.id, 'unproven'
+FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+ORDER BY s.kind, s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = 'unproven', reason = '';
+
+-- name: ProbeName :execrows
+INSERT INTO shard_client_suspects (kind, object_id, state, reason)
+VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = excluded.state, reason = excluded.reason;
+
+-- The empty packet passed: the fault is in the records.
+-- name: ProbeProve :execrows
+UPDATE shard_client_suspects
+SET state = 'suspect'
+WHERE state = 'unproven';
+
+-- What has passed, and what was to be in the packet but cannot be sent any
+-- longer: a job that waits no more, a host that is not valid now.
+-- name: ProbeClear :execrows
+UPDATE shard_client_suspects AS here
+SET state = 'cleared'
+WHERE here.state = 'suspect'
+    AND (
+        (here.kind, here.object_id) IN (
+            SELECT s.kind, s.id
+            FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+        )
+        OR here.kind = 'host' AND here.object_id = ANY (@planned_hosts::bigint[])
+        OR here.kind = 'job'
+            AND here.object_id = ANY (@planned_jobs::bigint[])
+            AND NOT here.object_id = ANY (@waiting_jobs::bigint[])
+    );
+
+-- The packet with these was refused: the others are left alone for now. Returns
+-- the suspects that are left.
+-- name: ProbeNarrow :many
+WITH sent AS (
+    SELECT s.kind, s.id
+    FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+),
+held AS (
+    UPDATE shard_client_suspects AS here
+    SET state = 'held'
+    WHERE here.state = 'suspect'
+        AND NOT EXISTS (SELECT FROM sent AS s WHERE s.kind = here.kind AND s.id = here.object_id)
+)
+SELECT here.kind, here.object_id
+FROM shard_client_suspects AS here
+JOIN sent AS s ON s.kind = here.kind AND s.id = here.object_id
+WHERE here.state = 'suspect'
+ORDER BY here.kind, here.object_id;
+
+-- The record that the master's message names, if it was in the packet. An entry
+-- stands for its job.
+-- name: ProbeResolve :many
+SELECT 'job'::text AS kind, e.job_id::bigint AS id
+FROM afe_host_queue_entries AS e
+WHERE @kind::text = 'entry' AND e.id = @id::bigint AND e.job_id = ANY (@job_ids::bigint[])
+UNION
+SELECT 'job'::text, j.id
+FROM unnest(@job_ids::bigint[]) AS j (id)
+WHERE @kind::text = 'job' AND j.id = @id::bigint
+UNION
+SELECT 'host'::text, h.id
+FROM afe_hosts AS h
+WHERE @kind::text = 'host'
+    AND h.id = ANY (@host_ids::bigint[])
+    AND (h.id = @id::bigint OR h.hostname = @hostname::text);
+
+-- name: ProbeNamed :many
+SELECT kind, object_id, reason
+FROM shard_client_suspects
+WHERE state IN ('named', 'guilty')
+ORDER BY kind, object_id;
+
+-- Whether there is somebody left to look for.
+-- name: ProbeLeft :one
+SELECT count(*)::bigint
+FROM shard_client_suspects
+WHERE state <> 'held' AND state <> 'cleared';
+
+-- Nothing is left to look for, or nothing is proven.
+-- name: ProbeEnd :execrows
+DELETE FROM shard_client_suspects;
+
+-- The guilty one is found: the others are not looked at any longer.
+-- name: ProbeRelease :execrows
+DELETE FROM shard_client_suspects
+WHERE state <> 'guilty';
+
+-- A record that is set aside is kept as it reads now, with a digest, so that a
+-- change is noticed. Each time it is refused again, the pause doubles.
+-- name: QuarantineRefused :execrows
+INSERT INTO shard_client_quarantine AS q (
+    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at
+)
+SELECT
+    'out', s.kind, s.id, 'refused', s.reason, substr(r.payload, 1, @max_payload::integer), octet_length(r.payload),
+    sha256(r.payload), r.digest, now() + make_interval(secs => @first_seconds::double precision)
+FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[]), unnest(@reasons::text[])) AS s (kind, id, reason)
+CROSS JOIN LATERAL (
+    SELECT
+        convert_to(coalesce(
+            (SELECT j.record FROM shard_client_upload_jobs AS j WHERE s.kind = 'job' AND j.id = s.id),
+            (
+                SELECT jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
+                FROM afe_hosts AS h
+                WHERE s.kind = 'host' AND h.id = s.id
+            ),
+            ''
+        ), 'UTF8') AS payload,
+        (
+            SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+            FROM shard_client_upload_jobs AS j
+            LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
+            WHERE s.kind = 'job' AND j.id = s.id
+            GROUP BY j.digest
+        ) AS digest
+) AS r
+ORDER BY s.kind, s.id
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
+    payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
+    occurrences = q.occurrences + 1, last_seen = now(),
+    retry_at = now() + least(
+        (excluded.retry_at - now()) * power(2, least(q.occurrences, 30)),
+        make_interval(secs => @last_seconds::double precision)
+    );
