@@ -3,6 +3,7 @@ package afe
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,10 +30,11 @@ const (
 	retryWaitMax = 30 * time.Second // also bounds a Retry-After
 )
 
-// Options say whom to call and how. All fields are needed but Logger.
+// Options say whom to call and how. All fields are needed but TLS and Logger.
 type Options struct {
 	Master           *url.URL
-	User             string // bare user name: the master creates whoever calls
+	User             string      // bare user name: the master creates whoever calls
+	TLS              *tls.Config // of an https master; nil: Go's own defaults
 	Protocol         Protocol
 	Timeout          time.Duration // of one beat with all its retries
 	MaxResponseBytes int64
@@ -59,7 +61,8 @@ func NewClient(options Options) *Client {
 	if c.protocol == ProtocolAuto {
 		c.protocol = Protocol2019
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := http.DefaultTransport.(*http.Transport).Clone() // with the proxies of the environment
+	transport.TLSClientConfig = options.TLS
 	// The answer's size is bounded as it comes over the wire; a compressed one
 	// could grow behind that bound. The original asks for identity too.
 	transport.DisableCompression = true

@@ -155,13 +155,17 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	tls, err := c.TLS(p.log)
+	if err != nil {
+		return nil, &usageError{err}
+	}
 	pool, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{pool: pool}
 	s.wire = afe.NewClient(afe.Options{
-		Master: master, User: login, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout,
+		Master: master, User: login, TLS: tls, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout,
 		MaxResponseBytes: int64(c.MaxResponseBytes), UserAgent: "shard-client/" + version, Logger: p.log,
 	})
 	s.client = shard.NewClient(pool, s.wire, shard.Options{
