@@ -31,7 +31,8 @@ type Config struct {
 	ClientCert string `env:"SHARD_CLIENT_CLIENT_CERT" placeholder:"PATH" group:"Shard and master" help:"PEM file of a certificate that an https master is shown; a new one is read without a restart."`
 	ClientKey  string `env:"SHARD_CLIENT_CLIENT_KEY" placeholder:"PATH" group:"Shard and master" help:"PEM file of the key of --client-cert, without a passphrase."`
 
-	DatabaseURL DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+	DatabaseURL          DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+	DatabasePasswordFile string      `env:"SHARD_CLIENT_DATABASE_PASSWORD_FILE" placeholder:"PATH" group:"Database" help:"File with the password, where the URL has none; read again for each connection."`
 
 	HeartbeatPause time.Duration  `env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
 	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run, and the first after an outage, waits a random part of this time; default: the pause; 0: no wait."`

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // maxFile is more than any bundle of authorities holds: /dev/zero, named by mistake, must not fill the memory.
@@ -33,4 +34,39 @@ func unreadable(flag, path string, err error) error {
 		err = pathErr.Err // it repeats the path
 	}
 	return &SettingError{flag, path, "it cannot be read: " + err.Error(), "give a file that this user can read"}
+}
+
+// ExposedFile is a file with a secret that others than its owner may read or write.
+type ExposedFile struct {
+	Setting string // what names it: a flag or a variable
+	Path    string
+	Mode    fs.FileMode
+}
+
+// ExposedFiles are those of the files with secrets that the settings name. One that cannot be looked at is left out:
+// whoever needs it will say so.
+//
+// Files from systemd's LoadCredential are left out, too: their directory is closed to all others, and the right to read
+// them that systemd gives to the unit's user shows as the group's.
+func (c *Config) ExposedFiles() []ExposedFile {
+	var exposed []ExposedFile
+	for _, file := range []ExposedFile{
+		{Setting: "--database-password-file", Path: c.DatabasePasswordFile},
+		{Setting: "--client-key", Path: c.ClientKey},
+		{Setting: "PGPASSFILE", Path: c.DatabaseURL.passfile()},
+	} {
+		info, err := os.Stat(file.Path)
+		if err != nil || isCredential(file.Path) {
+			continue
+		}
+		if file.Mode = info.Mode().Perm(); file.Mode&0o077 != 0 {
+			exposed = append(exposed, file)
+		}
+	}
+	return exposed
+}
+
+func isCredential(path string) bool {
+	directory := os.Getenv("CREDENTIALS_DIRECTORY")
+	return directory != "" && filepath.Dir(filepath.Clean(path)) == filepath.Clean(directory)
 }

@@ -98,7 +98,7 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	rows := make([]setAside, 0, len(objects))
 	seen := make(map[string]bool, len(objects))
 	for _, o := range objects {
-		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(o.Reason, maxReason)
+		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(c.options.Redact(o.Reason), maxReason)
 		key := fmt.Sprintf("%s %d", o.Kind, o.ID)
 		if o.ID == 0 {
 			key += string(o.Payload)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/config"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -36,14 +37,13 @@ func (*onceCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		beat.PackedMS = float64(time.Since(p.began).Microseconds()) / 1000
-		beat.Fail(err)
+		beat.Fail(err, p.secrets.Redact)
 	} else {
 		beat = s.client.Beat(ctx, p.began)
 	}
 	if held := (*shard.HeldError)(nil); errors.As(beat.Err, &held) {
 		return held
 	}
-	beat.Error = p.settings.Redact(beat.Error)
 	beat.Log(p.log)
 	return p.printBeat(&beat)
 }
@@ -79,7 +79,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer s.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
-		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
+		"master", p.settings.Master, "proxy", s.proxy, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
 	if ready, err := p.waitForDatabase(ctx, s); err != nil || !ready {
 		return err
 	}
@@ -88,11 +88,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	loop := &shard.Loop{
-		Beat: func(ctx context.Context) shard.Beat {
-			beat := s.client.Beat(ctx, time.Now())
-			beat.Error = p.settings.Redact(beat.Error)
-			return beat
-		},
+		Beat:  func(ctx context.Context) shard.Beat { return s.client.Beat(ctx, time.Now()) },
 		Pause: p.settings.HeartbeatPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
 	}
 	return loop.Run(ctx)
@@ -122,7 +118,7 @@ func (p *program) waitForDatabase(ctx context.Context, s *session) (ready bool, 
 		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
 			return false, err
 		case ctx.Err() == nil && tries&(tries-1) == 0:
-			p.log.Warn("waiting for the database", "error", afe.OneLine(p.settings.Redact(err.Error()), 1000), "tries", tries)
+			p.log.Warn("waiting for the database", "error", afe.OneLine(p.secrets.Redact(err.Error()), 1000), "tries", tries)
 		}
 		select {
 		case <-ctx.Done():
@@ -139,6 +135,7 @@ type session struct {
 	pool   *pgxpool.Pool
 	wire   *afe.Client
 	client *shard.Client
+	proxy  string // "": none
 }
 
 // open wires the parts of a client; it calls nobody yet.
@@ -159,11 +156,16 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	proxy, err := config.Proxy(master)
+	if err != nil {
+		return nil, &usageError{err}
+	}
 	pool, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pool: pool}
+	p.warn()
+	s := &session{pool: pool, proxy: proxy}
 	s.wire = afe.NewClient(afe.Options{
 		Master: master, User: login, TLS: tls, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout,
 		MaxResponseBytes: int64(c.MaxResponseBytes), UserAgent: "shard-client/" + version, Logger: p.log,
@@ -171,7 +173,7 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	s.client = shard.NewClient(pool, s.wire, shard.Options{
 		ShardHostname: c.ShardHostname, Who: who(), RPCTimeout: c.RPCTimeout, StopTimeout: c.StopTimeout,
 		MaxUploadJobs: c.MaxUploadJobs, MaxUploadBytes: int64(c.MaxUploadBytes), ApplyChunk: c.ApplyChunk,
-		HistoryKeep: int64(c.HistoryKeep), QuarantineKeep: int64(c.QuarantineKeep), Logger: p.log,
+		HistoryKeep: int64(c.HistoryKeep), QuarantineKeep: int64(c.QuarantineKeep), Redact: p.secrets.Redact, Logger: p.log,
 	})
 	return s, nil
 }
