@@ -69,7 +69,28 @@ var userinfo = regexp.MustCompile(`\w://[^:/@]*:(.*)@`)
 func (s *Secrets) Redact(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.replacer.Replace(text)
+	return s.withoutBeginning(s.replacer.Replace(text))
+}
+
+// shownBeginning is how many bytes of a secret may be left at the end of a text, where any text may happen to have them.
+const shownBeginning = 3
+
+// withoutBeginning replaces the beginning of a secret at the end of a text: of a page that a proxy sends, no more than
+// the first bytes are read.
+func (s *Secrets) withoutBeginning(text string) string {
+	whole, cut := strings.CutSuffix(text, "…")
+	for _, secret := range s.known {
+		for n := len(secret) - 1; n > shownBeginning; n-- {
+			if !strings.HasSuffix(whole, secret[:n]) {
+				continue
+			}
+			if text = whole[:len(whole)-n] + hidden; cut {
+				text += "…"
+			}
+			return text
+		}
+	}
+	return text
 }
 
 // forms are the ways in which an error, a page of HTML or a line that was made of either may show a secret.

@@ -239,8 +239,11 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 		exit   int
 		shown  bool // something stands where the credentials were
 	}{
-		"a beat":   {nil, exitOK, false},
-		"a page":   {repeats(func(said string) (int, string) { return 407, "<html>Who is " + said }), exitFailed, true},
+		"a beat": {nil, exitOK, false},
+		"a page": {repeats(func(said string) (int, string) { return 407, "<html>Who is " + said }), exitFailed, true},
+		"a cut page": {repeats(func(said string) (int, string) {
+			return 407, strings.Repeat(".", 512-10-strings.Index(said, "CANARY")) + said
+		}), exitFailed, true},
 		"no JSON":  {repeats(func(said string) (int, string) { return 200, "<html>" + said }), exitFailed, true},
 		"an error": {repeats(func(said string) (int, string) { return 200, `{"error": ` + rpcError(said) + `}` }), exitFailed, true},
 		"an object": {repeats(func(said string) (int, string) {
