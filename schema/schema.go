@@ -60,10 +60,11 @@ func (e *VersionError) Error() string {
 }
 
 // Up applies every pending migration, under goose's session lock: of two
-// starters the second waits and finds nothing to do.
-func Up(ctx context.Context, databaseURL string) (Report, error) {
+// starters the second waits and finds nothing to do. Options are the driver's,
+// such as one that sets the password of the day; Down and Status take them too.
+func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
-	err := withProvider(databaseURL, func(p *goose.Provider) error {
+	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		var partial *goose.PartialError
 		if errors.As(err, &partial) {
@@ -82,9 +83,9 @@ func Up(ctx context.Context, databaseURL string) (Report, error) {
 
 // Down takes the newest applied migration back, one step a call. A database
 // with nothing applied is left alone and reported as an empty report.
-func Down(ctx context.Context, databaseURL string) (Report, error) {
+func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
-	err := withProvider(databaseURL, func(p *goose.Provider) error {
+	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
 		result, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return nil
@@ -102,9 +103,9 @@ func Down(ctx context.Context, databaseURL string) (Report, error) {
 }
 
 // Status lists every migration of this binary, oldest first.
-func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
+func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
 	var list []Migration
-	err := withProvider(databaseURL, func(p *goose.Provider) error {
+	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
 		statuses, err := p.Status(ctx)
 		for _, s := range statuses {
 			m := Migration{Version: s.Source.Version, Name: s.Source.Path}
@@ -166,7 +167,7 @@ func Latest() (int64, error) {
 	return latest, nil
 }
 
-func withProvider(databaseURL string, use func(*goose.Provider) error) error {
+func withProvider(databaseURL string, options []stdlib.OptionOpenDB, use func(*goose.Provider) error) error {
 	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
 		return fmt.Errorf("database URL: %w", err)
@@ -175,7 +176,7 @@ func withProvider(databaseURL string, use func(*goose.Provider) error) error {
 	if err != nil {
 		return err
 	}
-	var db *sql.DB = stdlib.OpenDB(*config)
+	var db *sql.DB = stdlib.OpenDB(*config, options...)
 	defer db.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,10 +31,11 @@ const (
 	retryWaitMax = 30 * time.Second
 )
 
-// Options say whom to call and how. All fields are needed but Logger.
+// Options say whom to call and how. All fields are needed but TLS and Logger.
 type Options struct {
 	Master           *url.URL
-	User             string // bare user name: the master creates whoever calls
+	User             string      // bare user name: the master creates whoever calls
+	TLS              *tls.Config // of an https master; nil: Go's own defaults
 	Protocol         Protocol
 	Timeout          time.Duration // of one beat with all its retries
 	MaxRetryAfter    time.Duration // bounds a Retry-After; 0: 30 s
@@ -61,7 +63,8 @@ func NewClient(options Options) *Client {
 	if c.protocol == ProtocolAuto {
 		c.protocol = Protocol2019
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := http.DefaultTransport.(*http.Transport).Clone() // with the proxies of the environment
+	transport.TLSClientConfig = options.TLS
 	// The answer's size is bounded as it comes over the wire; a compressed one
 	// could grow behind that bound. The original asks for identity too.
 	transport.DisableCompression = true

@@ -27,6 +27,7 @@ func (c *Config) ValidateSettings() error {
 	return errors.Join(
 		checkShardHostname(c.ShardHostname),
 		c.checkMaster(),
+		c.checkTLS(),
 		checkLogin(c.User),
 		c.DatabaseURL.check(),
 		checkDuration("heartbeat-pause", c.HeartbeatPause, time.Nanosecond),

@@ -4,8 +4,9 @@
 // setting, before or after the subcommand. A setting comes from the first of these that has it: its flag, its
 // environment variable SHARD_CLIENT_<UPPER_SNAKE>, the resolvers given to Options, its default.
 //
-// The package reads no files, opens no connections and knows no other package of ours. It never prints a password:
-// a database URL is shown redacted, here and by fmt and log/slog.
+// The package reads no files but those with certificates, keys and passwords that a setting names, opens no connections
+// and knows no other package of ours. It never prints a password: a database URL is shown redacted, here and by fmt and
+// log/slog.
 package config
 
 import (
@@ -26,7 +27,12 @@ type Config struct {
 	User          string `env:"SHARD_CLIENT_USER" placeholder:"LOGIN" group:"Shard and master" help:"Login the master sees; default: the operating system's user."`
 	Protocol      string `env:"SHARD_CLIENT_PROTOCOL" enum:"auto,2015,2019" default:"auto" group:"Shard and master" help:"Protocol version of the master: auto, 2015 or 2019."`
 
-	DatabaseURL DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+	CAFile     string `name:"ca-file" env:"SHARD_CLIENT_CA_FILE" placeholder:"PATH" group:"Shard and master" help:"PEM file of the authorities that may vouch for an https master, instead of the system's."`
+	ClientCert string `env:"SHARD_CLIENT_CLIENT_CERT" placeholder:"PATH" group:"Shard and master" help:"PEM file of a certificate that an https master is shown; a new one is read without a restart."`
+	ClientKey  string `env:"SHARD_CLIENT_CLIENT_KEY" placeholder:"PATH" group:"Shard and master" help:"PEM file of the key of --client-cert, without a passphrase."`
+
+	DatabaseURL          DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+	DatabasePasswordFile string      `env:"SHARD_CLIENT_DATABASE_PASSWORD_FILE" placeholder:"PATH" group:"Database" help:"File with the password, where the URL has none; read again for each connection."`
 
 	HeartbeatPause time.Duration  `env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
 	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run, and the first after an outage, waits a random part of this time; default: the pause; 0: no wait."`

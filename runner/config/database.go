@@ -3,10 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -29,25 +26,6 @@ func (c *Config) RedactedDatabaseURL() string {
 		return fromVariables()
 	}
 	return c.DatabaseURL.String()
-}
-
-// Redact replaces the connection string and every password known from it or from PGPASSWORD in a text. Errors of pgx and
-// kong can quote connection strings and hide passwords on a best-effort basis only: pass what they say through here
-// before it is printed. Of a pgconn.ParseConfigError print only what it wraps: its own text can hold half a password.
-func (c *Config) Redact(text string) string {
-	if c.DatabaseURL != "" {
-		text = strings.ReplaceAll(text, string(c.DatabaseURL), c.DatabaseURL.String())
-	}
-	secrets := append(c.DatabaseURL.secrets(), os.Getenv("PGPASSWORD"))
-	// The longest first, so that one that contains another is replaced whole.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "xxxxx")
-			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(secret), `"`), "xxxxx")
-		}
-	}
-	return text
 }
 
 // String is the connection string without its secrets; see Config.RedactedDatabaseURL.
@@ -81,21 +59,6 @@ func (d DatabaseURL) check() error {
 		return &SettingError{"database-url", "", err.Error(), "give postgres://USER:PASSWORD@HOST:PORT/DATABASE or a list like host=HOST dbname=DATABASE (values with spaces in single quotes)"}
 	}
 	return nil
-}
-
-func (d DatabaseURL) secrets() []string {
-	parts, err := parseDatabaseURL(string(d))
-	if err != nil {
-		return nil
-	}
-	var secrets []string
-	for _, raw := range parts.passwords() {
-		secrets = append(secrets, raw)
-		if decoded, err := url.PathUnescape(raw); err == nil && decoded != raw {
-			secrets = append(secrets, decoded)
-		}
-	}
-	return secrets
 }
 
 func fromVariables() string {

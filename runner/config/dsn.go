@@ -134,6 +134,19 @@ func (d dsn) shown() string {
 	return text
 }
 
+// value is that of a setting, "" where there is none.
+func (d dsn) value(key string) string {
+	for _, s := range d.settings {
+		switch {
+		case s.key == key && d.url:
+			return decoded(s.value)
+		case s.key == key:
+			return s.value
+		}
+	}
+	return ""
+}
+
 func (d dsn) passwords() []string {
 	secrets := []string{d.password}
 	for _, s := range d.settings {

@@ -12,11 +12,16 @@ import (
 
 // LogOptions say where lines go and how they look.
 type LogOptions struct {
-	Writer io.Writer        // where every line goes; nil: stderr
-	Format string           // "text" (default) or "json"
-	Level  slog.Leveler     // least severe lines; nil: info
-	Dir    string           // if not empty, lines also go to a file of this start in this directory
-	Now    func() time.Time // time of lines and of the file's name; nil: time.Now
+	Writer io.Writer    // where every line goes; nil: stderr
+	Format string       // "text" (default) or "json"
+	Level  slog.Leveler // least severe lines; nil: info
+	Dir    string       // if not empty, lines also go to a file of this start in this directory
+
+	// Redact takes secrets out of every message and value, before it is cut, so that no half of one is left; nil: there
+	// are none.
+	Redact func(string) string
+
+	Now func() time.Time // time of lines and of the file's name; nil: time.Now
 }
 
 // NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and the closer of its log
@@ -35,7 +40,7 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 	if o.Writer == nil {
 		o.Writer = os.Stderr
 	}
-	out := &output{writer: o.Writer, format: o.Format, now: o.Now}
+	out := &output{writer: o.Writer, format: o.Format, redact: o.Redact, now: o.Now}
 	log := slog.New(newLineHandler(out, o.Level))
 	if o.Dir == "" {
 		return log, out, nil
@@ -56,6 +61,7 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 type output struct {
 	writer io.Writer
 	format string
+	redact func(string) string // may be nil
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -82,7 +88,7 @@ func (o *output) write(line []byte) error {
 func (o *output) reportFileError(cause error) {
 	r := slog.NewRecord(o.time(time.Now()), slog.LevelError, "log file cannot be written", 0)
 	r.AddAttrs(slog.Any("error", cause), slog.String("hint", "lines are missing in the file, not here"))
-	line, err := render(o.format, nil, r)
+	line, err := o.render(nil, r)
 	if err == nil {
 		_, _ = o.writer.Write(line)
 	}

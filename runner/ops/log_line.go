@@ -42,7 +42,7 @@ func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle implements slog.Handler. It renders without a lock, so that a LogValue that logs cannot block itself.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	r.Time = h.out.time(r.Time)
-	line, err := render(h.out.format, h.with, r)
+	line, err := h.out.render(h.with, r)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,11 @@ func (h *lineHandler) wrapped(f func(slog.Handler) slog.Handler) slog.Handler {
 
 // render returns the record as one line that is not longer than maxLine. When no cut suffices (thousands of attributes,
 // groups without end), the attributes are left out, and the line says how many.
-func render(format string, with []func(slog.Handler) slog.Handler, r slog.Record) ([]byte, error) {
+func (o *output) render(with []func(slog.Handler) slog.Handler, r slog.Record) ([]byte, error) {
 	var buf bytes.Buffer
 	for _, cut := range cuts {
 		buf.Reset()
-		h := newInner(format, &buf, cut)
+		h := o.newInner(&buf, cut)
 		for _, f := range with {
 			h = f(h)
 		}
@@ -86,15 +86,15 @@ func render(format string, with []func(slog.Handler) slog.Handler, r slog.Record
 	last := slog.NewRecord(r.Time, r.Level, r.Message, 0)
 	last.AddAttrs(slog.String("note", "attributes left out, the line was too long"), slog.Int("attributes", r.NumAttrs()), slog.Int("line_bytes", buf.Len()))
 	buf.Reset()
-	err := newInner(format, &buf, lastCut).Handle(context.Background(), last)
+	err := o.newInner(&buf, lastCut).Handle(context.Background(), last)
 	return buf.Bytes(), err
 }
 
-// newInner returns slog's own handler for the format, with strings and keys cut. It takes every level: what is logged at
+// newInner returns slog's own handler for the format, with secrets taken out and strings and keys cut. It takes every level: what is logged at
 // all has been decided.
-func newInner(format string, buf *bytes.Buffer, cut int) slog.Handler {
-	options := &slog.HandlerOptions{Level: slog.Level(-1 << 30), ReplaceAttr: shorten(format, cut)}
-	if format == "json" {
+func (o *output) newInner(buf *bytes.Buffer, cut int) slog.Handler {
+	options := &slog.HandlerOptions{Level: slog.Level(-1 << 30), ReplaceAttr: o.shorten(cut)}
+	if o.format == "json" {
 		return slog.NewJSONHandler(buf, options)
 	}
 	return slog.NewTextHandler(buf, options)

@@ -13,19 +13,24 @@ import (
 // maxKey is the length to which keys are cut, in bytes.
 const maxKey = 64
 
-// shorten returns a slog.HandlerOptions.ReplaceAttr that cuts keys and everything that prints as a longer text. slog
-// calls it for the message too, but not for the names of groups.
-func shorten(format string, limit int) func([]string, slog.Attr) slog.Attr {
+// shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and everything that prints as
+// a longer text. slog calls it for the message too, but not for the names of groups.
+func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
+	redact := o.redact
+	if redact == nil {
+		redact = func(text string) string { return text }
+	}
 	return func(_ []string, a slog.Attr) slog.Attr {
 		a.Key = cutText(a.Key, maxKey)
 		switch a.Value.Kind() {
 		case slog.KindString:
-			a.Value = slog.StringValue(cutText(a.Value.String(), limit))
+			a.Value = slog.StringValue(cutText(redact(a.Value.String()), limit))
 		case slog.KindAny:
 			v := a.Value.Any()
-			text := printed(format, v)
+			whole := printed(o.format, v)
+			text := redact(whole)
 			// Errors always become text: slog would print some with their stack, others as JSON objects.
-			if _, isError := v.(error); isError || len(text) > limit {
+			if _, isError := v.(error); isError || text != whole || len(text) > limit {
 				a.Value = slog.StringValue(cutText(text, limit))
 			}
 		}

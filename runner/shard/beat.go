@@ -80,7 +80,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 	b := Beat{startedAt: since, protocol: c.master.Protocol(), Batch: c.limit()}
 	watch := stopwatch{last: since}
 	err := c.beat(ctx, &b, &watch)
-	b.Fail(err)
+	b.Fail(err, c.options.Redact)
 	watch.stop()
 	if errors.Is(err, ErrLockLost) {
 		c.owner.release(context.WithoutCancel(ctx)) // the next beat takes it anew, or meets who has it
@@ -93,11 +93,12 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 	return b
 }
 
-// Fail fills in outcome, class and text of an error; nil means ok.
-func (b *Beat) Fail(err error) {
+// Fail fills in outcome, class and text of an error; nil means ok. The text is
+// redacted before it is cut, so that no half of a secret is left.
+func (b *Beat) Fail(err error, redact func(string) string) {
 	b.Outcome, b.Failure, b.Error, b.Err = OutcomeOK, "", "", err
 	if err != nil {
-		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), afe.OneLine(err.Error(), maxErrorText)
+		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), afe.OneLine(redact(err.Error()), maxErrorText)
 	}
 }
 

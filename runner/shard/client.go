@@ -32,9 +32,10 @@ type Options struct {
 	StopTimeout    time.Duration // an RPC in flight gets it after a stop was asked for
 	MaxUploadJobs  int
 	MaxUploadBytes int64
-	ApplyChunk     int   // objects a transaction
-	HistoryKeep    int64 // rows
-	QuarantineKeep int64 // rows
+	ApplyChunk     int                 // objects a transaction
+	HistoryKeep    int64               // rows
+	QuarantineKeep int64               // rows
+	Redact         func(string) string // takes secrets out of errors before they are stored; nil: there are none
 	Logger         *slog.Logger
 }
 
@@ -54,12 +55,15 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) *Client {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	if options.Redact == nil {
+		options.Redact = func(text string) string { return text }
+	}
 	return &Client{
 		options: options,
 		pool:    pool,
 		master:  master,
 		log:     log,
-		owner:   &owner{config: pool.Config().ConnConfig, who: options.Who},
+		owner:   &owner{pool: pool, who: options.Who},
 	}
 }
 

@@ -93,7 +93,7 @@ func drain(t *testing.T, next func(b, sent, limit Batch, err error, took time.Du
 					err := master.upload(ctx, sent.Jobs)
 					batch = next(batch, sent, limit, err, time.Since(began))
 					b := Beat{RPCMS: float64(time.Since(began).Milliseconds())}
-					b.Fail(err)
+					b.Fail(err, func(text string) string { return text })
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {

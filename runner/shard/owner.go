@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/gen/shard"
 )
@@ -37,10 +38,10 @@ const (
 // the epoch that fences every write transaction. The lock alone does not survive
 // a lost connection or a fail-over; the epoch does.
 type owner struct {
-	config *pgx.ConnConfig
-	who    string
-	conn   *pgx.Conn
-	epoch  int64 // the last one that was taken, also after the connection broke
+	pool  *pgxpool.Pool
+	who   string
+	conn  *pgx.Conn
+	epoch int64 // the last one that was taken, also after the connection broke
 }
 
 // ensure takes the lock, or checks that its connection lives. After a break it
@@ -52,10 +53,11 @@ func (o *owner) ensure(ctx context.Context) error {
 		}
 		o.release(ctx)
 	}
-	conn, err := pgx.ConnectConfig(ctx, o.config.Copy())
+	pooled, err := o.pool.Acquire(ctx) // the pool's opener knows today's password
 	if err != nil {
 		return fmt.Errorf("take the lock: connect: %w", err)
 	}
+	conn := pooled.Hijack()
 	epoch, err := o.take(ctx, sharddb.New(conn))
 	if err != nil {
 		conn.Close(ctx)

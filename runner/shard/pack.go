@@ -30,6 +30,7 @@ type packed struct {
 
 	plan  sharddb.ProbePlanRow // which records may go
 	batch Batch                // how many of them
+	words string               // the master's, if it refused them
 }
 
 // largeTurn is how jobs that exceed the upload limit take turns with all others.

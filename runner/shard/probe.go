@@ -81,6 +81,7 @@ func (c *Client) judge(ctx context.Context, p *packed, err error) (v verdict, fa
 	if err == nil && p.plan.Mode == modeAll || err != nil && !refused(err) && !alone {
 		return v, nil
 	}
+	p.words = c.words(err)
 	failure = c.write(ctx, func(q *sharddb.Queries) (e error) {
 		v = verdict{}
 		if err == nil {
@@ -160,10 +161,10 @@ func (p *packed) refused(ctx context.Context, q *sharddb.Queries, v *verdict, re
 		_, err := q.ProbeEnd(ctx)
 		return err
 	case modeRetry:
-		v.setAside(p.plan.DueKind, p.plan.DueID, words(reason))
+		v.setAside(p.plan.DueKind, p.plan.DueID, p.words)
 		return nil
 	case modeHalf:
-		return p.narrow(ctx, q, v, reason)
+		return p.narrow(ctx, q, v)
 	}
 	v.soon = true
 	named, err := p.named(ctx, q, reason)
@@ -171,7 +172,7 @@ func (p *packed) refused(ctx context.Context, q *sharddb.Queries, v *verdict, re
 		return err
 	}
 	if named.ID != 0 {
-		return name(ctx, q, named.Kind, named.ID, stateNamed, reason)
+		return p.name(ctx, q, named.Kind, named.ID, stateNamed)
 	}
 	kinds, ids := p.records()
 	v.soon = len(ids) > 0
@@ -182,7 +183,7 @@ func (p *packed) refused(ctx context.Context, q *sharddb.Queries, v *verdict, re
 // narrow goes on with the suspects of the refused packet. A single one is guilty
 // if the next packet, with all but that one, passes. None means that what passed
 // before is refused now; then nothing is proven.
-func (p *packed) narrow(ctx context.Context, q *sharddb.Queries, v *verdict, reason error) error {
+func (p *packed) narrow(ctx context.Context, q *sharddb.Queries, v *verdict) error {
 	kinds, ids := p.records()
 	suspects, err := q.ProbeNarrow(ctx, kinds, ids)
 	if err != nil {
@@ -193,7 +194,7 @@ func (p *packed) narrow(ctx context.Context, q *sharddb.Queries, v *verdict, rea
 		return nil
 	}
 	for _, s := range suspects {
-		if err := name(ctx, q, s.Kind, s.ObjectID, stateGuilty, reason); err != nil {
+		if err := p.name(ctx, q, s.Kind, s.ObjectID, stateGuilty); err != nil {
 			return err
 		}
 	}
@@ -201,8 +202,8 @@ func (p *packed) narrow(ctx context.Context, q *sharddb.Queries, v *verdict, rea
 	return err
 }
 
-func name(ctx context.Context, q *sharddb.Queries, kind string, id int64, state string, reason error) error {
-	_, err := q.ProbeName(ctx, sharddb.ProbeNameParams{Kind: kind, ID: id, State: state, Reason: words(reason)})
+func (p *packed) name(ctx context.Context, q *sharddb.Queries, kind string, id int64, state string) error {
+	_, err := q.ProbeName(ctx, sharddb.ProbeNameParams{Kind: kind, ID: id, State: state, Reason: p.words})
 	return err
 }
 
@@ -226,11 +227,14 @@ func (p *packed) named(ctx context.Context, q *sharddb.Queries, reason error) (n
 	return found[0], nil
 }
 
-// words are the master's own, without address and traceback.
-func words(reason error) string {
+// words are the master's own, without address, traceback and secrets.
+func (c *Client) words(reason error) string {
 	var rpc *afe.RPCError
-	if errors.As(reason, &rpc) {
-		return afe.OneLine(rpc.Error(), maxReason)
+	switch {
+	case reason == nil:
+		return ""
+	case errors.As(reason, &rpc):
+		reason = rpc
 	}
-	return afe.OneLine(reason.Error(), maxReason)
+	return afe.OneLine(c.options.Redact(reason.Error()), maxReason)
 }

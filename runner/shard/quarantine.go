@@ -82,7 +82,7 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	}
 	var rows []setAside
 	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
-		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(o.Reason, maxReason)
+		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(c.options.Redact(o.Reason), maxReason)
 		rows = append(rows, o)
 	}
 	body, err := json.Marshal(rows)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/config"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 	"shardclient/schema"
@@ -37,14 +38,13 @@ func (*onceCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		beat.PackedMS = float64(time.Since(p.began).Microseconds()) / 1000
-		beat.Fail(err)
+		beat.Fail(err, p.secrets.Redact)
 	} else {
 		beat = s.client.Beat(ctx, p.began)
 	}
 	if held := (*shard.HeldError)(nil); errors.As(beat.Err, &held) {
 		return held
 	}
-	beat.Error = p.settings.Redact(beat.Error)
 	beat.Log(p.log)
 	return p.printBeat(&beat)
 }
@@ -85,7 +85,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	}
 	defer w.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
-		"master", p.settings.Master, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
+		"master", p.settings.Master, "proxy", s.proxy, "database", p.settings.RedactedDatabaseURL(), "heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
 	if ready, err := p.waitForDatabase(ctx, s, w.health); err != nil || !ready {
 		return err
 	}
@@ -94,11 +94,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	loop := &shard.Loop{
-		Beat: w.watched(func(ctx context.Context) shard.Beat {
-			beat := s.client.Beat(ctx, time.Now())
-			beat.Error = p.settings.Redact(beat.Error)
-			return beat
-		}),
+		Beat:  w.watched(func(ctx context.Context) shard.Beat { return s.client.Beat(ctx, time.Now()) }),
 		Pause: p.settings.HeartbeatPause, Drain: p.settings.DrainPause, Splay: p.settings.Splay(), Lifetime: lifetime, Logger: p.log,
 	}
 	return loop.Run(ctx)
@@ -129,7 +125,7 @@ func (p *program) waitForDatabase(ctx context.Context, s *session, health *ops.H
 		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
 			return false, err
 		case ctx.Err() == nil && tries&(tries-1) == 0:
-			p.log.Warn("waiting for the database", "error", afe.OneLine(p.settings.Redact(err.Error()), 1000), "tries", tries)
+			p.log.Warn("waiting for the database", "error", afe.OneLine(p.secrets.Redact(err.Error()), 1000), "tries", tries)
 		}
 		select {
 		case <-ctx.Done():
@@ -146,6 +142,7 @@ type session struct {
 	pool   *pgxpool.Pool
 	wire   *afe.Client
 	client *shard.Client
+	proxy  string // "": none
 }
 
 // open wires the parts of a client; it calls nobody yet.
@@ -162,19 +159,28 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	tls, err := c.TLS(p.log)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	proxy, err := config.Proxy(master)
+	if err != nil {
+		return nil, &usageError{err}
+	}
 	pool, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{pool: pool}
+	p.warn()
+	s := &session{pool: pool, proxy: proxy}
 	s.wire = afe.NewClient(afe.Options{
-		Master: master, User: login, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout, MaxRetryAfter: c.HeartbeatPause,
+		Master: master, User: login, TLS: tls, Protocol: afe.Protocol(c.Protocol), Timeout: c.RPCTimeout, MaxRetryAfter: c.HeartbeatPause,
 		MaxResponseBytes: int64(c.MaxResponseBytes), UserAgent: "shard-client/" + version, Logger: p.log,
 	})
 	s.client = shard.NewClient(pool, s.wire, shard.Options{
 		ShardHostname: c.ShardHostname, Who: who(), RPCTimeout: c.RPCTimeout, StopTimeout: c.StopTimeout,
 		MaxUploadJobs: c.MaxUploadJobs, MaxUploadBytes: int64(c.MaxUploadBytes), ApplyChunk: c.ApplyChunk,
-		HistoryKeep: int64(c.HistoryKeep), QuarantineKeep: int64(c.QuarantineKeep), Logger: p.log,
+		HistoryKeep: int64(c.HistoryKeep), QuarantineKeep: int64(c.QuarantineKeep), Redact: p.secrets.Redact, Logger: p.log,
 	})
 	return s, nil
 }

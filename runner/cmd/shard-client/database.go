@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -52,7 +53,20 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 			poolConfig.ConnConfig.RuntimeParams[key] = value
 		}
 	}
+	poolConfig.BeforeConnect = p.readPassword
 	return pgxpool.NewWithConfig(ctx, poolConfig)
+}
+
+// readPassword is for each new connection, so that a rotated password serves
+// without a restart.
+func (p *program) readPassword(_ context.Context, connection *pgx.ConnConfig) error {
+	password, err := p.settings.DatabasePassword()
+	if err != nil || password == "" {
+		return err
+	}
+	p.secrets.Add(password)
+	connection.Password = password
+	return nil
 }
 
 // checkDatabase tells a database URL that cannot be meant from one that is down.
@@ -67,7 +81,7 @@ func (p *program) databaseConfig() (*pgxpool.Config, error) {
 	}
 	poolConfig, err := pgxpool.ParseConfig(string(p.settings.DatabaseURL))
 	if err != nil {
-		return nil, unusableDatabaseURL(p.settings.Redact(driverCause(err)))
+		return nil, unusableDatabaseURL(p.secrets.Redact(driverCause(err)))
 	}
 	// The driver ends a password at its first @ and takes the rest for a host, which
 	// every error would show.
@@ -79,6 +93,11 @@ func (p *program) databaseConfig() (*pgxpool.Config, error) {
 		if strings.Contains(host, "@") && !strings.HasPrefix(host, "/") {
 			return nil, unusableDatabaseURL("it has an @ in its host name, or one in its password that is not written as %40")
 		}
+	}
+	// The driver has looked into PGPASSFILE and service files.
+	p.secrets.Add(poolConfig.ConnConfig.Password)
+	if err := p.readPassword(context.Background(), poolConfig.ConnConfig); err != nil {
+		return nil, &usageError{err}
 	}
 	return poolConfig, nil
 }

@@ -50,12 +50,15 @@ type commandLine struct {
 type program struct {
 	began          time.Time
 	stdout, stderr io.Writer
+	root           bool // runs as root
 	settings       *config.Config
+	typed          map[string]bool // the flags of the command line, as ps shows it
+	secrets        *config.Secrets
 	log            *slog.Logger
 }
 
 func main() {
-	p := &program{began: time.Now(), stdout: os.Stdout, stderr: os.Stderr}
+	p := &program{began: time.Now(), stdout: os.Stdout, stderr: os.Stderr, root: os.Geteuid() == 0}
 	os.Exit(p.run(os.Args[1:]))
 }
 
@@ -79,7 +82,7 @@ func (p *program) run(args []string) int {
 // openLog gives only those who beat a file: an operator's short commands would
 // otherwise push the files of the resident client out of the directory.
 func (p *program) openLog(command string) (func() error, error) {
-	options := ops.LogOptions{Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level()}
+	options := ops.LogOptions{Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level(), Redact: p.secrets.Redact}
 	if command == "run" || command == "once" {
 		options.Dir = p.settings.LogDir
 	}
@@ -108,13 +111,14 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 		panic(err) // a mistake in the tags above
 	}
 	command, err := parser.Parse(args)
-	p.settings = &line.Config
+	p.settings, p.secrets = &line.Config, line.Secrets(args)
 	switch {
 	case exited:
 		return nil, code
 	case err != nil:
 		return nil, p.exitCode(&usageError{fmt.Errorf("%w\ntry: shard-client --help", err)})
 	}
+	p.typed = typed(command)
 	if command.Command() == "version" {
 		return command, exitOK // answers in a broken environment too
 	}
@@ -171,7 +175,7 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.settings.Redact(err.Error()))
+		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
 	}
 	var usage *usageError
 	var held *shard.HeldError

@@ -39,7 +39,12 @@ type cleanup struct{ tests pgtest.M }
 
 func (c cleanup) Run() int {
 	defer removeBinary()
-	return c.tests.Run()
+	code := c.tests.Run()
+	if err := stopSecured(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
 }
 
 // forgetEnvironment drops everything of a machine that is set up as a shard: the

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/jackc/pgx/v5/stdlib"
+
 	"shardclient/schema"
 )
 
@@ -29,11 +31,11 @@ func (*migrateDown) Run(ctx context.Context, p *program) error {
 	return p.migrate(ctx, schema.Down, "nothing to do: no migration is applied")
 }
 
-func (p *program) migrate(ctx context.Context, run func(context.Context, string) (schema.Report, error), nothing string) error {
+func (p *program) migrate(ctx context.Context, run func(context.Context, string, ...stdlib.OptionOpenDB) (schema.Report, error), nothing string) error {
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	report, err := run(ctx, string(p.settings.DatabaseURL))
+	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.readPassword))
 	if p.settings.Output == "json" && (err == nil || report != nil) {
 		if report == nil {
 			report = schema.Report{}
@@ -56,7 +58,7 @@ func (*migrateStatus) Run(ctx context.Context, p *program) error {
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	list, err := schema.Status(ctx, string(p.settings.DatabaseURL))
+	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.readPassword))
 	if err != nil {
 		return err
 	}

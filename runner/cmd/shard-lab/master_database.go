@@ -98,7 +98,7 @@ func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.err }
 
 func (m *masterDatabase) redacted(err error) error {
-	return &redactedError{(&config.Config{DatabaseURL: m.DatabaseURL}).Redact(err.Error()), err}
+	return &redactedError{(&config.Config{DatabaseURL: m.DatabaseURL}).Secrets(nil).Redact(err.Error()), err}
 }
 
 // print writes a result as JSON, or as text for people.

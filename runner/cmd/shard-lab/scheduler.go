@@ -62,7 +62,7 @@ func (c *schedulerCommand) Validate() error {
 
 // redact keeps the password out of what is printed.
 func (c *schedulerCommand) redact(text string) string {
-	return (&config.Config{DatabaseURL: c.DatabaseURL}).Redact(text)
+	return (&config.Config{DatabaseURL: c.DatabaseURL}).Secrets(nil).Redact(text)
 }
 
 // parseCause is what the driver says without the connection string that it repeats.

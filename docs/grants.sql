@@ -1,0 +1,54 @@
+-- What the database role of `shard-client run`, `once` and `quarantine list` needs, and nothing else.
+-- `shard-client migrate` needs the owner of the tables, which should be another role.
+--
+-- Replace the names of the database (autotest) and of the role (shard_client), and run it as the owner of the tables,
+-- also after every migration:
+--
+--     psql --set ON_ERROR_STOP=1 --file grants.sql autotest
+--
+-- A test runs whole conversations with exactly these rights, and shows that each is needed. The column lists keep
+-- promise P5 in the database, too: the role can write neither the status of a host nor that of an entry, and no
+-- completion.
+
+BEGIN;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM shard_client;
+
+GRANT CONNECT ON DATABASE autotest TO shard_client;
+GRANT USAGE ON SCHEMA public TO shard_client;
+
+-- The version of the schema.
+GRANT SELECT ON goose_db_version TO shard_client;
+
+-- What the master names. Ids are the master's, or of identity columns: no sequence is used by name.
+GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
+GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
+GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
+GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
+
+GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
+GRANT SELECT, INSERT, DELETE ON afe_hosts_labels TO shard_client;
+GRANT SELECT, INSERT, DELETE ON afe_acl_groups_hosts TO shard_client;
+GRANT SELECT, INSERT, DELETE ON afe_host_attributes TO shard_client;
+
+GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_jobs TO shard_client;
+GRANT SELECT, INSERT, UPDATE (aborted, meta_host) ON afe_host_queue_entries TO shard_client;
+GRANT SELECT, INSERT ON afe_jobs_dependency_labels TO shard_client;
+GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
+
+-- What the client keeps for itself.
+GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid) ON shard_client_owner TO shard_client;
+GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
+GRANT SELECT, INSERT, UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at), DELETE
+    ON shard_client_quarantine TO shard_client;
+GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
+GRANT SELECT ON shard_client_upload_jobs TO shard_client;
+GRANT SELECT ON shard_client_upload_entries TO shard_client;
+GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;
+GRANT SELECT, INSERT, DELETE ON shard_client_staged_jobs TO shard_client;
+GRANT SELECT, INSERT, DELETE ON shard_client_staged_entries TO shard_client;
+GRANT SELECT, INSERT, DELETE ON shard_client_staged_parents TO shard_client;
+
+COMMIT;

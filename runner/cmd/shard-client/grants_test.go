@@ -1,0 +1,233 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/lab"
+	"shardclient/runner/pgtest"
+)
+
+// leastRole is the role that docs/grants.sql names.
+const leastRole = "shard_client"
+
+// Roles belong to the server, rights to a database: one role serves all tests.
+var roleOnce sync.Once
+
+// grantsFile is docs/grants.sql, for a database of the test.
+func grantsFile(t testing.TB, database string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "grants.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(content), "DATABASE autotest", "DATABASE "+database)
+}
+
+// leastRights is a migrated database, nothing of which is open to all, and its
+// address for a role with the rights of docs/grants.sql.
+func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
+	t.Helper()
+	ownerURL, owner := database(t)
+	roleOnce.Do(func() { execute(t, owner, "CREATE ROLE "+leastRole+" LOGIN") })
+	name := owner.Config().ConnConfig.Database
+	execute(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
+	execute(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	execute(t, owner, grantsFile(t, name))
+	return edit(t, ownerURL, func(u *url.URL) {
+		query := u.Query()
+		query.Set("user", leastRole)
+		u.RawQuery = query.Encode()
+	}), owner
+}
+
+// The recorded conversation, an upload in parts, objects set aside, limits of
+// history and quarantine, the refusal of a second client: all that a client does,
+// it does with the rights of docs/grants.sql.
+func TestLeastRights(t *testing.T) {
+	t.Parallel()
+	databaseURL, owner := leastRights(t)
+	m := master(t, nil)
+	for _, e := range recording(t) {
+		before, err := lab.ReadSnapshot(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := before.WriteAsScheduler(t.Context(), owner, e.After); err != nil {
+			t.Fatal(err)
+		}
+		m.says(e.Response)
+		if err := permitted(invoke(once(m, databaseURL, "--protocol=2019")...)); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+		after, err := lab.ReadSnapshot(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := after.Diff(e.After); diff != "" {
+			t.Errorf("%s: database (-recorded +stored):\n%s", e.Name, diff)
+		}
+	}
+	if err := errand(t, databaseURL, owner); err != nil {
+		t.Error(err)
+	}
+	if n := query[int](t, owner, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
+		t.Errorf("%d beats in the history, want the two that are kept", n)
+	}
+	release := make(chan struct{})
+	m = master(t, hangs(release, answers(nothing)))
+	first := startRun(t, m, databaseURL)
+	eventually(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
+	invoke(once(m, databaseURL)...).want(t, exitHeld).says(t, fmt.Sprintf("pid %d", first.Process.Pid))
+	close(release)
+	first.stop()
+}
+
+// Each right of docs/grants.sql is needed: without it, a step fails.
+func TestEachRightIsNeeded(t *testing.T) {
+	t.Parallel()
+	rights := rights(t)
+	for _, right := range rights {
+		t.Run(right, func(t *testing.T) {
+			t.Parallel()
+			databaseURL, owner := leastRights(t)
+			right := strings.Replace(right, "DATABASE autotest", "DATABASE "+owner.Config().ConnConfig.Database, 1)
+			execute(t, owner, "REVOKE "+right+" FROM "+leastRole)
+			if err := errand(t, databaseURL, owner); err == nil {
+				t.Errorf("nothing fails without %s: take it out of docs/grants.sql", right)
+			}
+		})
+	}
+}
+
+// rights takes the file apart: a privilege, of one column where it is of columns,
+// on an object.
+func rights(t *testing.T) []string {
+	t.Helper()
+	grant := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON ([^;]+) TO ` + leastRole + `;$`)
+	privilege := regexp.MustCompile(`([A-Z]+)(?: \(([^)]+)\))?`)
+	file := grantsFile(t, "autotest")
+	statements := grant.FindAllStringSubmatch(file, -1)
+	if n := strings.Count(file, "\nGRANT "); n == 0 || n != len(statements) {
+		t.Fatalf("%d of %d GRANTs were understood", len(statements), n)
+	}
+	var rights []string
+	for _, statement := range statements {
+		for _, one := range privilege.FindAllStringSubmatch(statement[1], -1) {
+			for _, column := range strings.Split(one[2], ", ") {
+				right := one[1]
+				if column != "" {
+					right += " (" + column + ")"
+				}
+				rights = append(rights, right+" ON "+statement[2])
+			}
+		}
+	}
+	slices.Sort(rights)
+	if unique := slices.Compact(slices.Clone(rights)); len(unique) != len(rights) {
+		t.Errorf("a right is granted twice")
+	}
+	return rights
+}
+
+// permitted is what failed, or was not permitted, in a start of shard-client. A
+// beat is ok even when it could not be recorded.
+func permitted(e ended) error {
+	if e.code != exitOK || strings.Contains(e.stderr+e.stdout, "permission denied") {
+		return errors.New(e.String())
+	}
+	return nil
+}
+
+// errand is a short life in which every statement of the client runs: names that
+// give way, uploads with an open entry and without, all kinds of objects, good,
+// bad and mended, incorrect hosts, pruning. It returns the first step that fails.
+func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
+	t.Helper()
+	for _, sql := range []string{
+		"INSERT INTO afe_shards (id, hostname) VALUES (90, 'old.example')",
+		"INSERT INTO afe_labels (id, name) VALUES (90, 'board:x')",
+		"INSERT INTO afe_acl_groups (id, name) VALUES (90, 'team')",
+		"INSERT INTO afe_users (id, login) VALUES (90, 'ada')",
+		"INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90)",
+		"INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL)",
+		"INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)",
+		"INSERT INTO afe_shards (id, hostname) VALUES (89, '" + ourShard + "') ON CONFLICT DO NOTHING",
+	} {
+		execute(t, owner, sql)
+	}
+	m := master(t, nil)
+	for _, answer := range []string{errandAnswer, strings.Replace(errandAnswer, `"owner": 7`, `"owner": "o"`, 1)} {
+		m.says(answers(answer))
+		if err := permitted(invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=2")...)); err != nil {
+			return err
+		}
+		execute(t, owner, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 9001")
+	}
+	// An unclear answer, after which the ledger is settled.
+	execute(t, owner, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 9001")
+	execute(t, owner, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 900")
+	m.says(page(http.StatusInternalServerError, "<html>"))
+	if e := invoke(once(m, databaseURL, "--history-keep=2")...); e.code != exitFailed || strings.Contains(e.stderr, "permission denied") {
+		return errors.New(e.String())
+	}
+	return permitted(invoke("quarantine", "list", "--database-url", databaseURL))
+}
+
+const errandAnswer = `{
+	"hosts": [{"id": 91, "hostname": "h91", "shard": {"id": 91, "hostname": "old.example"}, "labels": [{"id": 91, "name": "board:x"}],
+		"aclgroup_set": [{"id": 91, "name": "team", "users": [{"id": 91, "login": "ada"}]}],
+		"hostattribute_set": [{"id": 1, "host_id": 91, "attribute": "a", "value": "b"}]}],
+	"jobs": [
+		{"id": 910, "owner": "o", "name": "n", "created_on": "2019-03-15T11:30:15", "shard": {"id": 91, "hostname": "old.example"},
+			"dependency_labels": [{"id": 91, "name": "board:x"}], "jobkeyval_set": [{"id": 1, "job_id": 910, "key": "k", "value": "v"}],
+			"hostqueueentry_set": [{"id": 9100, "status": "Queued", "host_id": 91, "meta_host": {"id": 91, "name": "board:x"}}]},
+		{"id": 911, "owner": 7, "name": "n", "created_on": "2019-03-15T11:30:15", "hostqueueentry_set": []},
+		{"owner": 7, "name": "no id", "created_on": "2019-03-15T11:30:15", "hostqueueentry_set": []}],
+	"suite_keyvals": [{"id": 2, "job_id": 1, "key": "k", "value": "v"}],
+	"incorrect_host_ids": [90]}`
+
+// What the role must not do, it cannot do.
+func TestLeastRightsAreFew(t *testing.T) {
+	t.Parallel()
+	databaseURL, owner := leastRights(t)
+	execute(t, owner, "INSERT INTO afe_jobs (id, created_on) VALUES (1, '2019-03-15')")
+	execute(t, owner, "INSERT INTO afe_host_queue_entries (id, job_id) VALUES (1, 1)")
+	role := open(t, databaseURL)
+	statements := []string{
+		"INSERT INTO afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) VALUES (1, 1, now())",
+		"SELECT FROM afe_aborted_host_queue_entries", "DELETE FROM afe_aborted_host_queue_entries", "UPDATE afe_aborted_host_queue_entries SET aborted_by_id = 1",
+		"UPDATE afe_host_queue_entries SET status = 'Completed'", "UPDATE afe_host_queue_entries SET complete = true", "DELETE FROM afe_host_queue_entries",
+		"UPDATE afe_hosts SET status = 'Ready'", "UPDATE afe_hosts SET locked = true", "DELETE FROM afe_hosts",
+		"UPDATE afe_jobs SET control_file = ''", "DELETE FROM afe_jobs", "UPDATE afe_users SET access_level = 100",
+		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999", "CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
+	}
+	tables := query[string](t, owner, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
+	for _, table := range strings.Fields(tables) {
+		statements = append(statements, "DROP TABLE "+table+" CASCADE", "TRUNCATE "+table+" CASCADE", "ALTER TABLE "+table+" RENAME TO mine")
+	}
+	for _, sql := range statements {
+		_, err := role.Exec(t.Context(), sql)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != "42501" {
+			t.Errorf("%s: %v, want it not permitted", sql, err)
+		}
+	}
+	// Migrations are for the owner; to look at them is not.
+	invoke("migrate", "status", "--database-url", databaseURL).want(t, exitOK)
+	invoke("migrate", "down", "--database-url", databaseURL).want(t, exitFailed).says(t, "must be owner of")
+	fresh := edit(t, pgtest.EmptyDatabase(t), func(u *url.URL) { u.RawQuery += "&user=" + leastRole })
+	invoke("migrate", "up", "--database-url", fresh).want(t, exitFailed).says(t, "permission denied")
+}

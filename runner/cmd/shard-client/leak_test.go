@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The password of the database is in no output, wherever it comes from and
+// whatever fails.
+func TestDatabasePasswordIsNeverShown(t *testing.T) {
+	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(oddPassword) + "'"
+	s := securedDatabase(t, oddPassword)
+	host, port, _ := strings.Cut(s.address, ":")
+	list := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=disable", host, port, s.database, s.role)
+	for name, tt := range map[string]struct {
+		variable, value string
+		databaseURL     string
+		more            []string
+	}{
+		"in the URL":       {databaseURL: s.url(oddPassword)},
+		"in its query":     {databaseURL: s.url("") + "&password=" + strings.ReplaceAll(url.QueryEscape(oddPassword), "+", "%20")},
+		"in a list":        {databaseURL: list + " password=" + quoted},
+		"in the variable":  {variable: "SHARD_CLIENT_DATABASE_URL", value: s.url(oddPassword)},
+		"in PGPASSWORD":    {variable: "PGPASSWORD", value: oddPassword, databaseURL: s.url("")},
+		"in PGPASSFILE":    {variable: "PGPASSFILE", value: s.passfile(oddPassword), databaseURL: s.url("")},
+		"in a file":        {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, oddPassword)}},
+		"down, in the URL": {databaseURL: userinfo("postgres://%s@127.0.0.1:1/x")},
+		"down, in a list":  {databaseURL: "host=127.0.0.1 port=1 password=" + quoted},
+		"down, in a file":  {databaseURL: "postgres://127.0.0.1:1/x", more: []string{"--database-password-file", secretFile(t, oddPassword)}},
+		"wrong":            {databaseURL: s.url("CANARY" + oddPassword)},
+		"wrong, in a file": {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, "CANARY"+oddPassword)}},
+		"no such database": {databaseURL: strings.Replace(s.url(oddPassword), "/"+s.database, "/nosuch", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.variable != "" {
+				t.Setenv(tt.variable, tt.value)
+			}
+			l := newListener(t)
+			if tt.databaseURL != "" {
+				tt.more = append(tt.more, "--database-url", tt.databaseURL)
+			}
+			outcome := exitOK
+			if strings.HasPrefix(name, "down") || strings.HasPrefix(name, "wrong") || strings.HasPrefix(name, "no such") {
+				outcome = exitFailed
+			}
+			everyCommand(t, l, outcome, tt.more)
+			if outcome == exitOK {
+				for l.reads(s.admin); relations(t, s.admin) > 0; {
+					l.invokes(exitOK, append([]string{"migrate", "down"}, tt.more...)...)
+				}
+			}
+			l.heardNothing()
+		})
+	}
+}
+
+// everyCommand runs each, through beats that are ok and beats that fail.
+func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
+	t.Helper()
+	m := master(t, answers(jobs(1)))
+	beats := append(beatArgs(m.URL), more...)
+	if outcome == exitOK {
+		l.invokes(exitSchema, append([]string{"once"}, beats...)...)
+		l.invokes(exitSchema, append([]string{"run"}, beats...)...)
+	}
+	l.invokes(outcome, append([]string{"migrate", "up"}, more...)...)
+	l.invokes(outcome, append([]string{"migrate", "status"}, more...)...)
+	for _, answer := range []http.Handler{
+		answers(nothing), answers(strings.Replace(jobs(1), `"owner": "o"`, `"owner": 7`, 1)),
+	} {
+		m.says(answer)
+		l.invokes(outcome, append([]string{"once"}, beats...)...)
+	}
+	for _, answer := range []http.Handler{page(500, "<html>Oops"), page(200, "<html>"), refuses("DoesNotExist", "no such shard"), breaksOff} {
+		m.says(answer)
+		l.invokes(exitFailed, append([]string{"once"}, beats...)...)
+	}
+	if outcome == exitOK {
+		l.beats("heartbeat failed", beats...)
+	} else {
+		l.beats("waiting for the database", beats...)
+	}
+	m.Close()
+	l.invokes(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)
+	l.invokes(outcome, append([]string{"quarantine", "list"}, more...)...)
+}
+
+func beatArgs(master string) []string {
+	return []string{"--shard-hostname", ourShard, "--master", master, "--startup-splay=0"}
+}
+
+// Where the URL of the database stands among the arguments by mistake, or cannot
+// be used, no half of the password is shown.
+func TestMistypedPasswordIsNeverShown(t *testing.T) {
+	t.Parallel()
+	l := newListener(t)
+	for _, args := range [][]string{
+		{"once", "postgres://u:" + oddPassword + "@h/d"}, {"migrate", "up", userinfo("postgres://%s@h/d")}, {"migrate", userinfo("postgresql://%s@h/d")},
+		{"once", "--database-ur1", userinfo("postgres://%s@h/d")}, {"once", "--master", userinfo("https://%s@m")}, {"once", "--master", userinfo("%s@m")},
+		{"once", "--heartbeat-pause", userinfo("postgres://%s@h/d")},
+	} {
+		l.invokes(exitUsage, args...)
+	}
+	l.invokes(exitOK, "version")
+	l.directory = writeLog(t)
+	l.heardNothing()
+}
+
+// userinfo is an address with a user and a password in it, percent-encoded.
+func userinfo(format string) string { return fmt.Sprintf(format, url.UserPassword("u", oddPassword)) }
+
+// writeLog is a directory with a file, for a listener whose commands write none.
+func writeLog(t *testing.T) string {
+	t.Helper()
+	directory := t.TempDir()
+	writeSecret(t, filepath.Join(directory, "empty"), "")
+	return directory
+}
+
+// repeats is a page, an exception or a broken answer of somebody who says what he
+// was sent: the headers, and the credentials in them.
+func repeats(format func(said string) (int, string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := r.Header.Get("Proxy-Authorization")
+		plain, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(header, "Basic "))
+		if err != nil || len(plain) == 0 {
+			http.Error(w, "no credentials came", http.StatusTeapot)
+			return
+		}
+		_, password, _ := strings.Cut(string(plain), ":")
+		said := strings.Join([]string{
+			header, string(plain), url.QueryEscape(password), url.PathEscape(password), html.EscapeString(password), strconv.Quote(password),
+		}, " | ")
+		status, text := format(said)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	})
+}
+
+// The credentials of a proxy are in no output, also when the proxy itself repeats
+// them: in a page, in an exception, in what is no JSON.
+func TestProxyCredentialsAreNeverShown(t *testing.T) {
+	databaseURL, pool := database(t)
+	m := master(t, answers(nothing))
+	for name, tt := range map[string]struct {
+		answer http.Handler
+		exit   int
+		shown  bool // something stands where the credentials were
+	}{
+		"a beat": {nil, exitOK, false},
+		"a page": {repeats(func(said string) (int, string) { return 407, "<html>Who is " + said }), exitFailed, true},
+		"a cut page": {repeats(func(said string) (int, string) {
+			return 407, strings.Repeat(".", 512-10-strings.Index(said, "CANARY")) + said
+		}), exitFailed, true},
+		"no JSON":  {repeats(func(said string) (int, string) { return 200, "<html>" + said }), exitFailed, true},
+		"an error": {repeats(func(said string) (int, string) { return 200, `{"error": ` + rpcError(said) + `}` }), exitFailed, true},
+		"an object": {repeats(func(said string) (int, string) {
+			return 200, `{"result": ` + strings.Replace(jobs(1), `"id": 1, "owner": "o"`, `"id": 1, "owner": 7, "priority": `+quotedJSON(said), 1) + `}`
+		}), exitOK, false},
+		"retries": {repeats(func(said string) (int, string) { return 503, said }), exitFailed, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newListener(t)
+			p := startProxy(t, m, tt.answer)
+			t.Setenv("HTTP_PROXY", p.address("user", oddPassword))
+			args := append(beatArgs("http://master.test"), "--database-url", databaseURL, "--rpc-timeout=1500ms")
+			for range 2 {
+				e := l.hears(tt.exit, start(t, l.talkative(append([]string{"once"}, args...))...).end())
+				if tt.shown && !(strings.Contains(e.stdout, "xxxxx") && strings.Contains(e.stderr, "xxxxx")) {
+					t.Errorf("the proxy's words did not arrive: %v", e)
+				}
+			}
+			l.beats("packed_ms", args...)
+			history := query[string](t, pool, "SELECT string_agg(error, ' ') FROM shard_client_heartbeats")
+			if tt.shown && !strings.Contains(history, "xxxxx") {
+				t.Errorf("the proxy's words did not reach the history: %s", history)
+			}
+			execute(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it is what came, byte for byte
+			l.reads(pool)
+			execute(t, pool, "TRUNCATE shard_client_heartbeats, shard_client_quarantine")
+			l.heardNothing()
+		})
+	}
+}
+
+// A proxy that is down is named without its credentials.
+func TestProxyThatIsDown(t *testing.T) {
+	databaseURL, pool := database(t)
+	l := newListener(t)
+	t.Setenv("HTTP_PROXY", userinfo("http://%s@127.0.0.1:1"))
+	args := append(beatArgs("http://master.test"), "--database-url", databaseURL, "--rpc-timeout=500ms")
+	e := l.hears(exitFailed, start(t, l.talkative(append([]string{"once"}, args...))...).end())
+	if !strings.Contains(e.stdout, "proxyconnect") || !strings.Contains(e.stdout, "127.0.0.1:1") {
+		t.Errorf("it does not say what is down: %v", e)
+	}
+	l.reads(pool)
+	l.heardNothing()
+}
+
+// A database that repeats a password, as a trigger of somebody's may, is not
+// quoted: not in the quarantine, not where it is listed.
+func TestPasswordInAReasonIsNeverShown(t *testing.T) {
+	t.Parallel()
+	db := securedDatabase(t, oddPassword)
+	l := newListener(t)
+	more := []string{"--database-url", db.url(oddPassword)}
+	l.invokes(exitOK, append([]string{"migrate", "up"}, more...)...)
+	execute(t, db.admin, `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $f$
+		BEGIN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = $m$refused by `+oddPassword+`$m$; END $f$`)
+	execute(t, db.admin, "CREATE TRIGGER tell BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION tell()")
+	m := master(t, answers(jobs(1)))
+	l.invokes(exitOK, append(append([]string{"once"}, beatArgs(m.URL)...), more...)...)
+	l.invokes(exitOK, append([]string{"quarantine", "list"}, more...)...)
+	if rows := l.reads(db.admin); !strings.Contains(rows, "refused by xxxxx") {
+		t.Errorf("the reason did not reach the quarantine: %s", rows)
+	}
+	l.heardNothing()
+}
+
+// rpcError is the master's exception, in JSON.
+func rpcError(message string) string {
+	return `{"name": "Error", "message": ` + quotedJSON(message) + `, "traceback": ""}`
+}
+
+func quotedJSON(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// oddPassword, and every password of these tests, holds this word.
+var canary = regexp.MustCompile(`(?i)can(ary|%41ry)|Q0FOQVJ`) // also encoded; base64 of what begins with CANARY
+
+func withoutCanary(text string) string { return canary.ReplaceAllString(text, "") }
+
+// listener hears all that shard-client says, on stdout, on stderr, in log files
+// and in its tables.
+type listener struct {
+	t         *testing.T
+	directory string
+	format    string // of the next start
+	said      bytes.Buffer
+}
+
+func newListener(t *testing.T) *listener {
+	return &listener{t: t, directory: t.TempDir(), format: "text"}
+}
+
+// hears adds what a start of shard-client said.
+func (l *listener) hears(code int, e ended) ended {
+	l.t.Helper()
+	l.said.WriteString(e.stdout + e.stderr)
+	return e.want(l.t, code)
+}
+
+// invokes starts it in this process.
+func (l *listener) invokes(code int, args ...string) {
+	l.t.Helper()
+	l.hears(code, invoke(l.talkative(args)...))
+}
+
+// beats starts `run` as a process, and stops it once its log says what it is to
+// say.
+func (l *listener) beats(logs string, args ...string) ended {
+	l.t.Helper()
+	args = append([]string{"run", "--heartbeat-pause=1h"}, args...)
+	p := start(l.t, l.talkative(args)...)
+	p.logs(logs)
+	return l.hears(exitOK, p.stop())
+}
+
+// talkative asks for the log that says most, in one format and the other by turns.
+func (l *listener) talkative(args []string) []string {
+	l.format = map[string]string{"text": "json", "json": "text"}[l.format]
+	return append(args, "--log-level=debug", "--log-dir", l.directory, "--log-format", l.format, "--output", l.format)
+}
+
+// reads adds what the tables of the client say, payloads as text.
+func (l *listener) reads(pool *pgxpool.Pool) string {
+	l.t.Helper()
+	rows := query[string](l.t, pool, `SELECT concat(
+		(SELECT string_agg(to_json(h)::text, E'\n') FROM shard_client_heartbeats AS h),
+		(SELECT string_agg(to_json(q)::text || convert_from(q.payload, 'UTF8'), E'\n') FROM shard_client_quarantine AS q),
+		(SELECT string_agg(to_json(o)::text, E'\n') FROM shard_client_owner AS o))`)
+	l.said.WriteString(rows)
+	return rows
+}
+
+// heardNothing fails the test when a secret was said anywhere.
+func (l *listener) heardNothing() {
+	l.t.Helper()
+	files, err := filepath.Glob(filepath.Join(l.directory, "*"))
+	if err != nil || len(files) == 0 {
+		l.t.Fatalf("%d log files, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		l.said.Write(text)
+	}
+	for line := range strings.Lines(l.said.String()) {
+		if canary.MatchString(line) {
+			l.t.Errorf("a secret is shown: %s", line)
+		}
+	}
+}

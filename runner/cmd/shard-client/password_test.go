@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// oddPassword has everything that a URL, a list of key=value or a pgpass file
+// would need to escape.
+const oddPassword = `CANARY/%&+"\:'@ #?x`
+
+// The password comes from a file, for every command that uses the database.
+func TestDatabasePasswordFile(t *testing.T) {
+	t.Setenv("PGPASSWORD", "not this one")
+	s := securedDatabase(t, oddPassword)
+	m := master(t, answers(jobs(1)))
+	more := []string{"--database-password-file", secretFile(t, oddPassword+"\n")}
+	for _, args := range [][]string{
+		{"migrate", "up"}, {"migrate", "down"}, {"migrate", "status"}, {"migrate", "up"},
+		once(m, s.url("")), runArgs(m, s.url(""), "--lifetime=1ms"), {"quarantine", "list"},
+	} {
+		if args[0] == "migrate" || args[0] == "quarantine" {
+			args = append(args, "--database-url", s.url(""))
+		}
+		invoke(append(args, more...)...).want(t, exitOK)
+	}
+	invoke(once(m, s.url(""))...).want(t, exitFailed).says(t, "password authentication failed")
+	invoke(once(m, s.url(oddPassword), "--database-password-file", secretFile(t, "nor this one"))...).want(t, exitOK)
+}
+
+// A file that cannot be used is a mistake in the settings, for all of them.
+func TestUnusableDatabasePasswordFile(t *testing.T) {
+	t.Parallel()
+	m := master(t, answers(nothing))
+	for _, path := range []string{"/no/such/file", secretFile(t, "")} {
+		for _, args := range [][]string{once(m, "postgres://h/d"), runArgs(m, "postgres://h/d"), {"migrate", "up", "--database-url=postgres://h/d"},
+			{"migrate", "status", "--database-url=postgres://h/d"}, {"quarantine", "list", "--database-url=postgres://h/d"}} {
+			invoke(append(args, "--database-password-file", path)...).want(t, exitUsage).silent(t).says(t, "--database-password-file", path)
+		}
+	}
+}
+
+func TestPGPASSFILE(t *testing.T) {
+	s := securedDatabase(t, oddPassword)
+	t.Setenv("PGPASSFILE", s.passfile(oddPassword))
+	invoke("migrate", "up", "--database-url", s.url("")).want(t, exitOK)
+	invoke(once(master(t, answers(nothing)), s.url(""))...).want(t, exitOK)
+}
+
+// A password is changed on the server and in its file, and connections break:
+// the client that is running goes on with the new one, for its beats and for its
+// lock. Until the file is there its beats fail, and it does not end.
+func TestRotatedDatabasePassword(t *testing.T) {
+	t.Parallel()
+	s := securedDatabase(t, "first")
+	path := secretFile(t, "first\n")
+	invoke("migrate", "up", "--database-url", s.url(""), "--database-password-file", path).want(t, exitOK)
+	m := master(t, answers(nothing))
+	p := startRun(t, m, s.url(""), "--database-password-file", path)
+	beats := func(outcome string) int {
+		return query[int](t, s.admin, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome = $1", outcome)
+	}
+	eventually(t, "for a beat", func() bool { return beats("ok") > 0 })
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.setPassword("second")
+	s.disconnect()
+	p.logs(`--database-password-file \"` + path)
+	writeSecret(t, path, "second\n")
+	before := beats("ok")
+	eventually(t, "for beats with the new password", func() bool { return beats("ok") > before+1 })
+	if e := p.stop(); strings.Contains(e.stderr, "first") || strings.Contains(e.stderr, "second") {
+		t.Errorf("a password is shown: %v", e)
+	}
+	if epochs := query[int](t, s.admin, "SELECT count(DISTINCT epoch) FROM shard_client_heartbeats WHERE outcome = 'ok'"); epochs != 2 {
+		t.Errorf("beats under %d epochs, want one before and one after", epochs)
+	}
+}
+
+// A password that is wrong at the start of run may be mended while it waits.
+func TestRunWaitsForAPassword(t *testing.T) {
+	t.Parallel()
+	s := securedDatabase(t, "right")
+	invoke("migrate", "up", "--database-url", s.url("right")).want(t, exitOK)
+	path := secretFile(t, "wrong")
+	m := master(t, answers(nothing))
+	p := startRun(t, m, s.url(""), "--database-password-file", path)
+	p.logs("waiting for the database")
+	writeSecret(t, path, "right")
+	eventually(t, "for a beat", func() bool { return len(m.received()) > 0 })
+	p.stop()
+}
