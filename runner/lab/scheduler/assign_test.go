@@ -121,20 +121,22 @@ func TestGroupBreaksBeforeItRuns(t *testing.T) {
 	t.Fatal("no seed lets entry 701 fail early")
 }
 
-// What a scheduler that knows no marks has begun is taken over, and its host freed in the end.
+// What a scheduler that knows no marks has begun is taken over, its upload asked for and its host freed in the end.
 func TestTakesOverFromAnotherScheduler(t *testing.T) {
 	t.Parallel()
-	for _, row := range []string{
-		"status = 'Provisioning', active = true",
-		"status = 'Running', active = true, started_on = now(), execution_subdir = 'elsewhere'",
-		"status = 'Parsing', started_on = now(), execution_subdir = 'elsewhere'",
-		"status = 'Completed', active = true, started_on = now(), execution_subdir = 'elsewhere'", // half ended
-	} {
-		d := newDesk(t, oneHost+jobSQL(7, 1, 0)+`
-			UPDATE afe_hosts SET leased = true, status = 'Running';
-			UPDATE afe_host_queue_entries SET host_id = 1, `+row)
-		d.run(d.scheduler(scheduler.Options{}), nil)
-		d.atTheEnd()
-		d.must("it ends as any other", "SELECT * FROM afe_host_queue_entries WHERE status <> 'Completed' OR execution_subdir = ''")
+	for _, variant := range scheduler.Variants() {
+		for _, row := range []string{
+			"status = 'Provisioning', active = true",
+			"status = 'Running', active = true, started_on = now(), execution_subdir = 'elsewhere'",
+			"status = 'Parsing', started_on = now(), execution_subdir = 'elsewhere'",
+			"status = 'Completed', active = true, started_on = now(), execution_subdir = 'elsewhere'", // half ended
+		} {
+			d := newDesk(t, oneHost+jobSQL(7, 1, 0)+`
+				UPDATE afe_hosts SET leased = true;
+				UPDATE afe_host_queue_entries SET host_id = 1, `+row)
+			d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
+			d.atTheEnd()
+			d.must("it ends as any other", "SELECT * FROM afe_host_queue_entries WHERE status <> 'Completed' OR execution_subdir = ''")
+		}
 	}
 }

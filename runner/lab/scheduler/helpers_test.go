@@ -76,12 +76,14 @@ func open(t testing.TB, url, program string) *pgxpool.Pool {
 	return pool
 }
 
-// scheduler makes a new one, whose clock goes on by a second each time it is read.
+// now goes on by a second each time it is asked.
+func (d *desk) now() time.Time {
+	d.clock = d.clock.Add(time.Second)
+	return d.clock
+}
+
 func (d *desk) scheduler(o scheduler.Options) *scheduler.Scheduler {
-	o.Now = func() time.Time {
-		d.clock = d.clock.Add(time.Second)
-		return d.clock
-	}
+	o.Now = d.now
 	return scheduler.New(d.schedules, o)
 }
 
