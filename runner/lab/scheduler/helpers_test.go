@@ -61,6 +61,21 @@ func newDesk(t testing.TB, sql string) *desk {
 	return d
 }
 
+// refill does what a new desk would, in a fraction of the time.
+func (d *desk) refill(sql string) {
+	d.t.Helper()
+	d.exec(`
+		SET session_replication_role = replica;
+		DO $$
+		DECLARE name text;
+		BEGIN
+			FOR name IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'afe\_%' LOOP
+				EXECUTE format('DELETE FROM %I', name);
+			END LOOP;
+		END $$;
+		RESET session_replication_role;` + sql + "; DELETE FROM audit")
+}
+
 func open(t testing.TB, url, program string) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
