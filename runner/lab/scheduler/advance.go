@@ -40,11 +40,17 @@ func (t *turn) adopt(e *entry) error {
 	if e.complete || e.lease != nil || e.HostID == nil || e.HostMarked || !begun {
 		return nil
 	}
-	adopted, err := t.write("lease host", *e.HostID, func() (int64, error) {
-		return t.s.q.SchedulerAdoptHost(t.ctx, e.ID, *e.HostID)
+	h := &host{id: *e.HostID, hostname: e.Hostname, status: e.HostStatus, entryID: e.ID, jobID: e.JobID}
+	if h.status == ready { // which is what a host is when nothing is owed any longer
+		if err := t.setHostStatus(h, running); err != nil {
+			return err
+		}
+	}
+	adopted, err := t.write("lease host", h.id, func() (int64, error) {
+		return t.s.q.SchedulerAdoptHost(t.ctx, e.ID, h.id)
 	})
 	if adopted {
-		e.lease = &host{id: *e.HostID, hostname: e.Hostname, status: e.HostStatus, entryID: e.ID, jobID: e.JobID}
+		e.lease = h
 		t.work.Busy++
 	}
 	return err

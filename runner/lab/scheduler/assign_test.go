@@ -17,6 +17,7 @@ func TestWhichHostFits(t *testing.T) {
 		INSERT INTO afe_acl_groups (id, name) VALUES (2, 'lab'), (3, 'other');
 		INSERT INTO afe_acl_groups_users (aclgroup_id, user_id) VALUES (2, 1), (3, 2);`
 	const onlyMetaHost = "DELETE FROM afe_jobs_dependency_labels; UPDATE afe_host_queue_entries SET meta_host = "
+	d := newDesk(t, "SELECT")
 	for _, c := range []struct {
 		name, edit string
 		want       bool
@@ -43,9 +44,8 @@ func TestWhichHostFits(t *testing.T) {
 		{name: "in no group", edit: "DELETE FROM afe_acl_groups_hosts"},
 		{name: "an owner whom nobody knows", edit: "UPDATE afe_jobs SET owner = 'carol'", want: true},
 	} {
-		d := newDesk(t, oneHost+alice+jobSQL(7, 1, 0)+c.edit)
-		s := d.scheduler(scheduler.Options{})
-		work := d.turn(s)
+		d.refill(oneHost + alice + jobSQL(7, 1, 0) + c.edit)
+		work := d.turn(d.scheduler(scheduler.Options{}))
 		if (work.Assigned == 1) != c.want {
 			t.Errorf("%s: assigned %d, want %t", c.name, work.Assigned, c.want)
 		}
@@ -91,8 +91,9 @@ func TestGroupGetsAllHostsOrNone(t *testing.T) {
 // A job with more hosts to ask for than there can be is given up, not kept for ever.
 func TestTooFewEntriesForAGroup(t *testing.T) {
 	t.Parallel()
+	d := newDesk(t, "SELECT")
 	for _, variant := range scheduler.Variants() {
-		d := newDesk(t, oneHost+moreHosts(3)+jobSQL(7, 2, 3))
+		d.refill(oneHost + moreHosts(3) + jobSQL(7, 2, 3))
 		d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
 		d.must("both entries are stopped, and uploaded", `
 			SELECT * FROM afe_host_queue_entries AS e JOIN afe_jobs AS j ON j.id = e.job_id
@@ -121,20 +122,23 @@ func TestGroupBreaksBeforeItRuns(t *testing.T) {
 	t.Fatal("no seed lets entry 701 fail early")
 }
 
-// What a scheduler that knows no marks has begun is taken over, and its host freed in the end.
+// What a scheduler that knows no marks has begun is taken over, its upload asked for and its host freed in the end.
 func TestTakesOverFromAnotherScheduler(t *testing.T) {
 	t.Parallel()
-	for _, row := range []string{
-		"status = 'Provisioning', active = true",
-		"status = 'Running', active = true, started_on = now(), execution_subdir = 'elsewhere'",
-		"status = 'Parsing', started_on = now(), execution_subdir = 'elsewhere'",
-		"status = 'Completed', active = true, started_on = now(), execution_subdir = 'elsewhere'", // half ended
-	} {
-		d := newDesk(t, oneHost+jobSQL(7, 1, 0)+`
-			UPDATE afe_hosts SET leased = true, status = 'Running';
-			UPDATE afe_host_queue_entries SET host_id = 1, `+row)
-		d.run(d.scheduler(scheduler.Options{}), nil)
-		d.atTheEnd()
-		d.must("it ends as any other", "SELECT * FROM afe_host_queue_entries WHERE status <> 'Completed' OR execution_subdir = ''")
+	d := newDesk(t, "SELECT")
+	for _, variant := range scheduler.Variants() {
+		for _, row := range []string{
+			"status = 'Provisioning', active = true",
+			"status = 'Running', active = true, started_on = now(), execution_subdir = 'elsewhere'",
+			"status = 'Parsing', started_on = now(), execution_subdir = 'elsewhere'",
+			"status = 'Completed', active = true, started_on = now(), execution_subdir = 'elsewhere'", // half ended
+		} {
+			d.refill(oneHost + jobSQL(7, 1, 0) + `
+				UPDATE afe_hosts SET leased = true;
+				UPDATE afe_host_queue_entries SET host_id = 1, ` + row)
+			d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
+			d.atTheEnd()
+			d.must("it ends as any other", "SELECT * FROM afe_host_queue_entries WHERE status <> 'Completed' OR execution_subdir = ''")
+		}
 	}
 }

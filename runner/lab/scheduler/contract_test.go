@@ -202,10 +202,10 @@ func TestAbortInAnyPhase(t *testing.T) {
 	for _, variant := range scheduler.Variants() {
 		t.Run(variant, func(t *testing.T) {
 			t.Parallel()
-			seed, met := seedFor(t, variant, 7), 0
+			seed, met, d := seedFor(t, variant, 7), 0, newDesk(t, "SELECT")
 			for _, status := range statuses {
 				// Only an entry that waits for another is seen Pending.
-				d := newDesk(t, oneHost+moreHosts(2)+jobSQL(7, 2, 2))
+				d.refill(oneHost + moreHosts(2) + jobSQL(7, 2, 2))
 				if status == "Queued" {
 					d.exec("UPDATE afe_hosts SET locked = true")
 				}

@@ -16,10 +16,10 @@ func (e *entry) ends(why, final string, atLeast, atMost int) *step {
 	}}
 }
 
-// nextOfEnd is the next statement of an end. Lucifer ends only what it runs: an entry without a host is the
-// scheduler's, whatever the job's variant.
+// nextOfEnd is the next statement of an end. Lucifer ends only what has begun on a host, which owes the NULL then: all
+// else is the scheduler's, whatever the job's variant.
 func (t *turn) nextOfEnd(e *entry) *step {
-	if e.job.variant.isLucifer() && e.lease != nil && !isFinal(e.Status) {
+	if e.job.variant.isLucifer() && e.lease != nil && e.Status != queued && !isFinal(e.Status) {
 		return t.nextOfLucifer(e)
 	}
 	m := e.memory

@@ -19,3 +19,6 @@ func Fails(seed uint64, failShare float64, entryID int64) (fails, early bool) {
 	s := New(nil, Options{Seed: seed, FailShare: failShare})
 	return s.fails(entryID), s.failsEarly(entryID)
 }
+
+// Remembered counts what a scheduler keeps in memory.
+func Remembered(s *Scheduler) int { return len(s.cache) + len(s.open) + len(s.leases) }

@@ -16,10 +16,10 @@ import (
 // longHistory has jobs that ended long ago, all with hosts and entries that are free for none.
 const longHistory = `
 	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id, synch_count)
-		SELECT n, 'alice', 'old', now(), 1, n % 3 FROM generate_series(100001, 200000) AS n;
+		SELECT n, 'alice', 'old', now(), 1, n % 3 FROM generate_series(100001, 140000) AS n;
 	INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete)
-		SELECT n, n, 1, 'Completed', true FROM generate_series(100001, 200000) AS n;
-	INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT n, 1 FROM generate_series(100001, 200000) AS n;`
+		SELECT n, n, 1, 'Completed', true FROM generate_series(100001, 140000) AS n;
+	INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT n, 1 FROM generate_series(100001, 140000) AS n;`
 
 var wholeTable = regexp.MustCompile(`Seq Scan on afe_(jobs|host_queue_entries|jobs_dependency_labels) `)
 
