@@ -11,63 +11,84 @@ import (
 
 const hostsJSON = `-- name: HostsJSON :one
 
-SELECT coalesce(json_agg(
-    jsonb_build_object(
-        'id', h.id, 'hostname', h.hostname, 'status', h.status, 'locked', h.locked, 'leased', h.leased,
-        'invalid', h.invalid, 'dirty', h.dirty, 'protection', h.protection, 'synch_id', h.synch_id,
-        'lock_reason', h.lock_reason,
-        'lock_time', to_char(h.lock_time, CASE
+WITH acl_groups AS MATERIALIZED (
+    SELECT
+        g.id,
+        json_build_object(
+            'id', g.id, 'name', g.name, 'description', g.description,
+            'users', (
+                SELECT coalesce(json_agg(json_build_object(
+                    'id', u.id, 'login', u.login, 'access_level', u.access_level,
+                    'reboot_before', u.reboot_before, 'reboot_after', u.reboot_after,
+                    'show_experimental', u.show_experimental
+                ) ORDER BY u.id), '[]')
+                FROM afe_acl_groups_users AS gu
+                JOIN afe_users AS u ON u.id = gu.user_id
+                WHERE gu.aclgroup_id = g.id
+            )
+        ) AS object
+    FROM afe_acl_groups AS g
+    WHERE g.id IN (SELECT gh.aclgroup_id FROM afe_acl_groups_hosts AS gh WHERE gh.host_id = ANY ($2::bigint[]))
+)
+SELECT coalesce(json_agg((
+    SELECT json_object_agg(field.name, field.value)
+    FROM (VALUES
+        ('id', to_json(h.id)),
+        ('hostname', to_json(h.hostname)),
+        ('status', to_json(h.status)),
+        ('locked', to_json(h.locked)),
+        ('leased', to_json(h.leased)),
+        ('invalid', to_json(h.invalid)),
+        ('dirty', to_json(h.dirty)),
+        ('protection', to_json(h.protection)),
+        ('synch_id', to_json(h.synch_id)),
+        ('lock_reason', to_json(h.lock_reason)),
+        ('lock_time', to_json(to_char(h.lock_time, CASE
             WHEN h.lock_time = date_trunc('second', h.lock_time) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
-        'shard', (
+            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END))),
+        ('shard', (
             SELECT json_build_object('id', s.id, 'hostname', s.hostname)
             FROM afe_shards AS s
             WHERE s.id = h.shard_id
-        ),
-        'labels', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-            ) ORDER BY l.id), '[]')
-            FROM afe_hosts_labels AS hl
-            JOIN afe_labels AS l ON l.id = hl.label_id
-            WHERE hl.host_id = h.id
-        ),
-        'aclgroup_set', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', g.id, 'name', g.name, 'description', g.description,
-                'users', (
-                    SELECT coalesce(json_agg(json_build_object(
-                        'id', u.id, 'login', u.login, 'access_level', u.access_level,
-                        'reboot_before', u.reboot_before, 'reboot_after', u.reboot_after,
-                        'show_experimental', u.show_experimental
-                    ) ORDER BY u.id), '[]')
-                    FROM afe_acl_groups_users AS gu
-                    JOIN afe_users AS u ON u.id = gu.user_id
-                    WHERE gu.aclgroup_id = g.id
+        )),
+        ('labels', (
+            SELECT coalesce(json_agg((
+                SELECT json_build_object(
+                    'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
+                    'invalid', l.invalid, 'only_if_needed', l.only_if_needed
                 )
-            ) ORDER BY g.id), '[]')
+                FROM afe_labels AS l
+                WHERE l.id = hl.label_id
+            ) ORDER BY hl.label_id), '[]')
+            FROM afe_hosts_labels AS hl
+            WHERE hl.host_id = h.id
+        )),
+        ('aclgroup_set', (
+            SELECT coalesce(json_agg(acl_groups.object ORDER BY acl_groups.id), '[]')
             FROM afe_acl_groups_hosts AS gh
-            JOIN afe_acl_groups AS g ON g.id = gh.aclgroup_id
+            JOIN acl_groups ON acl_groups.id = gh.aclgroup_id
             WHERE gh.host_id = h.id
-        ),
-        'hostattribute_set', (
+        )),
+        ('hostattribute_set', (
             SELECT coalesce(json_agg(json_build_object(
                 'id', a.id, 'host_id', a.host_id, 'attribute', a.attribute, 'value', a.value
             ) ORDER BY a.id), '[]')
             FROM afe_host_attributes AS a
             WHERE a.host_id = h.id
-        )
-    ) - CASE WHEN $1::boolean THEN '' ELSE 'lock_reason' END
-    ORDER BY h.id
-), '[]')::text AS hosts
+        ))
+    ) AS field (name, value)
+    WHERE field.name <> 'lock_reason' OR $1::boolean
+) ORDER BY h.id), '[]')::text AS hosts
 FROM afe_hosts AS h
 WHERE h.id = ANY ($2::bigint[])
 `
 
 // The objects of an answer, as the JSON that travels. Times have exactly three
-// digits of fraction, truncated, when the fraction is not zero.
-// lock_reason came with 2019.
+// digits of fraction, truncated, when the fraction is not zero. What belongs to an
+// object is looked up object by object, by index: where PostgreSQL may join as it
+// likes it reads all labels for each job, or all keyvals, before it has statistics.
+// lock_reason came with 2019. An ACL group is made once, not once for each of its
+// hosts: everybody in the lab may be in it.
 func (q *Queries) HostsJSON(ctx context.Context, lockReasons bool, ids []int64) (string, error) {
 	row := q.db.QueryRow(ctx, hostsJSON, lockReasons, ids)
 	var hosts string
@@ -93,12 +114,15 @@ SELECT coalesce(json_agg(
             WHERE s.id = j.shard_id
         ),
         'dependency_labels', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-            ) ORDER BY l.id), '[]')
+            SELECT coalesce(json_agg((
+                SELECT json_build_object(
+                    'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
+                    'invalid', l.invalid, 'only_if_needed', l.only_if_needed
+                )
+                FROM afe_labels AS l
+                WHERE l.id = d.label_id
+            ) ORDER BY d.label_id), '[]')
             FROM afe_jobs_dependency_labels AS d
-            JOIN afe_labels AS l ON l.id = d.label_id
             WHERE d.job_id = j.id
         ),
         'jobkeyval_set', (
@@ -149,8 +173,17 @@ const suiteKeyvalsJSON = `-- name: SuiteKeyvalsJSON :one
 SELECT coalesce(json_agg(json_build_object(
     'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value
 ) ORDER BY k.id), '[]')::text AS keyvals
-FROM afe_job_keyvals AS k
-WHERE k.job_id IN (SELECT j.parent_job_id FROM afe_jobs AS j WHERE j.id = ANY ($1::bigint[]))
+FROM (
+    SELECT DISTINCT j.parent_job_id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY ($1::bigint[])
+) AS parents
+CROSS JOIN LATERAL (
+    SELECT k.id, k.job_id, k.key, k.value
+    FROM afe_job_keyvals AS k
+    WHERE k.job_id = parents.parent_job_id
+    OFFSET 0
+) AS k
 `
 
 // The keyvals of the parents of the jobs sent, each once.

@@ -12,9 +12,11 @@ import (
 const hostAssign = `-- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND shard_id IS DISTINCT FROM $1::bigint
+WHERE id = ANY ($2::bigint[])
 `
 
+// Writes rows that are the shard's already too: the new version tells a heartbeat
+// at the same time that they are taken.
 func (q *Queries) HostAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, hostAssign, shardID, ids)
 	if err != nil {
@@ -54,7 +56,7 @@ func (q *Queries) HostsIncorrect(ctx context.Context, knownHostIds []int64, shar
 
 const hostsToSend = `-- name: HostsToSend :many
 
-SELECT h.id, coalesce(h.shard_id, 0)::bigint AS shard_id
+SELECT h.id, h.xmin::text AS version
 FROM afe_hosts AS h
 WHERE NOT h.leased
     AND EXISTS (
@@ -68,11 +70,12 @@ ORDER BY h.id
 
 type HostsToSendRow struct {
 	ID      int64
-	ShardID int64
+	Version string
 }
 
 // Which hosts and jobs go to a shard: docs/protocol.md, "What the master does
-// otherwise".
+// otherwise". version is that of the row, which every change gives another: the
+// id of the transaction that wrote it (docs/decisions.md, 20).
 // Has a label of the shard, not leased, not known; whosever it is now.
 func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds []int64) ([]HostsToSendRow, error) {
 	rows, err := q.db.Query(ctx, hostsToSend, shardID, knownHostIds)
@@ -83,7 +86,7 @@ func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds [
 	var items []HostsToSendRow
 	for rows.Next() {
 		var i HostsToSendRow
-		if err := rows.Scan(&i.ID, &i.ShardID); err != nil {
+		if err := rows.Scan(&i.ID, &i.Version); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -97,9 +100,11 @@ func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds [
 const jobAssign = `-- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND shard_id IS DISTINCT FROM $1::bigint
+WHERE id = ANY ($2::bigint[])
 `
 
+// As HostAssign. A job whose abort the shard does not know yet is written at
+// every heartbeat until its end is uploaded.
 func (q *Queries) JobAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, jobAssign, shardID, ids)
 	if err != nil {
@@ -109,61 +114,93 @@ func (q *Queries) JobAssign(ctx context.Context, shardID int64, ids []int64) (in
 }
 
 const jobsToSend = `-- name: JobsToSend :many
-SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id
-FROM afe_jobs AS j
-WHERE j.id IN (
-        SELECT e.job_id
+WITH RECURSIVE open_windows (first_id) AS (
+    SELECT min(e.job_id) AS first_id
+    FROM afe_host_queue_entries AS e
+    WHERE NOT e.complete
+    UNION ALL
+    SELECT (
+        SELECT min(e.job_id)
         FROM afe_host_queue_entries AS e
-        WHERE NOT e.complete
-            AND NOT e.active
-            AND (
-                EXISTS (
-                    SELECT FROM afe_jobs_dependency_labels AS d
-                    JOIN afe_shards_labels AS sl ON sl.label_id = d.label_id
-                    WHERE d.job_id = e.job_id AND sl.shard_id = $1::bigint
-                )
-                OR $2::boolean AND EXISTS (
-                    SELECT FROM afe_shards_labels AS sl
-                    WHERE sl.label_id = e.meta_host AND sl.shard_id = $1::bigint
-                )
-                OR e.meta_host IS NULL AND EXISTS (
-                    SELECT FROM afe_hosts_labels AS hl
-                    JOIN afe_shards_labels AS sl ON sl.label_id = hl.label_id
-                    WHERE hl.host_id = e.host_id AND sl.shard_id = $1::bigint
-                )
-            )
+        WHERE NOT e.complete AND e.job_id >= w.first_id + 1024
     )
-    AND NOT EXISTS (
-        SELECT FROM afe_host_queue_entries AS e
-        WHERE e.job_id = j.id AND (e.complete OR e.active)
-    )
-    AND (
-        NOT EXISTS (SELECT FROM unnest($3::bigint[]) AS k (id) WHERE k.id = j.id)
-        OR NOT EXISTS (
-            SELECT FROM afe_host_queue_entries AS e
-            WHERE e.job_id = j.id AND NOT e.aborted
-        )
-    )
-ORDER BY j.id
+    FROM open_windows AS w
+    WHERE w.first_id IS NOT NULL
+), open_entries AS (
+    SELECT e.job_id, e.aborted
+    FROM afe_shards_labels AS sl
+    JOIN afe_host_queue_entries AS e ON e.meta_host = sl.label_id
+    WHERE $1::boolean AND sl.shard_id = $2::bigint AND NOT e.complete
+    UNION ALL
+    SELECT e.job_id, e.aborted
+    FROM afe_shards_labels AS sl
+    JOIN afe_hosts_labels AS hl ON hl.label_id = sl.label_id
+    JOIN afe_host_queue_entries AS e ON e.host_id = hl.host_id
+    WHERE sl.shard_id = $2::bigint AND NOT e.complete AND e.meta_host IS NULL
+    UNION ALL
+    SELECT e.job_id, e.aborted
+    FROM afe_shards_labels AS sl
+    CROSS JOIN open_windows AS w
+    CROSS JOIN LATERAL (
+        SELECT d.job_id
+        FROM afe_jobs_dependency_labels AS d
+        WHERE d.label_id = sl.label_id AND d.job_id >= w.first_id AND d.job_id < w.first_id + 1024
+        OFFSET 0
+    ) AS d
+    CROSS JOIN LATERAL (
+        SELECT e.job_id, e.aborted
+        FROM afe_host_queue_entries AS e
+        WHERE e.job_id = d.job_id AND NOT e.complete
+        OFFSET 0
+    ) AS e
+    WHERE sl.shard_id = $2::bigint
+), open_jobs AS (
+    SELECT DISTINCT o.job_id, k.id IS NOT NULL AS known
+    FROM open_entries AS o
+    LEFT JOIN unnest($3::bigint[]) AS k (id) ON k.id = o.job_id
+    WHERE k.id IS NULL OR o.aborted
+)
+SELECT
+    o.job_id::bigint AS id,
+    (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id)::text AS version
+FROM open_jobs AS o
+CROSS JOIN LATERAL (
+    SELECT bool_or(e.complete OR e.active) AS begun, bool_and(e.aborted) AS aborted
+    FROM afe_host_queue_entries AS e
+    WHERE e.job_id = o.job_id
+) AS entries
+WHERE NOT entries.begun AND (NOT o.known OR entries.aborted)
+ORDER BY o.job_id
 `
 
 type JobsToSendParams struct {
-	ShardID     int64
 	MetaHosts   bool
+	ShardID     int64
 	KnownJobIds []int64
 }
 
 type JobsToSendRow struct {
 	ID      int64
-	ShardID int64
+	Version string
 }
 
 // Depends on a label of the shard, or (2019) an entry's meta host is one, or an
 // entry without a meta host has a host that carries one. No entry complete, none
-// active. Not known, or known with every entry aborted. It starts from entries
-// that are not complete, which an index holds, so finished jobs cost nothing.
+// active. Not known, or known with every entry aborted.
+//
+// Three ways lead from a shard's labels to its open entries, each by an index,
+// so that finished jobs cost nothing. Only the way through dependency labels
+// meets them: it looks at windows of 1,024 ids that hold an open job, found by
+// jumping through the index of open entries, because one job that stays open for
+// months would make a plain lower bound useless. What is known falls out before
+// anything else is read of it.
+//
+// PostgreSQL cannot guess the numbers here, and where it may join as it likes it
+// reads whole tables: with 50,000 known jobs, a million rows. OFFSET 0, a
+// subquery that aggregates, and one in the list of columns are looked up one by
+// one.
 func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsToSendRow, error) {
-	rows, err := q.db.Query(ctx, jobsToSend, arg.ShardID, arg.MetaHosts, arg.KnownJobIds)
+	rows, err := q.db.Query(ctx, jobsToSend, arg.MetaHosts, arg.ShardID, arg.KnownJobIds)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +208,7 @@ func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsT
 	var items []JobsToSendRow
 	for rows.Next() {
 		var i JobsToSendRow
-		if err := rows.Scan(&i.ID, &i.ShardID); err != nil {
+		if err := rows.Scan(&i.ID, &i.Version); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -180,4 +217,23 @@ func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsT
 		return nil, err
 	}
 	return items, nil
+}
+
+const shardLabelsLock = `-- name: ShardLabelsLock :execrows
+SELECT sl.id
+FROM afe_shards_labels AS sl
+WHERE sl.shard_id = $1::bigint
+ORDER BY sl.id
+FOR KEY SHARE
+`
+
+// Whoever takes a label from the shard waits until the heartbeat is over, and
+// then finds what it assigned: otherwise a host could stay assigned to a shard
+// that has none of its labels.
+func (q *Queries) ShardLabelsLock(ctx context.Context, shardID int64) (int64, error) {
+	result, err := q.db.Exec(ctx, shardLabelsLock, shardID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -10,15 +10,17 @@ import (
 )
 
 const hostLock = `-- name: HostLock :many
-SELECT h.id, coalesce(h.shard_id, 0)::bigint AS shard_id
+SELECT h.id, h.xmin::text AS version
 FROM afe_hosts AS h
-WHERE h.id = ANY ($1::bigint[])
-    OR h.id IN (
-        SELECT s.id
-        FROM ROWS FROM (unnest($2::bigint[]), unnest($3::text[])) AS s (id, status)
-        JOIN afe_hosts AS k ON k.id = s.id
-        WHERE k.status <> s.status
-    )
+WHERE h.id IN (
+    SELECT c.id
+    FROM unnest($1::bigint[]) AS c (id)
+    UNION ALL
+    SELECT s.id
+    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::text[])) AS s (id, status)
+    JOIN afe_hosts AS k ON k.id = s.id
+    WHERE k.status <> s.status
+)
 ORDER BY h.id
 FOR NO KEY UPDATE OF h
 `
@@ -31,7 +33,7 @@ type HostLockParams struct {
 
 type HostLockRow struct {
 	ID      int64
-	ShardID int64
+	Version string
 }
 
 // Hosts whose status differs and hosts that may be sent, in id order.
@@ -44,7 +46,7 @@ func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) ([]HostLockR
 	var items []HostLockRow
 	for rows.Next() {
 		var i HostLockRow
-		if err := rows.Scan(&i.ID, &i.ShardID); err != nil {
+		if err := rows.Scan(&i.ID, &i.Version); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

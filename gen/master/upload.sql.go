@@ -78,7 +78,7 @@ func (q *Queries) EntryStore(ctx context.Context, records []byte) (int64, error)
 
 const jobLock = `-- name: JobLock :many
 
-SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id
+SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id, j.xmin::text AS version
 FROM afe_jobs AS j
 WHERE j.id = ANY ($1::bigint[])
 ORDER BY j.id
@@ -88,6 +88,7 @@ FOR NO KEY UPDATE
 type JobLockRow struct {
 	ID      int64
 	ShardID int64
+	Version string
 }
 
 // What a shard uploads: records travel as they were sent, and the database
@@ -103,7 +104,7 @@ func (q *Queries) JobLock(ctx context.Context, ids []int64) ([]JobLockRow, error
 	var items []JobLockRow
 	for rows.Next() {
 		var i JobLockRow
-		if err := rows.Scan(&i.ID, &i.ShardID); err != nil {
+		if err := rows.Scan(&i.ID, &i.ShardID, &i.Version); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -23,15 +23,17 @@ LIMIT 1;
 
 -- Hosts whose status differs and hosts that may be sent, in id order.
 -- name: HostLock :many
-SELECT h.id, coalesce(h.shard_id, 0)::bigint AS shard_id
+SELECT h.id, h.xmin::text AS version
 FROM afe_hosts AS h
-WHERE h.id = ANY (@candidate_ids::bigint[])
-    OR h.id IN (
-        SELECT s.id
-        FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) AS s (id, status)
-        JOIN afe_hosts AS k ON k.id = s.id
-        WHERE k.status <> s.status
-    )
+WHERE h.id IN (
+    SELECT c.id
+    FROM unnest(@candidate_ids::bigint[]) AS c (id)
+    UNION ALL
+    SELECT s.id
+    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) AS s (id, status)
+    JOIN afe_hosts AS k ON k.id = s.id
+    WHERE k.status <> s.status
+)
 ORDER BY h.id
 FOR NO KEY UPDATE OF h;
 

@@ -4,7 +4,7 @@
 -- Locks, in the one order that all heartbeats keep (jobs, entries, hosts; each
 -- by id), the jobs that are uploaded and those that may be sent.
 -- name: JobLock :many
-SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id
+SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id, j.xmin::text AS version
 FROM afe_jobs AS j
 WHERE j.id = ANY (@ids::bigint[])
 ORDER BY j.id

@@ -2,22 +2,56 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
+	"shardclient/gen/master"
 	"shardclient/runner/afe"
 )
 
-// assignHosts takes those of the locked hosts that may still be sent and are whose they were.
-func (b *beat) assignHosts(ctx context.Context, before []assigned) ([]int64, error) {
-	if len(before) == 0 {
+// candidate is a host or a job that may be sent, and the version of its row: every change gives it another.
+type candidate struct {
+	id      int64
+	version string
+}
+
+func (b *beat) hostsToSend(ctx context.Context) ([]candidate, error) {
+	rows, err := b.q.HostsToSend(ctx, b.shardID, b.args.knownHostIDs)
+	if err != nil {
+		return nil, fmt.Errorf("find hosts to send: %w", err)
+	}
+	hosts := make([]candidate, len(rows))
+	for i, row := range rows {
+		hosts[i] = candidate{row.ID, row.Version}
+	}
+	return hosts, nil
+}
+
+func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
+	rows, err := b.q.JobsToSend(ctx, masterdb.JobsToSendParams{
+		ShardID: b.shardID, MetaHosts: b.protocol == afe.Protocol2019, KnownJobIds: b.args.knownJobIDs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find jobs to send: %w", err)
+	}
+	jobs := make([]candidate, len(rows))
+	for i, row := range rows {
+		jobs[i] = candidate{row.ID, row.Version}
+	}
+	return jobs, nil
+}
+
+// assignHosts takes those of the locked hosts that did not change between the reading and the lock and may still be
+// sent: the labels of a host, or of the shard, are not in the host's row.
+func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, error) {
+	unchanged := both(b.hosts, locked)
+	if len(unchanged) == 0 {
 		return []int64{}, nil
 	}
 	now, err := b.hostsToSend(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := idsOf(both(before, now))
+	ids := stillThere(unchanged, now)
 	if _, err := b.q.HostAssign(ctx, b.shardID, ids); err != nil {
 		return nil, fmt.Errorf("assign hosts: %w", err)
 	}
@@ -25,67 +59,52 @@ func (b *beat) assignHosts(ctx context.Context, before []assigned) ([]int64, err
 }
 
 // assignJobs is assignHosts for jobs.
-func (b *beat) assignJobs(ctx context.Context, before []assigned) ([]int64, error) {
-	if len(before) == 0 {
+func (b *beat) assignJobs(ctx context.Context, locked []candidate) ([]int64, error) {
+	unchanged := both(b.jobs, locked)
+	if len(unchanged) == 0 {
 		return []int64{}, nil
 	}
 	now, err := b.jobsToSend(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := idsOf(both(before, now))
+	ids := stillThere(unchanged, now)
 	if _, err := b.q.JobAssign(ctx, b.shardID, ids); err != nil {
 		return nil, fmt.Errorf("assign jobs: %w", err)
 	}
 	return ids, nil
 }
 
-// both keeps what is in both lists with the same shard.
-func both(before, now []assigned) []assigned {
-	was := make(map[assigned]bool, len(before))
-	for _, one := range before {
+// both is what is in both lists with the same version.
+func both(read, locked []candidate) map[int64]bool {
+	was := make(map[candidate]bool, len(read))
+	for _, one := range read {
 		was[one] = true
 	}
-	var kept []assigned
-	for _, one := range now {
+	same := make(map[int64]bool, len(read))
+	for _, one := range locked {
 		if was[one] {
-			kept = append(kept, one)
+			same[one.id] = true
 		}
 	}
-	return kept
+	return same
 }
 
-func idsOf(list []assigned) []int64 {
+// stillThere keeps the order of now. Its versions may be of this heartbeat's own writing.
+func stillThere(unchanged map[int64]bool, now []candidate) []int64 {
+	ids := []int64{}
+	for _, one := range now {
+		if unchanged[one.id] {
+			ids = append(ids, one.id)
+		}
+	}
+	return ids
+}
+
+func idsOf(list []candidate) []int64 {
 	ids := make([]int64, len(list))
 	for i, one := range list {
 		ids[i] = one.id
 	}
 	return ids
-}
-
-// answer carries the JSON that the database builds.
-func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) ([]byte, error) {
-	hosts, err := b.q.HostsJSON(ctx, b.protocol == afe.Protocol2019, hostIDs)
-	if err != nil {
-		return nil, fmt.Errorf("serialize hosts: %w", err)
-	}
-	jobs, err := b.q.JobsJSON(ctx, jobIDs)
-	if err != nil {
-		return nil, fmt.Errorf("serialize jobs: %w", err)
-	}
-	keyvals, err := b.q.SuiteKeyvalsJSON(ctx, jobIDs)
-	if err != nil {
-		return nil, fmt.Errorf("serialize suite keyvals: %w", err)
-	}
-	result := map[string]any{
-		"hosts": json.RawMessage(hosts), "jobs": json.RawMessage(jobs), "suite_keyvals": json.RawMessage(keyvals),
-	}
-	if b.protocol == afe.Protocol2019 {
-		incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shardID)
-		if err != nil {
-			return nil, fmt.Errorf("find incorrect hosts: %w", err)
-		}
-		result["incorrect_host_ids"] = append([]int64{}, incorrect...)
-	}
-	return json.Marshal(result)
 }

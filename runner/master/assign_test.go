@@ -1,15 +1,10 @@
 package master_test
 
 import (
-	"context"
-	"fmt"
 	"slices"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
@@ -38,128 +33,19 @@ func loadShared(t testing.TB, pool *pgxpool.Pool, n int) {
 	}
 }
 
-// Both heartbeats have read what they may take before either may take it: a lock of the tables holds them there. Two
-// pools stand for two master processes.
-func TestConcurrentHeartbeatsShareNothing(t *testing.T) {
-	const n, rounds = 20, 40
-	for _, protocol := range protocols {
-		databaseURL := pgtest.Database(t)
-		var pools []*pgxpool.Pool
-		for range 2 {
-			pool, err := pgxpool.New(t.Context(), databaseURL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(pool.Close)
-			pools = append(pools, pool)
-		}
-		loadShared(t, pools[0], n)
-		urls := []string{serve(t, pools[0], protocol), serve(t, pools[1], protocol)}
-		for round := range rounds {
-			exec(t, pools[0], "UPDATE afe_hosts SET shard_id = NULL")
-			exec(t, pools[0], "UPDATE afe_jobs SET shard_id = NULL")
-			one, two := together(t, pools[0], urls)
-			for _, section := range []string{"hosts", "jobs"} {
-				all := slices.Concat(ids(t, one, section), ids(t, two, section))
-				if len(all) != n || len(slices.Compact(slices.Sorted(slices.Values(all)))) != n {
-					t.Fatalf("round %d: %s %v, want %d, each once", round, section, all, n)
-				}
-			}
-		}
-	}
-}
-
-// together sends two heartbeats that overlap in the database.
-func together(t *testing.T, pool *pgxpool.Pool, urls []string) (one, two *reply) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	type outcome struct {
-		reply *reply
-		err   error
-	}
-	outcomes := [2]chan outcome{make(chan outcome, 1), make(chan outcome, 1)}
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "LOCK TABLE afe_jobs, afe_hosts IN EXCLUSIVE MODE"); err != nil {
-			return err
-		}
-		for i, shard := range []string{"one", "two"} {
-			go func() {
-				r, err := post(ctx, urls[i], "chromeos-test", heartbeat(`{"shard_hostname": "`+shard+`"}`))
-				outcomes[i] <- outcome{r, err}
-			}()
-		}
-		for waiting := 0; waiting < 2; {
-			if err := tx.QueryRow(ctx, `SELECT count(*) FROM pg_locks AS l, pg_sleep(0.002)
-				WHERE NOT l.granted AND l.relation = 'afe_jobs'::regclass`).Scan(&waiting); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, second := <-outcomes[0], <-outcomes[1]
-	if first.err != nil || second.err != nil {
-		t.Fatal(first.err, second.err)
-	}
-	return first.reply, second.reply
-}
-
-type counter struct{ queries atomic.Int64 }
-
-func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	c.queries.Add(1)
-	return ctx
-}
-func (*counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func TestStatementsDoNotGrow(t *testing.T) {
-	statements := func(n int) int64 {
-		config, err := pgxpool.ParseConfig(pgtest.Database(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		count := &counter{}
-		config.ConnConfig.Tracer = count
-		pool, err := pgxpool.NewWithConfig(t.Context(), config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(pool.Close)
-		loadShared(t, pool, 2*n)
-		arguments := `{"shard_hostname": "one", "known_host_ids": [1], "known_host_statuses": ["Dead"], "jobs": [`
-		entries := ""
-		for i := 1; i <= n; i++ {
-			arguments += fmt.Sprintf(`{"id": %d},`, i)
-			entries += fmt.Sprintf(`{"id": %d, "status": "Completed"},`, 2*i)
-		}
-		arguments = arguments[:len(arguments)-1] + `], "hqes": [` + entries[:len(entries)-1] + `]}`
-		before := count.queries.Load()
-		r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(arguments))
-		if jobs := ids(t, r, "jobs"); len(jobs) != n {
-			t.Errorf("%d jobs sent, want %d", len(jobs), n)
-		}
-		return count.queries.Load() - before
-	}
-	small, large := statements(1), statements(500)
-	t.Logf("%d statements", large)
-	if small != large {
-		t.Errorf("%d statements for 1 job, %d for 500", small, large)
-	}
-}
-
 // Which hosts and jobs are sent, case by case, to shard 1 (label 1).
 func TestRules(t *testing.T) {
 	for _, c := range []struct {
-		name, edit, args      string
+		name, edit            string
+		args, statuses        string // arguments of both protocols, and those of 2019
 		hosts, jobs, jobs2015 []int64
 		incorrect             []int64
 	}{
 		{name: "all", hosts: []int64{1, 2}, jobs: []int64{1, 2}},
-		{name: "known", args: `, "known_host_ids": [1], "known_job_ids": [2]`, hosts: []int64{2}, jobs: []int64{1}, incorrect: []int64{1}},
+		{name: "known", args: `, "known_host_ids": [1], "known_job_ids": [2]`, statuses: `"Ready"`, hosts: []int64{2}, jobs: []int64{1}, incorrect: []int64{1}},
 		{name: "leased", edit: "UPDATE afe_hosts SET leased = true, shard_id = 1 WHERE id = 1", hosts: []int64{2}, jobs: []int64{1, 2}},
+		{name: "known, its own and another's", edit: "UPDATE afe_hosts SET shard_id = id", args: `, "known_host_ids": [1, 2], "known_job_ids": [1, 2]`, statuses: `"Ready", "Ready"`, hosts: []int64{}, jobs: []int64{}, incorrect: []int64{2}},
+		{name: "completed", edit: "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id = 1", hosts: []int64{1, 2}, jobs: []int64{2}},
 		{name: "another shard's", edit: "UPDATE afe_hosts SET shard_id = 2; UPDATE afe_jobs SET shard_id = 2", hosts: []int64{1, 2}, jobs: []int64{1, 2}},
 		{name: "label gone", edit: "DELETE FROM afe_shards_labels; UPDATE afe_hosts SET shard_id = 1", hosts: []int64{}, jobs: []int64{}},
 		{name: "one entry complete", edit: "UPDATE afe_host_queue_entries SET complete = true, aborted = true WHERE id = 2", hosts: []int64{1, 2}, jobs: []int64{2}},
@@ -180,8 +66,8 @@ func TestRules(t *testing.T) {
 				exec(t, pool, c.edit)
 			}
 			args, jobs := c.args, c.jobs
-			if protocol == afe.Protocol2019 && len(c.incorrect) > 0 {
-				args += `, "known_host_statuses": ["Ready"]`
+			if protocol == afe.Protocol2019 && c.statuses != "" {
+				args += `, "known_host_statuses": [` + c.statuses + `]`
 			}
 			if protocol == afe.Protocol2015 && c.jobs2015 != nil {
 				jobs = c.jobs2015
@@ -190,11 +76,59 @@ func TestRules(t *testing.T) {
 			if diff := cmp.Diff([][]int64{c.hosts, jobs}, [][]int64{ids(t, r, "hosts"), ids(t, r, "jobs")}); diff != "" {
 				t.Errorf("%s %s: hosts and jobs (-want +sent):\n%s", protocol, c.name, diff)
 			}
+			if n := query[int](t, pool, `SELECT (SELECT count(*) FROM afe_hosts WHERE id = ANY ($1) AND shard_id = 1) +
+				(SELECT count(*) FROM afe_jobs WHERE id = ANY ($2) AND shard_id = 1)`, c.hosts, jobs); n != len(c.hosts)+len(jobs) {
+				t.Errorf("%s %s: %d of hosts %v and jobs %v are the shard's now", protocol, c.name, n, c.hosts, jobs)
+			}
 			if _, sent := r.Result["incorrect_host_ids"]; sent != (protocol == afe.Protocol2019) {
 				t.Errorf("%s %s: incorrect_host_ids in the answer: %t", protocol, c.name, sent)
-			} else if sent && len(c.incorrect) != len(ids(t, r, "incorrect_host_ids")) {
+			} else if sent && !slices.Equal(c.incorrect, ids(t, r, "incorrect_host_ids")) {
 				t.Errorf("%s: incorrect hosts %v, want %v", c.name, ids(t, r, "incorrect_host_ids"), c.incorrect)
 			}
 		}
+	}
+}
+
+// The answer, or what the shard stored of it, was lost: the shard does not name it as known, and gets all of it again. An
+// abort that it knows too comes again, until its end is uploaded.
+func TestSendsAgainWhatTheShardDoesNotKnow(t *testing.T) {
+	for _, protocol := range protocols {
+		pool := pgtest.Pool(t)
+		loadShared(t, pool, 2)
+		exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 2")
+		url := serve(t, pool, protocol)
+		first := call(t, url, heartbeat(`{"shard_hostname": "one"}`))
+		if diff := cmp.Diff([]int64{1, 2}, ids(t, first, "jobs")); diff != "" {
+			t.Fatalf("%s: jobs (-want +sent):\n%s", protocol, diff)
+		}
+		for range 2 {
+			if diff := cmp.Diff(first.Result, call(t, url, heartbeat(`{"shard_hostname": "one"}`)).Result); diff != "" {
+				t.Errorf("%s: nothing known, second answer (-first +second):\n%s", protocol, diff)
+			}
+			again := call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1, 2]}`))
+			if diff := cmp.Diff([]int64{2}, ids(t, again, "jobs")); diff != "" {
+				t.Errorf("%s: jobs known, jobs (-want +sent):\n%s", protocol, diff)
+			}
+		}
+		ended := call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1], "jobs": [{"id": 2}],
+			"hqes": [{"id": 4, "status": "Aborted"}, {"id": 5, "status": "Aborted"}]}`))
+		last := call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1]}`))
+		if diff := cmp.Diff([][]int64{{}, {}}, [][]int64{ids(t, ended, "jobs"), ids(t, last, "jobs")}); diff != "" {
+			t.Errorf("%s: jobs after the upload (-want +sent):\n%s", protocol, diff)
+		}
+	}
+}
+
+// Jobs are looked for in windows of ids that hold an open one: none falls between two windows, however far apart.
+func TestDependentJobsAreFoundAtAnyDistance(t *testing.T) {
+	pool := pgtest.Pool(t)
+	loadShared(t, pool, 0)
+	want := []int64{7, 8, 1030, 1031, 1032, 2054, 2055, 2056, 3079, 1000000, 9000000000, 9000001023, 9000001024}
+	exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, created_on) SELECT i, 'o', 'j', now() FROM unnest($1::bigint[]) AS i`, want)
+	exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 1 FROM afe_jobs`)
+	exec(t, pool, `INSERT INTO afe_host_queue_entries (job_id, status) SELECT id, 'Queued' FROM afe_jobs`)
+	r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "one"}`))
+	if diff := cmp.Diff(want, ids(t, r, "jobs")); diff != "" {
+		t.Errorf("jobs (-want +sent):\n%s", diff)
 	}
 }

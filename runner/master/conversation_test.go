@@ -81,6 +81,15 @@ func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 	}
 	answer := string(readResponse(t, base+".response.http").body)
 	exec(t, pool, `INSERT INTO afe_shards SELECT s.* FROM jsonb_populate_recordset(NULL::afe_shards, $1::jsonb -> 'shards') AS s`, string(state))
+	loadAnswer(t, pool, answer)
+	loadState(t, pool, string(state))
+	exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
+}
+
+// loadAnswer makes the hosts and jobs of a recorded answer and what belongs to them; not entries and keyvals of jobs.
+// board:eve is shard 1's.
+func loadAnswer(t testing.TB, pool *pgxpool.Pool, answer string) {
+	t.Helper()
 	for _, sql := range []string{
 		`INSERT INTO afe_labels SELECT DISTINCT l.* FROM (
 			SELECT jsonb_path_query($1::jsonb, '$.result.hosts[*].labels[*]')
@@ -106,8 +115,6 @@ func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 	} {
 		exec(t, pool, sql, answer)
 	}
-	loadState(t, pool, string(state))
-	exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
 }
 
 // loadState adds what an answer does not show: the suite's parent, a host of nobody, entries' jobs, microseconds.

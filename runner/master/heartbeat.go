@@ -17,49 +17,82 @@ import (
 // Heartbeats among themselves lock in one order.
 const maxAttempts = 3
 
-func (m *master) heartbeat(ctx context.Context, args *arguments) (result []byte, err error) {
+// heartbeat reads what may be sent in one snapshot, and then writes and answers in one transaction. When that is given up
+// and tried again, what others took since the snapshot stays taken.
+func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
+	conn, err := m.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get a connection: %w", err)
+	}
+	defer conn.Release()
+	b := &beat{protocol: m.o.Protocol, args: args}
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error {
+		b.q = masterdb.New(tx)
+		return b.read(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
 	for attempt := 1; ; attempt++ {
-		err = pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
-			b := &beat{q: masterdb.New(tx), protocol: m.o.Protocol, args: args}
-			result, err = b.run(ctx)
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+			b.q = masterdb.New(tx)
+			given, err = b.write(ctx)
 			return err
 		})
-		var pgErr *pgconn.PgError
-		if attempt == maxAttempts || !errors.As(err, &pgErr) || !strings.HasPrefix(pgErr.Code, "40") {
-			return result, err
+		if attempt == maxAttempts || !wasGivenUp(err) {
+			return given, err
 		}
 	}
 }
 
-// beat is one attempt at a heartbeat, in its transaction.
-type beat struct {
-	q        *masterdb.Queries
-	protocol afe.Protocol
-	args     *arguments
-	shardID  int64
+func wasGivenUp(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "40")
 }
 
-// assigned is a host or a job that may be sent, and whose it was when it was read.
-type assigned struct{ id, shardID int64 }
+// beat is a heartbeat, in whatever transaction q belongs to.
+type beat struct {
+	q           *masterdb.Queries
+	protocol    afe.Protocol
+	args        *arguments
+	shardID     int64
+	hosts, jobs []candidate
+}
 
-// run reads what may be sent before it locks anything. What another heartbeat took since is not taken: two that run at
-// the same time never both get a host or a job. Locks are taken in one order: jobs, entries, hosts, each by id.
-func (b *beat) run(ctx context.Context) ([]byte, error) {
-	if err := b.findCaller(ctx); err != nil {
-		return nil, err
+// read finds the shard and what may be sent to it.
+func (b *beat) read(ctx context.Context) (err error) {
+	b.shardID, err = b.q.ShardByHostname(ctx, b.args.shardHostname)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return doesNotExist("Shard", "hostname", reprString(b.args.shardHostname))
 	}
-	hosts, err := b.hostsToSend(ctx)
+	if err != nil {
+		return fmt.Errorf("find shard: %w", err)
+	}
+	if b.hosts, err = b.hostsToSend(ctx); err != nil {
+		return err
+	}
+	b.jobs, err = b.jobsToSend(ctx)
+	return err
+}
+
+// write takes only what has not changed since it was read: of heartbeats that overlap only one gets a host or a job.
+// Locks are taken in one order: the user, labels of the shard, jobs, entries, hosts, each by id.
+func (b *beat) write(ctx context.Context) (*answer, error) {
+	if _, err := b.q.UserAdd(ctx, b.args.user); err != nil {
+		return nil, fmt.Errorf("add user: %w", err)
+	}
+	if len(b.hosts)+len(b.jobs) > 0 {
+		if _, err := b.q.ShardLabelsLock(ctx, b.shardID); err != nil {
+			return nil, fmt.Errorf("lock labels of the shard: %w", err)
+		}
+	}
+	jobs, err := b.storeUploads(ctx)
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := b.jobsToSend(ctx)
+	hosts, err := b.storeStatuses(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if err := b.storeUploads(ctx, jobs); err != nil {
-		return nil, err
-	}
-	if err := b.storeStatuses(ctx, hosts); err != nil {
 		return nil, err
 	}
 	hostIDs, err := b.assignHosts(ctx, hosts)
@@ -73,91 +106,61 @@ func (b *beat) run(ctx context.Context) ([]byte, error) {
 	return b.answer(ctx, hostIDs, jobIDs)
 }
 
-func (b *beat) findCaller(ctx context.Context) error {
-	if _, err := b.q.UserAdd(ctx, b.args.user); err != nil {
-		return fmt.Errorf("add user: %w", err)
-	}
-	id, err := b.q.ShardByHostname(ctx, b.args.shardHostname)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return doesNotExist("Shard", "hostname", reprString(b.args.shardHostname))
-	}
-	if err != nil {
-		return fmt.Errorf("find shard: %w", err)
-	}
-	b.shardID = id
-	return nil
-}
-
-func (b *beat) hostsToSend(ctx context.Context) ([]assigned, error) {
-	rows, err := b.q.HostsToSend(ctx, b.shardID, b.args.knownHostIDs)
-	if err != nil {
-		return nil, fmt.Errorf("find hosts to send: %w", err)
-	}
-	hosts := make([]assigned, len(rows))
-	for i, row := range rows {
-		hosts[i] = assigned{row.ID, row.ShardID}
-	}
-	return hosts, nil
-}
-
-func (b *beat) jobsToSend(ctx context.Context) ([]assigned, error) {
-	rows, err := b.q.JobsToSend(ctx, masterdb.JobsToSendParams{
-		ShardID: b.shardID, MetaHosts: b.protocol == afe.Protocol2019, KnownJobIds: b.args.knownJobIDs,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find jobs to send: %w", err)
-	}
-	jobs := make([]assigned, len(rows))
-	for i, row := range rows {
-		jobs[i] = assigned{row.ID, row.ShardID}
-	}
-	return jobs, nil
-}
-
-func (b *beat) storeUploads(ctx context.Context, toSend []assigned) error {
-	lock := idsOf(toSend)
+// storeUploads returns the jobs that it locked, as they were before it stored anything.
+func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
+	lock := idsOf(b.jobs)
 	for _, record := range b.args.jobs {
 		lock = append(lock, recordID(record))
 	}
-	var locked []masterdb.JobLockRow
+	var rows []masterdb.JobLockRow
 	if len(lock) > 0 {
 		var err error
-		if locked, err = b.q.JobLock(ctx, lock); err != nil {
-			return fmt.Errorf("lock jobs: %w", err)
+		if rows, err = b.q.JobLock(ctx, lock); err != nil {
+			return nil, fmt.Errorf("lock jobs: %w", err)
 		}
 	}
-	stored, err := b.storeJobs(ctx, locked)
-	if err != nil {
-		return err
+	locked := make([]candidate, len(rows))
+	for i, row := range rows {
+		locked[i] = candidate{row.ID, row.Version}
 	}
-	return b.storeEntries(ctx, stored)
+	stored, err := b.storeJobs(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return locked, b.storeEntries(ctx, stored)
 }
 
-func (b *beat) storeStatuses(ctx context.Context, toSend []assigned) error {
+// storeStatuses returns the hosts that it locked, as storeUploads does.
+func (b *beat) storeStatuses(ctx context.Context) ([]candidate, error) {
 	ids, statuses := b.args.knownHostIDs, b.args.knownStatuses
 	if b.protocol == afe.Protocol2015 {
 		ids, statuses = nil, nil
 	}
 	if len(ids) != len(statuses) {
-		return &fault{name: "AssertionError"}
+		return nil, &fault{name: "AssertionError"}
 	}
 	if len(ids) > 0 {
 		if err := b.checkStatuses(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if len(ids)+len(toSend) == 0 {
-		return nil
+	if len(ids)+len(b.hosts) == 0 {
+		return nil, nil
 	}
-	if _, err := b.q.HostLock(ctx, masterdb.HostLockParams{
-		CandidateIds: idsOf(toSend), Ids: ids, Statuses: statuses,
-	}); err != nil {
-		return fmt.Errorf("lock hosts: %w", err)
+	rows, err := b.q.HostLock(ctx, masterdb.HostLockParams{CandidateIds: idsOf(b.hosts), Ids: ids, Statuses: statuses})
+	if err != nil {
+		return nil, fmt.Errorf("lock hosts: %w", err)
 	}
-	if _, err := b.q.HostSetStatus(ctx, ids, statuses); err != nil {
-		return fmt.Errorf("store host statuses: %w", err)
+	if len(ids) > 0 {
+		if _, err := b.q.HostSetStatus(ctx, ids, statuses); err != nil {
+			return nil, fmt.Errorf("store host statuses: %w", err)
+		}
 	}
-	return nil
+	locked := make([]candidate, len(rows))
+	for i, row := range rows {
+		locked[i] = candidate{row.ID, row.Version}
+	}
+	return locked, nil
 }
 
 func (b *beat) checkStatuses(ctx context.Context) error {

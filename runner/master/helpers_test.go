@@ -22,7 +22,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 // serve starts a master on a real socket.
 func serve(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) string {
 	t.Helper()
-	handler, err := master.New(pool, master.Options{Protocol: protocol})
+	return serveWith(t, pool, master.Options{Protocol: protocol})
+}
+
+func serveWith(t testing.TB, pool *pgxpool.Pool, o master.Options) string {
+	t.Helper()
+	handler, err := master.New(pool, o)
 	if err != nil {
 		t.Fatal(err)
 	}

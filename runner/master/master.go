@@ -7,11 +7,13 @@
 package master
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -32,6 +34,7 @@ type Options struct {
 	Protocol        afe.Protocol // 2015 or 2019
 	MaxRequestBytes int64        // a longer body is answered with 413; 0: 64 MiB
 	Log             *slog.Logger // nil: nothing is logged
+	Stats           *Stats       // shown at StatsPath; nil: not counted, not shown
 }
 
 type master struct {
@@ -52,7 +55,11 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	}
 	// "/" at the end makes the mux redirect the path without it, as the AFE does.
 	mux := http.NewServeMux()
-	mux.Handle(Path, &master{pool: pool, o: o})
+	m := &master{pool: pool, o: o}
+	mux.Handle(Path, m)
+	if o.Stats != nil {
+		mux.HandleFunc("GET "+StatsPath, m.serveStats)
+	}
 	return mux, nil
 }
 
@@ -61,6 +68,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	began := time.Now()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -76,7 +84,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writePage(w, failure)
 		return
 	}
-	result, err := m.call(r, request)
+	result, err := m.call(r, request, began)
 	if err != nil {
 		failure := asFault(err)
 		m.o.Log.Warn("call failed", "method", request.method, "name", failure.name, "error", err.Error())
@@ -86,17 +94,35 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeEnvelope(w, result, nil, request.id)
 }
 
-func (m *master) call(r *http.Request, request *request) ([]byte, error) {
+func (m *master) call(r *http.Request, request *request, began time.Time) ([]byte, error) {
 	if request.method != "shard_heartbeat" {
 		return nil, &fault{name: "ServiceMethodNotFound", message: request.method}
 	}
-	arguments, err := parseArguments(request.params, m.o.Protocol)
+	login := r.Header.Get("Authorization")
+	if login == "" {
+		login = "debug_user"
+	}
+	given, err := m.shardHeartbeat(r.Context(), request.params, login, began)
+	if m.o.Stats != nil {
+		m.o.Stats.heartbeat(err)
+	}
+	return given, err
+}
+
+func (m *master) shardHeartbeat(ctx context.Context, params []any, login string, began time.Time) ([]byte, error) {
+	args, err := parseArguments(params, m.o.Protocol)
 	if err != nil {
 		return nil, err
 	}
-	arguments.user = r.Header.Get("Authorization")
-	if arguments.user == "" {
-		arguments.user = "debug_user"
+	args.user = login
+	given, err := m.heartbeat(ctx, args)
+	if err != nil {
+		return nil, fmt.Errorf("shard %q: %w", args.shardHostname, err)
 	}
-	return m.heartbeat(r.Context(), arguments)
+	m.o.Log.Info("heartbeat", "shard", args.shardHostname,
+		"known_hosts", len(args.knownHostIDs), "known_jobs", len(args.knownJobIDs),
+		"uploaded_jobs", len(args.jobs), "uploaded_entries", len(args.entries),
+		"sent_hosts", given.hosts, "sent_jobs", given.jobs, "incorrect_hosts", given.incorrect,
+		"took_ms", milliseconds(time.Since(began)))
+	return given.result, nil
 }

@@ -32,6 +32,7 @@ var version = "unknown"
 type commandLine struct {
 	Replay    replayCommand    `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
 	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
+	Master    masterCommand    `cmd:"" help:"Serve heartbeats as a master does, over a database of yours."`
 	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`
 
 	Shard shardCommand `cmd:"" group:"Edit the master's database" help:"Shards and their labels."`
@@ -47,21 +48,25 @@ type commandLine struct {
 type output struct{ stdout, stderr io.Writer }
 
 func main() {
-	os.Exit(run(os.Args[1:], output{os.Stdout, os.Stderr}))
+	os.Exit(run(context.Background(), os.Args[1:], output{os.Stdout, os.Stderr}))
 }
 
-// run returns the exit code. Both signals end whatever a subcommand does; a second one kills, as without us.
-func run(args []string, out output) int {
+// run returns the exit code. The end of the context and both signals end whatever a subcommand does; a second signal
+// kills, as without us.
+func run(ctx context.Context, args []string, out output) int {
 	command, code := parse(args, out)
 	if command == nil {
 		return code
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	command.BindTo(ctx, (*context.Context)(nil))
-	if err := lab.ForgetLibpqSettings(); err != nil {
-		return exitCode(err, out)
+	// PG* belongs to somebody's own database, which only the master uses.
+	if command.Command() != "master" {
+		if err := lab.ForgetLibpqSettings(); err != nil {
+			return exitCode(err, out)
+		}
 	}
 	return exitCode(command.Run(out), out)
 }

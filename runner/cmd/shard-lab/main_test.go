@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 // invoke runs shard-lab as main would.
 func invoke(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(args, output{&out, &errs})
+	code = run(context.Background(), args, output{&out, &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -86,7 +87,9 @@ func TestPostgresPrintsItsDatabases(t *testing.T) {
 	} {
 		stdout, stderr := newWatched(), newWatched()
 		ended := make(chan int, 1)
-		go func() { ended <- run(append([]string{"postgres"}, c.args...), output{stdout, stderr}) }()
+		go func() {
+			ended <- run(context.Background(), append([]string{"postgres"}, c.args...), output{stdout, stderr})
+		}()
 		stderr.waitFor(t, "serving until Ctrl-C")
 		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
 		for i, prefix := range c.prefixes {

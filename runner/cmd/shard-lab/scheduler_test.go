@@ -111,7 +111,7 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	log := newWatched()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run([]string{"scheduler", "--tick", "5ms", "--fail-share", "0"}, output{&bytes.Buffer{}, log})
+		ended <- run(context.Background(), []string{"scheduler", "--tick", "5ms", "--fail-share", "0"}, output{&bytes.Buffer{}, log})
 	}()
 	waitUntil(t, there, "EXISTS (SELECT FROM afe_host_queue_entries WHERE status = 'Running')")
 

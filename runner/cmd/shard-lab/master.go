@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/config"
+	"shardclient/runner/master"
+	"shardclient/runner/ops"
+	"shardclient/schema"
+)
+
+const (
+	// reachTimeout is for a database host that does not answer at all.
+	reachTimeout = 15 * time.Second
+
+	// headerTimeout ends connections that never become a request.
+	headerTimeout = 10 * time.Second
+)
+
+type masterCommand struct {
+	DatabaseURL    config.DatabaseURL `required:"" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
+	Listen         string             `default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where to serve; port 0: a free one."`
+	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol: 2015 or 2019."`
+	MaxConnections int32              `default:"10" help:"Connections to the database, and so heartbeats at the same time. The others wait."`
+	StopTimeout    time.Duration      `default:"5s" help:"Time heartbeats in flight get to finish after SIGINT or SIGTERM."`
+	LogLevel       string             `enum:"debug,info,warn,error" default:"info" help:"Least severe lines to log. At info there is one for each heartbeat."`
+}
+
+// Help is what --help says below the usage line.
+func (*masterCommand) Help() string {
+	return `Serves shard_heartbeat over a migrated database of its own (shard-client migrate up). It prints its URL when it
+listens; give that to shard-client as --master. URL/stats shows what it has done and what that cost, as JSON. Any number
+of masters may serve one database.`
+}
+
+// Validate makes what cannot be meant a usage error.
+func (c *masterCommand) Validate() error {
+	if c.MaxConnections < 1 {
+		return fmt.Errorf("--max-connections %d: give 1 or more", c.MaxConnections)
+	}
+	parsed, err := pgxpool.ParseConfig(string(c.DatabaseURL))
+	// The driver ends a password at its first @ and takes the rest for a host, which every error would show.
+	if err != nil || strings.Contains(parsed.ConnConfig.Host, "@") && !strings.HasPrefix(parsed.ConnConfig.Host, "/") {
+		return errors.New("--database-url: it cannot be read: give postgres://USER:PASSWORD@HOST:PORT/DATABASE," +
+			" special characters of the password percent-encoded")
+	}
+	return nil
+}
+
+// Run serves until the context ends.
+func (c *masterCommand) Run(ctx context.Context, out output) error {
+	log, err := c.logger(out)
+	if err != nil {
+		return err
+	}
+	stats := &master.Stats{}
+	pool, err := master.Connect(ctx, string(c.DatabaseURL), c.MaxConnections, stats)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer pool.Close()
+	if err := c.check(ctx, pool); err != nil {
+		return err
+	}
+	handler, err := master.New(pool, master.Options{Protocol: afe.Protocol(c.Protocol), Log: log, Stats: stats})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return c.unusableAddress(err)
+	}
+	fmt.Fprintln(out.stdout, "http://"+reachableAddress(listener.Addr()))
+	return c.serve(ctx, listener, handler, log)
+}
+
+// logger keeps lines short, whatever a shard sends.
+func (c *masterCommand) logger(out output) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	log, _, err := ops.NewLogger(ops.LogOptions{Writer: out.stderr, Level: level}) // without a file there is nothing to close
+	return log, err
+}
+
+func (c *masterCommand) check(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	err := schema.Check(ctx, pool)
+	var version *schema.VersionError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &version) && version.Have < version.Want:
+		return fmt.Errorf("database %s: %w with SHARD_CLIENT_DATABASE_URL set to what is SHARD_LAB_DATABASE_URL here", c.DatabaseURL, err)
+	case errors.As(err, &version):
+		return fmt.Errorf("database %s: %w", c.DatabaseURL, err)
+	}
+	return c.unreachable(err)
+}
+
+func (c *masterCommand) unreachable(err error) error {
+	hint := "see that PostgreSQL runs and that --database-url (or SHARD_LAB_DATABASE_URL) is its URL"
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		hint = "see that --database-url (or SHARD_LAB_DATABASE_URL) names the right database, user and password"
+	}
+	settings := &config.Config{DatabaseURL: c.DatabaseURL}
+	cause := strings.ReplaceAll(settings.Secrets(nil).Redact(err.Error()), "\n\t", " ") // the driver has a line for each attempt
+	return fmt.Errorf("reach the database %s: %s; %s", c.DatabaseURL, cause, hint)
+}
+
+func (c *masterCommand) unusableAddress(err error) error {
+	hint := "give --listen HOST:PORT of this machine"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "stop who listens there, or give --listen HOST:PORT with another port; port 0 is a free one"
+	case errors.Is(err, os.ErrPermission):
+		hint = "ports below 1024 are root's: give --listen HOST:PORT with a higher one"
+	}
+	return fmt.Errorf("serve heartbeats: %w; %s", err, hint)
+}
+
+// reachableAddress replaces "every address of this machine", to which nobody can connect.
+func reachableAddress(bound net.Addr) string {
+	if tcp, ok := bound.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
+	}
+	return bound.String()
+}
+
+func (c *masterCommand) serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve heartbeats: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping after the heartbeats in flight; a second signal stops at once", "stop_timeout_ms", c.StopTimeout.Milliseconds())
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopTimeout)
+	defer cancel()
+	err := server.Shutdown(finish)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("heartbeats in flight were cut off; nothing of them is stored", "stop_timeout_ms", c.StopTimeout.Milliseconds())
+		err = server.Close()
+	}
+	<-served
+	return err
+}

@@ -1,0 +1,61 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"shardclient/runner/afe"
+)
+
+// answer is a result as it travels, and how much is in it.
+type answer struct {
+	result                 []byte
+	hosts, jobs, incorrect int
+}
+
+// answer carries the JSON that the database builds.
+func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
+	result := map[string]any{"hosts": []int64{}, "jobs": []int64{}, "suite_keyvals": []int64{}}
+	given := &answer{hosts: len(hostIDs), jobs: len(jobIDs)}
+	if len(hostIDs) > 0 {
+		hosts, err := b.q.HostsJSON(ctx, b.protocol == afe.Protocol2019, hostIDs)
+		if err != nil {
+			return nil, fmt.Errorf("serialize hosts: %w", err)
+		}
+		result["hosts"] = json.RawMessage(hosts)
+	}
+	if len(jobIDs) > 0 {
+		jobs, err := b.q.JobsJSON(ctx, jobIDs)
+		if err != nil {
+			return nil, fmt.Errorf("serialize jobs: %w", err)
+		}
+		keyvals, err := b.q.SuiteKeyvalsJSON(ctx, jobIDs)
+		if err != nil {
+			return nil, fmt.Errorf("serialize suite keyvals: %w", err)
+		}
+		result["jobs"], result["suite_keyvals"] = json.RawMessage(jobs), json.RawMessage(keyvals)
+	}
+	if b.protocol == afe.Protocol2019 {
+		incorrect, err := b.incorrectHosts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		result["incorrect_host_ids"], given.incorrect = incorrect, len(incorrect)
+	}
+	var err error
+	given.result, err = json.Marshal(result)
+	return given, err
+}
+
+// incorrectHosts is never nil: nil would be null in JSON.
+func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
+	if len(b.args.knownHostIDs) == 0 {
+		return []int64{}, nil
+	}
+	incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shardID)
+	if err != nil {
+		return nil, fmt.Errorf("find incorrect hosts: %w", err)
+	}
+	return append([]int64{}, incorrect...), nil
+}

@@ -1,0 +1,108 @@
+package master_test
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/master"
+	"shardclient/runner/pgtest"
+)
+
+// statements remembers what a pool was asked.
+type statements struct {
+	mu   sync.Mutex
+	sql  []string
+	args [][]any
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sql, s.args = append(s.sql, q.SQL), append(s.args, q.Args)
+	return ctx
+}
+
+func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// connect opens a pool as the command does, and one that remembers.
+func connect(t testing.TB, databaseURL string) (*pgxpool.Pool, *statements) {
+	t.Helper()
+	plain, err := master.Connect(t.Context(), databaseURL, 4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := plain.Config()
+	plain.Close()
+	seen := &statements{}
+	config.ConnConfig.Tracer = seen
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool, seen
+}
+
+// wholeTable is a plan that reads all there ever was. Hosts are few, and a shard knows many of them.
+var wholeTable = regexp.MustCompile(`Seq Scan on (afe_jobs|afe_host_queue_entries|afe_job_keyvals|afe_jobs_dependency_labels)\b`)
+
+// Nothing that a heartbeat asks reads the jobs that are long finished, before PostgreSQL has statistics and after.
+func TestNoPlanReadsFinishedJobs(t *testing.T) {
+	pool, seen := connect(t, pgtest.Database(t))
+	keepWithoutStatistics(t, pool)
+	loadLarge(t, pool)
+	loadHistory(t, pool, 100000, 2000)
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id BETWEEN 10 AND 999999")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 3000001")
+	url := serve(t, pool, afe.Protocol2019)
+	_, known := idle(t, pool, 12)
+	for _, statistics := range []string{"no statistics", "statistics"} {
+		if statistics == "statistics" {
+			exec(t, pool, "VACUUM ANALYZE")
+		}
+		for name, body := range map[string]string{
+			"idle, and an abort": known,
+			"a few jobs":         heartbeat(`{"shard_hostname": "shard1.example"}`),
+			"an upload": heartbeat(`{"shard_hostname": "shard13.example", "known_host_ids": [1], "known_host_statuses": ["Dead"],
+				"jobs": [{"id": 3005001}], "hqes": [{"id": 3005001, "status": "Completed"}]}`),
+		} {
+			seen.sql, seen.args = nil, nil
+			if r := call(t, url, body); r.Error != nil {
+				t.Fatalf("%s: %+v", name, r.Error)
+			}
+			if n := explain(t, pool, name+", "+statistics, seen.sql, seen.args); n < 6 {
+				t.Errorf("%s, %s: only %d statements were explained", name, statistics, n)
+			}
+		}
+	}
+}
+
+// explain looks at the plan of each statement of ours, and returns how many there were.
+func explain(t *testing.T, pool *pgxpool.Pool, name string, asked []string, args [][]any) (explained int) {
+	t.Helper()
+	for i, sql := range asked {
+		if !strings.HasPrefix(sql, "-- name: ") {
+			continue
+		}
+		explained++
+		rows, err := pool.Query(t.Context(), "EXPLAIN "+sql, args[i]...)
+		if err != nil {
+			t.Fatalf("%s: explain %.60s: %v", name, sql, err)
+		}
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatalf("%s: explain %.60s: %v", name, sql, err)
+		}
+		if text := strings.Join(plan, "\n"); wholeTable.MatchString(text) {
+			t.Errorf("%s: a whole table is read:\n%s\n%s", name, sql, text)
+		}
+	}
+	return explained
+}

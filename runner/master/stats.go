@@ -1,0 +1,106 @@
+package master
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// StatsPath is where a master with Stats shows its Counts.
+const StatsPath = "/stats"
+
+// Stats counts what a master does and what that costs its database: give one to Connect and to New. Any number of
+// goroutines may use it. It is a pgx.QueryTracer.
+type Stats struct {
+	heartbeats, failed         atomic.Int64
+	statements, errors         atomic.Int64
+	rowsReturned, rowsAffected atomic.Int64
+	database                   atomic.Int64 // nanoseconds
+}
+
+// Counts since the start of the process, as GET /stats shows them.
+type Counts struct {
+	Heartbeats int64 `json:"heartbeats"` // calls that have ended
+	Failed     int64 `json:"failed"`     // those of them that were answered with an error
+
+	// Of all statements, BEGIN and COMMIT too.
+	Statements       int64   `json:"statements"`
+	FailedStatements int64   `json:"failed_statements"`
+	RowsReturned     int64   `json:"rows_returned"`
+	RowsAffected     int64   `json:"rows_affected"`
+	DatabaseMS       float64 `json:"database_ms"` // from sending a statement to its last row, waits for locks included
+
+	// Heartbeats that found every open connection in use, and waited for one of them or for another to be opened.
+	ConnectionsWaited   int64   `json:"connections_waited"`
+	ConnectionsWaitedMS float64 `json:"connections_waited_ms"`
+
+	CPUMS float64 `json:"cpu_ms"` // of this process, user and system; not the database's
+}
+
+type startKey struct{}
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (s *Stats) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return context.WithValue(ctx, startKey{}, time.Now())
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (s *Stats) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if start, ok := ctx.Value(startKey{}).(time.Time); ok {
+		s.database.Add(int64(time.Since(start)))
+	}
+	s.statements.Add(1)
+	if data.Err != nil {
+		s.errors.Add(1)
+	}
+	if data.CommandTag.Select() {
+		s.rowsReturned.Add(data.CommandTag.RowsAffected())
+	} else {
+		s.rowsAffected.Add(data.CommandTag.RowsAffected())
+	}
+}
+
+// heartbeat counts one that has ended.
+func (s *Stats) heartbeat(err error) {
+	s.heartbeats.Add(1)
+	if err != nil {
+		s.failed.Add(1)
+	}
+}
+
+// counts are not of one moment: heartbeats may end meanwhile.
+func (s *Stats) counts(pool *pgxpool.Pool) (Counts, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return Counts{}, fmt.Errorf("read the process's CPU time: %w", err)
+	}
+	connections := pool.Stat()
+	return Counts{
+		Heartbeats: s.heartbeats.Load(), Failed: s.failed.Load(),
+		Statements: s.statements.Load(), FailedStatements: s.errors.Load(),
+		RowsReturned: s.rowsReturned.Load(), RowsAffected: s.rowsAffected.Load(),
+		DatabaseMS:          milliseconds(time.Duration(s.database.Load())),
+		ConnectionsWaited:   connections.EmptyAcquireCount(),
+		ConnectionsWaitedMS: milliseconds(connections.EmptyAcquireWaitTime()),
+		CPUMS:               milliseconds(time.Duration(usage.Utime.Nano() + usage.Stime.Nano())),
+	}, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (m *master) serveStats(w http.ResponseWriter, _ *http.Request) {
+	counts, err := m.o.Stats.counts(m.pool)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(counts) // else the caller is gone
+}
