@@ -28,8 +28,8 @@ help: ## Print this help
 build: ## Build bin/shard-client and bin/shard-lab, static
 	go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
-demo: build postgres ## Show a shard's first heartbeats, on a private PostgreSQL
-	@bin/shard-lab replay
+demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
+	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
 
 test: postgres ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \

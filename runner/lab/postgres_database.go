@@ -89,6 +89,15 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name, template string) er
 	return nil
 }
 
+// CreateSchema creates a schema in a database.
+func (p *Postgres) CreateSchema(ctx context.Context, database, name string) error {
+	err := execute(ctx, p.SocketURL(database), "CREATE SCHEMA "+quote(name))
+	if err != nil {
+		return fmt.Errorf("create schema %s in database %s: %w", name, database, err)
+	}
+	return nil
+}
+
 // DropDatabase removes a database and disconnects whoever still uses it.
 func (p *Postgres) DropDatabase(ctx context.Context, name string) error {
 	err := p.administer(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
@@ -100,7 +109,11 @@ func (p *Postgres) DropDatabase(ctx context.Context, name string) error {
 
 // administer runs one statement outside the databases that it is about.
 func (p *Postgres) administer(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, p.SocketURL("postgres"))
+	return execute(ctx, p.SocketURL("postgres"), statement)
+}
+
+func execute(ctx context.Context, databaseURL, statement string) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return err
 	}

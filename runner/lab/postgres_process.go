@@ -22,14 +22,20 @@ type process struct {
 func startProcess(cmd *exec.Cmd, runAs account, output *os.File) (*process, error) {
 	cmd.Env = serverEnvironment(os.Environ())
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = boundToParent(runAs)
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go p.hold(started)
-	if err := <-started; err != nil {
+	cmd.SysProcAttr = boundToParent(runAs, syscall.SIGQUIT) // PostgreSQL's immediate shutdown
+	p, err := held(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("run %s as %s: %w", cmd.Path, runAs.name, err)
 	}
 	return p, nil
+}
+
+// held starts cmd, which is bound to this process.
+func held(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error)
+	go p.hold(started)
+	return p, <-started
 }
 
 // hold starts the child and keeps the thread that did so until the child has ended: Linux sends the parent-death signal

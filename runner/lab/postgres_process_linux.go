@@ -2,13 +2,12 @@ package lab
 
 import "syscall"
 
-// boundToParent lets the kernel end the child when this process ends: SIGQUIT is PostgreSQL's immediate shutdown. A
-// process group of its own keeps a Ctrl-C on the terminal away from the server, which would otherwise stop before its
-// clients do.
-func boundToParent(runAs account) *syscall.SysProcAttr {
+// boundToParent lets the kernel end the child when this process ends, with the given signal. A process group of its own
+// keeps a Ctrl-C on the terminal away from a server, which would otherwise stop before its clients do.
+func boundToParent(runAs account, signal syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{
 		Credential: runAs.credential(),
 		Setpgid:    true,
-		Pdeathsig:  syscall.SIGQUIT,
+		Pdeathsig:  signal,
 	}
 }

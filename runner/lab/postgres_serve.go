@@ -23,9 +23,6 @@ const (
 	fastStop      = 10 * time.Second
 	immediateStop = 6 * time.Second // the postmaster itself waits 5 s for its children
 	killStop      = 5 * time.Second
-
-	// logTail is how much of the end of its log goes into the error of a server that died.
-	logTail = 2048
 )
 
 // ServerExitedError says that the server ended although nobody stopped it.
@@ -166,14 +163,8 @@ func (p *Postgres) shutDown() error {
 
 func (p *Postgres) logPath() string { return filepath.Join(p.dir.path, "log") }
 
-// endOfLog returns the last lines of the log, or why they cannot be read.
-func (p *Postgres) endOfLog() string {
-	log, err := os.ReadFile(p.logPath())
-	if err != nil {
-		return err.Error()
-	}
-	return string(log[max(0, len(log)-logTail):])
-}
+// endOfLog returns the last lines of the server's log.
+func (p *Postgres) endOfLog() string { return endOf(p.logPath()) }
 
 // freePort asks the kernel for a port that nobody uses at this moment.
 func freePort() (int, error) {

@@ -44,12 +44,12 @@ func (e *clientError) Unwrap() error { return e.err }
 func (c *clientProgram) run(ctx context.Context, arguments ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.path, arguments...)
-	cmd.Env = append(clientEnvironment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+c.databaseURL,
+	cmd.Env = append(ProgramEnvironment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+c.databaseURL,
 		"SHARD_CLIENT_RPC_TIMEOUT="+replayTimeout.String(), "SHARD_CLIENT_STOP_TIMEOUT=1s")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = clientStop
-	cmd.SysProcAttr = boundToParent(account{})
+	cmd.SysProcAttr = boundToParent(account{}, syscall.SIGKILL)
 	// The child's life hangs on the thread that starts it (process.hold).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -63,18 +63,4 @@ func (c *clientProgram) run(ctx context.Context, arguments ...string) ([]byte, e
 		return nil, &clientError{command: arguments[0], err: err, stderr: stderr.String()}
 	}
 	return stdout.Bytes(), nil
-}
-
-// clientEnvironment drops every setting that shard-client would find in the environment: the replay is the same on a
-// machine that is set up as a shard, and touches no database of that.
-func clientEnvironment(inherited []string) []string {
-	var kept []string
-	for _, entry := range inherited {
-		setting := strings.HasPrefix(entry, "SHARD_CLIENT_") || strings.HasPrefix(entry, "AUTOTEST_") ||
-			strings.HasPrefix(entry, "PG")
-		if !setting {
-			kept = append(kept, entry)
-		}
-	}
-	return kept
 }

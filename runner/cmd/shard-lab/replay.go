@@ -28,7 +28,7 @@ Exit codes: 0 everything agrees, 1 something differs or failed, 130 stopped by C
 
 // Run returns an *exitError after a failure that the replay itself has told.
 func (c *replayCommand) Run(ctx context.Context, out output) error {
-	client, err := c.find()
+	client, err := findProgram(c.Client, "shard-client")
 	if err != nil {
 		return err
 	}
@@ -47,22 +47,21 @@ func (c *replayCommand) Run(ctx context.Context, out output) error {
 	return err
 }
 
-// find returns the absolute path of the program to show.
-func (c *replayCommand) find() (string, error) {
-	path := c.Client
+// findProgram returns the absolute path of a program: the one given, or the one of that name beside this program.
+func findProgram(path, name string) (string, error) {
 	if path == "" {
 		self, err := os.Executable()
 		if err != nil {
-			return "", fmt.Errorf("find shard-client beside this program: %w; name it with --client PATH", err)
+			return "", fmt.Errorf("find %s beside this program: %w; name it with --client PATH", name, err)
 		}
-		path = filepath.Join(filepath.Dir(self), "shard-client")
+		path = filepath.Join(filepath.Dir(self), name)
 	}
 	path, err := filepath.Abs(path)
 	if err == nil {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("find shard-client: %w; build it with make build, or name it with --client PATH", err)
+		return "", fmt.Errorf("find %s: %w; build it with make build, or name it with --client PATH", name, err)
 	}
 	return path, nil
 }

@@ -1,0 +1,121 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+
+	"shardclient/runner/lab"
+)
+
+func TestMain(m *testing.M) {
+	if err := lab.ForgetLibpqSettings(); err != nil {
+		panic(err)
+	}
+	// What steers a shard on this machine must not reach the demo.
+	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_LAB_DATABASE_URL"} {
+		if err := os.Setenv(name, "nonsense"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// small is a play of some seconds, with every scene in it.
+var small = size{boardHosts: 4, suites: 3, children: 10, aborted: 3, perform: 60 * time.Second, atEnd: 30 * time.Second}
+
+// programs are built from this tree.
+func programs(t *testing.T) (client, shardLab string) {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "shardclient/runner/cmd/shard-client", "shardclient/runner/cmd/shard-lab")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	return filepath.Join(dir, "shard-client"), filepath.Join(dir, "shard-lab")
+}
+
+// playOf runs a demo and returns what it printed, and the last line of that.
+func playOf(ctx context.Context, t *testing.T, d Demo) (text, last string, err error) {
+	t.Helper()
+	var out bytes.Buffer
+	d.Out = &out
+	err = d.Run(ctx)
+	text = out.String()
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for _, line := range lines {
+		if utf8.RuneCountInString(line) > 120 && !strings.Contains(line, "/") {
+			t.Errorf("wider than 120 columns: %s", line)
+		}
+	}
+	return text, lines[len(lines)-1], err
+}
+
+func TestDemo(t *testing.T) {
+	client, shardLab := programs(t)
+	t.Run("both sides agree", func(t *testing.T) {
+		t.Parallel()
+		text, last, err := playOf(t.Context(), t, Demo{Client: client, Lab: shardLab, Seed: 1, size: small})
+		if err != nil || !strings.Contains(last, " 0 lost, 0 duplicated;") || !strings.HasPrefix(last, "demo: 30 jobs, ") || !strings.HasSuffix(last, ": both sides agree") {
+			t.Errorf("error %v, last line %q\n%s", err, last, text)
+		}
+		for _, scene := range []string{
+			"somebody aborts", "the shard-client of shard2 is killed (SIGKILL)", "the shard-client of shard2 is started again",
+			"it moves from shard1 to shard3", "the master is killed (SIGKILL)", "the master is started again", "programs killed: 2, hosts moved: 1",
+		} {
+			if !strings.Contains(text, scene) {
+				t.Errorf("not told: %s\n%s", scene, text)
+			}
+		}
+	})
+	// A client that never beats: nothing arrives, and the verdict says so.
+	t.Run("a client that does nothing", func(t *testing.T) {
+		t.Parallel()
+		idle := filepath.Join(t.TempDir(), "shard-client")
+		if err := os.WriteFile(idle, []byte("#!/bin/sh\nexec tail -f /dev/null\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		hurried := small
+		hurried.perform, hurried.atEnd = 3*time.Second, 2*time.Second
+		text, last, err := playOf(t.Context(), t, Demo{Client: idle, Lab: shardLab, size: hurried})
+		if !errors.Is(err, ErrFailed) || !strings.HasSuffix(last, ": FAILED (see above)") ||
+			!strings.Contains(text, "\n0 jobs finished on the shards, 0 are known to the master, 3 suites are open, ") {
+			t.Errorf("error %v, last line %q\n%s", err, last, text)
+		}
+	})
+	t.Run("a master that does not start", func(t *testing.T) {
+		t.Parallel()
+		text, last, err := playOf(t.Context(), t, Demo{Client: client, Lab: "/bin/false", size: small})
+		if !errors.Is(err, ErrFailed) || !strings.HasPrefix(last, "demo: FAILED: it could not go on") || !strings.Contains(text, "start master: it ended before it was ready") {
+			t.Errorf("error %v\n%s", err, text)
+		}
+	})
+	t.Run("stopped in the middle", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		text, last, err := playOf(ctx, t, Demo{Client: client, Lab: shardLab, size: fullSize})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(last, "FAILED: stopped before both sides were at rest") {
+			t.Errorf("error %v, last line %q\n%s", err, last, text)
+		}
+	})
+	t.Run("watched until somebody has seen enough", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+		defer cancel()
+		text, last, err := playOf(ctx, t, Demo{Client: client, Lab: shardLab, Watch: true, size: small})
+		if err != nil || !strings.HasSuffix(last, ": both sides agree") {
+			t.Errorf("error %v, last line %q\n%s", err, last, text)
+		}
+	})
+}

@@ -1,0 +1,154 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/lab"
+	"shardclient/runner/master/admin"
+	"shardclient/schema"
+)
+
+// pause is between two beats of a shard; a real lab's is a minute.
+const pause = time.Second
+
+// masterDatabase is the name of the master's database; a shard's is its host name.
+const masterDatabase = "master"
+
+// patience is how long a program may take to end.
+const patience = 5 * time.Second
+
+// stage is everything that takes part.
+type stage struct {
+	server    *lab.Postgres
+	logs      string // a directory with a log of each program
+	master    *lab.Program
+	masterURL string
+	masterDB  *pgxpool.Pool
+	people    *admin.Admin
+	shards    []*shard
+	programs  []*lab.Program // in the order of their start
+}
+
+// shard is one shard of the lab.
+type shard struct {
+	hostname, board string
+	db              *pgxpool.Pool
+	client          *lab.Program
+}
+
+// setStage starts everything. What it has started ends with strike, also when it fails in the middle.
+func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
+	s = &stage{}
+	if s.logs, err = os.MkdirTemp("", "shard-demo-"); err != nil {
+		return s, fmt.Errorf("make a directory for logs: %w", err)
+	}
+	if s.server, err = lab.StartPostgres(ctx, lab.PostgresOptions{Logger: d.Logger}); err != nil {
+		return s, err
+	}
+	if s.masterDB, err = s.database(ctx, masterDatabase); err != nil {
+		return s, err
+	}
+	s.people = admin.New(s.masterDB)
+	for i, board := range boards {
+		if err := s.addShard(ctx, fmt.Sprintf("shard%d", i+1), board, size.boardHosts); err != nil {
+			return s, err
+		}
+	}
+	if err := s.startMaster(d); err != nil {
+		return s, err
+	}
+	// The master's own scheduler runs the suites, which have no host.
+	if err := s.start(s.scheduler(d, masterDatabase, "--hostless")); err != nil {
+		return s, err
+	}
+	for _, one := range s.shards {
+		one.client = s.shardClient(d, one.hostname)
+		for _, a := range []*lab.Program{s.scheduler(d, one.hostname), one.client} {
+			if err := s.start(a); err != nil {
+				return s, err
+			}
+		}
+	}
+	return s, nil
+}
+
+// database creates a migrated database and opens it.
+func (s *stage) database(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	if err := s.server.CreateDatabase(ctx, name, "template1"); err != nil {
+		return nil, err
+	}
+	if _, err := schema.Up(ctx, s.server.URL(name)); err != nil {
+		return nil, err
+	}
+	return pgxpool.New(ctx, s.server.URL(name))
+}
+
+func (s *stage) startMaster(d *Demo) error {
+	s.master = &lab.Program{Name: "master", LogDir: s.logs, Command: func() *exec.Cmd {
+		listen := "127.0.0.1:0"
+		if s.masterURL != "" {
+			listen = s.masterURL[len("http://"):] // a restarted master is where it was
+		}
+		return s.program(d.Lab, masterDatabase, "master", "--listen", listen)
+	}}
+	s.programs = append(s.programs, s.master)
+	url, err := s.master.Greeting()
+	s.masterURL = url
+	return err
+}
+
+func (s *stage) scheduler(d *Demo, database string, flags ...string) *lab.Program {
+	return &lab.Program{Name: "scheduler of " + database, LogDir: s.logs, Command: func() *exec.Cmd {
+		return s.program(d.Lab, database, append([]string{"scheduler", "--seed", strconv.FormatUint(d.Seed, 10)}, flags...)...)
+	}}
+}
+
+func (s *stage) shardClient(d *Demo, hostname string) *lab.Program {
+	return &lab.Program{Name: "shard-client of " + hostname, LogDir: s.logs, Command: func() *exec.Cmd {
+		return s.program(d.Client, hostname, "run", "--shard-hostname", hostname, "--master", s.masterURL,
+			"--user", owner, "--heartbeat-pause", pause.String(), "--startup-splay", pause.String(), "--stop-timeout", "1s")
+	}}
+}
+
+// program is a command on one of the databases, whose URLs travel in the environment.
+func (s *stage) program(path, database string, arguments ...string) *exec.Cmd {
+	cmd := exec.Command(path, arguments...)
+	url := s.server.URL(database)
+	cmd.Env = append(lab.ProgramEnvironment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+url, "SHARD_LAB_DATABASE_URL="+url)
+	return cmd
+}
+
+func (s *stage) start(a *lab.Program) error {
+	s.programs = append(s.programs, a)
+	return a.Start()
+}
+
+// strike ends everything in the reverse order of its start, PostgreSQL last. Logs are kept for whoever has to find out.
+func (s *stage) strike(keepLogs bool) error {
+	for _, a := range slices.Backward(s.programs) {
+		a.Stop(patience)
+	}
+	for _, one := range s.shards {
+		one.db.Close()
+	}
+	if s.masterDB != nil {
+		s.masterDB.Close()
+	}
+	var err error
+	if s.server != nil {
+		err = s.server.Stop()
+	}
+	if !keepLogs && s.logs != "" {
+		err = errors.Join(err, os.RemoveAll(s.logs))
+	}
+	return err
+}

@@ -1,0 +1,174 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/lab/converge"
+	"shardclient/runner/master"
+)
+
+const (
+	// warmLimit is how long the first beats of all shards may take: each receives all its hosts and jobs. Beside it two
+	// pauses are granted.
+	warmLimit = 5 * time.Minute
+
+	// settle is how long both sides may take to agree after the last job has finished, beside three pauses: masters that
+	// do not keep up have a queue to work off.
+	settle = 5 * time.Minute
+
+	look = 100 * time.Millisecond
+)
+
+// sample is what has been used so far.
+type sample struct {
+	at       time.Time
+	masters  master.Counts // of all processes together
+	database time.Duration // CPU of the masters' PostgreSQL
+	own      time.Duration // CPU of this process and of the shards' PostgreSQL
+}
+
+// result is what a simulation measured between two samples.
+type result struct {
+	site      *site
+	elapsed   time.Duration
+	from, to  sample
+	latencies []time.Duration // sorted
+	failed    int
+	lastError error
+}
+
+// warm waits until every shard has received what is its.
+func (at *site) warm(ctx context.Context, c *clients) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, warmLimit+2*at.Pause)
+	defer cancel()
+	for int(c.received.Load()) < len(at.shards) {
+		if err := sleep(ctx, look); err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return fmt.Errorf("simulate: %d of %d shards have received their jobs after %s: %w (last failure: %v)",
+				c.received.Load(), len(at.shards), time.Since(began).Round(time.Second), err, c.lastError)
+		}
+	}
+	fmt.Fprintf(at.Out, "all shards have received their hosts and jobs after %s\n", time.Since(began).Round(100*time.Millisecond))
+	c.working.Store(true)
+	return sleep(ctx, at.Pause) // the beat after the first is still another than all later ones
+}
+
+func (at *site) measure(ctx context.Context, c *clients) (*result, error) {
+	from, err := at.sample(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.measuring, c.failed, c.lastError = true, 0, nil
+	c.mu.Unlock()
+	if err := sleep(ctx, at.Duration); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	r := &result{site: at, from: from, latencies: c.latencies, failed: c.failed, lastError: c.lastError}
+	c.measuring = false
+	c.mu.Unlock()
+	if r.to, err = at.sample(ctx); err != nil {
+		return nil, err
+	}
+	r.elapsed = r.to.at.Sub(from.at)
+	slices.Sort(r.latencies)
+	if len(r.latencies) == 0 {
+		return nil, fmt.Errorf("simulate: no beat has ended within %s; the last failure: %v", at.Duration, r.lastError)
+	}
+	return r, nil
+}
+
+func (at *site) sample(ctx context.Context) (s sample, err error) {
+	s.at = time.Now()
+	for _, address := range at.masterURLs {
+		counts, err := stats(ctx, address+master.StatsPath)
+		if err != nil {
+			return s, err
+		}
+		s.masters = sum(s.masters, counts, 1)
+	}
+	if s.database, err = cpuOfServer(at.masterServer.PID()); err != nil {
+		return s, err
+	}
+	shards, err := cpuOfServer(at.shardServer.PID())
+	if err != nil {
+		return s, err
+	}
+	var usage syscall.Rusage
+	err = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	s.own = shards + time.Duration(usage.Utime.Nano()+usage.Stime.Nano())
+	return s, err
+}
+
+func stats(ctx context.Context, address string) (counts master.Counts, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return counts, err
+	}
+	request.Close = true // two calls a simulation are no reason to keep a connection
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return counts, fmt.Errorf("ask the master for its counts: %w", err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&counts); err != nil {
+		return counts, fmt.Errorf("read the master's counts at %s: %w", address, err)
+	}
+	return counts, nil
+}
+
+// sum adds what is added up in the table, or takes it away.
+func sum(a, b master.Counts, sign int64) master.Counts {
+	return master.Counts{
+		Heartbeats: a.Heartbeats + sign*b.Heartbeats, Failed: a.Failed + sign*b.Failed,
+		Statements:   a.Statements + sign*b.Statements,
+		RowsReturned: a.RowsReturned + sign*b.RowsReturned, RowsAffected: a.RowsAffected + sign*b.RowsAffected,
+		DatabaseMS: a.DatabaseMS + float64(sign)*b.DatabaseMS, CPUMS: a.CPUMS + float64(sign)*b.CPUMS,
+		ConnectionsWaited: a.ConnectionsWaited + sign*b.ConnectionsWaited,
+	}
+}
+
+// converge waits until both sides agree, or says how they differ in the end.
+func (at *site) converge(ctx context.Context) (*converge.Report, error) {
+	limited, cancel := context.WithTimeout(ctx, settle+3*at.Pause)
+	defer cancel()
+	var shards []converge.Shard
+	for _, one := range at.shards {
+		shards = append(shards, converge.Shard{Hostname: one.hostname, DB: one.pool})
+	}
+	for {
+		report, err := converge.Check(ctx, at.masterDB, shards, afe.Protocol(at.Protocol))
+		if err != nil || report.Agree() {
+			return report, err
+		}
+		if err := sleep(limited, min(at.Pause, time.Second)); err != nil {
+			return report, ctx.Err()
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), context.Cause(ctx))
+	case <-timer.C:
+		return nil
+	}
+}
+
+// cores of this machine, which everything shares.
+func cores() float64 { return float64(runtime.NumCPU()) }

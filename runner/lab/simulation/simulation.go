@@ -1,0 +1,171 @@
+// Package simulation finds out how many shards a master can serve: any number of clients beat to real master processes
+// and it is measured what that costs.
+//
+// It owns the load and the measuring. The clients are shard-client's own code, in this process, with a schema for each
+// shard; their schedulers are played by one statement a beat. Masters and their database are processes of their own, so
+// that their cost can be told from that of the simulation.
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/lab"
+	"shardclient/runner/master/admin"
+	"shardclient/schema"
+)
+
+// Simulation is one run.
+type Simulation struct {
+	Shards        int
+	HostsPerShard int
+	JobsPerShard  int           // open ones; as many come as finish
+	Pause         time.Duration // between two beats of a shard
+	Duration      time.Duration // of what is measured, after every shard has received its jobs
+	Masters       int           // processes over one database
+	Finish        float64       // share of a shard's jobs that finish between two of its beats
+	Protocol      string
+	Lab           string    // path of the shard-lab program
+	Out           io.Writer // gets the progress and the table
+	Logger        *slog.Logger
+}
+
+const (
+	masterDatabase = "master"
+	shardDatabase  = "shards"
+
+	// patience is how long a master may take to end.
+	patience = 10 * time.Second
+
+	// spareConnections are for whoever looks, beside two for each shard.
+	spareConnections = 20
+
+	// masterConnections is the pool of each master process.
+	masterConnections = 8
+)
+
+// site is everything that takes part.
+type site struct {
+	*Simulation
+	logs         string
+	masterServer *lab.Postgres // alone, so that its cost is the masters'
+	shardServer  *lab.Postgres
+	masterDB     *pgxpool.Pool
+	people       *admin.Admin
+	masters      []*lab.Program
+	masterURLs   []string
+	shards       []*simulatedShard
+}
+
+// Run simulates and prints the table. It fails when the sides do not agree in the end.
+func (s *Simulation) Run(ctx context.Context) (err error) {
+	at := &site{Simulation: s}
+	defer func() { err = errors.Join(err, at.close()) }()
+	if err := at.open(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "%d shards, each with %d hosts and %d open jobs, a beat every %s; %d master process(es), protocol %s\n",
+		s.Shards, s.HostsPerShard, s.JobsPerShard, s.Pause, s.Masters, s.Protocol)
+	clients := at.start(ctx)
+	defer clients.stop()
+	if err := at.warm(ctx, clients); err != nil {
+		return err
+	}
+	measured, err := at.measure(ctx, clients)
+	if err != nil {
+		return err
+	}
+	clients.quiet()
+	report, err := at.converge(ctx)
+	if err != nil {
+		return err
+	}
+	measured.print(s.Out)
+	fmt.Fprintf(s.Out, "agreement: %d jobs, %d entries: %d agreed, %d lost, %d duplicated\n",
+		report.Jobs, report.Entries, report.Agreed, report.Lost, report.Duplicated)
+	if !report.Agree() {
+		return fmt.Errorf("simulate: the sides did not agree within %s after the last job had finished, first: %s", settle+3*s.Pause, report.Disagreements[0])
+	}
+	return nil
+}
+
+func (at *site) open(ctx context.Context) (err error) {
+	if at.logs, err = os.MkdirTemp("", "shard-simulate-"); err != nil {
+		return fmt.Errorf("simulate: make a directory for logs: %w", err)
+	}
+	if at.masterServer, err = at.postgres(ctx, masterConnections*at.Masters+spareConnections); err != nil {
+		return err
+	}
+	if at.shardServer, err = at.postgres(ctx, 2*at.Shards+spareConnections); err != nil {
+		return err
+	}
+	if err := at.masterServer.CreateDatabase(ctx, masterDatabase, "template1"); err != nil {
+		return err
+	}
+	url := at.masterServer.URL(masterDatabase)
+	if _, err := schema.Up(ctx, url); err != nil {
+		return err
+	}
+	if at.masterDB, err = pgxpool.New(ctx, url); err != nil {
+		return err
+	}
+	at.people = admin.New(at.masterDB)
+	if err := at.populate(ctx); err != nil {
+		return err
+	}
+	for i := range at.Masters {
+		if err := at.startMaster(i, url); err != nil {
+			return err
+		}
+	}
+	return at.openShards(ctx)
+}
+
+// postgres starts a server whose data is not synced to disk: what is measured is the work, not this machine's disk.
+func (at *site) postgres(ctx context.Context, connections int) (*lab.Postgres, error) {
+	return lab.StartPostgres(ctx, lab.PostgresOptions{Logger: at.Logger, Settings: map[string]string{
+		"max_connections": strconv.Itoa(connections), "shared_buffers": "512MB",
+	}})
+}
+
+func (at *site) startMaster(number int, url string) error {
+	p := &lab.Program{Name: fmt.Sprintf("master %d", number+1), LogDir: at.logs, Command: func() *exec.Cmd {
+		cmd := exec.Command(at.Lab, "master", "--listen", "127.0.0.1:0", "--protocol", at.Protocol,
+			"--max-connections", strconv.Itoa(masterConnections), "--log-level", "warn")
+		cmd.Env = append(lab.ProgramEnvironment(os.Environ()), "SHARD_LAB_DATABASE_URL="+url)
+		return cmd
+	}}
+	at.masters = append(at.masters, p)
+	address, err := p.Greeting()
+	at.masterURLs = append(at.masterURLs, address)
+	return err
+}
+
+func (at *site) close() error {
+	for _, one := range at.shards {
+		one.pool.Close()
+	}
+	for _, p := range slices.Backward(at.masters) {
+		p.Stop(patience)
+	}
+	if at.masterDB != nil {
+		at.masterDB.Close()
+	}
+	var err error
+	for _, server := range []*lab.Postgres{at.shardServer, at.masterServer} {
+		if server != nil {
+			err = errors.Join(err, server.Stop())
+		}
+	}
+	return errors.Join(err, os.RemoveAll(at.logs))
+}

@@ -1,0 +1,81 @@
+package simulation
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// saturated is the share of the offered heartbeats below which the masters do not keep up.
+const saturated = 0.95
+
+// rates derive from a result what the table shows.
+type rates struct {
+	offered, achieved                   float64 // heartbeats a second
+	masterCPU, databaseCPU, databaseMS  float64 // ms a heartbeat
+	statements, rowsReturned, rowsWrote float64 // a heartbeat
+	waited                              int64   // heartbeats
+	masterCores, databaseCores, ownCore float64 // cores in use
+}
+
+func (r *result) rates() rates {
+	seconds := r.elapsed.Seconds()
+	beats := float64(len(r.latencies))
+	counts := sum(r.to.masters, r.from.masters, -1)
+	served := max(float64(counts.Heartbeats), 1)
+	database := r.to.database - r.from.database
+	return rates{
+		offered: float64(r.site.Shards) / r.site.Pause.Seconds(), achieved: beats / seconds,
+		masterCPU: counts.CPUMS / served, databaseCPU: float64(database.Microseconds()) / 1000 / served,
+		databaseMS:   counts.DatabaseMS / served,
+		statements:   float64(counts.Statements) / served,
+		rowsReturned: float64(counts.RowsReturned) / served, rowsWrote: float64(counts.RowsAffected) / served,
+		masterCores: counts.CPUMS / 1000 / seconds, databaseCores: database.Seconds() / seconds,
+		waited: counts.ConnectionsWaited, ownCore: (r.to.own - r.from.own).Seconds() / seconds,
+	}
+}
+
+// print writes the table. Its figures are whole-process ones; a heartbeat's latency is what its client sees, with the
+// way there and back.
+func (r *result) print(out io.Writer) {
+	x := r.rates()
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("heartbeats", "%d in %s, %d failed", len(r.latencies), r.elapsed.Round(100*time.Millisecond), r.failed)
+	row("heartbeats per second", "%.1f of %.1f offered", x.achieved, x.offered)
+	row("latency p50, p95, p99", "%s, %s, %s", r.percentile(50), r.percentile(95), r.percentile(99))
+	row("statements per heartbeat", "%.1f", x.statements)
+	row("rows per heartbeat", "%.1f read, %.1f written", x.rowsReturned, x.rowsWrote)
+	row("master CPU", "%.2f ms per heartbeat, %.2f of %.0f cores", x.masterCPU, x.masterCores, cores())
+	row("database CPU", "%.2f ms per heartbeat, %.2f of %.0f cores", x.databaseCPU, x.databaseCores, cores())
+	row("waited for a connection", "%d heartbeats", x.waited)
+	row("database time", "%.2f ms per heartbeat", x.databaseMS)
+	row("the simulation itself", "%.2f of %.0f cores", x.ownCore, cores())
+	row("saturation", "%s", r.saturation(x))
+	_ = table.Flush() // an output that cannot be written to has nobody to tell
+	if r.lastError != nil {
+		fmt.Fprintf(out, "last failure: %v\n", r.lastError)
+	}
+}
+
+func (r *result) percentile(p int) time.Duration {
+	index := min(len(r.latencies)*p/100, len(r.latencies)-1)
+	return r.latencies[index].Round(100 * time.Microsecond)
+}
+
+// saturation says what gives out first, now or later: cost grows with heartbeats, and a core serves only so many.
+func (r *result) saturation(x rates) string {
+	busy := x.masterCores + x.databaseCores + x.ownCore
+	first, cost := "the masters", x.masterCPU
+	if x.databaseCPU > x.masterCPU {
+		first, cost = "the database", x.databaseCPU
+	}
+	ceiling := fmt.Sprintf("%s would be first, at %.0f heartbeats per second and core", first, 1000/cost)
+	if x.achieved < saturated*x.offered {
+		return fmt.Sprintf("reached: %.0f %% of what was offered, %.1f of %.0f cores busy; %s", 100*x.achieved/x.offered, busy, cores(), ceiling)
+	}
+	return fmt.Sprintf("not reached, %.1f of %.0f cores busy; %s", busy, cores(), ceiling)
+}
