@@ -345,7 +345,7 @@ func TestP10Convergence(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, fault := range []http.Handler{
-			broken(500, "<html>"), broken(200, "<html>"), broken(200, ""), broken(200, `{"result": [], "error": null}`),
+			broken(404, "<html>"), broken(200, "<html>"), broken(200, ""), broken(200, `{"result": [], "error": null}`),
 			broken(200, `{"result": null, "error": {"name": "DoesNotExist", "message": "x", "traceback": ""}}`),
 			broken(200, string(e.Response.Body[:len(e.Response.Body)/2])),
 		} {

@@ -183,7 +183,30 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	if e := invoke(once(m, databaseURL, "--history-keep=2")...); e.code != exitFailed || strings.Contains(e.stderr, "permission denied") {
 		return errors.New(e.String())
 	}
+	if err := refusedErrand(t, m, databaseURL, owner); err != nil {
+		return err
+	}
 	return permitted(invoke("quarantine", "list", "--database-url", databaseURL))
+}
+
+// refusedErrand goes on after a refused packet with a host and a job: an empty
+// packet passes, the host passes, the job does not, all but the job passes, and the
+// job is refused once more when it is tried again.
+func refusedErrand(t *testing.T, m *fakeMaster, databaseURL string, owner *pgxpool.Pool) error {
+	t.Helper()
+	oops := page(http.StatusInternalServerError, "<html>")
+	for i, answer := range []http.Handler{answers(nothing), answers(nothing), oops, answers(nothing), oops} {
+		m.says(answer)
+		execute(t, owner, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
+		e := invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=9")...)
+		if strings.Contains(e.stderr+e.stdout, "permission denied") || (e.code == exitOK) != (i != 2 && i != 4) {
+			return errors.New(e.String())
+		}
+	}
+	if n := query[int](t, owner, "SELECT coalesce(max(occurrences), 0)::int FROM shard_client_quarantine WHERE direction = 'out'"); n != 2 {
+		return fmt.Errorf("the refused job was set aside %d times, want 2", n)
+	}
+	return nil
 }
 
 const errandAnswer = `{

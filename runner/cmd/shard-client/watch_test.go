@@ -33,7 +33,7 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 		})
 	}
 	return []http.Handler{
-		breaksOff, hangs(nil, nil), page(500, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)), refuses("E", "no"),
+		breaksOff, hangs(nil, nil), page(404, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)), refuses("E", "no"),
 		after(func() { execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN require_ssp TO elsewhere") }, answers(jobs(101))),
 		after(func() {
 			execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN elsewhere TO require_ssp")
@@ -87,8 +87,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	later := s.metrics()
 	checkMetrics(t, "after the misfortunes", later, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
-		// The beat that failed with its database had acknowledged its upload before.
-		"uploaded_jobs_total": 6, "uploaded_entries_total": 12, "pending_jobs": 1, "known_jobs": 1, "known_hosts": 1,
+		// The refusals made the client look for a guilty record: its last packets hold no jobs.
+		"uploaded_jobs_total": 3, "uploaded_entries_total": 6, "pending_jobs": 4, "known_jobs": 5, "known_hosts": 1,
 		"received_jobs_total": 3, "quarantined_total": 0,
 		`beat_phase_duration_seconds_count{phase="pack"}`: 9, `beat_phase_duration_seconds_count{phase="rpc"}`: 9,
 	})
@@ -100,7 +100,10 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	}
 
 	close(release)
-	eventually(t, "for good beats", func() bool { return s.metrics()[`beats_total{failure="",outcome="ok"}`] >= 3 })
+	eventually(t, "for good beats", func() bool {
+		seen := s.metrics()
+		return seen[`beats_total{failure="",outcome="ok"}`] >= 3 && seen["pending_jobs"] == 0
+	})
 	after := s.metrics()
 	checkMetrics(t, "in the end", after, map[string]float64{
 		"consecutive_failures": 0, "pending_jobs": 0, "known_jobs": 1, "uploaded_jobs_total": 7, "uploaded_entries_total": 14,
