@@ -117,13 +117,16 @@ func TestGroupGetsAllHostsOrNone(t *testing.T) {
 func TestTooFewEntriesForAGroup(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")
-	for _, variant := range scheduler.Variants() {
-		d.refill(oneHost + moreHosts(3) + jobSQL(7, 2, 3))
-		d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
+	for seed := range uint64(16) {
+		d.refill(oneHost + moreHosts(3))
+		s := d.scheduler(scheduler.Options{Seed: seed})
+		d.turn(s) // what it finds in its first turn would wait for nothing
+		d.exec(jobSQL(7, 2, 3))
+		d.run(s, nil)
 		d.must("both entries are stopped, and uploaded", `
 			SELECT * FROM afe_host_queue_entries AS e JOIN afe_jobs AS j ON j.id = e.job_id
 			WHERE status <> 'Stopped' OR NOT complete OR started_on IS NOT NULL OR shard_id IS NOT NULL`)
-		d.must("the first one stops the other", "SELECT * FROM audit WHERE changed ? 'complete' AND (changed ? 'status') <> (id = 702)")
+		d.must("the first one stops the other", "SELECT * FROM audit WHERE program = 'scheduler' AND changed ? 'complete' AND (changed ? 'status') <> (id = 702)")
 	}
 }
 
