@@ -141,9 +141,6 @@ JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
     AND (q.meta_host IS NULL OR q.meta_host = ANY (f.label_ids))
     AND (d.label_ids IS NULL OR f.label_ids @> d.label_ids)
     AND f.group_ids && o.group_ids
-WHERE q.host_id IS NOT NULL
-    OR q.meta_host IS NOT NULL
-    OR d.label_ids IS NOT NULL
 GROUP BY q.priority, q.id
 ORDER BY q.priority DESC, q.id;
 

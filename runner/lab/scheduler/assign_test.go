@@ -1,6 +1,8 @@
 package scheduler_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,9 +47,32 @@ func TestWhichHostFits(t *testing.T) {
 		{name: "an owner whom nobody knows", edit: "UPDATE afe_jobs SET owner = 'carol'", want: true},
 	} {
 		d.refill(oneHost + alice + jobSQL(7, 1, 0) + c.edit)
-		work := d.turn(d.scheduler(scheduler.Options{}))
-		if (work.Assigned == 1) != c.want {
-			t.Errorf("%s: assigned %d, want %t", c.name, work.Assigned, c.want)
+		tried := 0
+		db := &hooked{DBTX: d.schedules, before: func(sql string) error {
+			tried += strings.Count(sql, "name: SchedulerLeaseHost ")
+			return nil
+		}}
+		work := d.turn(scheduler.New(db, scheduler.Options{}))
+		if want := strings.Count(fmt.Sprint(c.want), "true"); work.Assigned != want || tried != want {
+			t.Errorf("%s: assigned %d after %d tries, want %d", c.name, work.Assigned, tried, want)
+		}
+	}
+}
+
+// A host that is taken from under the scheduler, between its read and the lease, is not taken.
+func TestHostIsNoLongerFree(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for _, edit := range []string{"invalid = true", "locked = true", "leased = true", "status = 'Verifying'"} {
+		d.refill(oneHost + jobSQL(7, 1, 0))
+		work := d.turn(scheduler.New(&hooked{DBTX: d.schedules, before: func(sql string) error {
+			if strings.Contains(sql, "name: SchedulerLeaseHost ") {
+				d.exec("UPDATE afe_hosts SET " + edit)
+			}
+			return nil
+		}}, scheduler.Options{}))
+		if written := d.written(); work.Assigned != 0 || len(written) != 0 {
+			t.Errorf("%s: assigned %d, wrote %q", edit, work.Assigned, written)
 		}
 	}
 }
@@ -92,12 +117,16 @@ func TestGroupGetsAllHostsOrNone(t *testing.T) {
 func TestTooFewEntriesForAGroup(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")
-	for _, variant := range scheduler.Variants() {
-		d.refill(oneHost + moreHosts(3) + jobSQL(7, 2, 3))
-		d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
+	for seed := range uint64(16) {
+		d.refill(oneHost + moreHosts(3))
+		s := d.scheduler(scheduler.Options{Seed: seed})
+		d.turn(s) // what it finds in its first turn would wait for nothing
+		d.exec(jobSQL(7, 2, 3))
+		d.run(s, nil)
 		d.must("both entries are stopped, and uploaded", `
 			SELECT * FROM afe_host_queue_entries AS e JOIN afe_jobs AS j ON j.id = e.job_id
 			WHERE status <> 'Stopped' OR NOT complete OR started_on IS NOT NULL OR shard_id IS NOT NULL`)
+		d.must("the first one stops the other", "SELECT * FROM audit WHERE program = 'scheduler' AND changed ? 'complete' AND (changed ? 'status') <> (id = 702)")
 	}
 }
 
@@ -120,6 +149,37 @@ func TestGroupBreaksBeforeItRuns(t *testing.T) {
 		return
 	}
 	t.Fatal("no seed lets entry 701 fail early")
+}
+
+// After an abort on the way to a group nobody of the job runs: who waited for another host, with one in hand, could
+// wait for one that waits for it.
+func TestGroupBreaksByAnAbort(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for _, hosts := range []int{2, 4} {
+		for seed := range uint64(6) {
+			d.refill(oneHost + moreHosts(hosts) + jobSQL(7, 4, 2))
+			s := d.scheduler(scheduler.Options{Seed: seed})
+			d.turn(s)
+			d.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE id = 701")
+			d.run(s, nil)
+			d.atTheEnd()
+			d.must("nobody runs, and all but the first are stopped",
+				"SELECT * FROM afe_host_queue_entries WHERE started_on IS NOT NULL OR (status = 'Aborted') <> (id = 701)")
+		}
+	}
+}
+
+// The second group of a job waits for a whole group's hosts, also while one of the first group still has its host.
+func TestGroupsOfOneJob(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for seed := range uint64(8) {
+		d.refill(oneHost + moreHosts(2) + jobSQL(7, 4, 2))
+		d.run(d.scheduler(scheduler.Options{Seed: seed}), nil)
+		d.atTheEnd()
+		d.together()
+	}
 }
 
 // What a scheduler that knows no marks has begun is taken over, its upload asked for and its host freed in the end.

@@ -163,6 +163,27 @@ func TestLuciferCachedLateLeavesTheNullOut(t *testing.T) {
 	}
 }
 
+// What it read then counts, whatever the client has written since.
+func TestLuciferCachedLateIsStale(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for seed, met := uint64(0), 0; met < 8; seed++ {
+		if scheduler.VariantOf(seed, 7) != "lucifer, cached late" {
+			continue
+		}
+		met++
+		d.refill(oneHost + jobSQL(7, 1, 0))
+		s := d.scheduler(scheduler.Options{Seed: seed})
+		for d.turn(s).Open > 0 {
+		}
+		d.exec("UPDATE afe_jobs SET shard_id = NULL")
+		d.turn(s) // lucifer reads the job
+		d.exec(acknowledges)
+		d.run(s, nil)
+		d.must("the NULL is left out", "SELECT * FROM audit WHERE of_table = 'afe_jobs' AND program = 'scheduler'")
+	}
+}
+
 // The stop of an idle sibling stands between status and finished_on of the entry that ends, also when a synchronous
 // group ends: each of its entries ends with its own statements.
 func TestEndOfAGroup(t *testing.T) {
@@ -235,6 +256,54 @@ func (d *desk) aborted(variant, status string) {
 	d.must("lucifer ends what it ran, and the scheduler what has not begun",
 		"SELECT id, changed FROM audit WHERE changed ? 'complete' AND (changed ? 'status') <> $1",
 		strings.HasPrefix(variant, "lucifer") && status != "Queued")
+}
+
+// Lucifer runs nothing that has not begun: an entry that was just given its host is ended by the scheduler, and uploaded.
+func TestAbortOfALeasedEntry(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for _, variant := range scheduler.Variants() {
+		d.refill(oneHost + jobSQL(7, 1, 0) + `
+			UPDATE afe_hosts SET leased = true, synch_id = 701;
+			UPDATE afe_host_queue_entries SET aborted = true`)
+		d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), nil)
+		want := []string{"entry 701: status=Aborted", "job 7: shard_id=NULL", "entry 701: complete=true", "host 1: leased=false synch_id=NULL"}
+		if diff := cmp.Diff(want, d.written()); diff != "" {
+			t.Errorf("%s: statements (-want +written):\n%s", variant, diff)
+		}
+	}
+}
+
+// An entry that waits for its own host ends without it.
+func TestAbortBeforeTheHostIsFree(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for seed := range uint64(10) {
+		d.refill(oneHost + jobSQL(7, 2, 0) + `
+			UPDATE afe_hosts SET locked = true;
+			UPDATE afe_host_queue_entries SET aborted = true, host_id = 1`)
+		d.run(d.scheduler(scheduler.Options{Seed: seed}), nil)
+		d.must("the host is left alone", "SELECT * FROM audit WHERE of_table = 'afe_hosts'")
+	}
+}
+
+// The end of an aborted entry stops nobody; those of others do.
+func TestAbortStopsNobody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "SELECT")
+	for _, synchCount := range []int{0, 2} {
+		d.refill(oneHost + jobSQL(7, 2, synchCount) + `
+			UPDATE afe_hosts SET locked = true;
+			UPDATE afe_host_queue_entries SET aborted = true WHERE id = 701`)
+		s := d.scheduler(scheduler.Options{Seed: seedFor(t, "siblings", 7)})
+		for range 20 {
+			d.turn(s)
+		}
+		d.must("the first entry has ended", "SELECT * FROM afe_host_queue_entries WHERE id = 701 AND NOT complete")
+		d.must("the other one waits, unless it has nobody to run with",
+			"SELECT * FROM afe_host_queue_entries WHERE id = 702 AND complete <> ($1 = 2)", synchCount)
+		d.must("and then ends by itself", "SELECT * FROM audit WHERE id = 702 AND changed ? 'complete' AND changed ? 'status'")
+	}
 }
 
 func (d *desk) runUntil(s *scheduler.Scheduler, status string) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
+	"shardclient/gen/lab"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/pgtest"
 )
@@ -109,6 +110,19 @@ func (d *desk) turn(s *scheduler.Scheduler) scheduler.Work {
 		d.t.Fatal(err)
 	}
 	return work
+}
+
+// hooked is a connection that tells the test what is asked, before it is.
+type hooked struct {
+	labdb.DBTX
+	before func(sql string) error
+}
+
+func (h *hooked) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := h.before(sql); err != nil {
+		return nil, err
+	}
+	return h.DBTX.Query(ctx, sql, args...)
 }
 
 // maxTurns is far more than any of these tests needs.

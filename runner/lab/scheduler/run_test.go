@@ -53,21 +53,6 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 	})
 }
 
-// slow is a database that answers, and tells the test at which query it is.
-type slow struct {
-	labdb.DBTX
-	queries int
-	at      func(query int) error
-}
-
-func (s *slow) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	s.queries++
-	if err := s.at(s.queries); err != nil {
-		return nil, err
-	}
-	return s.DBTX.Query(ctx, sql, args...)
-}
-
 // A turn that has begun is finished when Run is told to stop, and Run tells what was done, once.
 func TestRunFinishesItsTurn(t *testing.T) {
 	t.Parallel()
@@ -75,8 +60,9 @@ func TestRunFinishesItsTurn(t *testing.T) {
 	d := newDesk(t, oneHost+jobSQL(7, 1, 0))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	db := &slow{DBTX: d.schedules, at: func(query int) error {
-		switch query {
+	queries := 0
+	db := &hooked{DBTX: d.schedules, before: func(string) error {
+		switch queries++; queries {
 		case 1:
 			return errors.New("not yet")
 		case 3:
