@@ -99,6 +99,10 @@ func TestLeastRights(t *testing.T) {
 func TestEachRightIsNeeded(t *testing.T) {
 	t.Parallel()
 	rights := rights(t)
+	// Where the errand fails with all of them, it says nothing of each.
+	if databaseURL, owner := leastRights(t); errand(t, databaseURL, owner) != nil {
+		t.Fatal("the rights of docs/grants.sql do not suffice; see TestLeastRights")
+	}
 	for _, right := range rights {
 		t.Run(right, func(t *testing.T) {
 			t.Parallel()
@@ -183,7 +187,36 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	if e := invoke(once(m, databaseURL, "--history-keep=2")...); e.code != exitFailed || strings.Contains(e.stderr, "permission denied") {
 		return errors.New(e.String())
 	}
+	if err := refusedJob(t, databaseURL, owner); err != nil {
+		return err
+	}
 	return permitted(invoke("quarantine", "list", "--database-url", databaseURL))
+}
+
+// refusedJob is a search for the job that the master refuses, until it is set
+// aside.
+func refusedJob(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
+	t.Helper()
+	execute(t, owner, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 9001")
+	execute(t, owner, "UPDATE afe_jobs SET shard_id = NULL WHERE id IN (900, 901)")
+	refused := regexp.MustCompile(`"id": ?901\b`)
+	m := masterThat(t, func(_ int, body []byte) http.Handler {
+		if refused.Match(body) {
+			return page(http.StatusInternalServerError, "<html>")
+		}
+		return answers(nothing)
+	})
+	const bound = 20 // far more than a search among two jobs and a few hosts takes
+	for range bound {
+		e := invoke(once(m, databaseURL, "--history-keep=2")...)
+		if strings.Contains(e.stderr+e.stdout, "permission denied") {
+			return errors.New(e.String())
+		}
+		if query[bool](t, owner, "SELECT EXISTS (SELECT FROM shard_client_quarantine WHERE direction = 'out' AND object_id = 901)") {
+			return nil
+		}
+	}
+	return fmt.Errorf("job 901 was not set aside within %d beats", bound)
 }
 
 const errandAnswer = `{
