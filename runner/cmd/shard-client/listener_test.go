@@ -64,6 +64,7 @@ func (l *listener) reads(pool *pgxpool.Pool) string {
 	rows := query[string](l.t, pool, `SELECT concat(
 		(SELECT string_agg(to_json(h)::text, E'\n') FROM shard_client_heartbeats AS h),
 		(SELECT string_agg(to_json(q)::text || convert_from(q.payload, 'UTF8'), E'\n') FROM shard_client_quarantine AS q),
+		(SELECT string_agg(to_json(s)::text, E'\n') FROM shard_client_suspects AS s),
 		(SELECT string_agg(to_json(o)::text, E'\n') FROM shard_client_owner AS o))`)
 	l.said.WriteString(rows)
 	return rows
