@@ -26,28 +26,30 @@ type runningMaster struct {
 	stop context.CancelFunc
 	code chan int
 
-	// Complete once code has come.
-	rest, stderr *bytes.Buffer
+	rest   *bytes.Buffer // complete once code has come
+	stderr *watched      // a heartbeat that is cut off may speak later than that
 }
 
 // startMaster returns when the master has printed its URL.
 func startMaster(t *testing.T, databaseURL string, flags ...string) *runningMaster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	m := &runningMaster{stop: cancel, code: make(chan int, 1), rest: &bytes.Buffer{}, stderr: &bytes.Buffer{}}
+	m := &runningMaster{stop: cancel, code: make(chan int, 1), rest: &bytes.Buffer{}, stderr: newWatched()}
 	reader, writer := io.Pipe()
+	copied := make(chan struct{})
 	go func() {
 		code := run(ctx, append([]string{"master", "--database-url", databaseURL, "--listen", "127.0.0.1:0"}, flags...), output{writer, m.stderr})
 		writer.Close()
+		<-copied
 		m.code <- code
 	}()
 	stdout := bufio.NewReader(reader)
 	line, err := stdout.ReadString('\n')
 	if err != nil {
+		close(copied)
 		t.Fatalf("exit %d before a URL was printed: %s", <-m.code, m.stderr)
 	}
 	m.url = strings.TrimSuffix(line, "\n")
-	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
 		_, _ = io.Copy(m.rest, stdout)
