@@ -1,10 +1,12 @@
 -- What a reference master looks up at each heartbeat: open jobs by the labels of
--- a shard. Measured in docs/decisions.md, 20.
+-- a shard. Measured in docs/decisions.md, "A heartbeat costs the master what the
+-- shard has open".
 
 -- +goose Up
 
--- A label's jobs from the oldest open one on. The finished ones before it,
--- however many, are not read. As a prefix it serves look-ups by label too.
+-- A label's jobs within a range of ids, read from the index alone: finished jobs
+-- outside the ranges that hold open ones, however many, are not met. It serves
+-- look-ups by label as the index did that it replaces.
 CREATE INDEX afe_jobs_dependency_labels_label_job ON afe_jobs_dependency_labels (label_id, job_id);
 DROP INDEX afe_jobs_dependency_labels_label_id;
 

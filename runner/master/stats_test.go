@@ -78,7 +78,7 @@ func TestStatsCountHeartbeatsThatWaitForAConnection(t *testing.T) {
 	if c := counts(t, url); c.ConnectionsWaited != before.ConnectionsWaited {
 		t.Errorf("%d waited, %d before a heartbeat that had not to", c.ConnectionsWaited, before.ConnectionsWaited)
 	}
-	for try := 1; try < 100; try++ {
+	for try := 1; try < 40; try++ {
 		conn, err := pool.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)

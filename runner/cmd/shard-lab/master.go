@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -144,8 +145,15 @@ func reachableAddress(bound net.Addr) string {
 }
 
 func (c *masterCommand) serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	var inFlight sync.WaitGroup
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inFlight.Add(1)
+			defer inFlight.Done()
+			handler.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: headerTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -163,5 +171,6 @@ func (c *masterCommand) serve(ctx context.Context, listener net.Listener, handle
 		err = server.Close()
 	}
 	<-served
+	inFlight.Wait() // whose callers are gone end at once, and say so
 	return err
 }
