@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -405,91 +404,4 @@ func TestEnvelope(t *testing.T) {
 			t.Errorf("%.60q: error keeps %d bytes of the body", tt.body, len(err.Body))
 		}
 	}
-}
-
-// Every object is good or carries its reason, whatever comes.
-func FuzzDecode(f *testing.F) {
-	for _, raw := range recorded(f, "*.response.http") {
-		_, body := recordedResponse(f, raw)
-		f.Add(body)
-	}
-	for _, s := range []string{
-		``, `null`, `[[[[`, `{"result": {"jobs": [{}, null, 5, {"id": 1e3}]}}`, `{"error": {"name": "N", "message": "m"}}`,
-		`{"result": {"hosts": [{"id": 1, "hostname": "\u0000"}, {"id": 2, "hostname": "\ud800"}], "hosts": [{"id": 3, "hostname": "h"}]}}`,
-		"{\"result\": {\"hosts\": [{\"id\": 1, \"hostname\": \"\xff\"}]}}",
-		`{"result": {"incorrect_host_ids": [1, -1, "x", {}], "suite_keyvals": [{"job_id": 1, "job_id": 2}]}}`,
-		`{"result": {"jobs": [{"id": 1, "owner": "", "name": "", "created_on": "2019-03-15T11:30:15", "run_reset": 1,
-			"hostqueueentry_set": [{"id": 1, "status": "", "host_id": -9223372036854775808, "meta_host": {"id": 2, "name": ""}}]}]}}`,
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		before := string(body)
-		r, err := decode(body)
-		if (r == nil) == (err == nil) {
-			t.Fatalf("got %v and %v, want one of them", r, err)
-		}
-		if err != nil {
-			if len(err.Error()) > 5000 {
-				t.Errorf("error of %d bytes", len(err.Error()))
-			}
-			return
-		}
-		checkReceived(t, r.Hosts, (*Host).check)
-		checkReceived(t, r.Jobs, (*Job).check)
-		checkReceived(t, r.SuiteKeyvals, (*Keyval).checkSuite)
-		for _, id := range r.IncorrectHostIDs {
-			if id <= 0 {
-				t.Errorf("incorrect host id %d", id)
-			}
-		}
-		for _, m := range r.Malformed {
-			if m.Err == nil || m.Section == "" || !m.Raw.IsValid(lenient) {
-				t.Errorf("malformed %+v", m)
-			}
-		}
-		if before != string(body) {
-			t.Error("the body was changed")
-		}
-	})
-}
-
-func checkReceived[T any](t *testing.T, objects []Received[T], check func(*T) (int64, error)) {
-	t.Helper()
-	for _, o := range objects {
-		if o.ID < 0 || !o.Raw.IsValid(lenient) {
-			t.Errorf("id %d, raw %.80s", o.ID, o.Raw)
-		}
-		if o.Err != nil {
-			if !cmp.Equal(o.Object, *new(T)) || len(o.Err.Error()) > 1000 {
-				t.Errorf("%.80s: object kept, or a reason of %d bytes", o.Raw, len(o.Err.Error()))
-			}
-			continue
-		}
-		if id, err := check(&o.Object); err != nil || max(id, 0) != o.ID {
-			t.Errorf("%.80s: id %d, want %d; %v", o.Raw, o.ID, id, err)
-		}
-		// PostgreSQL takes every string that got this far.
-		if text, err := json.Marshal(&o.Object); err != nil || strings.Contains(string(text), `\u0000`) {
-			t.Errorf("%.80s: holds a string that cannot be stored: %v", o.Raw, err)
-		}
-	}
-}
-
-func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{
-		"2019-03-15T11:30:15", "2019-03-15 11:30:15.123456789", "2019-03-15T11:30:15Z", "2019-03-15T11:30:15+01:00",
-		"0000-00-00 00:00:00", "0001-01-01T00:00:00", "", "2019-03-15T11:30:15,5", "9999-12-31T23:59:59.9999999",
-	} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		parsed, err := ParseTime(s)
-		if err != nil {
-			return
-		}
-		if year := parsed.Year(); year < 1 || year > 9999 || parsed.Nanosecond()%1000 != 0 || parsed.Location() != time.UTC {
-			t.Fatalf("%q: %v", s, parsed)
-		}
-	})
 }

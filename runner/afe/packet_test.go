@@ -123,3 +123,21 @@ func TestParseTime(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+func FuzzParseTime(f *testing.F) {
+	for _, s := range []string{
+		"2019-03-15T11:30:15", "2019-03-15 11:30:15.123456789", "2019-03-15T11:30:15Z", "2019-03-15T11:30:15+01:00",
+		"0000-00-00 00:00:00", "0001-01-01T00:00:00", "", "2019-03-15T11:30:15,5", "9999-12-31T23:59:59.9999999",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		parsed, err := ParseTime(s)
+		if err != nil {
+			return
+		}
+		if year := parsed.Year(); year < 1 || year > 9999 || parsed.Nanosecond()%1000 != 0 || parsed.Location() != time.UTC {
+			t.Fatalf("%q: %v", s, parsed)
+		}
+	})
+}

@@ -137,8 +137,8 @@ type Job struct {
 	RequireSSP        *bool           `json:"require_ssp"`
 	DependencyLabels  []Label         `json:"dependency_labels"`
 	Entries           []Entry         `json:"hostqueueentry_set"`
-	Keyvals           Maybe[[]Keyval] `json:"jobkeyval_set"`
-	Shard             Maybe[*Ref]     `json:"shard"`
+	Keyvals           Maybe[[]Keyval] `json:"jobkeyval_set,omitzero"`
+	Shard             Maybe[*Ref]     `json:"shard,omitzero"`
 }
 
 // Entry is a host queue entry. It has no job_id: it belongs to the job in which
@@ -148,10 +148,10 @@ type Entry struct {
 	ID              int64         `json:"id"`
 	Status          string        `json:"status"`
 	Deleted         bool          `json:"deleted"`
-	Aborted         Maybe[bool]   `json:"aborted"`
+	Aborted         Maybe[bool]   `json:"aborted,omitzero"`
 	ExecutionSubdir string        `json:"execution_subdir"`
 	StartedOn       *Time         `json:"started_on"`
 	FinishedOn      *Time         `json:"finished_on"`
 	HostID          *int64        `json:"host_id"`
-	MetaHost        Maybe[*Label] `json:"meta_host"`
+	MetaHost        Maybe[*Label] `json:"meta_host,omitzero"`
 }
