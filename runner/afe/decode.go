@@ -44,7 +44,7 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	object(Attribute{}),
 	object(Keyval{JobID: missingID}),
 	object(Entry{ID: missingID, Status: missing}),
-	object(Host{ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true, LockReason: new(string)}),
+	object(Host{ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true}),
 	object(Job{
 		ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2, Timeout: 24, TimeoutMins: 1440,
 		MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
@@ -195,6 +195,11 @@ func object[T any](defaults T) *json.Unmarshalers {
 			return unwanted(dec, "an object")
 		}
 		*v = defaults
+		// A string that is read goes where the pointer leads: not into the defaults,
+		// which all hosts have in common.
+		if h, ok := any(v).(*Host); ok {
+			h.LockReason = new(string)
+		}
 		return errors.ErrUnsupported // the plain way
 	}))
 }

@@ -405,3 +405,21 @@ func TestEnvelope(t *testing.T) {
 		}
 	}
 }
+
+// Each host has its own reason: a pointer in the defaults once led all of them to the last one's.
+func TestHostsHaveTheirOwnLockReason(t *testing.T) {
+	body := `{"result": {"hosts": [{"id": 1, "hostname": "a", "lock_reason": "one"}, {"id": 2, "hostname": "b", "lock_reason": "two"},
+		{"id": 3, "hostname": "c"}, {"id": 4, "hostname": "d", "lock_reason": null}], "jobs": [], "suite_keyvals": []}, "error": null}`
+	r, failure := decode([]byte(body))
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	for i, want := range []string{"one", "two", ""} {
+		if got := r.Hosts[i].Object.LockReason; got == nil || *got != want {
+			t.Errorf("host %d: lock reason %v, want %q", i+1, got, want)
+		}
+	}
+	if got := r.Hosts[3].Object.LockReason; got != nil {
+		t.Errorf("host 4: lock reason %q, want null", *got)
+	}
+}
