@@ -37,17 +37,21 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(readTime),
 	notNull[int64]("a whole number", '0'),
 	notNull[int32]("a whole number", '0'),
-	object(Ref{ID: missingID, Hostname: missing}),
-	object(Label{ID: missingID, Name: missing}),
-	object(ACLGroup{ID: missingID, Name: missing}),
-	object(User{ID: missingID, Login: missing, RebootBefore: 1}),
-	object(Attribute{}),
-	object(Keyval{JobID: missingID}),
-	object(Entry{ID: missingID, Status: missing}),
-	object(Host{ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true}),
-	object(Job{
-		ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2, Timeout: 24, TimeoutMins: 1440,
-		MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
+	object(func() Ref { return Ref{ID: missingID, Hostname: missing} }),
+	object(func() Label { return Label{ID: missingID, Name: missing} }),
+	object(func() ACLGroup { return ACLGroup{ID: missingID, Name: missing} }),
+	object(func() User { return User{ID: missingID, Login: missing, RebootBefore: 1} }),
+	object(func() Attribute { return Attribute{} }),
+	object(func() Keyval { return Keyval{JobID: missingID} }),
+	object(func() Entry { return Entry{ID: missingID, Status: missing} }),
+	object(func() Host {
+		return Host{ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true, LockReason: new(string)}
+	}),
+	object(func() Job {
+		return Job{
+			ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2, Timeout: 24, TimeoutMins: 1440,
+			MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
+		}
 	}),
 ))
 
@@ -189,17 +193,14 @@ func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 }
 
 // object starts an object from its defaults, and refuses what is no list of such.
-func object[T any](defaults T) *json.Unmarshalers {
+// The defaults are made for each: a pointer that objects had in common would lead
+// all of them to what the last one says.
+func object[T any](defaults func() T) *json.Unmarshalers {
 	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
 		if dec.PeekKind() != '{' {
 			return unwanted(dec, "an object")
 		}
-		*v = defaults
-		// A string that is read goes where the pointer leads: not into the defaults,
-		// which all hosts have in common.
-		if h, ok := any(v).(*Host); ok {
-			h.LockReason = new(string)
-		}
+		*v = defaults()
 		return errors.ErrUnsupported // the plain way
 	}))
 }
