@@ -34,8 +34,9 @@ const (
 )
 
 // tooDeep stands for a value beyond maxDepth. A string that is no UTF-8 passes as
-// raw text, and no object can be used that holds it.
-var tooDeep = []byte("\"\xff: nested too deeply\"")
+// raw text, and no object can be used that holds it. It is short, because the
+// answer may hold many such values of two characters.
+var tooDeep = []byte("\"\xfe\xff\"")
 
 // lenient lets one object with a broken string or a repeated name pass as raw
 // text, so that it can be set aside alone; each object is then read strictly.
