@@ -77,7 +77,8 @@ func TestP6ErrorOfAnOddType(t *testing.T) {
 // holds it, or nothing where nobody reads it.
 func TestP6ValueNestedTooDeeply(t *testing.T) {
 	lists, objects := strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000), strings.Repeat(`{"a":`, 100_000)+"0"+strings.Repeat("}", 100_000)
-	body := `{"id": ` + lists + `, "result": {"suite_keyvals": [{"job_id": 1, "key": "\\\"[", "value": "{\\"}], "news": ` + objects + `,
+	brackets := strings.Repeat("[", 9_500)
+	body := `{"id": ` + lists + `, "result": {"suite_keyvals": [{"job_id": 1, "key": "\\\"[", "value": "{\\"}, {"job_id": 2, "value": "` + brackets + `"}], "news": ` + objects + `,
 		"hosts": [{"id": 1, "hostname": "good"}, {"id": 2, "hostname": ` + lists + `}, {"id": 3, "hostname": "h", "colour": ` + objects + `},
 			` + lists + `, {"id": 4, "hostname": "good"}], "jobs": ` + objects + `}}`
 	r := decodeOK(t, []byte(body))
@@ -92,8 +93,8 @@ func TestP6ValueNestedTooDeeply(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
-	if k := r.SuiteKeyvals; len(k) != 1 || k[0].Err != nil || k[0].Object.Key != `\"[` || k[0].Object.Value != `{\` {
-		t.Errorf("a keyval with brackets and quotes: %+v", k)
+	if k := r.SuiteKeyvals; len(k) != 2 || k[0].Err != nil || k[1].Object.Value != brackets || k[0].Object.Key != `\"[` || k[0].Object.Value != `{\` {
+		t.Errorf("keyvals with brackets and quotes: %.300s", fmt.Sprint(k))
 	}
 	if len(r.Malformed) != 1 || r.Malformed[0].Err.Error() != "jobs is an object, want a list" {
 		t.Errorf("malformed: %v", r.Malformed)
