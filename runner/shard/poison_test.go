@@ -28,7 +28,11 @@ func TestP6ManyBadObjects(t *testing.T) {
 			IF (SELECT count(*) FROM shard_client_quarantine) > 50 THEN RAISE 'too many rows' USING ERRCODE = '55000'; END IF; RETURN NULL;
 		END $$;
 		CREATE CONSTRAINT TRIGGER bounded AFTER INSERT ON shard_client_quarantine DEFERRABLE INITIALLY DEFERRED
-			FOR EACH ROW EXECUTE FUNCTION bounded()`)
+			FOR EACH ROW EXECUTE FUNCTION bounded();
+		CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF (SELECT count(*) FROM added) > 50 THEN RAISE 'too many at once' USING ERRCODE = '55000'; END IF; RETURN NULL;
+		END $$;
+		CREATE TRIGGER few AFTER INSERT ON shard_client_quarantine REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION few()`)
 	answer := func(from, to int) string {
 		var hosts strings.Builder
 		for id := from; id < to; id++ {
