@@ -25,18 +25,9 @@ const (
 // change it.
 var maxObjects = 1 << 19
 
-// Limits of one object (P9). A larger one than any upload holds by default
-// (--max-upload-bytes) would only come to be stuck on its way back. Deeper values
-// than the JSON library takes, 10,000 levels, would fail the whole answer.
-const (
-	maxObjectBytes = 16 << 20
-	maxDepth       = 9000
-)
-
-// tooDeep stands for a value beyond maxDepth. A string that is no UTF-8 passes as
-// raw text, and no object can be used that holds it. It is short, because the
-// answer may hold many such values of two characters.
-var tooDeep = []byte("\"\xfe\xff\"")
+// maxObjectBytes bounds one object (P9). A larger one than any upload holds by
+// default (--max-upload-bytes) would only come to be stuck on its way back.
+const maxObjectBytes = 16 << 20
 
 // lenient lets one object with a broken string or a repeated name pass as raw
 // text, so that it can be set aside alone; each object is then read strictly.
@@ -147,30 +138,6 @@ func (r *Received[T]) decode(check func(*T) (int64, error)) {
 	if r.Err != nil {
 		r.Object = *new(T)
 	}
-}
-
-// shallow puts tooDeep in the place of values beyond maxDepth. It is no parser:
-// what it leaves of a text that is no JSON is still none.
-func shallow(body []byte) (cut []byte) {
-	depth, kept, text := 0, 0, false
-	for i := 0; i < len(body); i++ {
-		switch b := body[i]; {
-		case b == '"':
-			text = !text
-		case text && b == '\\':
-			i++
-		case text:
-		case b == '[' || b == '{':
-			if depth++; depth == maxDepth {
-				cut, kept = append(append(cut, body[kept:i]...), tooDeep...), i
-			}
-		case b == ']' || b == '}':
-			if depth--; depth == maxDepth-1 {
-				kept = i + 1
-			}
-		}
-	}
-	return append(cut, body[kept:]...)
 }
 
 // idOf is the id of an object that was not understood, if that much is clear.
