@@ -23,6 +23,7 @@ GRANT SELECT ON goose_db_version TO shard_client;
 -- What the master names. Ids are the master's, or of identity columns: no sequence is used by name.
 GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
+GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
 GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;

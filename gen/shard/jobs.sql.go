@@ -174,25 +174,40 @@ func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 }
 
 const jobsRefused = `-- name: JobsRefused :many
-SELECT DISTINCT ON (s.job_id)
-    s.job_id::bigint AS id,
-    CASE WHEN here.id IS NULL THEN 'waiting_for_host' ELSE 'entry_taken' END::text AS code,
-    CASE
-        WHEN here.id IS NULL THEN 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
-        ELSE 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
-    END::text AS reason
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]))
-    WITH ORDINALITY AS s (job_id, id, host_id, place)
-LEFT JOIN afe_host_queue_entries AS here ON here.id = s.id
-WHERE here.job_id <> s.job_id
-    OR here.id IS NULL AND s.host_id <> 0 AND NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
-ORDER BY s.job_id, here.id IS NULL, s.place
+WITH sent AS (
+    SELECT s.job_id, s.id, s.host_id, s.place, first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
+    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]))
+        WITH ORDINALITY AS s (job_id, id, host_id, place)
+),
+refused AS (
+    SELECT s.job_id, 1 AS rank, s.place, 'entry_taken' AS code, 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here' AS reason
+    FROM sent AS s
+    JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
+    UNION ALL
+    SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || s.first_job || ', which came first in this response'
+    FROM sent AS s
+    WHERE s.first_job <> s.job_id
+    UNION ALL
+    SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
+    FROM sent AS s
+    WHERE s.host_id <> 0
+        AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+        AND NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+    UNION ALL
+    SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read in this response'
+    FROM unnest($4::bigint[]) AS s (id)
+    WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
+)
+SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
+FROM refused AS r
+ORDER BY r.job_id, r.rank, r.place
 `
 
 type JobsRefusedParams struct {
-	JobIds   []int64
-	EntryIds []int64
-	HostIds  []int64
+	JobIds      []int64
+	EntryIds    []int64
+	HostIds     []int64
+	SuiteJobIds []int64
 }
 
 type JobsRefusedRow struct {
@@ -201,12 +216,18 @@ type JobsRefusedRow struct {
 	Reason string
 }
 
-// Jobs that cannot be stored: one of their entries belongs to another job here,
-// or is new and names a host which is not here, because it was leased on the
-// master when hosts were sent (0: it names none). The latter wait. Each job comes
-// once, with its first reason.
+// Jobs that cannot be stored: one of their entries belongs to another job, here or
+// earlier in the chunk, or is new and names a host which is not here, because it was
+// leased on the master when hosts were sent (0: it names none). The latter wait. So
+// do new jobs of a suite whose keyvals could not be read: the master sends them only
+// with a job that is not here. Each job comes once, with its first reason.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
-	rows, err := q.db.Query(ctx, jobsRefused, arg.JobIds, arg.EntryIds, arg.HostIds)
+	rows, err := q.db.Query(ctx, jobsRefused,
+		arg.JobIds,
+		arg.EntryIds,
+		arg.HostIds,
+		arg.SuiteJobIds,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -146,6 +146,24 @@ func (q *Queries) LabelCopyJobs(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const labelCopyShards = `-- name: LabelCopyShards :execrows
+INSERT INTO afe_shards_labels (shard_id, label_id)
+SELECT sl.shard_id, s.id
+FROM shard_client_staged_parents AS s
+JOIN afe_shards_labels AS sl ON sl.label_id = s.old_id
+WHERE s.kind = 'label'
+ORDER BY s.id
+ON CONFLICT (label_id) DO NOTHING
+`
+
+func (q *Queries) LabelCopyShards(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, labelCopyShards)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const labelGiveWay = `-- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
@@ -247,6 +265,23 @@ WHERE s.kind = 'shard'
 
 func (q *Queries) ShardMoveJobs(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, shardMoveJobs)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const shardMoveLabels = `-- name: ShardMoveLabels :execrows
+UPDATE afe_shards_labels AS sl
+SET shard_id = s.id
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'shard' AND sl.shard_id = s.old_id
+`
+
+// Which boards a shard serves is the master's business, but it may be noted here,
+// too: one row a label.
+func (q *Queries) ShardMoveLabels(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, shardMoveLabels)
 	if err != nil {
 		return 0, err
 	}

@@ -123,6 +123,34 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 	return items, nil
 }
 
+const quarantineRefusedBefore = `-- name: QuarantineRefusedBefore :many
+SELECT object_id::bigint AS id
+FROM shard_client_quarantine
+WHERE direction = 'in' AND kind = $1::text AND code = 'database' AND object_id IS NOT NULL
+ORDER BY last_seen, id
+`
+
+// What PostgreSQL refused in earlier beats, in the order in which it is tried again.
+func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]int64, error) {
+	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const quarantineSize = `-- name: QuarantineSize :one
 SELECT
     count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,

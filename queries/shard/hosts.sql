@@ -16,18 +16,28 @@ CROSS JOIN json_to_record(s.host) AS h (
     protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
 );
 
--- Hosts that would need a name which a valid host holds here. A host that exists
--- keeps its local name, unless it once had to give it away.
+-- Hosts that would need a name which a valid host holds here, or which another
+-- one of the chunk needs, too, and came first. A host that exists keeps its local
+-- name, unless it once had to give it away; an invalid one can do without.
 -- name: HostsRefused :many
+WITH claim AS (
+    SELECT s.id, s.hostname, first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
+    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[]), unnest(@invalid::boolean[]))
+        WITH ORDINALITY AS s (id, hostname, invalid, place)
+    LEFT JOIN afe_hosts AS here ON here.id = s.id
+    WHERE NOT s.invalid AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
+)
 SELECT
-    s.id::bigint AS id,
+    c.id::bigint AS id,
     'name_taken'::text AS code,
-    ('its hostname belongs to host ' || holder.id || ' here, which is valid')::text AS reason
-FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[])) AS s (id, hostname)
-JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
-LEFT JOIN afe_hosts AS here ON here.id = s.id
-WHERE here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
-ORDER BY s.id;
+    CASE
+        WHEN holder.id IS NULL THEN 'its hostname belongs to host ' || c.first_id || ', which came first in this response'
+        ELSE 'its hostname belongs to host ' || holder.id || ' here, which is valid'
+    END::text AS reason
+FROM claim AS c
+LEFT JOIN afe_hosts AS holder ON holder.hostname = c.hostname AND holder.id <> c.id AND NOT holder.invalid
+WHERE holder.id IS NOT NULL OR c.first_id <> c.id
+ORDER BY c.id;
 
 -- name: HostGiveWay :execrows
 UPDATE afe_hosts AS holder
@@ -37,34 +47,47 @@ LEFT JOIN afe_hosts AS here ON here.id = s.id
 WHERE holder.hostname = s.hostname
     AND holder.id <> s.id
     AND holder.invalid
+    AND s.invalid IS NOT TRUE
     AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')');
 
 -- P5: of a host that exists the master may change invalid and shard_id only. A
--- name that it had to give away comes back to it.
+-- name that it had to give away comes back to it, unless another one has it.
 -- name: HostUpdate :execrows
 UPDATE afe_hosts AS here
 SET
     invalid = coalesce(s.invalid, here.invalid),
     shard_id = CASE WHEN s.shard_sent THEN s.shard_id ELSE here.shard_id END,
-    hostname = CASE
-        WHEN here.hostname = s.hostname || ' (was id ' || s.id || ')' THEN s.hostname
-        ELSE here.hostname
-    END
-FROM shard_client_staged_hosts AS s
+    hostname = CASE WHEN s.named_again THEN s.hostname ELSE here.hostname END
+FROM (
+    SELECT
+        staged.*,
+        was.hostname = staged.hostname || ' (was id ' || staged.id || ')'
+            AND NOT EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = staged.hostname) AS named_again
+    FROM shard_client_staged_hosts AS staged
+    JOIN afe_hosts AS was ON was.id = staged.id
+) AS s
 WHERE here.id = s.id
     AND (
         here.invalid <> coalesce(s.invalid, here.invalid)
         OR (s.shard_sent AND here.shard_id IS DISTINCT FROM s.shard_id)
-        OR here.hostname = s.hostname || ' (was id ' || s.id || ')'
+        OR s.named_again
     );
 
+-- A name that still belongs to another one is that one's: then the newcomer is
+-- invalid, and only kept so that entries can name it.
 -- name: HostInsert :execrows
 INSERT INTO afe_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
     lock_reason, shard_id
 )
 SELECT
-    s.id, s.hostname, s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
+    s.id,
+    CASE
+        WHEN EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
+            THEN s.hostname || ' (was id ' || s.id || ')'
+        ELSE s.hostname
+    END,
+    s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
     s.lock_time, s.dirty, s.lock_reason, s.shard_id
 FROM shard_client_staged_hosts AS s
 ORDER BY s.id

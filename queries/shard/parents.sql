@@ -64,6 +64,14 @@ WHERE s.kind = 'shard'
     AND j.shard_id = s.old_id
     AND j.id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete);
 
+-- Which boards a shard serves is the master's business, but it may be noted here,
+-- too: one row a label.
+-- name: ShardMoveLabels :execrows
+UPDATE afe_shards_labels AS sl
+SET shard_id = s.id
+FROM shard_client_staged_parents AS s
+WHERE s.kind = 'shard' AND sl.shard_id = s.old_id;
+
 -- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
@@ -113,6 +121,15 @@ WHERE s.kind = 'label'
     AND d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
 ORDER BY d.job_id, s.id
 ON CONFLICT (job_id, label_id) DO NOTHING;
+
+-- name: LabelCopyShards :execrows
+INSERT INTO afe_shards_labels (shard_id, label_id)
+SELECT sl.shard_id, s.id
+FROM shard_client_staged_parents AS s
+JOIN afe_shards_labels AS sl ON sl.label_id = s.old_id
+WHERE s.kind = 'label'
+ORDER BY s.id
+ON CONFLICT (label_id) DO NOTHING;
 
 -- name: ACLGroupGiveWay :execrows
 WITH moved AS (

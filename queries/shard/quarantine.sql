@@ -41,6 +41,13 @@ SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences 
 DELETE FROM shard_client_quarantine
 WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
 
+-- What PostgreSQL refused in earlier beats, in the order in which it is tried again.
+-- name: QuarantineRefusedBefore :many
+SELECT object_id::bigint AS id
+FROM shard_client_quarantine
+WHERE direction = 'in' AND kind = @kind::text AND code = 'database' AND object_id IS NOT NULL
+ORDER BY last_seen, id;
+
 -- For those who watch; what only waits for a host is no alarm. There are no more
 -- rows than --quarantine-keep: 4 ms for 10,000, as long as pruning them takes.
 -- name: QuarantineSize :one

@@ -56,10 +56,7 @@ type Client struct {
 
 // NewClient returns a client that has not called anyone yet.
 func NewClient(options Options) *Client {
-	c := &Client{options: options, log: options.Logger, protocol: options.Protocol}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
+	c := &Client{options: options, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), protocol: options.Protocol}
 	if c.protocol == ProtocolAuto {
 		c.protocol = Protocol2019
 	}
@@ -144,6 +141,9 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 		if err == nil {
 			response.Protocol = protocol
 			response.Sure = *attempts == 1
+			if response.Incomplete != nil {
+				response.Incomplete = &Error{Class: Incomplete, URL: c.endpoint(protocol).Redacted(), Err: response.Incomplete}
+			}
 			return response, nil
 		}
 		failure = err
@@ -276,7 +276,10 @@ func decode(body []byte) (*Response, *Error) {
 	if len(body) == 0 {
 		return undecodable(errors.New("nothing came"))
 	}
-	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
+	err := json.Unmarshal(body, &envelope, lenient)
+	// One value that is too deep for the library must not fail all others. If that
+	// was not it, the first error tells more.
+	if err != nil && json.Unmarshal(shallow(body), &envelope, lenient) != nil {
 		return undecodable(err)
 	}
 	if envelope.Error != nil && envelope.Error.Kind() != 'n' {

@@ -25,6 +25,10 @@ const (
 // change it.
 var maxObjects = 1 << 19
 
+// maxObjectBytes bounds one object (P9). A larger one than any upload holds by
+// default (--max-upload-bytes) would only come to be stuck on its way back.
+const maxObjectBytes = 16 << 20
+
 // lenient lets one object with a broken string or a repeated name pass as raw
 // text, so that it can be set aside alone; each object is then read strictly.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
@@ -56,7 +60,7 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 ))
 
 // decodeResult reads the result of a heartbeat. It fails only when the result is
-// no object at all.
+// no object, or one of something else: then it does not tell that an upload was stored.
 func decodeResult(raw jsontext.Value) (*Response, error) {
 	var sections struct {
 		Hosts            jsontext.Value `json:"hosts"`
@@ -69,6 +73,9 @@ func decodeResult(raw jsontext.Value) (*Response, error) {
 	}
 	if err := json.Unmarshal(raw, &sections, lenient); err != nil {
 		return nil, err
+	}
+	if sections.Hosts == nil && sections.Jobs == nil && sections.SuiteKeyvals == nil && sections.IncorrectHostIDs == nil {
+		return nil, errors.New("result has no section of a heartbeat's")
 	}
 	r := &Response{}
 	r.Hosts = decodeSection(r, "hosts", sections.Hosts, (*Host).check)
@@ -84,19 +91,24 @@ func decodeResult(raw jsontext.Value) (*Response, error) {
 	return r, nil
 }
 
-// decodeSection reads a list object by object. A section that is absent is
-// empty; one that is no list is noted as malformed and counts as empty, and so is
-// what goes beyond maxObjects.
+// decodeSection reads a list object by object. A section that is absent or no
+// list counts as empty, and makes the response incomplete; what goes beyond
+// maxObjects is only noted, because it comes again. A master of 2015 knows no
+// incorrect hosts.
 func decodeSection[T any](r *Response, name string, raw jsontext.Value, check func(*T) (int64, error)) []Received[T] {
 	malformed := func(err error) { r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err}) }
 	switch {
+	case raw == nil && name == "incorrect_host_ids":
+		return nil
 	case raw == nil:
+		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %s is missing", name))
 		return nil
 	case raw.Kind() != '[':
 		malformed(fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind())))
+		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", r.Malformed[len(r.Malformed)-1].Err))
 		return nil
 	}
-	var objects []Received[T]
+	objects := []Received[T]{} // not nil: it was there
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
 	for _, err := dec.ReadToken(); err == nil && dec.PeekKind() != ']'; {
 		if len(objects) == maxObjects {
@@ -115,10 +127,12 @@ func decodeSection[T any](r *Response, name string, raw jsontext.Value, check fu
 // decode reads one object strictly. Of one that cannot be used only the text is
 // kept: half an object can take much more memory than its text.
 func (r *Received[T]) decode(check func(*T) (int64, error)) {
-	if err := json.Unmarshal(r.Raw, &r.Object, strict); err != nil {
-		r.ID, r.Err = idOf(r.Raw), explain(err)
-	} else {
+	if len(r.Raw) > maxObjectBytes {
+		r.ID, r.Err = idOf(r.Raw), fmt.Errorf("it has %d bytes, more than %d", len(r.Raw), maxObjectBytes)
+	} else if err := json.Unmarshal(r.Raw, &r.Object, strict); err == nil {
 		r.ID, r.Err = check(&r.Object)
+	} else if r.ID, r.Err = idOf(r.Raw), explain(err); bytes.Contains(r.Raw, tooDeep) {
+		r.Err = fmt.Errorf("it is nested more than %d levels deep", maxDepth)
 	}
 	r.ID = max(r.ID, 0)
 	if r.Err != nil {
@@ -228,10 +242,7 @@ var kindNames = map[jsontext.Kind]string{
 func explain(err error) error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
-		cause := semantic.Err
-		if cause == nil {
-			cause = fmt.Errorf("cannot use %s here", kindName(semantic.JSONKind))
-		}
+		cause := cmp.Or(semantic.Err, fmt.Errorf("cannot use %s here", kindName(semantic.JSONKind)))
 		if errors.Is(cause, strconv.ErrSyntax) {
 			cause = errors.New("want a whole number")
 		}

@@ -18,6 +18,9 @@ const (
 	HTTPStatus Class = "http_status"
 	// Undecodable: 200, but no JSON-RPC answer.
 	Undecodable Class = "undecodable"
+	// Incomplete: a result of which a section is missing or no list. The others count,
+	// and so does the upload: there is a result. Only Response.Incomplete has it.
+	Incomplete Class = "incomplete"
 	// TooLarge: an answer longer than the limit; it was not read to its end.
 	TooLarge Class = "too_large"
 	// RPC: the master raised an exception and says which.

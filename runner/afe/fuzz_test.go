@@ -42,6 +42,9 @@ func FuzzDecode(f *testing.F) {
 		if response == nil {
 			t.Fatal("neither a response nor a failure")
 		}
+		if !jsontext.Value(body).IsValid(lenient) {
+			body = shallow(body)
+		}
 		kept := checkObjects(t, body, "hosts", response.Hosts)
 		kept += checkObjects(t, body, "jobs", response.Jobs)
 		kept += checkObjects(t, body, "suite_keyvals", response.SuiteKeyvals)
@@ -226,6 +229,7 @@ func hostileBodies() (bodies [][]byte) {
 	for _, value := range []string{
 		`{}`, `5`, `null`, `"x"`, `true`, `1e400`, `-1e400`, `[1e400]`, `[null, -1, 0, 1.5, 9223372036854775808, "x", [], {}]`,
 		strings.Repeat("[", 10_000), strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000),
+		strings.Repeat("[", 8_900) + strings.Repeat(`[{"a": "[\"]"}, `, 1_500) + "[]" + strings.Repeat("]", 10_400),
 		"[" + strings.Repeat("{}, ", 1000) + "{}]",
 		"[" + strings.Repeat(`{"id": 1, "owner": "\u0000"}, `, 1000) + "5]",
 		`[{"id": 1, "id": 2}, {"id": 1, "hostname": "h", "labels": [{"id": 1}], "aclgroup_set": [{"users": [{}]}]}]`,

@@ -16,6 +16,7 @@ type Response struct {
 	// and be stored late (docs/decisions.md, fault 3a).
 	Sure bool
 
+	// A section that could not be read is nil, one that was empty is not.
 	Hosts            []Received[Host]
 	Jobs             []Received[Job]
 	SuiteKeyvals     []Received[Keyval]
@@ -23,6 +24,8 @@ type Response struct {
 	// Malformed are sections, or elements of incorrect_host_ids, that are not what
 	// the protocol says. The other sections count all the same.
 	Malformed []Malformed
+	// Incomplete is an *Error that says which section was missing or no list; nil: none.
+	Incomplete error
 }
 
 // Received is one object of a response: as it came, and as it was understood.

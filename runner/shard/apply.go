@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,10 @@ import (
 	"shardclient/runner/afe"
 )
 
-// repeats is how often a transaction that met a deadlock or a serialization
-// failure is tried again before the beat gives up.
-const repeats = 3
+// maxSplits bounds how often a beat halves a chunk that PostgreSQL refuses (P9):
+// some seconds, enough for a hundred bad objects that stand apart. 100,000 would
+// take 200,000 transactions. Only tests change it.
+var maxSplits = 1000
 
 // applier stores one response.
 type applier struct {
@@ -23,27 +25,37 @@ type applier struct {
 	badIDs map[string]map[int64]bool // by kind; see forget
 
 	parentsByChunk bool
+	noKeyvals      bool // the suite keyvals could not be read
+
+	splits int
+	left   int   // objects for the next beat, because splits ran out
+	reason error // of the last chunk that was left
 }
 
 // apply stores a response and returns how many of its objects were set aside. An
 // object is stored whole or not at all (P4), a bad one harms only itself (P6).
 func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
-	a := &applier{c: c, badIDs: map[string]map[int64]bool{kindHost: {}, kindJob: {}, kindSuiteKeyval: {}}}
+	a := &applier{c: c, noKeyvals: r.Incomplete != nil && r.SuiteKeyvals == nil, badIDs: map[string]map[int64]bool{kindHost: {}, kindJob: {}, kindSuiteKeyval: {}}}
 	for _, m := range r.Malformed {
 		a.setAside(setAside{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
 	}
-	hosts := sift(a, r.Hosts, kindHost, hostNames{}.check)
-	jobs := sift(a, r.Jobs, kindJob, entryIDs{}.check)
-	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval, func(*afe.Keyval) (string, error) { return "", nil })
+	hosts, jobs, keyvals := sift(a, r.Hosts, kindHost), sift(a, r.Jobs, kindJob), sift(a, r.SuiteKeyvals, kindSuiteKeyval)
+	parents := collectParents(hosts, jobs)
+	isInvalid := func(u unit[afe.Host]) bool { return u.object.Invalid.Value }
+	invalid := slices.DeleteFunc(slices.Clone(hosts), func(u unit[afe.Host]) bool { return !isInvalid(u) })
+	valid := slices.DeleteFunc(hosts, isInvalid)
 
-	// Incorrect hosts go first, so that a newcomer may have their name, and once
-	// more after the jobs, so that entries that came with this response are aborted.
+	// Incorrect hosts go first and invalid ones next, so that a newcomer may have
+	// their name. Incorrect ones once more after the jobs, so that entries that came
+	// with this response are aborted. Suite keyvals go before the jobs: a beat that
+	// breaks off in between has them again only as long as their jobs are not here.
 	steps := []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.storeParents(ctx, collectParents(hosts, jobs)) },
-		func() error { return storeAll(ctx, a, "hosts", hosts, a.storeHosts) },
-		func() error { return storeAll(ctx, a, "jobs", jobs, a.storeJobs) },
-		func() error { return storeAll(ctx, a, "suite keyvals", keyvals, a.storeSuiteKeyvals) },
+		func() error { return a.storeParents(ctx, parents) },
+		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
+		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
+		func() error { return storeAll(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals) },
+		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return c.quarantine(ctx, directionIn, a.bad) },
 	}
@@ -53,6 +65,9 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 		}
 	}
 	c.logSetAside(a.bad)
+	if a.left > 0 {
+		return len(a.bad), fmt.Errorf("%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason)
+	}
 	return len(a.bad), nil
 }
 
@@ -62,40 +77,46 @@ type unit[T any] struct {
 	aside  setAside // kind, id and payload, should it come to that
 }
 
-// sift sorts out what cannot be used: objects that were not understood, a second
-// and different one with an id that was already there, and what check objects
-// to. Identical copies are no fault.
-func sift[T any](a *applier, list []afe.Received[T], kind string, check func(*T) (code string, err error)) []unit[T] {
+// sift sorts out what was not understood, and a second and different object with
+// an id that was already there. Identical copies are no fault.
+func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
 	units := make([]unit[T], 0, len(list))
 	first := make(map[int64]*afe.Received[T], len(list))
 	for i := range list {
 		r := &list[i]
-		aside := setAside{Kind: kind, ID: r.ID, Payload: r.Raw}
-		if r.Err != nil {
-			a.setAside(aside, codeMalformed, r.Err)
-			continue
+		u := unit[T]{object: &r.Object, aside: setAside{Kind: kind, ID: r.ID, Payload: r.Raw}}
+		switch before := first[r.ID]; {
+		case r.Err != nil:
+			a.setAside(u.aside, codeMalformed, r.Err)
+		case before == nil || r.ID == 0:
+			first[r.ID] = r
+			units = append(units, u)
+		case !sameJSON(before.Raw, r.Raw):
+			a.setAside(u.aside, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", kind, r.ID))
 		}
-		if before := first[r.ID]; before != nil && r.ID != 0 {
-			if !sameJSON(before.Raw, r.Raw) {
-				a.setAside(aside, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", kind, r.ID))
-			}
-			continue
-		}
-		first[r.ID] = r
-		if code, err := check(&r.Object); err != nil {
-			a.setAside(aside, code, err)
-			continue
-		}
-		units = append(units, unit[T]{object: &r.Object, aside: aside})
 	}
 	return units
 }
 
-// storeAll stores units chunk by chunk, each chunk in one transaction.
-func storeAll[T any](ctx context.Context, a *applier, what string, units []unit[T], store storeFunc[T]) error {
+// storeAll stores units chunk by chunk, each chunk in one transaction. Those that
+// PostgreSQL refused before come last, the longest ago first: so the splits of a
+// beat go to objects that were not told apart yet, and each has its turn.
+func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
+	if len(units) == 0 {
+		return nil
+	}
+	refused, err := sharddb.New(a.c.pool).QuarantineRefusedBefore(ctx, kind)
+	if err != nil {
+		return fmt.Errorf("store %d objects: look which were refused before: %w", len(units), err)
+	}
+	turn := make(map[int64]int, len(refused))
+	for i, id := range refused {
+		turn[id] = i + 1
+	}
+	slices.SortStableFunc(units, func(x, y unit[T]) int { return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID]) })
 	for chunk := range slices.Chunk(units, a.c.options.ApplyChunk) {
 		if err := storeChunk(ctx, a, chunk, store); err != nil {
-			return fmt.Errorf("store %d %s: %w", len(units), what, err)
+			return fmt.Errorf("store %d objects of kind %s: %w", len(units), kind, err)
 		}
 	}
 	return nil
@@ -105,7 +126,8 @@ func storeAll[T any](ctx context.Context, a *applier, what string, units []unit[
 // which counts only if the transaction commits.
 type storeFunc[T any] func(ctx context.Context, q *sharddb.Queries, chunk []unit[T]) ([]setAside, error)
 
-// storeChunk halves a chunk that holds a bad object until the object is alone.
+// storeChunk halves a chunk that holds a bad object until the object is alone, or
+// leaves it to the next beat when this one has halved enough.
 func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store storeFunc[T]) error {
 	var bad []setAside
 	err := a.c.write(ctx, func(q *sharddb.Queries) (err error) {
@@ -115,25 +137,18 @@ func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store s
 	switch class := classify(err); {
 	case err == nil:
 		a.bad = append(a.bad, bad...)
-		return nil
-	case len(chunk) > 1 && (class == dataError || class == cancelled):
+	case len(chunk) > 1 && (class == dataError || class == cancelled) && a.splits < maxSplits:
+		a.splits++
 		half := len(chunk) / 2
 		return errors.Join(storeChunk(ctx, a, chunk[:half], store), storeChunk(ctx, a, chunk[half:], store))
-	case class == dataError:
-		a.setAside(chunk[0].aside, codeDatabase, err)
-		return nil
-	default:
+	case class != dataError:
 		return err
+	case len(chunk) == 1:
+		a.setAside(chunk[0].aside, codeDatabase, err)
+	default:
+		a.left, a.reason = a.left+len(chunk), err
 	}
-}
-
-// repeat runs a transaction again that failed only because of others.
-func repeat(transaction func() error) error {
-	err := transaction()
-	for try := 0; try < repeats && classify(err) == conflict; try++ {
-		err = transaction()
-	}
-	return err
+	return nil
 }
 
 // errorClass says what may be done about a database error.
@@ -146,20 +161,17 @@ const (
 	cancelled                    // it took too long
 )
 
-// errorClasses go by the class of the SQLSTATE, never by text.
+// errorClasses go by the SQLSTATE or its class, never by text.
 var errorClasses = map[string]errorClass{
-	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict,
+	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict, "57014": cancelled,
 }
 
 func classify(err error) errorClass {
 	var pgErr *pgconn.PgError
-	switch {
-	case !errors.As(err, &pgErr):
+	if !errors.As(err, &pgErr) {
 		return otherError
-	case pgErr.Code == "57014":
-		return cancelled
 	}
-	return errorClasses[pgErr.Code[:2]]
+	return cmp.Or(errorClasses[pgErr.Code], errorClasses[pgErr.Code[:2]])
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to others.

@@ -10,17 +10,6 @@ import (
 	"shardclient/runner/afe"
 )
 
-// hostNames finds a second host with the hostname of another one in a response.
-type hostNames map[string]int64
-
-func (n hostNames) check(h *afe.Host) (code string, err error) {
-	if other, taken := n[h.Hostname]; taken {
-		return codeNameTaken, fmt.Errorf("hostname %q belongs to host %d, which came first in this response", h.Hostname, other)
-	}
-	n[h.Hostname] = h.ID
-	return "", nil
-}
-
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]setAside, error) {
 	chunk, bad, err := storableHosts(ctx, q, chunk)
@@ -52,14 +41,14 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	return bad, forget(ctx, a, q, kindHost, chunk)
 }
 
-// storableHosts sets aside hosts whose name belongs to a valid host here.
+// storableHosts sets aside hosts whose name belongs to another valid host.
 func storableHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], []setAside, error) {
-	var ids []int64
-	var hostnames []string
+	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
-		ids, hostnames = append(ids, u.object.ID), append(hostnames, u.object.Hostname)
+		h := u.object
+		args.Ids, args.Hostnames, args.Invalid = append(args.Ids, h.ID), append(args.Hostnames, h.Hostname), append(args.Invalid, h.Invalid.Value)
 	}
-	refused, err := q.HostsRefused(ctx, ids, hostnames)
+	refused, err := q.HostsRefused(ctx, args)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for taken names: %w", err)
 	}
@@ -77,8 +66,7 @@ type refusal = struct {
 func split[T any, R ~refusal](chunk []unit[T], refused []R) (good []unit[T], bad []setAside) {
 	reasons := make(map[int64]refusal, len(refused))
 	for _, row := range refused {
-		r := refusal(row)
-		reasons[r.ID] = r
+		reasons[refusal(row).ID] = refusal(row)
 	}
 	for _, u := range chunk {
 		if r, found := reasons[u.aside.ID]; found {

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -10,24 +11,9 @@ import (
 	"shardclient/runner/afe"
 )
 
-// entryIDs finds an entry that stands in two jobs of a response.
-type entryIDs map[int64]int64
-
-func (n entryIDs) check(j *afe.Job) (code string, err error) {
-	for i := range j.Entries {
-		if other, taken := n[j.Entries[i].ID]; taken {
-			return codeEntryTaken, fmt.Errorf("entry %d belongs to job %d, which came first in this response", j.Entries[i].ID, other)
-		}
-	}
-	for i := range j.Entries {
-		n[j.Entries[i].ID] = j.ID
-	}
-	return "", nil
-}
-
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]setAside, error) {
-	chunk, bad, err := storableJobs(ctx, q, chunk)
+	chunk, bad, err := a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
@@ -64,11 +50,14 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	return bad, forget(ctx, a, q, kindJob, chunk)
 }
 
-// storableJobs sets aside jobs that wait for a host and jobs with an entry of
-// another job here.
-func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
+// storableJobs sets aside jobs with an entry of another job, and those that wait for
+// a host or for the keyvals of their suite.
+func (a *applier) storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
 	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
+		if a.noKeyvals && slices.ContainsFunc(u.object.Keyvals.Value, func(k afe.Keyval) bool { return k.Key == "parent_job_id" }) {
+			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
+		}
 		for _, e := range u.object.Entries {
 			host := int64(0) // it names none
 			if e.HostID != nil {
@@ -79,7 +68,7 @@ func storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]
 	}
 	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for entries of other jobs and unknown hosts: %w", err)
+		return nil, nil, fmt.Errorf("look for entries of other jobs, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad := split(chunk, refused)
 	return good, bad, nil

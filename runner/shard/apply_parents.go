@@ -117,8 +117,8 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 		giveWay, store statement
 		copies         []statement
 	}{
-		{"shards", q.ShardGiveWay, q.ShardStore, []statement{q.ShardMoveHosts, q.ShardMoveJobs}},
-		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs}},
+		{"shards", q.ShardGiveWay, q.ShardStore, []statement{q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels}},
+		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
 		{"ACL groups", q.ACLGroupGiveWay, q.ACLGroupStore, []statement{q.ACLGroupCopyHosts, q.ACLGroupCopyUsers}},
 	} {
 		statements := []statement{kind.store}

@@ -50,9 +50,7 @@ const slowShare = 4
 // deadline how long it could have.
 func (b Batch) after(sent, limit Batch, err error, took, deadline time.Duration) Batch {
 	switch {
-	case sent.Jobs == 0:
-		return b // an idle beat says nothing about uploads
-	case err == nil && took > deadline/slowShare:
+	case sent.Jobs == 0 || err == nil && took > deadline/slowShare: // an idle beat says nothing about uploads
 		return b
 	case err == nil:
 		return b.doubled(limit)

@@ -18,7 +18,7 @@ import (
 type Beat struct {
 	Outcome string `json:"outcome"` // ok, failed
 	// Failure is the class of what failed: "", transport, deadline, http_status,
-	// undecodable, too_large, rpc_error, database, lock_lost.
+	// undecodable, incomplete, too_large, rpc_error, database, lock_lost.
 	Failure string `json:"failure"`
 	Error   string `json:"error"`
 
@@ -147,7 +147,9 @@ func (c *Client) beat(ctx context.Context, b *Beat, watch *stopwatch) error {
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
-	return nil
+	// With a section missing for good a shard would starve of hosts or jobs while all
+	// looks well.
+	return response.Incomplete
 }
 
 // learn draws from a failed beat what it says of the records in it.

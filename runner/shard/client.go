@@ -5,6 +5,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,6 @@ type Client struct {
 
 // NewClient returns a client that holds no lock yet; Own or the first beat takes it.
 func NewClient(pool *pgxpool.Pool, master Master, options Options) *Client {
-	log := options.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
@@ -62,7 +59,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) *Client {
 		options: options,
 		pool:    pool,
 		master:  master,
-		log:     log,
+		log:     cmp.Or(options.Logger, slog.New(slog.DiscardHandler)),
 		owner:   &owner{pool: pool, who: options.Who},
 	}
 }
@@ -78,14 +75,18 @@ func (c *Client) Close(ctx context.Context) { c.owner.release(ctx) }
 // connection that held the lock is gone. Nothing was written.
 var ErrLockLost = errors.New("the lock of this shard is lost: another client took it over or its connection broke")
 
+// repeats is how often a transaction that met a deadlock or a serialization
+// failure is tried again before the beat gives up.
+const repeats = 3
+
 // write runs one fenced transaction: nothing is written unless this client still
 // owns the shard (P7). fn runs again after a deadlock or a serialization failure.
 func (c *Client) write(ctx context.Context, fn func(*sharddb.Queries) error) error {
 	// Whatever the role's default is: after a lock is won, the next statement must
 	// see what its holder has committed.
 	readCommitted := pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
-	return repeat(func() error {
-		return pgx.BeginTxFunc(ctx, c.pool, readCommitted, func(tx pgx.Tx) error {
+	for try := 0; ; try++ {
+		err := pgx.BeginTxFunc(ctx, c.pool, readCommitted, func(tx pgx.Tx) error {
 			q := sharddb.New(tx)
 			epochs, err := q.OwnerFence(ctx, c.owner.epoch)
 			if err != nil {
@@ -96,5 +97,8 @@ func (c *Client) write(ctx context.Context, fn func(*sharddb.Queries) error) err
 			}
 			return fn(q)
 		})
-	})
+		if classify(err) != conflict || try == repeats {
+			return err
+		}
+	}
 }

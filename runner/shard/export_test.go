@@ -43,3 +43,10 @@ func (c *Client) Apply(ctx context.Context, r *afe.Response) error {
 	_, err := c.apply(ctx, r)
 	return err
 }
+
+// SetMaxSplits changes how often a beat halves refused chunks, and changes it back.
+func SetMaxSplits(n int) (restore func()) {
+	before := maxSplits
+	maxSplits = n
+	return func() { maxSplits = before }
+}

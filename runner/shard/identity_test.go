@@ -36,7 +36,8 @@ func TestNamesGiveWay(t *testing.T) {
 	exec(t, pool, "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (10, 70), (11, 70)")
 	exec(t, pool, "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (10, 71), (11, 71)")
 	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (72, 71), (3, 71)")
-	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (20, now(), 5), (21, now(), 5), (22, now(), NULL)")
+	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id, owner) VALUES (20, now(), 5, 'alice'), (21, now(), 5, 'carol'), (22, now(), NULL, 'alice')")
+	exec(t, pool, "INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (5, 70)")
 	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, complete) VALUES (20, 20, false), (21, 21, true), (22, 22, false)")
 	exec(t, pool, "INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (20, 70), (21, 70)")
 
@@ -53,6 +54,8 @@ func TestNamesGiveWay(t *testing.T) {
 		"SELECT string_agg(job_id::text, ' ' ORDER BY job_id) FROM afe_jobs_dependency_labels WHERE label_id = 1": "20",
 		"SELECT string_agg(id || '=' || shard_id, ' ' ORDER BY id) FROM afe_hosts":                                "10=1 11=5 12=1",
 		"SELECT string_agg(id || '=' || coalesce(shard_id::text, 'NULL'), ' ' ORDER BY id) FROM afe_jobs":         "20=1 21=5 22=NULL",
+		"SELECT string_agg(shard_id || ':' || label_id, ' ' ORDER BY label_id) FROM afe_shards_labels":            "1:1 1:70",
+		"SELECT string_agg(owner, ' ' ORDER BY id) FROM afe_jobs":                                                 "alice carol alice",
 		// alice keeps what alice had; carol's membership does not pass to her id's new login.
 		"SELECT string_agg(aclgroup_id || ':' || user_id, ' ' ORDER BY aclgroup_id, user_id) FROM afe_acl_groups_users": "2:3 2:4 2:72 71:3 71:72",
 	} {

@@ -184,7 +184,8 @@ func TestP5TheLocalTruthWins(t *testing.T) {
 	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
 	before = rowsAsJSON(t, pool)
 	master.saysResult(`{"hosts": [{"id": 1, "hostname": "h1"}], "jobs": [
-		{"id": 1, "owner": "o", "name": "n", "created_on": "2019-01-01T00:00:00", "hostqueueentry_set": [{"id": 1, "status": "Queued"}], "shard": {"id": 1, "hostname": "s"}}]}`)
+		{"id": 1, "owner": "o", "name": "n", "created_on": "2019-01-01T00:00:00", "hostqueueentry_set": [{"id": 1, "status": "Queued"}], "shard": {"id": 1, "hostname": "s"}}],
+		"suite_keyvals": []}`)
 	beat(t, client)
 	if diff := cmp.Diff(before, rowsAsJSON(t, pool)); diff != "" {
 		t.Errorf("fields that were not sent, and a NULL (-before +after):\n%s", diff)

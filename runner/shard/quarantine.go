@@ -2,9 +2,11 @@ package shard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -26,10 +28,9 @@ const (
 
 	codeMalformed      = "malformed"        // not understood
 	codeDuplicateID    = "duplicate_id"     // another one with its id came first
-	codeNameTaken      = "name_taken"       // its name belongs to another valid host
-	codeEntryTaken     = "entry_taken"      // one of its entries belongs to another job
 	codeWaitingForHost = "waiting_for_host" // names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
+	// HostsRefused and JobsRefused know name_taken, entry_taken and waiting_for_keyvals, too.
 )
 
 // sectionKind is the kind of object that a section of a response holds.
@@ -65,13 +66,10 @@ func (a *applier) setAside(object setAside, code string, reason error) {
 // reasonText says what PostgreSQL said, with the detail that names the value.
 func reasonText(err error) string {
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		if pgErr.Detail != "" {
-			return fmt.Sprintf("%s: %s (SQLSTATE %s)", pgErr.Message, pgErr.Detail, pgErr.Code)
-		}
-		return fmt.Sprintf("%s (SQLSTATE %s)", pgErr.Message, pgErr.Code)
+	if !errors.As(err, &pgErr) {
+		return err.Error()
 	}
-	return err.Error()
+	return fmt.Sprintf("%s (SQLSTATE %s)", strings.TrimSuffix(pgErr.Message+": "+pgErr.Detail, ": "), pgErr.Code)
 }
 
 // quarantine writes down what was set aside, one row an object, at most as many
@@ -89,7 +87,8 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	if err == nil {
 		err = c.write(ctx, func(q *sharddb.Queries) error {
 			_, err := q.QuarantineAdd(ctx, direction, body)
-			return err
+			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep) // nobody ever sees more rows
+			return cmp.Or(err, pruned)
 		})
 	}
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 
 // failures are all classes of failure that a beat can have.
 var failures = []string{
-	string(afe.Transport), string(afe.Deadline), string(afe.HTTPStatus), string(afe.Undecodable), string(afe.TooLarge),
-	string(afe.RPC), shard.FailureDatabase, shard.FailureLockLost,
+	string(afe.Transport), string(afe.Deadline), string(afe.HTTPStatus), string(afe.Undecodable),
+	string(afe.Incomplete), string(afe.TooLarge), string(afe.RPC), shard.FailureDatabase, shard.FailureLockLost,
 }
 
 // databaseGrace is what a beat may need besides its RPC before it counts as

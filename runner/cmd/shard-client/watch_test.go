@@ -33,7 +33,8 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 		})
 	}
 	return []http.Handler{
-		breaksOff, hangs(nil, nil), page(404, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)), refuses("E", "no"),
+		breaksOff, hangs(nil, nil), page(404, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)),
+		answers(`{"hosts": [], "jobs": []}`), refuses("E", "no"),
 		after(func() { execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN require_ssp TO elsewhere") }, answers(jobs(101))),
 		after(func() {
 			execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN elsewhere TO require_ssp")
@@ -87,10 +88,11 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	later := s.metrics()
 	checkMetrics(t, "after the misfortunes", later, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
-		// The refusals made the client look for a guilty record: its last packets hold no jobs.
-		"uploaded_jobs_total": 3, "uploaded_entries_total": 6, "pending_jobs": 4, "known_jobs": 5, "known_hosts": 1,
+		// The incomplete answer acknowledged the one job of its packet. The refusal made the
+		// client look for a guilty record: an empty packet, then one with a job, and the lock was lost.
+		"uploaded_jobs_total": 4, "uploaded_entries_total": 8, "pending_jobs": 3, "known_jobs": 3, "known_hosts": 1,
 		"received_jobs_total": 3, "quarantined_total": 0,
-		`beat_phase_duration_seconds_count{phase="pack"}`: 9, `beat_phase_duration_seconds_count{phase="rpc"}`: 9,
+		`beat_phase_duration_seconds_count{phase="pack"}`: 10, `beat_phase_duration_seconds_count{phase="rpc"}`: 10,
 	})
 	if h := s.healthy(); h.Doing != "beat" || h.Failures != len(bad) || h.Failure != "lock_lost" || h.LastSuccess == nil || h.LastFailure == nil {
 		t.Errorf("health after the misfortunes: %+v", h)
