@@ -109,9 +109,18 @@ func (p *Postgres) serveOnce(ctx context.Context) (err error) {
 			return fmt.Errorf("find a free port: %w", err)
 		}
 	}
-	if p.server, err = p.launch("postgres", p.serverArgs()); err != nil {
+	return p.launchServer(ctx)
+}
+
+// launchServer starts the server at its port and waits until it answers.
+func (p *Postgres) launchServer(ctx context.Context) error {
+	server, err := p.launch("postgres", p.serverArgs())
+	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	p.server, p.killed = server, false
+	p.mu.Unlock()
 	if err := p.waitReady(ctx); err != nil {
 		_ = p.shutDown() // it may have ended already; err says more
 		return err
@@ -148,17 +157,23 @@ func (p *Postgres) launch(program string, args []string) (*process, error) {
 
 // shutDown ends the server: first disconnecting clients in order, then at once, then by force.
 func (p *Postgres) shutDown() error {
-	if p.server.ended() {
-		return &ServerExitedError{Err: p.server.err, Log: p.endOfLog()}
-	}
-	if p.server.signalAndWait(syscall.SIGINT, fastStop) || p.server.signalAndWait(syscall.SIGQUIT, immediateStop) {
+	p.mu.Lock()
+	server, killed := p.server, p.killed
+	p.mu.Unlock()
+	if killed {
 		return nil
 	}
-	p.server.signalGroup(syscall.SIGKILL)
-	if p.server.signalAndWait(syscall.SIGKILL, killStop) {
+	if server.ended() {
+		return &ServerExitedError{Err: server.err, Log: p.endOfLog()}
+	}
+	if server.signalAndWait(syscall.SIGINT, fastStop) || server.signalAndWait(syscall.SIGQUIT, immediateStop) {
 		return nil
 	}
-	return fmt.Errorf("server process %d does not end, even when killed", p.PID())
+	server.signalGroup(syscall.SIGKILL)
+	if server.signalAndWait(syscall.SIGKILL, killStop) {
+		return nil
+	}
+	return fmt.Errorf("server process %d does not end, even when killed", server.pid())
 }
 
 func (p *Postgres) logPath() string { return filepath.Join(p.dir.path, "log") }
