@@ -53,7 +53,8 @@ type Postgres struct {
 	account  account
 	dir      *directory
 	port     int
-	password string // empty without TCP
+	password string    // empty without TCP
+	primary  *Postgres // what it is a standby of; nil: it is none
 
 	mu     sync.Mutex // guards what Kill and Restart replace
 	server *process
@@ -67,17 +68,21 @@ type Postgres struct {
 // context bounds the start only. Without usable binaries the error is ErrNoPostgres; a server that died while starting
 // is a *ServerExitedError with the last lines of its log.
 func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
+	p := newPostgres(options)
+	if err := p.start(ctx); err != nil {
+		return nil, fmt.Errorf("start private PostgreSQL: %w", err)
+	}
+	return p, nil
+}
+
+func newPostgres(options PostgresOptions) *Postgres {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if options.pickPort == nil {
 		options.pickPort = freePort
 	}
-	p := &Postgres{options: options, port: socketPort}
-	if err := p.start(ctx); err != nil {
-		return nil, fmt.Errorf("start private PostgreSQL: %w", err)
-	}
-	return p, nil
+	return &Postgres{options: options, port: socketPort}
 }
 
 func (p *Postgres) start(ctx context.Context) (err error) {
@@ -103,7 +108,11 @@ func (p *Postgres) start(ctx context.Context) (err error) {
 }
 
 func (p *Postgres) initialiseAndServe(ctx context.Context) error {
-	if err := p.initialise(ctx); err != nil {
+	fill := p.initialise
+	if p.primary != nil {
+		fill = p.follow
+	}
+	if err := fill(ctx); err != nil {
 		return err
 	}
 	return p.serve(ctx)

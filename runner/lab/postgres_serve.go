@@ -61,16 +61,21 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	} else {
 		args = append(args, "--auth-host=reject")
 	}
-	initdb, err := p.launch("initdb", args)
+	return p.finish(ctx, "create data directory", "initdb", args)
+}
+
+// finish runs one of PostgreSQL's programs to its end.
+func (p *Postgres) finish(ctx context.Context, what, program string, args []string) error {
+	running, err := p.launch(program, args)
 	if err != nil {
 		return err
 	}
-	err = initdb.wait(ctx)
+	err = running.wait(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err() // the log of what was cancelled explains nothing
 	}
 	if err != nil {
-		return fmt.Errorf("create data directory with %s: %w\n%s", p.binaries.path("initdb"), err, p.endOfLog())
+		return fmt.Errorf("%s with %s: %w\n%s", what, p.binaries.path(program), err, p.endOfLog())
 	}
 	return nil
 }
@@ -79,13 +84,7 @@ func (p *Postgres) initialise(ctx context.Context) error {
 func (p *Postgres) writePassword() (path string, err error) {
 	p.password = rand.Text()
 	path = filepath.Join(p.dir.path, "password")
-	if err := os.WriteFile(path, []byte(p.password+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("write password for initdb: %w", err)
-	}
-	if err := os.Chown(path, p.account.uid, p.account.gid); err != nil {
-		return "", fmt.Errorf("hand password to initdb: %w", err)
-	}
-	return path, nil
+	return path, p.writeSecret(path, p.password)
 }
 
 // serve starts the server and waits until it answers; with TCP it tries another port when the server ends at once.
