@@ -144,6 +144,7 @@ const (
 	dataError                    // an object's own fault
 	conflict                     // of concurrent transactions
 	cancelled                    // it took too long
+	readOnly                     // a standby, or a server that takes no writes any more
 )
 
 // errorClasses go by the class of the SQLSTATE, never by text.
@@ -156,6 +157,8 @@ func classify(err error) errorClass {
 	switch {
 	case !errors.As(err, &pgErr):
 		return otherError
+	case pgErr.Code == "25006":
+		return readOnly
 	case pgErr.Code == "57014":
 		return cancelled
 	}
