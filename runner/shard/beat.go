@@ -82,19 +82,19 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 	err := c.beat(ctx, &b, &watch)
 	b.Fail(err, c.options.Redact)
 	watch.stop()
-	unrecorded := c.record(context.WithoutCancel(ctx), &b)
-	if unrecorded != nil && b.OK() {
-		c.log.Warn("heartbeat not recorded in the history", "error", unrecorded)
-	}
-	watch.stop()
 	// A server that became read-only, or was demoted, keeps its connections, and the
-	// driver asks only a new one whether it takes writes. A lock and a pool at two
-	// servers would refuse each other for ever. So all of them go: the next beat takes
-	// the lock anew, or meets who has it.
-	if err = errors.Join(err, unrecorded); errors.Is(err, ErrLockLost) || classify(err) == readOnly {
+	// driver asks only a new one whether it takes writes; the lock and the pool may
+	// even be at two servers. So all of them go. A connection that is left would cost
+	// another beat. The next one takes the lock anew, or meets who has it.
+	if errors.Is(err, ErrLockLost) || classify(err) == readOnly {
 		c.owner.release(context.WithoutCancel(ctx))
 		c.pool.Reset()
+		return b
 	}
+	if err := c.record(context.WithoutCancel(ctx), &b); err != nil && b.OK() {
+		c.log.Warn("heartbeat not recorded in the history", "error", err)
+	}
+	watch.stop()
 	return b
 }
 

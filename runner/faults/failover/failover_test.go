@@ -124,11 +124,14 @@ func TestPrimaryBecomesReadOnlyAndLives(t *testing.T) {
 	p.converges(p.primary, 2)
 	p.goesOn(len(p.said()))
 	p.replicated()
+	p.must(p.standby.Promote(t.Context()))
 	said := len(p.said())
 	p.execute(p.primary, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-	p.must(p.standby.Promote(t.Context()))
 	p.wait(p.standby, "for the client to take the lock here", "SELECT epoch > 1 FROM shard_client_owner")
 	p.goesOn(len(p.said()))
+	if failed := p.count(said, `msg="heartbeat failed"`); failed != 1 {
+		t.Errorf("%d heartbeats failed, want the one that met the read-only server", failed)
+	}
 	p.create(2)
 	p.arrive(p.standby, 4)
 	p.converges(p.standby, 4)

@@ -283,6 +283,12 @@ func (p *pair) goesOn(since int) {
 	}
 }
 
+// count tells how many lines hold a text.
+func (p *pair) count(since int, text string) int {
+	p.t.Helper()
+	return strings.Count(strings.Join(p.said()[since:], "\n"), text)
+}
+
 // mustSay fails the test unless one line holds all of the words.
 func (p *pair) mustSay(since int, words ...string) {
 	p.t.Helper()
