@@ -1,20 +1,11 @@
 package failover
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +17,6 @@ import (
 	"shardclient/runner/lab"
 	"shardclient/runner/lab/converge"
 	"shardclient/runner/lab/scheduler"
-	"shardclient/runner/master"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
 	"shardclient/schema"
@@ -51,25 +41,6 @@ func (c cleanup) Run() int {
 		_ = os.RemoveAll(binaryDir)
 	}
 	return code
-}
-
-var (
-	binaryOnce = sync.OnceValues(buildBinary)
-	binaryDir  string
-)
-
-// buildBinary makes the real program once for all tests.
-func buildBinary() (path string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "shard-client-failover-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(binaryDir, "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "shardclient/runner/cmd/shard-client")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
 }
 
 // pair is a shard with a database of two servers, and its master.
@@ -143,42 +114,6 @@ func (p *pair) url(more string, servers ...*lab.Postgres) string {
 
 // both is the URL that an operator writes.
 func (p *pair) both() string { return p.url("&target_session_attrs=read-write", p.primary, p.standby) }
-
-// command is a start of shard-client; its settings come from the environment, as an operator's do.
-func (p *pair) command(databaseURL string, args ...string) *exec.Cmd {
-	p.t.Helper()
-	path, err := binaryOnce()
-	p.must(err)
-	cmd := exec.Command(path, args...)
-	cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
-		"SHARD_CLIENT_DATABASE_URL="+databaseURL, "SHARD_CLIENT_SHARD_HOSTNAME="+hostname, "SHARD_CLIENT_MASTER="+p.desk.URL,
-		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_STARTUP_SPLAY=0",
-		"SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_LOG_LEVEL=debug")
-	return cmd
-}
-
-// run starts `shard-client run` and stops it at the end.
-func (p *pair) run(databaseURL string) {
-	p.t.Helper()
-	dir := p.t.TempDir()
-	p.log = filepath.Join(dir, "client.log")
-	p.client = &lab.Program{Name: "client", LogDir: dir, Command: func() *exec.Cmd { return p.command(databaseURL, "run") }}
-	p.must(p.client.Start())
-	p.t.Cleanup(func() {
-		p.client.Stop(patience)
-		if p.t.Failed() {
-			p.t.Logf("shard-client said:\n%s", strings.Join(p.said(), "\n"))
-		}
-	})
-}
-
-// said are the lines of the client.
-func (p *pair) said() []string {
-	p.t.Helper()
-	text, err := os.ReadFile(p.log)
-	p.must(err)
-	return strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-}
 
 // eventually asks until it is so.
 func (p *pair) eventually(what string, so func(context.Context) (bool, error)) {
@@ -261,46 +196,6 @@ func (p *pair) failOver() {
 	p.must(p.standby.Promote(p.t.Context()))
 }
 
-// goesOn fails the test unless the client, which lost its server, beats again after at most two failures, which is two
-// pauses; since is the number of lines that it had said before.
-func (p *pair) goesOn(since int) {
-	p.t.Helper()
-	failed := 0
-	p.eventually("for a heartbeat that succeeds", func(context.Context) (bool, error) {
-		failed = 0
-		for _, line := range p.said()[since:] {
-			switch {
-			case strings.Contains(line, `msg="heartbeat failed"`):
-				failed++
-			case strings.Contains(line, "msg=heartbeat "):
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-	if failed > 2 {
-		p.t.Errorf("%d heartbeats failed although the standby takes writes, want at most 2", failed)
-	}
-}
-
-// count tells how many lines hold a text.
-func (p *pair) count(since int, text string) int {
-	p.t.Helper()
-	return strings.Count(strings.Join(p.said()[since:], "\n"), text)
-}
-
-// mustSay fails the test unless one line holds all of the words.
-func (p *pair) mustSay(since int, words ...string) {
-	p.t.Helper()
-	for _, line := range p.said()[since:] {
-		missing := slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) })
-		if !missing {
-			return
-		}
-	}
-	p.t.Errorf("no line with %q", words)
-}
-
 // await waits for a channel to close.
 func (p *pair) await(closed <-chan struct{}) {
 	p.t.Helper()
@@ -309,14 +204,6 @@ func (p *pair) await(closed <-chan struct{}) {
 	case <-time.After(patience):
 		p.t.Fatal("waited in vain for an upload")
 	}
-}
-
-// password is the one that must not be shown.
-func (p *pair) password() string {
-	u, err := url.Parse(p.primary.URL(database))
-	p.must(err)
-	password, _ := u.User.Password()
-	return password
 }
 
 // create makes jobs for the shard on the master.
@@ -385,70 +272,4 @@ func (p *pair) converges(server *lab.Postgres, jobs int) {
 	if err != nil || half != 0 {
 		p.t.Errorf("%d jobs without entries (%v)", half, err)
 	}
-}
-
-// desk is the master behind a counter: what happens between the moment an upload is stored and its answer is the test's.
-type desk struct {
-	*httptest.Server
-	mu     sync.Mutex
-	stored func() // called once, when an upload with finished jobs is stored and not yet answered
-}
-
-func (p *pair) openDesk() {
-	p.t.Helper()
-	handler, err := master.New(p.masterDB, master.Options{Protocol: afe.Protocol2019})
-	p.must(err)
-	d := &desk{}
-	d.Server = httptest.NewServer(d.between(handler))
-	p.t.Cleanup(d.Close)
-	p.desk = d
-}
-
-// between is the counter.
-func (d *desk) between(handler http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // the client went away
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		answer := httptest.NewRecorder()
-		handler.ServeHTTP(answer, r)
-		if uploads(body) > 0 {
-			d.mu.Lock()
-			stored := d.stored
-			d.stored = nil
-			d.mu.Unlock()
-			if stored != nil {
-				stored()
-			}
-		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
-	})
-}
-
-// uploads counts the finished jobs of a request.
-func uploads(body []byte) int {
-	var request struct {
-		Params []struct {
-			Jobs []json.RawMessage `json:"jobs"`
-		} `json:"params"`
-	}
-	if json.Unmarshal(body, &request) != nil || len(request.Params) != 1 {
-		return 0
-	}
-	return len(request.Params[0].Jobs)
-}
-
-// whenStored holds the answer to the next upload until the returned release is called; held is closed when it waits.
-func (d *desk) whenStored() (held <-chan struct{}, release func()) {
-	waits, goes := make(chan struct{}), make(chan struct{})
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.stored = func() {
-		close(waits)
-		<-goes
-	}
-	return waits, sync.OnceFunc(func() { close(goes) })
 }
