@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -59,7 +60,10 @@ type pair struct {
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{t: t, masterDB: pgtest.Pool(t)}
-	settings := map[string]string{"synchronous_commit": "on"}
+	settings := map[string]string{
+		"synchronous_commit":          "on",
+		"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
+	}
 	var err error
 	if p.primary, err = lab.StartPostgres(t.Context(), lab.PostgresOptions{TCP: true, Settings: settings}); err != nil {
 		t.Fatal(err)
@@ -256,8 +260,8 @@ func (p *pair) converges(server *lab.Postgres, jobs int) {
 	pool := p.pool(server)
 	s := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})
 	p.eventually("for both sides to agree", func(ctx context.Context) (bool, error) {
-		if _, err := s.Turn(ctx); err != nil {
-			return false, err
+		if work, err := s.Turn(ctx); err != nil || work.Open > 0 {
+			return false, errors.Join(err, fmt.Errorf("%d entries are open", work.Open))
 		}
 		r, err := converge.Check(ctx, p.masterDB, []converge.Shard{{Hostname: hostname, DB: pool}}, afe.Protocol2019)
 		if err != nil {
