@@ -52,9 +52,13 @@ type Postgres struct {
 	binaries binaries
 	account  account
 	dir      *directory
-	server   *process
 	port     int
-	password string // empty without TCP
+	password string    // empty without TCP
+	primary  *Postgres // what it is a standby of; nil: it is none
+
+	mu     sync.Mutex // guards what Kill and Restart replace
+	server *process
+	killed bool
 
 	stopOnce sync.Once
 	stopErr  error
@@ -64,17 +68,21 @@ type Postgres struct {
 // context bounds the start only. Without usable binaries the error is ErrNoPostgres; a server that died while starting
 // is a *ServerExitedError with the last lines of its log.
 func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
+	p := newPostgres(options)
+	if err := p.start(ctx); err != nil {
+		return nil, fmt.Errorf("start private PostgreSQL: %w", err)
+	}
+	return p, nil
+}
+
+func newPostgres(options PostgresOptions) *Postgres {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if options.pickPort == nil {
 		options.pickPort = freePort
 	}
-	p := &Postgres{options: options, port: socketPort}
-	if err := p.start(ctx); err != nil {
-		return nil, fmt.Errorf("start private PostgreSQL: %w", err)
-	}
-	return p, nil
+	return &Postgres{options: options, port: socketPort}
 }
 
 func (p *Postgres) start(ctx context.Context) (err error) {
@@ -88,19 +96,23 @@ func (p *Postgres) start(ctx context.Context) (err error) {
 	for _, base := range []string{memoryBase, os.TempDir(), "/tmp"} {
 		removeAbandoned(base, p.account, p.options.Logger)
 	}
-	if p.dir, err = newDirectory(base(p.options.Durable, p.account), p.account); err != nil {
+	if p.dir, err = newDirectory(base(memoryBase, p.options.Durable, p.account), p.account); err != nil {
 		return err
 	}
 	if err = p.initialiseAndServe(ctx); err != nil {
 		return errors.Join(err, p.dir.remove())
 	}
-	p.options.Logger.Info("private PostgreSQL started", "version", p.binaries.version, "pid", p.server.pid(),
+	p.options.Logger.Info("private PostgreSQL started", "version", p.binaries.version, "pid", p.PID(),
 		"data_directory", p.DataDir(), "start_ms", time.Since(began).Milliseconds())
 	return nil
 }
 
 func (p *Postgres) initialiseAndServe(ctx context.Context) error {
-	if err := p.initialise(ctx); err != nil {
+	fill := p.initialise
+	if p.primary != nil {
+		fill = p.follow
+	}
+	if err := fill(ctx); err != nil {
 		return err
 	}
 	return p.serve(ctx)
@@ -144,14 +156,22 @@ func (p *Postgres) DataDir() string { return filepath.Join(p.dir.path, "data") }
 // Program returns the path of a program that belongs to the server's version, such as pg_dump.
 func (p *Postgres) Program(name string) string { return p.binaries.path(name) }
 
-// PID returns the process id of the postmaster.
-func (p *Postgres) PID() int { return p.server.pid() }
+// PID returns the process id of the postmaster; after Restart it is another one.
+func (p *Postgres) PID() int { return p.running().pid() }
 
-// Done is closed when the server has ended, by Stop or on its own.
-func (p *Postgres) Done() <-chan struct{} { return p.server.done }
+// Done is closed when the server has ended: by Stop, by Kill or on its own. After Restart it is another channel.
+func (p *Postgres) Done() <-chan struct{} { return p.running().done }
+
+// running returns the server that was started last, which may have ended.
+func (p *Postgres) running() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server
+}
 
 // Stop shuts the server down, disconnecting its clients, and removes its directory. It may be called again and by
-// several goroutines. A server that had ended on its own before is an error with the last lines of its log.
+// several goroutines. A server that had ended on its own before is an error with the last lines of its log; one that
+// was killed by Kill is none.
 func (p *Postgres) Stop() error {
 	p.stopOnce.Do(func() {
 		if err := errors.Join(p.shutDown(), p.dir.remove()); err != nil {

@@ -29,6 +29,7 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 	defer cancel()
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
+	server := p.running()
 	for {
 		// The socket first: only a server that has bound its port opens it, so that the port is ours from then on.
 		err := proveOurs(ctx, p.SocketURL("postgres"), p.DataDir())
@@ -39,8 +40,8 @@ func (p *Postgres) waitReady(ctx context.Context) error {
 			return err
 		}
 		select {
-		case <-p.server.done:
-			return &ServerExitedError{Err: p.server.err, Log: p.endOfLog()}
+		case <-server.done:
+			return &ServerExitedError{Err: server.err, Log: p.endOfLog()}
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the server to answer: %w; the last try: %w", ctx.Err(), err)
 		case <-poll.C:

@@ -105,22 +105,47 @@ func mayBeAbandoned(path string, owner account) bool {
 	return ok && int(stat.Uid) == owner.uid
 }
 
-// base returns where to make a server's directory: in memory if it need not be durable, unless TMPDIR says otherwise;
+// base returns where to make a server's directory: in memory if it need not be durable, unless TMPDIR says otherwise or
+// this process may not write there (some containers have a directory in memory that belongs to root);
 // else in the temporary directory, unless its path is too long for a socket or closed to the server's user (as a TMPDIR
 // below /root is).
 //
 // Memory is not about the speed of disks. ext4 searches past the inodes of recently deleted files at each creation, so
 // that servers and databases which come and go by hundreds slow down their successors: to clone and drop a database took
 // 300 ms after a few dozen there, and 16 ms in memory however often.
-func base(durable bool, owner account) string {
-	if !durable && os.Getenv("TMPDIR") == "" && roomInMemory() >= enoughMemory {
-		return memoryBase
+func base(memory string, durable bool, owner account) string {
+	if !durable && os.Getenv("TMPDIR") == "" && roomIn(memory) >= enoughMemory && writable(memory, owner) {
+		return memory
 	}
 	temporary := os.TempDir()
 	if len(temporary) > longestBase || owner.switches && !openToAll(temporary) {
 		return "/tmp"
 	}
 	return temporary
+}
+
+// writable says whether a server's directory can be made in path: root makes it for another account, which must only pass
+// through; any other account makes its own.
+func writable(path string, owner account) bool {
+	if owner.switches {
+		return openToAll(path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	const writeAndPass = 0o3
+	allowed := info.Mode().Perm()
+	switch {
+	case !ok:
+		return false
+	case int(stat.Uid) == owner.uid:
+		allowed >>= 6
+	case int(stat.Gid) == owner.gid:
+		allowed >>= 3
+	}
+	return allowed&writeAndPass == writeAndPass
 }
 
 // openToAll says whether every user may pass through the directory and all those above it.

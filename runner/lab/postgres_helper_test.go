@@ -106,6 +106,22 @@ func readableTestBinary(t *testing.T) string {
 	return path
 }
 
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !condition() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("not within 20 s: %s", what)
+		case <-poll.C:
+		}
+	}
+}
+
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func missing(path string) bool {
@@ -184,7 +200,7 @@ func TestBaseFitsASocketPathAndTheServersUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", long)
-	if got := base(true, account{}); got != "/tmp" {
+	if got := base(memoryBase, true, account{}); got != "/tmp" {
 		t.Errorf("base %s is too long for a socket", got)
 	}
 	closed := filepath.Join("/tmp", filepath.Base(t.TempDir())+"closed")
@@ -193,10 +209,10 @@ func TestBaseFitsASocketPathAndTheServersUser(t *testing.T) {
 	}
 	defer os.Remove(closed)
 	t.Setenv("TMPDIR", closed)
-	if got := base(false, account{switches: true}); got != "/tmp" {
+	if got := base(memoryBase, false, account{switches: true}); got != "/tmp" {
 		t.Errorf("base %s is closed to the server's user", got)
 	}
-	if got := base(true, account{}); got != closed {
+	if got := base(memoryBase, true, account{}); got != closed {
 		t.Errorf("base %s, want TMPDIR", got)
 	}
 }

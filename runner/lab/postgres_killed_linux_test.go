@@ -5,24 +5,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 )
-
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within 20 s: %s", what)
-		case <-poll.C:
-		}
-	}
-}
 
 // ended says whether a process is gone, or only waits for its new parent to notice.
 func ended(pid int) bool {

@@ -2,5 +2,5 @@
 
 package lab
 
-// roomInMemory returns 0: there is no directory in memory.
-func roomInMemory() int64 { return 0 }
+// roomIn returns 0: there is no directory in memory.
+func roomIn(string) int64 { return 0 }

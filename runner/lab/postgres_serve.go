@@ -61,16 +61,21 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	} else {
 		args = append(args, "--auth-host=reject")
 	}
-	initdb, err := p.launch("initdb", args)
+	return p.finish(ctx, "create data directory", "initdb", args)
+}
+
+// finish runs one of PostgreSQL's programs to its end.
+func (p *Postgres) finish(ctx context.Context, what, program string, args []string) error {
+	running, err := p.launch(program, args)
 	if err != nil {
 		return err
 	}
-	err = initdb.wait(ctx)
+	err = running.wait(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err() // the log of what was cancelled explains nothing
 	}
 	if err != nil {
-		return fmt.Errorf("create data directory with %s: %w\n%s", p.binaries.path("initdb"), err, p.endOfLog())
+		return fmt.Errorf("%s with %s: %w\n%s", what, p.binaries.path(program), err, p.endOfLog())
 	}
 	return nil
 }
@@ -79,13 +84,7 @@ func (p *Postgres) initialise(ctx context.Context) error {
 func (p *Postgres) writePassword() (path string, err error) {
 	p.password = rand.Text()
 	path = filepath.Join(p.dir.path, "password")
-	if err := os.WriteFile(path, []byte(p.password+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("write password for initdb: %w", err)
-	}
-	if err := os.Chown(path, p.account.uid, p.account.gid); err != nil {
-		return "", fmt.Errorf("hand password to initdb: %w", err)
-	}
-	return path, nil
+	return path, p.writeSecret(path, p.password)
 }
 
 // serve starts the server and waits until it answers; with TCP it tries another port when the server ends at once.
@@ -109,9 +108,18 @@ func (p *Postgres) serveOnce(ctx context.Context) (err error) {
 			return fmt.Errorf("find a free port: %w", err)
 		}
 	}
-	if p.server, err = p.launch("postgres", p.serverArgs()); err != nil {
+	return p.launchServer(ctx)
+}
+
+// launchServer starts the server at its port and waits until it answers.
+func (p *Postgres) launchServer(ctx context.Context) error {
+	server, err := p.launch("postgres", p.serverArgs())
+	if err != nil {
 		return err
 	}
+	p.mu.Lock()
+	p.server, p.killed = server, false
+	p.mu.Unlock()
 	if err := p.waitReady(ctx); err != nil {
 		_ = p.shutDown() // it may have ended already; err says more
 		return err
@@ -148,17 +156,23 @@ func (p *Postgres) launch(program string, args []string) (*process, error) {
 
 // shutDown ends the server: first disconnecting clients in order, then at once, then by force.
 func (p *Postgres) shutDown() error {
-	if p.server.ended() {
-		return &ServerExitedError{Err: p.server.err, Log: p.endOfLog()}
-	}
-	if p.server.signalAndWait(syscall.SIGINT, fastStop) || p.server.signalAndWait(syscall.SIGQUIT, immediateStop) {
+	p.mu.Lock()
+	server, killed := p.server, p.killed
+	p.mu.Unlock()
+	if killed {
 		return nil
 	}
-	p.server.signalGroup(syscall.SIGKILL)
-	if p.server.signalAndWait(syscall.SIGKILL, killStop) {
+	if server.ended() {
+		return &ServerExitedError{Err: server.err, Log: p.endOfLog()}
+	}
+	if server.signalAndWait(syscall.SIGINT, fastStop) || server.signalAndWait(syscall.SIGQUIT, immediateStop) {
 		return nil
 	}
-	return fmt.Errorf("server process %d does not end, even when killed", p.PID())
+	server.signalGroup(syscall.SIGKILL)
+	if server.signalAndWait(syscall.SIGKILL, killStop) {
+		return nil
+	}
+	return fmt.Errorf("server process %d does not end, even when killed", server.pid())
 }
 
 func (p *Postgres) logPath() string { return filepath.Join(p.dir.path, "log") }

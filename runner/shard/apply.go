@@ -159,11 +159,12 @@ const (
 	dataError                    // an object's own fault
 	conflict                     // of concurrent transactions
 	cancelled                    // it took too long
+	readOnly                     // a standby, or a server that takes no writes any more
 )
 
 // errorClasses go by the SQLSTATE or its class, never by text.
 var errorClasses = map[string]errorClass{
-	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict, "57014": cancelled,
+	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict, "25006": readOnly, "57014": cancelled,
 }
 
 func classify(err error) errorClass {

@@ -82,8 +82,13 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 	err := c.beat(ctx, &b, &watch)
 	b.Fail(err, c.options.Redact)
 	watch.stop()
-	if errors.Is(err, ErrLockLost) {
-		c.owner.release(context.WithoutCancel(ctx)) // the next beat takes it anew, or meets who has it
+	// A server that became read-only, or was demoted, keeps its connections, and the
+	// driver asks only a new one whether it takes writes; the lock and the pool may
+	// even be at two servers. So all of them go. A connection that is left would cost
+	// another beat. The next one takes the lock anew, or meets who has it.
+	if errors.Is(err, ErrLockLost) || classify(err) == readOnly {
+		c.owner.release(context.WithoutCancel(ctx))
+		c.pool.Reset()
 		return b
 	}
 	if err := c.record(context.WithoutCancel(ctx), &b); err != nil && b.OK() {

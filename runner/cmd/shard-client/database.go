@@ -18,8 +18,9 @@ const (
 	// connectTimeout is for a database host that does not answer at all.
 	connectTimeout = 15 * time.Second
 	// silence is how long a connection waits before it asks whether the host lives,
-	// and between two such questions.
-	silence = 15 * time.Second
+	// and between two such questions; after so many in vain the host is dead.
+	silence      = 15 * time.Second
+	silenceCount = 3
 	// statementTimeout ends a statement that waits for a lock or reads too much; a
 	// chunk that meets it is halved. 300 times what the largest default chunk needs.
 	statementTimeout = "60s"
@@ -35,15 +36,6 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	poolConfig.MaxConns = poolConnections
-	if poolConfig.ConnConfig.ConnectTimeout == 0 {
-		poolConfig.ConnConfig.ConnectTimeout = connectTimeout
-	}
-	// A database host that falls silent is noticed within a minute or so; a
-	// statement_timeout is the server's and cannot tell.
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: silence, Interval: silence, Count: 3,
-	}}
-	poolConfig.ConnConfig.DialFunc = dialer.DialContext
 	name := "shard-client"
 	if p.settings.ShardHostname != "" {
 		name += " " + p.settings.ShardHostname
@@ -53,8 +45,31 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 			poolConfig.ConnConfig.RuntimeParams[key] = value
 		}
 	}
-	poolConfig.BeforeConnect = p.readPassword
+	poolConfig.BeforeConnect = p.beforeConnect
 	return pgxpool.NewWithConfig(ctx, poolConfig)
+}
+
+// beforeConnect is for each new connection, whoever opens it.
+func (p *program) beforeConnect(ctx context.Context, connection *pgx.ConnConfig) error {
+	if connection.ConnectTimeout == 0 {
+		connection.ConnectTimeout = connectTimeout
+	}
+	connection.DialFunc = dialer.DialContext
+	// Of several servers only the primary is of use, and of a single name the one behind
+	// it today. The driver takes any server that answers; who wants one that is read-only,
+	// to look at a quarantine, says so in the URL.
+	if connection.ValidateConnect == nil {
+		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	return p.readPassword(ctx, connection)
+}
+
+// dialer notices a database host that falls silent within a minute or so; a
+// statement_timeout is the server's and cannot tell.
+var dialer = &net.Dialer{
+	Timeout:         connectTimeout,
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: silence, Count: silenceCount},
+	ControlContext:  boundUnanswered,
 }
 
 // readPassword is for each new connection, so that a rotated password serves

@@ -35,7 +35,7 @@ func (p *program) migrate(ctx context.Context, run func(context.Context, string,
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.readPassword))
+	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.beforeConnect))
 	if p.settings.Output == "json" && (err == nil || report != nil) {
 		if report == nil {
 			report = schema.Report{}
@@ -58,7 +58,7 @@ func (*migrateStatus) Run(ctx context.Context, p *program) error {
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.readPassword))
+	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.beforeConnect))
 	if err != nil {
 		return err
 	}

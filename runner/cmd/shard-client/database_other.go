@@ -1,0 +1,12 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"syscall"
+)
+
+// boundUnanswered leaves it to the kernel how often it sends again what the other
+// side does not confirm.
+func boundUnanswered(context.Context, string, string, syscall.RawConn) error { return nil }

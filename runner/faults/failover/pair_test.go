@@ -1,0 +1,279 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/lab"
+	"shardclient/runner/lab/converge"
+	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/master/admin"
+	"shardclient/runner/pgtest"
+	"shardclient/schema"
+)
+
+const (
+	hostname = "shard1.example"
+	board    = "board:eve"
+	database = "shard"
+
+	// patience is for a machine that is busy with other things; nothing waits for it to pass.
+	patience = 30 * time.Second
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(cleanup{pgtest.WithServer(m)}) }
+
+type cleanup struct{ tests pgtest.M }
+
+func (c cleanup) Run() int {
+	code := c.tests.Run()
+	if binaryDir != "" {
+		_ = os.RemoveAll(binaryDir)
+	}
+	return code
+}
+
+// pair is a shard with a database of two servers, and its master.
+type pair struct {
+	t                *testing.T
+	primary, standby *lab.Postgres
+	desk             *desk
+	masterDB         *pgxpool.Pool
+	people           *admin.Admin
+	client           *lab.Program
+	log              string // its path
+}
+
+// newPair starts a primary and its standby, and a master with four hosts for the shard. The servers keep what they have
+// committed when they are killed: the machine lives, so that nothing needs to be synced to disk.
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{t: t, masterDB: pgtest.Pool(t)}
+	settings := map[string]string{
+		"synchronous_commit":          "on",
+		"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
+	}
+	var err error
+	if p.primary, err = lab.StartPostgres(t.Context(), lab.PostgresOptions{TCP: true, Settings: settings}); err != nil {
+		t.Fatal(err)
+	}
+	p.stopAtEnd(p.primary)
+	p.must(p.primary.CreateDatabase(t.Context(), database, "template1"))
+	if _, err := schema.Up(t.Context(), p.primary.URL(database)); err != nil {
+		t.Fatal(err)
+	}
+	if p.standby, err = lab.StartStandby(t.Context(), p.primary, lab.PostgresOptions{Settings: settings}); err != nil {
+		t.Fatal(err)
+	}
+	p.stopAtEnd(p.standby)
+	p.people = admin.New(p.masterDB)
+	_, err = p.people.AddLabels(t.Context(), admin.NewLabel{Name: board})
+	p.must(err)
+	_, err = p.people.AddShard(t.Context(), hostname, board)
+	p.must(err)
+	for i := range 4 {
+		_, err = p.people.AddHosts(t.Context(), admin.NewHost{Hostname: fmt.Sprint("host", i), Labels: []string{board}})
+		p.must(err)
+	}
+	p.openDesk()
+	return p
+}
+
+func (p *pair) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *pair) stopAtEnd(server *lab.Postgres) {
+	p.t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			p.t.Error(err)
+		}
+	})
+}
+
+// url names several servers, in this order.
+func (p *pair) url(more string, servers ...*lab.Postgres) string {
+	var hosts []string
+	for _, s := range servers {
+		hosts = append(hosts, s.Address())
+	}
+	u, err := url.Parse(servers[0].URL(database))
+	p.must(err)
+	return fmt.Sprintf("postgres://%s@%s%s?%s%s", u.User, strings.Join(hosts, ","), u.Path, u.RawQuery, more)
+}
+
+// both is the URL that an operator writes.
+func (p *pair) both() string { return p.url("&target_session_attrs=read-write", p.primary, p.standby) }
+
+// eventually asks until it is so.
+func (p *pair) eventually(what string, so func(context.Context) (bool, error)) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		done, err := so(ctx)
+		if done && err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			p.t.Fatalf("waited in vain: %s (%v)", what, err)
+		case <-poll.C:
+		}
+	}
+}
+
+// query returns one value from one server, by a connection of its own: servers die here.
+func query[T any](ctx context.Context, server *lab.Postgres, sql string, args ...any) (value T, err error) {
+	conn, err := pgx.Connect(ctx, server.URL(database))
+	if err != nil {
+		return value, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = conn.QueryRow(ctx, sql, args...).Scan(&value)
+	return value, err
+}
+
+// wait is eventually for a condition in a server's tables.
+func (p *pair) wait(server *lab.Postgres, what, sql string, args ...any) {
+	p.t.Helper()
+	p.eventually(what, func(ctx context.Context) (bool, error) { return query[bool](ctx, server, sql, args...) })
+}
+
+// execute runs statements at one server, each by itself.
+func (p *pair) execute(server *lab.Postgres, statements ...string) {
+	p.t.Helper()
+	conn, err := pgx.Connect(p.t.Context(), server.URL(database))
+	p.must(err)
+	defer conn.Close(context.Background())
+	for _, sql := range statements {
+		if _, err := conn.Exec(p.t.Context(), sql); err != nil {
+			p.t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// synchronous makes the primary wait for its standby at each commit.
+func (p *pair) synchronous() {
+	p.t.Helper()
+	p.execute(p.primary, "ALTER SYSTEM SET synchronous_standby_names = '"+lab.StandbyName+"'", "SELECT pg_reload_conf()")
+	p.wait(p.primary, "for a synchronous standby", "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
+}
+
+// replicated waits until the standby has all that the primary has committed, as it mostly has when replication is
+// asynchronous.
+func (p *pair) replicated() {
+	p.t.Helper()
+	end, err := query[string](p.t.Context(), p.primary, "SELECT pg_current_wal_lsn()::text")
+	p.must(err)
+	p.wait(p.standby, "for the standby to catch up", "SELECT pg_last_wal_receive_lsn() >= $1::pg_lsn", end)
+}
+
+// cut ends replication: what the primary commits from now on is lost with it.
+func (p *pair) cut() {
+	p.t.Helper()
+	p.replicated()
+	p.execute(p.standby, "ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+	p.wait(p.standby, "for the end of replication", "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
+}
+
+// failOver kills the primary as its machine would die, and promotes the standby.
+func (p *pair) failOver() {
+	p.t.Helper()
+	p.must(p.primary.Kill())
+	p.must(p.standby.Promote(p.t.Context()))
+}
+
+// await waits for a channel to close.
+func (p *pair) await(closed <-chan struct{}) {
+	p.t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		p.t.Fatal("waited in vain for an upload")
+	}
+}
+
+// create makes jobs for the shard on the master.
+func (p *pair) create(n int) {
+	p.t.Helper()
+	var jobs []admin.NewJob
+	for i := range n {
+		jobs = append(jobs, admin.NewJob{
+			Name: fmt.Sprint("job ", i), Owner: "alice", ControlFile: "pass", Dependencies: []string{board}, MetaHosts: []string{board},
+		})
+	}
+	_, err := p.people.CreateJobs(p.t.Context(), jobs...)
+	p.must(err)
+}
+
+// arrive waits until so many jobs are on a server.
+func (p *pair) arrive(server *lab.Postgres, n int) {
+	p.t.Helper()
+	p.wait(server, "for jobs to arrive", "SELECT count(*) = $1 FROM afe_jobs", n)
+}
+
+// work lets the shard's scheduler take turns at a server until nothing is open there.
+func (p *pair) work(server *lab.Postgres, s *scheduler.Scheduler) {
+	p.t.Helper()
+	p.eventually("for the scheduler to finish all jobs", func(ctx context.Context) (bool, error) {
+		if _, err := s.Turn(ctx); err != nil {
+			return false, err
+		}
+		return query[bool](ctx, server, "SELECT NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE NOT complete)")
+	})
+}
+
+// scheduler is that of the shard, on one server.
+func (p *pair) scheduler(server *lab.Postgres) *scheduler.Scheduler {
+	return scheduler.New(p.pool(server), scheduler.Options{Seed: 1, FailShare: 0.2})
+}
+
+func (p *pair) pool(server *lab.Postgres) *pgxpool.Pool {
+	p.t.Helper()
+	pool, err := pgxpool.New(p.t.Context(), server.URL(database))
+	p.must(err)
+	p.t.Cleanup(pool.Close)
+	return pool
+}
+
+// converges lets the scheduler finish everything at a server and waits until the master agrees with it about so many
+// jobs, all complete: none lost, none run twice.
+func (p *pair) converges(server *lab.Postgres, jobs int) {
+	p.t.Helper()
+	pool := p.pool(server)
+	s := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})
+	p.eventually("for both sides to agree", func(ctx context.Context) (bool, error) {
+		if work, err := s.Turn(ctx); err != nil || work.Open > 0 {
+			return false, errors.Join(err, fmt.Errorf("%d entries are open", work.Open))
+		}
+		r, err := converge.Check(ctx, p.masterDB, []converge.Shard{{Hostname: hostname, DB: pool}}, afe.Protocol2019)
+		if err != nil {
+			return false, err
+		}
+		if r.Agree() && r.Lost == 0 && r.Jobs == jobs && r.Complete == r.Entries {
+			return true, nil
+		}
+		return false, fmt.Errorf("last seen: %+v", *r)
+	})
+	half, err := query[int](p.t.Context(), server, "SELECT count(*) FROM afe_jobs AS j WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE job_id = j.id)")
+	if err != nil || half != 0 {
+		p.t.Errorf("%d jobs without entries (%v)", half, err)
+	}
+}
