@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"runner/master": {"runner/afe", "gen/master"},
 	"runner/lab":    {"runner/shard", "runner/master", "runner/afe", "schema", "gen/lab"},
 	"runner/pgtest": {"runner/lab", "schema"},
-	"runner/faults": {},
+	"runner/faults": {"runner/lab", "runner/master", "runner/shard", "runner/afe", "runner/config", "runner/pgtest", "schema", "gen"},
 	"runner/afe":    {},
 	"runner/config": {},
 	"runner/ops":    {},
