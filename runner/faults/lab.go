@@ -148,7 +148,8 @@ func (l *Lab) CreateJobs(s *Shard, count int) []int64 {
 	return ids
 }
 
-// Work takes turns of a shard's scheduler until nothing is open on it.
+// Work takes turns of a shard's scheduler until nothing is open on it and no host is leased: lucifer asks for the upload
+// only when it releases the host, after the entry is complete.
 func (l *Lab) Work(s *Shard) {
 	l.t.Helper()
 	for range 1000 {
@@ -156,7 +157,7 @@ func (l *Lab) Work(s *Shard) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		if work.Open == 0 {
+		if work.Open+work.Busy == 0 {
 			return
 		}
 	}
