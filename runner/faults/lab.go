@@ -1,0 +1,231 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/lab/converge"
+	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/master"
+	"shardclient/runner/master/admin"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
+)
+
+// Login is the user that the lab's clients beat as; the master lets it change every host.
+const Login = "chromeos-test"
+
+// Options of a Lab. The zero value is one shard with four hosts on the server of pgtest.
+type Options struct {
+	Shards        int          // 0: 1
+	HostsPerShard int          // 0: 4
+	Protocol      afe.Protocol // "": 2019
+	Server        *Server      // has the shards' databases; nil: the test process's own server
+	FailShare     float64      // of the entries that the schedulers run
+	Seed          uint64       // of the schedulers
+}
+
+// Lab is a reference master behind a real HTTP server, and shards with a scheduler each. Nothing runs by itself: a test
+// takes the schedulers' turns and the beats.
+type Lab struct {
+	t        testing.TB
+	protocol afe.Protocol
+	Master   *pgxpool.Pool // the master's database
+	People   *admin.Admin
+	Shards   []*Shard
+
+	server *httptest.Server
+	// between stands between the clients and the master: a test's fault.
+	between atomic.Pointer[func(master http.Handler) http.Handler]
+}
+
+// Shard is one shard of a Lab.
+type Shard struct {
+	Hostname    string
+	Board       string // the label that its jobs ask for
+	DatabaseURL string
+	DB          *pgxpool.Pool // the test's look into it
+	Scheduler   *scheduler.Scheduler
+}
+
+// NewLab builds a lab that ends with the test.
+func NewLab(t testing.TB, o Options) *Lab {
+	t.Helper()
+	l := &Lab{t: t, protocol: o.Protocol, Master: pgtest.Pool(t)}
+	if l.protocol == "" {
+		l.protocol = afe.Protocol2019
+	}
+	l.People = admin.New(l.Master)
+	l.must(l.People.AddUsers(t.Context(), admin.NewUser{Login: Login, Superuser: true}))
+	handler, err := master.New(l.Master, master.Options{Protocol: l.protocol})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve := handler
+		if between := l.between.Load(); between != nil {
+			serve = (*between)(handler)
+		}
+		serve.ServeHTTP(w, r)
+	}))
+	t.Cleanup(l.server.Close)
+	for i := range max(o.Shards, 1) {
+		l.addShard(o, i+1)
+	}
+	return l
+}
+
+func (l *Lab) addShard(o Options, number int) {
+	l.t.Helper()
+	s := &Shard{Hostname: fmt.Sprintf("shard%d.example", number), Board: fmt.Sprintf("board:b%d", number)}
+	if o.Server != nil {
+		s.DatabaseURL = o.Server.Database(l.t)
+	} else {
+		s.DatabaseURL = pgtest.Database(l.t)
+	}
+	pool, err := pgxpool.New(l.t.Context(), s.DatabaseURL)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(pool.Close)
+	s.DB = pool
+	// The schedulers' clock is the machine's: their phases are counted in turns.
+	s.Scheduler = scheduler.New(pool, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
+	l.must(l.People.AddLabels(l.t.Context(), admin.NewLabel{Name: s.Board}))
+	l.must(l.People.AddShard(l.t.Context(), s.Hostname, s.Board))
+	hosts := o.HostsPerShard
+	if hosts == 0 {
+		hosts = 4
+	}
+	for n := range hosts {
+		l.must(l.People.AddHosts(l.t.Context(), admin.NewHost{
+			Hostname: fmt.Sprintf("shard%d-host%d", number, n+1), Labels: []string{s.Board}, Attributes: map[string]string{"rack": "7"},
+		}))
+	}
+	l.Shards = append(l.Shards, s)
+}
+
+func (l *Lab) must(_ any, err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// URL is where the master is.
+func (l *Lab) URL() string { return l.server.URL }
+
+// Between puts a fault between the clients and the master; nil takes it away.
+func (l *Lab) Between(fault func(master http.Handler) http.Handler) {
+	if fault == nil {
+		l.between.Store(nil)
+		return
+	}
+	l.between.Store(&fault)
+}
+
+// CreateJobs creates jobs with one entry each for a shard, and returns their ids.
+func (l *Lab) CreateJobs(s *Shard, count int) []int64 {
+	l.t.Helper()
+	jobs := make([]admin.NewJob, count)
+	for i := range jobs {
+		jobs[i] = admin.NewJob{
+			Name: "job", Owner: "alice", MetaHosts: []string{s.Board}, Dependencies: []string{s.Board}, Keyvals: map[string]string{"build": "R75"},
+		}
+	}
+	ids, err := l.People.CreateJobs(l.t.Context(), jobs...)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return ids
+}
+
+// Work takes turns of a shard's scheduler until nothing is open on it and no host is leased: lucifer asks for the upload
+// only when it releases the host, after the entry is complete.
+func (l *Lab) Work(s *Shard) {
+	l.t.Helper()
+	for range 1000 {
+		work, err := s.Scheduler.Turn(l.t.Context())
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if work.Open+work.Busy == 0 {
+			return
+		}
+	}
+	l.t.Fatalf("the scheduler of %s does not come to an end", s.Hostname)
+}
+
+// Wire returns the real HTTP client to an address of the master, or of what stands before it.
+func (l *Lab) Wire(address string) *afe.Client {
+	l.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	wire := afe.NewClient(afe.Options{
+		Master: u, User: Login, Protocol: l.protocol, Timeout: 30 * time.Second, MaxResponseBytes: 64 << 20, UserAgent: "test",
+	})
+	l.t.Cleanup(wire.Close)
+	return wire
+}
+
+// ClientOptions are those of an in-process client of a shard.
+func (l *Lab) ClientOptions(s *Shard) shard.Options {
+	return shard.Options{
+		ShardHostname: s.Hostname, Who: "test", RPCTimeout: 30 * time.Second, StopTimeout: time.Second,
+		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
+	}
+}
+
+// Compare compares all shards with the master, as they are now.
+func (l *Lab) Compare() *converge.Report {
+	l.t.Helper()
+	var shards []converge.Shard
+	for _, s := range l.Shards {
+		shards = append(shards, converge.Shard{Hostname: s.Hostname, DB: s.DB})
+	}
+	report, err := converge.Check(l.t.Context(), l.Master, shards, l.protocol)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return report
+}
+
+// Agree fails the test unless both sides agree on so many complete entries: nothing lost, nothing run twice. It is for the
+// end, when faults, schedulers and beats rest.
+func (l *Lab) Agree(complete int) {
+	l.t.Helper()
+	report := l.Compare()
+	if !report.Agree() || report.Lost != 0 || report.Duplicated != 0 || report.Complete != complete {
+		l.t.Errorf("want %d complete entries, none lost, none run twice: %+v", complete, report)
+	}
+}
+
+// ForgetUnsure lets the time pass after which a request that was given up must be dead.
+func (l *Lab) ForgetUnsure() {
+	l.t.Helper()
+	for _, s := range l.Shards {
+		if _, err := s.DB.Exec(l.t.Context(), `UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// Count returns the one number that a query gives.
+func Count(t testing.TB, db *pgxpool.Pool, sql string, args ...any) int {
+	t.Helper()
+	var count int
+	if err := db.QueryRow(t.Context(), sql, args...).Scan(&count); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return count
+}

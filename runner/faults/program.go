@@ -1,0 +1,165 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"shardclient/runner/lab"
+)
+
+// Patience is for a machine that is busy with other things; nothing waits for it to pass.
+const Patience = 30 * time.Second
+
+// M is what is needed of *testing.M.
+type M interface{ Run() int }
+
+// WithBinary is for TestMain: it removes the program that the tests have built.
+func WithBinary(m M) M { return built{m} }
+
+type built struct{ tests M }
+
+func (b built) Run() int {
+	defer func() { _ = os.RemoveAll(binaryDir) }()
+	return b.tests.Run()
+}
+
+var (
+	binary    = sync.OnceValues(buildBinary)
+	binaryDir string
+)
+
+// buildBinary makes shard-client once for all tests; only the real one can be signalled and killed.
+func buildBinary() (path string, err error) {
+	if binaryDir, err = os.MkdirTemp("", "shard-client-faults-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(binaryDir, "shard-client")
+	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=test", "-o", path, "shardclient/runner/cmd/shard-client")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", errors.New("go build: " + err.Error() + "\n" + string(out))
+	}
+	return path, nil
+}
+
+// Program is a shard-client that was started.
+type Program struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	log  output
+	done chan struct{}
+}
+
+// output is read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// Start starts the real shard-client of a shard: "run" or "once" with more flags. What is given last counts: a test puts
+// its own --master or --database-url there. It is killed when the test ends first.
+func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
+	l.t.Helper()
+	path, err := binary()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
+	p := &Program{t: l.t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p.cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
+		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
+		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // the exit code tells
+	}()
+	l.t.Cleanup(func() {
+		p.Kill()
+		if l.t.Failed() {
+			l.t.Logf("shard-client %q said:\n%s", args, p.Log())
+		}
+	})
+	return p
+}
+
+// Log is what it has said so far, stdout and stderr.
+func (p *Program) Log() string { return p.log.String() }
+
+// Says waits for a text in the log.
+func (p *Program) Says(text string) {
+	p.t.Helper()
+	Eventually(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) })
+}
+
+// Signal sends a signal to a program that may have ended.
+func (p *Program) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// Kill ends it as a power cut would, and waits until it is gone.
+func (p *Program) Kill() {
+	p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// Done is closed when it has ended.
+func (p *Program) Done() <-chan struct{} { return p.done }
+
+// End waits for the end and returns the exit code; -1: a signal ended it.
+func (p *Program) End() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(Patience):
+		p.t.Fatalf("shard-client does not end; it said:\n%s", p.Log())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Stop asks it to end in order, and fails the test when it does not.
+func (p *Program) Stop() {
+	p.t.Helper()
+	p.Signal(syscall.SIGTERM)
+	if code := p.End(); code != 0 {
+		p.t.Fatalf("shard-client ended with %d after SIGTERM; it said:\n%s", code, p.Log())
+	}
+}
+
+// Eventually asks until it is so.
+func Eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !so() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		case <-poll.C:
+		}
+	}
+}
