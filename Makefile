@@ -22,11 +22,11 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
-	vet-sql bench fuzz clean postgres
+	vet-sql bench fuzz interleavings clean postgres
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 build: ## Build bin/shard-client and bin/shard-lab, static
 	go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
@@ -38,6 +38,10 @@ test: postgres ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./...
+
+# In the suite is every third of them.
+interleavings: postgres ## Play every interleaving of a beat and the scheduler
+	go test -count 1 -v -run TestP1P2Interleavings ./runner/shard -interleavings 1
 
 generate: ## Regenerate gen/ from schema/ and queries/
 	go tool sqlc generate

@@ -1,6 +1,7 @@
 package shard_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,10 @@ import (
 
 	"shardclient/runner/pgtest"
 )
+
+// everyNth is what the suite has time for. A third holds every outcome and extra at every place of every variant, and
+// every statement at every place with every outcome; `make interleavings` plays all.
+var everyNth = flag.Int("interleavings", 3, "play every n-th interleaving; 1: all")
 
 // The places where a statement of the scheduler can commit in a beat. blocked is
 // within acknowledge: the statement holds its row when acknowledge wants it.
@@ -102,16 +107,18 @@ func TestP1P2Interleavings(t *testing.T) {
 			}
 		})
 	}
-	for _, s := range table {
+	played := 0
+	for i := 0; i < len(table); i += *everyNth {
 		mu.Lock()
 		enough := failed > 10
 		mu.Unlock()
 		if enough {
 			break
 		}
-		work <- s
+		work <- table[i]
+		played++
 	}
 	close(work)
 	wg.Wait()
-	t.Logf("%d interleavings, %d failed", len(table), failed)
+	t.Logf("%d of %d interleavings played, %d failed", played, len(table), failed)
 }
