@@ -23,6 +23,7 @@ import (
 type refusing struct {
 	master, shard *pgxpool.Pool
 	client        *shard.Client
+	wire          *afe.Client
 	next          http.Handler
 	// answer may answer instead of the master; it returns whether it did.
 	answer func(w http.ResponseWriter, r *http.Request, p packetSent) bool
@@ -69,11 +70,11 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wire := afe.NewClient(afe.Options{
+	r.wire = afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute, MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
-	t.Cleanup(wire.Close)
-	r.client = newClient(t, r.shard, wire, options())
+	t.Cleanup(r.wire.Close)
+	r.client = newClient(t, r.shard, r.wire, options())
 	return r
 }
 

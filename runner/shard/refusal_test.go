@@ -258,3 +258,22 @@ func TestP6RefusedAloneIsNoProof(t *testing.T) {
 		t.Errorf("set aside %q, %d entries open, after the master is well again", got, r.open(t))
 	}
 }
+
+// After a beat that failed, all else has its turn before a record that was set aside: otherwise each beat could fail.
+func TestP6TriedAgainOnlyAfterABeatThatPassed(t *testing.T) {
+	r := newRefusing(t, afe.Protocol2019, 10)
+	tried := false
+	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
+		tried = p.hasJob(7)
+		return tried && html500(w)
+	}
+	r.beats(t, 12)
+	exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+	exec(t, r.shard, "UPDATE shard_client_heartbeats SET outcome = 'failed' WHERE id = (SELECT max(id) FROM shard_client_heartbeats)")
+	if b := r.client.Beat(t.Context(), time.Now()); !b.OK() || tried {
+		t.Errorf("the beat after a failed one tried the record again: %s", b.Error)
+	}
+	if r.client.Beat(t.Context(), time.Now()); !tried {
+		t.Error("the beat after a good one did not try the record again")
+	}
+}
