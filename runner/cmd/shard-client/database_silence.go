@@ -58,11 +58,20 @@ type boundedConn struct {
 
 	mu              sync.Mutex
 	readBy, writeBy time.Time // the driver's; zero: none
+	// silent stays: the driver reads a second time after some failures, and what it
+	// then gets is what it tells.
+	silent bool
 }
 
-// silentError is no time-out to the driver: it closes the connection and asks the
-// server to cancel what still runs there, which sets free the locks.
+// silentError is a time-out to the driver, at which it closes the connection and asks
+// the server to cancel what still runs there, which sets free the locks.
 type silentError struct{ silence time.Duration }
+
+// Timeout makes it a [net.Error]; of any other the driver tells "conn closed" only.
+func (e *silentError) Timeout() bool { return true }
+
+// Temporary is needed for a [net.Error], and of no meaning.
+func (e *silentError) Temporary() bool { return false }
 
 func (e *silentError) Error() string {
 	return fmt.Sprintf("the database was silent for %s, a quarter more than its statement_timeout; is a proxy or the server stuck?", e.silence)
@@ -95,6 +104,9 @@ func (c *boundedConn) Write(p []byte) (int, error) {
 func (c *boundedConn) arm(by *time.Time, set func(time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.silent {
+		return &silentError{c.silence}
+	}
 	deadline := time.Now().Add(c.silence)
 	if !by.IsZero() && by.Before(deadline) {
 		deadline = *by
@@ -111,6 +123,7 @@ func (c *boundedConn) explain(err error, by *time.Time) error {
 	if !by.IsZero() && !by.After(time.Now()) {
 		return err
 	}
+	c.silent = true
 	return &silentError{c.silence}
 }
 
