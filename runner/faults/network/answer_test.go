@@ -10,7 +10,7 @@ import (
 
 // serve lets the master serve a request to its end, whatever becomes of the answer.
 func serve(master http.Handler, q *http.Request) (answer *httptest.ResponseRecorder, body []byte) {
-	body, err := io.ReadAll(q.Body)
+	body, err := readAll(q)
 	answer = httptest.NewRecorder()
 	if err != nil {
 		answer.WriteHeader(http.StatusBadRequest) // the client went away
@@ -18,6 +18,8 @@ func serve(master http.Handler, q *http.Request) (answer *httptest.ResponseRecor
 	}
 	return again(master, q, body), body
 }
+
+func readAll(q *http.Request) ([]byte, error) { return io.ReadAll(q.Body) }
 
 // again lets the master serve a body, as of this request.
 func again(master http.Handler, q *http.Request, body []byte) *httptest.ResponseRecorder {
