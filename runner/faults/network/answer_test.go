@@ -24,7 +24,7 @@ func readAll(q *http.Request) ([]byte, error) { return io.ReadAll(q.Body) }
 // again lets the master serve a body, as of this request.
 func again(master http.Handler, q *http.Request, body []byte) *httptest.ResponseRecorder {
 	copied := q.Clone(q.Context())
-	copied.Body = io.NopCloser(bytes.NewReader(body))
+	copied.Body, copied.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	answer := httptest.NewRecorder()
 	master.ServeHTTP(answer, copied)
 	return answer

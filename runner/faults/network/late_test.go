@@ -4,39 +4,66 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
 )
 
-// A request that the client has given up lives on in the network, or in the queue of the master, and is stored after a newer
-// one. It held an entry that was open then and is complete by now: the master takes back a completion, and never sends the
-// job again. The shard must upload it once more, when the old request is surely dead.
+// A request whose connection broke lives on in the queue of the master, and is stored after a newer one. It held an entry
+// that was open then and is complete by now: the master takes back a completion, and never sends the job again. The shard
+// must upload it once more, when the old request is surely dead.
 func TestLateRequestIsStoredAfterANewerOne(t *testing.T) {
 	t.Parallel()
-	for name, lost := range map[string]http.HandlerFunc{
-		"GivenUpAtTheDeadline": func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() },
-		"SentAgainInTheBeat":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, faults.Options{HostsPerShard: 1})
-			late := &late{r: r, lost: lost, held: make(chan struct{}), stored: make(chan int, 1)}
-			r.l.Between(late.between)
-			r.run("--rpc-timeout=1500ms") // a second try begins after one second
-			r.twoEntries()
-			r.arrive()
-			r.workUntil(late.held)
-			r.l.Work(r.s)
-			if complete := <-late.stored; complete != 1 {
-				t.Fatalf("the master has %d complete entries after the late request, want 1: it shows nothing", complete)
-			}
-			r.recoversEntries(2)
-		})
+	t.Run("SentAgainInTheBeat", func(t *testing.T) {
+		t.Parallel()
+		l := newLate(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		l.r.l.Work(l.r.s)
+		l.storedLate()
+		l.r.recoversEntries(2)
+	})
+	// After a deadline the client itself waits until the request is dead. One that is started anew does not.
+	t.Run("ClientKilledMeanwhile", func(t *testing.T) {
+		t.Parallel()
+		l := newLate(t, func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() })
+		l.r.l.Work(l.r.s)
+		l.r.client.Kill()
+		l.r.run(deadAfter)
+		l.storedLate()
+		l.r.recoversEntries(2)
+	})
+}
+
+// deadAfter leaves time to start a client, and for a second try, which begins after one second.
+const deadAfter = "--rpc-timeout=3s"
+
+// newLate is a shard whose first upload, of one of two entries, has left and is kept.
+func newLate(t *testing.T, lost http.HandlerFunc) *late {
+	t.Helper()
+	r := newRig(t, faults.Options{HostsPerShard: 2, Seed: 3})
+	l := &late{r: r, lost: lost, held: make(chan struct{}), stored: make(chan int, 1)}
+	r.l.Between(l.between)
+	r.run(deadAfter)
+	r.twoEntries()
+	r.arrive()
+	r.workUntil(l.held)
+	return l
+}
+
+// storedLate waits until the kept request is stored after the newer one.
+func (l *late) storedLate() {
+	l.r.t.Helper()
+	select {
+	case complete := <-l.stored:
+		if complete != 1 {
+			l.r.t.Fatalf("the master has %d complete entries after the late request, want 1: it shows nothing", complete)
+		}
+	case <-time.After(faults.Patience):
+		l.r.t.Fatal("the newer upload does not come")
 	}
 }
 
-// twoEntries makes a job that runs twice, once after the other on the only host.
+// twoEntries makes a job that runs on two hosts.
 func (r *rig) twoEntries() {
 	r.t.Helper()
 	job := admin.NewJob{Name: "job", Owner: "alice", MetaHosts: []string{r.s.Board, r.s.Board}, Dependencies: []string{r.s.Board}}
@@ -46,23 +73,27 @@ func (r *rig) twoEntries() {
 	r.jobs++
 }
 
-// workUntil lets the scheduler end one entry and ask for its upload, and waits for that.
+// workUntil lets the scheduler end one entry of two, asks for its upload as lucifer does at the release of a host, and waits
+// until the upload has left.
 func (r *rig) workUntil(uploaded <-chan struct{}) {
 	r.t.Helper()
-	faults.Eventually(r.t, "the upload of one of two entries", func() bool {
-		select {
-		case <-uploaded:
-			return true
-		default:
+	const ended = "SELECT count(*) FROM afe_host_queue_entries WHERE complete"
+	for faults.Count(r.t, r.s.DB, ended) == 0 {
+		if _, err := r.s.Scheduler.Turn(r.t.Context()); err != nil {
+			r.t.Fatal(err)
 		}
-		const asked = "SELECT count(*) FROM afe_jobs j JOIN afe_host_queue_entries e ON e.job_id = j.id WHERE e.complete AND j.shard_id IS NULL"
-		if faults.Count(r.t, r.s.DB, asked) == 0 {
-			if _, err := r.s.Scheduler.Turn(r.t.Context()); err != nil {
-				r.t.Fatal(err)
-			}
-		}
-		return false
-	})
+	}
+	if n := faults.Count(r.t, r.s.DB, ended+" OR status IN ('Completed', 'Failed', 'Stopped')"); n != 1 {
+		r.t.Fatalf("%d entries have ended, want one: choose another seed", n)
+	}
+	if _, err := r.s.DB.Exec(r.t.Context(), "UPDATE afe_jobs SET shard_id = NULL"); err != nil {
+		r.t.Fatal(err)
+	}
+	select {
+	case <-uploaded:
+	case <-time.After(faults.Patience):
+		r.t.Fatal("the upload of one of two entries does not come")
+	}
 }
 
 // late keeps the first upload, and has it stored right after the first that has both entries complete.
