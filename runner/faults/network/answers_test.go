@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,13 +120,11 @@ func endless(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorde
 	}
 }
 
-// bomb is 64 MiB in 64 KiB.
+// bomb is 1 MiB in 1 KiB, eight times what the client is to read.
 var bomb = sync.OnceValue(func() string {
 	var text strings.Builder
 	packed := gzip.NewWriter(&text)
-	for range 1024 {
-		_, _ = packed.Write(make([]byte, 64<<10))
-	}
+	_, _ = packed.Write(make([]byte, 1<<20))
 	_ = packed.Close()
 	return text.String()
 })
@@ -173,26 +172,27 @@ func byteByByte(w http.ResponseWriter, q *http.Request, stored *httptest.Respons
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	felt := []string{"failure=http_status", "redirects are not followed; name the master's final address in --master"}
-	for _, status := range []int{301, 302, 307, 308} {
-		t.Run(fmt.Sprintf("ToTheSameHostBy%d", status), func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, faults.Options{})
-			var followed atomic.Int64
-			r.run()
-			r.play(fault{begin: func() {
-				r.l.Between(func(http.Handler) http.Handler {
-					return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-						if strings.HasPrefix(q.URL.Path, "/moved") {
-							followed.Add(1)
-						}
-						http.Redirect(w, q, "/moved"+q.URL.Path, status)
-					})
+	t.Run("ToTheSameHost", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, faults.Options{})
+		var followed atomic.Int64
+		r.run()
+		r.play(fault{begin: func() {
+			r.l.Between(func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					if strings.HasPrefix(q.URL.Path, "/moved") {
+						followed.Add(1)
+					}
+					http.Redirect(w, q, "/moved"+q.URL.Path, http.StatusTemporaryRedirect)
 				})
-			}, end: r.honest, felt: append(felt, fmt.Sprintf("HTTP %d", status), "/moved/afe/server/noauth/rpc/")})
-			if n := followed.Load(); n != 0 {
-				t.Errorf("followed %d times", n)
-			}
-		})
+			})
+		}, end: r.honest, felt: append(slices.Clone(felt), "HTTP 307", "/moved/afe/server/noauth/rpc/")})
+		if n := followed.Load(); n != 0 {
+			t.Errorf("followed %d times", n)
+		}
+	})
+	// Go sends a packet on after a 308, and asks with an empty GET after a 301.
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusPermanentRedirect} {
 		t.Run(fmt.Sprintf("ToAnotherHostBy%d", status), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, faults.Options{})
@@ -200,7 +200,7 @@ func TestRedirects(t *testing.T) {
 			r.run()
 			r.play(fault{begin: func() {
 				r.l.Between(func(http.Handler) http.Handler { return http.RedirectHandler(other+"/afe/server/noauth/rpc/", status) })
-			}, end: r.honest, felt: append(felt, fmt.Sprintf("HTTP %d", status), other)})
+			}, end: r.honest, felt: append(slices.Clone(felt), fmt.Sprintf("HTTP %d", status), other)})
 			if n := called.Load(); n != 0 {
 				t.Errorf("the other host was called %d times", n)
 			}
