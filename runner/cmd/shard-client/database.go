@@ -45,6 +45,11 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 			poolConfig.ConnConfig.RuntimeParams[key] = value
 		}
 	}
+	if poolConfig.PingTimeout == 0 {
+		// The driver asks a connection that was idle whether it lives, with no statement
+		// that the server would bound.
+		poolConfig.PingTimeout = connectTimeout
+	}
 	poolConfig.BeforeConnect = p.beforeConnect
 	return pgxpool.NewWithConfig(ctx, poolConfig)
 }
@@ -54,7 +59,7 @@ func (p *program) beforeConnect(ctx context.Context, connection *pgx.ConnConfig)
 	if connection.ConnectTimeout == 0 {
 		connection.ConnectTimeout = connectTimeout
 	}
-	connection.DialFunc = dialer.DialContext
+	connection.DialFunc = bounded(dialer.DialContext, silenceOf(connection.RuntimeParams["statement_timeout"]))
 	// Of several servers only the primary is of use, and of a single name the one behind
 	// it today. The driver takes any server that answers; who wants one that is read-only,
 	// to look at a quarantine, says so in the URL.

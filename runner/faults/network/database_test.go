@@ -1,0 +1,126 @@
+package network
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"shardclient/runner/faults"
+	"shardclient/runner/lab"
+)
+
+// The network between the client and its database, each of toxiproxy's toxics once and more. What the client stores and
+// what it acknowledges may be cut anywhere.
+func TestNetworkToTheDatabase(t *testing.T) {
+	t.Parallel()
+	server := faults.StartServer(t, lab.PostgresOptions{TCP: true})
+	ms := func(name string, n int) map[string]int { return map[string]int{name: n} }
+	tests := []struct {
+		name   string
+		toxics []toxic
+		size   int
+		felt   []string
+		slow   time.Duration
+	}{
+		{name: "Latency", toxics: both("latency", map[string]int{"latency": 10, "jitter": 5}), slow: 100 * time.Millisecond},
+		{name: "Bandwidth", toxics: both("bandwidth", ms("rate", 400)), size: bulk, slow: 200 * time.Millisecond},
+		{name: "ResetBeforeAnything", toxics: []toxic{up("reset_peer", nil)},
+			felt: []string{"failure=database", "connection reset by peer"}},
+		{name: "ResetInsteadOfAnAnswer", toxics: []toxic{down("reset_peer", nil)},
+			felt: []string{"failure=database", "connection reset by peer"}},
+		{name: "StatementCut", toxics: []toxic{up("limit_data", ms("bytes", 3000))}, felt: []string{"failure=database"}},
+		{name: "AnswerCut", toxics: []toxic{down("limit_data", ms("bytes", 3000))},
+			felt: []string{"failure=database", "unexpected EOF"}},
+		{name: "SwallowedUntilClosed", toxics: []toxic{down("timeout", ms("timeout", 150))}, felt: []string{"failure=database"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, p := newDatabaseRig(t, server)
+			r.play(fault{begin: func() { p.change(tt.toxics...) }, end: p.heal, size: tt.size, felt: tt.felt, slow: tt.slow})
+		})
+	}
+	t.Run("Down", func(t *testing.T) {
+		t.Parallel()
+		r, p := newDatabaseRig(t, server)
+		r.play(fault{begin: p.cut, end: p.heal, felt: []string{"failure=database", "connection refused"}})
+	})
+	t.Run("BlackHole", func(t *testing.T) {
+		t.Parallel()
+		r, p := newDatabaseRig(t, server)
+		r.play(fault{
+			begin: func() { p.poison(both("timeout", nil)...) }, end: p.heal,
+			// Where it begins decides which wait ends first; that the lock's is among them is for the next test.
+			felt: []string{"failure=database", "timeout: "},
+		})
+	})
+	t.Run("BlackHoleAndSIGTERM", func(t *testing.T) { testSilentDatabaseAndSIGTERM(t, server) })
+	t.Run("SlowClose", func(t *testing.T) { testSlowClose(t, server) })
+}
+
+// patient are the parameters of a database URL that bound every wait to what a test can wait for.
+var patient = []string{"statement_timeout", "1s", "connect_timeout", "1", "pool_ping_timeout", "1s"}
+
+// newDatabaseRig is a shard whose client, started, reaches its database through a proxy only.
+func newDatabaseRig(t *testing.T, server *faults.Server) (*rig, *proxy) {
+	t.Helper()
+	r := newRig(t, faults.Options{Server: server})
+	p := newProxy(t, hostOf(t, r.s.DatabaseURL))
+	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
+	return r, p
+}
+
+// The database falls silent while the master stores the upload: the acknowledge waits for an answer that never comes, on a
+// connection that the other side keeps alive. Nobody but the client can end that, and a SIGTERM must.
+func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
+	t.Parallel()
+	r, p := newDatabaseRig(t, server)
+	r.create(3, 0)
+	r.arrive()
+	var once sync.Once
+	r.l.Between(func(master http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			answer, body := serve(master, q)
+			if uploads(body) > 0 {
+				once.Do(func() {
+					p.poison(both("timeout", nil)...)
+					r.client.Signal(syscall.SIGTERM)
+					r.client.Says("stopping after the beat in hand")
+				})
+			}
+			pass(w, answer)
+		})
+	})
+	r.l.Work(r.s)
+	if code := r.client.End(); code != 0 {
+		t.Fatalf("shard-client ended with %d after SIGTERM", code)
+	}
+	r.feels("failure=database", "acknowledge ", "the database was silent for 1.25s, a quarter more than its statement_timeout")
+	p.heal()
+	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
+	r.recovers()
+}
+
+// The network keeps the connections of a client that has ended for three seconds, and the server with them. The lock was
+// given back before: the next client does not find it taken.
+func testSlowClose(t *testing.T, server *faults.Server) {
+	t.Parallel()
+	r, p := newDatabaseRig(t, server)
+	p.change(up("slow_close", map[string]int{"delay": 3000}))
+	r.create(3, 0)
+	r.arrive()
+	r.client.Stop()
+	left := faults.Count(t, r.s.DB, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'shard-client%'")
+	if left == 0 {
+		t.Error("the server has noticed the end of the client; the test shows nothing")
+	}
+	r.l.Work(r.s)
+	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
+	r.recovers()
+	if log := r.client.Log(); strings.Contains(log, "holds the lock") || strings.Contains(log, "heartbeat failed") {
+		t.Error("the next client met the lock of the one before")
+	}
+}
