@@ -259,4 +259,3 @@ func (w *world) none(s *station, rule, wrongRows string, args ...any) {
 		w.t.Fatalf("%s: %s, but: %v", s.Hostname, rule, wrong)
 	}
 }
-
