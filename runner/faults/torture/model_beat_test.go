@@ -39,16 +39,16 @@ func (w *world) mustPass(s *station, b shard.Beat) {
 	}
 }
 
-// setAside fails unless each object that the last answer spoilt is set aside.
+// setAside fails unless of the objects of the last answer those are set aside that were spoilt, and no others.
 func (w *world) setAside(s *station) {
 	w.t.Helper()
 	aside := map[string]bool{}
 	for _, key := range w.column(s.DB, "SELECT kind || ' ' || object_id FROM shard_client_quarantine WHERE direction = 'in' AND object_id IS NOT NULL") {
 		aside[key] = true
 	}
-	for _, key := range w.network.brokenLast() {
-		if !aside[key] {
-			w.t.Fatalf("%s: P6: %s came broken and is not set aside; set aside are %v", s.Hostname, key, aside)
+	for key, broken := range w.network.last() {
+		if aside[key] != broken {
+			w.t.Fatalf("%s: P6: %s came, broken: %t, set aside: %t", s.Hostname, key, broken, aside[key])
 		}
 	}
 }
@@ -73,6 +73,25 @@ func (w *world) beatAndWork(t *rapid.T) {
 		before: func() error { return work(ctx, s, before) },
 		stored: func() error { return work(ctx, s, stored) },
 	}))
+}
+
+// busy is a station at work: jobs are uploaded while their entries end one by one, some of them in the middle of a beat,
+// and requests are lost or late.
+func (w *world) busy(t *rapid.T) {
+	s := w.station(t)
+	for range rapid.IntRange(3, 6).Draw(t, "beats") {
+		w.must("turns", work(t.Context(), s, rapid.IntRange(0, 2).Draw(t, "turns")))
+		stored := rapid.IntRange(0, 2).Draw(t, "turns in the beat")
+		p := &plan{
+			fate:   rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate"),
+			stored: func() error { return work(w.t.Context(), s, stored) },
+		}
+		b := w.run(s, p)
+		if p.fate == answered {
+			w.mustPass(s, b)
+		}
+		w.checkShard(s)
+	}
 }
 
 // beatAndCrash ends a client between two statements.

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 )
 
@@ -37,7 +37,7 @@ type network struct {
 	next   *plan
 	late   []*http.Request
 	bad    map[string]bool // "job 7": broken on its way for as long as it is here
-	broken map[string]bool // of the last answer
+	came   map[string]bool // in the last answer; true: broken
 	err    error
 }
 
@@ -123,7 +123,8 @@ func (n *network) deliver() {
 func (n *network) breakObjects(body []byte) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.broken = map[string]bool{}
+	n.came = map[string]bool{}
+	broken := false
 	var answer map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -136,13 +137,13 @@ func (n *network) breakObjects(body []byte) []byte {
 		for _, o := range objects {
 			object := o.(map[string]any)
 			key := fmt.Sprintf("%s %v", kind, object["id"])
-			if n.bad[key] {
-				n.broken[key] = true
+			if n.came[key] = n.bad[key]; n.bad[key] {
+				broken = true
 				spoil(kind, object)
 			}
 		}
 	}
-	if len(n.broken) == 0 {
+	if !broken {
 		return body
 	}
 	changed, err := json.Marshal(answer)
@@ -165,14 +166,9 @@ func spoil(kind string, object map[string]any) {
 	}
 }
 
-// brokenLast are the objects that the last answer spoilt, in order.
-func (n *network) brokenLast() []string {
+// last tells of each object of the last answer whether it was spoilt.
+func (n *network) last() map[string]bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	keys := make([]string, 0, len(n.broken))
-	for key := range n.broken {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
+	return maps.Clone(n.came)
 }

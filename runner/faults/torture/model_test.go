@@ -37,7 +37,8 @@ func TestModel(t *testing.T) {
 			"create suite":  w.createSuite,
 			"turns":         w.turns,
 			"beat":          w.beat,
-			"beat, again":   w.beat,
+			"busy":          w.busy,
+			"busy, again":   w.busy,
 			"beat and work": w.beatAndWork,
 			"beat, crash":   w.beatAndCrash,
 			"take over":     w.takeOver,
@@ -50,6 +51,7 @@ func TestModel(t *testing.T) {
 			"mend":          w.mendObject,
 			"refuse":        w.refuse,
 			"no refusal":    w.refuseNoMore,
+			"backup":        w.restoreBackup,
 		})
 		w.settle()
 	})
@@ -85,7 +87,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, check *rapid.T) *world {
-	w := &world{t: check, network: &network{bad: map[string]bool{}, broken: map[string]bool{}}, bad: map[string]bool{}, stays: map[string]bool{}}
+	w := &world{t: check, network: &network{bad: map[string]bool{}}, bad: map[string]bool{}, stays: map[string]bool{}}
 	w.lab = faults.NewLab(stage{t, check}, faults.Options{Shards: shards, HostsPerShard: hostsPerShard, FailShare: 0.2, Seed: 1})
 	w.lab.Between(w.network.between)
 	for _, s := range w.lab.Shards {
@@ -246,6 +248,19 @@ func (w *world) restoreEntry() {
 		"INSERT INTO afe_host_queue_entries SELECT * FROM jsonb_populate_record(NULL::afe_host_queue_entries, $1)", w.refused)
 	w.must("restore entry", err)
 	w.refused = ""
+}
+
+// restoreBackup lets the master forget what a job has completed, as a backup that is put back does. The job is sent to its
+// shard again, which knows better.
+func (w *world) restoreBackup(t *rapid.T) {
+	done := w.column(w.lab.Master, "SELECT DISTINCT e.job_id::text "+wanted+" AND e.complete ORDER BY 1", w.jobs)
+	if len(done) == 0 {
+		t.Skip("no job")
+	}
+	_, err := w.lab.Master.Exec(t.Context(), `UPDATE afe_host_queue_entries
+		SET complete = false, active = false, status = 'Queued', started_on = NULL, finished_on = NULL
+		WHERE job_id = $1::text::bigint`, rapid.SampledFrom(done).Draw(t, "job"))
+	w.must("restore backup", err)
 }
 
 // lateRequests are stored now, over newer ones.
