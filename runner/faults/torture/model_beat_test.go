@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,9 @@ import (
 
 	"shardclient/runner/shard"
 )
+
+// maxTurns is more than an entry takes that has a host.
+const maxTurns = 40
 
 // run is one beat of a station's client, with a plan for its request.
 func (w *world) run(s *station, p *plan) shard.Beat {
@@ -79,18 +83,49 @@ func (w *world) beatAndWork(t *rapid.T) {
 // and requests are lost or late.
 func (w *world) busy(t *rapid.T) {
 	s := w.station(t)
+	if w.count(s.DB, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete") < 2*hostsPerShard {
+		w.stock(t, s)
+	}
 	for range rapid.IntRange(3, 6).Draw(t, "beats") {
-		w.must("turns", work(t.Context(), s, rapid.IntRange(0, 2).Draw(t, "turns")))
-		stored := rapid.IntRange(0, 2).Draw(t, "turns in the beat")
-		p := &plan{
-			fate:   rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate"),
-			stored: func() error { return work(w.t.Context(), s, stored) },
-		}
+		p := &plan{fate: rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate")}
+		before, stored := w.drawWork(t, s), w.drawWork(t, s)
+		w.must("turns", before())
+		p.stored = stored
 		b := w.run(s, p)
 		if p.fate == answered {
 			w.mustPass(s, b)
 		}
 		w.checkShard(s)
+	}
+}
+
+// stock gives a station jobs of more entries than one, which may end apart.
+func (w *world) stock(t *rapid.T, s *station) {
+	for range 2 {
+		job := w.newJob(t, s)
+		job.MetaHosts, job.SynchCount = slices.Repeat([]string{s.Board}, 3), 0
+		ids, err := w.lab.People.CreateJobs(t.Context(), job)
+		w.must("create", err)
+		w.jobs = append(w.jobs, ids...)
+	}
+	w.mustPass(s, w.run(s, nil))
+}
+
+// drawWork is a few turns of a scheduler, or all until the next entry has ended.
+func (w *world) drawWork(t *rapid.T, s *station) func() error {
+	turns, untilEnd := rapid.IntRange(0, 2).Draw(t, "turns"), rapid.Bool().Draw(t, "until an end")
+	ctx := w.t.Context()
+	return func() error {
+		for n := 0; n < turns || untilEnd && n < maxTurns; n++ {
+			work, err := s.Scheduler.Turn(ctx)
+			if err != nil {
+				return err
+			}
+			if untilEnd && (work.Ended() > 0 || work.Open == 0) {
+				break
+			}
+		}
+		return nil
 	}
 }
 

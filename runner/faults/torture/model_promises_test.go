@@ -33,8 +33,11 @@ const auditSQL = `
 		END LOOP;
 	END $$;`
 
-// entriesText is what of entries the master must have.
-const entriesText = `SELECT string_agg(concat_ws(' ', e.id, e.status, e.active, e.complete, date_trunc('milliseconds', e.finished_on)), ', ' ORDER BY e.id)
+// entriesText is what of entries the master must have: active and complete it makes of the status itself.
+const entriesText = `
+	SELECT string_agg(
+		concat_ws(' ', e.id, e.status, date_trunc('milliseconds', e.started_on), date_trunc('milliseconds', e.finished_on)), ', ' ORDER BY e.id
+	)
 	FROM afe_host_queue_entries AS e`
 
 // Of an object all of this becomes visible at once (P4). The keyvals of a suite come with its jobs.

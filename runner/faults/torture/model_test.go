@@ -32,26 +32,24 @@ func TestModel(t *testing.T) {
 		w := newWorld(t, check)
 		defer w.end()
 		check.Repeat(map[string]func(*rapid.T){
-			"":              w.check,
-			"create":        w.create,
-			"create suite":  w.createSuite,
-			"turns":         w.turns,
-			"beat":          w.beat,
-			"busy":          w.busy,
-			"busy, again":   w.busy,
-			"beat and work": w.beatAndWork,
-			"beat, crash":   w.beatAndCrash,
-			"take over":     w.takeOver,
-			"second client": w.secondClient,
-			"late requests": w.lateRequests,
-			"connections":   w.loseConnections,
-			"abort":         w.abort,
-			"move":          w.move,
-			"break":         w.breakObject,
-			"mend":          w.mendObject,
-			"refuse":        w.refuse,
-			"no refusal":    w.refuseNoMore,
-			"backup":        w.restoreBackup,
+			"":                     w.check,
+			"create":               w.create,
+			"create suite":         w.createSuite,
+			"turns":                w.turns,
+			"beat":                 w.beat,
+			"busy":                 w.busy,
+			"busy, again":          w.busy,
+			"busy, once more":      w.busy,
+			"beat, crash":          w.beatAndCrash,
+			"take over":            w.takeOver,
+			"second client":        w.secondClient,
+			"late requests":        w.lateRequests,
+			"connections":          w.loseConnections,
+			"abort":                w.abort,
+			"move":                 w.move,
+			"break or mend":        w.breakObject,
+			"refuse, or no longer": w.refuse,
+			"backup":               w.restoreBackup,
 		})
 		w.settle()
 	})
@@ -200,7 +198,12 @@ func (w *world) hostsAtHome(s *station) []string {
 		WHERE l.name = $1 AND split_part(h.hostname, '-', 1) || '.example' = $2 ORDER BY h.id`, s.Board, s.Hostname)
 }
 
+// breakObject makes an object bad, or all well again.
 func (w *world) breakObject(t *rapid.T) {
+	if len(w.network.bad) > 0 && rapid.Bool().Draw(t, "mend") {
+		clear(w.network.bad)
+		return
+	}
 	key := fmt.Sprintf("host %d", rapid.IntRange(1, shards*hostsPerShard).Draw(t, "host"))
 	if len(w.jobs) > 0 && rapid.Bool().Draw(t, "job") {
 		key = fmt.Sprintf("job %d", rapid.SampledFrom(w.jobs).Draw(t, "id"))
@@ -208,18 +211,15 @@ func (w *world) breakObject(t *rapid.T) {
 	w.network.bad[key], w.bad[key] = true, true
 }
 
-func (w *world) mendObject(t *rapid.T) {
-	if len(w.network.bad) == 0 {
-		t.Skip("none is bad")
-	}
-	clear(w.network.bad)
-}
-
 // refuse makes the master refuse whatever names an entry: it is deleted there. Only one that the shard has, because a job
 // that comes without an entry would never get it.
 func (w *world) refuse(t *rapid.T) {
-	if w.refused != "" || w.searched {
-		t.Skip("one is enough")
+	if w.refused != "" {
+		w.restoreEntry()
+		return
+	}
+	if w.searched {
+		t.Skip("once is enough")
 	}
 	here := w.column(w.station(t).DB, "SELECT id::text FROM afe_host_queue_entries WHERE NOT complete ORDER BY id")
 	gone := w.column(w.lab.Master, `
@@ -234,13 +234,6 @@ func (w *world) refuse(t *rapid.T) {
 	}
 	w.refused = gone[0]
 	w.searched = true
-}
-
-func (w *world) refuseNoMore(t *rapid.T) {
-	if w.refused == "" {
-		t.Skip("none is refused")
-	}
-	w.restoreEntry()
 }
 
 func (w *world) restoreEntry() {
