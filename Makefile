@@ -16,13 +16,18 @@ COUNT ?= 1
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 
+# How long faults are drawn, and from which seed; empty: a random one, which is printed. The environment has no say in the
+# first: bash has a variable of that name.
+SECONDS = 60
+SEED ?=
+
 # A compiler without the C library's headers cannot build the race detector.
 RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | \
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
-	vet-sql bench fuzz interleavings clean postgres
+	vet-sql bench fuzz interleavings torture clean postgres
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -85,6 +90,10 @@ fuzz: ## Run each fuzz target for FUZZTIME
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "./$$dir" || exit 1; \
 		done; \
 	done; [ $$ran -gt 0 ] || { echo 'fuzz: no target found'; exit 1; }
+
+torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a table, and a failure when anything is lost
+	go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
+		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -1,0 +1,315 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"pgregory.net/rapid"
+
+	"shardclient/runner/shard"
+)
+
+// maxTurns is more than an entry takes that has a host.
+const maxTurns = 40
+
+// run is one beat of a station's client, with a plan for its request.
+func (w *world) run(s *station, p *plan) shard.Beat {
+	w.t.Helper()
+	if s.client == nil {
+		c, err := w.newClient(s)
+		w.must("new client", err)
+		s.client = c
+	}
+	w.network.next = p
+	b := s.client.Beat(w.t.Context(), time.Now())
+	w.network.next = nil
+	w.must("during the beat", w.network.err)
+	return b
+}
+
+// mustPass fails unless a beat was what it must be when nothing hindered it.
+func (w *world) mustPass(s *station, b shard.Beat) {
+	w.t.Helper()
+	if !b.OK() && !w.searched {
+		w.t.Fatalf("%s: beat: %s", s.Hostname, b.Error)
+	}
+	if b.OK() {
+		w.setAside(s)
+	}
+}
+
+// setAside fails unless of the objects of the last answer those are set aside that were spoilt, and no others.
+func (w *world) setAside(s *station) {
+	w.t.Helper()
+	aside := map[string]bool{}
+	for _, key := range w.column(s.DB, "SELECT kind || ' ' || object_id FROM shard_client_quarantine WHERE direction = 'in' AND object_id IS NOT NULL") {
+		aside[key] = true
+	}
+	for key, broken := range w.network.last() {
+		if aside[key] != broken {
+			w.t.Fatalf("%s: P6: %s came, broken: %t, set aside: %t", s.Hostname, key, broken, aside[key])
+		}
+	}
+}
+
+func (w *world) beat(t *rapid.T) {
+	s := w.station(t)
+	p := &plan{fate: rapid.SampledFrom(fates).Draw(t, "fate")}
+	if b := w.run(s, p); p.fate == answered {
+		w.mustPass(s, b)
+	} else if b.OK() {
+		t.Fatalf("%s: a beat without an answer (%s) is ok", s.Hostname, p.fate)
+	}
+}
+
+// beatAndWork lets the scheduler write in the middle of a beat.
+func (w *world) beatAndWork(t *rapid.T) {
+	s := w.station(t)
+	before, stored := rapid.IntRange(0, 6).Draw(t, "turns before"), rapid.IntRange(0, 6).Draw(t, "turns after")
+	ctx := w.t.Context()
+	w.mustPass(s, w.run(s, &plan{
+		fate:   answered,
+		before: func() error { return work(ctx, s, before) },
+		stored: func() error { return work(ctx, s, stored) },
+	}))
+}
+
+// busy is a station at work: jobs are uploaded while their entries end one by one, some of them in the middle of a beat,
+// and requests are lost or late.
+func (w *world) busy(t *rapid.T) {
+	s := w.station(t)
+	if w.count(s.DB, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete") < 2*hostsPerShard {
+		w.stock(t, s)
+	}
+	for range rapid.IntRange(3, 6).Draw(t, "beats") {
+		p := &plan{fate: rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate")}
+		before, stored := w.drawWork(t, s), w.drawWork(t, s)
+		w.must("turns", before())
+		p.stored = stored
+		b := w.run(s, p)
+		if p.fate == answered {
+			w.mustPass(s, b)
+		}
+		w.checkShard(s)
+	}
+}
+
+// stock gives a station jobs of more entries than one, which may end apart.
+func (w *world) stock(t *rapid.T, s *station) {
+	for range 2 {
+		job := w.newJob(t, s)
+		job.MetaHosts, job.SynchCount = slices.Repeat([]string{s.Board}, 3), 0
+		ids, err := w.lab.People.CreateJobs(t.Context(), job)
+		w.must("create", err)
+		w.jobs = append(w.jobs, ids...)
+	}
+	w.mustPass(s, w.run(s, nil))
+}
+
+// drawWork is a few turns of a scheduler, or all until the next entry has ended.
+func (w *world) drawWork(t *rapid.T, s *station) func() error {
+	turns, untilEnd := rapid.IntRange(0, 2).Draw(t, "turns"), rapid.Bool().Draw(t, "until an end")
+	ctx := w.t.Context()
+	return func() error {
+		for n := 0; n < turns || untilEnd && n < maxTurns; n++ {
+			work, err := s.Scheduler.Turn(ctx)
+			if err != nil {
+				return err
+			}
+			if untilEnd && (work.Ended() > 0 || work.Open == 0) {
+				break
+			}
+		}
+		return nil
+	}
+}
+
+// beatAndCrash ends a client between two statements.
+func (w *world) beatAndCrash(t *rapid.T) {
+	s := w.station(t)
+	if s.client == nil {
+		c, err := w.newClient(s)
+		w.must("new client", err)
+		s.client = c
+	}
+	c := s.client
+	c.crash.left.Store(int64(rapid.IntRange(1, 90).Draw(t, "statements")))
+	b := w.run(s, nil)
+	if !c.crash.dead.Load() {
+		c.crash.left.Store(0)
+		w.mustPass(s, b)
+		return
+	}
+	w.dismiss(s)
+}
+
+// loseConnections ends the connections of a client, at rest or with a request under way. The beat that meets that may fail,
+// the one after it may not.
+func (w *world) loseConnections(t *rapid.T) {
+	s := w.station(t)
+	if s.client == nil {
+		t.Skip("no client")
+	}
+	ctx, program := w.t.Context(), s.client.program
+	cut := func() error {
+		_, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = $1`, program)
+		return err
+	}
+	w.run(s, rapid.SampledFrom([]*plan{{fate: answered, before: cut}, {fate: answered, stored: cut}}).Draw(t, "when"))
+	w.mustPass(s, w.run(s, nil))
+}
+
+// secondClient is started while the first lives.
+func (w *world) secondClient(t *rapid.T) {
+	s := w.station(t)
+	if s.client == nil || w.second {
+		t.Skip("no first client, or tried already")
+	}
+	w.second = true
+	w.must("own", s.client.Own(t.Context()))
+	second, err := w.newClient(s)
+	w.must("second client", err)
+	defer second.end()
+	var held *shard.HeldError
+	if err := second.Own(t.Context()); !errors.As(err, &held) {
+		t.Fatalf("%s: P7: a second client beside a living one: %v, want a *HeldError", s.Hostname, err)
+	}
+}
+
+// takeOver lets the lock's connection of a client break in the middle of a beat, and another client take over and beat.
+// The first must not write any more.
+func (w *world) takeOver(t *rapid.T) {
+	s := w.station(t)
+	ctx := w.t.Context()
+	if s.client == nil {
+		t.Skip("no first client")
+	}
+	first := s.client
+	next, err := w.newClient(s)
+	w.must("next client", err)
+	var last int64
+	b := w.run(s, &plan{fate: answered, stored: func() error {
+		if err := takeLock(ctx, s, next); err != nil {
+			return err
+		}
+		return s.DB.QueryRow(ctx, "SELECT coalesce(max(n), 0) FROM audit").Scan(&last)
+	}})
+	first.end()
+	s.client = next
+	if b.OK() {
+		t.Fatalf("%s: P7: a beat of a client that lost its lock is ok", s.Hostname)
+	}
+	w.none(s, "P7: a client that lost the lock writes nothing more",
+		"SELECT n, of_table, operation, after FROM audit WHERE program = $1 AND n > $2", first.program, last)
+}
+
+func takeLock(ctx context.Context, s *station, next *client) error {
+	if _, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks AS l
+		WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`); err != nil {
+		return err
+	}
+	if b := next.Beat(ctx, time.Now()); !b.OK() {
+		return fmt.Errorf("beat of the client that takes over: %s", b.Error)
+	}
+	return nil
+}
+
+// settle stops the faults, lets everything come to its end, and looks whether both sides agree.
+func (w *world) settle() {
+	w.t.Helper()
+	clear(w.network.bad)
+	if w.refused != "" {
+		w.restoreEntry()
+	}
+	for i, s := range w.stations {
+		for n := range hostsPerShard {
+			_, err := w.lab.People.MoveHosts(w.t.Context(), s.Board, fmt.Sprintf("shard%d-host%d", i+1, n+1))
+			w.must("move home", err)
+		}
+	}
+	rounds := 0
+	for ; w.open() > 0; rounds++ {
+		if rounds == maxRounds {
+			w.t.Fatalf("%d entries are open after %d rounds: %v", w.open(), rounds, w.lab.Compare().Disagreements)
+		}
+		for _, s := range w.stations {
+			w.run(s, nil)
+			w.lab.Work(s.Shard)
+			// The pauses of what the master refused, and of what it may yet store.
+			w.exec(s.Shard, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
+		}
+	}
+	w.network.deliver()
+	w.lab.ForgetUnsure()
+	beats := 0
+	for ; !w.agree(); beats++ {
+		if beats == maxBeats {
+			w.t.Fatalf("P10: no agreement after %d beats: %+v\nset aside: %v", beats, w.lab.Compare(), w.aside())
+		}
+		for _, s := range w.stations {
+			w.run(s, nil)
+		}
+	}
+	w.t.Logf("%d jobs; %d rounds and %d beats after the faults", len(w.jobs), rounds, beats)
+}
+
+// wanted are the entries that go to shards, on the master.
+const wanted = "FROM afe_host_queue_entries AS e WHERE e.job_id = ANY ($1)"
+
+func (w *world) open() int {
+	return w.count(w.lab.Master, "SELECT count(*) "+wanted+" AND NOT complete", w.jobs)
+}
+
+// agree tells that nothing is lost, nothing ran twice, and nothing is set aside but what never came again.
+func (w *world) agree() bool {
+	report := w.lab.Compare()
+	return report.Agree() && report.Lost == 0 && report.Complete == w.count(w.lab.Master, "SELECT count(*) "+wanted, w.jobs) && len(w.aside()) == 0
+}
+
+// aside is what is set aside and should not be: an object that is here, because it came when it was in order, may have
+// come broken later, and not again since.
+func (w *world) aside() (keys []string) {
+	for _, s := range w.stations {
+		for _, key := range w.column(s.DB, `
+			SELECT q.direction || ' ' || q.kind || ' ' || q.object_id || ' ' || q.code || CASE WHEN
+				q.kind = 'host' AND EXISTS (SELECT FROM afe_hosts WHERE id = q.object_id)
+				OR q.kind = 'job' AND EXISTS (SELECT FROM afe_jobs WHERE id = q.object_id) THEN ' here' ELSE '' END
+			FROM shard_client_quarantine AS q`) {
+			var direction, kind, id, code, here string
+			_, _ = fmt.Sscan(key, &direction, &kind, &id, &code, &here) // the last is often missing
+			if direction != "in" || here == "" || !w.bad[kind+" "+id] {
+				keys = append(keys, s.Hostname+": "+key)
+			}
+		}
+	}
+	return keys
+}
+
+func (w *world) count(db *pgxpool.Pool, sql string, args ...any) (n int) {
+	w.t.Helper()
+	w.must(sql, db.QueryRow(w.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+func (w *world) column(db *pgxpool.Pool, sql string, args ...any) []string {
+	w.t.Helper()
+	rows, err := db.Query(w.t.Context(), sql, args...)
+	w.must(sql, err)
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	w.must(sql, err)
+	return values
+}
+
+// none fails when a query that looks for wrong rows finds some.
+func (w *world) none(s *station, rule, wrongRows string, args ...any) {
+	w.t.Helper()
+	if wrong := w.column(s.DB, "SELECT row_to_json(wrong)::text FROM ("+wrongRows+") AS wrong LIMIT 3", args...); len(wrong) > 0 {
+		w.t.Fatalf("%s: %s, but: %v", s.Hostname, rule, wrong)
+	}
+}

@@ -1,0 +1,128 @@
+package torture
+
+import (
+	"context"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"shardclient/runner/faults"
+)
+
+// Faults of programs and connections, in the order of the table.
+var programFaults = []struct {
+	kind string
+	do   func(*rack, *victim)
+}{
+	{"client killed (SIGKILL)", (*rack).killClient},
+	{"client stopped (SIGTERM)", (*rack).stopClient},
+	{"PostgreSQL killed (SIGKILL)", (*rack).killServer},
+	{"connections of a client ended", (*rack).endConnections},
+	{"connection of a lock ended", (*rack).endLock},
+	{"second client started", (*rack).startSecond},
+	{roadMasterDown, (*rack).masterDown},
+}
+
+// exitHeld is the code of a client that found another one's lock.
+const exitHeld = 3
+
+// inject goes through the faults in random order, again and again, one at a time, so that work gets done between them.
+func (x *rack) inject(until context.Context) {
+	draw := rand.New(rand.NewPCG(*seed, 3))
+	for {
+		for _, i := range draw.Perm(len(programFaults)) {
+			pause := time.NewTimer(time.Duration(200+draw.IntN(400)) * time.Millisecond)
+			select {
+			case <-until.Done():
+				pause.Stop()
+				return
+			case <-pause.C:
+			}
+			x.revive()
+			fault := programFaults[i]
+			fault.do(x, x.victims[draw.IntN(victims)])
+			x.counts.add(fault.kind)
+		}
+	}
+}
+
+// revive starts clients that have ended by themselves, as systemd would.
+func (x *rack) revive() {
+	x.t.Helper()
+	for _, v := range x.victims {
+		select {
+		case <-v.program.Done():
+			x.restarts.Add(1)
+			x.start(v)
+		default:
+		}
+	}
+}
+
+func (x *rack) killClient(v *victim) {
+	v.program.Kill()
+	x.start(v)
+}
+
+func (x *rack) stopClient(v *victim) {
+	v.program.Signal(syscall.SIGTERM)
+	if code := v.program.End(); code != 0 {
+		x.t.Errorf("%s: shard-client ended with %d after SIGTERM; it said:\n%s", v.Hostname, code, v.program.Log())
+	}
+	x.start(v)
+}
+
+func (x *rack) killServer(*victim) {
+	if err := x.server.Kill(); err != nil {
+		x.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(x.t.Context(), faults.Patience)
+	defer cancel()
+	if err := x.server.Restart(ctx); err != nil {
+		x.t.Fatal(err)
+	}
+	for _, v := range x.victims {
+		v.DB.Reset()
+	}
+}
+
+func (x *rack) endConnections(v *victim) {
+	x.exec(v, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'shard-client%'")
+}
+
+func (x *rack) endLock(v *victim) {
+	x.exec(v, `SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l
+		WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+}
+
+func (x *rack) exec(v *victim, sql string) {
+	x.t.Helper()
+	tag, err := v.DB.Exec(x.t.Context(), sql)
+	if err != nil {
+		x.t.Fatalf("%s: %v", sql, err)
+	}
+	x.cut.Add(tag.RowsAffected())
+}
+
+// startSecond starts another client beside the first. One of them must end: the second, unless the first has just lost
+// its lock.
+func (x *rack) startSecond(v *victim) {
+	second := x.launch(v)
+	loser := second
+	select {
+	case <-second.Done():
+	case <-v.program.Done():
+		loser, v.program = v.program, second
+	case <-time.After(faults.Patience):
+		x.t.Fatalf("%s: two clients of one shard", v.Hostname)
+	}
+	if code := loser.End(); code != exitHeld {
+		x.t.Errorf("%s: of two clients one ended with %d, want %d; it said:\n%s", v.Hostname, code, exitHeld, loser.Log())
+	}
+}
+
+func (x *rack) masterDown(*victim) {
+	x.road.down.Store(true)
+	<-time.After(time.Second)
+	x.road.down.Store(false)
+}
