@@ -1,6 +1,10 @@
 package network
 
 import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -55,4 +59,31 @@ func TestNetworkToTheMaster(t *testing.T) {
 		r.run("--master=http://" + p.address)
 		r.play(fault{begin: p.cut, end: p.heal, felt: []string{"failure=transport", "connection refused"}})
 	})
+	for name, f := range map[string]fault{
+		"SlowClose":                  {slow: 150 * time.Millisecond},
+		"SlowCloseBeyondTheDeadline": {felt: []string{"failure=deadline", "read answer: ", "900ms ran out (--rpc-timeout)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, faults.Options{})
+			p := newProxy(t, hostOf(t, r.l.URL()))
+			r.run("--master=http://" + p.address)
+			f.begin = func() {
+				r.answers(untilClosed)
+				p.change(down("slow_close", ms("delay", int(cmp.Or(f.slow, time.Minute).Milliseconds()))))
+			}
+			f.end = func() { r.honest(); p.heal() }
+			r.play(f)
+		})
+	}
+}
+
+// untilClosed is an answer without a length: it ends where the connection does, which is what a slow close delays.
+func untilClosed(w http.ResponseWriter, _ *http.Request, stored *httptest.ResponseRecorder) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%s", stored.Body)
+	_ = conn.Close()
 }
