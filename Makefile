@@ -21,7 +21,7 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
+.PHONY: help build demo test every-step generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
 	vet-sql bench fuzz clean postgres
 
 help: ## Print this help
@@ -38,6 +38,9 @@ test: postgres ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./...
+
+every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
+	go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
 
 generate: ## Regenerate gen/ from schema/ and queries/
 	go tool sqlc generate

@@ -47,7 +47,7 @@ const (
 	StepStartup   = "startup" // of a connection
 	StepCopyDone  = "copy done"
 	StepCopyFail  = "copy fail"
-	StepTerminate = "terminate"
+	StepTerminate = "terminate" // has no answer, and so no After
 	StepHeartbeat = "heartbeat" // the HTTP request
 )
 

@@ -122,9 +122,6 @@ func (r *relay) down() {
 	for {
 		message, err := fromServer.Receive()
 		if err != nil {
-			if step, ok := r.answered(); ok && step.What == StepTerminate {
-				_ = r.gate.judge(step, After)
-			}
 			_ = toClient.Flush() // why the server ends the connection
 			return
 		}
