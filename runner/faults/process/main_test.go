@@ -27,7 +27,15 @@ type rich struct {
 
 func newRich(t *testing.T) *rich {
 	t.Helper()
-	l := faults.NewLab(t, faults.Options{HostsPerShard: 5})
+	r := buildRich(t, nil)
+	r.Freeze()
+	return r
+}
+
+// buildRich builds it on a server, and does not freeze it; nil: that of pgtest.
+func buildRich(t *testing.T, server *faults.Server) *rich {
+	t.Helper()
+	l := faults.NewLab(t, faults.Options{HostsPerShard: 5, Server: server})
 	s := l.Shards[0]
 	must(t)(l.People.AddLabels(t.Context(), admin.NewLabel{Name: "board:other"}))
 	must(t)(l.People.AddShard(t.Context(), "other.example", "board:other"))
@@ -56,7 +64,6 @@ func newRich(t *testing.T) *rich {
 	must(t)(l.People.CreateJobs(t.Context(), admin.NewJob{
 		Name: "poison", Owner: "alice", MetaHosts: []string{s.Board}, Dependencies: []string{s.Board},
 	}))
-	l.Freeze()
 	return &rich{Lab: l, complete: 4 + 2 + 3}
 }
 

@@ -1,0 +1,95 @@
+package process_test
+
+import (
+	"context"
+	"testing"
+
+	"shardclient/runner/faults"
+)
+
+// ran counts a statement.
+func ran(gate *faults.Gate, what string) (count int) {
+	for _, step := range gate.Steps() {
+		if step.What == what {
+			count++
+		}
+	}
+	return count
+}
+
+// The scheduler locks a job and then an entry of it, a beat the entry and then the job. PostgreSQL ends one of the two:
+// here always the client, which repeats the transaction.
+func TestDeadlocks(t *testing.T) {
+	t.Parallel()
+	r := newRich(t)
+	for name, tt := range map[string]struct{ statement, job string }{
+		"acknowledge": {"AcknowledgeLock", "(SELECT min(id) FROM afe_jobs)"},
+		// Its keyvals are gone, so that the client writes them again, which locks the job.
+		"apply": {"EntryUpdate", "(SELECT job_id FROM afe_job_keyvals GROUP BY job_id ORDER BY job_id DESC LIMIT 1)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := r.Clone(t)
+			s, gate, truth := l.Shards[0], l.Gate(l.Shards[0]), localTruth(t, l)
+			var job int64
+			must(t)(nil, s.DB.QueryRow(t.Context(), "SELECT "+tt.job).Scan(&job))
+			if name == "apply" {
+				execute(t, s, "DELETE FROM afe_job_keyvals WHERE job_id = $1", job)
+			}
+			execute(t, s, "ALTER ROLE CURRENT_USER IN DATABASE "+s.DB.Config().ConnConfig.Database+" SET deadlock_timeout = '300ms'")
+			scheduler, err := s.DB.Begin(t.Context())
+			must(t)(scheduler, err)
+			must(t)(scheduler.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1min'"))
+			must(t)(scheduler.Exec(t.Context(), "SELECT id FROM afe_jobs WHERE id = $1 FOR UPDATE", job))
+			client := l.Start(s, "once", "--database-url="+gate.DatabaseURL())
+			faults.Eventually(t, "a client that waits for the job", func() bool {
+				return faults.Count(t, s.DB, `SELECT count(*) FROM pg_stat_activity
+					WHERE application_name LIKE 'shard-client%' AND wait_event_type = 'Lock' AND datname = current_database()`) > 0
+			})
+			must(t)(scheduler.Exec(t.Context(), "UPDATE afe_host_queue_entries SET deleted = deleted WHERE job_id = $1", job))
+			must(t)(nil, scheduler.Commit(context.Background()))
+			if code := client.End(); code != 0 {
+				t.Errorf("the client ended with %d:\n%s", code, client.Log())
+			}
+			if n := faults.Count(t, s.DB, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"); n != 1 {
+				t.Errorf("%d deadlocks, want one", n)
+			}
+			if n := ran(gate, tt.statement); n < 2 {
+				t.Errorf("%s ran %d times, want it repeated", tt.statement, n)
+			}
+			holds(t, l, truth)
+			r.recovers(t, l)
+		})
+	}
+}
+
+// What the role or the database has as its default isolation changes nothing: a transaction that waits for the
+// scheduler's locks sees what was committed under them, at its first try.
+func TestDefaultIsolation(t *testing.T) {
+	t.Parallel()
+	r := newRich(t)
+	for _, level := range []string{"serializable", "repeatable read"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			l := r.Clone(t)
+			s, gate := l.Shards[0], l.Gate(l.Shards[0])
+			execute(t, s, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET default_transaction_isolation = '"+level+"'")
+			changed := faults.Once("AcknowledgeLock", faults.Before, func() faults.Verdict {
+				execute(t, s, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = (SELECT min(id) FROM afe_jobs)")
+				return faults.GoOn
+			})
+			gate.Strike(changed)
+			client := l.Start(s, "once", "--database-url="+gate.DatabaseURL())
+			if code := client.End(); code != 0 {
+				t.Errorf("the client ended with %d:\n%s", code, client.Log())
+			}
+			if n := ran(gate, "AcknowledgeJobs"); n != 1 {
+				t.Errorf("the packet was compared %d times, want 1", n)
+			}
+			if n := faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs WHERE id = (SELECT min(id) FROM afe_jobs) AND shard_id IS NULL"); n != 1 {
+				t.Error("a job that changed after it was sent is acknowledged")
+			}
+			r.recovers(t, l)
+		})
+	}
+}
