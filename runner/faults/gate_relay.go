@@ -52,8 +52,8 @@ func (r *relay) up() {
 		ends := false
 		switch m := message.(type) {
 		case *pgproto3.Parse:
-			what = nameOf(m.Query)
-			r.names[m.Name] = what
+			r.names[m.Name] = nameOf(m.Query)
+			what = "prepare " + r.names[m.Name]
 		case *pgproto3.Bind:
 			what = r.names[m.PreparedStatement]
 		case *pgproto3.Sync:

@@ -110,7 +110,8 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 	})
 }
 
-// A client that is told to stop finishes what began: the beat is whole.
+// A client that is told to stop finishes what began: the beat is whole. Before it has looked at the schema nothing began,
+// and `once` says that it did not beat.
 func TestTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "once", 4, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
@@ -119,7 +120,11 @@ func TestTerminatedAtEveryStep(t *testing.T) {
 			p.Says("stopping after the beat in hand")
 			return faults.GoOn
 		}, "once")
-		if code := client.End(); code != 0 {
+		code := client.End()
+		if nothing := strings.Contains(client.Log(), "read schema version: context canceled"); nothing && at.Number <= 4 && code == 1 {
+			return
+		}
+		if code != 0 || !strings.Contains(client.Log(), "heartbeat ok") {
 			t.Errorf("the client ended with %d after SIGTERM:\n%s", code, client.Log())
 		}
 	})
