@@ -40,7 +40,7 @@ func TestPostgresKilledAndRestarted(t *testing.T) {
 				must(t)(nil, server.Kill())
 				close(died)
 			}
-			<-died
+			await(t, died, client)
 			must(t)(nil, server.Restart(t.Context()))
 			s.DB.Reset()
 			said := len(client.Log())

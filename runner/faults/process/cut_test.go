@@ -21,7 +21,7 @@ func goesOn(t *testing.T, client *faults.Program, said *atomic.Int64) {
 // A connection to PostgreSQL or to the master that breaks, whichever and whenever, costs a beat at most.
 func TestConnectionCutAtEveryStep(t *testing.T) {
 	t.Parallel()
-	newRich(t).atEveryStep(t, "run", 4, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+	newRich(t).atEveryStep(t, "run", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
 		var said atomic.Int64
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			said.Store(int64(len(p.Log())))
@@ -34,7 +34,7 @@ func TestConnectionCutAtEveryStep(t *testing.T) {
 // The same when the connection that holds the lock is the one that breaks, while another one is in use.
 func TestLockConnectionTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
-	newRich(t).atEveryStep(t, "run", 4, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+	newRich(t).atEveryStep(t, "run", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
 		var said atomic.Int64
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			said.Store(int64(len(p.Log())))

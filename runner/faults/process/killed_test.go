@@ -99,7 +99,7 @@ func start(l *faults.Lab, gate *faults.Gate, at point, strike func(*faults.Progr
 // A client that is killed leaves a shard that the next beat brings to the same end, wherever it was.
 func TestP3KilledAtEveryStep(t *testing.T) {
 	t.Parallel()
-	newRich(t).atEveryStep(t, "once", 2, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+	newRich(t).atEveryStep(t, "once", 3, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			p.Kill()
 			return faults.Cut
@@ -114,7 +114,7 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 // and `once` says that it did not beat.
 func TestTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
-	newRich(t).atEveryStep(t, "once", 4, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+	newRich(t).atEveryStep(t, "once", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			p.Signal(syscall.SIGTERM)
 			p.Says("stopping after the beat in hand")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -58,11 +57,7 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 		return answered(step, side)
 	})
 	client = l.Start(s, "run", "--database-url="+gate.DatabaseURL())
-	select {
-	case <-compared:
-	case <-time.After(faults.Patience):
-		t.Fatalf("the client does not ask for the lock again; it said:\n%s", client.Log())
-	}
+	await(t, compared, client)
 	return client, before, after
 }
 

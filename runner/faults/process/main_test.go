@@ -181,3 +181,13 @@ func settle(t *testing.T, client *shard.Client) {
 	}
 	t.Error("four undisturbed beats do not come to rest")
 }
+
+// await waits for what a client leads to.
+func await(t *testing.T, done <-chan struct{}, client *faults.Program) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(faults.Patience):
+		t.Fatalf("waited in vain; shard-client said:\n%s", client.Log())
+	}
+}
