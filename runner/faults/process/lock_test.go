@@ -88,7 +88,7 @@ func TestP7LockConnectionLost(t *testing.T) {
 				}
 			})
 			if diff := cmp.Diff(before, after); diff != "" {
-				t.Errorf("written without the lock (-before +after):\n%.2000s", diff)
+				t.Fatalf("written without the lock (-before +after):\n%.2000s", diff)
 			}
 			client.Says("failure=lock_lost")
 			if tt.exit == 0 {
