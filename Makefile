@@ -26,8 +26,8 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test generate verify verify-generated verify-format verify-modules verify-vet verify-imports \
-	vet-sql bench fuzz interleavings torture clean postgres
+.PHONY: help build demo test every-step interleavings disk-full generate verify verify-generated verify-format verify-modules \
+	verify-vet verify-imports vet-sql bench fuzz torture clean postgres
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -47,6 +47,16 @@ test: postgres ## Run all tests, with the race detector where a C compiler is
 # In the suite is every third of them.
 interleavings: postgres ## Play every interleaving of a beat and the scheduler
 	go test -count 1 -v -run TestP1P2Interleavings ./runner/shard -interleavings 1
+
+every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
+	go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
+
+# A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
+disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root
+	@disk=$$(mktemp -d); mount -t tmpfs -o size=256m,mode=1777 tmpfs "$$disk" 2>/dev/null || \
+		{ rmdir "$$disk"; echo 'disk-full: not run: a tmpfs cannot be mounted here (it takes CAP_SYS_ADMIN)'; exit 0; }; \
+	DISK="$$disk" go test -tags diskfull -count=1 -timeout 5m ./runner/faults/process -run TestDiskFull; result=$$?; \
+	umount "$$disk" && rmdir "$$disk"; exit $$result
 
 generate: ## Regenerate gen/ from schema/ and queries/
 	go tool sqlc generate

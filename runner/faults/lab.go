@@ -65,9 +65,19 @@ func NewLab(t testing.TB, o Options) *Lab {
 	}
 	l.People = admin.New(l.Master)
 	l.must(l.People.AddUsers(t.Context(), admin.NewUser{Login: Login, Superuser: true}))
+	l.serve()
+	for i := range max(o.Shards, 1) {
+		l.addShard(o, i+1)
+	}
+	return l
+}
+
+// serve opens the master.
+func (l *Lab) serve() {
+	l.t.Helper()
 	handler, err := master.New(l.Master, master.Options{Protocol: l.protocol})
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
 	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serve := handler
@@ -76,11 +86,7 @@ func NewLab(t testing.TB, o Options) *Lab {
 		}
 		serve.ServeHTTP(w, r)
 	}))
-	t.Cleanup(l.server.Close)
-	for i := range max(o.Shards, 1) {
-		l.addShard(o, i+1)
-	}
-	return l
+	l.t.Cleanup(l.server.Close)
 }
 
 func (l *Lab) addShard(o Options, number int) {
@@ -91,14 +97,9 @@ func (l *Lab) addShard(o Options, number int) {
 	} else {
 		s.DatabaseURL = pgtest.Database(l.t)
 	}
-	pool, err := pgxpool.New(l.t.Context(), s.DatabaseURL)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(pool.Close)
-	s.DB = pool
+	s.DB = pool(l.t, s.DatabaseURL)
 	// The schedulers' clock is the machine's: their phases are counted in turns.
-	s.Scheduler = scheduler.New(pool, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
+	s.Scheduler = scheduler.New(s.DB, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
 	l.must(l.People.AddLabels(l.t.Context(), admin.NewLabel{Name: s.Board}))
 	l.must(l.People.AddShard(l.t.Context(), s.Hostname, s.Board))
 	hosts := o.HostsPerShard

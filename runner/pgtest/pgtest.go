@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/lab"
@@ -67,6 +68,16 @@ func Database(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return create(t, server, template)
+}
+
+// Clone returns the URL of a copy of a database of this server, as Database does; nobody may be connected to the original.
+func Clone(t testing.TB, databaseURL string) string {
+	t.Helper()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return create(t, runningServer(t), config.Database)
 }
 
 // EmptyDatabase is Database without the migrations, for tests of these.

@@ -1,0 +1,235 @@
+package faults
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Side is where in a round trip a fault strikes.
+type Side int
+
+// Before: the request has not been forwarded. After: it was answered, and the answer has not been relayed.
+const (
+	Before Side = iota
+	After
+)
+
+func (s Side) String() string { return [...]string{"before", "after"}[s] }
+
+// Verdict is what becomes of a round trip.
+type Verdict int
+
+// GoOn relays it, Cut closes its connection in both directions.
+const (
+	GoOn Verdict = iota
+	Cut
+)
+
+// Step is a round trip of a shard-client, to its database or to the master.
+type Step struct {
+	Number     int // from 1, over all connections, in the order in which they come
+	Connection int // to the database, from 1; 0: to the master
+	// What is asked: the name of the statement in queries/, the SQL of one without a name, or one of the words below.
+	What string
+}
+
+// Steps that are no statements.
+const (
+	StepStartup   = "startup" // of a connection
+	StepCopyDone  = "copy done"
+	StepCopyFail  = "copy fail"
+	StepTerminate = "terminate" // has no answer, and so no After
+	StepHeartbeat = "heartbeat" // the HTTP request
+)
+
+// Strike decides over each side of each step. It may kill the client, or wait: nothing moves on the connection meanwhile.
+type Strike func(step Step, side Side) Verdict
+
+// At strikes at one side of the n-th step.
+func At(n int, side Side, strike func() Verdict) Strike {
+	return func(step Step, at Side) Verdict {
+		if step.Number != n || at != side {
+			return GoOn
+		}
+		return strike()
+	}
+}
+
+// Once strikes at one side of the first step of a name that comes from now on.
+func Once(what string, side Side, strike func() Verdict) Strike {
+	var mu sync.Mutex
+	struck := false
+	return func(step Step, at Side) Verdict {
+		mu.Lock()
+		hit := !struck && step.What == what && at == side
+		struck = struck || hit
+		mu.Unlock()
+		if !hit {
+			return GoOn
+		}
+		return strike()
+	}
+}
+
+// Gate stands on the wires of a shard-client, so that every step of a beat can be reached in the real program: it has
+// no failpoint of its own. It knows as much of PostgreSQL's protocol as it takes to tell one round trip from the next.
+type Gate struct {
+	t           testing.TB
+	listener    net.Listener
+	network     string // of the server behind it
+	address     string
+	databaseURL string
+	running     sync.WaitGroup
+
+	mu          sync.Mutex
+	strike      Strike
+	steps       []Step
+	connections int
+	open        map[net.Conn]bool
+	closed      bool
+}
+
+// Gate builds one before the database of a shard and before the master; it ends with the test. The shard's server must
+// be reached through its socket, which asks for no password. A test starts a client with --database-url=g.DatabaseURL().
+func (l *Lab) Gate(s *Shard) *Gate {
+	l.t.Helper()
+	config, err := pgconn.ParseConfig(s.DatabaseURL)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	// Not t.TempDir, whose name is the test's: it may hold commas, which part hosts, and be too long for a socket.
+	directory, err := os.MkdirTemp("", "gate-")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	g := &Gate{t: l.t, open: map[net.Conn]bool{}}
+	g.network, g.address = pgconn.NetworkAddress(config.Host, config.Port)
+	query := url.Values{"host": {directory}, "port": {strconv.Itoa(int(config.Port))}, "user": {config.User}}
+	g.databaseURL = "postgres:///" + config.Database + "?" + query.Encode()
+	if g.listener, err = net.Listen("unix", filepath.Join(directory, ".s.PGSQL."+strconv.Itoa(int(config.Port)))); err != nil {
+		l.t.Fatal(err)
+	}
+	g.running.Go(g.accept)
+	l.t.Cleanup(g.close)
+	l.Between(g.between)
+	return g
+}
+
+// DatabaseURL leads through the gate.
+func (g *Gate) DatabaseURL() string { return g.databaseURL }
+
+// Strike begins to count anew, and lets a test strike; nil: everything passes.
+func (g *Gate) Strike(strike Strike) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.strike, g.steps = strike, nil
+}
+
+// Steps are those since the last Strike.
+func (g *Gate) Steps() []Step {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]Step(nil), g.steps...)
+}
+
+// count numbers a step.
+func (g *Gate) count(connection int, what string) Step {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	step := Step{Number: len(g.steps) + 1, Connection: connection, What: what}
+	g.steps = append(g.steps, step)
+	return step
+}
+
+func (g *Gate) judge(step Step, side Side) Verdict {
+	g.mu.Lock()
+	strike := g.strike
+	g.mu.Unlock()
+	if strike == nil {
+		return GoOn
+	}
+	return strike(step, side)
+}
+
+// between is the gate before the master.
+func (g *Gate) between(master http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		step := g.count(0, StepHeartbeat)
+		if g.judge(step, Before) == Cut {
+			panic(http.ErrAbortHandler)
+		}
+		answer := httptest.NewRecorder()
+		master.ServeHTTP(answer, r)
+		if g.judge(step, After) == Cut {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // a client that was killed reads nothing
+	})
+}
+
+func (g *Gate) accept() {
+	for {
+		client, err := g.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		server, err := net.Dial(g.network, g.address)
+		if err != nil {
+			_ = client.Close() // a server that is down: the client meets what it would meet there
+			continue
+		}
+		g.mu.Lock()
+		closed := g.closed
+		g.open[client], g.open[server] = true, true
+		g.connections++
+		c := newRelay(g, g.connections, client, server)
+		g.mu.Unlock()
+		if closed {
+			c.cut()
+		}
+		g.running.Go(c.up)
+		g.running.Go(c.down)
+	}
+}
+
+// forget is for connections that were closed.
+func (g *Gate) forget(connections ...net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range connections {
+		delete(g.open, c)
+	}
+}
+
+func (g *Gate) close() {
+	_ = g.listener.Close()
+	g.mu.Lock()
+	g.closed = true
+	for c := range g.open {
+		_ = c.Close()
+	}
+	g.mu.Unlock()
+	g.running.Wait()
+}
+
+// sqlcName is how sqlc heads a statement.
+var sqlcName = regexp.MustCompile(`^-- name: (\w+)`)
+
+func nameOf(sql string) string {
+	if found := sqlcName.FindStringSubmatch(sql); found != nil {
+		return found[1]
+	}
+	return sql
+}

@@ -1,0 +1,131 @@
+package process_test
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"shardclient/runner/faults"
+)
+
+// everyStep takes minutes: a beat with something of everything has 180 round trips, and each has two sides.
+var everyStep = flag.Bool("every-step", false, "strike at both sides of every step of a beat, not at some of them")
+
+// count lets a client beat undisturbed and returns its steps until the end of the beat.
+func (r *rich) count(t *testing.T, command string) []faults.Step {
+	t.Helper()
+	l := r.Clone(t)
+	before := localTruth(t, l)
+	gate := l.Gate(l.Shards[0])
+	client := l.Start(l.Shards[0], command, "--database-url="+gate.DatabaseURL())
+	if command == "run" {
+		client.Says("msg=heartbeat ")
+		client.Stop()
+	} else if code := client.End(); code != 0 {
+		t.Fatalf("the undisturbed beat ended with %d:\n%s", code, client.Log())
+	}
+	holds(t, l, before)
+	if n := faults.Count(t, l.Shards[0].DB, "SELECT count(*) FROM shard_client_quarantine WHERE kind = 'job'"); n != 1 {
+		t.Errorf("%d jobs are set aside, want the one that PostgreSQL refuses", n)
+	}
+	steps := gate.Steps()
+	if command == "run" { // the next beat has begun, maybe
+		recorded := slices.IndexFunc(steps, func(s faults.Step) bool { return s.What == "HeartbeatRecord" })
+		commit := slices.IndexFunc(steps[recorded:], func(s faults.Step) bool { return s.What == "commit" })
+		steps = steps[:recorded+commit+1]
+	}
+	r.recovers(t, l)
+	return steps
+}
+
+// point is one side of a step.
+type point struct {
+	faults.Step
+	side faults.Side
+}
+
+// points are where to strike: at each share-th point whose step is one after which somebody else sees something new, or
+// one of every twelfth; at both sides of the heartbeat in any case.
+func points(steps []faults.Step, share int) (chosen []point) {
+	decisive := 0
+	for _, step := range steps {
+		if step.What == faults.StepTerminate {
+			continue // the client has done everything, and waits for nobody
+		}
+		for _, side := range []faults.Side{faults.Before, faults.After} {
+			switch {
+			case step.What == "commit", step.What == "OwnerTake", step.Number%12 == 0:
+				if decisive++; decisive%share != 0 && !*everyStep {
+					continue
+				}
+			case step.What != faults.StepHeartbeat && !*everyStep:
+				continue
+			}
+			chosen = append(chosen, point{step, side})
+		}
+	}
+	return chosen
+}
+
+// atEveryStep plays a beat for each point, on a copy of the same lab. play strikes there, and returns when the client
+// has ended.
+func (r *rich) atEveryStep(t *testing.T, command string, share int, play func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point)) {
+	t.Helper()
+	for _, at := range points(r.count(t, command), share) {
+		what, _, _ := strings.Cut(at.What, " (")
+		t.Run(fmt.Sprintf("%s %d %s", at.side, at.Number, what), func(t *testing.T) {
+			t.Parallel()
+			l := r.Clone(t)
+			before := localTruth(t, l)
+			play(t, l, l.Gate(l.Shards[0]), at)
+			holds(t, l, before)
+			r.recovers(t, l)
+		})
+	}
+}
+
+// start starts a client through the gate, and strikes with what the test does to it.
+func start(l *faults.Lab, gate *faults.Gate, at point, strike func(*faults.Program) faults.Verdict, command string, flags ...string) *faults.Program {
+	client := make(chan *faults.Program, 1)
+	gate.Strike(faults.At(at.Number, at.side, func() faults.Verdict { return strike(<-client) }))
+	p := l.Start(l.Shards[0], command, append([]string{"--database-url=" + gate.DatabaseURL()}, flags...)...)
+	client <- p
+	return p
+}
+
+// A client that is killed leaves a shard that the next beat brings to the same end, wherever it was.
+func TestP3KilledAtEveryStep(t *testing.T) {
+	t.Parallel()
+	newRich(t).atEveryStep(t, "once", 3, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
+			p.Kill()
+			return faults.Cut
+		}, "once")
+		if code := client.End(); code != -1 {
+			t.Errorf("the client ended with %d, want the kill:\n%s", code, client.Log())
+		}
+	})
+}
+
+// A client that is told to stop finishes what began: the beat is whole. Before it has looked at the schema nothing began,
+// and `once` says that it did not beat.
+func TestTerminatedAtEveryStep(t *testing.T) {
+	t.Parallel()
+	newRich(t).atEveryStep(t, "once", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
+		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
+			p.Signal(syscall.SIGTERM)
+			p.Says("stopping after the beat in hand")
+			return faults.GoOn
+		}, "once")
+		code := client.End()
+		if nothing := strings.Contains(client.Log(), "read schema version: context canceled"); nothing && at.Number <= 4 && code == 1 {
+			return
+		}
+		if code != 0 || !strings.Contains(client.Log(), "heartbeat ok") {
+			t.Errorf("the client ended with %d after SIGTERM:\n%s", code, client.Log())
+		}
+	})
+}
