@@ -34,6 +34,7 @@ func TestClockJumps(t *testing.T) {
 			execute(t, s, `ALTER TABLE afe_jobs DROP CONSTRAINT poison`)
 			beat(t, undisturbed)
 			finish(t, s)
+			execute(t, s, `UPDATE shard_client_uploads SET unsure_since = now() + $1::text::interval`, jump)
 			// The scheduler left the NULL out for the pair: only the ledger knows that its second half is to be sent.
 			execute(t, s, `UPDATE afe_jobs SET shard_id = (SELECT shard_id FROM afe_jobs WHERE shard_id IS NOT NULL LIMIT 1) WHERE name = 'pair'`)
 			beat(t, undisturbed)
