@@ -91,6 +91,7 @@ func newWorld(t *testing.T, check *rapid.T) *world {
 	for _, s := range w.lab.Shards {
 		w.exec(s, auditSQL)
 		w.stations = append(w.stations, &station{Shard: s})
+		w.stock(check, w.stations[len(w.stations)-1])
 	}
 	return w
 }
