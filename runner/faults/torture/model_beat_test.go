@@ -109,6 +109,7 @@ func (w *world) stock(t *rapid.T, s *station) {
 		w.jobs = append(w.jobs, ids...)
 	}
 	w.mustPass(s, w.run(s, nil))
+	w.checkShard(s) // what is acknowledged is compared before more is sent
 }
 
 // drawWork is a few turns of a scheduler, or all until the next entry has ended.
