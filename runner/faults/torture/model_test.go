@@ -28,6 +28,7 @@ const (
 
 // TestModel plays random steps of people, schedulers and clients, with faults, and looks after each step.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(check *rapid.T) {
 		w := newWorld(t, check)
 		defer w.end()

@@ -144,8 +144,8 @@ func (r *road) spoilt(body []byte) []byte {
 		return body
 	}
 	result, _ := answer["result"].(map[string]any)
-	for section, kind := range map[string]string{"jobs": "job", "hosts": "host"} {
-		if objects, _ := result[section].([]any); len(objects) > 0 {
+	for _, kind := range []string{"job", "host"} {
+		if objects, _ := result[kind+"s"].([]any); len(objects) > 0 {
 			spoil(kind, objects[r.draw.IntN(len(objects))].(map[string]any))
 			if changed, err := json.Marshal(answer); err == nil {
 				r.spoil--
