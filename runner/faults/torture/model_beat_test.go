@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"shardclient/runner/master/admin"
 	"shardclient/runner/shard"
 )
 
@@ -84,15 +85,15 @@ func (w *world) busy(t *rapid.T) {
 	}
 }
 
-// stock gives a station jobs of more entries than one, which may end apart.
+// stock gives a station a suite whose jobs have more entries than one, which may end apart.
 func (w *world) stock(t *rapid.T, s *station) {
+	suite := admin.NewSuite{Parent: suiteOf(s)}
 	for range 2 {
 		job := w.newJob(t, s)
 		job.MetaHosts, job.SynchCount = slices.Repeat([]string{s.Board}, 3), 0
-		ids, err := w.lab.People.CreateJobs(t.Context(), job)
-		w.must("create", err)
-		w.jobs = append(w.jobs, ids...)
+		suite.Children = append(suite.Children, job)
 	}
+	w.addSuite(suite)
 	w.mustPass(s, w.run(s, nil))
 	w.checkShard(s) // what is acknowledged is compared before more is sent
 }

@@ -153,11 +153,20 @@ func (w *world) create(t *rapid.T) {
 
 func (w *world) createSuite(t *rapid.T) {
 	s := w.station(t)
-	suite := admin.NewSuite{Parent: admin.NewJob{Name: "suite", Owner: "alice", Keyvals: map[string]string{"suite": "bvt", "board": s.Board}}}
+	suite := admin.NewSuite{Parent: suiteOf(s)}
 	for range rapid.IntRange(1, 2).Draw(t, "children") {
 		suite.Children = append(suite.Children, w.newJob(t, s))
 	}
-	created, err := w.lab.People.CreateSuite(t.Context(), suite)
+	w.addSuite(suite)
+}
+
+func suiteOf(s *station) admin.NewJob {
+	return admin.NewJob{Name: "suite", Owner: "alice", Keyvals: map[string]string{"suite": "bvt", "board": s.Board}}
+}
+
+func (w *world) addSuite(suite admin.NewSuite) {
+	w.t.Helper()
+	created, err := w.lab.People.CreateSuite(w.t.Context(), suite)
 	w.must("create suite", err)
 	w.jobs = append(w.jobs, created.ChildIDs...)
 }
