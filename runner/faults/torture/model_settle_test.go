@@ -26,7 +26,7 @@ func (w *world) settle() {
 			w.t.Fatalf("the shards are not done after %d rounds: %+v\nset aside: %v", rounds, w.lab.Compare(), w.aside())
 		}
 		for _, s := range w.stations {
-			w.run(s, nil)
+			w.mustPass(s, w.run(s, nil))
 			w.lab.Work(s.Shard)
 			// The pauses of what the master refused, and of what it may yet store.
 			w.exec(s.Shard, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
@@ -40,7 +40,7 @@ func (w *world) settle() {
 			w.t.Fatalf("P10: no agreement after %d beats: %+v\nset aside: %v", beats, w.lab.Compare(), w.aside())
 		}
 		for _, s := range w.stations {
-			w.run(s, nil)
+			w.mustPass(s, w.run(s, nil))
 		}
 	}
 	w.t.Logf("%d jobs; %d rounds and %d beats after the faults", len(w.jobs), rounds, beats)

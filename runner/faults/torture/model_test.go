@@ -217,7 +217,8 @@ func (w *world) breakObject(t *rapid.T) {
 	}
 	key := fmt.Sprintf("host %d", rapid.IntRange(1, shards*hostsPerShard).Draw(t, "host"))
 	if len(w.jobs) > 0 && rapid.Bool().Draw(t, "job") {
-		key = fmt.Sprintf("job %d", rapid.SampledFrom(w.jobs).Draw(t, "id"))
+		// One that was there for long, or one that is created soon.
+		key = fmt.Sprintf("job %d", w.jobs[len(w.jobs)-1]+int64(rapid.IntRange(-8, 3).Draw(t, "id")))
 	}
 	w.network.bad[key], w.bad[key] = true, true
 }
