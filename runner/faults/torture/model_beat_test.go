@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"pgregory.net/rapid"
 
+	"shardclient/runner/master/admin"
 	"shardclient/runner/shard"
 )
 
@@ -67,18 +66,6 @@ func (w *world) beat(t *rapid.T) {
 	}
 }
 
-// beatAndWork lets the scheduler write in the middle of a beat.
-func (w *world) beatAndWork(t *rapid.T) {
-	s := w.station(t)
-	before, stored := rapid.IntRange(0, 6).Draw(t, "turns before"), rapid.IntRange(0, 6).Draw(t, "turns after")
-	ctx := w.t.Context()
-	w.mustPass(s, w.run(s, &plan{
-		fate:   answered,
-		before: func() error { return work(ctx, s, before) },
-		stored: func() error { return work(ctx, s, stored) },
-	}))
-}
-
 // busy is a station at work: jobs are uploaded while their entries end one by one, some of them in the middle of a beat,
 // and requests are lost or late.
 func (w *world) busy(t *rapid.T) {
@@ -88,9 +75,8 @@ func (w *world) busy(t *rapid.T) {
 	}
 	for range rapid.IntRange(3, 6).Draw(t, "beats") {
 		p := &plan{fate: rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate")}
-		before, stored := w.drawWork(t, s), w.drawWork(t, s)
-		w.must("turns", before())
-		p.stored = stored
+		w.must("turns", work(t.Context(), s, rapid.IntRange(0, 2).Draw(t, "turns before the beat")))
+		p.before, p.stored = w.drawWork(t, s), w.drawWork(t, s)
 		b := w.run(s, p)
 		if p.fate == answered {
 			w.mustPass(s, b)
@@ -99,16 +85,17 @@ func (w *world) busy(t *rapid.T) {
 	}
 }
 
-// stock gives a station jobs of more entries than one, which may end apart.
+// stock gives a station a suite whose jobs have more entries than one, which may end apart.
 func (w *world) stock(t *rapid.T, s *station) {
+	suite := admin.NewSuite{Parent: suiteOf(s)}
 	for range 2 {
 		job := w.newJob(t, s)
 		job.MetaHosts, job.SynchCount = slices.Repeat([]string{s.Board}, 3), 0
-		ids, err := w.lab.People.CreateJobs(t.Context(), job)
-		w.must("create", err)
-		w.jobs = append(w.jobs, ids...)
+		suite.Children = append(suite.Children, job)
 	}
+	w.addSuite(suite)
 	w.mustPass(s, w.run(s, nil))
+	w.checkShard(s) // what is acknowledged is compared before more is sent
 }
 
 // drawWork is a few turns of a scheduler, or all until the next entry has ended.
@@ -218,98 +205,4 @@ func takeLock(ctx context.Context, s *station, next *client) error {
 		return fmt.Errorf("beat of the client that takes over: %s", b.Error)
 	}
 	return nil
-}
-
-// settle stops the faults, lets everything come to its end, and looks whether both sides agree.
-func (w *world) settle() {
-	w.t.Helper()
-	clear(w.network.bad)
-	if w.refused != "" {
-		w.restoreEntry()
-	}
-	for i, s := range w.stations {
-		for n := range hostsPerShard {
-			_, err := w.lab.People.MoveHosts(w.t.Context(), s.Board, fmt.Sprintf("shard%d-host%d", i+1, n+1))
-			w.must("move home", err)
-		}
-	}
-	rounds := 0
-	for ; w.open() > 0; rounds++ {
-		if rounds == maxRounds {
-			w.t.Fatalf("%d entries are open after %d rounds: %v", w.open(), rounds, w.lab.Compare().Disagreements)
-		}
-		for _, s := range w.stations {
-			w.run(s, nil)
-			w.lab.Work(s.Shard)
-			// The pauses of what the master refused, and of what it may yet store.
-			w.exec(s.Shard, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
-		}
-	}
-	w.network.deliver()
-	w.lab.ForgetUnsure()
-	beats := 0
-	for ; !w.agree(); beats++ {
-		if beats == maxBeats {
-			w.t.Fatalf("P10: no agreement after %d beats: %+v\nset aside: %v", beats, w.lab.Compare(), w.aside())
-		}
-		for _, s := range w.stations {
-			w.run(s, nil)
-		}
-	}
-	w.t.Logf("%d jobs; %d rounds and %d beats after the faults", len(w.jobs), rounds, beats)
-}
-
-// wanted are the entries that go to shards, on the master.
-const wanted = "FROM afe_host_queue_entries AS e WHERE e.job_id = ANY ($1)"
-
-func (w *world) open() int {
-	return w.count(w.lab.Master, "SELECT count(*) "+wanted+" AND NOT complete", w.jobs)
-}
-
-// agree tells that nothing is lost, nothing ran twice, and nothing is set aside but what never came again.
-func (w *world) agree() bool {
-	report := w.lab.Compare()
-	return report.Agree() && report.Lost == 0 && report.Complete == w.count(w.lab.Master, "SELECT count(*) "+wanted, w.jobs) && len(w.aside()) == 0
-}
-
-// aside is what is set aside and should not be: an object that is here, because it came when it was in order, may have
-// come broken later, and not again since.
-func (w *world) aside() (keys []string) {
-	for _, s := range w.stations {
-		for _, key := range w.column(s.DB, `
-			SELECT q.direction || ' ' || q.kind || ' ' || q.object_id || ' ' || q.code || CASE WHEN
-				q.kind = 'host' AND EXISTS (SELECT FROM afe_hosts WHERE id = q.object_id)
-				OR q.kind = 'job' AND EXISTS (SELECT FROM afe_jobs WHERE id = q.object_id) THEN ' here' ELSE '' END
-			FROM shard_client_quarantine AS q`) {
-			var direction, kind, id, code, here string
-			_, _ = fmt.Sscan(key, &direction, &kind, &id, &code, &here) // the last is often missing
-			if direction != "in" || here == "" || !w.bad[kind+" "+id] {
-				keys = append(keys, s.Hostname+": "+key)
-			}
-		}
-	}
-	return keys
-}
-
-func (w *world) count(db *pgxpool.Pool, sql string, args ...any) (n int) {
-	w.t.Helper()
-	w.must(sql, db.QueryRow(w.t.Context(), sql, args...).Scan(&n))
-	return n
-}
-
-func (w *world) column(db *pgxpool.Pool, sql string, args ...any) []string {
-	w.t.Helper()
-	rows, err := db.Query(w.t.Context(), sql, args...)
-	w.must(sql, err)
-	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	w.must(sql, err)
-	return values
-}
-
-// none fails when a query that looks for wrong rows finds some.
-func (w *world) none(s *station, rule, wrongRows string, args ...any) {
-	w.t.Helper()
-	if wrong := w.column(s.DB, "SELECT row_to_json(wrong)::text FROM ("+wrongRows+") AS wrong LIMIT 3", args...); len(wrong) > 0 {
-		w.t.Fatalf("%s: %s, but: %v", s.Hostname, rule, wrong)
-	}
 }

@@ -132,8 +132,8 @@ func (n *network) breakObjects(body []byte) []byte {
 		return body
 	}
 	result, _ := answer["result"].(map[string]any)
-	for section, kind := range map[string]string{"hosts": "host", "jobs": "job"} {
-		objects, _ := result[section].([]any)
+	for _, kind := range []string{"host", "job"} {
+		objects, _ := result[kind+"s"].([]any)
 		for _, o := range objects {
 			object := o.(map[string]any)
 			key := fmt.Sprintf("%s %v", kind, object["id"])

@@ -28,6 +28,7 @@ const (
 
 // TestModel plays random steps of people, schedulers and clients, with faults, and looks after each step.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(check *rapid.T) {
 		w := newWorld(t, check)
 		defer w.end()
@@ -91,6 +92,7 @@ func newWorld(t *testing.T, check *rapid.T) *world {
 	for _, s := range w.lab.Shards {
 		w.exec(s, auditSQL)
 		w.stations = append(w.stations, &station{Shard: s})
+		w.stock(check, w.stations[len(w.stations)-1])
 	}
 	return w
 }
@@ -151,11 +153,20 @@ func (w *world) create(t *rapid.T) {
 
 func (w *world) createSuite(t *rapid.T) {
 	s := w.station(t)
-	suite := admin.NewSuite{Parent: admin.NewJob{Name: "suite", Owner: "alice", Keyvals: map[string]string{"suite": "bvt", "board": s.Board}}}
+	suite := admin.NewSuite{Parent: suiteOf(s)}
 	for range rapid.IntRange(1, 2).Draw(t, "children") {
 		suite.Children = append(suite.Children, w.newJob(t, s))
 	}
-	created, err := w.lab.People.CreateSuite(t.Context(), suite)
+	w.addSuite(suite)
+}
+
+func suiteOf(s *station) admin.NewJob {
+	return admin.NewJob{Name: "suite", Owner: "alice", Keyvals: map[string]string{"suite": "bvt", "board": s.Board}}
+}
+
+func (w *world) addSuite(suite admin.NewSuite) {
+	w.t.Helper()
+	created, err := w.lab.People.CreateSuite(w.t.Context(), suite)
 	w.must("create suite", err)
 	w.jobs = append(w.jobs, created.ChildIDs...)
 }
@@ -206,7 +217,8 @@ func (w *world) breakObject(t *rapid.T) {
 	}
 	key := fmt.Sprintf("host %d", rapid.IntRange(1, shards*hostsPerShard).Draw(t, "host"))
 	if len(w.jobs) > 0 && rapid.Bool().Draw(t, "job") {
-		key = fmt.Sprintf("job %d", rapid.SampledFrom(w.jobs).Draw(t, "id"))
+		// One that was there for long, or one that is created soon.
+		key = fmt.Sprintf("job %d", w.jobs[len(w.jobs)-1]+int64(rapid.IntRange(-8, 3).Draw(t, "id")))
 	}
 	w.network.bad[key], w.bad[key] = true, true
 }

@@ -23,6 +23,9 @@ var programFaults = []struct {
 	{roadMasterDown, (*rack).masterDown},
 }
 
+// downTime is longer than a beat tries.
+const downTime = tortureRPCTimeout + 500*time.Millisecond
+
 // exitHeld is the code of a client that found another one's lock.
 const exitHeld = 3
 
@@ -123,6 +126,6 @@ func (x *rack) startSecond(v *victim) {
 
 func (x *rack) masterDown(*victim) {
 	x.road.down.Store(true)
-	<-time.After(time.Second)
+	<-time.After(downTime)
 	x.road.down.Store(false)
 }

@@ -96,6 +96,9 @@ func (r *road) between(master http.Handler) http.Handler {
 		case road502:
 			w.WriteHeader(http.StatusBadGateway)
 			return
+		case roadHTML: // of somebody else: the master never has the request, and it is not repeated within the beat
+			_, _ = io.WriteString(w, "<html>down for maintenance</html>")
+			return
 		case roadRequestLate:
 			r.gaveUp(q)
 		}
@@ -123,8 +126,6 @@ func (r *road) reply(w http.ResponseWriter, q *http.Request, fault string, answe
 		<-q.Context().Done()
 	case road500:
 		w.WriteHeader(http.StatusInternalServerError)
-	case roadHTML:
-		_, _ = io.WriteString(w, "<html>down for maintenance</html>")
 	case roadTruncated:
 		_, _ = w.Write(body[:len(body)/2])
 	default:
@@ -144,8 +145,8 @@ func (r *road) spoilt(body []byte) []byte {
 		return body
 	}
 	result, _ := answer["result"].(map[string]any)
-	for section, kind := range map[string]string{"jobs": "job", "hosts": "host"} {
-		if objects, _ := result[section].([]any); len(objects) > 0 {
+	for _, kind := range []string{"job", "host"} {
+		if objects, _ := result[kind+"s"].([]any); len(objects) > 0 {
 			spoil(kind, objects[r.draw.IntN(len(objects))].(map[string]any))
 			if changed, err := json.Marshal(answer); err == nil {
 				r.spoil--

@@ -28,6 +28,7 @@ const (
 // TestTorture lets three shards work with the real program while faults are drawn from a seed, and looks in the end whether
 // a completion is lost or an entry ran twice.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	if *seed == 0 {
 		*seed = rand.Uint64() >> 1
 	}
