@@ -33,7 +33,7 @@ const (
 	atMost = 2
 	// busyAtMost bounds the beats with anything to do between the end of a fault and agreement.
 	busyAtMost = 12
-	// many jobs do not fit into a packet of the operating system, nor into two.
+	// bulk is the size of a control file of which six take a slow network its time.
 	bulk = 40 << 10
 )
 
