@@ -94,6 +94,12 @@ func (w *world) stock(t *rapid.T, s *station) {
 		suite.Children = append(suite.Children, job)
 	}
 	w.addSuite(suite)
+	if rapid.IntRange(0, 2).Draw(t, "broken at first") == 1 {
+		key := fmt.Sprintf("job %d", w.jobs[len(w.jobs)-1])
+		w.network.bad[key], w.bad[key] = true, true
+		w.mustPass(s, w.run(s, nil))
+		delete(w.network.bad, key)
+	}
 	w.mustPass(s, w.run(s, nil))
 	w.checkShard(s) // what is acknowledged is compared before more is sent
 }
