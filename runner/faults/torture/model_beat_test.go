@@ -74,7 +74,7 @@ func (w *world) busy(t *rapid.T) {
 		w.stock(t, s)
 	}
 	for range rapid.IntRange(3, 6).Draw(t, "beats") {
-		p := &plan{fate: rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate")}
+		p := &plan{fate: rapid.SampledFrom([]string{answered, requestLate, answered, answerLost}).Draw(t, "fate")}
 		w.must("turns", work(t.Context(), s, rapid.IntRange(0, 2).Draw(t, "turns before the beat")))
 		p.before, p.stored = w.drawWork(t, s), w.drawWork(t, s)
 		b := w.run(s, p)
