@@ -74,7 +74,7 @@ func (w *world) busy(t *rapid.T) {
 		w.stock(t, s)
 	}
 	for range rapid.IntRange(3, 6).Draw(t, "beats") {
-		p := &plan{fate: rapid.SampledFrom([]string{answered, answered, answered, requestLate, answerLost}).Draw(t, "fate")}
+		p := &plan{fate: rapid.SampledFrom([]string{answered, requestLate, answered, answerLost}).Draw(t, "fate")}
 		w.must("turns", work(t.Context(), s, rapid.IntRange(0, 2).Draw(t, "turns before the beat")))
 		p.before, p.stored = w.drawWork(t, s), w.drawWork(t, s)
 		b := w.run(s, p)
@@ -94,6 +94,12 @@ func (w *world) stock(t *rapid.T, s *station) {
 		suite.Children = append(suite.Children, job)
 	}
 	w.addSuite(suite)
+	if rapid.IntRange(0, 2).Draw(t, "broken at first") == 1 {
+		key := fmt.Sprintf("job %d", w.jobs[len(w.jobs)-1])
+		w.network.bad[key], w.bad[key] = true, true
+		w.mustPass(s, w.run(s, nil))
+		delete(w.network.bad, key)
+	}
 	w.mustPass(s, w.run(s, nil))
 	w.checkShard(s) // what is acknowledged is compared before more is sent
 }
