@@ -37,7 +37,17 @@ var (
 	binaryDir string
 )
 
-// buildBinary makes shard-client once for all tests; only the real one can be signalled and killed.
+// Binary returns the path of shard-client, made once for all tests of a package, whose TestMain removes it by WithBinary.
+// Only the real one can be signalled and killed.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func buildBinary() (path string, err error) {
 	if binaryDir, err = os.MkdirTemp("", "shard-client-faults-"); err != nil {
 		return "", err
@@ -81,12 +91,8 @@ func (o *output) String() string {
 // its own --master or --database-url there. It is killed when the test ends first.
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
-	path, err := binary()
-	if err != nil {
-		l.t.Fatal(err)
-	}
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
-	p := &Program{t: l.t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p := &Program{t: l.t, cmd: exec.Command(Binary(l.t), args...), done: make(chan struct{})}
 	p.cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
 		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
+	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
 )
 
@@ -31,14 +32,13 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{pgtest.WithServer(m)}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(cleanup{faults.WithBinary(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // cleanup removes what the tests of the whole package share.
 type cleanup struct{ tests pgtest.M }
 
 func (c cleanup) Run() int {
-	defer removeBinary()
 	code := c.tests.Run()
 	if err := stopSecured(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

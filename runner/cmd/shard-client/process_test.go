@@ -2,42 +2,15 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"shardclient/runner/faults"
 )
-
-var (
-	binaryOnce = sync.OnceValues(buildBinary)
-	binaryDir  string
-)
-
-// buildBinary makes the program once for all tests; only the real one can be
-// signalled and killed.
-func buildBinary() (path string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "shard-client-test-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(binaryDir, "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=test", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.New("go build: " + err.Error() + "\n" + string(out))
-	}
-	return path, nil
-}
-
-func removeBinary() {
-	if binaryDir != "" {
-		_ = os.RemoveAll(binaryDir)
-	}
-}
 
 // process is a running shard-client.
 type process struct {
@@ -69,11 +42,7 @@ func (o *output) String() string {
 // start starts the binary, and kills it when the test ends first.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	path, err := binaryOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{Cmd: exec.Command(path, args...), t: t, began: time.Now(), done: make(chan struct{})}
+	p := &process{Cmd: exec.Command(faults.Binary(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -2,43 +2,21 @@ package failover
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
+	"shardclient/runner/faults"
 	"shardclient/runner/lab"
 )
-
-var (
-	binaryOnce = sync.OnceValues(buildBinary)
-	binaryDir  string
-)
-
-// buildBinary makes the real program once for all tests.
-func buildBinary() (path string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "shard-client-failover-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(binaryDir, "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", path, "shardclient/runner/cmd/shard-client")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-}
 
 // command is a start of shard-client; its settings come from the environment, as an operator's do.
 func (p *pair) command(databaseURL string, args ...string) *exec.Cmd {
 	p.t.Helper()
-	path, err := binaryOnce()
-	p.must(err)
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(faults.Binary(p.t), args...)
 	cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
 		"SHARD_CLIENT_DATABASE_URL="+databaseURL, "SHARD_CLIENT_SHARD_HOSTNAME="+hostname, "SHARD_CLIENT_MASTER="+p.desk.URL,
 		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_STARTUP_SPLAY=0",

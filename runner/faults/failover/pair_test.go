@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/faults"
 	"shardclient/runner/lab"
 	"shardclient/runner/lab/converge"
 	"shardclient/runner/lab/scheduler"
@@ -32,17 +32,7 @@ const (
 	patience = 30 * time.Second
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(cleanup{pgtest.WithServer(m)}) }
-
-type cleanup struct{ tests pgtest.M }
-
-func (c cleanup) Run() int {
-	code := c.tests.Run()
-	if binaryDir != "" {
-		_ = os.RemoveAll(binaryDir)
-	}
-	return code
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m))) }
 
 // pair is a shard with a database of two servers, and its master.
 type pair struct {
