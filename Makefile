@@ -110,4 +110,4 @@ clean: ## Remove what was built
 	rm -rf bin
 
 postgres:
-	@runner/lab/install-postgres.sh
+	@runner/postgres/install.sh

@@ -21,7 +21,7 @@ var statement = regexp.MustCompile(`(?is)^\s*(` +
 	`truncate\s+\S+|copy\s+\S+\s+(from|to|\()|lock\s+table|set\s+(local|session)\s|values\s*\()`)
 
 // ownSQL is the one place that may talk to a server in SQL of its own: the starter of the private PostgreSQL.
-var ownSQL = filepath.Join("lab", "postgres*.go")
+var ownSQL = filepath.Join("postgres", "*.go")
 
 // testsOwn is a room that only tests import: its statements disturb and look, as those of tests do.
 var testsOwn = "faults" + string(filepath.Separator)

@@ -6,10 +6,9 @@ package afe
 
 import (
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"shardclient/runner/plain"
 )
 
 // Protocol is a version of the heartbeat's arguments and result.
@@ -34,30 +33,5 @@ func ParseTime(s string) (time.Time, error) {
 			return t.Truncate(time.Microsecond), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("want a time without zone like 2019-03-15T11:30:15, got %s", quote(s))
-}
-
-// quote shows at most the beginning of a string that came from outside.
-func quote(s string) string { return fmt.Sprintf("%q", cut(s, 60)) }
-
-// OneLine makes one printable line, of about limit bytes at most, out of a text
-// that came from outside: a page of HTML, a traceback, a reason with a NUL in it.
-func OneLine(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
-			return '?'
-		}
-		return r
-	}, cut(s, 2*limit))
-	return cut(strings.Join(strings.Fields(s), " "), limit)
-}
-
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && s[limit]&0xC0 == 0x80 {
-		limit-- // never in the middle of a UTF-8 sequence
-	}
-	return s[:limit] + "…"
+	return time.Time{}, fmt.Errorf("want a time without zone like 2019-03-15T11:30:15, got %s", plain.Quote(s))
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"shardclient/runner/plain"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -179,7 +181,7 @@ func readBool(dec *jsontext.Decoder, b *bool) error {
 			return err
 		}
 		if *b = string(value) == "1"; !*b && string(value) != "0" {
-			return fmt.Errorf("want true or false, got %s", cut(string(value), 60))
+			return fmt.Errorf("want true or false, got %s", plain.Cut(string(value), 60))
 		}
 		return nil
 	default:
@@ -224,7 +226,7 @@ func unwanted(dec *jsontext.Decoder, want string) error {
 	kind := dec.PeekKind()
 	if kind == '"' || kind == '0' {
 		if value, err := dec.ReadValue(); err == nil {
-			return fmt.Errorf("want %s, got %s", want, cut(string(value), 60))
+			return fmt.Errorf("want %s, got %s", want, plain.Cut(string(value), 60))
 		}
 	}
 	return fmt.Errorf("want %s, got %s", want, kindName(kind))
@@ -247,7 +249,7 @@ func explain(err error) error {
 			cause = errors.New("want a whole number")
 		}
 		if len(semantic.JSONValue) > 0 {
-			cause = fmt.Errorf("%s: %w", cut(string(semantic.JSONValue), 60), cause)
+			cause = fmt.Errorf("%s: %w", plain.Cut(string(semantic.JSONValue), 60), cause)
 		}
 		return at(semantic.JSONPointer, cause)
 	}
@@ -269,10 +271,10 @@ func at(pointer jsontext.Pointer, cause error) error {
 		if path.Len() > 0 {
 			path.WriteByte('.')
 		}
-		path.WriteString(cut(token, 60))
+		path.WriteString(plain.Cut(token, 60))
 	}
 	if path.Len() == 0 {
 		return cause
 	}
-	return fmt.Errorf("%s: %w", cut(path.String(), 200), cause)
+	return fmt.Errorf("%s: %w", plain.Cut(path.String(), 200), cause)
 }

@@ -3,6 +3,8 @@ package afe
 import (
 	"cmp"
 	"fmt"
+
+	"shardclient/runner/plain"
 )
 
 // Class says what kind of failure a heartbeat met.
@@ -54,9 +56,9 @@ func (e *Error) Error() string {
 	case RPC:
 		return fmt.Sprintf("heartbeat: master %s refused it: %v", e.URL, e.RPC)
 	case HTTPStatus:
-		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), cmp.Or(OneLine(e.Body, maxErrorBody), "(empty)"))
+		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)"))
 	case Undecodable:
-		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, cmp.Or(OneLine(e.Body, maxErrorBody), "(empty)"))
+		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)"))
 	case Deadline:
 		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
 	default:
@@ -74,7 +76,7 @@ func (e *Error) Unwrap() error {
 func (e *Error) hint() string {
 	switch {
 	case e.Status >= 300 && e.Status < 400:
-		return fmt.Sprintf(" to %q (redirects are not followed; name the master's final address in --master)", cut(e.Location, 200))
+		return fmt.Sprintf(" to %q (redirects are not followed; name the master's final address in --master)", plain.Cut(e.Location, 200))
 	case e.Status == 404:
 		return " (is --master an Autotest AFE?)"
 	}
@@ -90,5 +92,5 @@ type RPCError struct {
 }
 
 func (e *RPCError) Error() string {
-	return fmt.Sprintf("%s: %s", OneLine(e.Name, 60), OneLine(e.Message, maxErrorMessage))
+	return fmt.Sprintf("%s: %s", plain.Line(e.Name, 60), plain.Line(e.Message, maxErrorMessage))
 }

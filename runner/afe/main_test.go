@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	recordings    = "../lab/testdata/wire"
+	recordings    = "../lab/replay/testdata/wire"
 	largeResponse = recordings + "/2019/large_first_heartbeat.response.json"
 )
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/process"
 )
 
 // Patience is for a machine that is busy with other things; nothing waits for it to pass.
@@ -93,7 +93,7 @@ func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
 	p := &Program{t: l.t, cmd: exec.Command(Binary(l.t), args...), done: make(chan struct{})}
-	p.cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
+	p.cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
 		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 	"shardclient/schema"
 )
 
@@ -19,34 +19,34 @@ const template = "faults_template"
 
 // Server is a PostgreSQL of the test's own, for faults that all databases of a server would feel.
 type Server struct {
-	*lab.Postgres
+	*postgres.Server
 	databases atomic.Int64
 }
 
 // StartServer starts one that ends with the test. It is made without TCP unless the options ask for it.
-func StartServer(t testing.TB, o lab.PostgresOptions) *Server {
+func StartServer(t testing.TB, o postgres.Options) *Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
-	if err := lab.ForgetLibpqSettings(); err != nil {
+	if err := postgres.ForgetLibpqSettings(); err != nil {
 		t.Fatal(err)
 	}
-	postgres, err := lab.StartPostgres(ctx, o)
+	server, err := postgres.Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := postgres.Stop(); err != nil {
+		if err := server.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := postgres.CreateDatabase(ctx, template, "template1"); err != nil {
+	if err := server.CreateDatabase(ctx, template, "template1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := schema.Up(ctx, postgres.SocketURL(template)); err != nil {
+	if _, err := schema.Up(ctx, server.SocketURL(template)); err != nil {
 		t.Fatal(err)
 	}
-	return &Server{Postgres: postgres}
+	return &Server{Server: server}
 }
 
 // Database returns the URL of a fresh, migrated database. It ends with the server.

@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 )
 
@@ -40,7 +40,7 @@ var edits = map[string][]string{
 func TestConversation(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(string(protocol), func(t *testing.T) {
-			exchanges, err := lab.Conversation(string(protocol))
+			exchanges, err := replay.Conversation(string(protocol))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestConversation(t *testing.T) {
 				if diff := cmp.Diff(normal(t, e.Response.Body), normal(t, r.body)); diff != "" {
 					t.Errorf("%s: answer (-recorded +given):\n%s", e.Name, diff)
 				}
-				after, err := lab.ReadSnapshot(t.Context(), pool)
+				after, err := replay.ReadSnapshot(t.Context(), pool)
 				if err != nil {
 					t.Fatal(err)
 				}

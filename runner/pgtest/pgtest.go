@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 	"shardclient/schema"
 )
 
@@ -105,7 +105,7 @@ func Pool(t testing.TB) *pgxpool.Pool {
 
 var databases atomic.Int64
 
-func create(t testing.TB, server *lab.Postgres, from string) string {
+func create(t testing.TB, server *postgres.Server, from string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(databases.Add(1), 10)
 	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
@@ -124,14 +124,14 @@ var (
 	inMain atomic.Bool
 
 	// serverOnce and serverStarted belong together: stopServer must not start what nobody needed.
-	serverStarted atomic.Pointer[lab.Postgres]
+	serverStarted atomic.Pointer[postgres.Server]
 	serverOnce    = sync.OnceValue(startServer)
 
 	prepareTemplate = sync.OnceValue(migrateTemplate)
 )
 
 // runningServer starts the server at the first call. Every later test fails with the same error.
-func runningServer(t testing.TB) *lab.Postgres {
+func runningServer(t testing.TB) *postgres.Server {
 	t.Helper()
 	if !inMain.Load() {
 		t.Fatal("nobody would stop the server: add to the package's tests" +
@@ -147,10 +147,10 @@ func runningServer(t testing.TB) *lab.Postgres {
 func startServer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
-	if err := lab.ForgetLibpqSettings(); err != nil {
+	if err := postgres.ForgetLibpqSettings(); err != nil {
 		return err
 	}
-	server, err := lab.StartPostgres(ctx, lab.PostgresOptions{})
+	server, err := postgres.Start(ctx, postgres.Options{})
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,9 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"shardclient/gen/shard"
+	sharddb "shardclient/gen/shard"
 	"shardclient/runner/afe"
+	"shardclient/runner/plain"
 )
 
 // Beat tells how one heartbeat went. Its JSON is a contract: `once --output
@@ -103,7 +104,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) Beat {
 func (b *Beat) Fail(err error, redact func(string) string) {
 	b.Outcome, b.Failure, b.Error, b.Err = OutcomeOK, "", "", err
 	if err != nil {
-		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), afe.OneLine(redact(err.Error()), maxErrorText)
+		b.Outcome, b.Failure, b.Error = OutcomeFailed, failureClass(err), plain.Line(redact(err.Error()), maxErrorText)
 	}
 }
 

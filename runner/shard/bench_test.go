@@ -10,7 +10,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-const largeResponse = "../lab/testdata/wire/2019/large_first_heartbeat.response.json"
+const largeResponse = "../lab/replay/testdata/wire/2019/large_first_heartbeat.response.json"
 
 // BenchmarkApplyLarge stores the recorded first heartbeat of a large shard: 100
 // hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals. The original client takes 38 s

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 )
 
@@ -13,14 +13,14 @@ import (
 func TestConversation(t *testing.T) {
 	for _, protocol := range []afe.Protocol{afe.Protocol2015, afe.Protocol2019} {
 		t.Run(string(protocol), func(t *testing.T) {
-			exchanges, err := lab.Conversation(string(protocol))
+			exchanges, err := replay.Conversation(string(protocol))
 			if err != nil {
 				t.Fatal(err)
 			}
 			pool, master := pgtest.Pool(t), newMaster(t)
 			client := newClient(t, pool, wire(t, master, protocol), options())
 			for _, e := range exchanges {
-				before, err := lab.ReadSnapshot(t.Context(), pool)
+				before, err := replay.ReadSnapshot(t.Context(), pool)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -29,10 +29,10 @@ func TestConversation(t *testing.T) {
 				}
 				master.say(e.Response)
 				b := beat(t, client)
-				if diff := lab.DiffRequests(e.Request, master.last(t)); diff != "" {
+				if diff := replay.DiffRequests(e.Request, master.last(t)); diff != "" {
 					t.Errorf("%s: request (-recorded +sent):\n%s", e.Name, diff)
 				}
-				after, err := lab.ReadSnapshot(t.Context(), pool)
+				after, err := replay.ReadSnapshot(t.Context(), pool)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 )
 
@@ -201,12 +201,12 @@ func TestIncorrectHosts(t *testing.T) {
 	if want := "1 4"; aborted != want {
 		t.Errorf("aborted entries: %s, want %s", aborted, want)
 	}
-	before, err := lab.ReadSnapshot(t.Context(), pool)
+	before, err := replay.ReadSnapshot(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}
 	beat(t, client)
-	after, err := lab.ReadSnapshot(t.Context(), pool)
+	after, err := replay.ReadSnapshot(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
@@ -179,7 +179,7 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 						exec(t, pool, "INSERT INTO afe_hosts (id, hostname, invalid) VALUES (1, 'h', $1)", here == "invalid here")
 					}
 					master.saysResult(result(hosts, nil, nil))
-					var before *lab.Snapshot
+					var before *replay.Snapshot
 					for turn := range 3 {
 						beat(t, client)
 						got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")

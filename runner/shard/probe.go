@@ -7,8 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"shardclient/gen/shard"
+	sharddb "shardclient/gen/shard"
 	"shardclient/runner/afe"
+	"shardclient/runner/plain"
 )
 
 // How one record that the master refuses harms only itself (P6, docs/decisions.md,
@@ -236,5 +237,5 @@ func (c *Client) words(reason error) string {
 	case errors.As(reason, &rpc):
 		reason = rpc
 	}
-	return afe.OneLine(c.options.Redact(reason.Error()), maxReason)
+	return plain.Line(c.options.Redact(reason.Error()), maxReason)
 }

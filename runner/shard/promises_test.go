@@ -18,7 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
@@ -327,7 +327,7 @@ func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
 func TestP10Convergence(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	exchanges, err := lab.Conversation("2019")
+	exchanges, err := replay.Conversation("2019")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestP10Convergence(t *testing.T) {
 		})
 	}
 	for _, e := range exchanges[:3] {
-		before, err := lab.ReadSnapshot(t.Context(), pool)
+		before, err := replay.ReadSnapshot(t.Context(), pool)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,10 +357,10 @@ func TestP10Convergence(t *testing.T) {
 		}
 		master.say(e.Response)
 		beat(t, client)
-		if diff := lab.DiffRequests(e.Request, master.last(t)); diff != "" {
+		if diff := replay.DiffRequests(e.Request, master.last(t)); diff != "" {
 			t.Errorf("%s: request after faults (-recorded +sent):\n%s", e.Name, diff)
 		}
-		after, err := lab.ReadSnapshot(t.Context(), pool)
+		after, err := replay.ReadSnapshot(t.Context(), pool)
 		if err != nil {
 			t.Fatal(err)
 		}

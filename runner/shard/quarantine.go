@@ -13,8 +13,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"shardclient/gen/shard"
-	"shardclient/runner/afe"
+	sharddb "shardclient/gen/shard"
+	"shardclient/runner/plain"
 )
 
 // Directions, kinds and codes of objects that are set aside.
@@ -80,7 +80,7 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	}
 	var rows []setAside
 	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
-		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], afe.OneLine(c.options.Redact(o.Reason), maxReason)
+		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], plain.Line(c.options.Redact(o.Reason), maxReason)
 		rows = append(rows, o)
 	}
 	body, err := json.Marshal(rows)
@@ -113,7 +113,7 @@ func (c *Client) logSetAside(objects []setAside) {
 	}
 	if bad := len(objects) - waiting; bad > 0 {
 		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`", "objects", bad,
-			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", afe.OneLine(first.Reason, maxReason))
+			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", plain.Line(first.Reason, maxReason))
 	}
 }
 

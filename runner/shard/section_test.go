@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
@@ -54,9 +54,9 @@ func shardWithAnUpload(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Cli
 	return pool, master, client
 }
 
-func snapshot(t *testing.T, pool *pgxpool.Pool) *lab.Snapshot {
+func snapshot(t *testing.T, pool *pgxpool.Pool) *replay.Snapshot {
 	t.Helper()
-	s, err := lab.ReadSnapshot(t.Context(), pool)
+	s, err := replay.ReadSnapshot(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

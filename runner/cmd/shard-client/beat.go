@@ -13,6 +13,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/ops"
+	"shardclient/runner/plain"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -125,7 +126,7 @@ func (p *program) waitForDatabase(ctx context.Context, s *session, health *ops.H
 		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
 			return false, err
 		case ctx.Err() == nil && tries&(tries-1) == 0:
-			p.log.Warn("waiting for the database", "error", afe.OneLine(p.secrets.Redact(err.Error()), 1000), "tries", tries)
+			p.log.Warn("waiting for the database", "error", plain.Line(p.secrets.Redact(err.Error()), 1000), "tries", tries)
 		}
 		select {
 		case <-ctx.Done():

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 )
 
@@ -61,7 +61,7 @@ func TestLeastRights(t *testing.T) {
 	databaseURL, owner := leastRights(t)
 	m := master(t, nil)
 	for _, e := range recording(t) {
-		before, err := lab.ReadSnapshot(t.Context(), owner)
+		before, err := replay.ReadSnapshot(t.Context(), owner)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestLeastRights(t *testing.T) {
 		if err := permitted(invoke(once(m, databaseURL, "--protocol=2019")...)); err != nil {
 			t.Errorf("%s: %v", e.Name, err)
 		}
-		after, err := lab.ReadSnapshot(t.Context(), owner)
+		after, err := replay.ReadSnapshot(t.Context(), owner)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 )
 
 // fakeMaster is a real HTTP server that answers as it is told and keeps what it
@@ -156,9 +156,9 @@ var breaksOff = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 })
 
 // recording is the recorded conversation with a 2019 master.
-func recording(t testing.TB) []lab.Exchange {
+func recording(t testing.TB) []replay.Exchange {
 	t.Helper()
-	exchanges, err := lab.Conversation("2019")
+	exchanges, err := replay.Conversation("2019")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 )
 
 // The first heartbeat of a new shard, as recorded, from command line to tables.
@@ -30,13 +30,13 @@ func TestOnceJSON(t *testing.T) {
 	if lines := strings.Count(e.stderr, "\n"); lines != 1 || !strings.Contains(e.stderr, "level=INFO msg=heartbeat ") {
 		t.Errorf("want the one line of a beat on stderr, got %v", e)
 	}
-	if diff := lab.DiffRequests(first.Request, m.last(t).body); diff != "" {
+	if diff := replay.DiffRequests(first.Request, m.last(t).body); diff != "" {
 		t.Errorf("request (-recorded +sent):\n%s", diff)
 	}
 	if got := m.last(t); got.path != "POST /afe/server/noauth/rpc/?method=shard_heartbeat" || got.user != "chromeos-test" {
 		t.Errorf("called %s as %q", got.path, got.user)
 	}
-	after, err := lab.ReadSnapshot(t.Context(), pool)
+	after, err := replay.ReadSnapshot(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

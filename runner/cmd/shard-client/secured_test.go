@@ -11,19 +11,19 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 )
 
 // The server of pgtest lets everybody in; this one, over TCP, asks for passwords.
 var (
 	securedOnce   = sync.OnceValue(startSecured)
-	securedServer atomic.Pointer[lab.Postgres]
+	securedServer atomic.Pointer[postgres.Server]
 	securedCount  atomic.Int64
 )
 
 // startSecured does not use a test's context: the server serves all tests.
 func startSecured() error {
-	server, err := lab.StartPostgres(context.Background(), lab.PostgresOptions{TCP: true})
+	server, err := postgres.Start(context.Background(), postgres.Options{TCP: true})
 	securedServer.Store(server)
 	return err
 }

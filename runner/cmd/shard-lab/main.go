@@ -14,8 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"shardclient/runner/lab"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/postgres"
 )
 
 // Exit codes; a command that shard-lab runs for somebody keeps its own.
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, out output) int {
 	command.BindTo(ctx, (*context.Context)(nil))
 	// PG* belongs to somebody's own database, which only the master uses.
 	if command.Command() != "master" {
-		if err := lab.ForgetLibpqSettings(); err != nil {
+		if err := postgres.ForgetLibpqSettings(); err != nil {
 			return exitCode(err, out)
 		}
 	}

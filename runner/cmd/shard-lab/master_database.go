@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/plain"
 	"shardclient/schema"
 )
 
@@ -129,7 +129,7 @@ func line(text string) string {
 	if text == "" {
 		return "-"
 	}
-	return afe.OneLine(text, maxCell)
+	return plain.Line(text, maxCell)
 }
 
 // outcomes are the words for what became of an object; a command may have its own.

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 	"shardclient/schema"
 )
 
@@ -34,7 +34,7 @@ Example: shard-lab postgres -- shard-client migrate status`
 
 // Run returns the command's exit code as an *exitError.
 func (c *postgresCommand) Run(ctx context.Context, out output) (err error) {
-	server, err := lab.StartPostgres(ctx, lab.PostgresOptions{
+	server, err := postgres.Start(ctx, postgres.Options{
 		Durable: c.Durable,
 		TCP:     c.TCP,
 		Logger:  slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -75,7 +75,7 @@ func (c *postgresCommand) Validate() error {
 	return nil
 }
 
-func (c *postgresCommand) prepare(ctx context.Context, server *lab.Postgres) error {
+func (c *postgresCommand) prepare(ctx context.Context, server *postgres.Server) error {
 	for _, name := range c.Database {
 		if err := server.CreateDatabase(ctx, name, "template1"); err != nil {
 			return err
@@ -91,7 +91,7 @@ func (c *postgresCommand) prepare(ctx context.Context, server *lab.Postgres) err
 }
 
 // serve waits for a signal, or for the server to end on its own, which Stop reports.
-func (c *postgresCommand) serve(ctx context.Context, server *lab.Postgres, out output) error {
+func (c *postgresCommand) serve(ctx context.Context, server *postgres.Server, out output) error {
 	for _, name := range c.Database {
 		if len(c.Database) > 1 {
 			fmt.Fprintf(out.stdout, "%s\t", name)
@@ -106,7 +106,7 @@ func (c *postgresCommand) serve(ctx context.Context, server *lab.Postgres, out o
 	return nil
 }
 
-func (c *postgresCommand) runCommand(server *lab.Postgres, out output) error {
+func (c *postgresCommand) runCommand(server *postgres.Server, out output) error {
 	cmd := exec.Command(c.Command[0], c.Command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.stdout, out.stderr
 	url := server.URL(c.Database[0])

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/lab/replay"
 )
 
 // exitInterrupted is what a shell reports of a command that Ctrl-C ended.
@@ -32,16 +32,16 @@ func (c *replayCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	replay := lab.Replay{
+	show := replay.Replay{
 		Client: client,
 		Out:    out.stdout,
 		Logger: slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
-	err = replay.Run(ctx)
+	err = show.Run(ctx)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &exitError{exitInterrupted}
-	case errors.Is(err, lab.ErrReplayFailed):
+	case errors.Is(err, replay.ErrFailed):
 		return &exitError{exitFailed}
 	}
 	return err

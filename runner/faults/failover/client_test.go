@@ -10,14 +10,14 @@ import (
 	"strings"
 
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
+	"shardclient/runner/process"
 )
 
 // command is a start of shard-client; its settings come from the environment, as an operator's do.
 func (p *pair) command(databaseURL string, args ...string) *exec.Cmd {
 	p.t.Helper()
 	cmd := exec.Command(faults.Binary(p.t), args...)
-	cmd.Env = append(lab.ProgramEnvironment(os.Environ()),
+	cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_DATABASE_URL="+databaseURL, "SHARD_CLIENT_SHARD_HOSTNAME="+hostname, "SHARD_CLIENT_MASTER="+p.desk.URL,
 		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_STARTUP_SPLAY=0",
 		"SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_LOG_LEVEL=debug")
@@ -29,7 +29,7 @@ func (p *pair) run(databaseURL string) {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	p.log = filepath.Join(dir, "client.log")
-	p.client = &lab.Program{Name: "client", LogDir: dir, Command: func() *exec.Cmd { return p.command(databaseURL, "run") }}
+	p.client = &process.Program{Name: "client", LogDir: dir, Command: func() *exec.Cmd { return p.command(databaseURL, "run") }}
 	p.must(p.client.Start())
 	p.t.Cleanup(func() {
 		p.client.Stop(patience)

@@ -15,11 +15,12 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
 	"shardclient/runner/lab/converge"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/postgres"
+	"shardclient/runner/process"
 	"shardclient/schema"
 )
 
@@ -37,11 +38,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(faults.WithBinary(pgtest.Wit
 // pair is a shard with a database of two servers, and its master.
 type pair struct {
 	t                *testing.T
-	primary, standby *lab.Postgres
+	primary, standby *postgres.Server
 	desk             *desk
 	masterDB         *pgxpool.Pool
 	people           *admin.Admin
-	client           *lab.Program
+	client           *process.Program
 	log              string // its path
 }
 
@@ -55,7 +56,7 @@ func newPair(t *testing.T) *pair {
 		"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
 	}
 	var err error
-	if p.primary, err = lab.StartPostgres(t.Context(), lab.PostgresOptions{TCP: true, Settings: settings}); err != nil {
+	if p.primary, err = postgres.Start(t.Context(), postgres.Options{TCP: true, Settings: settings}); err != nil {
 		t.Fatal(err)
 	}
 	p.stopAtEnd(p.primary)
@@ -63,7 +64,7 @@ func newPair(t *testing.T) *pair {
 	if _, err := schema.Up(t.Context(), p.primary.URL(database)); err != nil {
 		t.Fatal(err)
 	}
-	if p.standby, err = lab.StartStandby(t.Context(), p.primary, lab.PostgresOptions{Settings: settings}); err != nil {
+	if p.standby, err = postgres.StartStandby(t.Context(), p.primary, postgres.Options{Settings: settings}); err != nil {
 		t.Fatal(err)
 	}
 	p.stopAtEnd(p.standby)
@@ -87,7 +88,7 @@ func (p *pair) must(err error) {
 	}
 }
 
-func (p *pair) stopAtEnd(server *lab.Postgres) {
+func (p *pair) stopAtEnd(server *postgres.Server) {
 	p.t.Cleanup(func() {
 		if err := server.Stop(); err != nil {
 			p.t.Error(err)
@@ -96,7 +97,7 @@ func (p *pair) stopAtEnd(server *lab.Postgres) {
 }
 
 // url names several servers, in this order.
-func (p *pair) url(more string, servers ...*lab.Postgres) string {
+func (p *pair) url(more string, servers ...*postgres.Server) string {
 	var hosts []string
 	for _, s := range servers {
 		hosts = append(hosts, s.Address())
@@ -130,7 +131,7 @@ func (p *pair) eventually(what string, so func(context.Context) (bool, error)) {
 }
 
 // query returns one value from one server, by a connection of its own: servers die here.
-func query[T any](ctx context.Context, server *lab.Postgres, sql string, args ...any) (value T, err error) {
+func query[T any](ctx context.Context, server *postgres.Server, sql string, args ...any) (value T, err error) {
 	conn, err := pgx.Connect(ctx, server.URL(database))
 	if err != nil {
 		return value, err
@@ -141,13 +142,13 @@ func query[T any](ctx context.Context, server *lab.Postgres, sql string, args ..
 }
 
 // wait is eventually for a condition in a server's tables.
-func (p *pair) wait(server *lab.Postgres, what, sql string, args ...any) {
+func (p *pair) wait(server *postgres.Server, what, sql string, args ...any) {
 	p.t.Helper()
 	p.eventually(what, func(ctx context.Context) (bool, error) { return query[bool](ctx, server, sql, args...) })
 }
 
 // execute runs statements at one server, each by itself.
-func (p *pair) execute(server *lab.Postgres, statements ...string) {
+func (p *pair) execute(server *postgres.Server, statements ...string) {
 	p.t.Helper()
 	conn, err := pgx.Connect(p.t.Context(), server.URL(database))
 	p.must(err)
@@ -162,7 +163,7 @@ func (p *pair) execute(server *lab.Postgres, statements ...string) {
 // synchronous makes the primary wait for its standby at each commit.
 func (p *pair) synchronous() {
 	p.t.Helper()
-	p.execute(p.primary, "ALTER SYSTEM SET synchronous_standby_names = '"+lab.StandbyName+"'", "SELECT pg_reload_conf()")
+	p.execute(p.primary, "ALTER SYSTEM SET synchronous_standby_names = '"+postgres.StandbyName+"'", "SELECT pg_reload_conf()")
 	p.wait(p.primary, "for a synchronous standby", "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
 }
 
@@ -214,13 +215,13 @@ func (p *pair) create(n int) {
 }
 
 // arrive waits until so many jobs are on a server.
-func (p *pair) arrive(server *lab.Postgres, n int) {
+func (p *pair) arrive(server *postgres.Server, n int) {
 	p.t.Helper()
 	p.wait(server, "for jobs to arrive", "SELECT count(*) = $1 FROM afe_jobs", n)
 }
 
 // work lets the shard's scheduler take turns at a server until nothing is open there.
-func (p *pair) work(server *lab.Postgres, s *scheduler.Scheduler) {
+func (p *pair) work(server *postgres.Server, s *scheduler.Scheduler) {
 	p.t.Helper()
 	p.eventually("for the scheduler to finish all jobs", func(ctx context.Context) (bool, error) {
 		if _, err := s.Turn(ctx); err != nil {
@@ -231,11 +232,11 @@ func (p *pair) work(server *lab.Postgres, s *scheduler.Scheduler) {
 }
 
 // scheduler is that of the shard, on one server.
-func (p *pair) scheduler(server *lab.Postgres) *scheduler.Scheduler {
+func (p *pair) scheduler(server *postgres.Server) *scheduler.Scheduler {
 	return scheduler.New(p.pool(server), scheduler.Options{Seed: 1, FailShare: 0.2})
 }
 
-func (p *pair) pool(server *lab.Postgres) *pgxpool.Pool {
+func (p *pair) pool(server *postgres.Server) *pgxpool.Pool {
 	p.t.Helper()
 	pool, err := pgxpool.New(p.t.Context(), server.URL(database))
 	p.must(err)
@@ -245,7 +246,7 @@ func (p *pair) pool(server *lab.Postgres) *pgxpool.Pool {
 
 // converges lets the scheduler finish everything at a server and waits until the master agrees with it about so many
 // jobs, all complete: none lost, none run twice.
-func (p *pair) converges(server *lab.Postgres, jobs int) {
+func (p *pair) converges(server *postgres.Server, jobs int) {
 	p.t.Helper()
 	pool := p.pool(server)
 	s := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})

@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 )
 
 // The network between the client and its database, each of toxiproxy's toxics once and more. What the client stores and
 // what it acknowledges may be cut anywhere.
 func TestNetworkToTheDatabase(t *testing.T) {
 	t.Parallel()
-	server := faults.StartServer(t, lab.PostgresOptions{TCP: true})
+	server := faults.StartServer(t, postgres.Options{TCP: true})
 	ms := func(name string, n int) map[string]int { return map[string]int{name: n} }
 	tests := []struct {
 		name   string

@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 )
 
 // PostgreSQL is killed, and starts again over what it had made durable: the client goes on by itself within two pauses,
 // and nothing is lost, at whichever step of a beat it was.
 func TestPostgresKilledAndRestarted(t *testing.T) {
 	t.Parallel()
-	server := faults.StartServer(t, lab.PostgresOptions{
+	server := faults.StartServer(t, postgres.Options{
 		Durable: true, Settings: map[string]string{"fsync": "off"}, // its processes die, not the machine
 	})
 	for name, strikes := range map[string]struct {

@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/postgres"
 )
 
 // fill writes to a file until the disk has no room.
@@ -37,7 +37,7 @@ func fill(t *testing.T, path string) {
 func TestDiskFull(t *testing.T) {
 	pgtest.Database(t) // the other server stays off the small disk
 	t.Setenv("TMPDIR", os.Getenv("DISK"))
-	server := faults.StartServer(t, lab.PostgresOptions{Durable: true, Settings: map[string]string{"fsync": "off"}})
+	server := faults.StartServer(t, postgres.Options{Durable: true, Settings: map[string]string{"fsync": "off"}})
 	t.Setenv("TMPDIR", "/tmp")
 	for name, what := range map[string]string{"acknowledge": "AcknowledgeJobs", "apply": "JobInsert"} {
 		t.Run(name, func(t *testing.T) {

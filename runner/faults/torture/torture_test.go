@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"shardclient/runner/faults"
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 )
 
 const (
@@ -83,7 +83,7 @@ func (c *counts) add(kind string) {
 
 func newRack(t *testing.T) *rack {
 	x := &rack{t: t, counts: counts{of: map[string]int{}}, began: time.Now()}
-	x.server = faults.StartServer(t, lab.PostgresOptions{Durable: true})
+	x.server = faults.StartServer(t, postgres.Options{Durable: true})
 	x.lab = faults.NewLab(t, faults.Options{Shards: victims, HostsPerShard: hosts, Server: x.server, FailShare: 0.2, Seed: *seed})
 	x.road = newRoad(&x.counts, rand.New(rand.NewPCG(*seed, 1)))
 	x.lab.Between(x.road.between)

@@ -14,11 +14,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/postgres"
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.ForgetLibpqSettings(); err != nil {
+	if err := postgres.ForgetLibpqSettings(); err != nil {
 		panic(err)
 	}
 	// What steers a shard on this machine must not reach the demo.

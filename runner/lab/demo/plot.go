@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"shardclient/runner/lab"
+	"shardclient/runner/process"
 )
 
 // outage is how long a killed program is gone.
@@ -135,7 +135,7 @@ func (p *plot) killClient(context.Context) error { return p.kill(p.stage.shards[
 func (p *plot) killMaster(context.Context) error { return p.kill(p.stage.master) }
 
 // kill ends a program by SIGKILL and starts it again after a while.
-func (p *plot) kill(a *lab.Program) error {
+func (p *plot) kill(a *process.Program) error {
 	a.Kill()
 	p.kills++
 	p.say("the %s is killed (SIGKILL)", a.Name)

@@ -12,8 +12,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/lab"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/postgres"
+	"shardclient/runner/process"
 	"shardclient/schema"
 )
 
@@ -28,21 +29,21 @@ const patience = 5 * time.Second
 
 // stage is everything that takes part.
 type stage struct {
-	server    *lab.Postgres
+	server    *postgres.Server
 	logs      string // a directory with a log of each program
-	master    *lab.Program
+	master    *process.Program
 	masterURL string
 	masterDB  *pgxpool.Pool
 	people    *admin.Admin
 	shards    []*shard
-	programs  []*lab.Program // in the order of their start
+	programs  []*process.Program // in the order of their start
 }
 
 // shard is one shard of the lab.
 type shard struct {
 	hostname, board string
 	db              *pgxpool.Pool
-	client          *lab.Program
+	client          *process.Program
 }
 
 // setStage starts everything. What it has started ends with strike, also when it fails in the middle.
@@ -51,7 +52,7 @@ func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
 	if s.logs, err = os.MkdirTemp("", "shard-demo-"); err != nil {
 		return s, fmt.Errorf("make a directory for logs: %w", err)
 	}
-	if s.server, err = lab.StartPostgres(ctx, lab.PostgresOptions{Logger: d.Logger}); err != nil {
+	if s.server, err = postgres.Start(ctx, postgres.Options{Logger: d.Logger}); err != nil {
 		return s, err
 	}
 	if s.masterDB, err = s.database(ctx, masterDatabase); err != nil {
@@ -72,7 +73,7 @@ func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
 	}
 	for _, one := range s.shards {
 		one.client = s.shardClient(d, one.hostname)
-		for _, a := range []*lab.Program{s.scheduler(d, one.hostname), one.client} {
+		for _, a := range []*process.Program{s.scheduler(d, one.hostname), one.client} {
 			if err := s.start(a); err != nil {
 				return s, err
 			}
@@ -93,7 +94,7 @@ func (s *stage) database(ctx context.Context, name string) (*pgxpool.Pool, error
 }
 
 func (s *stage) startMaster(d *Demo) error {
-	s.master = &lab.Program{Name: "master", LogDir: s.logs, Command: func() *exec.Cmd {
+	s.master = &process.Program{Name: "master", LogDir: s.logs, Command: func() *exec.Cmd {
 		listen := "127.0.0.1:0"
 		if s.masterURL != "" {
 			listen = s.masterURL[len("http://"):] // a restarted master is where it was
@@ -106,14 +107,14 @@ func (s *stage) startMaster(d *Demo) error {
 	return err
 }
 
-func (s *stage) scheduler(d *Demo, database string, flags ...string) *lab.Program {
-	return &lab.Program{Name: "scheduler of " + database, LogDir: s.logs, Command: func() *exec.Cmd {
+func (s *stage) scheduler(d *Demo, database string, flags ...string) *process.Program {
+	return &process.Program{Name: "scheduler of " + database, LogDir: s.logs, Command: func() *exec.Cmd {
 		return s.program(d.Lab, database, append([]string{"scheduler", "--seed", strconv.FormatUint(d.Seed, 10)}, flags...)...)
 	}}
 }
 
-func (s *stage) shardClient(d *Demo, hostname string) *lab.Program {
-	return &lab.Program{Name: "shard-client of " + hostname, LogDir: s.logs, Command: func() *exec.Cmd {
+func (s *stage) shardClient(d *Demo, hostname string) *process.Program {
+	return &process.Program{Name: "shard-client of " + hostname, LogDir: s.logs, Command: func() *exec.Cmd {
 		return s.program(d.Client, hostname, "run", "--shard-hostname", hostname, "--master", s.masterURL,
 			"--user", owner, "--heartbeat-pause", pause.String(), "--startup-splay", pause.String(), "--stop-timeout", "1s")
 	}}
@@ -123,11 +124,11 @@ func (s *stage) shardClient(d *Demo, hostname string) *lab.Program {
 func (s *stage) program(path, database string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command(path, arguments...)
 	url := s.server.URL(database)
-	cmd.Env = append(lab.ProgramEnvironment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+url, "SHARD_LAB_DATABASE_URL="+url)
+	cmd.Env = append(process.Environment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+url, "SHARD_LAB_DATABASE_URL="+url)
 	return cmd
 }
 
-func (s *stage) start(a *lab.Program) error {
+func (s *stage) start(a *process.Program) error {
 	s.programs = append(s.programs, a)
 	return a.Start()
 }

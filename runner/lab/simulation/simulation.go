@@ -20,8 +20,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/runner/lab"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/postgres"
+	"shardclient/runner/process"
 	"shardclient/schema"
 )
 
@@ -58,11 +59,11 @@ const (
 type site struct {
 	*Simulation
 	logs         string
-	masterServer *lab.Postgres // alone, so that its cost is the masters'
-	shardServer  *lab.Postgres
+	masterServer *postgres.Server // alone, so that its cost is the masters'
+	shardServer  *postgres.Server
 	masterDB     *pgxpool.Pool
 	people       *admin.Admin
-	masters      []*lab.Program
+	masters      []*process.Program
 	masterURLs   []string
 	shards       []*simulatedShard
 }
@@ -132,17 +133,17 @@ func (at *site) open(ctx context.Context) (err error) {
 }
 
 // postgres starts a server whose data is not synced to disk: what is measured is the work, not this machine's disk.
-func (at *site) postgres(ctx context.Context, connections int) (*lab.Postgres, error) {
-	return lab.StartPostgres(ctx, lab.PostgresOptions{Logger: at.Logger, Settings: map[string]string{
+func (at *site) postgres(ctx context.Context, connections int) (*postgres.Server, error) {
+	return postgres.Start(ctx, postgres.Options{Logger: at.Logger, Settings: map[string]string{
 		"max_connections": strconv.Itoa(connections), "shared_buffers": "512MB",
 	}})
 }
 
 func (at *site) startMaster(number int, url string) error {
-	p := &lab.Program{Name: fmt.Sprintf("master %d", number+1), LogDir: at.logs, Command: func() *exec.Cmd {
+	p := &process.Program{Name: fmt.Sprintf("master %d", number+1), LogDir: at.logs, Command: func() *exec.Cmd {
 		cmd := exec.Command(at.Lab, "master", "--listen", "127.0.0.1:0", "--protocol", at.Protocol,
 			"--max-connections", strconv.Itoa(masterConnections), "--log-level", "warn")
-		cmd.Env = append(lab.ProgramEnvironment(os.Environ()), "SHARD_LAB_DATABASE_URL="+url)
+		cmd.Env = append(process.Environment(os.Environ()), "SHARD_LAB_DATABASE_URL="+url)
 		return cmd
 	}}
 	at.masters = append(at.masters, p)
@@ -162,7 +163,7 @@ func (at *site) close() error {
 		at.masterDB.Close()
 	}
 	var err error
-	for _, server := range []*lab.Postgres{at.shardServer, at.masterServer} {
+	for _, server := range []*postgres.Server{at.shardServer, at.masterServer} {
 		if server != nil {
 			err = errors.Join(err, server.Stop())
 		}

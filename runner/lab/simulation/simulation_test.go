@@ -12,12 +12,12 @@ import (
 
 	"go.uber.org/goleak"
 
-	"shardclient/runner/lab"
 	"shardclient/runner/master"
+	"shardclient/runner/postgres"
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.ForgetLibpqSettings(); err != nil {
+	if err := postgres.ForgetLibpqSettings(); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)

@@ -1,0 +1,81 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// heartbeatPattern is where a master serves heartbeats, and how. Anything else is 404 or 405, as on a real one.
+const heartbeatPattern = "POST /afe/server/noauth/rpc/{$}"
+
+// maxRecordedRequest bounds what the played master keeps of a request; recorded ones have 2 KB.
+const maxRecordedRequest = 16 << 20
+
+// recordedMaster plays a master: an HTTP server on a free port of this machine that gives one recorded answer to
+// whatever it is asked, and keeps the requests.
+type recordedMaster struct {
+	url    string
+	server *http.Server
+	served chan struct{} // closed when the server has ended
+
+	mu       sync.Mutex
+	answer   *Answer
+	requests [][]byte
+}
+
+func startRecordedMaster() (*recordedMaster, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("play the master: %w", err)
+	}
+	m := &recordedMaster{url: "http://" + listener.Addr().String(), served: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.Handle(heartbeatPattern, m)
+	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		defer close(m.served)
+		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			_ = listener.Close() // the client's report of a refused connection says the rest
+		}
+	}()
+	return m, nil
+}
+
+// stop ends the server at once, with all its connections.
+func (m *recordedMaster) stop() {
+	_ = m.server.Close()
+	<-m.served
+}
+
+// answerWith sets the answer from now on and forgets the requests so far.
+func (m *recordedMaster) answerWith(answer *Answer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.answer, m.requests = answer, nil
+}
+
+// received returns the bodies of the requests since answerWith.
+func (m *recordedMaster) received() [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.requests
+}
+
+// ServeHTTP implements http.Handler.
+func (m *recordedMaster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRecordedRequest))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	m.mu.Lock()
+	m.requests = append(m.requests, body)
+	answer := m.answer
+	m.mu.Unlock()
+	answer.ServeHTTP(w, r)
+}

@@ -1,0 +1,220 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// buildClient returns the path of a shard-client built from this tree.
+func buildClient(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shard-client")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "shardclient/runner/cmd/shard-client")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, whatever these tests need
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return path
+}
+
+// recorded returns a conversation that may be tampered with.
+func recorded(t *testing.T) []Exchange {
+	t.Helper()
+	exchanges, err := Conversation(replayProtocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exchanges
+}
+
+// show runs a replay and returns what it printed, and the last line of that.
+func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, err error) {
+	t.Helper()
+	var out bytes.Buffer
+	if d.Out == nil {
+		d.Out = &out
+	}
+	err = d.Run(ctx)
+	text = out.String()
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for _, line := range lines {
+		if width := utf8.RuneCountInString(line); width > replayWidth {
+			t.Errorf("%d columns wide, want at most %d: %s", width, replayWidth, line)
+		}
+	}
+	return text, lines[len(lines)-1], err
+}
+
+func TestReplay(t *testing.T) {
+	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
+	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
+		t.Setenv(name, "nonsense")
+	}
+	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")
+	client := buildClient(t)
+	t.Run("agrees with the recording", func(t *testing.T) { replayAgrees(t, client) })
+	t.Run("tells differences", func(t *testing.T) { replayTellsDifferences(t, client) })
+	t.Run("tells that the client failed", func(t *testing.T) { replayTellsClientFailure(t, client) })
+	t.Run("can be stopped", func(t *testing.T) { replayStops(t, client) })
+}
+
+func replayAgrees(t *testing.T, client string) {
+	text, verdict, err := show(t.Context(), t, Replay{Client: client})
+	const want = "replay: 9 heartbeats, every request and every stored row as recorded: database and recording agree"
+	if err != nil || verdict != want {
+		t.Errorf("error %v, verdict %q\n%s", err, verdict, text)
+	}
+	// The counts of the recordings, as a reader of their files would count.
+	for _, cells := range []string{
+		"no known jobs 4 jobs 4 jobs (0 to upload)",
+		"2 jobs uploaded, 2 entries no suite keyvals 5 entries (0 aborted): 3 open, 2 complete",
+		"(before it, the scheduler completed 2 entries and set 2 host statuses: 2 jobs to upload)",
+		"nothing to upload 3 suite keyvals 5 entries (2 aborted): 3 open, 2 complete",
+		"1 job uploaded, 2 entries no suite keyvals 5 entries (2 aborted): 1 open, 4 complete",
+		"request as recorded 1 incorrect host database as recorded",
+		"2 known hosts no hosts 3 hosts (1 invalid)",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), cells) {
+			t.Errorf("missing: %s\n%s", cells, text)
+		}
+	}
+}
+
+func replayTellsDifferences(t *testing.T, client string) {
+	for name, c := range map[string]struct {
+		tamper func([]Exchange)
+		want   []string
+	}{
+		"a recorded row": {
+			func(e []Exchange) { e[1].After.Jobs[0].Owner = "mallory" },
+			[]string{"database DIFFERS", "mallory", "replay: FAILED: 1 of 9 heartbeats differ from the recording (see above)"},
+		},
+		"a recorded request": {
+			func(e []Exchange) {
+				e[2].Request = bytes.ReplaceAll(e[2].Request, []byte("Completed"), []byte("Failed"))
+			},
+			[]string{"request DIFFERS", "replay: FAILED: 1 of 9 heartbeats differ"},
+		},
+		"an answer": {
+			func(e []Exchange) {
+				e[0].Response.Body = bytes.ReplaceAll(e[0].Response.Body, []byte("row1-host3"), []byte("row1-host9"))
+			},
+			[]string{"row1-host9", "replay: FAILED: 9 of 9 heartbeats differ"},
+		},
+		"an object that is set aside": {
+			func(e []Exchange) {
+				e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
+			},
+			[]string{"what shard-client says of it", "quarantine"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			exchanges := recorded(t)
+			c.tamper(exchanges)
+			text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
+			if !errors.Is(err, ErrFailed) || !strings.HasPrefix(verdict, "replay: FAILED: ") {
+				t.Errorf("error %v, verdict %q; want a failed replay", err, verdict)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%q is not told:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+func replayTellsClientFailure(t *testing.T, client string) {
+	exchanges := recorded(t)
+	exchanges[1].Response = &Answer{Status: http.StatusInternalServerError, ContentType: "text/html", Body: []byte("<h1>oops</h1>")}
+	text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
+	if !errors.Is(err, ErrFailed) || verdict != "replay: FAILED: it could not go on after 1 of 9 heartbeats (see above)" {
+		t.Errorf("error %v, verdict %q", err, verdict)
+	}
+	if !strings.Contains(text, "run shard-client once: exit status 1") || !strings.Contains(text, "oops") {
+		t.Errorf("the client's words are missing:\n%s", text)
+	}
+}
+
+// canceller cancels a context once something was written.
+type canceller struct {
+	bytes.Buffer
+	at     string
+	cancel context.CancelFunc
+}
+
+func (c *canceller) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(c.at)) {
+		c.cancel()
+	}
+	return c.Buffer.Write(b)
+}
+
+func replayStops(t *testing.T, client string) {
+	for at, want := range map[string]string{
+		"The first": "replay: FAILED: stopped after 0 of 9 heartbeats\n",
+		"2 of 9":    "replay: FAILED: stopped after 2 of 9 heartbeats\n",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &canceller{at: at, cancel: cancel}
+		_, _, err := show(ctx, t, Replay{Client: client, Out: out})
+		if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
+			t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
+		}
+	}
+}
+
+func TestReplayWithoutClientTellsWhy(t *testing.T) {
+	t.Parallel()
+	text, verdict, err := show(t.Context(), t, Replay{Client: "/no/such/shard-client"})
+	if !errors.Is(err, ErrFailed) || !strings.HasPrefix(verdict, "replay: FAILED: it could not go on after 0 of 9") ||
+		!strings.Contains(text, "/no/such/shard-client: no such file") {
+		t.Errorf("error %v, verdict %q\n%s", err, verdict, text)
+	}
+}
+
+func TestReplayHasATitleForEveryRecordedHeartbeat(t *testing.T) {
+	t.Parallel()
+	for _, e := range recorded(t) {
+		if title := replayTitle(e.Name); strings.HasPrefix(title, "0") || len(title) > replayWidth-beatColumn {
+			t.Errorf("%s: title %q", e.Name, title)
+		}
+	}
+	if got := replayTitle("10_some_news"); got != "10 some news" {
+		t.Errorf("title %q of a heartbeat without one", got)
+	}
+}
+
+func TestBrokenLinesFit(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"":                  {""},
+		"fits here.":        {"fits here."},
+		"between the words": {"between", "the words"},
+		"0123456789abcdef":  {"0123456789", "abcdef"},
+		"ü123456789 x":      {"ü123456789", "x"},
+		"two\nlines":        {"two", "lines"},
+	} {
+		if got := broken(text, 10); !slices.Equal(got, want) {
+			t.Errorf("%q broken into %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestQuoteIsBounded(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	(&replayPage{out: &out}).quote(strings.Repeat("a line\n", maxTroubleLines+3))
+	if lines := strings.Count(out.String(), "\n"); lines != maxTroubleLines+1 || !strings.HasSuffix(out.String(), "... and 3 more lines\n") {
+		t.Errorf("%d lines:\n%s", lines, &out)
+	}
+}

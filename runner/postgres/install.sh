@@ -1,0 +1,87 @@
+#!/bin/sh
+# Makes sure that PostgreSQL's server programs are on this machine: does nothing when they are, otherwise installs the
+# distribution's package as root or with passwordless sudo. It creates no cluster and starts no server;
+# the service that Debian's package enables has nothing to start without a cluster.
+set -eu
+
+oldest_major=15
+
+# usable DIR: holds initdb and a postgres that is new enough.
+usable() {
+	[ -x "$1/initdb" ] && [ -x "$1/postgres" ] || return 1
+	version=$("$1/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	[ "${version:-0}" -ge "$oldest_major" ]
+}
+
+# The places are those of find.go, in the same order.
+found() {
+	if [ -n "${SHARD_LAB_PG_BIN:-}" ]; then
+		usable "$SHARD_LAB_PG_BIN"
+		return
+	fi
+	for program in $(command -v initdb || true); do
+		usable "$(dirname "$(readlink -f "$program")")" && return
+	done
+	usable "$(pg_config --bindir 2>/dev/null || true)" && return
+	for directory in /usr/lib/postgresql/*/bin /usr/lib/postgresql*/bin /usr/lib64/postgresql*/bin /usr/pgsql-*/bin \
+		/usr/local/pgsql/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+		/usr/libexec/postgresql*; do
+		usable "$directory" && return
+	done
+	return 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+	echo "install PostgreSQL $oldest_major or newer: $1" >&2
+	exit 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Debian's package starts a cluster of its own on port 5432 unless it is told not to before it is unpacked; the setting
+# belongs to postgresql-common, hence two installations.
+install_apt() {
+	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
+	as_root $apt update
+	as_root $apt install postgresql-common
+	as_root sed -i '/^#*[[:space:]]*create_main_cluster/d; $a create_main_cluster = false' \
+		/etc/postgresql-common/createcluster.conf
+	as_root $apt install postgresql
+}
+
+install_package() {
+	if have apt-get; then install_apt
+	elif have dnf; then as_root dnf -y -q install postgresql-server
+	elif have yum; then as_root yum -y -q install postgresql-server
+	elif have apk; then as_root apk add --quiet postgresql
+	elif have pacman; then as_root pacman -Sy --noconfirm --needed postgresql
+	elif have zypper; then as_root zypper --non-interactive --quiet install postgresql-server
+	else return 1; fi
+}
+
+what_to_install() {
+	if have apt-get; then echo "apt-get install postgresql"
+	elif have dnf; then echo "dnf install postgresql-server"
+	elif have yum; then echo "yum install postgresql-server"
+	elif have apk; then echo "apk add postgresql"
+	elif have pacman; then echo "pacman -S postgresql"
+	elif have zypper; then echo "zypper install postgresql-server"
+	elif have brew; then echo "brew install postgresql"
+	else echo "your system's package of the PostgreSQL server"; fi
+}
+
+if found; then exit 0; fi
+
+if [ -n "${SHARD_LAB_PG_BIN:-}" ]; then
+	fail "SHARD_LAB_PG_BIN=$SHARD_LAB_PG_BIN does not hold it; correct or unset the variable"
+fi
+if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
+	fail "not root and no passwordless sudo here; ask for: $(what_to_install), or set SHARD_LAB_PG_BIN to the directory of initdb and postgres"
+fi
+echo "installing PostgreSQL (server programs only, nothing is started): $(what_to_install)" >&2
+install_package </dev/null >&2 || fail "the installation failed; run yourself: $(what_to_install)"
+found || fail "installed, but initdb and postgres are not where they are looked for; set SHARD_LAB_PG_BIN to their directory"
