@@ -18,9 +18,9 @@ const module = "shardclient"
 // The runner stays thin and shard-client free of the laboratory only as long as nobody draws another arrow.
 var arrows = map[string][]string{
 	"runner/cmd":      {"runner/config", "runner/ops", "runner/shard", "runner/afe", "runner/plain", "schema", "gen", "runner/master", "runner/lab", "runner/postgres", "runner/process"},
-	"runner/shard":    {"runner/afe", "runner/plain", "gen/shard"},
-	"runner/master":   {"runner/afe", "gen/master"},
-	"runner/lab":      {"runner/shard", "runner/master", "runner/afe", "runner/postgres", "runner/process", "schema", "gen/lab"},
+	"runner/shard":    {"runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/master":   {"runner/afe", "gen/masterdb"},
+	"runner/lab":      {"runner/shard", "runner/master", "runner/afe", "runner/postgres", "runner/process", "schema", "gen/labdb"},
 	"runner/pgtest":   {"runner/postgres", "schema"},
 	"runner/postgres": {"runner/process"},
 	"runner/process":  {},

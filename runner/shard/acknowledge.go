@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 )
 
 // How a completion cannot be lost (P1, P2), whatever the scheduler writes

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 

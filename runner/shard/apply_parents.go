@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	sharddb "shardclient/gen/shard"
+	sharddb "shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/plain"
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 )
 
 // HeldError says that another client holds the lock of this shard, and which.

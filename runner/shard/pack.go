@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	sharddb "shardclient/gen/shard"
+	sharddb "shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/plain"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	sharddb "shardclient/gen/shard"
+	sharddb "shardclient/gen/sharddb"
 	"shardclient/runner/plain"
 )
 

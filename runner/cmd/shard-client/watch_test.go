@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 	"shardclient/schema"

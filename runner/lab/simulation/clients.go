@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/afe"
 	"shardclient/runner/shard"
 )
