@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/hashicorp/go-retryablehttp"
 )
 
@@ -149,7 +147,8 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 		failure = err
 	}
 	failure.URL = c.endpoint(protocol).Redacted()
-	failure.Unsure = failure.Class != RPC || *attempts != 1
+	clear := failure.Class == RPC && *attempts == 1 || failure.Class == Internal && *attempts == 0
+	failure.Unsure = !clear
 	return nil, failure
 }
 
@@ -157,11 +156,11 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([]byte, *Error) {
 	body, err := packet.Body(protocol)
 	if err != nil {
-		return nil, &Error{Class: Transport, Err: fmt.Errorf("encode packet: %w", err)}
+		return nil, &Error{Class: Internal, Err: fmt.Errorf("encode packet: %w", err)}
 	}
 	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.endpoint(protocol).String(), body)
 	if err != nil {
-		return nil, &Error{Class: Transport, Err: err}
+		return nil, &Error{Class: Internal, Err: fmt.Errorf("build request: %w", err)}
 	}
 	request.Header.Set("Authorization", c.options.User)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -261,40 +260,4 @@ func withCause(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
-}
-
-// decode reads the JSON-RPC envelope and the result in it.
-func decode(body []byte) (*Response, *Error) {
-	head := string(body[:min(len(body), maxErrorBody)])
-	undecodable := func(err error) (*Response, *Error) {
-		return nil, &Error{Class: Undecodable, Body: head, Err: explain(err)}
-	}
-	var envelope struct {
-		Result jsontext.Value `json:"result"`
-		Error  jsontext.Value `json:"error"`
-	}
-	if len(body) == 0 {
-		return undecodable(errors.New("nothing came"))
-	}
-	err := json.Unmarshal(body, &envelope, lenient)
-	// One value that is too deep for the library must not fail all others. If that
-	// was not it, the first error tells more.
-	if err != nil && json.Unmarshal(shallow(body), &envelope, lenient) != nil {
-		return undecodable(err)
-	}
-	if envelope.Error != nil && envelope.Error.Kind() != 'n' {
-		rpc := &RPCError{}
-		if err := json.Unmarshal(envelope.Error, rpc, lenient); err != nil || rpc.Name == "" {
-			rpc.Name, rpc.Message = "unnamed error", string(envelope.Error)
-		}
-		return nil, &Error{Class: RPC, RPC: rpc}
-	}
-	if envelope.Result == nil {
-		return undecodable(errors.New("it has neither result nor error"))
-	}
-	response, err := decodeResult(envelope.Result)
-	if err != nil {
-		return undecodable(err)
-	}
-	return response, nil
 }

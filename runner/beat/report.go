@@ -22,7 +22,6 @@ const (
 const (
 	FailureDatabase = "database"  // PostgreSQL refused, or was not to be had
 	FailureLockLost = "lock_lost" // another client took the shard over, or its connection broke
-	FailureInternal = "internal"  // a fault of shard-client itself
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and

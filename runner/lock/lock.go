@@ -148,6 +148,10 @@ func (l *Lock) Release(ctx context.Context) {
 	l.conn = nil
 }
 
+// Abandon forgets a lock whose Release broke off: its connection is of no use to anybody, and closed
+// when it is collected.
+func (l *Lock) Abandon() { l.conn = nil }
+
 // Write runs fn in one fenced transaction: it fails with ErrLost, and nothing is written, unless
 // this client still holds the lock. fn runs again after a deadlock or a serialization failure.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"shardclient/runner/beat"
 )
 
 // Health tells whether a client still does its work. It is alive as long as it begins or ends something now and then;
@@ -36,24 +38,24 @@ type report struct {
 // limit.
 func NewHealth(limit time.Duration) *Health {
 	h := &Health{limit: limit}
-	h.Begin("start")
+	h.Doing("start")
 	return h
 }
 
-// Begin notes what the client begins to do, in a word or two.
-func (h *Health) Begin(doing string) {
+// Doing notes what the client begins to do, in a word or two.
+func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.doing, h.since = doing, time.Now()
 }
 
 // Observe notes how a beat went that has just ended; the client now waits for the next one.
-func (h *Health) Observe(b *Beat) {
+func (h *Health) Observe(b *beat.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	h.doing, h.since = "pause", now
-	if at := now.UTC().Truncate(time.Second); b.OK {
+	if at := now.UTC().Truncate(time.Second); b.OK() {
 		h.report.LastSuccess, h.report.Failures = &at, 0
 	} else {
 		h.report.LastFailure, h.report.Failure = &at, b.Failure

@@ -35,10 +35,10 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 		begin func(*Health) // nil: it has only started
 	}{
 		{"start", nil},
-		{"wait for the database", func(h *Health) { h.Begin("wait for the database") }},
-		{"beat", func(h *Health) { h.Begin("beat") }},
-		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(goodBeat()) }},
-		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(&Beat{Failure: "transport"}) }},
+		{"wait for the database", func(h *Health) { h.Doing("wait for the database") }},
+		{"beat", func(h *Health) { h.Doing("beat") }},
+		{"pause", func(h *Health) { h.Doing("beat"); h.Observe(goodBeat()) }},
+		{"pause", func(h *Health) { h.Doing("beat"); h.Observe(failed("transport")) }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := NewHealth(hangLimit)
@@ -55,7 +55,7 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 			if err != nil || status != http.StatusServiceUnavailable || r.Status != "hanging" || r.Doing != tt.doing {
 				t.Errorf("past the limit of %s: status %d, want 503: %s", tt.doing, status, body)
 			}
-			h.Begin("beat")
+			h.Doing("beat")
 			alive(t, h, "when it goes on")
 		})
 	}
@@ -66,10 +66,10 @@ func TestAnOutageIsNoIllness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHealth(hangLimit)
 		for range 7 * 24 * 2 {
-			h.Begin("beat")
+			h.Doing("beat")
 			<-time.After(30 * time.Minute) // every RPC runs into its deadline
 			alive(t, h, "in a beat")
-			h.Observe(&Beat{Failure: "deadline"})
+			h.Observe(failed("deadline"))
 			<-time.After(time.Minute)
 			alive(t, h, "between beats")
 		}
@@ -85,9 +85,9 @@ func TestHealthGolden(t *testing.T) {
 		h.Observe(goodBeat())
 		all += text()
 		<-time.After(time.Minute)
-		h.Begin("beat")
+		h.Doing("beat")
 		<-time.After(time.Minute)
-		h.Observe(&Beat{Failure: "rpc_error"})
+		h.Observe(failed("rpc_error"))
 		<-time.After(hangLimit + time.Minute)
 		all += text()
 		golden(t, "healthz.txt", all)

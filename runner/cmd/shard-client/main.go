@@ -17,8 +17,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"shardclient/runner/config"
+	"shardclient/runner/lock"
 	"shardclient/runner/ops"
-	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
@@ -178,7 +178,7 @@ func (p *program) exitCode(err error) int {
 		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
 	}
 	var usage *usageError
-	var held *shard.HeldError
+	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
 	switch {
 	case errors.As(err, &usage):

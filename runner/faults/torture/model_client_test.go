@@ -75,9 +75,9 @@ func (w *world) newClient(s *station) (*client, error) {
 	wire := w.lab.Wire(w.lab.URL())
 	options := w.lab.ClientOptions(s.Shard)
 	options.RPCTimeout = rpcTimeout
-	c.Client = shard.NewClient(c.pool, wire, options)
 	c.close = wire.Close
-	return c, nil
+	c.Client, err = shard.NewClient(c.pool, wire, options)
+	return c, err
 }
 
 // end is that of a client's process, in order or by a crash: its connections close.

@@ -80,12 +80,15 @@ func newWorldwide(t *testing.T, seed uint64) *worldwide {
 	})
 	t.Cleanup(wire.Close)
 	clientPool := open(t, w.here.pool.Config().ConnString(), "client")
-	w.client = shard.NewClient(clientPool, wire, shard.Options{
+	w.client, err = shard.NewClient(clientPool, wire, shard.Options{
 		ShardHostname: "shard1.example", Who: "test", StopTimeout: time.Second,
 		// No request is stored late here, so that a lost answer is made good in the next beat.
 		RPCTimeout:    time.Millisecond,
 		MaxUploadJobs: 5, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { w.client.Close(context.Background()) })
 	return w
 }
