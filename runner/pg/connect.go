@@ -68,11 +68,7 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 // Check tells a connection string that cannot be meant from a database that is down. It calls
 // nobody, but the password of the day is read once.
 func (d *Door) Check() (*pgxpool.Config, error) {
-	redact := d.Redact
-	if redact == nil {
-		redact = func(text string) string { return text }
-	}
-	config, err := ParseURL(d.URL, redact)
+	config, err := ParseURL(d.URL, d.Redact)
 	if err != nil {
 		return nil, err
 	}

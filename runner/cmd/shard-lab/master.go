@@ -52,13 +52,8 @@ func (c *masterCommand) Validate() error {
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("--max-connections %d: give 1 or more", c.MaxConnections)
 	}
-	parsed, err := pgxpool.ParseConfig(string(c.DatabaseURL))
-	// The driver ends a password at its first @ and takes the rest for a host, which every error would show.
-	if err != nil || strings.Contains(parsed.ConnConfig.Host, "@") && !strings.HasPrefix(parsed.ConnConfig.Host, "/") {
-		return errors.New("--database-url: it cannot be read: give postgres://USER:PASSWORD@HOST:PORT/DATABASE," +
-			" special characters of the password percent-encoded")
-	}
-	return nil
+	_, err := parseDatabaseURL(c.DatabaseURL)
+	return err
 }
 
 // Run serves until the context ends.
