@@ -13,13 +13,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/master"
 	"shardclient/runner/ops"
+	"shardclient/runner/pg"
 	"shardclient/schema"
 )
 
@@ -111,8 +111,7 @@ func (c *masterCommand) check(ctx context.Context, pool *pgxpool.Pool) error {
 
 func (c *masterCommand) unreachable(err error) error {
 	hint := "see that PostgreSQL runs and that --database-url (or SHARD_LAB_DATABASE_URL) is its URL"
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pg.IsAnswer(err) {
 		hint = "see that --database-url (or SHARD_LAB_DATABASE_URL) names the right database, user and password"
 	}
 	settings := &config.Config{DatabaseURL: c.DatabaseURL}
