@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+
+	"shardclient/runner/plain"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
@@ -29,7 +32,7 @@ const (
 	retryWaitMax = 30 * time.Second
 )
 
-// Options say whom to call and how. All fields are needed but TLS and Logger.
+// Options say whom to call and how. All fields are needed but TLS, MaxRetryAfter and Logger.
 type Options struct {
 	Master           *url.URL
 	User             string      // bare user name: the master creates whoever calls
@@ -52,8 +55,39 @@ type Client struct {
 	protocol Protocol // the version to try first
 }
 
-// NewClient returns a client that has not called anyone yet.
-func NewClient(options Options) *Client {
+// check returns an error that names the first field that no client can work with.
+func (o *Options) check() error {
+	switch {
+	case o.Master == nil || o.Master.Host == "":
+		return errors.New("afe: Options.Master has no host: want the address of the master")
+	case !isHeader(o.User):
+		return fmt.Errorf("afe: Options.User is %s: want a user name that a header can hold", plain.Quote(o.User))
+	case o.Protocol != Protocol2015 && o.Protocol != Protocol2019 && o.Protocol != ProtocolAuto:
+		return fmt.Errorf("afe: Options.Protocol is %s: want 2015, 2019 or auto", plain.Quote(string(o.Protocol)))
+	case o.Timeout <= 0:
+		return fmt.Errorf("afe: Options.Timeout is %v: want more than 0", o.Timeout)
+	case o.MaxRetryAfter < 0:
+		return fmt.Errorf("afe: Options.MaxRetryAfter is %v: want 0 or more", o.MaxRetryAfter)
+	case o.MaxResponseBytes <= 0:
+		return fmt.Errorf("afe: Options.MaxResponseBytes is %d: want at least 1", o.MaxResponseBytes)
+	case !isHeader(o.UserAgent):
+		return fmt.Errorf("afe: Options.UserAgent is %s: want a name that a header can hold", plain.Quote(o.UserAgent))
+	}
+	return nil
+}
+
+// isHeader reports whether a header can hold a text. net/http fails each call where one cannot,
+// and that looked like a master that is out of reach.
+func isHeader(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// NewClient returns a client that has not called anyone yet. It fails when an option is missing
+// that has no default.
+func NewClient(options Options) (*Client, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
 	c := &Client{options: options, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), protocol: options.Protocol}
 	if c.protocol == ProtocolAuto {
 		c.protocol = Protocol2019
@@ -80,7 +114,7 @@ func NewClient(options Options) *Client {
 			*r.Context().Value(attemptsKey{}).(*int)++
 		},
 	}
-	return c
+	return c, nil
 }
 
 // Close lets go of idle connections.

@@ -45,10 +45,17 @@ type Loop struct {
 func New(o Options) (*Loop, error) {
 	switch {
 	case o.Beat == nil:
-		return nil, errors.New("loop: Options.Beat is nil: it is what the loop does")
+		return nil, errors.New("loop: Options.Beat is nil: want what makes one heartbeat")
 	case o.Pause <= 0:
-		return nil, fmt.Errorf("loop: Options.Pause is %s: want more than 0, or it would never rest", o.Pause)
-	case o.Logger == nil:
+		return nil, fmt.Errorf("loop: Options.Pause is %v: want more than 0", o.Pause)
+	case o.Drain < 0:
+		return nil, fmt.Errorf("loop: Options.Drain is %v: want 0 or more", o.Drain)
+	case o.Splay < 0:
+		return nil, fmt.Errorf("loop: Options.Splay is %v: want 0 or more", o.Splay)
+	case o.Lifetime < 0:
+		return nil, fmt.Errorf("loop: Options.Lifetime is %v: want 0 or more", o.Lifetime)
+	}
+	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Loop{options: o}, nil

@@ -174,11 +174,20 @@ func TestALockHeldByAnotherEndsTheLoop(t *testing.T) {
 	}
 }
 
-func TestNewNamesTheOptionThatIsMissing(t *testing.T) {
-	turn := func(context.Context) beat.Report { return beat.Report{} }
-	for field, o := range map[string]loop.Options{"Beat": {Pause: time.Minute}, "Pause": {Beat: turn}} {
-		if _, err := loop.New(o); err == nil || !strings.Contains(err.Error(), "Options."+field) {
-			t.Errorf("without %s: %v", field, err)
+// A pause of 0 spun for ever in search of the next window.
+func TestNewRefusesWhatWouldFailLater(t *testing.T) {
+	for want, spoil := range map[string]func(*loop.Options){
+		"loop: Options.Beat is nil: want ":              func(o *loop.Options) { o.Beat = nil },
+		"loop: Options.Pause is 0s: want more than 0":   func(o *loop.Options) { o.Pause = 0 },
+		"loop: Options.Pause is -1s: want more than 0":  func(o *loop.Options) { o.Pause = -time.Second },
+		"loop: Options.Drain is -1s: want 0 or more":    func(o *loop.Options) { o.Drain = -time.Second },
+		"loop: Options.Splay is -1s: want 0 or more":    func(o *loop.Options) { o.Splay = -time.Second },
+		"loop: Options.Lifetime is -1s: want 0 or more": func(o *loop.Options) { o.Lifetime = -time.Second },
+	} {
+		o := loop.Options{Pause: time.Minute, Beat: func(context.Context) beat.Report { return beat.Report{} }}
+		spoil(&o)
+		if l, err := loop.New(o); l != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

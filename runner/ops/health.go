@@ -2,6 +2,7 @@ package ops
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -35,11 +36,14 @@ type report struct {
 }
 
 // NewHealth returns the health of a client that has just started. It hangs when it does the same thing for longer than
-// limit.
-func NewHealth(limit time.Duration) *Health {
+// limit, which must be more than 0.
+func NewHealth(limit time.Duration) (*Health, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("ops: limit of the health is %v: want more than 0", limit)
+	}
 	h := &Health{limit: limit}
 	h.Doing("start")
-	return h
+	return h, nil
 }
 
 // Doing notes what the client begins to do, in a word or two.

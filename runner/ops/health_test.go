@@ -41,7 +41,7 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 		{"pause", func(h *Health) { h.Doing("beat"); h.Observe(failed("transport")) }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			h := NewHealth(hangLimit)
+			h := newHealth(hangLimit)
 			if tt.begin != nil {
 				<-time.After(hangLimit / 2)
 				tt.begin(h)
@@ -64,7 +64,7 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 // A restart mends no master: an outage of a week kills nobody.
 func TestAnOutageIsNoIllness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHealth(hangLimit)
+		h := newHealth(hangLimit)
 		for range 7 * 24 * 2 {
 			h.Doing("beat")
 			<-time.After(30 * time.Minute) // every RPC runs into its deadline
@@ -78,7 +78,7 @@ func TestAnOutageIsNoIllness(t *testing.T) {
 
 func TestHealthGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHealth(hangLimit)
+		h := newHealth(hangLimit)
 		text := func() string { _, body := healthz(t, h); return body }
 		all := text()
 		<-time.After(1500 * time.Millisecond)

@@ -1,10 +1,13 @@
 package ops
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"shardclient/runner/beat"
 
@@ -50,8 +53,28 @@ type Metrics struct {
 	limitJobs, limitBytes prometheus.Gauge
 }
 
-// NewMetrics returns the metrics of a client that has not beaten yet.
-func NewMetrics(o MetricsOptions) *Metrics {
+// check returns an error that names the first field that would make a metric panic or lie.
+func (o *MetricsOptions) check() error {
+	switch {
+	case o.Version == "" || !utf8.ValidString(o.Version):
+		return fmt.Errorf("ops: MetricsOptions.Version is %q: want the version of the binary", o.Version)
+	case o.SchemaVersion <= 0:
+		return fmt.Errorf("ops: MetricsOptions.SchemaVersion is %d: want at least 1", o.SchemaVersion)
+	case len(o.Failures) == 0:
+		return errors.New("ops: MetricsOptions.Failures is empty: want every class of failure")
+	case o.UploadLimit.Jobs <= 0:
+		return fmt.Errorf("ops: MetricsOptions.UploadLimit.Jobs is %d: want at least 1", o.UploadLimit.Jobs)
+	case o.UploadLimit.Bytes <= 0:
+		return fmt.Errorf("ops: MetricsOptions.UploadLimit.Bytes is %d: want at least 1", o.UploadLimit.Bytes)
+	}
+	return nil
+}
+
+// NewMetrics returns the metrics of a client that has not beaten yet. It fails when an option is missing.
+func NewMetrics(o MetricsOptions) (*Metrics, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r := registrar{promauto.With(registry)}
@@ -62,7 +85,7 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m.registerCounts(r)
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
-	return m
+	return m, nil
 }
 
 func (m *Metrics) registerBeats(r registrar, failures []string) {

@@ -19,9 +19,21 @@ import (
 )
 
 func someMetrics() *Metrics {
-	return NewMetrics(MetricsOptions{
+	m, err := NewMetrics(MetricsOptions{
 		Version: "v1.2.3", SchemaVersion: 7, Failures: []string{"transport", "database"}, UploadLimit: beat.Batch{Jobs: 1000, Bytes: 16 << 20},
 	})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func newHealth(limit time.Duration) *Health {
+	h, err := NewHealth(limit)
+	if err != nil {
+		panic(err)
+	}
+	return h
 }
 
 // goodBeat has another number everywhere, so that no two can be mixed up unseen.
@@ -50,7 +62,7 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 // ours is what /metrics says under our name.
 func ours(t *testing.T, m *Metrics) string {
 	t.Helper()
-	w := get(t, paths(m, NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
+	w := get(t, paths(m, newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -136,7 +148,7 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 
 // The runtime and the process have their series too.
 func TestGoAndProcessMetrics(t *testing.T) {
-	body := get(t, paths(someMetrics(), NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	body := get(t, paths(someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
 	for _, want := range []string{"\ngo_goroutines ", "\nprocess_start_time_seconds ", "\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)
@@ -146,7 +158,7 @@ func TestGoAndProcessMetrics(t *testing.T) {
 
 // Scrapers do not wait for beats, nor beats for scrapers.
 func TestScrapesDuringBeats(t *testing.T) {
-	m, h := someMetrics(), NewHealth(time.Hour)
+	m, h := someMetrics(), newHealth(time.Hour)
 	handler := paths(m, h, slog.New(slog.DiscardHandler))
 	var all sync.WaitGroup
 	for _, path := range []string{"/metrics", "/healthz"} {

@@ -59,8 +59,11 @@ type Client struct {
 // NewClient returns a client that does not hold the lock yet; Own or the first beat takes it. The
 // error names the option that cannot be used.
 func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, error) {
-	if master == nil {
-		return nil, errors.New("shard: the master is nil")
+	switch {
+	case pool == nil:
+		return nil, errors.New("shard: pool is nil: want the pool of the shard's database")
+	case master == nil:
+		return nil, errors.New("shard: master is nil: want what answers heartbeats, such as an *afe.Client")
 	}
 	if err := options.check(); err != nil {
 		return nil, err
@@ -78,26 +81,26 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: held}, nil
 }
 
+// check returns an error that names the first field that no client can work with.
 func (o *Options) check() error {
-	if o.ShardHostname == "" {
-		return errors.New("shard: Options.ShardHostname is empty: the master would not know who calls")
-	}
-	if o.StopTimeout < 0 {
-		return fmt.Errorf("shard: Options.StopTimeout is %s: want 0 or more", o.StopTimeout)
-	}
 	for _, field := range []struct {
 		name  string
-		value int64
+		value any
+		ok    bool
+		want  string
 	}{
-		{"RPCTimeout", int64(o.RPCTimeout)},
-		{"MaxUploadJobs", int64(o.MaxUploadJobs)},
-		{"MaxUploadBytes", o.MaxUploadBytes},
-		{"ApplyChunk", int64(o.ApplyChunk)},
-		{"HistoryKeep", o.HistoryKeep},
-		{"QuarantineKeep", o.QuarantineKeep},
+		{"ShardHostname", `""`, o.ShardHostname != "", "the name by which the master knows this shard"},
+		{"Who", `""`, o.Who != "", "a name for this process"},
+		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
+		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},
+		{"MaxUploadBytes", o.MaxUploadBytes, o.MaxUploadBytes > 0, "at least 1"},
+		{"ApplyChunk", o.ApplyChunk, o.ApplyChunk > 0, "at least 1"},
+		{"HistoryKeep", o.HistoryKeep, o.HistoryKeep > 0, "at least 1"},
+		{"QuarantineKeep", o.QuarantineKeep, o.QuarantineKeep > 0, "at least 1"},
 	} {
-		if field.value <= 0 {
-			return fmt.Errorf("shard: Options.%s is %d: want more than 0", field.name, field.value)
+		if !field.ok {
+			return fmt.Errorf("shard: Options.%s is %v: want %s", field.name, field.value, field.want)
 		}
 	}
 	return nil

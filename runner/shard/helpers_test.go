@@ -90,10 +90,13 @@ func wire(t testing.TB, m *scriptedMaster, protocol afe.Protocol) *afe.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := afe.NewClient(afe.Options{
+	c, err := afe.NewClient(afe.Options{
 		Master: u, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute,
 		MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(c.Close)
 	return c
 }

@@ -210,7 +210,7 @@ func (r *rig) restart() {
 	r.stopClient()
 	client, err := shard.NewClient(r.pool, nobody{}, r.options)
 	if err != nil {
-		panic(err) // a mistake in the options above
+		panic(err) // the options are this test's own
 	}
 	r.client = client
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,7 +36,7 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	tls, err := c.TLS(p.log)
+	security, err := c.TLS(p.log)
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -48,10 +50,20 @@ func (p *program) open(ctx context.Context) (*session, error) {
 	}
 	p.warn()
 	s := &session{pool: pool, proxy: proxy}
-	s.wire = afe.NewClient(afe.Options{
+	if err := s.wireUp(p, master, login, security); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// wireUp makes the two clients of a session.
+func (s *session) wireUp(p *program, master *url.URL, login string, security *tls.Config) (err error) {
+	c := p.settings
+	s.wire, err = afe.NewClient(afe.Options{
 		Master:           master,
 		User:             login,
-		TLS:              tls,
+		TLS:              security,
 		Protocol:         afe.Protocol(c.Protocol),
 		Timeout:          c.RPCTimeout,
 		MaxRetryAfter:    c.HeartbeatPause,
@@ -59,7 +71,10 @@ func (p *program) open(ctx context.Context) (*session, error) {
 		UserAgent:        "shard-client/" + version,
 		Logger:           p.log,
 	})
-	s.client, err = shard.NewClient(pool, s.wire, shard.Options{
+	if err != nil {
+		return err
+	}
+	s.client, err = shard.NewClient(s.pool, s.wire, shard.Options{
 		ShardHostname:  c.ShardHostname,
 		Who:            who(),
 		RPCTimeout:     c.RPCTimeout,
@@ -72,11 +87,7 @@ func (p *program) open(ctx context.Context) (*session, error) {
 		Redact:         p.secrets.Redact,
 		Logger:         p.log,
 	})
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return s, nil
+	return err
 }
 
 // close waits for nobody: what it ends has finished.

@@ -29,13 +29,16 @@ func (p *program) watch(ctx context.Context) (*watch, error) {
 		return nil, err
 	}
 	c := p.settings
-	w := &watch{
-		metrics: ops.NewMetrics(ops.MetricsOptions{
-			Version: version, SchemaVersion: newest, Failures: shard.Failures(),
-			UploadLimit: beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
-		}),
-		// The longest pause is one after an outage: the pause, jittered, and a splay.
-		health: ops.NewHealth(3*c.HeartbeatPause + c.Splay() + c.RPCTimeout + databaseGrace),
+	w := &watch{}
+	if w.metrics, err = ops.NewMetrics(ops.MetricsOptions{
+		Version: version, SchemaVersion: newest, Failures: shard.Failures(),
+		UploadLimit: beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
+	}); err != nil {
+		return nil, err
+	}
+	// The longest pause is one after an outage: the pause, jittered, and a splay.
+	if w.health, err = ops.NewHealth(3*c.HeartbeatPause + c.Splay() + c.RPCTimeout + databaseGrace); err != nil {
+		return nil, err
 	}
 	if c.Listen == "" {
 		return w, nil

@@ -76,8 +76,10 @@ func (w *world) newClient(s *station) (*client, error) {
 	options := w.lab.ClientOptions(s.Shard)
 	options.RPCTimeout = rpcTimeout
 	c.close = wire.Close
-	c.Client, err = shard.NewClient(c.pool, wire, options)
-	return c, err
+	if c.Client, err = shard.NewClient(c.pool, wire, options); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // end is that of a client's process, in order or by a crash: its connections close.

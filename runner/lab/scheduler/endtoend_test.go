@@ -74,10 +74,13 @@ func newWorldwide(t *testing.T, seed uint64) *worldwide {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wire := afe.NewClient(afe.Options{
+	wire, err := afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: afe.Protocol2019, Timeout: time.Minute,
 		MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(wire.Close)
 	clientPool := open(t, w.here.pool.Config().ConnString(), "client")
 	w.client, err = shard.NewClient(clientPool, wire, shard.Options{

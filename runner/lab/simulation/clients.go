@@ -74,10 +74,14 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 		c.note(0, err)
 		return
 	}
-	wire := afe.NewClient(afe.Options{
+	wire, err := afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: afe.Protocol(c.at.Protocol), Timeout: rpcTimeout,
 		MaxResponseBytes: maxResponse, UserAgent: "shard-lab simulate",
 	})
+	if err != nil {
+		c.note(0, err)
+		return
+	}
 	defer wire.Close()
 	client, err := shard.NewClient(one.pool, wire, shard.Options{
 		ShardHostname: one.hostname, Who: "shard-lab simulate", RPCTimeout: rpcTimeout, StopTimeout: stopTimeout,
