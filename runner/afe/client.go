@@ -214,6 +214,10 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 	return c.read(ctx, response)
 }
 
+// maxTrusted is how much memory is taken at the word of a Content-Length, in bytes. What Go cannot
+// allocate ends the process, and no recovery helps.
+const maxTrusted = 128 << 20
+
 // read takes at most MaxResponseBytes into memory (docs/decisions.md, fault 6).
 func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
 	limit := c.options.MaxResponseBytes
@@ -223,7 +227,7 @@ func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Er
 	}
 	var body bytes.Buffer
 	if response.ContentLength > 0 {
-		body.Grow(int(response.ContentLength) + bytes.MinRead)
+		body.Grow(int(min(response.ContentLength, maxTrusted)) + bytes.MinRead)
 	}
 	if _, err := body.ReadFrom(io.LimitReader(response.Body, limit+1)); err != nil {
 		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, fmt.Errorf("read answer: %w", err))}

@@ -2,7 +2,10 @@ package afe
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,5 +46,19 @@ func TestOwnFaultAfterAnAnswerIsSure(t *testing.T) {
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Class != Internal || failed.Unsure || len(m.sent()) != 1 {
 		t.Errorf("%v after %d requests, want class %s, and sure", err, len(m.sent()), Internal)
+	}
+}
+
+// A Content-Length that nobody can allocate ended the process where the limit allowed it.
+func TestContentLengthIsNotTakenAtItsWord(t *testing.T) {
+	m := newMaster(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.FormatInt(1<<50, 10))
+		_, _ = io.WriteString(w, `{"result": `)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	failed := failure(t, newClient(t, m.URL, limitedTo(1<<51)))
+	if failed.Class != Transport {
+		t.Errorf("%v, want class %s", failed, Transport)
 	}
 }

@@ -148,18 +148,22 @@ func (m *Metrics) count(r *beat.Report) {
 		m.knownHosts.Set(float64(r.KnownHosts))
 		m.pendingJobs.Set(float64(r.StillPending()))
 	}
-	m.uploadedJobs.Add(float64(r.UploadedJobs))
-	m.uploadedEntries.Add(float64(r.UploadedEntries))
-	m.receivedHosts.Add(float64(r.ReceivedHosts))
-	m.receivedJobs.Add(float64(r.ReceivedJobs))
-	m.receivedKeyvals.Add(float64(r.ReceivedKeyvals))
-	m.quarantined.Add(float64(r.Quarantined))
+	add(m.uploadedJobs, r.UploadedJobs)
+	add(m.uploadedEntries, r.UploadedEntries)
+	add(m.receivedHosts, r.ReceivedHosts)
+	add(m.receivedJobs, r.ReceivedJobs)
+	add(m.receivedKeyvals, r.ReceivedKeyvals)
+	add(m.quarantined, r.Quarantined)
 	if r.Quarantine != nil {
 		m.setQuarantine(*r.Quarantine)
 	}
 	m.limitJobs.Set(float64(r.Batch.Jobs))
 	m.limitBytes.Set(float64(r.Batch.Bytes))
 }
+
+// add counts what a database or a master said, which may be anything: a counter panics at less
+// than nothing.
+func add(counter prometheus.Counter, n int) { counter.Add(float64(max(n, 0))) }
 
 func (m *Metrics) setQuarantine(q beat.Quarantine) {
 	m.quarantine.WithLabelValues("in").Set(float64(q.In))

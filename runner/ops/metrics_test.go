@@ -204,3 +204,14 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		}
 	}
 }
+
+// A server that counts less than nothing ended the process: a counter panics at that.
+func TestCountsBelowNothing(t *testing.T) {
+	m := someMetrics()
+	m.Observe(&beat.Report{
+		Outcome: beat.OutcomeOK, RPCMS: 1, UploadedJobs: -1, UploadedEntries: -1, ReceivedHosts: -1, ReceivedJobs: -1, ReceivedKeyvals: -1, Quarantined: -1,
+	})
+	if n := testutil.ToFloat64(m.uploadedJobs); n != 0 {
+		t.Errorf("uploaded jobs: %v, want 0", n)
+	}
+}
