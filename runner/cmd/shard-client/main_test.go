@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/binaries"
 	"shardclient/runner/pgtest"
 )
 
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{faults.WithBinary(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // cleanup removes what the tests of the whole package share.
