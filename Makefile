@@ -10,6 +10,9 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another user.
 BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
 
+# The tools are modules apart, so that go.mod names what the program is made of and nothing else.
+TOOL := go tool -modfile=.ci/tools/go.mod
+
 # How often each benchmark runs.
 COUNT ?= 1
 
@@ -60,13 +63,13 @@ disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs r
 	umount "$$disk" && rmdir "$$disk"; exit $$result
 
 generate: ## Regenerate gen/ from schema/ and queries/
-	go tool sqlc generate
+	$(TOOL) sqlc generate
 
 verify: ## Check generated code, format, modules, go vet and import directions
 	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet verify-imports
 
 verify-generated:
-	@go tool sqlc diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
+	@$(TOOL) sqlc diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
 
 # Tracked files and those about to be; a module cache inside the clone is neither.
 verify-format:
@@ -75,6 +78,7 @@ verify-format:
 
 verify-modules:
 	@go mod tidy -diff || { echo 'verify: go.mod or go.sum is not tidy: run go mod tidy'; exit 1; }
+	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
 	@go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
@@ -84,7 +88,7 @@ verify-imports:
 		{ echo 'verify: a package imports what it must not know (above): move the code, not the arrow'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
-	bin/shard-lab postgres -- go tool sqlc vet
+	bin/shard-lab postgres -- $(TOOL) sqlc vet
 
 bench: postgres ## Run the benchmarks, COUNT times each
 	go test -run '^$$' -bench . -count $(COUNT) ./...
