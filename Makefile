@@ -18,8 +18,9 @@ PATIENTLY := .ci/say-if-slow
 SQLC := $(PATIENTLY) 'compiling sqlc: two minutes the first time ...' $(TOOL) sqlc
 
 # Prints each package when it ends, in the order of ending, and at the end the whole output of what
-# failed; go test itself keeps to the order of the command line. Its exit status is that of go test.
-SHOW := $(TOOL) gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --raw-command --
+# failed; go test itself keeps to the order of the command line. Its exit status is that of go test, but
+# for tests that leave something behind.
+SHOW := .ci/leaving-nothing $(TOOL) gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --raw-command --
 
 # The packages with tests that start no PostgreSQL: their test binaries hold nothing that could.
 WITHOUT_POSTGRES = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}} ' ./... | \
@@ -75,7 +76,7 @@ interleavings: postgres gotestsum ## Play every interleaving of a beat and the s
 	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
-	go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
+	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
 
 # A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
 disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root
@@ -114,7 +115,7 @@ vet-sql: build postgres ## Prepare every query against a migrated private Postgr
 	bin/shard-lab postgres -- $(SQLC) vet
 
 bench: postgres ## Run the benchmarks, COUNT times each
-	go test -run '^$$' -bench . -count $(COUNT) ./...
+	.ci/leaving-nothing go test -run '^$$' -bench . -count $(COUNT) ./...
 
 # Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches new code, and the time
 # is over before anything else ran. Targets are listed, not named here, so that a new one is not forgotten. A directory
@@ -130,7 +131,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	done; [ $$ran -gt 0 ] || { echo 'fuzz: no target found'; exit 1; }
 
 torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a table, and a failure when anything is lost
-	go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
+	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
 
 clean: ## Remove what was built
