@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,29 +16,55 @@ import (
 const module = "shardclient"
 
 // arrows says what each room may import of ours; a room that is missing may be imported by tests only, or not at all.
-// The runner stays thin and shard-client free of the laboratory only as long as nobody draws another arrow.
+// They run one way, from the top of this list to its end. A newcomer may read them as the floors of the house:
+//
+//	cmd/shard-client                     cmd/shard-lab
+//	operator  loop  shard  config  ops   lab  master
+//	          lock  afe                  postgres  process
+//	          pg  beat  plain  schema  gen
 var arrows = map[string][]string{
-	"runner/cmd":      {"runner/config", "runner/ops", "runner/shard", "runner/afe", "runner/plain", "schema", "gen", "runner/master", "runner/lab", "runner/postgres", "runner/process"},
-	"runner/shard":    {"runner/afe", "runner/plain", "gen/shard"},
-	"runner/master":   {"runner/afe", "gen/master"},
-	"runner/lab":      {"runner/shard", "runner/master", "runner/afe", "runner/postgres", "runner/process", "schema", "gen/lab"},
-	"runner/pgtest":   {"runner/postgres", "schema"},
-	"runner/postgres": {"runner/process"},
-	"runner/process":  {},
-	"runner/faults":   {"runner/lab", "runner/postgres", "runner/process", "runner/master", "runner/shard", "runner/afe", "runner/config", "runner/pgtest", "schema", "gen"},
+	"runner/cmd/shard-client": {
+		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
+		"runner/beat", "runner/plain", "schema",
+	},
+	"runner/operator": {"runner/shard", "runner/lock", "runner/pg", "gen/sharddb"},
+	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/plain", "gen/sharddb"},
+	"runner/lock":     {"runner/pg", "gen/sharddb"},
+	"runner/loop":     {"runner/beat"},
+	"runner/ops":      {"runner/beat"},
 	"runner/afe":      {"runner/plain"},
-	"runner/plain":    {},
+	"runner/pg":       {},
 	"runner/config":   {},
-	"runner/ops":      {},
-	"runner":          {}, // only tests of the whole
+	"runner/beat":     {},
+	"runner/plain":    {},
 	"schema":          {},
 	"gen":             {},
+
+	"runner/cmd/shard-lab": {
+		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema", "gen",
+	},
+	"runner/lab": {
+		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
+		"schema", "gen/labdb",
+	},
+	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
+	"runner/postgres": {"runner/process"},
+	"runner/process":  {},
+
+	"runner":        {}, // only tests of the whole
+	"runner/pgtest": {"runner/postgres", "schema"},
+	"runner/faults": {
+		"runner/lab", "runner/master", "runner/shard", "runner/lock", "runner/afe", "runner/beat", "runner/pg", "runner/config",
+		"runner/postgres", "runner/process", "runner/pgtest", "schema", "gen",
+	},
 }
 
-// maxForeignModules and maxRunnerLines keep the runner thin: past them, SQL or a library should do the work.
+// Limits that keep shard-client thin: past them, ask what SQL or a library should be doing, or whether a room is two.
 const (
 	maxForeignModules = 25
-	maxRunnerLines    = 2500
+	maxPackageLines   = 1500 // code lines of one package
+	maxOwnLines       = 7000 // code lines of all of shard-client's packages, gen aside
+	maxFileLines      = 300  // lines of one file, comments included
 )
 
 // goPackage is what is needed of `go list -json`.
@@ -94,8 +121,8 @@ func roomOf(importPath string) (room string, known bool) {
 
 func allowed(from, imported string) bool {
 	path := strings.TrimPrefix(imported, module+"/")
-	if from != "runner/cmd" && from != "gen" && within(path, from) {
-		return true // within a room, but commands and generated packages know nothing of each other
+	if from != "gen" && within(path, from) {
+		return true // within a room, but generated packages know nothing of each other
 	}
 	return slices.ContainsFunc(arrows[from], func(room string) bool { return within(path, room) })
 }
@@ -144,17 +171,81 @@ func sortedKeys(set map[string]bool) []string {
 	return keys
 }
 
-func TestRunnerStaysThin(t *testing.T) {
+// ownPackages are those of ours that shard-client is made of, generated ones aside.
+func ownPackages(t *testing.T) []goPackage {
+	t.Helper()
+	own := goList(t, "-deps", "./runner/cmd/shard-client")
+	return slices.DeleteFunc(own, func(p goPackage) bool {
+		return !within(p.ImportPath, module) || within(p.ImportPath, module+"/gen")
+	})
+}
+
+func TestShardClientStaysThin(t *testing.T) {
 	t.Parallel()
-	lines := 0
-	for _, one := range goList(t, "./runner/afe/...", "./runner/shard/...") {
+	all := 0
+	for _, one := range ownPackages(t) {
+		lines := 0
 		for _, name := range one.GoFiles {
 			lines += codeLines(readFile(t, filepath.Join(one.Dir, name)))
 		}
+		all += lines
+		t.Logf("%5d lines of code in %s", lines, one.ImportPath)
+		if lines >= maxPackageLines {
+			t.Errorf("%s has %d lines of code, want fewer than %d: is it two rooms?", one.ImportPath, lines, maxPackageLines)
+		}
 	}
-	t.Logf("runner/afe and runner/shard have %d lines of code", lines)
-	if lines == 0 || lines >= maxRunnerLines {
-		t.Errorf("runner/afe and runner/shard have %d lines of code without tests, want fewer than %d: let SQL or a library do more", lines, maxRunnerLines)
+	t.Logf("%5d lines of code in all", all)
+	if all == 0 || all >= maxOwnLines {
+		t.Errorf("shard-client has %d lines of code of its own, want fewer than %d: let SQL or a library do more", all, maxOwnLines)
+	}
+}
+
+func TestFilesStayShort(t *testing.T) {
+	t.Parallel()
+	for _, one := range goList(t, "./...") {
+		if within(one.ImportPath, module+"/gen") {
+			continue
+		}
+		for _, name := range one.GoFiles {
+			if lines := bytes.Count(readFile(t, filepath.Join(one.Dir, name)), []byte("\n")); lines > maxFileLines {
+				t.Errorf("%s/%s has %d lines, want at most %d: it wants to be two", one.ImportPath, name, lines, maxFileLines)
+			}
+		}
+	}
+}
+
+// The wire, the noun, the clock and plain text have nothing to do with PostgreSQL.
+func TestWhatIsNotOfPostgreSQLLinksNoDriver(t *testing.T) {
+	t.Parallel()
+	for _, linked := range goList(t, "-deps", "./runner/afe", "./runner/beat", "./runner/loop", "./runner/plain") {
+		if within(linked.ImportPath, "github.com/jackc") {
+			t.Errorf("one of afe, beat, loop and plain links %s", linked.ImportPath)
+		}
+	}
+}
+
+// A write transaction on a shard's tables passes the fence of package lock, or P7 does not hold. pgx begins one by these
+// names; package pg may read with one of them, and lock is the only room that may call pg.Write.
+func TestOnlyLockOpensWriteTransactions(t *testing.T) {
+	t.Parallel()
+	begins := regexp.MustCompile(`\b(BeginTxFunc|BeginFunc|BeginTx|Begin)\(|\bpg\.Write\(`)
+	found := 0
+	for _, one := range ownPackages(t) {
+		for _, name := range one.GoFiles {
+			if !begins.Match(readFile(t, filepath.Join(one.Dir, name))) {
+				continue
+			}
+			switch room := strings.TrimPrefix(one.ImportPath, module+"/"); {
+			case room == "runner/pg", room == "runner/lock":
+				found++
+			case room == "runner/ops": // Health.Begin
+			default:
+				t.Errorf("%s/%s begins a transaction: use lock.Write, or pg.Read for a snapshot", one.ImportPath, name)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("nobody begins a transaction: this test looks for the wrong names")
 	}
 }
 

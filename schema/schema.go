@@ -33,10 +33,9 @@ const undefinedTable = "42P01"
 
 // Step is one migration that was run.
 type Step struct {
-	Name      string        `json:"name"`
-	Direction string        `json:"direction"`
-	Took      time.Duration `json:"-"`
-	TookMS    float64       `json:"took_ms"`
+	Name      string  `json:"name"`
+	Direction string  `json:"direction"`
+	TookMS    float64 `json:"took_ms"`
 }
 
 // Report lists the migrations that a call ran, oldest first. It may be empty.
@@ -189,7 +188,6 @@ func step(r *goose.MigrationResult) Step {
 	return Step{
 		Name:      r.Source.Path,
 		Direction: r.Direction,
-		Took:      r.Duration,
 		TookMS:    float64(r.Duration.Microseconds()) / 1000,
 	}
 }

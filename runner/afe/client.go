@@ -14,24 +14,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	"shardclient/runner/plain"
+
 	"github.com/hashicorp/go-retryablehttp"
 )
 
 const rpcPath = "/afe/server/noauth/rpc/"
 
-// Retries within a beat: at most three, after 1, 2 and 4 seconds, so that a
-// master that restarts is met again and one that is down fails the beat within
-// seconds; the loop between beats does the rest.
-const (
-	retries      = 3
-	retryWaitMin = time.Second
-	retryWaitMax = 30 * time.Second
-)
-
-// Options say whom to call and how. All fields are needed but TLS and Logger.
+// Options say whom to call and how. All fields are needed but TLS, MaxRetryAfter and Logger.
 type Options struct {
 	Master           *url.URL
 	User             string      // bare user name: the master creates whoever calls
@@ -54,8 +46,39 @@ type Client struct {
 	protocol Protocol // the version to try first
 }
 
-// NewClient returns a client that has not called anyone yet.
-func NewClient(options Options) *Client {
+// check returns an error that names the first field that no client can work with.
+func (o *Options) check() error {
+	switch {
+	case o.Master == nil || o.Master.Host == "":
+		return errors.New("afe: Options.Master has no host: want the address of the master")
+	case !isHeader(o.User):
+		return fmt.Errorf("afe: Options.User is %s: want a user name that a header can hold", plain.Quote(o.User))
+	case o.Protocol != Protocol2015 && o.Protocol != Protocol2019 && o.Protocol != ProtocolAuto:
+		return fmt.Errorf("afe: Options.Protocol is %s: want 2015, 2019 or auto", plain.Quote(string(o.Protocol)))
+	case o.Timeout <= 0:
+		return fmt.Errorf("afe: Options.Timeout is %v: want more than 0", o.Timeout)
+	case o.MaxRetryAfter < 0:
+		return fmt.Errorf("afe: Options.MaxRetryAfter is %v: want 0 or more", o.MaxRetryAfter)
+	case o.MaxResponseBytes <= 0:
+		return fmt.Errorf("afe: Options.MaxResponseBytes is %d: want at least 1", o.MaxResponseBytes)
+	case !isHeader(o.UserAgent):
+		return fmt.Errorf("afe: Options.UserAgent is %s: want a name that a header can hold", plain.Quote(o.UserAgent))
+	}
+	return nil
+}
+
+// isHeader reports whether a header can hold a text. net/http fails each call where one cannot,
+// and that looked like a master that is out of reach.
+func isHeader(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// NewClient returns a client that has not called anyone yet. It fails when an option is missing
+// that has no default.
+func NewClient(options Options) (*Client, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
 	c := &Client{options: options, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), protocol: options.Protocol}
 	if c.protocol == ProtocolAuto {
 		c.protocol = Protocol2019
@@ -82,7 +105,7 @@ func NewClient(options Options) *Client {
 			*r.Context().Value(attemptsKey{}).(*int)++
 		},
 	}
-	return c
+	return c, nil
 }
 
 // Close lets go of idle connections.
@@ -149,7 +172,8 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 		failure = err
 	}
 	failure.URL = c.endpoint(protocol).Redacted()
-	failure.Unsure = failure.Class != RPC || *attempts != 1
+	clear := failure.Class == RPC && *attempts == 1 || failure.Class == Internal && *attempts == 0
+	failure.Unsure = !clear
 	return nil, failure
 }
 
@@ -157,11 +181,11 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([]byte, *Error) {
 	body, err := packet.Body(protocol)
 	if err != nil {
-		return nil, &Error{Class: Transport, Err: fmt.Errorf("encode packet: %w", err)}
+		return nil, &Error{Class: Internal, Err: fmt.Errorf("encode packet: %w", err)}
 	}
 	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, c.endpoint(protocol).String(), body)
 	if err != nil {
-		return nil, &Error{Class: Transport, Err: err}
+		return nil, &Error{Class: Internal, Err: fmt.Errorf("build request: %w", err)}
 	}
 	request.Header.Set("Authorization", c.options.User)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -181,6 +205,10 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 	return c.read(ctx, response)
 }
 
+// maxTrusted is how much memory is taken at the word of a Content-Length, in bytes. What Go cannot
+// allocate ends the process, and no recovery helps.
+const maxTrusted = 128 << 20
+
 // read takes at most MaxResponseBytes into memory (docs/decisions.md, fault 6).
 func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
 	limit := c.options.MaxResponseBytes
@@ -190,7 +218,7 @@ func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Er
 	}
 	var body bytes.Buffer
 	if response.ContentLength > 0 {
-		body.Grow(int(response.ContentLength) + bytes.MinRead)
+		body.Grow(int(min(response.ContentLength, maxTrusted)) + bytes.MinRead)
 	}
 	if _, err := body.ReadFrom(io.LimitReader(response.Body, limit+1)); err != nil {
 		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, fmt.Errorf("read answer: %w", err))}
@@ -210,43 +238,6 @@ func (c *Client) endpoint(protocol Protocol) *url.URL {
 	return u
 }
 
-type attemptsKey struct{}
-
-// checkRetry: transport errors and what a proxy says while the master restarts.
-// Everything else is an answer: the original master's 500 would come again, and
-// a JSON-RPC error is not retried within a beat (docs/decisions.md, 2017).
-func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil {
-		return false, ctx.Err()
-	}
-	retry, status := false, 0
-	if err != nil {
-		retry, _ = retryablehttp.DefaultRetryPolicy(ctx, nil, err)
-	} else {
-		status = response.StatusCode
-		retry = status == http.StatusTooManyRequests || status == http.StatusBadGateway ||
-			status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-	}
-	if deadline, bounded := ctx.Deadline(); retry && bounded {
-		attempts, _ := ctx.Value(attemptsKey{}).(*int)
-		// Where no attempt could begin in time, the failure of this one says more than
-		// a deadline would.
-		retry = time.Until(deadline) > c.backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, *attempts-1, response)
-	}
-	if err != nil || status != http.StatusOK {
-		c.log.Debug("heartbeat attempt failed", "error", err, "status", status, "retry", retry)
-	}
-	return retry, nil
-}
-
-// backoff honours Retry-After, but never beyond what the options allow.
-func (c *Client) backoff(least, most time.Duration, attempt int, response *http.Response) time.Duration {
-	if response != nil && response.Header.Get("Retry-After") != "" {
-		most = cmp.Or(c.options.MaxRetryAfter, most)
-	}
-	return min(retryablehttp.DefaultBackoff(least, most, attempt, response), most)
-}
-
 // interrupted tells a time-out from a broken connection.
 func interrupted(ctx context.Context) Class {
 	if ctx.Err() != nil {
@@ -261,40 +252,4 @@ func withCause(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
-}
-
-// decode reads the JSON-RPC envelope and the result in it.
-func decode(body []byte) (*Response, *Error) {
-	head := string(body[:min(len(body), maxErrorBody)])
-	undecodable := func(err error) (*Response, *Error) {
-		return nil, &Error{Class: Undecodable, Body: head, Err: explain(err)}
-	}
-	var envelope struct {
-		Result jsontext.Value `json:"result"`
-		Error  jsontext.Value `json:"error"`
-	}
-	if len(body) == 0 {
-		return undecodable(errors.New("nothing came"))
-	}
-	err := json.Unmarshal(body, &envelope, lenient)
-	// One value that is too deep for the library must not fail all others. If that
-	// was not it, the first error tells more.
-	if err != nil && json.Unmarshal(shallow(body), &envelope, lenient) != nil {
-		return undecodable(err)
-	}
-	if envelope.Error != nil && envelope.Error.Kind() != 'n' {
-		rpc := &RPCError{}
-		if err := json.Unmarshal(envelope.Error, rpc, lenient); err != nil || rpc.Name == "" {
-			rpc.Name, rpc.Message = "unnamed error", string(envelope.Error)
-		}
-		return nil, &Error{Class: RPC, RPC: rpc}
-	}
-	if envelope.Result == nil {
-		return undecodable(errors.New("it has neither result nor error"))
-	}
-	response, err := decodeResult(envelope.Result)
-	if err != nil {
-		return undecodable(err)
-	}
-	return response, nil
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,7 +173,8 @@ func TestRetryWaits(t *testing.T) {
 				})}
 				go func() { _ = server.Serve(network) }()
 				defer server.Close()
-				c := NewClient(Options{Master: &url.URL{Scheme: "http", Host: "master"}, Protocol: Protocol2019, Timeout: tt.timeout, MaxRetryAfter: time.Minute})
+				c := newClient(t, "http://master", within(tt.timeout), func(o *Options) { o.MaxRetryAfter = time.Minute })
+				c.http.RetryWaitMin, c.http.RetryWaitMax = retryWaitMin, retryWaitMax
 				defer c.Close()
 				c.http.HTTPClient.Transport.(*http.Transport).Proxy = nil
 				c.http.HTTPClient.Transport.(*http.Transport).DialContext = network.dial
@@ -305,14 +305,6 @@ func TestCancelledWithCause(t *testing.T) {
 	// Nobody is called when the time is over already.
 	if _, err := newClient(t, m.URL).Heartbeat(ctx, packetOf("s")); !errors.Is(err, stopped) || len(m.sent()) != 1 {
 		t.Errorf("%v after %d calls", err, len(m.sent()))
-	}
-}
-
-func TestUnusableUser(t *testing.T) {
-	m := newMaster(t, says(200, idle))
-	failed := failure(t, newClient(t, m.URL, func(o *Options) { o.User = "a\nb" }))
-	if failed.Class != Transport || len(m.sent()) != 0 {
-		t.Errorf("%v after %d calls", failed, len(m.sent()))
 	}
 }
 

@@ -27,7 +27,15 @@ const (
 	TooLarge Class = "too_large"
 	// RPC: the master raised an exception and says which.
 	RPC Class = "rpc_error"
+	// Internal: a fault of shard-client itself, such as a packet that cannot be encoded.
+	// It says nothing about the master, and nothing was sent.
+	Internal Class = "internal"
 )
+
+// Classes returns every class.
+func Classes() []Class {
+	return []Class{Transport, Deadline, HTTPStatus, Undecodable, Incomplete, TooLarge, RPC, Internal}
+}
 
 // Limits of what an error repeats of an answer, in bytes. The master's error
 // text can hold the whole packet.
@@ -46,8 +54,9 @@ type Error struct {
 	Body     string // HTTPStatus, Undecodable: the first 512 bytes
 	RPC      *RPCError
 	Err      error // cause, where there is one
-	// Unsure tells that the master may have stored the packet, or may do so later:
-	// nothing but a JSON-RPC error to the only request of a beat is a clear answer.
+	// Unsure reports whether the master may have stored the packet, or may do so later.
+	// A JSON-RPC error to the only request of a beat is a clear answer, and so is a fault
+	// of our own before any request; nothing else is.
 	Unsure bool
 }
 
@@ -59,6 +68,8 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)"))
 	case Undecodable:
 		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)"))
+	case Internal:
+		return fmt.Sprintf("heartbeat: nothing was sent to master %s: %v; this is a fault of shard-client itself, please report it", e.URL, e.Err)
 	case Deadline:
 		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
 	default:

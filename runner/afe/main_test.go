@@ -156,7 +156,10 @@ func newClient(t testing.TB, master string, change ...func(*Options)) *Client {
 	for _, f := range change {
 		f(&options)
 	}
-	c := NewClient(options)
+	c, err := NewClient(options)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.http.RetryWaitMin, c.http.RetryWaitMax = time.Microsecond, time.Millisecond
 	t.Cleanup(c.Close)
 	return c

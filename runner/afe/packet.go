@@ -33,7 +33,7 @@ func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 			}
 			delete(fields, "host_id")
 			var err error
-			if arguments.Entries[i], err = json.Marshal(fields); err != nil {
+			if arguments.Entries[i], err = json.Marshal(fields, json.Deterministic(true)); err != nil {
 				return nil, err
 			}
 		}

@@ -2,7 +2,7 @@
 //
 // One struct, Config, is embedded at the root of the command line's grammar, so that every command accepts every
 // setting, before or after the subcommand. A setting comes from the first of these that has it: its flag, its
-// environment variable SHARD_CLIENT_<UPPER_SNAKE>, the resolvers given to Options, its default.
+// environment variable SHARD_CLIENT_<UPPER_SNAKE>, its default.
 //
 // The package reads no files but those with certificates, keys and passwords that a setting names, opens no connections
 // and knows no other package of ours. It never prints a password: a database URL is shown redacted, here and by fmt and

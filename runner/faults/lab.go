@@ -172,9 +172,12 @@ func (l *Lab) Wire(address string) *afe.Client {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	wire := afe.NewClient(afe.Options{
+	wire, err := afe.NewClient(afe.Options{
 		Master: u, User: Login, Protocol: l.protocol, Timeout: 30 * time.Second, MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
 	l.t.Cleanup(wire.Close)
 	return wire
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"shardclient/runner/pg"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -20,7 +22,10 @@ var connectionSettings = map[string]string{
 // Connect opens a pool for New. What the URL says goes before these settings. Stats may be nil. A database that is down
 // shows only when it is used.
 func Connect(ctx context.Context, databaseURL string, maxConnections int32, stats *Stats) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(databaseURL)
+	if maxConnections < 1 {
+		return nil, fmt.Errorf("reference master: maxConnections is %d: want at least 1", maxConnections)
+	}
+	config, err := pg.ParseURL(databaseURL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}

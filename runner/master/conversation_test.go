@@ -74,7 +74,7 @@ func TestConversation(t *testing.T) {
 // after it show, with nothing assigned.
 func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 	t.Helper()
-	base := filepath.Join("..", "lab", "testdata", "wire", string(protocol), "01_first_heartbeat")
+	base := filepath.Join("..", "lab", "replay", "testdata", "wire", string(protocol), "01_first_heartbeat")
 	state, err := os.ReadFile(base + ".master-db.json")
 	if err != nil {
 		t.Fatal(err)

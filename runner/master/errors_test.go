@@ -16,7 +16,7 @@ import (
 
 func TestRecordedErrors(t *testing.T) {
 	for _, protocol := range protocols {
-		names, err := filepath.Glob(filepath.Join("..", "lab", "testdata", "wire", string(protocol), "2*.request.http"))
+		names, err := filepath.Glob(filepath.Join("..", "lab", "replay", "testdata", "wire", string(protocol), "2*.request.http"))
 		if err != nil || len(names) == 0 {
 			t.Fatalf("no recorded errors: %v", err)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
 )
 

@@ -19,7 +19,7 @@ import (
 // largeAnswer is a recorded one: 100 hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals.
 func largeAnswer(t testing.TB) string {
 	t.Helper()
-	answer, err := os.ReadFile(filepath.Join("..", "lab", "testdata", "wire", "2019", "large_first_heartbeat.response.json"))
+	answer, err := os.ReadFile(filepath.Join("..", "lab", "replay", "testdata", "wire", "2019", "large_first_heartbeat.response.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,10 +42,17 @@ type master struct {
 	o    Options
 }
 
-// New serves heartbeats over a migrated database. It fails when the protocol is neither of the two.
+// New serves heartbeats over a migrated database. It fails when the protocol is neither of the two, and when there is
+// no pool.
 func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
+	switch {
+	case pool == nil:
+		return nil, errors.New("reference master: pool is nil: want the pool of its database")
+	case o.MaxRequestBytes < 0:
+		return nil, fmt.Errorf("reference master: Options.MaxRequestBytes is %d: want 0 or more", o.MaxRequestBytes)
+	}
 	if o.Protocol != afe.Protocol2015 && o.Protocol != afe.Protocol2019 {
-		return nil, fmt.Errorf("reference master: protocol %q: give %s or %s", o.Protocol, afe.Protocol2015, afe.Protocol2019)
+		return nil, fmt.Errorf("reference master: Options.Protocol is %q: want %s or %s", o.Protocol, afe.Protocol2015, afe.Protocol2019)
 	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = defaultMaxRequestBytes

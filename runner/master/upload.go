@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
 )
 

@@ -3,6 +3,6 @@
 // It must not know how a beat is made: facts are passed in, and the package imports no other of ours.
 //
 // Conventions of the log: a constant message names the event ("beat done"), attributes carry the facts, and a unit
-// stands in the key (rpc_ms, body_bytes): a time.Duration is a bare number of nanoseconds in JSON. Lists of ids are
-// logged as IDs. Passwords never reach a line.
+// stands in the key (rpc_ms, body_bytes): a time.Duration is a bare number of nanoseconds in JSON. Lists are
+// logged as their length. Passwords never reach a line.
 package ops

@@ -2,9 +2,12 @@ package ops
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"shardclient/runner/beat"
 )
 
 // Health tells whether a client still does its work. It is alive as long as it begins or ends something now and then;
@@ -33,27 +36,30 @@ type report struct {
 }
 
 // NewHealth returns the health of a client that has just started. It hangs when it does the same thing for longer than
-// limit.
-func NewHealth(limit time.Duration) *Health {
+// limit, which must be more than 0.
+func NewHealth(limit time.Duration) (*Health, error) {
+	if limit <= 0 {
+		return nil, fmt.Errorf("ops: limit of the health is %v: want more than 0", limit)
+	}
 	h := &Health{limit: limit}
-	h.Begin("start")
-	return h
+	h.Doing("start")
+	return h, nil
 }
 
-// Begin notes what the client begins to do, in a word or two.
-func (h *Health) Begin(doing string) {
+// Doing notes what the client begins to do, in a word or two.
+func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.doing, h.since = doing, time.Now()
 }
 
 // Observe notes how a beat went that has just ended; the client now waits for the next one.
-func (h *Health) Observe(b *Beat) {
+func (h *Health) Observe(b *beat.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
 	h.doing, h.since = "pause", now
-	if at := now.UTC().Truncate(time.Second); b.OK {
+	if at := now.UTC().Truncate(time.Second); b.OK() {
 		h.report.LastSuccess, h.report.Failures = &at, 0
 	} else {
 		h.report.LastFailure, h.report.Failure = &at, b.Failure

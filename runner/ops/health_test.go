@@ -35,13 +35,13 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 		begin func(*Health) // nil: it has only started
 	}{
 		{"start", nil},
-		{"wait for the database", func(h *Health) { h.Begin("wait for the database") }},
-		{"beat", func(h *Health) { h.Begin("beat") }},
-		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(goodBeat()) }},
-		{"pause", func(h *Health) { h.Begin("beat"); h.Observe(&Beat{Failure: "transport"}) }},
+		{"wait for the database", func(h *Health) { h.Doing("wait for the database") }},
+		{"beat", func(h *Health) { h.Doing("beat") }},
+		{"pause", func(h *Health) { h.Doing("beat"); h.Observe(goodBeat()) }},
+		{"pause", func(h *Health) { h.Doing("beat"); h.Observe(failed("transport")) }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			h := NewHealth(hangLimit)
+			h := newHealth(hangLimit)
 			if tt.begin != nil {
 				<-time.After(hangLimit / 2)
 				tt.begin(h)
@@ -55,7 +55,7 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 			if err != nil || status != http.StatusServiceUnavailable || r.Status != "hanging" || r.Doing != tt.doing {
 				t.Errorf("past the limit of %s: status %d, want 503: %s", tt.doing, status, body)
 			}
-			h.Begin("beat")
+			h.Doing("beat")
 			alive(t, h, "when it goes on")
 		})
 	}
@@ -64,12 +64,12 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 // A restart mends no master: an outage of a week kills nobody.
 func TestAnOutageIsNoIllness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHealth(hangLimit)
+		h := newHealth(hangLimit)
 		for range 7 * 24 * 2 {
-			h.Begin("beat")
+			h.Doing("beat")
 			<-time.After(30 * time.Minute) // every RPC runs into its deadline
 			alive(t, h, "in a beat")
-			h.Observe(&Beat{Failure: "deadline"})
+			h.Observe(failed("deadline"))
 			<-time.After(time.Minute)
 			alive(t, h, "between beats")
 		}
@@ -78,16 +78,16 @@ func TestAnOutageIsNoIllness(t *testing.T) {
 
 func TestHealthGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHealth(hangLimit)
+		h := newHealth(hangLimit)
 		text := func() string { _, body := healthz(t, h); return body }
 		all := text()
 		<-time.After(1500 * time.Millisecond)
 		h.Observe(goodBeat())
 		all += text()
 		<-time.After(time.Minute)
-		h.Begin("beat")
+		h.Doing("beat")
 		<-time.After(time.Minute)
-		h.Observe(&Beat{Failure: "rpc_error"})
+		h.Observe(failed("rpc_error"))
 		<-time.After(hangLimit + time.Minute)
 		all += text()
 		golden(t, "healthz.txt", all)

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"strconv"
-	"strings"
 )
 
 // maxLine is the length of the longest line, newline included: under 4 KB, so that a pipe takes it in one piece
@@ -99,30 +97,3 @@ func (o *output) newInner(buf *bytes.Buffer, cut int) slog.Handler {
 	}
 	return slog.NewTextHandler(buf, options)
 }
-
-// idsShown is how many ids of a list a line shows.
-const idsShown = 10
-
-// IDs is a list of ids that is logged as its first ten and their count: "1, 2, … (50000 ids)". The list of known jobs often
-// has more than 50,000 entries, and printing it at every beat drowned the log (incident 2018).
-type IDs []int64
-
-// String is the list as a log line shows it.
-func (ids IDs) String() string {
-	var b strings.Builder
-	for _, id := range ids[:min(len(ids), idsShown)] {
-		b.WriteString(strconv.FormatInt(id, 10) + ", ")
-	}
-	text := strings.TrimSuffix(b.String(), ", ")
-	if len(ids) > idsShown {
-		text += ", …"
-	}
-	count := strconv.Itoa(len(ids)) + " ids"
-	if len(ids) == 1 {
-		count = "1 id"
-	}
-	return strings.TrimSpace(text + " (" + count + ")")
-}
-
-// LogValue implements slog.LogValuer.
-func (ids IDs) LogValue() slog.Value { return slog.StringValue(ids.String()) }

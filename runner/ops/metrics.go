@@ -1,11 +1,15 @@
 package ops
 
 import (
-	"iter"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
+
+	"shardclient/runner/beat"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,9 +30,8 @@ type MetricsOptions struct {
 	SchemaVersion int64
 	// Failures are all classes of failure. Each has its series from the start: a rate does not see the first failure of a
 	// series that was not there before it.
-	Failures         []string
-	UploadLimitJobs  int
-	UploadLimitBytes int64
+	Failures    []string
+	UploadLimit beat.Batch
 }
 
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the start, and no label
@@ -50,8 +53,28 @@ type Metrics struct {
 	limitJobs, limitBytes prometheus.Gauge
 }
 
-// NewMetrics returns the metrics of a client that has not beaten yet.
-func NewMetrics(o MetricsOptions) *Metrics {
+// check returns an error that names the first field that would make a metric panic or lie.
+func (o *MetricsOptions) check() error {
+	switch {
+	case o.Version == "" || !utf8.ValidString(o.Version):
+		return fmt.Errorf("ops: MetricsOptions.Version is %q: want the version of the binary", o.Version)
+	case o.SchemaVersion <= 0:
+		return fmt.Errorf("ops: MetricsOptions.SchemaVersion is %d: want at least 1", o.SchemaVersion)
+	case len(o.Failures) == 0:
+		return errors.New("ops: MetricsOptions.Failures is empty: want every class of failure")
+	case o.UploadLimit.Jobs <= 0:
+		return fmt.Errorf("ops: MetricsOptions.UploadLimit.Jobs is %d: want at least 1", o.UploadLimit.Jobs)
+	case o.UploadLimit.Bytes <= 0:
+		return fmt.Errorf("ops: MetricsOptions.UploadLimit.Bytes is %d: want at least 1", o.UploadLimit.Bytes)
+	}
+	return nil
+}
+
+// NewMetrics returns the metrics of a client that has not beaten yet. It fails when an option is missing.
+func NewMetrics(o MetricsOptions) (*Metrics, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r := registrar{promauto.With(registry)}
@@ -60,22 +83,22 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m := &Metrics{registry: registry}
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
-	m.limitJobs.Set(float64(o.UploadLimitJobs))
-	m.limitBytes.Set(float64(o.UploadLimitBytes))
-	return m
+	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
+	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
+	return m, nil
 }
 
 func (m *Metrics) registerBeats(r registrar, failures []string) {
 	m.beats = r.counters("beats_total", "Beats that ended, by outcome and class of failure.", "outcome", "failure")
-	m.beats.WithLabelValues("ok", "")
+	m.beats.WithLabelValues(beat.OutcomeOK, "")
 	for _, class := range failures {
-		m.beats.WithLabelValues("failed", class)
+		m.beats.WithLabelValues(beat.OutcomeFailed, class)
 	}
 	m.phases = r.NewHistogramVec(prometheus.HistogramOpts{
 		Name: namespace + "beat_phase_duration_seconds", Help: "Time of the phases of beats; phases that a failed beat did not reach are left out.",
 		Buckets: phaseBuckets,
 	}, []string{"phase"})
-	for phase := range phases(&Beat{}) {
+	for phase := range (&beat.Report{}).Phases() {
 		m.phases.WithLabelValues(phase)
 	}
 	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none since the start.")
@@ -95,64 +118,60 @@ func (m *Metrics) registerCounts(r registrar) {
 	m.quarantined = r.counter("quarantined_total", "Objects that beats set aside; one that stays bad counts in every beat it comes in.")
 	m.quarantine = r.gauges("quarantine_objects", "Objects in quarantine after the last recorded beat, by direction.", "direction")
 	m.waitingForHost = r.gauge("quarantine_waiting_for_host", "Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
-	m.setQuarantine(Quarantine{})
+	m.setQuarantine(beat.Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
 }
 
 // Observe counts a beat that has just ended.
-func (m *Metrics) Observe(b *Beat) {
+func (m *Metrics) Observe(r *beat.Report) {
 	now := float64(time.Now().UnixMilli()) / 1000
 	m.lastBeat.Set(now)
-	if b.OK {
-		m.beats.WithLabelValues("ok", "").Inc()
+	if r.OK() {
 		m.lastSuccess.Set(now)
 		m.failures.Set(0)
 	} else {
-		m.beats.WithLabelValues("failed", b.Failure).Inc()
 		m.failures.Inc()
 	}
-	for phase, took := range phases(b) {
-		if b.OK || took > 0 {
+	m.beats.WithLabelValues(r.Outcome, r.Failure).Inc()
+	for phase, took := range r.Phases() {
+		if r.OK() || took > 0 {
 			m.phases.WithLabelValues(phase).Observe(took.Seconds())
 		}
 	}
-	m.count(b)
+	m.count(r)
 }
 
-func (m *Metrics) count(b *Beat) {
-	if b.Sent {
-		m.knownJobs.Set(float64(b.KnownJobs))
-		m.knownHosts.Set(float64(b.KnownHosts))
-		m.pendingJobs.Set(float64(b.PendingJobs))
+func (m *Metrics) count(r *beat.Report) {
+	if r.Sent() {
+		m.knownJobs.Set(float64(r.KnownJobs))
+		m.knownHosts.Set(float64(r.KnownHosts))
+		m.pendingJobs.Set(float64(r.StillPending()))
 	}
-	m.uploadedJobs.Add(float64(b.UploadedJobs))
-	m.uploadedEntries.Add(float64(b.UploadedEntries))
-	m.receivedHosts.Add(float64(b.ReceivedHosts))
-	m.receivedJobs.Add(float64(b.ReceivedJobs))
-	m.receivedKeyvals.Add(float64(b.ReceivedKeyvals))
-	m.quarantined.Add(float64(b.Quarantined))
-	if b.Quarantine != nil {
-		m.setQuarantine(*b.Quarantine)
+	add(m.uploadedJobs, r.UploadedJobs)
+	add(m.uploadedEntries, r.UploadedEntries)
+	add(m.receivedHosts, r.ReceivedHosts)
+	add(m.receivedJobs, r.ReceivedJobs)
+	add(m.receivedKeyvals, r.ReceivedKeyvals)
+	add(m.quarantined, r.Quarantined)
+	if r.Quarantine != nil {
+		m.setQuarantine(*r.Quarantine)
 	}
-	m.limitJobs.Set(float64(b.UploadLimitJobs))
-	m.limitBytes.Set(float64(b.UploadLimitBytes))
+	m.limitJobs.Set(float64(r.Batch.Jobs))
+	m.limitBytes.Set(float64(r.Batch.Bytes))
 }
 
-func (m *Metrics) setQuarantine(q Quarantine) {
+// add counts what a database or a master said, which may be anything: a counter panics at less
+// than nothing.
+func add(counter prometheus.Counter, n int) { counter.Add(float64(max(n, 0))) }
+
+func (m *Metrics) setQuarantine(q beat.Quarantine) {
 	m.quarantine.WithLabelValues("in").Set(float64(q.In))
 	m.quarantine.WithLabelValues("out").Set(float64(q.Out))
 	m.waitingForHost.Set(float64(q.WaitingForHost))
 }
 
-// phases are the phases of a beat, under the names that the history has them by.
-func phases(b *Beat) iter.Seq2[string, time.Duration] {
-	return func(yield func(string, time.Duration) bool) {
-		_ = yield("pack", b.Pack) && yield("rpc", b.RPC) && yield("ack", b.Acknowledge) && yield("apply", b.Apply)
-	}
-}
-
-// handler answers scrapes. What can be gathered is told even where something cannot.
+// handler answers scrapes. A failing collector does not hide the others.
 func (m *Metrics) handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		Registry: m.registry, ErrorLog: httpLog(log), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesInFlight,

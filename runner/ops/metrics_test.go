@@ -12,24 +12,43 @@ import (
 	"testing/synctest"
 	"time"
 
+	"shardclient/runner/beat"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func someMetrics() *Metrics {
-	return NewMetrics(MetricsOptions{
-		Version: "v1.2.3", SchemaVersion: 7, Failures: []string{"transport", "database"}, UploadLimitJobs: 1000, UploadLimitBytes: 16 << 20,
+	m, err := NewMetrics(MetricsOptions{
+		Version: "v1.2.3", SchemaVersion: 7, Failures: []string{"transport", "database"}, UploadLimit: beat.Batch{Jobs: 1000, Bytes: 16 << 20},
 	})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func newHealth(limit time.Duration) *Health {
+	h, err := NewHealth(limit)
+	if err != nil {
+		panic(err)
+	}
+	return h
 }
 
 // goodBeat has another number everywhere, so that no two can be mixed up unseen.
-func goodBeat() *Beat {
-	return &Beat{
-		OK: true, Pack: 2 * time.Millisecond, RPC: 40 * time.Second, Acknowledge: 0, Apply: 700 * time.Millisecond,
-		Sent: true, KnownJobs: 50001, KnownHosts: 102, PendingJobs: 3003, UploadedJobs: 14, UploadedEntries: 25,
+func goodBeat() *beat.Report {
+	return &beat.Report{
+		Outcome: beat.OutcomeOK, PackedMS: 2, RPCMS: 40_000, AckMS: 0, ApplyMS: 700,
+		KnownJobs: 50001, KnownHosts: 102, Pending: 3017, UploadedJobs: 14, UploadedEntries: 25,
 		ReceivedHosts: 36, ReceivedJobs: 47, ReceivedKeyvals: 58, Quarantined: 9,
-		UploadLimitJobs: 500, UploadLimitBytes: 8 << 20, Quarantine: &Quarantine{In: 11, Out: 12, WaitingForHost: 10},
+		Batch: beat.Batch{Jobs: 500, Bytes: 8 << 20}, Quarantine: &beat.Quarantine{In: 11, Out: 12, WaitingForHost: 10},
 	}
+}
+
+// failed is a beat that failed before it packed anything.
+func failed(class string) *beat.Report {
+	return &beat.Report{Outcome: beat.OutcomeFailed, Failure: class}
 }
 
 // get asks a handler as a scraper does.
@@ -43,7 +62,7 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 // ours is what /metrics says under our name.
 func ours(t *testing.T, m *Metrics) string {
 	t.Helper()
-	w := get(t, paths(m, NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
+	w := get(t, paths(m, newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -72,12 +91,17 @@ func TestMetricsGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := someMetrics()
 		golden(t, "metrics-start.txt", ours(t, m))
-		m.Observe(&Beat{Failure: "transport", Pack: 5 * time.Millisecond, RPC: 7 * time.Second, Sent: true, KnownJobs: 1, KnownHosts: 2, PendingJobs: 3, UploadLimitJobs: 1000, UploadLimitBytes: 16 << 20})
+		m.Observe(&beat.Report{
+			Outcome: beat.OutcomeFailed, Failure: "transport", PackedMS: 5, RPCMS: 7000,
+			KnownJobs: 1, KnownHosts: 2, Pending: 3, Batch: beat.Batch{Jobs: 1000, Bytes: 16 << 20},
+		})
 		<-time.After(time.Minute)
 		m.Observe(goodBeat())
 		<-time.After(time.Minute)
 		// What this one did not get to know keeps its last value.
-		m.Observe(&Beat{Failure: "database", Pack: 15 * time.Second, UploadLimitJobs: 250, UploadLimitBytes: 4 << 20})
+		m.Observe(&beat.Report{
+			Outcome: beat.OutcomeFailed, Failure: "database", PackedMS: 15_000, Batch: beat.Batch{Jobs: 250, Bytes: 4 << 20},
+		})
 		golden(t, "metrics-beats.txt", ours(t, m))
 	})
 }
@@ -87,7 +111,7 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	m := someMetrics()
 	before := series(ours(t, m))
 	for _, class := range []string{"transport", "database"} {
-		m.Observe(&Beat{Failure: class})
+		m.Observe(failed(class))
 	}
 	m.Observe(goodBeat())
 	if diff := cmp.Diff(before, series(ours(t, m))); diff != "" {
@@ -101,7 +125,7 @@ func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 func TestFailuresInARowEndWithASuccess(t *testing.T) {
 	m := someMetrics()
 	for _, want := range []float64{1, 2, 3, 0, 1} {
-		b := &Beat{Failure: "database"}
+		b := failed("database")
 		if want == 0 {
 			b = goodBeat()
 		}
@@ -124,7 +148,7 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 
 // The runtime and the process have their series too.
 func TestGoAndProcessMetrics(t *testing.T) {
-	body := get(t, paths(someMetrics(), NewHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	body := get(t, paths(someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
 	for _, want := range []string{"\ngo_goroutines ", "\nprocess_start_time_seconds ", "\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)
@@ -134,7 +158,7 @@ func TestGoAndProcessMetrics(t *testing.T) {
 
 // Scrapers do not wait for beats, nor beats for scrapers.
 func TestScrapesDuringBeats(t *testing.T) {
-	m, h := someMetrics(), NewHealth(time.Hour)
+	m, h := someMetrics(), newHealth(time.Hour)
 	handler := paths(m, h, slog.New(slog.DiscardHandler))
 	var all sync.WaitGroup
 	for _, path := range []string{"/metrics", "/healthz"} {
@@ -148,7 +172,7 @@ func TestScrapesDuringBeats(t *testing.T) {
 	}
 	all.Go(func() {
 		for range 500 {
-			h.Begin("beat")
+			h.Doing("beat")
 			m.Observe(goodBeat())
 			h.Observe(goodBeat())
 		}
@@ -178,5 +202,16 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		if !served[strings.TrimSuffix(name, "_bucket")] {
 			t.Errorf("docs/operate.md names %s, which is not served", name)
 		}
+	}
+}
+
+// A server that counts less than nothing ended the process: a counter panics at that.
+func TestCountsBelowNothing(t *testing.T) {
+	m := someMetrics()
+	m.Observe(&beat.Report{
+		Outcome: beat.OutcomeOK, RPCMS: 1, UploadedJobs: -1, UploadedEntries: -1, ReceivedHosts: -1, ReceivedJobs: -1, ReceivedKeyvals: -1, Quarantined: -1,
+	})
+	if n := testutil.ToFloat64(m.uploadedJobs); n != 0 {
+		t.Errorf("uploaded jobs: %v, want 0", n)
 	}
 }

@@ -33,6 +33,9 @@ type Server struct {
 // Serve listens at a TCP address, HOST:PORT, and serves there until Close. It fails when the address cannot be listened
 // at; the error is the cause alone, so that the caller can name the setting.
 func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
+	if m == nil || h == nil || log == nil {
+		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {

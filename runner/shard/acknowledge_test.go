@@ -35,7 +35,7 @@ func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
 					}
 				}
 				p, err := rig.client.Pack(t.Context())
-				if err != nil || len(p.Packet().Jobs) != 1 {
+				if err != nil || len(p.Packet.Jobs) != 1 {
 					t.Fatalf("pack: %v", err)
 				}
 				change := statement{what, func(*schedulerState) string { return sql }}
@@ -55,7 +55,7 @@ func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
 				if what == "nothing" {
 					want = 0
 				}
-				if n := len(again.Packet().Jobs); n != want {
+				if n := len(again.Packet.Jobs); n != want {
 					t.Errorf("%d jobs are uploaded next, want %d", n, want)
 				}
 			})

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // maxSplits bounds how often a beat halves a chunk that PostgreSQL refuses (P9):
@@ -22,20 +21,29 @@ var maxSplits = 1000
 type applier struct {
 	c      *Client
 	bad    []setAside
-	badIDs map[string]map[int64]bool // by kind; see forget
+	badIDs map[objectKey]bool // see forget
 
 	parentsByChunk bool
 	noKeyvals      bool // the suite keyvals could not be read
+
+	// suite holds the suite keyvals that this beat stored: their values by job and key.
+	suite map[int64]map[string]string
 
 	splits int
 	left   int   // objects for the next beat, because splits ran out
 	reason error // of the last chunk that was left
 }
 
+// objectKey names an object of a response.
+type objectKey struct {
+	kind string
+	id   int64
+}
+
 // apply stores a response and returns how many of its objects were set aside. An
 // object is stored whole or not at all (P4), a bad one harms only itself (P6).
 func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
-	a := &applier{c: c, noKeyvals: r.Incomplete != nil && r.SuiteKeyvals == nil, badIDs: map[string]map[int64]bool{kindHost: {}, kindJob: {}, kindSuiteKeyval: {}}}
+	a := &applier{c: c, noKeyvals: r.Incomplete != nil && r.SuiteKeyvals == nil, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}}
 	for _, m := range r.Malformed {
 		a.setAside(setAside{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
 	}
@@ -49,6 +57,7 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 	// their name. Incorrect ones once more after the jobs, so that entries that came
 	// with this response are aborted. Suite keyvals go before the jobs: a beat that
 	// breaks off in between has them again only as long as their jobs are not here.
+	// Afterwards all is as if they had come last; see jobKeyvals.
 	steps := []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.storeParents(ctx, parents) },
@@ -130,18 +139,18 @@ type storeFunc[T any] func(ctx context.Context, q *sharddb.Queries, chunk []unit
 // leaves it to the next beat when this one has halved enough.
 func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store storeFunc[T]) error {
 	var bad []setAside
-	err := a.c.write(ctx, func(q *sharddb.Queries) (err error) {
+	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		bad, err = store(ctx, q, chunk)
 		return err
 	})
-	switch class := classify(err); {
+	switch class := pg.Classify(err); {
 	case err == nil:
 		a.bad = append(a.bad, bad...)
-	case len(chunk) > 1 && (class == dataError || class == cancelled) && a.splits < maxSplits:
+	case len(chunk) > 1 && (class == pg.Data || class == pg.Cancelled) && a.splits < maxSplits:
 		a.splits++
 		half := len(chunk) / 2
 		return errors.Join(storeChunk(ctx, a, chunk[:half], store), storeChunk(ctx, a, chunk[half:], store))
-	case class != dataError:
+	case class != pg.Data:
 		return err
 	case len(chunk) == 1:
 		a.setAside(chunk[0].aside, codeDatabase, err)
@@ -151,36 +160,12 @@ func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store s
 	return nil
 }
 
-// errorClass says what may be done about a database error.
-type errorClass int
-
-const (
-	otherError errorClass = iota // the beat ends; the next one tries again
-	dataError                    // an object's own fault
-	conflict                     // of concurrent transactions
-	cancelled                    // it took too long
-	readOnly                     // a standby, or a server that takes no writes any more
-)
-
-// errorClasses go by the SQLSTATE or its class, never by text.
-var errorClasses = map[string]errorClass{
-	"21": dataError, "22": dataError, "23": dataError, "54": dataError, "40": conflict, "25006": readOnly, "57014": cancelled,
-}
-
-func classify(err error) errorClass {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return otherError
-	}
-	return cmp.Or(errorClasses[pgErr.Code], errorClasses[pgErr.Code[:2]])
-}
-
 // removeIncorrectHosts takes out of use the hosts that the master gave to others.
 func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := a.c.write(ctx, func(q *sharddb.Queries) error {
+	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error {
 		_, err := q.IncorrectHostsRemove(ctx, ids)
 		return err
 	})

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
-
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 
@@ -84,7 +82,7 @@ func split[T any, R ~refusal](chunk []unit[T], refused []R) (good []unit[T], bad
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	var ids []int64
 	for _, u := range chunk {
-		if !a.badIDs[kind][u.aside.ID] {
+		if !a.badIDs[objectKey{kind, u.aside.ID}] {
 			ids = append(ids, u.aside.ID)
 		}
 	}
@@ -101,5 +99,5 @@ func jsonList[T any](chunk []unit[T]) ([]byte, error) {
 	for i, u := range chunk {
 		objects[i] = u.object
 	}
-	return json.Marshal(objects)
+	return encode(objects)
 }

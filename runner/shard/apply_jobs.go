@@ -3,11 +3,12 @@ package shard
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 )
 
@@ -22,7 +23,7 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 			return nil, err
 		}
 	}
-	rows := jobRows(chunk)
+	rows := a.jobRows(chunk)
 	if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
 		return nil, fmt.Errorf("stage: %w", err)
 	}
@@ -83,7 +84,7 @@ type jobColumns struct {
 	keyvals           sharddb.JobReplaceKeyvalsParams
 }
 
-func jobRows(chunk []unit[afe.Job]) jobColumns {
+func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 	var rows jobColumns
 	for _, u := range chunk {
 		j := u.object
@@ -98,13 +99,37 @@ func jobRows(chunk []unit[afe.Job]) jobColumns {
 		if j.Keyvals.Sent {
 			rows.keyvals.ReplacedJobIds = append(rows.keyvals.ReplacedJobIds, j.ID)
 		}
-		for _, k := range j.Keyvals.Value {
+		for _, k := range a.jobKeyvals(j) {
 			rows.keyvals.JobIds = append(rows.keyvals.JobIds, j.ID)
 			rows.keyvals.Keys = append(rows.keyvals.Keys, k.Key)
 			rows.keyvals.KeyvalValues = append(rows.keyvals.KeyvalValues, k.Value)
 		}
 	}
 	return rows
+}
+
+// jobKeyvals returns the keyvals of a job with those of a suite over them, where the
+// answer holds both for one job. The original stores jobs first, so that suite keyvals
+// win key by key, as in SuiteKeyvalsStore: each row of the key has their value.
+func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
+	suite := a.suite[j.ID]
+	if !j.Keyvals.Sent || len(suite) == 0 {
+		return j.Keyvals.Value // a list that was not sent replaces nothing
+	}
+	merged := slices.Clone(j.Keyvals.Value)
+	own := make(map[string]bool, len(merged))
+	for i, k := range merged {
+		own[k.Key] = true
+		if value, found := suite[k.Key]; found {
+			merged[i].Value = value
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(suite)) {
+		if !own[key] {
+			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
+		}
+	}
+	return merged
 }
 
 func jobRow(j *afe.Job) sharddb.StageJobsParams {
@@ -151,6 +176,13 @@ func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chu
 	}
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, err
+	}
+	for _, u := range chunk {
+		k := u.object
+		if a.suite[k.JobID] == nil {
+			a.suite[k.JobID] = map[string]string{}
+		}
+		a.suite[k.JobID][k.Key] = k.Value
 	}
 	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }

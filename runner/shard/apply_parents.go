@@ -6,10 +6,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/go-json-experiment/json"
-
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // parents are the shards, labels, ACL groups and users that a response names. A
@@ -91,8 +90,8 @@ func (p parents) addLabels(labels ...afe.Label) {
 // and memberships move once and an object that is set aside spoils none. When
 // one of them cannot be stored, each chunk stores its own, by its own words.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
-	err := a.c.write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
-	if a.parentsByChunk = classify(err) == dataError; a.parentsByChunk {
+	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
+	if a.parentsByChunk = pg.Classify(err) == pg.Data; a.parentsByChunk {
 		return nil
 	}
 	return err
@@ -104,7 +103,7 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 	if len(p.named) == 0 {
 		return nil
 	}
-	body, err := json.Marshal(slices.Collect(maps.Values(p.named)))
+	body, err := encode(slices.Collect(maps.Values(p.named)))
 	if err != nil {
 		return err
 	}

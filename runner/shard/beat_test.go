@@ -6,10 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"shardclient/gen/shard"
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
-	"shardclient/runner/shard"
 )
 
 // What a beat tells those who watch besides its result: the backlog it met, its
@@ -26,11 +25,11 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 		VALUES ('out', 'job', 901, 'refused', '', '', 0, ''), ('out', 'job', 902, 'waiting_for_host', '', '', 0, ''), ('in', 'job', 8, 'malformed', '', '', 0, '')`)
 	master.saysResult(result(nil, []string{job(6, entry(61, `"host_id": 99`)), job(7)}, nil))
 	for _, pending := range []int{5, 3, 1, 0} {
-		b := beat(t, client)
-		if b.Pending != pending || b.Batch != (shard.Batch{Jobs: 2, Bytes: 1 << 20}) {
+		b := mustBeat(t, client)
+		if b.Pending != pending || b.Batch != (beat.Batch{Jobs: 2, Bytes: 1 << 20}) {
 			t.Errorf("%d jobs pending, batch %+v; want %d, 2 and %d", b.Pending, b.Batch, pending, 1<<20)
 		}
-		want := &sharddb.QuarantineSizeRow{Incoming: 2, Outgoing: 2, WaitingForHost: 1}
+		want := &beat.Quarantine{In: 2, Out: 2, WaitingForHost: 1}
 		if diff := cmp.Diff(want, b.Quarantine); diff != "" {
 			t.Errorf("quarantine (-want +got):\n%s", diff)
 		}

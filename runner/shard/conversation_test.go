@@ -28,7 +28,7 @@ func TestConversation(t *testing.T) {
 					t.Fatal(err)
 				}
 				master.say(e.Response)
-				b := beat(t, client)
+				b := mustBeat(t, client)
 				if diff := replay.DiffRequests(e.Request, master.last(t)); diff != "" {
 					t.Errorf("%s: request (-recorded +sent):\n%s", e.Name, diff)
 				}

@@ -12,29 +12,31 @@ import (
 func (c *Client) SetMaxUploadJobs(n int) { c.options.MaxUploadJobs = n }
 
 // Packed is a packet and what is remembered of it.
-type Packed = packed
-
-// Packet is what travels.
-func (p *packed) Packet() *afe.Packet { return p.packet }
+type Packed struct {
+	Packet *afe.Packet
+	memo   *memo
+}
 
 // Pack is the first step, up to the moment when the packet leaves.
 func (c *Client) Pack(ctx context.Context) (*Packed, error) {
 	if err := c.Own(ctx); err != nil {
 		return nil, err
 	}
-	p, err := c.pack(ctx)
+	packet, memo, err := c.pack(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return p, c.markUnsure(ctx, p)
+	return &Packed{packet, memo}, c.markUnsure(ctx, memo)
 }
 
 // LoseAnswer is what follows when the outcome of a request is unknown.
-func (c *Client) LoseAnswer(ctx context.Context, p *Packed) error { return c.settle(ctx, p, false) }
+func (c *Client) LoseAnswer(ctx context.Context, p *Packed) error {
+	return c.settle(ctx, p.memo, false)
+}
 
 // Acknowledge is the step after a clear answer.
 func (c *Client) Acknowledge(ctx context.Context, p *Packed) error {
-	_, err := c.acknowledge(ctx, p, true)
+	_, err := c.acknowledge(ctx, p.memo, true)
 	return err
 }
 

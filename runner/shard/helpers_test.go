@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
@@ -89,23 +90,29 @@ func wire(t testing.TB, m *scriptedMaster, protocol afe.Protocol) *afe.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := afe.NewClient(afe.Options{
+	c, err := afe.NewClient(afe.Options{
 		Master: u, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute,
 		MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(c.Close)
 	return c
 }
 
 func newClient(t testing.TB, pool *pgxpool.Pool, master shard.Master, o shard.Options) *shard.Client {
 	t.Helper()
-	c := shard.NewClient(pool, master, o)
+	c, err := shard.NewClient(pool, master, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { c.Close(context.Background()) })
 	return c
 }
 
-// beat fails the test unless the beat is ok.
-func beat(t testing.TB, c *shard.Client) shard.Beat {
+// mustBeat fails the test unless the beat is ok.
+func mustBeat(t testing.TB, c *shard.Client) beat.Report {
 	t.Helper()
 	b := c.Beat(t.Context(), time.Now())
 	if !b.OK() {

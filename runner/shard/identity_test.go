@@ -43,7 +43,7 @@ func TestNamesGiveWay(t *testing.T) {
 
 	// The master numbers all of them anew; its user 3 is alice, not carol.
 	master.saysResult(result([]string{labelled(12, 1, "board:eve", 2, "Everyone", user(3, "alice"), user(4, "dave"))}, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	for sql, want := range map[string]string{
 		"SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_shards":                              "1=shard1.example, 5=shard1.example (was id 5)",
 		"SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels":                                  "1=board:eve, 70=board:eve (was id 70)",
@@ -73,7 +73,7 @@ func TestAUsersMembershipsDoNotPassToAnotherLogin(t *testing.T) {
 	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
 	// The master knows the two the other way round.
 	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g", user(1, "bob"), user(2, "alice"))}, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	got := query[string](t, pool, `SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
 		FROM afe_acl_groups_users m JOIN afe_users u ON u.id = m.user_id JOIN afe_acl_groups g ON g.id = m.aclgroup_id`)
 	if want := "1=bob:g 2=alice:g 2=alice:secret"; got != want {
@@ -86,13 +86,13 @@ func TestLabelsMayTradeNames(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(1, 1, "a", 1, "g"), labelled(2, 2, "b", 1, "g")}, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	o := options()
 	o.ApplyChunk = 1
 	client.Close(t.Context())
 	client = newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 	master.saysResult(result([]string{labelled(3, 1, "b", 1, "g"), labelled(4, 2, "a", 1, "g")}, nil, nil))
-	if b := beat(t, client); b.Quarantined != 0 {
+	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
 	got := query[string](t, pool, `SELECT string_agg(host_id || '=' || label_id || name, ' ' ORDER BY host_id, label_id)
@@ -108,7 +108,7 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(1, 8, "a", 1, "g"), labelled(2, 3, "a", 1, "g")}, nil, nil))
-	if b := beat(t, client); b.Quarantined != 0 {
+	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
 	if got := query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels"); got != "3=a (was id 3), 8=a" {
@@ -132,7 +132,7 @@ func TestNamesDoNotDependOnChunks(t *testing.T) {
 	master.saysResult(result([]string{
 		labelled(1, 3, "board:eve", 1, "g", user(1, "bob")), labelled(2, 1, "b", 1, "g", user(2, "alice")),
 	}, []string{waiting}, nil))
-	if b := beat(t, client); b.Quarantined != 1 {
+	if b := mustBeat(t, client); b.Quarantined != 1 {
 		t.Errorf("%d objects set aside, want the job that waits", b.Quarantined)
 	}
 	for sql, want := range map[string]string{
@@ -159,7 +159,7 @@ func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 		hosts = append(hosts, labelled(id, 1, "l", 1, "g"))
 	}
 	master.saysResult(result(append(hosts, labelled(21, 1, long.String(), 1, "g")), nil, nil))
-	if b := beat(t, client); b.Quarantined != 1 || query[int](t, pool, "SELECT count(*) FROM afe_hosts_labels") != 20 {
+	if b := mustBeat(t, client); b.Quarantined != 1 || query[int](t, pool, "SELECT count(*) FROM afe_hosts_labels") != 20 {
 		t.Errorf("%d objects set aside: %v", b.Quarantined, quarantine(t, pool))
 	}
 }
@@ -170,9 +170,9 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result(nil, []string{job(1, entry(1))}, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	master.saysResult(result(nil, []string{job(1, entry(1, `"host_id": 99`, `"aborted": true`))}, nil))
-	if b := beat(t, client); b.Quarantined != 0 || !query[bool](t, pool, "SELECT aborted FROM afe_host_queue_entries") {
+	if b := mustBeat(t, client); b.Quarantined != 0 || !query[bool](t, pool, "SELECT aborted FROM afe_host_queue_entries") {
 		t.Errorf("%d objects set aside, or not aborted", b.Quarantined)
 	}
 }
@@ -186,11 +186,11 @@ func TestIncorrectHosts(t *testing.T) {
 	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g"), labelled(2, 1, "l", 1, "g")}, []string{
 		job(1, entry(1, `"host_id": 1`), entry(2, `"host_id": 2`)), job(2, entry(3, `"host_id": 1`)),
 	}, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE id = 3")
 	newcomer := strings.Replace(labelled(5, 1, "l", 1, "g"), `"h5"`, `"h1"`, 1)
 	master.saysResult(result([]string{newcomer}, []string{job(4, entry(4, `"host_id": 1`))}, nil, "1", "1", "99"))
-	if b := beat(t, client); b.Quarantined != 0 {
+	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
 	hosts := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
@@ -205,7 +205,7 @@ func TestIncorrectHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	beat(t, client)
+	mustBeat(t, client)
 	after, err := replay.ReadSnapshot(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 		entries = append(entries, strings.Replace(entry(len(entries)+1, sent), `"Queued"`, fmt.Sprintf("%q", status), 1))
 	}
 	master.saysResult(result(nil, []string{job(1, entries...)}, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	for status, flags := range want {
 		active := query[bool](t, pool, "SELECT active FROM afe_host_queue_entries WHERE status = $1", status)
 		complete := query[bool](t, pool, "SELECT complete FROM afe_host_queue_entries WHERE status = $1", status)
@@ -250,7 +250,7 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	jobs := []string{job(1, entry(1), entry(2))}
 	master.saysResult(result(nil, jobs, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 1")
 	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
@@ -258,12 +258,12 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 		t.Fatal("the answer was to be lost")
 	}
 	master.saysResult(result(nil, jobs, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 2")
 	master.saysResult(result(nil, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs once the late request must be dead, want 1", b.UploadedJobs)
 	}
 }
@@ -274,18 +274,18 @@ func TestResync(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	jobs := []string{job(1, entry(1))}
 	master.saysResult(result(nil, jobs, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
 	master.saysResult(result(nil, jobs, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
 		t.Error("the master does not know that job 1 ended here, and it is not marked for upload")
 	}
 	master.saysResult(result(nil, nil, nil))
-	if b := beat(t, client); b.UploadedJobs != 1 || b.UploadedEntries != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 || b.UploadedEntries != 1 {
 		t.Errorf("uploaded %d jobs, %d entries; want 1 and 1", b.UploadedJobs, b.UploadedEntries)
 	}
-	if b := beat(t, client); b.UploadedJobs != 0 || b.KnownJobs != 0 {
+	if b := mustBeat(t, client); b.UploadedJobs != 0 || b.KnownJobs != 0 {
 		t.Errorf("uploaded %d jobs again, knows %d", b.UploadedJobs, b.KnownJobs)
 	}
 }

@@ -9,28 +9,32 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
 
-	"shardclient/gen/shard"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/pg"
 )
 
-// packed is a packet and what must be remembered of it until it is answered.
-type packed struct {
-	at     time.Time // just before the snapshot
-	packet *afe.Packet
+// memo is what must be remembered of a packet until it is answered: what travels is the packet.
+type memo struct {
+	at      time.Time            // just before the snapshot
+	plan    sharddb.ProbePlanRow // which records might go
+	batch   beat.Batch           // how many of them
+	waiting []int64              // finished jobs that may go, and are left for the next packet
+	pending int                  // finished jobs, those of this packet included
+	large   largeTurn
+
+	upload
+}
+
+// upload is what acknowledge and the ledger need to know of the jobs in a packet.
+type upload struct {
 	// sent is what acknowledge compares; complete are the entries that were sent as complete.
 	sent     sharddb.AcknowledgeJobsParams
 	complete []int64
-	// open are jobs of the packet with an entry that is still open, whole are the
-	// others; settleable are open ones for which no earlier packet may still be on
-	// its way.
+	// open are jobs with an entry that is still open, whole are the others; settleable are open ones
+	// for which no earlier packet may still be on its way.
 	open, whole, settleable []int64
-	waiting                 []int64 // finished jobs that may go, and are left for the next packet
-	pending                 int     // finished jobs, those of this packet included
-	large                   largeTurn
-
-	plan  sharddb.ProbePlanRow // which records may go
-	batch Batch                // how many of them
-	words string               // the master's, if it refused them
 }
 
 // largeTurn is how jobs that exceed the upload limit take turns with all others.
@@ -40,98 +44,107 @@ type largeTurn struct {
 }
 
 // pack reads what the packet says in one snapshot.
-func (c *Client) pack(ctx context.Context) (*packed, error) {
-	var p *packed
-	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, c.pool, snapshot, func(tx pgx.Tx) (err error) {
-		p, err = c.packFrom(ctx, sharddb.New(tx))
+func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
+	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
+		packet, m, err = c.packFrom(ctx, sharddb.New(tx))
 		return err
 	})
-	return p, err
+	return packet, m, err
 }
 
-func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*packed, error) {
-	at := time.Now()
-	plan, err := q.ProbePlan(ctx, changedAfter.Seconds())
-	if err != nil {
-		return nil, fmt.Errorf("read what may go: %w", err)
+func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
+	m := &memo{at: time.Now()}
+	var err error
+	if m.plan, err = q.ProbePlan(ctx, changedAfter.Seconds()); err != nil {
+		return nil, nil, fmt.Errorf("read what may go: %w", err)
 	}
-	batch := Batch{int(plan.BatchJobs), plan.BatchBytes}.within(c.limit())
-	hosts, err := q.PackHosts(ctx, plan.HostIds, plan.OnlyHosts)
+	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
+	packet, err := c.packKnown(ctx, q, &m.plan)
 	if err != nil {
-		return nil, fmt.Errorf("read known hosts: %w", err)
-	}
-	known, err := q.PackOpenJobs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read known jobs: %w", err)
-	}
-	packet := &afe.Packet{
-		ShardHostname: c.options.ShardHostname, KnownJobIDs: known,
-		KnownHostIDs: hosts.Ids, KnownHostStatuses: hosts.Statuses,
+		return nil, nil, err
 	}
 	// The limit is on the request: what its frame takes is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
-		return nil, err
+		return nil, nil, &internalError{err: fmt.Errorf("encode packet: %w", err)}
 	}
 	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-		MaxJobs:           int64(batch.Jobs),
-		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), batch.Bytes),
-		JobIds:            plan.JobIds,
-		OnlyJobs:          plan.OnlyJobs,
+		MaxJobs:           int64(m.batch.Jobs),
+		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), m.batch.Bytes),
+		JobIds:            m.plan.JobIds,
+		OnlyJobs:          m.plan.OnlyJobs,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read jobs to upload: %w", err)
+		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
-	p := &packed{
-		at: at, packet: packet, plan: plan, batch: batch, pending: len(pending),
-		sent: sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname},
-	}
+	m.pending, m.sent.ShardHostname = len(pending), c.options.ShardHostname
 	for i := range pending {
-		p.add(&pending[i])
+		m.add(packet, &pending[i])
 	}
 	slices.Sort(packet.KnownJobIDs)
 	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
-	return p, nil
+	return packet, m, nil
 }
 
-// size is what of the packet was uploaded.
-func (p *packed) size() Batch {
-	size := Batch{Jobs: len(p.packet.Jobs)}
-	for _, record := range slices.Concat(p.packet.Jobs, p.packet.Entries) {
-		size.Bytes += int64(len(record))
+// packKnown reads the hosts and jobs that the master need not send again.
+func (c *Client) packKnown(ctx context.Context, q *sharddb.Queries, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
+	hosts, err := q.PackHosts(ctx, plan.HostIds, plan.OnlyHosts)
+	if err != nil {
+		return nil, fmt.Errorf("read known hosts: %w", err)
 	}
-	return size
+	jobs, err := q.PackOpenJobs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read known jobs: %w", err)
+	}
+	return &afe.Packet{
+		ShardHostname: c.options.ShardHostname, KnownJobIDs: jobs,
+		KnownHostIDs: hosts.Ids, KnownHostStatuses: hosts.Statuses,
+	}, nil
 }
 
-// add takes a job with something to upload into the packet. One that has to wait
-// is known: left out, the master would send it again, whole, at every beat.
-func (p *packed) add(job *sharddb.PackUploadRow) {
-	p.large.waiting = job.LargeWaiting
+// add takes a job with something to upload into the packet. One that has to wait is known: left
+// out, the master would send it again, whole, at every beat.
+func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
+	m.large.waiting = job.LargeWaiting
 	switch {
 	case !job.Sent:
 		if job.MayGo {
-			p.waiting = append(p.waiting, job.ID)
+			m.waiting = append(m.waiting, job.ID)
 		}
-		p.packet.KnownJobIDs = append(p.packet.KnownJobIDs, job.ID)
+		packet.KnownJobIDs = append(packet.KnownJobIDs, job.ID)
 		return
 	case job.Large:
 		id := job.ID
-		p.large.jobID = &id
+		m.large.jobID = &id
 	}
-	p.packet.Jobs = append(p.packet.Jobs, jsontext.Value(job.Record))
+	packet.Jobs = append(packet.Jobs, jsontext.Value(job.Record))
 	for _, record := range job.Entries {
-		p.packet.Entries = append(p.packet.Entries, jsontext.Value(record))
+		packet.Entries = append(packet.Entries, jsontext.Value(record))
 	}
-	p.sent.JobIds = append(p.sent.JobIds, job.ID)
-	p.sent.JobDigests = append(p.sent.JobDigests, job.Digest)
-	p.sent.EntryIds = append(p.sent.EntryIds, job.EntryIds...)
-	p.sent.EntryDigests = append(p.sent.EntryDigests, job.EntryDigests...)
-	p.complete = append(p.complete, job.CompleteIds...)
+	m.upload.add(job)
+}
+
+func (u *upload) add(job *sharddb.PackUploadRow) {
+	u.sent.JobIds = append(u.sent.JobIds, job.ID)
+	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)
+	u.sent.EntryIds = append(u.sent.EntryIds, job.EntryIds...)
+	u.sent.EntryDigests = append(u.sent.EntryDigests, job.EntryDigests...)
+	u.complete = append(u.complete, job.CompleteIds...)
 	if len(job.CompleteIds) < len(job.EntryIds) {
-		p.open = append(p.open, job.ID)
+		u.open = append(u.open, job.ID)
 	} else {
-		p.whole = append(p.whole, job.ID)
+		u.whole = append(u.whole, job.ID)
 	}
+}
+
+// uploadSize returns how many jobs and bytes the packet uploads.
+func uploadSize(packet *afe.Packet) beat.Batch {
+	size := beat.Batch{Jobs: len(packet.Jobs)}
+	for _, records := range [][]jsontext.Value{packet.Jobs, packet.Entries} {
+		for _, record := range records {
+			size.Bytes += int64(len(record))
+		}
+	}
+	return size
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
-	"shardclient/runner/shard"
 )
 
 // statements remembers what a pool was asked.
@@ -76,17 +76,17 @@ func TestP8CostFollowsChange(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 
 	master.saysResult(result(nil, nil, nil))
-	beat(t, client) // idle
+	mustBeat(t, client) // idle
 	// A long ledger that nobody has analysed yet, as after an outage or a restore.
 	exec(t, plain, `INSERT INTO shard_client_uploads (job_id, sent_complete) SELECT n, ARRAY[n] FROM generate_series(1, 2000) AS n`)
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, plain, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 200001")
 	exec(t, plain, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 200001")
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Fatalf("uploaded %d jobs, want 1", b.UploadedJobs)
 	}
 	master.saysResult(result(nil, []string{job(300000, entry(300000, `"host_id": 1`))}, nil, "7"))
-	beat(t, client)
+	mustBeat(t, client)
 
 	explained := 0
 	for i, sql := range seen.sql {
@@ -126,7 +126,7 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 		master := newMaster(t)
 		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 		master.saysResult(result([]string{host(1, "h1")}, goodJobs(jobs), nil))
-		beat(t, client)
+		mustBeat(t, client)
 		return len(seen.sql)
 	}
 	if one, many := count(1), count(500); one != many {
@@ -148,7 +148,7 @@ func BenchmarkIdleBeat(b *testing.B) {
 			exec(b, pool, "VACUUM ANALYZE")
 			master.saysResult(result(nil, nil, nil))
 			client := newClient(b, pool, wire(b, master, afe.Protocol2019), options())
-			var last shard.Beat
+			var last beat.Report
 			for b.Loop() {
 				last = client.Beat(b.Context(), time.Now())
 			}

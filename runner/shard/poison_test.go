@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
@@ -41,12 +42,12 @@ func TestP6ManyBadObjects(t *testing.T) {
 		return result([]string{hosts.String() + host(1, "h1")}, nil, nil)
 	}
 	master.saysResult(answer(1000, 1100))
-	beat(t, client)
+	mustBeat(t, client)
 	few := len(seen.sql)
 	master.saysResult(answer(2000, 102_000))
 	log.Reset()
 	seen.sql = nil
-	if b := beat(t, client); b.Quarantined != 100_000 {
+	if b := mustBeat(t, client); b.Quarantined != 100_000 {
 		t.Errorf("set aside %d, want 100,000", b.Quarantined)
 	}
 	if many := len(seen.sql); many > few {
@@ -84,7 +85,7 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	client.Beat(t.Context(), time.Now())
 	seen.sql = nil
 	b := client.Beat(t.Context(), time.Now())
-	if b.Failure != shard.FailureDatabase || !strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
+	if b.Failure != beat.FailureDatabase || !strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
 	// BEGIN, fence, store, forget, COMMIT for each attempt.
@@ -124,7 +125,7 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0 OR id = 119)")
 	beatUntil(61)
 	exec(t, pool, "ALTER TABLE afe_jobs DROP CONSTRAINT poison")
-	beat(t, client)
+	mustBeat(t, client)
 	if rows := quarantine(t, pool); len(rows) != 0 {
 		t.Errorf("quarantine after all were mended: %q", rows)
 	}
@@ -146,7 +147,7 @@ func TestP6HugeAndDeepValues(t *testing.T) {
 		job(16, entry(9223372036854775807)), strings.Replace(job(17), `"priority": 20`, `"priority": 9223372036854775808`, 1),
 	)
 	master.saysResult(result([]string{host(1, "h1")}, jobs, nil))
-	if b := beat(t, client); b.Quarantined != 6 || query[int](t, pool, "SELECT count(*) FROM afe_hosts") != 1 {
+	if b := mustBeat(t, client); b.Quarantined != 6 || query[int](t, pool, "SELECT count(*) FROM afe_hosts") != 1 {
 		t.Errorf("%d objects set aside: %q", b.Quarantined, quarantine(t, pool))
 	}
 	if got := query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_jobs"); got != "1 2 3 16" {
@@ -181,7 +182,7 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 					master.saysResult(result(hosts, nil, nil))
 					var before *replay.Snapshot
 					for turn := range 3 {
-						beat(t, client)
+						mustBeat(t, client)
 						got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
 						if want := "1=h (was id 1) true, 2=h false"; got != want || len(quarantine(t, pool)) > 0 {
 							t.Errorf("%s, want %s; quarantine %q", got, want, quarantine(t, pool))
@@ -209,7 +210,7 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 		exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (5, 'v')")
 		master.saysResult(strings.ReplaceAll(result([]string{host(1, "h"), host(2, "h"), host(3, "v")}, nil, nil), `"leased"`, `"invalid": true, "leased"`))
 		for range 3 {
-			beat(t, client)
+			mustBeat(t, client)
 			got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_hosts")
 			if want := "1=h, 2=h (was id 2), 3=v (was id 3), 5=v"; got != want || len(quarantine(t, pool)) > 0 {
 				t.Errorf("chunks of %d: %s, want %s; quarantine %q", chunk, got, want, quarantine(t, pool))
@@ -228,7 +229,7 @@ func TestP6FirstClaimCounts(t *testing.T) {
 		client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 		master.saysResult(result([]string{host(2, "h"), host(1, "h"), host(3, "h3")},
 			[]string{job(2, entry(5), entry(6)), job(1, entry(7), entry(6)), job(3, entry(8))}, nil))
-		beat(t, client)
+		mustBeat(t, client)
 		rows := quarantine(t, pool)
 		if len(rows) != 2 || !strings.HasPrefix(rows[0], "in host 1 name_taken: its hostname belongs to host 2") || !strings.HasSuffix(rows[0], whose) ||
 			!strings.HasPrefix(rows[1], "in job 1 entry_taken: entry 6 belongs to job 2") {

@@ -19,8 +19,8 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/lab/replay"
+	"shardclient/runner/lock"
 	"shardclient/runner/pgtest"
-	"shardclient/runner/shard"
 )
 
 // rowVersions identifies every stored row and its last writer.
@@ -60,9 +60,9 @@ func TestP3ABeatIsRepeatable(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.say(large(t))
-	beat(t, client)
+	mustBeat(t, client)
 	before := rowVersions(t, pool)
-	beat(t, client)
+	mustBeat(t, client)
 	if diff := cmp.Diff(before, rowVersions(t, pool)); diff != "" {
 		t.Errorf("rows written by a repeated beat (-before +after):\n%.2000s", diff)
 	}
@@ -111,7 +111,7 @@ func TestP4ObjectsAppearWhole(t *testing.T) {
 			}
 		}
 	}()
-	beat(t, client)
+	mustBeat(t, client)
 	close(done)
 	if worst := <-seen; worst != 0 {
 		t.Errorf("%d half stored objects were seen while the response was stored", worst)
@@ -140,13 +140,13 @@ func TestP5TheLocalTruthWins(t *testing.T) {
 			"jobkeyval_set": [{"key": "k", "value": "v2"}], "shard": {"id": 2, "hostname": "s2"}}],
 		"suite_keyvals": [{"job_id": 9, "key": "build", "value": "2"}]}`
 	master.saysResult(first)
-	beat(t, client)
+	mustBeat(t, client)
 	if running := query[bool](t, pool, "SELECT active AND NOT complete FROM afe_host_queue_entries"); !running {
 		t.Error("a new entry's active and complete do not follow from its status Running")
 	}
 	before := rowsAsJSON(t, pool)
 	master.saysResult(second)
-	beat(t, client)
+	mustBeat(t, client)
 	want := map[string]string{
 		"afe_hosts 1 invalid": "false -> true", "afe_hosts 1 shard_id": "1 -> 2",
 		"afe_jobs 1 shard_id":                "1 -> 2",
@@ -186,7 +186,7 @@ func TestP5TheLocalTruthWins(t *testing.T) {
 	master.saysResult(`{"hosts": [{"id": 1, "hostname": "h1"}], "jobs": [
 		{"id": 1, "owner": "o", "name": "n", "created_on": "2019-01-01T00:00:00", "hostqueueentry_set": [{"id": 1, "status": "Queued"}], "shard": {"id": 1, "hostname": "s"}}],
 		"suite_keyvals": []}`)
-	beat(t, client)
+	mustBeat(t, client)
 	if diff := cmp.Diff(before, rowsAsJSON(t, pool)); diff != "" {
 		t.Errorf("fields that were not sent, and a NULL (-before +after):\n%s", diff)
 	}
@@ -225,15 +225,15 @@ func TestP7OneClientPerShard(t *testing.T) {
 	o := options()
 	o.Who = "the first"
 	first := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-	beat(t, first)
+	mustBeat(t, first)
 	o.Who = "the second"
 	second := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 	b := second.Beat(t.Context(), time.Now())
-	var held *shard.HeldError
+	var held *lock.HeldError
 	if !errors.As(b.Err, &held) || held.Who != "the first" || held.BackendPID == 0 {
 		t.Fatalf("second client: %v, want a HeldError that names the first", b.Err)
 	}
-	beat(t, first) // undisturbed
+	mustBeat(t, first) // undisturbed
 
 	// Somebody empties our tables beneath us: one beat is lost, the next takes the
 	// lock anew.
@@ -242,14 +242,14 @@ func TestP7OneClientPerShard(t *testing.T) {
 	if b := first.Beat(t.Context(), time.Now()); b.Failure != "lock_lost" {
 		t.Errorf("beat without an owner row: %s %q, want lock_lost", b.Outcome, b.Failure)
 	}
-	beat(t, first)
+	mustBeat(t, first)
 	held.BackendPID = query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
 
 	// The connection that holds the lock breaks between two beats: the client goes
 	// on under a new epoch.
 	epoch := query[int64](t, pool, "SELECT epoch FROM shard_client_owner")
 	exec(t, pool, "SELECT pg_terminate_backend($1)", held.BackendPID)
-	beat(t, first)
+	mustBeat(t, first)
 	if now := query[int64](t, pool, "SELECT epoch FROM shard_client_owner"); now != epoch+1 {
 		t.Errorf("epoch is %d after the lock was taken anew, want %d", now, epoch+1)
 	}
@@ -279,7 +279,7 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 				fmt.Fprintf(w, `{"result": %s, "error": null}`, response)
 			}))
 			b := first.Beat(t.Context(), time.Now())
-			if b.Failure != "lock_lost" || !errors.Is(b.Err, shard.ErrLockLost) {
+			if b.Failure != "lock_lost" || !errors.Is(b.Err, lock.ErrLost) {
 				t.Errorf("beat: %q: %v, want lock_lost", b.Failure, b.Err)
 			}
 			if n := query[int](t, pool, "SELECT (SELECT count(*) FROM afe_jobs) + (SELECT count(*) FROM afe_hosts) + (SELECT count(*) FROM shard_client_heartbeats)"); n != 0 {
@@ -287,7 +287,7 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 			}
 			master.saysResult(response)
 			b = first.Beat(t.Context(), time.Now())
-			if held := (*shard.HeldError)(nil); takenOver != errors.As(b.Err, &held) || takenOver == b.OK() {
+			if held := (*lock.HeldError)(nil); takenOver != errors.As(b.Err, &held) || takenOver == b.OK() {
 				t.Errorf("the next beat: %s: %v", b.Outcome, b.Err)
 			}
 		})
@@ -305,7 +305,7 @@ func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
 	}
 	for i := range 6 {
 		master.saysResult(result(bad[i:], nil, nil))
-		if b := beat(t, client); b.Quarantined != 40-i {
+		if b := mustBeat(t, client); b.Quarantined != 40-i {
 			t.Errorf("set aside %d hosts, want %d", b.Quarantined, 40-i)
 		}
 	}
@@ -317,7 +317,7 @@ func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
 	}
 	exec(t, pool, "UPDATE shard_client_quarantine SET last_seen = now() - interval '8 days'")
 	master.saysResult(result(nil, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 0 {
 		t.Errorf("%d rows of the quarantine were not seen for 8 days and are still there", n)
 	}
@@ -356,7 +356,7 @@ func TestP10Convergence(t *testing.T) {
 			}
 		}
 		master.say(e.Response)
-		beat(t, client)
+		mustBeat(t, client)
 		if diff := replay.DiffRequests(e.Request, master.last(t)); diff != "" {
 			t.Errorf("%s: request after faults (-recorded +sent):\n%s", e.Name, diff)
 		}

@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"strings"
-	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/jackc/pgx/v5/pgconn"
 
-	sharddb "shardclient/gen/shard"
+	sharddb "shardclient/gen/sharddb"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
 
@@ -58,18 +54,9 @@ type setAside struct {
 }
 
 func (a *applier) setAside(object setAside, code string, reason error) {
-	object.Code, object.Reason = code, reasonText(reason)
+	object.Code, object.Reason = code, pg.Reason(reason)
 	a.bad = append(a.bad, object)
-	a.badIDs[object.Kind][object.ID] = true
-}
-
-// reasonText says what PostgreSQL said, with the detail that names the value.
-func reasonText(err error) string {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return err.Error()
-	}
-	return fmt.Sprintf("%s (SQLSTATE %s)", strings.TrimSuffix(pgErr.Message+": "+pgErr.Detail, ": "), pgErr.Code)
+	a.badIDs[objectKey{object.Kind, object.ID}] = true
 }
 
 // quarantine writes down what was set aside, one row an object, at most as many
@@ -83,9 +70,9 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], plain.Line(c.options.Redact(o.Reason), maxReason)
 		rows = append(rows, o)
 	}
-	body, err := json.Marshal(rows)
+	body, err := encode(rows)
 	if err == nil {
-		err = c.write(ctx, func(q *sharddb.Queries) error {
+		err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
 			_, err := q.QuarantineAdd(ctx, direction, body)
 			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep) // nobody ever sees more rows
 			return cmp.Or(err, pruned)
@@ -125,30 +112,4 @@ func sameJSON(a, b jsontext.Value) bool {
 	}
 	a, b = a.Clone(), b.Clone()
 	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
-}
-
-// Quarantined is one row of the quarantine, as `quarantine list` prints it.
-type Quarantined struct {
-	Direction   string    `json:"direction"` // in, out
-	Kind        string    `json:"kind"`      // host, job, suite_keyval
-	ID          *int64    `json:"id"`        // null: it has none
-	Code        string    `json:"code"`
-	Reason      string    `json:"reason"` // one line
-	Occurrences int64     `json:"occurrences"`
-	FirstSeen   time.Time `json:"first_seen"` // UTC
-	LastSeen    time.Time `json:"last_seen"`
-}
-
-// ListQuarantine returns every row, by direction, kind and id; never nil.
-func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error) {
-	rows, err := sharddb.New(db).QuarantineList(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the quarantine: %w", err)
-	}
-	list := make([]Quarantined, len(rows))
-	for i, r := range rows {
-		list[i] = Quarantined(r)
-		list[i].FirstSeen, list[i].LastSeen = r.FirstSeen.UTC(), r.LastSeen.UTC()
-	}
-	return list, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/operator"
 	"shardclient/runner/pgtest"
-	"shardclient/runner/shard"
 )
 
 // job is a job as the master sends it; the entries are JSON too.
@@ -48,7 +48,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 
 	jobs := goodJobs(50)
 	jobs = append(jobs,
@@ -62,7 +62,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	)
 	hosts := []string{host(2, "h2"), host(3, "h1")}
 	master.saysResult(result(hosts, jobs, nil))
-	b := beat(t, client)
+	b := mustBeat(t, client)
 	if b.Quarantined != 7 || b.ReceivedJobs != 57 || b.ReceivedHosts != 2 {
 		t.Errorf("set aside %d of %d jobs and %d hosts, want 7 of 57 and 2", b.Quarantined, b.ReceivedJobs, b.ReceivedHosts)
 	}
@@ -89,7 +89,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	exec(t, pool, "UPDATE afe_hosts SET invalid = true WHERE id = 1")
 	mended := []string{job(101, entry(1101)), job(102, entry(1102)), job(7, entry(1007)), job(105, entry(1105, `"host_id": 99`)), job(106, entry(1106))}
 	master.saysResult(result([]string{host(3, "h1"), host(99, "h99")}, mended, nil))
-	if b := beat(t, client); b.Quarantined != 0 {
+	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside after they were mended", b.Quarantined)
 	}
 	if diff := cmp.Diff([]string{"in job - malformed: id: is missing"}, quarantine(t, pool)); diff != "" {
@@ -102,7 +102,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 
 func quarantine(t *testing.T, pool *pgxpool.Pool) []string {
 	t.Helper()
-	list, err := shard.ListQuarantine(t.Context(), pool)
+	list, err := operator.ListQuarantine(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,13 +16,13 @@ import (
 // packetOf is what would be sent of a database.
 func packetOf(t *testing.T, pool *pgxpool.Pool) *afe.Packet {
 	t.Helper()
-	client := newClient(t, pool, nil, options())
+	client := newClient(t, pool, nobody{}, options())
 	defer client.Close(t.Context())
 	p, err := client.Pack(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Packet()
+	return p.Packet
 }
 
 // The records of docs/protocol.md, "Request arguments", to the letter.
@@ -92,7 +92,7 @@ func TestFieldsOutsideASCII(t *testing.T) {
 		} {
 			for _, field := range fields {
 				pool := pgtest.Pool(t)
-				client := newClient(t, pool, nil, options())
+				client := newClient(t, pool, nobody{}, options())
 				finish(t, pool, 1, "x")
 				record := func() (names []string) {
 					t.Helper()

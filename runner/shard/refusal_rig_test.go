@@ -70,9 +70,12 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.wire = afe.NewClient(afe.Options{
+	r.wire, err = afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute, MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(r.wire.Close)
 	r.client = newClient(t, r.shard, r.wire, options())
 	return r

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
@@ -48,7 +49,7 @@ func shardWithAnUpload(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Cli
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1"), host(2, "h2")}, []string{ofASuite(job(1, entry(1001))), job(2, entry(1002))}, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = 2")
 	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 2")
 	return pool, master, client
@@ -71,7 +72,7 @@ func snapshot(t *testing.T, pool *pgxpool.Pool) *replay.Snapshot {
 func TestP6BadSectionHarmsNoOther(t *testing.T) {
 	whole, master, client := shardWithAnUpload(t)
 	master.saysResult(answerOf(sections()))
-	beat(t, client)
+	mustBeat(t, client)
 	const state = `SELECT 'hosts ' || (SELECT string_agg(id || CASE WHEN invalid THEN '!' ELSE '' END, ' ' ORDER BY id) FROM afe_hosts)
 		|| ', jobs ' || (SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_jobs)
 		|| ', suite ' || (SELECT count(*) FROM afe_job_keyvals WHERE job_id = 77)
@@ -102,7 +103,7 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 					t.Errorf("%s, want %s", got, want)
 				}
 				master.saysResult(answerOf(sections()))
-				beat(t, client)
+				mustBeat(t, client)
 				if diff := cmp.Diff(snapshot(t, whole), snapshot(t, pool)); diff != "" {
 					t.Errorf("after the whole answer (-at once +now):\n%s", diff)
 				}
@@ -121,7 +122,7 @@ func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 	exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;
 		CREATE TRIGGER fail BEFORE INSERT ON afe_job_keyvals FOR EACH ROW WHEN (NEW.job_id = 77) EXECUTE FUNCTION fail()`)
 	master.saysResult(answerOf(sections()))
-	if b := client.Beat(t.Context(), time.Now()); b.Failure != shard.FailureDatabase {
+	if b := client.Beat(t.Context(), time.Now()); b.Failure != beat.FailureDatabase {
 		t.Fatalf("%s: %s", b.Failure, b.Error)
 	}
 	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 4"); n != 0 {
@@ -151,7 +152,7 @@ func TestP6AnswerThatIsNone(t *testing.T) {
 		exec(t, pool, "DELETE FROM shard_client_suspects")
 	}
 	master.saysResult(result(nil, nil, nil))
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs after all that, want 1", b.UploadedJobs)
 	}
 }

@@ -64,7 +64,7 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 	}
 	master.saysResult(result(nil, nil, nil))
 	for _, want := range []struct{ jobs, known []int64 }{{[]int64{1, 2}, []int64{3, 4, 5}}, {[]int64{3, 4}, []int64{5}}, {[]int64{5}, nil}, {nil, nil}} {
-		b := beat(t, client)
+		b := mustBeat(t, client)
 		s := lastSent(t, master)
 		if !slices.Equal(s.jobs(), want.jobs) || !slices.Equal(s.Known, want.known) || len(s.Entries) != 2*len(want.jobs) {
 			t.Errorf("sent jobs %v with %d entries, knew %v; want %v with %d, %v", s.jobs(), len(s.Entries), s.Known, want.jobs, 2*len(want.jobs), want.known)
@@ -129,7 +129,7 @@ func TestALargeJobHasItsTurn(t *testing.T) {
 	var alone []int64
 	for id := 10; id < 16; id++ {
 		finish(t, pool, id, "small")
-		beat(t, client)
+		mustBeat(t, client)
 		if jobs := lastSent(t, master).jobs(); jobs[0] < 10 {
 			alone = append(alone, jobs...)
 		}
@@ -148,7 +148,7 @@ func TestInheritedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	master.saysResult(result(nil, nil, nil))
-	b := beat(t, client)
+	b := mustBeat(t, client)
 	if b.UploadedJobs != 0 || b.KnownJobs != 50 || b.KnownHosts != 100 {
 		t.Errorf("uploaded %d, knows %d jobs and %d hosts; want 0, 50, 100", b.UploadedJobs, b.KnownJobs, b.KnownHosts)
 	}
@@ -162,14 +162,14 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
-	if b := beat(t, client); b.UploadedJobs != 0 {
+	if b := mustBeat(t, client); b.UploadedJobs != 0 {
 		t.Errorf("uploaded %d jobs that were acknowledged elsewhere", b.UploadedJobs)
 	}
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
 	}
-	if b := beat(t, client); b.UploadedJobs != 0 {
+	if b := mustBeat(t, client); b.UploadedJobs != 0 {
 		t.Errorf("uploaded %d jobs again", b.UploadedJobs)
 	}
 }
@@ -180,7 +180,7 @@ func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	pool := pgtest.Pool(t)
 	o := options()
 	o.RPCTimeout = 2 * time.Second // far more than the steps before the wait take, also on a busy machine
-	client := newClient(t, pool, nil, o)
+	client := newClient(t, pool, nobody{}, o)
 	finish(t, pool, 1, "x")
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
@@ -197,7 +197,7 @@ func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	if err := client.Acknowledge(t.Context(), whole); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet().Jobs) != 1 {
+	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet.Jobs) != 1 {
 		t.Errorf("the whole job is not uploaded once more: %v", err)
 	}
 }
@@ -215,13 +215,13 @@ func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
 	for _, want := range []int{1, 0} {
-		if b := beat(t, client); b.UploadedJobs != want {
+		if b := mustBeat(t, client); b.UploadedJobs != want {
 			t.Errorf("uploaded %d jobs, want %d", b.UploadedJobs, want)
 		}
 	}
 	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
 	for _, want := range []int{1, 0} {
-		if b := beat(t, client); b.UploadedJobs != want {
+		if b := mustBeat(t, client); b.UploadedJobs != want {
 			t.Errorf("once the late request must be dead: uploaded %d jobs, want %d", b.UploadedJobs, want)
 		}
 	}
@@ -237,13 +237,13 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
-		if b := beat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
+		if b := mustBeat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
 			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
 		}
 	}
 	// The shard was removed from the master and added again: its id is another.
 	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (77, $1)", ourShard)
-	if b := beat(t, client); b.UploadedJobs != 1 || query[int64](t, pool, "SELECT shard_id FROM afe_jobs WHERE id = 1") != 77 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 || query[int64](t, pool, "SELECT shard_id FROM afe_jobs WHERE id = 1") != 77 {
 		t.Errorf("acknowledged %d jobs", b.UploadedJobs)
 	}
 }
@@ -263,19 +263,19 @@ func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 		}
 		fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
 	}))
-	beat(t, client)
+	mustBeat(t, client)
 	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
 		t.Error("a retried request settled the job")
 	}
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
 	}
-	if b := beat(t, client); b.UploadedJobs != 0 {
+	if b := mustBeat(t, client); b.UploadedJobs != 0 {
 		t.Errorf("uploaded %d jobs before the lost request must be dead, want 0", b.UploadedJobs)
 	}
 	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
-	if b := beat(t, client); b.UploadedJobs != 1 {
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs once the lost request must be dead, want 1", b.UploadedJobs)
 	}
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
@@ -293,7 +293,7 @@ func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Fertig ✓', execution_subdir = 'ü' WHERE id = 11")
 	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, status) VALUES (1, 'h1', 'Ready'), (2, 'h2', 'kaputt – ja')")
 	master.saysResult(result(nil, nil, nil))
-	beat(t, client)
+	mustBeat(t, client)
 	body := string(master.last(t))
 	for _, c := range body {
 		if c >= 0x80 {

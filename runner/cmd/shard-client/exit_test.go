@@ -151,6 +151,7 @@ func TestUnusableDatabaseURL(t *testing.T) {
 	for _, databaseURL := range []string{
 		"postgres://u:CAN@ARY@h/x", "postgres://u:CAN@ARY:x/x", "postgres://u:CAN%ARY@h/x", "postgres://u:CAN/ARY@h/x",
 		"postgres://u:CANARY@h:99999/x", "postgres://u:CAN ARY@h/x", "postgres://u@h/x?password=CANARY&connect_timeout=x",
+		"postgres://u:CAN@ARY@h1,h2/x", "postgres://u:x@h1,CAN@ARY@h2/x", "postgres://u:12/CAN@ARY@h1,h2/x",
 		"postgres://u:CANARY@h/x?target_session_attrs=CANARY", "host=h password=CAN ARY", "host=h password='CANARY", "CANARY", "mysql://u:CANARY@h/x",
 	} {
 		for _, args := range [][]string{

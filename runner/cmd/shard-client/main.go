@@ -17,8 +17,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"shardclient/runner/config"
+	"shardclient/runner/lock"
 	"shardclient/runner/ops"
-	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
@@ -111,6 +111,12 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 		panic(err) // a mistake in the tags above
 	}
 	command, err := parser.Parse(args)
+	if asksForVersion(err) {
+		for _, flag := range parser.Model.Flags {
+			flag.Tag.Envs = nil
+		}
+		command, err = parser.Parse(args)
+	}
 	p.settings, p.secrets = &line.Config, line.Secrets(args)
 	switch {
 	case exited:
@@ -126,6 +132,13 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 		return nil, p.exitCode(&usageError{err})
 	}
 	return command, exitOK
+}
+
+// asksForVersion reports whether a command line that could not be used is that of version. It answers
+// whatever the environment holds: an operator asks it when something is wrong.
+func asksForVersion(err error) bool {
+	var unusable *kong.ParseError
+	return errors.As(err, &unusable) && unusable.Context.Command() == "version"
 }
 
 // sameSignal is how close two signals are one: timeout(1) signals its child and
@@ -178,7 +191,7 @@ func (p *program) exitCode(err error) int {
 		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
 	}
 	var usage *usageError
-	var held *shard.HeldError
+	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
 	switch {
 	case errors.As(err, &usage):

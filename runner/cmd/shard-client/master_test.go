@@ -168,7 +168,7 @@ func recording(t testing.TB) []replay.Exchange {
 // recorded is the answer to a request that was made by hand.
 func recorded(t testing.TB, name string) http.Handler {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "lab", "testdata", "wire", name+".response.http"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "lab", "replay", "testdata", "wire", name+".response.http"))
 	if err != nil {
 		t.Fatal(err)
 	}

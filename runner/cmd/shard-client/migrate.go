@@ -35,7 +35,7 @@ func (p *program) migrate(ctx context.Context, run func(context.Context, string,
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.beforeConnect))
+	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.door().BeforeConnect))
 	if p.settings.Output == "json" && (err == nil || report != nil) {
 		if report == nil {
 			report = schema.Report{}
@@ -58,7 +58,7 @@ func (*migrateStatus) Run(ctx context.Context, p *program) error {
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
-	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.beforeConnect))
+	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.door().BeforeConnect))
 	if err != nil {
 		return err
 	}
@@ -75,18 +75,4 @@ func (*migrateStatus) Run(ctx context.Context, p *program) error {
 		fmt.Fprintf(table, "%d\t%s\t%s\n", m.Version, m.Name, applied)
 	}
 	return table.Flush()
-}
-
-type versionCommand struct{}
-
-func (*versionCommand) Run(p *program) error {
-	latest, err := schema.Latest()
-	if err != nil {
-		return err
-	}
-	if p.settings.Output == "json" {
-		return json.NewEncoder(p.stdout).Encode(map[string]any{"version": version, "schema_version": latest})
-	}
-	fmt.Fprintf(p.stdout, "shard-client %s, schema version %d\n", version, latest)
-	return nil
 }

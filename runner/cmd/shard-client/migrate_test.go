@@ -156,6 +156,23 @@ func TestMigrateWithoutDatabase(t *testing.T) {
 	}
 }
 
+// An operator asks for the version when something is wrong, perhaps the environment.
+func TestVersionAnswersWhateverTheEnvironmentHolds(t *testing.T) {
+	for name, value := range map[string]string{
+		"SHARD_CLIENT_HEARTBEAT_PAUSE": "abc", "SHARD_CLIENT_OUTPUT": "xml", "SHARD_CLIENT_LOG_FORMAT": "xml",
+		"SHARD_CLIENT_MASTER": "ftp://nowhere", "SHARD_CLIENT_DATABASE_URL": "host=", "SHARD_CLIENT_APPLY_CHUNK": "-1",
+	} {
+		t.Setenv(name, value)
+	}
+	invoke("version").want(t, exitOK).says(t)
+	if e := invoke("version", "--output", "json").want(t, exitOK); !strings.HasPrefix(e.stdout, `{"schema_version":`) {
+		t.Errorf("version as JSON: %v", e)
+	}
+	invoke("version", "--output=xml").want(t, exitUsage)
+	invoke("version", "--heartbeat-pause=abc").want(t, exitUsage)
+	invoke("once").want(t, exitUsage)
+}
+
 // version answers without database, shard or master.
 func TestVersion(t *testing.T) {
 	e := invoke("version").want(t, exitOK)

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"shardclient/runner/shard"
+	"shardclient/runner/operator"
 	"shardclient/schema"
 )
 
@@ -27,7 +27,7 @@ func (*quarantineList) Run(ctx context.Context, p *program) error {
 	if err := schema.Check(ctx, pool); err != nil {
 		return err
 	}
-	list, err := shard.ListQuarantine(ctx, pool)
+	list, err := operator.ListQuarantine(ctx, pool)
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,10 @@ package main
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/gen/shard"
-	"shardclient/runner/ops"
+	"shardclient/runner/afe"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -97,8 +92,12 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	if h := s.healthy(); h.Doing != "beat" || h.Failures != len(bad) || h.Failure != "lock_lost" || h.LastSuccess == nil || h.LastFailure == nil {
 		t.Errorf("health after the misfortunes: %+v", h)
 	}
-	for _, class := range failures {
-		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): 1})
+	for _, class := range shard.Failures() {
+		want := 1.0
+		if class == string(afe.Internal) {
+			want = 0 // nobody but ourselves can cause it
+		}
+		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): want})
 	}
 
 	close(release)
@@ -129,30 +128,6 @@ func checkMetrics(t *testing.T, when string, got, want map[string]float64) {
 		if had, ok := got[name]; !ok || had != value {
 			t.Errorf("%s: %s is %v (there: %t), want %v", when, name, had, ok, value)
 		}
-	}
-}
-
-// No fact of a beat is taken for another.
-func TestFactsOfABeat(t *testing.T) {
-	t.Parallel()
-	b := &shard.Beat{
-		Outcome: "failed", Failure: "database", PackedMS: 1.5, RPCMS: 2, AckMS: 3, ApplyMS: 4, KnownJobs: 5, KnownHosts: 6,
-		UploadedJobs: 7, UploadedEntries: 8, ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
-		Pending: 20, Batch: shard.Batch{Jobs: 14, Bytes: 15},
-		Quarantine: &sharddb.QuarantineSizeRow{Incoming: 16, Outgoing: 17, WaitingForHost: 18},
-	}
-	want := &ops.Beat{
-		Failure: "database", Pack: 1500 * time.Microsecond, RPC: 2 * time.Millisecond, Acknowledge: 3 * time.Millisecond, Apply: 4 * time.Millisecond,
-		Sent: true, KnownJobs: 5, KnownHosts: 6, PendingJobs: 13, UploadedJobs: 7, UploadedEntries: 8,
-		ReceivedHosts: 9, ReceivedJobs: 10, ReceivedKeyvals: 11, Quarantined: 12,
-		UploadLimitJobs: 14, UploadLimitBytes: 15, Quarantine: &ops.Quarantine{In: 16, Out: 17, WaitingForHost: 18},
-	}
-	if diff := cmp.Diff(want, factsOf(b)); diff != "" {
-		t.Errorf("facts (-want +got):\n%s", diff)
-	}
-	b = &shard.Beat{Outcome: "ok"}
-	if diff := cmp.Diff(&ops.Beat{OK: true}, factsOf(b)); diff != "" {
-		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 }
 
@@ -191,31 +166,4 @@ func TestListenAtATakenAddress(t *testing.T) {
 		t.Error("run went on without its eyes")
 	}
 	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
-}
-
-// The classes of the wire are constants; one that is added there is known here.
-func TestFailuresAreAllClasses(t *testing.T) {
-	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../afe/errors.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	classes := 0
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
-		}
-		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Class" {
-			classes++
-			class, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-			if err != nil || !slices.Contains(failures, class) {
-				t.Errorf("the metrics do not know %q from the start (%v)", class, err)
-			}
-		}
-		return true
-	})
-	if classes == 0 {
-		t.Error("no class found")
-	}
 }

@@ -13,13 +13,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/master"
 	"shardclient/runner/ops"
+	"shardclient/runner/pg"
 	"shardclient/schema"
 )
 
@@ -52,13 +52,8 @@ func (c *masterCommand) Validate() error {
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("--max-connections %d: give 1 or more", c.MaxConnections)
 	}
-	parsed, err := pgxpool.ParseConfig(string(c.DatabaseURL))
-	// The driver ends a password at its first @ and takes the rest for a host, which every error would show.
-	if err != nil || strings.Contains(parsed.ConnConfig.Host, "@") && !strings.HasPrefix(parsed.ConnConfig.Host, "/") {
-		return errors.New("--database-url: it cannot be read: give postgres://USER:PASSWORD@HOST:PORT/DATABASE," +
-			" special characters of the password percent-encoded")
-	}
-	return nil
+	_, err := parseDatabaseURL(c.DatabaseURL)
+	return err
 }
 
 // Run serves until the context ends.
@@ -116,8 +111,7 @@ func (c *masterCommand) check(ctx context.Context, pool *pgxpool.Pool) error {
 
 func (c *masterCommand) unreachable(err error) error {
 	hint := "see that PostgreSQL runs and that --database-url (or SHARD_LAB_DATABASE_URL) is its URL"
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pg.IsAnswer(err) {
 		hint = "see that --database-url (or SHARD_LAB_DATABASE_URL) names the right database, user and password"
 	}
 	settings := &config.Config{DatabaseURL: c.DatabaseURL}

@@ -10,11 +10,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/config"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 	"shardclient/schema"
 )
@@ -58,32 +58,29 @@ func (m *masterDatabase) use(ctx context.Context, call func(*admin.Admin) error)
 }
 
 func (m *masterDatabase) settings() (*pgxpool.Config, error) {
-	const form = "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded"
 	if m.DatabaseURL == "" {
 		return nil, &usageError{errors.New("--database-url: nothing says where the master's database is: " +
-			form + ", or set SHARD_LAB_DATABASE_URL")}
+			"give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded, or set SHARD_LAB_DATABASE_URL")}
 	}
-	settings, err := pgxpool.ParseConfig(string(m.DatabaseURL))
+	settings, err := parseDatabaseURL(m.DatabaseURL)
 	if err != nil {
-		// The driver's own text repeats the connection string, with half a password when it misunderstood where that ends.
-		cause := "it cannot be read"
-		var parse *pgconn.ParseConfigError
-		if errors.As(err, &parse) && parse.Unwrap() != nil {
-			cause = parse.Unwrap().Error()
-		}
-		return nil, &usageError{m.redacted(fmt.Errorf("--database-url: %s: %s", cause, form))}
-	}
-	// The driver takes what follows the first @ for the host, which every error shows.
-	for _, server := range append(settings.ConnConfig.Fallbacks, &pgconn.FallbackConfig{Host: settings.ConnConfig.Host}) {
-		if strings.Contains(server.Host, "@") && !strings.HasPrefix(server.Host, "/") {
-			return nil, &usageError{errors.New("--database-url: it has an @ that is not written as %40: " + form)}
-		}
+		return nil, &usageError{err}
 	}
 	if settings.ConnConfig.ConnectTimeout == 0 {
 		settings.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
 		settings.ConnConfig.RuntimeParams["application_name"] = "shard-lab"
+	}
+	return settings, nil
+}
+
+// parseDatabaseURL is how every command of shard-lab reads a database URL. Its error names the flag and repeats
+// nothing of the URL.
+func parseDatabaseURL(url config.DatabaseURL) (*pgxpool.Config, error) {
+	settings, err := pg.ParseURL(string(url), (&config.Config{DatabaseURL: url}).Secrets(nil).Redact)
+	if err != nil {
+		return nil, fmt.Errorf("--database-url: %w", err)
 	}
 	return settings, nil
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/config"
@@ -54,24 +53,13 @@ func (c *schedulerCommand) Validate() error {
 	if c.DatabaseURL == "" {
 		return errors.New("--database-url is missing: give it, or set SHARD_LAB_DATABASE_URL, to postgres://USER@HOST/DATABASE")
 	}
-	if _, err := pgxpool.ParseConfig(string(c.DatabaseURL)); err != nil {
-		return fmt.Errorf("--database-url: %s; give postgres://USER:PASSWORD@HOST:PORT/DATABASE", c.redact(parseCause(err)))
-	}
-	return nil
+	_, err := parseDatabaseURL(c.DatabaseURL)
+	return err
 }
 
 // redact keeps the password out of what is printed.
 func (c *schedulerCommand) redact(text string) string {
 	return (&config.Config{DatabaseURL: c.DatabaseURL}).Secrets(nil).Redact(text)
-}
-
-// parseCause is what the driver says without the connection string that it repeats.
-func parseCause(err error) string {
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) && parse.Unwrap() != nil {
-		return parse.Unwrap().Error()
-	}
-	return "it cannot be read"
 }
 
 // Run returns nil after a signal.
@@ -101,7 +89,7 @@ func (c *schedulerCommand) redactError(_ []string, a slog.Attr) slog.Attr {
 // open fails when the database is not there or has another schema: a mistake in the URL would otherwise look like a
 // database that is away.
 func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
-	poolConfig, err := pgxpool.ParseConfig(string(c.DatabaseURL))
+	poolConfig, err := parseDatabaseURL(c.DatabaseURL)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,10 @@ func execute(t *testing.T, s *faults.Shard, sql string, args ...any) {
 // newClient is one in this process, for the beats that nothing disturbs.
 func newClient(t *testing.T, l *faults.Lab) *shard.Client {
 	t.Helper()
-	client := shard.NewClient(l.Shards[0].DB, l.Wire(l.URL()), l.ClientOptions(l.Shards[0]))
+	client, err := shard.NewClient(l.Shards[0].DB, l.Wire(l.URL()), l.ClientOptions(l.Shards[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { client.Close(context.Background()) })
 	return client
 }

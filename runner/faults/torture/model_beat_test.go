@@ -9,15 +9,16 @@ import (
 
 	"pgregory.net/rapid"
 
+	"shardclient/runner/beat"
+	"shardclient/runner/lock"
 	"shardclient/runner/master/admin"
-	"shardclient/runner/shard"
 )
 
 // maxTurns is more than an entry takes that has a host.
 const maxTurns = 40
 
 // run is one beat of a station's client, with a plan for its request.
-func (w *world) run(s *station, p *plan) shard.Beat {
+func (w *world) run(s *station, p *plan) beat.Report {
 	w.t.Helper()
 	if s.client == nil {
 		c, err := w.newClient(s)
@@ -32,7 +33,7 @@ func (w *world) run(s *station, p *plan) shard.Beat {
 }
 
 // mustPass fails unless a beat was what it must be when nothing hindered it.
-func (w *world) mustPass(s *station, b shard.Beat) {
+func (w *world) mustPass(s *station, b beat.Report) {
 	w.t.Helper()
 	if !b.OK() && !w.searched {
 		w.t.Fatalf("%s: beat: %s", s.Hostname, b.Error)
@@ -169,7 +170,7 @@ func (w *world) secondClient(t *rapid.T) {
 	second, err := w.newClient(s)
 	w.must("second client", err)
 	defer second.end()
-	var held *shard.HeldError
+	var held *lock.HeldError
 	if err := second.Own(t.Context()); !errors.As(err, &held) {
 		t.Fatalf("%s: P7: a second client beside a living one: %v, want a *HeldError", s.Hostname, err)
 	}

@@ -75,8 +75,10 @@ func (w *world) newClient(s *station) (*client, error) {
 	wire := w.lab.Wire(w.lab.URL())
 	options := w.lab.ClientOptions(s.Shard)
 	options.RPCTimeout = rpcTimeout
-	c.Client = shard.NewClient(c.pool, wire, options)
 	c.close = wire.Close
+	if c.Client, err = shard.NewClient(c.pool, wire, options); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

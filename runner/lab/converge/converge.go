@@ -8,7 +8,7 @@ import (
 	"context"
 	"fmt"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/afe"
 )
 

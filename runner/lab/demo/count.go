@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/afe"
 	"shardclient/runner/lab/converge"
 )

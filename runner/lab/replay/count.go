@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"shardclient/runner/shard"
+	"shardclient/runner/beat"
 )
 
 // The counts below are taken from the bytes on the wire and from the tables, not from what shard-client says of itself.
@@ -85,7 +85,7 @@ func countCame(answer []byte) (cameCounts, error) {
 
 // readReport reads what `shard-client once --output json` has printed.
 func readReport(stdout []byte) (reportCounts, error) {
-	var b shard.Beat
+	var b beat.Report
 	if err := json.Unmarshal(stdout, &b); err != nil {
 		return reportCounts{}, fmt.Errorf("read the report of shard-client: %w in %.200q", err, stdout)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"shardclient/runner/beat"
 	"shardclient/runner/postgres"
-	"shardclient/runner/shard"
 )
 
 const (
@@ -225,7 +225,7 @@ type reportCounts struct {
 	hosts, jobs, keyvals, quarantine int
 }
 
-func reportOf(b shard.Beat) reportCounts {
+func reportOf(b beat.Report) reportCounts {
 	return reportCounts{
 		sent: sentCounts{
 			knownHosts: b.KnownHosts, knownJobs: b.KnownJobs, jobs: b.UploadedJobs, entries: b.UploadedEntries,

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	labdb "shardclient/gen/lab"
+	labdb "shardclient/gen/labdb"
 )
 
 // Snapshot is what a shard's or a master's database holds, in the shape of the recordings.

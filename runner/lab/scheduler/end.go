@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 )
 
 // ends decides how an entry ends; the statements follow.

@@ -74,18 +74,24 @@ func newWorldwide(t *testing.T, seed uint64) *worldwide {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wire := afe.NewClient(afe.Options{
+	wire, err := afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: afe.Protocol2019, Timeout: time.Minute,
 		MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(wire.Close)
 	clientPool := open(t, w.here.pool.Config().ConnString(), "client")
-	w.client = shard.NewClient(clientPool, wire, shard.Options{
+	w.client, err = shard.NewClient(clientPool, wire, shard.Options{
 		ShardHostname: "shard1.example", Who: "test", StopTimeout: time.Second,
 		// No request is stored late here, so that a lost answer is made good in the next beat.
 		RPCTimeout:    time.Millisecond,
 		MaxUploadJobs: 5, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { w.client.Close(context.Background()) })
 	return w
 }

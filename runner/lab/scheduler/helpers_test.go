@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/pgtest"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 )
 
 // turn is what one turn has read, kept up with what it writes.

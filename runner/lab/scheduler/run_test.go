@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/lab/scheduler"
 )
 

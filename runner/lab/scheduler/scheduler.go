@@ -17,7 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 )
 
 const (

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"shardclient/gen/lab"
+	"shardclient/gen/labdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/loop"
 	"shardclient/runner/shard"
 )
 
@@ -73,21 +74,29 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 		c.note(0, err)
 		return
 	}
-	wire := afe.NewClient(afe.Options{
+	wire, err := afe.NewClient(afe.Options{
 		Master: address, User: "chromeos-test", Protocol: afe.Protocol(c.at.Protocol), Timeout: rpcTimeout,
 		MaxResponseBytes: maxResponse, UserAgent: "shard-lab simulate",
 	})
+	if err != nil {
+		c.note(0, err)
+		return
+	}
 	defer wire.Close()
-	client := shard.NewClient(one.pool, wire, shard.Options{
+	client, err := shard.NewClient(one.pool, wire, shard.Options{
 		ShardHostname: one.hostname, Who: "shard-lab simulate", RPCTimeout: rpcTimeout, StopTimeout: stopTimeout,
 		MaxUploadJobs: maxUploadJobs, MaxUploadBytes: maxUploadBytes, ApplyChunk: applyChunk,
 		HistoryKeep: keep, QuarantineKeep: keep,
 	})
+	if err != nil {
+		c.note(0, err)
+		return
+	}
 	defer client.Close(context.WithoutCancel(ctx))
 	first := true
-	loop := &shard.Loop{
-		Pause: c.at.Pause, Drain: drainPause, Splay: c.at.Pause, Logger: slog.New(slog.DiscardHandler),
-		Beat: func(ctx context.Context) shard.Beat {
+	turns, err := loop.New(loop.Options{
+		Pause: c.at.Pause, Drain: drainPause, Splay: c.at.Pause,
+		Beat: func(ctx context.Context) beat.Report {
 			if err := c.finish(ctx, number, one); err != nil {
 				c.note(0, err)
 			}
@@ -99,8 +108,11 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 			}
 			return b
 		},
+	})
+	if err == nil {
+		err = turns.Run(ctx)
 	}
-	if err := loop.Run(ctx); err != nil {
+	if err != nil {
 		c.note(0, err)
 	}
 }

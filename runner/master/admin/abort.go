@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // AbortedJob is a job that AbortJobs reached.

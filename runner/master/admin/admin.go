@@ -24,7 +24,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // maxAttempts of a transaction that lost a race. Each further one needs another edit or heartbeat at the same rows

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // NewHost is a host to add.

@@ -7,7 +7,7 @@ import (
 	"math"
 	"strconv"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // ParentKeyval is the keyval by which a suite's job names its parent: parent_job_id itself does not travel to shards.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // jobRows are the rows of new jobs. They go in by COPY, which takes NULLs and any number of rows in one statement.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // NewLabel is a label to add.

@@ -7,7 +7,7 @@ import (
 	"math"
 	"time"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // Shard is a shard of the master.

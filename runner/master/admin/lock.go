@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // LockedHost is a host that LockHosts or UnlockHosts was called for, as it is afterwards.

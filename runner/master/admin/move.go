@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // boardPrefix begins the names of the labels that say what a host is. In Autotest a host has one of them, and shards

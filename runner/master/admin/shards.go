@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // AddedShard is what AddShard did.

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"shardclient/gen/master"
+	"shardclient/gen/masterdb"
 )
 
 // Everyone is the ACL group of all users, and of hosts that name no other.

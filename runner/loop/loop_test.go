@@ -1,4 +1,4 @@
-package shard_test
+package loop_test
 
 import (
 	"bytes"
@@ -10,45 +10,54 @@ import (
 	"testing/synctest"
 	"time"
 
-	"shardclient/runner/shard"
+	"shardclient/runner/beat"
+	"shardclient/runner/loop"
 )
 
 // recorder is a loop's beat that notes when it was called and does what it is told.
 type recorder struct {
 	at     []time.Time
-	result func(n int) shard.Beat
+	result func(n int) beat.Report
 	end    int // stop after so many beats
 	cancel context.CancelFunc
 }
 
-func (r *recorder) beat(context.Context) shard.Beat {
+func (r *recorder) beat(context.Context) beat.Report {
 	r.at = append(r.at, time.Now())
 	if len(r.at) == r.end {
 		r.cancel()
 	}
 	if r.result == nil {
-		return shard.Beat{Outcome: shard.OutcomeOK}
+		return beat.Report{Outcome: beat.OutcomeOK}
 	}
 	return r.result(len(r.at))
 }
 
-func failed(class string) shard.Beat {
+func failed(class string) beat.Report {
 	err := errors.New("broken")
-	return shard.Beat{Outcome: shard.OutcomeFailed, Failure: class, Error: err.Error(), Err: err}
+	return beat.Report{Outcome: beat.OutcomeFailed, Failure: class, Error: err.Error(), Err: err}
+}
+
+// outage is a failure that all shards share.
+func outage(int) beat.Report {
+	r := failed("transport")
+	r.Outage = true
+	return r
 }
 
 // runLoop runs a loop in a bubble of fake time and returns when its beats were.
-func runLoop(t *testing.T, l *shard.Loop, r *recorder) []time.Duration {
+func runLoop(t *testing.T, o loop.Options, r *recorder) []time.Duration {
 	t.Helper()
 	var offsets []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r.cancel = cancel
-		if l.Logger == nil {
-			l.Logger = slog.New(slog.DiscardHandler)
+		o.Beat = r.beat
+		l, err := loop.New(o)
+		if err != nil {
+			t.Fatal(err)
 		}
-		l.Beat = r.beat
 		began := time.Now()
 		if err := l.Run(ctx); err != nil {
 			t.Errorf("loop: %v", err)
@@ -63,7 +72,7 @@ func runLoop(t *testing.T, l *shard.Loop, r *recorder) []time.Duration {
 // Every beat lies within 10 % of the pause around its own time, and the windows
 // move on by whole pauses: shards drift apart, the rate does not.
 func TestPauseIsJitteredInWindows(t *testing.T) {
-	at := runLoop(t, &shard.Loop{Pause: time.Minute}, &recorder{end: 1000})
+	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 1000})
 	early, late := false, false
 	for n, offset := range at {
 		drift := offset - time.Duration(n)*time.Minute
@@ -80,7 +89,7 @@ func TestPauseIsJitteredInWindows(t *testing.T) {
 func TestFirstBeatIsSpread(t *testing.T) {
 	early, late := false, false
 	for range 100 {
-		at := runLoop(t, &shard.Loop{Pause: time.Minute, Splay: time.Minute}, &recorder{end: 1})
+		at := runLoop(t, loop.Options{Pause: time.Minute, Splay: time.Minute}, &recorder{end: 1})
 		if at[0] < 0 || at[0] > time.Minute {
 			t.Fatalf("first beat after %v", at[0])
 		}
@@ -94,25 +103,37 @@ func TestFirstBeatIsSpread(t *testing.T) {
 // After an outage shards do not come back in phase; a failure of a shard's own
 // keeps its rhythm.
 func TestBeatsAfterAnOutageAreSpread(t *testing.T) {
-	spread := func(class string) time.Duration {
+	spread := func(result func(int) beat.Report) time.Duration {
 		var longest time.Duration
 		for range 50 {
-			at := runLoop(t, &shard.Loop{Pause: time.Minute, Splay: time.Minute}, &recorder{end: 2, result: func(int) shard.Beat { return failed(class) }})
+			at := runLoop(t, loop.Options{Pause: time.Minute, Splay: time.Minute}, &recorder{end: 2, result: result})
 			longest = max(longest, at[1]-at[0])
 		}
 		return longest
 	}
-	if d := spread("transport"); d < 80*time.Second || d > 127*time.Second {
+	if d := spread(outage); d < 80*time.Second || d > 127*time.Second {
 		t.Errorf("after an outage the longest pause of 50 is %v, want one spread over another minute", d)
 	}
-	if d := spread("database"); d > 73*time.Second {
-		t.Errorf("after a failure of our own database the pause is %v", d)
+	if d := spread(func(int) beat.Report { return failed("database") }); d > 73*time.Second {
+		t.Errorf("after a failure of our own the pause is %v", d)
+	}
+}
+
+// A request that was given up still waits in the master's queue.
+func TestAfterAnAbandonedRequestThePauseIsLongerByItsTime(t *testing.T) {
+	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 2, result: func(int) beat.Report {
+		r := outage(0)
+		r.Abandoned, r.RPCMS = true, float64(time.Hour/time.Millisecond)
+		return r
+	}})
+	if d := at[1] - at[0]; d < time.Hour+54*time.Second || d > time.Hour+66*time.Second {
+		t.Errorf("the next beat comes after %v, want an hour and a pause", d)
 	}
 }
 
 func TestBacklogIsDrainedWithoutTheFullPause(t *testing.T) {
-	at := runLoop(t, &shard.Loop{Pause: time.Minute, Drain: time.Second}, &recorder{end: 4, result: func(n int) shard.Beat {
-		return shard.Beat{Outcome: shard.OutcomeOK, Soon: n < 3}
+	at := runLoop(t, loop.Options{Pause: time.Minute, Drain: time.Second}, &recorder{end: 4, result: func(n int) beat.Report {
+		return beat.Report{Outcome: beat.OutcomeOK, Soon: n < 3}
 	}})
 	if at[1]-at[0] != time.Second || at[2]-at[1] != time.Second || at[3]-at[2] < 50*time.Second {
 		t.Errorf("beats at %v, want two drained after a second each, then the pause", at)
@@ -121,11 +142,11 @@ func TestBacklogIsDrainedWithoutTheFullPause(t *testing.T) {
 
 // A beat that takes longer than the pause misses windows; they are not made up for.
 func TestMissedWindowsAreNotMadeUpFor(t *testing.T) {
-	at := runLoop(t, &shard.Loop{Pause: time.Minute}, &recorder{end: 3, result: func(n int) shard.Beat {
+	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 3, result: func(n int) beat.Report {
 		if n == 1 {
 			<-time.After(10 * time.Minute)
 		}
-		return shard.Beat{Outcome: shard.OutcomeOK}
+		return beat.Report{Outcome: beat.OutcomeOK}
 	}})
 	if at[2]-at[1] < 48*time.Second {
 		t.Errorf("beats at %v: the third follows at once", at)
@@ -134,19 +155,40 @@ func TestMissedWindowsAreNotMadeUpFor(t *testing.T) {
 
 func TestLifetime(t *testing.T) {
 	r := &recorder{}
-	at := runLoop(t, &shard.Loop{Pause: time.Minute, Lifetime: 150 * time.Second}, r)
+	at := runLoop(t, loop.Options{Pause: time.Minute, Lifetime: 150 * time.Second}, r)
 	if len(at) != 3 {
 		t.Errorf("%d beats in 150 s with a pause of 60 s, want 3", len(at))
 	}
 }
 
 func TestALockHeldByAnotherEndsTheLoop(t *testing.T) {
-	held := &shard.HeldError{Who: "somebody"}
-	l := &shard.Loop{Pause: time.Minute, Logger: slog.New(slog.DiscardHandler), Beat: func(context.Context) shard.Beat {
-		return shard.Beat{Outcome: shard.OutcomeFailed, Err: held}
-	}}
+	held := errors.New("another client holds the lock")
+	l, err := loop.New(loop.Options{Pause: time.Minute, Beat: func(context.Context) beat.Report {
+		return beat.Report{Outcome: beat.OutcomeFailed, Err: held, Fatal: true}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Run(t.Context()); !errors.Is(err, held) {
-		t.Errorf("loop: %v, want the HeldError", err)
+		t.Errorf("loop: %v, want the error of the beat", err)
+	}
+}
+
+// A pause of 0 spun for ever in search of the next window.
+func TestNewRefusesWhatWouldFailLater(t *testing.T) {
+	for want, spoil := range map[string]func(*loop.Options){
+		"loop: Options.Beat is nil: want ":              func(o *loop.Options) { o.Beat = nil },
+		"loop: Options.Pause is 0s: want more than 0":   func(o *loop.Options) { o.Pause = 0 },
+		"loop: Options.Pause is -1s: want more than 0":  func(o *loop.Options) { o.Pause = -time.Second },
+		"loop: Options.Drain is -1s: want 0 or more":    func(o *loop.Options) { o.Drain = -time.Second },
+		"loop: Options.Splay is -1s: want 0 or more":    func(o *loop.Options) { o.Splay = -time.Second },
+		"loop: Options.Lifetime is -1s: want 0 or more": func(o *loop.Options) { o.Lifetime = -time.Second },
+	} {
+		o := loop.Options{Pause: time.Minute, Beat: func(context.Context) beat.Report { return beat.Report{} }}
+		spoil(&o)
+		if l, err := loop.New(o); l != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 
@@ -154,10 +196,10 @@ func TestALockHeldByAnotherEndsTheLoop(t *testing.T) {
 // 8th ... time, with the age of the last success.
 func TestRepeatedFailuresAreToldLessOften(t *testing.T) {
 	var log bytes.Buffer
-	l := &shard.Loop{Pause: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}
-	runLoop(t, l, &recorder{end: 22, result: func(n int) shard.Beat {
+	o := loop.Options{Pause: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	runLoop(t, o, &recorder{end: 22, result: func(n int) beat.Report {
 		if n == 1 || n == 22 {
-			return shard.Beat{Outcome: shard.OutcomeOK}
+			return beat.Report{Outcome: beat.OutcomeOK}
 		}
 		return failed("database")
 	}})

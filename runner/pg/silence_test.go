@@ -1,14 +1,11 @@
-package main
+package pg
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
 	"testing"
 	"time"
-
-	"shardclient/runner/config"
 )
 
 func TestSilenceFollowsTheStatementTimeout(t *testing.T) {
@@ -82,8 +79,7 @@ func TestDriversDeadlineStands(t *testing.T) {
 // The pool asks a connection that was idle whether it lives; two in a row must not cost two silences.
 func TestPoolsQuestionIsBounded(t *testing.T) {
 	t.Parallel()
-	p := &program{settings: &config.Config{DatabaseURL: "postgres://u@127.0.0.1:1/d"}, secrets: &config.Secrets{}}
-	pool, err := p.connect(context.Background())
+	pool, err := (&Door{URL: "postgres://u@127.0.0.1:1/d"}).Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

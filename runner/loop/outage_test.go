@@ -1,14 +1,16 @@
-package shard
+package loop_test
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/loop"
+	"shardclient/runner/shard"
 )
 
 // The lab of the outage of 2018 (docs/decisions.md).
@@ -64,8 +66,8 @@ func (m *slowMaster) upload(ctx context.Context, jobs int) error {
 	}
 }
 
-// outage is how 50 shards with a backlog get rid of it.
-type outage struct {
+// result is how 50 shards with a backlog get rid of it.
+type result struct {
 	drained      time.Duration // until the last shard is idle; 0: not within the limit
 	left         int           // jobs that are not acknowledged in the end
 	longestQueue int
@@ -73,7 +75,7 @@ type outage struct {
 }
 
 // drain lets all shards beat with the loop's own pauses. next decides how large the next packet is.
-func drain(t *testing.T, next func(b, sent, limit Batch, err error, took time.Duration) Batch, limit Batch) (o outage) {
+func drain(t *testing.T, next func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch, limit beat.Batch) (o result) {
 	synctest.Test(t, func(t *testing.T) {
 		master := &slowMaster{turn: make(chan struct{}, 1), over: make(chan struct{})}
 		defer close(master.over)
@@ -86,14 +88,13 @@ func drain(t *testing.T, next func(b, sent, limit Batch, err error, took time.Du
 		for range outageShards {
 			shards.Go(func() {
 				batch, left, vain := limit, outageJobs, 0
-				loop := &Loop{Pause: time.Minute, Drain: time.Second, Splay: time.Minute, Logger: slog.New(slog.DiscardHandler)}
-				loop.Beat = func(ctx context.Context) Beat {
-					sent := Batch{Jobs: min(batch.Jobs, left), Bytes: int64(min(batch.Jobs, left)) << 10}
+				turn := func(ctx context.Context) beat.Report {
+					sent := beat.Batch{Jobs: min(batch.Jobs, left), Bytes: int64(min(batch.Jobs, left)) << 10}
 					began := time.Now()
 					err := master.upload(ctx, sent.Jobs)
 					batch = next(batch, sent, limit, err, time.Since(began))
-					b := Beat{RPCMS: float64(time.Since(began).Milliseconds())}
-					b.Fail(err, func(text string) string { return text })
+					b := beat.Report{Outcome: beat.OutcomeOK, RPCMS: float64(time.Since(began).Milliseconds())}
+					shard.Fail(&b, err, func(text string) string { return text })
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {
@@ -110,7 +111,12 @@ func drain(t *testing.T, next func(b, sent, limit Batch, err error, took time.Du
 					}
 					return b
 				}
-				_ = loop.Run(ctx)
+				l, err := loop.New(loop.Options{Beat: turn, Pause: time.Minute, Drain: time.Second, Splay: time.Minute})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = l.Run(ctx)
 				mu.Lock()
 				o.left += left
 				mu.Unlock()
@@ -125,9 +131,12 @@ func drain(t *testing.T, next func(b, sent, limit Batch, err error, took time.Du
 // The backlog of the outage of 2018 goes up, and no beat is repeated in vain for ever. The original's upload of everything
 // at once, which is sent again when it times out, never does.
 func TestOutageOf2018Drains(t *testing.T) {
-	whole := Batch{Jobs: 1000, Bytes: 16 << 20}
-	o := drain(t, func(b, sent, limit Batch, err error, took time.Duration) Batch {
-		return b.after(sent, limit, err, took, outageRPC)
+	whole := beat.Batch{Jobs: 1000, Bytes: 16 << 20}
+	o := drain(t, func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch {
+		if err != nil {
+			return b.Halved(sent)
+		}
+		return b.Grown(sent, limit, took, outageRPC)
 	}, whole)
 	t.Logf("drained after %s, longest queue %d, at most %d beats in vain", o.drained, o.longestQueue, o.inVain)
 	if o.left != 0 || o.drained == 0 {
@@ -136,8 +145,8 @@ func TestOutageOf2018Drains(t *testing.T) {
 	if o.inVain > 6 || o.longestQueue > 2*outageShards {
 		t.Errorf("%d beats of one shard in vain, a queue of %d requests on the master", o.inVain, o.longestQueue)
 	}
-	everything := Batch{Jobs: outageJobs, Bytes: 1 << 40}
-	fixed := drain(t, func(b, _, _ Batch, _ error, _ time.Duration) Batch { return b }, everything)
+	everything := beat.Batch{Jobs: outageJobs, Bytes: 1 << 40}
+	fixed := drain(t, func(b, _, _ beat.Batch, _ error, _ time.Duration) beat.Batch { return b }, everything)
 	t.Logf("with everything at once: drained after %s, %d jobs left, longest queue %d, %d beats in vain", fixed.drained, fixed.left, fixed.longestQueue, fixed.inVain)
 	if fixed.left == 0 || fixed.longestQueue <= o.longestQueue {
 		t.Errorf("everything at once drains, too: %+v; then this test shows nothing", fixed)

@@ -1,0 +1,90 @@
+package afe
+
+import (
+	"errors"
+	"net"
+	"net/http"
+)
+
+// Verdict says what the end of a call means for the caller: whom it blames. It is a set, because
+// an HTTP 500 may mean either of two things.
+type Verdict uint8
+
+const (
+	// Answered: the master took the packet and sent a result.
+	Answered Verdict = 1 << iota
+	// Refused: the master, or what stands before it, objects to the packet's content rather than
+	// to its size or to the moment. A smaller packet, without the guilty record, may pass.
+	Refused
+	// Overloaded: the request reached the master, or something before it, which could not cope
+	// with it. The next packet should be smaller.
+	Overloaded
+	// Unreachable: nobody took the packet, and neither its content nor its size is to blame: no
+	// connection, a redirect, a proxy that asks for patience.
+	Unreachable
+	// Unusable: an answer came that cannot be used.
+	Unusable
+	// Ours: a fault of this side, which says nothing about the master.
+	Ours
+)
+
+// Is reports whether the verdict has one of the given meanings.
+func (v Verdict) Is(meanings Verdict) bool { return v&meanings != 0 }
+
+// Outage reports whether the master was out of reach or could not cope. All shards meet the same
+// outage, and none of them can mend it.
+func (v Verdict) Outage() bool { return v.Is(Overloaded | Unreachable) }
+
+// Judge is the one place that says what a failed call means. It takes what Heartbeat returned; nil
+// is [Answered], and an error that is not an *Error is [Ours].
+func Judge(err error) Verdict {
+	var failure *Error
+	switch {
+	case err == nil:
+		return Answered
+	case !errors.As(err, &failure):
+		return Ours
+	}
+	switch failure.Class {
+	case RPC:
+		return Refused
+	case Deadline:
+		return Overloaded
+	case Transport:
+		// Where nobody listens, the backlog is no reason to send less.
+		var dial *net.OpError
+		if errors.As(err, &dial) && dial.Op == "dial" {
+			return Unreachable
+		}
+		return Overloaded
+	case HTTPStatus:
+		return judgeStatus(failure.Status)
+	case Undecodable, Incomplete, TooLarge:
+		return Unusable
+	default:
+		return Ours
+	}
+}
+
+// judgeStatus reads an HTTP status that is not 200. 500 is what the original master says to a
+// character outside ASCII, and what a broken one says to everything.
+func judgeStatus(status int) Verdict {
+	switch {
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusBadGateway,
+		status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+		return Overloaded
+	case status == http.StatusTooManyRequests, status < http.StatusBadRequest:
+		return Unreachable
+	case status < http.StatusInternalServerError:
+		return Refused | Unreachable
+	default:
+		return Refused | Overloaded
+	}
+}
+
+// Clear reports whether no copy of a packet whose call ended with err can be stored later: the
+// master has answered the only request, or there was none.
+func Clear(err error) bool {
+	var failure *Error
+	return errors.As(err, &failure) && !failure.Unsure
+}

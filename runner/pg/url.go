@@ -1,0 +1,116 @@
+package pg
+
+import (
+	"errors"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// URLError says why a connection string cannot be used. It repeats no piece of it: where the driver misunderstood
+// the string, any piece may be the tail of a password.
+type URLError struct {
+	Cause string
+	Hint  string // what to give instead
+}
+
+func (e *URLError) Error() string { return e.Cause + ": " + e.Hint }
+
+const urlHint = "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded"
+
+// ParseURL reads a connection string, a URL or a key=value list, with what libpq's variables and files add to it.
+// It connects to nobody. The error is a *URLError, redacted; a nil redact hides nothing.
+func ParseURL(url string, redact func(string) string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	cause := ""
+	switch {
+	case err != nil:
+		cause = driverCause(err)
+	case strayAt(url, config.ConnConfig.Host, config.ConnConfig.Fallbacks):
+		// The driver ends a password at its first @ and takes the rest for a host, which every error would show.
+		cause = "it has an @ in a host name or in the name of the database, or its password has an @ that is not written as %40"
+	default:
+		return config, nil
+	}
+	if redact != nil {
+		cause = redact(cause)
+	}
+	return nil, &URLError{Cause: cause, Hint: urlHint}
+}
+
+// strayAt reports whether an @ stands where a piece of a password may have been left.
+func strayAt(url, host string, others []*pgconn.FallbackConfig) bool {
+	hosts := []string{host}
+	for _, other := range others {
+		hosts = append(hosts, other.Host)
+	}
+	for _, host := range hosts {
+		if strings.Contains(host, "@") && !strings.HasPrefix(host, "/") { // a directory of sockets may have one
+			return true
+		}
+	}
+	_, rest, isURL := strings.Cut(url, "://")
+	if !isURL || !strings.HasPrefix(url, "postgres") {
+		return false
+	}
+	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
+		rest = rest[i+1:]
+	}
+	place, _, _ := strings.Cut(rest, "?")
+	return strings.Contains(place, "@") // 12/x@h: a host, a port, and a database whose name is a piece of the password
+}
+
+// driverCause is what the driver says, without what it repeats of the connection string.
+func driverCause(err error) string {
+	const unreadable = "it cannot be read"
+	var parse *pgconn.ParseConfigError
+	// The driver quotes the connection string in backquotes: with one within, nobody knows where it ends.
+	if !errors.As(err, &parse) || strings.Contains(parse.ConnString, "`") {
+		return unreadable
+	}
+	_, text, found := strings.Cut(parse.Error(), "`: ")
+	if !found {
+		return unreadable
+	}
+	inner := parse.Unwrap()
+	if inner == nil {
+		return withoutValues(text)
+	}
+	message := strings.TrimSuffix(text, " ("+inner.Error()+")")
+	if strings.HasPrefix(message, "failed to parse as ") {
+		return withoutValues(inner.Error())
+	}
+	return withoutValues(message) + ": " + reason(inner)
+}
+
+// reason is the cause behind what the driver could not do, without the value that was wrong.
+func reason(err error) string {
+	var number *strconv.NumError
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &number):
+		return number.Err.Error()
+	case errors.As(err, &file):
+		return withoutValues(err.Error()) + ": " + file.Err.Error()
+	}
+	return withoutValues(strings.TrimPrefix(err.Error(), "time: "))
+}
+
+// withoutValues leaves out what the driver appends after a colon, and quotes: there it repeats values. Quoted
+// characters and names of its own syntax stay.
+func withoutValues(text string) string {
+	text, _, _ = strings.Cut(text, ": ")
+	return quoted.ReplaceAllStringFunc(text, func(value string) string {
+		switch value {
+		case `"="`, `"]"`, `"sslcert"`, `"sslkey"`:
+			return value
+		}
+		return "..."
+	})
+}
+
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)

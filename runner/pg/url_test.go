@@ -1,0 +1,96 @@
+package pg_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"shardclient/runner/pg"
+)
+
+// Nothing of a string that cannot be used is repeated: half a password may stand anywhere in it.
+func TestUnusableURLIsNotRepeated(t *testing.T) {
+	for url, want := range map[string]string{
+		// An @ in the password, wherever it stands, before one host, and before the first or second of two.
+		"postgres://u:CANARY@CANARY@h/d":           "an @ that is not written as %40",
+		"postgres://u:@CANARY@h/d":                 "an @ that is not written as %40",
+		"postgres://u:CANARY@@h/d":                 "an @ that is not written as %40",
+		"postgres://u:CANARY@CANARY@h1,h2/d":       "an @ that is not written as %40",
+		"postgres://u:@CANARY@h1,h2/d":             "an @ that is not written as %40",
+		"postgres://u:CANARY@@h1:1,h2:2/d":         "an @ that is not written as %40",
+		"postgres://u:x@h1,CANARY@h2/d":            "an @ that is not written as %40",
+		"postgres://u:x@h1,CANARY@CANARY@h2:5/d":   "an @ that is not written as %40",
+		"postgresql://u:CANARY@CANARY,CANARY@h2/d": "an @ that is not written as %40",
+		"postgres://u:12/CANARY@h/d":               "an @ that is not written as %40",
+		"host=CANARY@h dbname=d":                   "an @ that is not written as %40",
+		// Other characters that mean something else in a URL.
+		"postgres://u:CANARY/CANARY@h/d":                         "invalid port",
+		"postgres://u:CANARY%zzCANARY@h/d":                       "invalid percent-encoded token in password",
+		"postgres://u:12/%zzCANARY@h/d":                          "invalid percent-encoded token",
+		"postgres://u:x@h1,h2:CANARY@h3/d":                       "invalid port",
+		"postgres://u:12/x?CANARY@h/d":                           `missing key/value separator "=" in URI query parameter`,
+		"postgres://[CANARY/d":                                   `matching "]"`,
+		"postgres://u:12/x?connect_timeout=CANARY":               "invalid connect_timeout: invalid syntax",
+		"postgres://h/d?pool_max_conns=CANARY":                   "cannot parse pool_max_conns: invalid syntax",
+		"postgres://h/d?pool_ping_timeout=CANARY":                "cannot parse pool_ping_timeout: invalid duration",
+		"postgres://h/d?target_session_attrs=CANARY":             "unknown target_session_attrs value",
+		"postgres://h/d?target_session_attrs=`: CANARY":          "it cannot be read",
+		"postgres://h/d?min_protocol_version=CANARY":             "invalid min_protocol_version",
+		"postgres://h/d?sslmode=CANARY":                          "sslmode is invalid",
+		"postgres://h/d?sslmode=verify-full&sslrootcert=/CANARY": "unable to read CA file: no such file or directory",
+		"host=h password=CANARY CANARY":                          "invalid keyword/value",
+		"host=h password=x CANARY dbname=d":                      `missing "=" after ...`,
+		"host=h password='CANARY":                                "unterminated quoted string",
+		"CANARY":                                                 "",
+	} {
+		_, err := pg.ParseURL(url, nil)
+		var unusable *pg.URLError
+		if !errors.As(err, &unusable) || unusable.Hint == "" {
+			t.Errorf("%s: %v, want a URLError", url, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %v, want %q and no CANARY", url, err, want)
+		}
+	}
+}
+
+func TestUsableURL(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGSERVICE", "PGPASSFILE", "PGPORT"} {
+		t.Setenv(name, "")
+		os.Unsetenv(name)
+	}
+	for url, want := range map[string]string{
+		"postgres://u:a%40b@h1,h2:5/d":                  "h1 h2",
+		"postgres://h/d%40x":                            "h",
+		"postgres:///d?host=/tmp/@x":                    "/tmp/@x",
+		"host=h1,h2 user=u password=a@b":                "h1 h2",
+		"postgres://u@h/d?password=a@b":                 "h",
+		"postgres://u:p@[::1]:5/d":                      "::1",
+		"postgresql://u:p%3A%2F%3F@h/d?sslmode=disable": "h",
+	} {
+		config, err := pg.ParseURL(url, nil)
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		hosts := []string{config.ConnConfig.Host}
+		for _, other := range config.ConnConfig.Fallbacks {
+			if other.Host != hosts[len(hosts)-1] { // each host stands twice where TLS is tried first
+				hosts = append(hosts, other.Host)
+			}
+		}
+		if got := strings.Join(hosts, " "); got != want {
+			t.Errorf("%s: hosts %q, want %q", url, got, want)
+		}
+	}
+}
+
+// What the caller knows as a secret is hidden whatever the driver says.
+func TestCauseIsRedacted(t *testing.T) {
+	_, err := pg.ParseURL("postgres://h:port/d", func(text string) string { return strings.ReplaceAll(text, "invalid", "xxxxx") })
+	if err == nil || !strings.Contains(err.Error(), "xxxxx port") {
+		t.Errorf("%v, want it redacted", err)
+	}
+}

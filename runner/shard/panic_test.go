@@ -1,0 +1,318 @@
+package shard_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
+)
+
+// panicking is a master whose next call panics, in the way a fault of our own would.
+type panicking struct {
+	shard.Master
+	armed *bool
+	where string
+}
+
+func (p panicking) Protocol() afe.Protocol {
+	p.panics("protocol")
+	return p.Master.Protocol()
+}
+
+func (p panicking) Heartbeat(ctx context.Context, packet *afe.Packet) (*afe.Response, error) {
+	p.panics("heartbeat")
+	return p.Master.Heartbeat(ctx, packet)
+}
+
+func (p panicking) panics(where string) {
+	if *p.armed && where == p.where {
+		*p.armed = false
+		var nobody []int
+		_ = nobody[len(where)]
+	}
+}
+
+// A panic is a failed beat with its stack in the log. The next beat finds neither the old lock
+// nor an open transaction.
+func TestPanicIsAFailedBeat(t *testing.T) {
+	for _, where := range []string{"protocol", "heartbeat"} {
+		t.Run(where, func(t *testing.T) {
+			pool, master, armed := pgtest.Pool(t), newMaster(t), false
+			master.saysResult(result(nil, nil, nil))
+			var log bytes.Buffer
+			o := options()
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			client := newClient(t, pool, panicking{wire(t, master, afe.Protocol2019), &armed, where}, o)
+			mustBeat(t, client)
+			armed = true
+			b := client.Beat(t.Context(), time.Now())
+			if b.Failure != string(afe.Internal) || !strings.Contains(b.Error, "index out of range") || !strings.Contains(b.Error, "please report it") {
+				t.Errorf("%s: %s: %s, want a failure of shard-client itself", b.Outcome, b.Failure, b.Error)
+			}
+			text := log.String()
+			for _, want := range []string{"level=ERROR", `stack="shard_test.panicking.panics shard/panic_test.go:`, `\nshard.(*Client).Beat shard/beat.go:`} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the log lacks %q:\n%s", want, text)
+				}
+			}
+			const left = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+			if n := query[int](t, pool, left); n != 0 {
+				t.Errorf("%d locks are held after the panic", n)
+			}
+			if n := pool.Stat().AcquiredConns(); n != 0 {
+				t.Errorf("%d connections are in use after the panic", n)
+			}
+			mustBeat(t, client)
+		})
+	}
+}
+
+// message is one of PostgreSQL's, without its length.
+type message struct {
+	kind byte
+	body []byte
+}
+
+func (m message) bytes() []byte {
+	length := binary.BigEndian.AppendUint32([]byte{m.kind}, uint32(len(m.body)+4))
+	return append(length, m.body...)
+}
+
+// warped stands between a client and the server, as a proxy or a pooler does, and changes the
+// server's messages while it is armed.
+type warped struct {
+	net.Listener
+	network, address string
+	change           atomic.Pointer[func(message) []byte] // nil result: the message goes unchanged
+
+	mu    sync.Mutex
+	conns []net.Conn
+	done  sync.WaitGroup
+}
+
+func newWarped(t *testing.T, databaseURL string) (*warped, *pgxpool.Pool) {
+	t.Helper()
+	server, err := pgconn.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &warped{Listener: listener}
+	w.network, w.address = pgconn.NetworkAddress(server.Host, server.Port)
+	w.done.Go(w.accept)
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	config.ConnConfig.Host, config.ConnConfig.Port = address.IP.String(), uint16(address.Port)
+	config.ConnConfig.TLSConfig, config.ConnConfig.Fallbacks = nil, nil
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		pool.Close()
+		w.Close()
+		w.cut()
+		w.done.Wait()
+	})
+	return w, pool
+}
+
+func (w *warped) accept() {
+	for {
+		client, err := w.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial(w.network, w.address)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		w.mu.Lock()
+		w.conns = append(w.conns, client, server)
+		w.mu.Unlock()
+		w.done.Go(func() {
+			_, _ = io.Copy(server, client)
+			server.Close()
+		})
+		w.done.Go(func() {
+			w.relay(client, server)
+			client.Close()
+			server.Close()
+		})
+	}
+}
+
+// cut ends all connections.
+func (w *warped) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+}
+
+// relay passes the server's messages on. After one that was changed comes nothing more, so that
+// a length that lies meets an end and no silence; an error without its code is no such thing.
+func (w *warped) relay(client io.Writer, server io.Reader) {
+	for {
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(server, head); err != nil {
+			return
+		}
+		m := message{head[0], make([]byte, binary.BigEndian.Uint32(head[1:])-4)}
+		if _, err := io.ReadFull(server, m.body); err != nil {
+			return
+		}
+		out, change := m.bytes(), w.change.Load()
+		var changed []byte
+		if change != nil {
+			changed = (*change)(m)
+		}
+		if changed != nil {
+			out = changed
+		}
+		if _, err := client.Write(out); err != nil || changed != nil && m.kind != 'E' {
+			return
+		}
+	}
+}
+
+// withoutState is an ErrorResponse as a proxy makes it that leaves out SQLSTATE, or shortens it.
+func withoutState(state string) func(message) []byte {
+	return func(m message) []byte {
+		if m.kind != 'E' {
+			return nil
+		}
+		var body []byte
+		for field := range bytes.SplitSeq(m.body, []byte{0}) {
+			if len(field) > 0 && field[0] == 'C' {
+				field = []byte("C" + state)
+			}
+			if len(field) > 1 {
+				body = append(append(body, field...), 0)
+			}
+		}
+		return message{'E', append(body, 0)}.bytes()
+	}
+}
+
+// A proxy that leaves the SQLSTATE out ended `run` by a panic.
+func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
+	for _, state := range []string{"", "2", "23"} {
+		t.Run(fmt.Sprintf("state %q", state), func(t *testing.T) {
+			url := pgtest.Database(t)
+			w, pool := newWarped(t, url)
+			master := newMaster(t)
+			client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+			master.saysResult(result([]string{host(1, "h1")}, nil, nil))
+			exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken' USING ERRCODE = '55000'; END $$;
+				CREATE TRIGGER fail BEFORE INSERT ON afe_hosts FOR EACH ROW EXECUTE FUNCTION fail()`)
+			change := withoutState(state)
+			w.change.Store(&change)
+			b := client.Beat(t.Context(), time.Now())
+			if aside := state == "23" && b.Quarantined == 1; !aside && (b.Failure != beat.FailureDatabase || !strings.Contains(b.Error, "broken")) {
+				t.Errorf("%s: %s: %s", b.Outcome, b.Failure, b.Error)
+			}
+			w.change.Store(nil)
+			exec(t, pool, "DROP TRIGGER fail ON afe_hosts")
+			mustBeat(t, client)
+		})
+	}
+}
+
+// malformations are the ways in which a message is broken, each of a kind of its own.
+var malformations = map[string]func(message) []byte{
+	"body is empty":       func(m message) []byte { return message{m.kind, nil}.bytes() },
+	"body is half":        func(m message) []byte { return message{m.kind, m.body[:len(m.body)/2]}.bytes() },
+	"body lacks its last": func(m message) []byte { return message{m.kind, m.body[:max(len(m.body)-1, 0)]}.bytes() },
+	"body is 0xff":        func(m message) []byte { return message{m.kind, bytes.Repeat([]byte{0xff}, len(m.body))}.bytes() },
+	"body is 0x7f":        func(m message) []byte { return message{m.kind, bytes.Repeat([]byte{0x7f}, len(m.body))}.bytes() },
+	"body is 0":           func(m message) []byte { return message{m.kind, make([]byte, len(m.body))}.bytes() },
+	"count of fields lies": func(m message) []byte {
+		return message{m.kind, append([]byte{0x7f, 0xff}, m.body[min(2, len(m.body)):]...)}.bytes()
+	},
+	"first length lies":       func(m message) []byte { return message{m.kind, slot(m.body, 2, 0x7fffffff)}.bytes() },
+	"first length is minus 2": func(m message) []byte { return message{m.kind, slot(m.body, 2, 0xfffffffe)}.bytes() },
+	"first value is short": func(m message) []byte {
+		return message{m.kind, append(slot(m.body[:min(6, len(m.body))], 2, 3), 1, 2, 3)}.bytes()
+	},
+	"length is 0":        func(m message) []byte { return append([]byte{m.kind, 0, 0, 0, 0}, m.body...) },
+	"length is negative": func(m message) []byte { return append([]byte{m.kind, 0xff, 0xff, 0xff, 0xff}, m.body...) },
+	"length is too long": func(m message) []byte { return append([]byte{m.kind, 0, 1, 0, 0}, m.body...) },
+	"kind is unknown":    func(m message) []byte { return message{'!', m.body}.bytes() },
+	"kind is another's":  func(m message) []byte { return message{'T', m.body}.bytes() },
+	"no message at all":  func(message) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") },
+}
+
+// slot writes a 32-bit number at a place of a body, if it is that long.
+func slot(body []byte, at int, value uint32) []byte {
+	body = bytes.Clone(body)
+	if len(body) >= at+4 {
+		binary.BigEndian.PutUint32(body[at:], value)
+	}
+	return body
+}
+
+// Whatever bytes a server sends, the beat fails, and a later one succeeds.
+func TestMalformedMessagesFailTheBeat(t *testing.T) {
+	w, pool := newWarped(t, pgtest.Database(t))
+	master := newMaster(t)
+	master.saysResult(result([]string{host(1, "h1")}, goodJobs(1), nil))
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	mustBeat(t, client)
+	// Answers to statements, first and in the midst; the start of COPY; the start of a connection.
+	for _, where := range []string{"D1", "D5", "C1", "21", "Z1", "Z5", "G1", "S1", "R1", "K1"} {
+		kind, nth := where[0], int32(where[1]-'0')
+		for name, change := range malformations {
+			var seen, hit atomic.Int32
+			warp := func(m message) []byte {
+				if m.kind != kind || seen.Add(1) != nth {
+					return nil
+				}
+				hit.Add(1)
+				return change(m)
+			}
+			if strings.IndexByte("SRK", kind) >= 0 {
+				pool.Reset()
+			}
+			w.change.Store(&warp)
+			b := client.Beat(t.Context(), time.Now())
+			w.change.Store(nil)
+			// The first Z answers to the question whether the lock's connection lives; another is opened.
+			if hit.Load() == 0 || b.OK() && where != "Z1" || b.Failure == string(afe.Internal) {
+				t.Errorf("%s, %s: met %d times: %s %s: %s", where, name, hit.Load(), b.Outcome, b.Failure, b.Error)
+			}
+			w.cut()
+			pool.Reset()
+			for b = client.Beat(t.Context(), time.Now()); !b.OK(); b = client.Beat(t.Context(), time.Now()) {
+				if t.Context().Err() != nil || b.Failure == string(afe.Internal) {
+					t.Fatalf("%s, %s: afterwards: %s: %s", where, name, b.Failure, b.Error)
+				}
+			}
+		}
+	}
+}
