@@ -45,8 +45,22 @@ func playOf(ctx context.Context, t *testing.T, d Demo) (text, last string, err e
 		if utf8.RuneCountInString(line) > 120 && !strings.Contains(line, "/") {
 			t.Errorf("wider than 120 columns: %s", line)
 		}
+		if logs, kept := strings.CutPrefix(line, "the programs' logs are in "); kept {
+			removeLogs(t, logs)
+		}
 	}
 	return text, lines[len(lines)-1], err
+}
+
+// removeLogs removes the logs that a demo has kept, which are there for people.
+func removeLogs(t *testing.T, directory string) {
+	t.Helper()
+	if _, err := os.Stat(directory); err != nil {
+		t.Errorf("a directory of logs is named and not there: %v", err)
+	}
+	if err := os.RemoveAll(directory); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestDemo(t *testing.T) {
@@ -95,6 +109,9 @@ func TestDemo(t *testing.T) {
 		text, last, err := playOf(ctx, t, Demo{Client: client, Lab: shardLab, size: fullSize})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(last, "FAILED: stopped before both sides were at rest") {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
+		}
+		if strings.Contains(text, "logs are in") {
+			t.Errorf("logs are kept for somebody who has stopped it:\n%s", text)
 		}
 	})
 	t.Run("watched until somebody has seen enough", func(t *testing.T) {
