@@ -65,7 +65,7 @@ test: postgres gotestsum ## Run all tests, with the race detector where a C comp
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
-	$(SHOW) env CGO_ENABLED=$$cgo go test -json $$race -timeout 10m ./runner/shard ./...
+	$(SHOW) env CGO_ENABLED=$$cgo go test -json $$race -timeout 40m ./runner/shard ./...
 
 # In the suite are some of its cases.
 replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with

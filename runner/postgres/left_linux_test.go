@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"shardclient/runner/await"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +65,7 @@ func TestKilledServerLeavesNothingBehind(t *testing.T) {
 				}
 			}
 			// The last process of the server that notices its postmaster's death takes it along.
-			eventually(t, "the shared memory segment is gone", func() bool { return !segmentExists(segment) })
+			await.True(t, "the shared memory segment is gone", func() bool { return !segmentExists(segment) })
 		})
 	}
 }
