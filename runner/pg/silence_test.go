@@ -14,7 +14,7 @@ func TestSilenceFollowsTheStatementTimeout(t *testing.T) {
 		"60s": 75 * time.Second, "1min": 75 * time.Second, "2 min": 150 * time.Second, "1h": 75 * time.Minute,
 		"400": 500 * time.Millisecond, "400ms": 500 * time.Millisecond, "0": 0, "": 0, "1d": 0, "-1": 0, "soon": 0,
 	} {
-		if got := silenceOf(text); got != want {
+		if got := maxSilence(text); got != want {
 			t.Errorf("statement_timeout=%s: %s, want %s", text, got, want)
 		}
 	}
