@@ -239,13 +239,14 @@ func TestCancelledWithCause(t *testing.T) {
 	})
 	_, err := newClient(t, m.URL).Heartbeat(ctx, packetOf("s"))
 	var failed *Error
-	if !errors.As(err, &failed) || failed.Class != Deadline || !failed.Unsure || !errors.Is(err, stopped) || !errors.Is(err, context.Canceled) {
+	if !errors.As(err, &failed) || failed.Class != Deadline || !failed.Unsure ||
+		!errors.Is(err, stopped) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want class %s for the reason that %v", err, Deadline, stopped)
 	}
 	if n := len(m.sent()); n != 1 {
 		t.Errorf("%d calls, want 1", n)
 	}
-	// Nobody is called when the time is over already.
+	// Nothing is sent when the time is over already.
 	if _, err := newClient(t, m.URL).Heartbeat(ctx, packetOf("s")); !errors.Is(err, stopped) || len(m.sent()) != 1 {
 		t.Errorf("%v after %d calls", err, len(m.sent()))
 	}
