@@ -43,8 +43,8 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test replay interleavings every-step disk-full generate verify \
-	verify-generated verify-format verify-modules verify-vet verify-imports vet-sql bench fuzz torture \
-	clean postgres gotestsum
+	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
+	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -88,8 +88,9 @@ disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs r
 generate: ## Regenerate gen/ from schema/ and queries/
 	@$(SQLC) generate
 
-verify: ## Check generated code, format, modules, go vet and import directions
-	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet verify-imports
+verify: ## Check generated code, format, modules, go vet, staticcheck, errcheck and import directions
+	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet \
+		verify-imports verify-staticcheck verify-errcheck
 
 verify-generated:
 	@$(SQLC) diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
@@ -110,6 +111,14 @@ verify-vet:
 verify-imports:
 	@go test -count 1 ./runner || \
 		{ echo 'verify: a package imports what it must not know, or holds what it must not (above)'; exit 1; }
+
+verify-staticcheck:
+	@$(PATIENTLY) 'compiling staticcheck: a minute the first time ...' $(TOOL) staticcheck ./... || \
+		{ echo 'verify: staticcheck found the mistakes above: correct them'; exit 1; }
+
+verify-errcheck:
+	@$(PATIENTLY) 'compiling errcheck ...' $(TOOL) errcheck -exclude .ci/errcheck.exclude ./... || \
+		{ echo 'verify: the errors above are dropped: handle them, or excuse the kind in .ci/errcheck.exclude'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
 	bin/shard-lab postgres -- $(SQLC) vet

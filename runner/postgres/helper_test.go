@@ -129,7 +129,7 @@ func TestRemoveAbandonedSparesTheLivingAndTheYoung(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer living.remove()
+	defer func() { _ = living.remove() }()
 	makeOld(t, living.path)
 	dirs := map[string]string{}
 	for _, name := range []string{directoryPrefix + "young", directoryPrefix + "old", "other"} {
@@ -191,7 +191,7 @@ func TestBaseFitsASocketPathAndTheServersUser(t *testing.T) {
 	if err := os.MkdirAll(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(closed)
+	defer func() { _ = os.Remove(closed) }()
 	t.Setenv("TMPDIR", closed)
 	if got := base(memoryBase, false, account{switches: true}); got != "/tmp" {
 		t.Errorf("base %s is closed to the server's user", got)

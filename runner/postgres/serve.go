@@ -59,7 +59,7 @@ func (p *Server) initialise(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer os.Remove(passwordFile)
+		defer func() { _ = os.Remove(passwordFile) }() // at the latest it goes with its directory
 		args = append(args, "--auth-host=scram-sha-256", "--pwfile="+passwordFile)
 	} else {
 		args = append(args, "--auth-host=reject")
