@@ -10,6 +10,22 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another user.
 BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
 
+# The tools are modules apart, so that go.mod names what the program is made of and nothing else.
+TOOL := go tool -modfile=.ci/tools/go.mod
+
+# What compiles for a minute when Go's cache is empty says so.
+PATIENTLY := .ci/say-if-slow
+SQLC := $(PATIENTLY) 'compiling sqlc: two minutes the first time ...' $(TOOL) sqlc
+
+# Prints each package when it ends, in the order of ending, and at the end the whole output of what
+# failed; go test itself keeps to the order of the command line. Its exit status is that of go test, but
+# for tests that leave something behind.
+SHOW := .ci/leaving-nothing $(TOOL) gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --raw-command --
+
+# The packages with tests that start no PostgreSQL: their test binaries hold nothing that could.
+WITHOUT_POSTGRES = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}} ' ./... | \
+	sed -n '/^[^ ]*\.test /{/ [^ ]*\/runner\/postgres /!s/\.test .*//p;}')
+
 # How often each benchmark runs.
 COUNT ?= 1
 
@@ -26,31 +42,41 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test every-step interleavings disk-full generate verify verify-generated verify-format verify-modules \
-	verify-vet verify-imports vet-sql bench fuzz torture clean postgres
+.PHONY: help build demo check test replay interleavings every-step disk-full generate verify \
+	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
+	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 build: ## Build bin/shard-client and bin/shard-lab, static
-	go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
+	@$(PATIENTLY) 'compiling: a minute the first time, seconds later ...' \
+		go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
 demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
 	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
 
+check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, imports and the tests without PostgreSQL
+	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))
+
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
-test: postgres ## Run all tests, with the race detector where a C compiler is
+test: postgres gotestsum ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
-	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./runner/shard ./...
+	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
+	$(SHOW) env CGO_ENABLED=$$cgo go test -json $$race -timeout 40m ./runner/shard ./...
+
+# In the suite are some of its cases.
+replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with
+	@$(SHOW) go test -json -count 1 -timeout 30m -run '^TestReplay$$' ./runner/lab/replay -args -whole
 
 # In the suite is every third of them.
-interleavings: postgres ## Play every interleaving of a beat and the scheduler
-	go test -count 1 -v -run TestP1P2Interleavings ./runner/shard -interleavings 1
+interleavings: postgres gotestsum ## Play every interleaving of a beat and the scheduler
+	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
-	go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
+	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
 
 # A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
 disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root
@@ -60,13 +86,14 @@ disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs r
 	umount "$$disk" && rmdir "$$disk"; exit $$result
 
 generate: ## Regenerate gen/ from schema/ and queries/
-	go tool sqlc generate
+	@$(SQLC) generate
 
-verify: ## Check generated code, format, modules, go vet and import directions
-	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet verify-imports
+verify: ## Check generated code, format, modules, go vet, staticcheck, errcheck and import directions
+	@$(MAKE) --no-print-directory --keep-going verify-generated verify-format verify-modules verify-vet \
+		verify-imports verify-staticcheck verify-errcheck
 
 verify-generated:
-	@go tool sqlc diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
+	@$(SQLC) diff || { echo 'verify: gen/ is not what schema/ and queries/ say: run make generate'; exit 1; }
 
 # Tracked files and those about to be; a module cache inside the clone is neither.
 verify-format:
@@ -75,19 +102,29 @@ verify-format:
 
 verify-modules:
 	@go mod tidy -diff || { echo 'verify: go.mod or go.sum is not tidy: run go mod tidy'; exit 1; }
+	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
 	@go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
 
+# Not from the cache, which sees no file that only go list has read.
 verify-imports:
-	@go test ./runner -run TestImportDirections || \
-		{ echo 'verify: a package imports what it must not know (above): move the code, not the arrow'; exit 1; }
+	@go test -count 1 ./runner || \
+		{ echo 'verify: a package imports what it must not know, or holds what it must not (above)'; exit 1; }
+
+verify-staticcheck:
+	@$(PATIENTLY) 'compiling staticcheck: a minute the first time ...' $(TOOL) staticcheck ./... || \
+		{ echo 'verify: staticcheck found the mistakes above: correct them'; exit 1; }
+
+verify-errcheck:
+	@$(PATIENTLY) 'compiling errcheck ...' $(TOOL) errcheck -exclude .ci/errcheck.exclude ./... || \
+		{ echo 'verify: the errors above are dropped: handle them, or excuse the kind in .ci/errcheck.exclude'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
-	bin/shard-lab postgres -- go tool sqlc vet
+	bin/shard-lab postgres -- $(SQLC) vet
 
 bench: postgres ## Run the benchmarks, COUNT times each
-	go test -run '^$$' -bench . -count $(COUNT) ./...
+	.ci/leaving-nothing go test -run '^$$' -bench . -count $(COUNT) ./...
 
 # Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches new code, and the time
 # is over before anything else ran. Targets are listed, not named here, so that a new one is not forgotten. A directory
@@ -103,7 +140,7 @@ fuzz: ## Run each fuzz target for FUZZTIME
 	done; [ $$ran -gt 0 ] || { echo 'fuzz: no target found'; exit 1; }
 
 torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a table, and a failure when anything is lost
-	go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
+	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
 
 clean: ## Remove what was built
@@ -111,3 +148,6 @@ clean: ## Remove what was built
 
 postgres:
 	@runner/postgres/install.sh
+
+gotestsum:
+	@$(PATIENTLY) 'compiling gotestsum, which shows the tests ...' $(TOOL) gotestsum --version >/dev/null

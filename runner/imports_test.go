@@ -51,11 +51,13 @@ var arrows = map[string][]string{
 	"runner/postgres": {"runner/process"},
 	"runner/process":  {},
 
-	"runner":        {}, // only tests of the whole
-	"runner/pgtest": {"runner/postgres", "schema"},
+	"runner":          {}, // only tests of the whole
+	"runner/await":    {},
+	"runner/binaries": {},
+	"runner/pgtest":   {"runner/postgres", "schema"},
 	"runner/faults": {
 		"runner/lab", "runner/master", "runner/shard", "runner/lock", "runner/afe", "runner/beat", "runner/pg", "runner/config",
-		"runner/postgres", "runner/process", "runner/pgtest", "schema", "gen",
+		"runner/postgres", "runner/process", "runner/pgtest", "runner/await", "runner/binaries", "schema", "gen",
 	},
 }
 
@@ -147,7 +149,7 @@ func TestShardClientLinksNoLaboratory(t *testing.T) {
 	t.Parallel()
 	foreign := map[string]bool{}
 	for _, linked := range goList(t, "-deps", "./runner/cmd/shard-client") {
-		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/postgres", "runner/process", "runner/faults"} {
+		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/postgres", "runner/process", "runner/await", "runner/binaries", "runner/faults"} {
 			if within(linked.ImportPath, module+"/"+banned) {
 				t.Errorf("shard-client links %s; see who imports it: go list -deps -f '{{.ImportPath}} {{.Imports}}'", linked.ImportPath)
 			}

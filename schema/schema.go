@@ -1,10 +1,19 @@
-// Package schema owns the tables: goose migrations embedded in the binary, and
-// the four things one does with them. It knows nothing of what is stored there.
+// Package schema owns the tables: it embeds the goose migrations in the binary and applies them. It
+// knows nothing about what is stored in the tables.
+//
+// # Changing the schema
+//
+// [Up] applies all pending migrations, [Down] takes the newest one back, and [Status] lists them.
+// They may run at the same time on several machines: a session lock of goose lets one at a time work.
+//
+// # Using it
+//
+// [Check] is for every start of a program: it refuses a database whose schema is not the one of this
+// binary.
 package schema
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -20,9 +29,8 @@ import (
 //go:embed *.sql
 var migrations embed.FS
 
-// A starter that finds the session lock taken asks again every second, for at
-// most five minutes: long enough for any migration of a shard, short enough
-// that a stuck one is noticed.
+// A caller that finds the session lock taken asks again every second, for at most five minutes: long
+// enough for any migration of a shard, short enough that somebody notices a stuck one.
 const (
 	lockEverySeconds = 1
 	lockTries        = 300
@@ -33,34 +41,41 @@ const undefinedTable = "42P01"
 
 // Step is one migration that was run.
 type Step struct {
-	Name      string  `json:"name"`
-	Direction string  `json:"direction"`
+	Name      string  `json:"name"`      // its file
+	Direction string  `json:"direction"` // up or down
 	TookMS    float64 `json:"took_ms"`
 }
 
-// Report lists the migrations that a call ran, oldest first. It may be empty.
+// Report lists the migrations that a call ran, in the order in which they ran. It may be empty.
 type Report []Step
 
-// Migration is one migration and when it was applied; nil is pending.
+// Migration is one migration of this binary.
 type Migration struct {
 	Version   int64      `json:"version"`
-	Name      string     `json:"name"`
-	AppliedAt *time.Time `json:"applied_at"`
+	Name      string     `json:"name"`       // its file
+	AppliedAt *time.Time `json:"applied_at"` // nil: it is pending
 }
 
-// VersionError says that the database and this binary do not belong together.
-type VersionError struct{ Have, Want int64 }
+// VersionError says that the database has another schema version than this binary needs.
+type VersionError struct {
+	Have int64 // of the database; 0: nothing was ever applied
+	Want int64 // of this binary
+}
 
 func (e *VersionError) Error() string {
 	if e.Have > e.Want {
-		return fmt.Sprintf("schema version is %d, this binary knows up to %d: install the newer shard-client that migrated it", e.Have, e.Want)
+		return fmt.Sprintf("schema version is %d, this binary knows up to %d: "+
+			"install the newer shard-client that migrated it", e.Have, e.Want)
 	}
 	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
 }
 
-// Up applies every pending migration, under goose's session lock: of two
-// starters the second waits and finds nothing to do. Options are the driver's,
-// such as one that sets the password of the day; Down and Status take them too.
+// Up applies every pending migration, oldest first. Of two callers at the same time the second waits
+// and then finds nothing to do. When a migration fails, the report lists those that were applied
+// before it.
+//
+// The options are the driver's, such as one that sets the password of the day; [Down] and [Status]
+// take them too.
 func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
 	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
@@ -80,8 +95,8 @@ func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB)
 	return report, nil
 }
 
-// Down takes the newest applied migration back, one step a call. A database
-// with nothing applied is left alone and reported as an empty report.
+// Down takes back the newest migration that is applied, one step a call. It leaves a database with
+// nothing applied alone and returns an empty report.
 func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
 	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
@@ -101,7 +116,8 @@ func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenD
 	return report, nil
 }
 
-// Status lists every migration of this binary, oldest first.
+// Status lists every migration of this binary, oldest first. On a database that was never migrated it
+// creates goose's own table.
 func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
 	var list []Migration
 	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
@@ -126,9 +142,8 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Check returns a *VersionError unless the database has exactly the schema of
-// this binary. It reads one row and takes no lock, so that every start can
-// afford it.
+// Check returns a [*VersionError] unless the database has exactly the schema of this binary. It reads
+// one row and takes no lock, so that every start can afford it.
 func Check(ctx context.Context, db Querier) error {
 	want, err := Latest()
 	if err != nil {
@@ -149,7 +164,7 @@ func Check(ctx context.Context, db Querier) error {
 	return nil
 }
 
-// Latest is the newest version that this binary holds.
+// Latest returns the version of the newest migration of this binary.
 func Latest() (int64, error) {
 	files, err := migrations.ReadDir(".")
 	if err != nil {
@@ -175,8 +190,8 @@ func withProvider(databaseURL string, options []stdlib.OptionOpenDB, use func(*g
 	if err != nil {
 		return err
 	}
-	var db *sql.DB = stdlib.OpenDB(*config, options...)
-	defer db.Close()
+	db := stdlib.OpenDB(*config, options...)
+	defer func() { _ = db.Close() }() // what was committed is committed
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
 	if err != nil {
 		return err

@@ -2,9 +2,9 @@ package afe
 
 import "fmt"
 
-// What no default can stand for: ids, natural keys, a job's owner, name and
-// creation, an entry's status (docs/protocol.md, "Tables"). Each check returns the
-// object's id too.
+// The checks of this file refuse an object without the fields for which no default is right: ids,
+// natural keys, the owner, name and creation of a job, the status of an entry (docs/protocol.md,
+// "Tables"). Each check returns the object's id too.
 
 func (h *Host) check() (int64, error) {
 	var c checker
@@ -68,8 +68,8 @@ func checkID(id *int64) (int64, error) {
 	return *id, c.err
 }
 
-// checker keeps the first thing that is wrong. The path of a field is a format
-// and its indices, spelled out only when it is needed.
+// checker keeps the first error. The path of a field is given as a format and its indices, because
+// spelling it out for each good field would cost more than the check.
 type checker struct{ err error }
 
 func (c *checker) fail(reason, path string, indices ...any) {

@@ -15,28 +15,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// missing and missingID stand in a required field until the wire fills it. They
-// never arrive as good values: PostgreSQL cannot store a NUL, and ids are positive.
+// missing and missingID fill a required field before it is decoded. Neither is ever a good value:
+// PostgreSQL cannot store a NUL, and ids are positive.
 const (
 	missing   = "\x00"
 	missingID = math.MinInt64
 )
 
-// maxObjects bounds what a section of tiny objects takes in memory, some 300
-// bytes each (P9). A first heartbeat with 100,000 jobs stays far below. Only tests
-// change it.
+// maxObjects bounds the memory that a section of tiny objects takes, some 300 bytes each (P9). A
+// first heartbeat with 100,000 jobs stays far below. Only tests change it.
 var maxObjects = 1 << 19
 
-// maxObjectBytes bounds one object (P9). A larger one than any upload holds by
-// default (--max-upload-bytes) would only come to be stuck on its way back.
+// maxObjectBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
+// larger would arrive only to be too large for its upload.
 const maxObjectBytes = 16 << 20
 
-// lenient lets one object with a broken string or a repeated name pass as raw
-// text, so that it can be set aside alone; each object is then read strictly.
+// lenient lets an object with a broken string or a repeated name pass as raw text, so that it alone
+// is set aside; each object is then read strictly.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// strict holds the rules of one object: nothing is null unless its field is a
-// pointer, and what is left out has Autotest's default.
+// strict holds the rules of one object: only a field that is a pointer may be null, and a field that
+// is left out gets Autotest's default.
 var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(readString),
 	json.UnmarshalFromFunc(readBool),
@@ -51,18 +50,22 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	object(func() Keyval { return Keyval{JobID: missingID} }),
 	object(func() Entry { return Entry{ID: missingID, Status: missing} }),
 	object(func() Host {
-		return Host{ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true, LockReason: new(string)}
+		return Host{
+			ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true,
+			LockReason: new(string),
+		}
 	}),
 	object(func() Job {
 		return Job{
-			ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2, Timeout: 24, TimeoutMins: 1440,
-			MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
+			ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2,
+			Timeout: 24, TimeoutMins: 1440, MaxRuntimeHrs: 72, MaxRuntimeMins: 4320,
+			RunReset: true, RebootBefore: 1,
 		}
 	}),
 ))
 
-// decodeResult reads the result of a heartbeat. It fails only when the result is
-// no object, or one of something else: then it does not tell that an upload was stored.
+// decodeResult reads the result of a heartbeat. It fails only when the result is not an object, or
+// is not one of a heartbeat: then it does not prove that the upload was stored.
 func decodeResult(raw jsontext.Value) (*Response, error) {
 	var sections struct {
 		Hosts            jsontext.Value `json:"hosts"`
@@ -76,7 +79,8 @@ func decodeResult(raw jsontext.Value) (*Response, error) {
 	if err := json.Unmarshal(raw, &sections, lenient); err != nil {
 		return nil, err
 	}
-	if sections.Hosts == nil && sections.Jobs == nil && sections.SuiteKeyvals == nil && sections.IncorrectHostIDs == nil {
+	if sections.Hosts == nil && sections.Jobs == nil &&
+		sections.SuiteKeyvals == nil && sections.IncorrectHostIDs == nil {
 		return nil, errors.New("result has no section of a heartbeat's")
 	}
 	r := &Response{}
@@ -93,12 +97,15 @@ func decodeResult(raw jsontext.Value) (*Response, error) {
 	return r, nil
 }
 
-// decodeSection reads a list object by object. A section that is absent or no
-// list counts as empty, and makes the response incomplete; what goes beyond
-// maxObjects is only noted, because it comes again. A master of 2015 knows no
-// incorrect hosts.
-func decodeSection[T any](r *Response, name string, raw jsontext.Value, check func(*T) (int64, error)) []Received[T] {
-	malformed := func(err error) { r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err}) }
+// decodeSection reads a list object by object. A section that is absent or not a list counts as
+// empty and makes the response incomplete, but for incorrect_host_ids, which a master of 2015 does
+// not send. Objects beyond maxObjects are only noted, because the master sends them again.
+func decodeSection[T any](
+	r *Response, name string, raw jsontext.Value, check func(*T) (int64, error),
+) []Received[T] {
+	malformed := func(err error) {
+		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err})
+	}
 	switch {
 	case raw == nil && name == "incorrect_host_ids":
 		return nil
@@ -106,11 +113,12 @@ func decodeSection[T any](r *Response, name string, raw jsontext.Value, check fu
 		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %s is missing", name))
 		return nil
 	case raw.Kind() != '[':
-		malformed(fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind())))
-		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", r.Malformed[len(r.Malformed)-1].Err))
+		err := fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind()))
+		malformed(err)
+		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", err))
 		return nil
 	}
-	objects := []Received[T]{} // not nil: it was there
+	objects := []Received[T]{} // not nil: the section was there
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
 	for _, err := dec.ReadToken(); err == nil && dec.PeekKind() != ']'; {
 		if len(objects) == maxObjects {
@@ -126,8 +134,8 @@ func decodeSection[T any](r *Response, name string, raw jsontext.Value, check fu
 	return objects
 }
 
-// decode reads one object strictly. Of one that cannot be used only the text is
-// kept: half an object can take much more memory than its text.
+// decode reads one object strictly. When it cannot be used, only its text is kept: half an object
+// can take much more memory than the text.
 func (r *Received[T]) decode(check func(*T) (int64, error)) {
 	if len(r.Raw) > maxObjectBytes {
 		r.ID, r.Err = idOf(r.Raw), fmt.Errorf("it has %d bytes, more than %d", len(r.Raw), maxObjectBytes)
@@ -142,7 +150,7 @@ func (r *Received[T]) decode(check func(*T) (int64, error)) {
 	}
 }
 
-// idOf is the id of an object that was not understood, if that much is clear.
+// idOf returns the id of an object that was not understood; 0 when even that cannot be read.
 func idOf(raw jsontext.Value) int64 {
 	var only struct {
 		ID jsontext.Value `json:"id"`
@@ -154,7 +162,7 @@ func idOf(raw jsontext.Value) int64 {
 	return id
 }
 
-// readString refuses what no text column can hold.
+// readString refuses a string that a text column cannot hold.
 func readString(dec *jsontext.Decoder, s *string) error {
 	if dec.PeekKind() != '"' {
 		return unwanted(dec, "a string")
@@ -170,7 +178,7 @@ func readString(dec *jsontext.Decoder, s *string) error {
 	return nil
 }
 
-// readBool accepts 0 and 1 too, as some masters' databases give them.
+// readBool accepts 0 and 1 too, which some masters' databases give for a boolean.
 func readBool(dec *jsontext.Decoder, b *bool) error {
 	switch dec.PeekKind() {
 	case 't', 'f':
@@ -199,6 +207,7 @@ func readTime(dec *jsontext.Decoder, t *Time) error {
 	return err
 }
 
+// notNull accepts values of one kind only.
 func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 	return json.UnmarshalFromFunc(func(dec *jsontext.Decoder, _ *T) error {
 		if dec.PeekKind() != kind {
@@ -208,20 +217,22 @@ func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 	})
 }
 
-// object starts an object from its defaults, and refuses what is no list of such.
-// The defaults are made for each: a pointer that objects had in common would lead
-// all of them to what the last one says.
+// object decodes an object on top of its defaults, and a list of such objects only from a list. The
+// defaults are made anew for each object: through a pointer that objects had in common, each would
+// get the value of the last one.
 func object[T any](defaults func() T) *json.Unmarshalers {
-	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
+	one := json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
 		if dec.PeekKind() != '{' {
 			return unwanted(dec, "an object")
 		}
 		*v = defaults()
 		return errors.ErrUnsupported // the plain way
-	}))
+	})
+	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), one)
 }
 
-// unwanted names the next value: a short one by itself, others by their kind.
+// unwanted returns an error that quotes the next value, if it is a string or a number, and otherwise
+// names its kind.
 func unwanted(dec *jsontext.Decoder, want string) error {
 	kind := dec.PeekKind()
 	if kind == '"' || kind == '0' {
@@ -260,7 +271,7 @@ func explain(err error) error {
 	return err
 }
 
-// at names a field as an operator would: hostqueueentry_set[2].status.
+// at puts the field before the cause, written as an operator would: hostqueueentry_set[2].status.
 func at(pointer jsontext.Pointer, cause error) error {
 	var path strings.Builder
 	for token := range pointer.Tokens() {

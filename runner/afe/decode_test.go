@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// firstReason is the first thing in a response that could not be used.
+// firstReason returns the reason of the first object in a response that cannot be used.
 func firstReason(r *Response) error {
 	errs := []error{nil}
 	for _, o := range r.Hosts {
@@ -63,7 +63,8 @@ func TestRecordedResponsesDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	response := decodeOK(t, large)
-	if got, want := count(response), (counts{hosts: 100, jobs: 1000, entries: 1250, keyvals: 3000, suite: 3}); got != want || firstReason(response) != nil {
+	whole := counts{hosts: 100, jobs: 1000, entries: 1250, keyvals: 3000, suite: 3}
+	if got := count(response); got != whole || firstReason(response) != nil {
 		t.Errorf("large: %+v, want %+v; %v", got, want, firstReason(response))
 	}
 }
@@ -104,7 +105,7 @@ func TestRecordedObjects(t *testing.T) {
 	}
 }
 
-// What is left out has the defaults of docs/protocol.md, "Tables".
+// Fields that are left out get the defaults of docs/protocol.md, "Tables".
 func TestDefaults(t *testing.T) {
 	r := decodeOK(t, []byte(`{"result": {
 		"hosts": [{"id": 1, "hostname": "h", "labels": [{"id": 2, "name": "l"}],
@@ -167,7 +168,7 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	}
 }
 
-// Each host has its own reason: a pointer in the defaults once led all of them to the last one's.
+// Each host has its own lock reason: a pointer in the defaults once gave all of them the last one's.
 func TestHostsHaveTheirOwnLockReason(t *testing.T) {
 	body := `{"result": {"hosts": [{"id": 1, "hostname": "a", "lock_reason": "one"}, {"id": 2, "hostname": "b", "lock_reason": "two"},
 		{"id": 3, "hostname": "c"}, {"id": 4, "hostname": "d", "lock_reason": null}], "jobs": [], "suite_keyvals": []}, "error": null}`

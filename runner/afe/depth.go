@@ -1,16 +1,16 @@
 package afe
 
-// maxDepth is how deep a value may be. The JSON library takes 10,000 levels; one
-// value beyond that would fail the whole answer (P6).
+// maxDepth is how deep a value may be nested. The JSON library takes 10,000 levels; one value beyond
+// that would fail the whole answer (P6).
 const maxDepth = 9000
 
-// tooDeep stands for a value beyond maxDepth. A string that is no UTF-8 passes as
-// raw text, and no object can be used that holds it. It is short, because the
-// answer may hold many such values of two characters.
+// tooDeep replaces a value beyond maxDepth. It is a string that is not UTF-8: it passes as raw text,
+// and an object that holds it cannot be used. It is short, because an answer may hold many such
+// values of two characters.
 var tooDeep = []byte("\"\xfe\xff\"")
 
-// shallow puts tooDeep in the place of values beyond maxDepth. It is no parser:
-// what it leaves of a text that is no JSON is still none.
+// shallow replaces values beyond maxDepth by tooDeep. It does not parse: a text that is not JSON is
+// still not JSON afterwards.
 func shallow(body []byte) (cut []byte) {
 	depth, kept, text := 0, 0, false
 	for i := 0; i < len(body); i++ {

@@ -21,8 +21,8 @@ func decode(body []byte) (*Response, *Error) {
 		return undecodable(errors.New("nothing came"))
 	}
 	err := json.Unmarshal(body, &envelope, lenient)
-	// One value that is too deep for the library must not fail all others. If that
-	// was not it, the first error tells more.
+	// One value that is too deep for the library must not fail all others. If depth was not the
+	// cause, the first error says more.
 	if err != nil && json.Unmarshal(shallow(body), &envelope, lenient) != nil {
 		return undecodable(err)
 	}

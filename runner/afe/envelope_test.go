@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What is no answer to a heartbeat acknowledges nothing.
+// A body that does not answer a heartbeat acknowledges nothing.
 func TestEnvelope(t *testing.T) {
 	deep := strings.Repeat("[", 20_000)
 	tests := []struct{ body, want string }{ // want "": a result
@@ -56,15 +56,24 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
-// An error of any type is one: the original's is an object, and null means none.
+// An error of any JSON type is an error: the original sends an object, and null for none.
 func TestP6ErrorOfAnOddType(t *testing.T) {
 	for value, want := range map[string]string{
-		`"out of order"`: `unnamed error: "out of order"`, `5`: `unnamed error: 5`, `0`: `unnamed error: 0`, `false`: `unnamed error: false`,
-		`""`: `unnamed error: ""`, `[]`: `unnamed error: []`, `{}`: `unnamed error: {}`, `{"name": null, "message": "m"}`: `unnamed error: {"name": null, "message": "m"}`,
-		`{"name": 5}`: `unnamed error: {"name": 5}`, `{"name": "E", "message": ["m"]}`: `unnamed error: {"name": "E", "message": ["m"]}`,
-		`{"name": "E"}`: `E: `,
+		`"out of order"`:                  `unnamed error: "out of order"`,
+		`5`:                               `unnamed error: 5`,
+		`0`:                               `unnamed error: 0`,
+		`false`:                           `unnamed error: false`,
+		`""`:                              `unnamed error: ""`,
+		`[]`:                              `unnamed error: []`,
+		`{}`:                              `unnamed error: {}`,
+		`{"name": null, "message": "m"}`:  `unnamed error: {"name": null, "message": "m"}`,
+		`{"name": 5}`:                     `unnamed error: {"name": 5}`,
+		`{"name": "E", "message": ["m"]}`: `unnamed error: {"name": "E", "message": ["m"]}`,
+		`{"name": "E"}`:                   `E: `,
 	} {
-		for _, body := range []string{`{"result": null, "error": ` + value + `}`, strings.Replace(idle, `"error": null`, `"error": `+value, 1)} {
+		alone := `{"result": null, "error": ` + value + `}`
+		withResult := strings.Replace(idle, `"error": null`, `"error": `+value, 1)
+		for _, body := range []string{alone, withResult} {
 			response, err := decode([]byte(body))
 			if response != nil || err == nil || err.Class != RPC || err.RPC.Error() != want {
 				t.Errorf("%s: %v, %v; want the error %s and nothing else", body, response, err, want)
@@ -73,13 +82,17 @@ func TestP6ErrorOfAnOddType(t *testing.T) {
 	}
 }
 
-// The JSON library takes 10,000 levels. A value beyond that harms the object that
-// holds it, or nothing where nobody reads it.
+// The JSON library takes 10,000 levels. A value beyond that spoils the object that holds it, and
+// nothing at all in a field that is not read.
 func TestP6ValueNestedTooDeeply(t *testing.T) {
-	lists, objects := strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000), strings.Repeat(`{"a":`, 100_000)+"0"+strings.Repeat("}", 100_000)
+	lists := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	objects := strings.Repeat(`{"a":`, 100_000) + "0" + strings.Repeat("}", 100_000)
 	brackets := strings.Repeat("[", 9_500)
-	body := `{"id": ` + lists + `, "result": {"suite_keyvals": [{"job_id": 1, "key": "\\\"[", "value": "{\\"}, {"job_id": 2, "value": "` + brackets + `"}], "news": ` + objects + `,
-		"hosts": [{"id": 1, "hostname": "good"}, {"id": 2, "hostname": ` + lists + `}, {"id": 3, "hostname": "h", "colour": ` + objects + `},
+	body := `{"id": ` + lists + `, "result": {
+		"suite_keyvals": [{"job_id": 1, "key": "\\\"[", "value": "{\\"}, {"job_id": 2, "value": "` + brackets + `"}],
+		"news": ` + objects + `,
+		"hosts": [{"id": 1, "hostname": "good"}, {"id": 2, "hostname": ` + lists + `},
+			{"id": 3, "hostname": "h", "colour": ` + objects + `},
 			` + lists + `, {"id": 4, "hostname": "good"}], "jobs": ` + objects + `}}`
 	r := decodeOK(t, []byte(body))
 	want := []string{
@@ -93,7 +106,8 @@ func TestP6ValueNestedTooDeeply(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
-	if k := r.SuiteKeyvals; len(k) != 2 || k[0].Err != nil || k[1].Object.Value != brackets || k[0].Object.Key != `\"[` || k[0].Object.Value != `{\` {
+	if k := r.SuiteKeyvals; len(k) != 2 || k[0].Err != nil || k[1].Object.Value != brackets ||
+		k[0].Object.Key != `\"[` || k[0].Object.Value != `{\` {
 		t.Errorf("keyvals with brackets and quotes: %.300s", fmt.Sprint(k))
 	}
 	if len(r.Malformed) != 1 || r.Malformed[0].Err.Error() != "jobs is an object, want a list" {
@@ -101,16 +115,20 @@ func TestP6ValueNestedTooDeeply(t *testing.T) {
 	}
 }
 
-// A value may be as long as the whole answer. What is kept of it is its text, once.
+// A value may be as long as the whole answer. Only its text is kept, and only once.
 func TestP9HugeValues(t *testing.T) {
 	long, digits := strings.Repeat("x", 60<<20), strings.Repeat("7", 1_000_000)
-	body := []byte(`{"result": {"jobs": [], "suite_keyvals": [], "hosts": [{"id": 1, "hostname": "good"}, {"id": 2, "hostname": "` + long + `"},
-		{"id": 3, "hostname": "h", "protection": ` + digits + `}, {"id": ` + digits + `, "hostname": "h"}, {"id": 4, "hostname": "` + long[:1<<20] + `"}]}}`)
+	body := []byte(`{"result": {"jobs": [], "suite_keyvals": [], "hosts": [
+		{"id": 1, "hostname": "good"},
+		{"id": 2, "hostname": "` + long + `"},
+		{"id": 3, "hostname": "h", "protection": ` + digits + `},
+		{"id": ` + digits + `, "hostname": "h"},
+		{"id": 4, "hostname": "` + long[:1<<20] + `"}]}}`)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	r := decodeOK(t, body)
 	runtime.ReadMemStats(&after)
-	// The envelope, its result, the section, the object and its id are read one out of the other.
+	// Envelope, result, section, object and id are each read out of the one before.
 	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(6*len(body)) {
 		t.Errorf("took %d MiB for an answer of %d", took>>20, len(body)>>20)
 	}

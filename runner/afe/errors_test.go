@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What an operator reads. U stands for the address that was called.
+// The texts that an operator reads. U stands for the address that was called.
 func TestErrorText(t *testing.T) {
 	page := "<html>\n<body>\n\t" + strings.Repeat("x", 1000)
 	tests := []struct {
@@ -33,9 +33,12 @@ func TestErrorText(t *testing.T) {
 		{"404", 404, "not found", HTTPStatus, `heartbeat: master U answered HTTP 404 (is --master an Autotest AFE?): not found`},
 		{"301", 301, "", HTTPStatus,
 			`heartbeat: master U answered HTTP 301 to "" (redirects are not followed; name the master's final address in --master): (empty)`},
-		{"HTML", 200, page, Undecodable, `heartbeat: answer of master U is no JSON-RPC: invalid character '<' at start of value: <html> <body> ` + strings.Repeat("x", 512-15)},
+		{"HTML", 200, page, Undecodable,
+			`heartbeat: answer of master U is no JSON-RPC: invalid character '<' at start of value: <html> <body> ` +
+				strings.Repeat("x", 512-15)},
 		{"empty", 200, "", Undecodable, `heartbeat: answer of master U is no JSON-RPC: nothing came: (empty)`},
-		{"large", 200, strings.Repeat(" ", 1<<20+1), TooLarge, `heartbeat: master U: answer exceeds 1048576 bytes; raise --max-response-bytes if it is meant to`},
+		{"large", 200, strings.Repeat(" ", 1<<20+1), TooLarge,
+			`heartbeat: master U: answer exceeds 1048576 bytes; raise --max-response-bytes if it is meant to`},
 	}
 	for _, tt := range tests {
 		m := newMaster(t, says(tt.status, tt.body))

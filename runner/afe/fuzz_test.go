@@ -20,9 +20,9 @@ var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder
 	return enc.WriteToken(jsontext.String(t.Format("2006-01-02T15:04:05.999999")))
 }))
 
-// FuzzDecode: whatever a master says, the answer is one clear failure or a
-// response whose objects are each whole or set aside with a reason (P6), and
-// neither takes more memory than the answer's size allows (P9).
+// FuzzDecode checks that any answer becomes one clear failure, or a response whose objects are each
+// whole or set aside with a reason (P6), and that neither takes more memory than the answer's size
+// allows (P9).
 func FuzzDecode(f *testing.F) {
 	defer func(limit int) { maxObjects = limit }(maxObjects)
 	maxObjects = fuzzObjects
@@ -63,7 +63,7 @@ func checkFailure(t *testing.T, body []byte, response *Response, failed *Error) 
 		t.Errorf("%s: RPC %v, cause %v", failed.Class, failed.RPC, failed.Err)
 	}
 	if rpc := failed.RPC; rpc != nil {
-		// A byte that is no UTF-8 becomes the three of U+FFFD.
+		// A byte that is not UTF-8 becomes the three bytes of U+FFFD.
 		if kept := len(rpc.Name) + len(rpc.Message) + len(rpc.Traceback); rpc.Name == "" || kept > len("unnamed error")+3*len(body) {
 			t.Errorf("%q keeps %d bytes of an answer of %d", rpc.Name, kept, len(body))
 		}
@@ -72,7 +72,7 @@ func checkFailure(t *testing.T, body []byte, response *Response, failed *Error) 
 	if len(failed.Body) > maxErrorBody {
 		t.Errorf("%d bytes of the body", len(failed.Body))
 	}
-	// Sentence, cause and what is repeated of the answer.
+	// The sentence, the cause, and the part of the answer that is repeated.
 	if text := failed.Error(); len(text) > 100+maxErrorMessage+maxErrorBody {
 		t.Errorf("an error of %d bytes: %s", len(text), text)
 	}
@@ -104,15 +104,15 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []Re
 	return kept
 }
 
-// noDefault are the fields that are in an object exactly when the master sent them.
+// noDefault are the fields that an object has exactly when the master sent them.
 var noDefault = map[string][]string{
 	"hosts":         {"id", "hostname", "invalid", "hostattribute_set", "shard"},
 	"jobs":          {"id", "owner", "name", "created_on", "jobkeyval_set", "shard"},
 	"suite_keyvals": {"job_id"},
 }
 
-// checkWhole: nothing is missing that has no default, nothing is there that
-// PostgreSQL cannot store, and the object comes back from the wire as it was.
+// checkWhole fails the test when a field without a default is missing, when PostgreSQL could not
+// store the object, or when it does not come back from the wire as it was.
 func checkWhole[T any](t *testing.T, section string, o Received[T]) {
 	raw, err := json.Marshal(&o.Object, wireTime)
 	if err != nil {
@@ -172,14 +172,14 @@ func checkMalformed(t *testing.T, body []byte, r *Response) {
 	}
 }
 
-// checkReason: an operator reads a short sentence, and the text it is about.
+// checkReason fails the test unless the reason is a short sentence that comes with its text.
 func checkReason(t *testing.T, section string, raw jsontext.Value, err error) {
 	if text := err.Error(); text == "" || len(text) > maxErrorMessage || !utf8.ValidString(text) || len(raw) == 0 {
 		t.Errorf("%s: a reason of %d bytes for %d of text: %q", section, len(text), len(raw), text)
 	}
 }
 
-// elements counts a section of the answer in another way than decode does.
+// elements counts the objects of a section, in another way than decode does.
 func elements(t *testing.T, body []byte, section string) int {
 	var envelope struct {
 		Result map[string]jsontext.Value `json:"result"`
@@ -224,7 +224,7 @@ func recordedBodies(f *testing.F) (bodies [][]byte) {
 	return bodies
 }
 
-// hostileBodies are answers of no sane master.
+// hostileBodies are answers that no sane master gives.
 func hostileBodies() (bodies [][]byte) {
 	for _, value := range []string{
 		`{}`, `5`, `null`, `"x"`, `true`, `1e400`, `-1e400`, `[1e400]`, `[null, -1, 0, 1.5, 9223372036854775808, "x", [], {}]`,
@@ -235,7 +235,8 @@ func hostileBodies() (bodies [][]byte) {
 		`[{"id": 1, "id": 2}, {"id": 1, "hostname": "h", "labels": [{"id": 1}], "aclgroup_set": [{"users": [{}]}]}]`,
 		`[{"id": 1, "hostname": "a\u0000b"}, {"id": 1, "hostname": "\ud800"}, {"id": 1, "hostname": "` + "\xff" + `"}]`,
 		`[{"id": 1, "hostname": "h", "` + strings.Repeat("n", 5000) + `": {"a": 1, "a": 1}}]`,
-		`[{"id": 1, "hostname": "h", "lock_time": "0000-01-01T00:00:00"}, {"id": 1, "hostname": "h", "lock_time": "2019-03-15 11:30:15.123456789"}]`,
+		`[{"id": 1, "hostname": "h", "lock_time": "0000-01-01T00:00:00"},` +
+			`{"id": 1, "hostname": "h", "lock_time": "2019-03-15 11:30:15.123456789"}]`,
 		`[{"id": 1, "owner": "o", "name": "n", "created_on": "2019-03-15T11:30:15", "jobkeyval_set": [{"key": "k"}],` +
 			`"hostqueueentry_set": [{"id": 1, "status": "Queued"}, {"id": 1, "status": "Queued"}]}]`,
 		`[{"id": 1, "owner": "o", "name": "n", "created_on": "2019-03-15T11:30:15", "run_reset": 0, "shard": {"id": 1, "hostname": "s"},` +

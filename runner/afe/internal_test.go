@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A fault of our own says nothing about the master: no outage, no overload, no refusal. And
-// nothing was sent that could be stored late.
+// A fault of our own says nothing about the master: it is neither outage nor overload nor refusal.
+// And nothing was sent that could be stored late.
 func TestOwnFaultsHaveAClassOfTheirOwn(t *testing.T) {
 	answers := newMaster(t, says(200, `{"result": {"hosts": [], "jobs": [], "suite_keyvals": []}}`))
 	unusable := &url.URL{Scheme: "http", Host: "master:port"} // net/url cannot read back what it prints
@@ -21,9 +21,9 @@ func TestOwnFaultsHaveAClassOfTheirOwn(t *testing.T) {
 		packet *Packet
 		change func(*Options)
 	}{
-		"a name that is no UTF-8":  {&Packet{ShardHostname: "\xff"}, speaking(Protocol2019)},
-		"an entry that is no JSON": {&Packet{Entries: []jsontext.Value{jsontext.Value(`{"id": `)}}, speaking(Protocol2015)},
-		"a request without a host": {&Packet{}, func(o *Options) { o.Master = unusable }},
+		"a name that is not UTF-8":  {&Packet{ShardHostname: "\xff"}, speaking(Protocol2019)},
+		"an entry that is not JSON": {&Packet{Entries: []jsontext.Value{jsontext.Value(`{"id": `)}}, speaking(Protocol2015)},
+		"a request without a host":  {&Packet{}, func(o *Options) { o.Master = unusable }},
 	} {
 		_, err := newClient(t, answers.URL, c.change).Heartbeat(t.Context(), c.packet)
 		var failed *Error

@@ -61,7 +61,7 @@ func recordedResponse(t testing.TB, raw []byte) (int, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +79,8 @@ const (
 	noStatuses = `{"error": {"message": "", "traceback": "Traceback", "name": "AssertionError"}, "result": null, "id": "jsonrpc"}`
 )
 
-// scriptedMaster is a real HTTP server that gives its answers one after the
-// other, the last one for ever, and keeps what it was sent.
+// scriptedMaster is a real HTTP server that gives its answers one after the other, the last one for
+// ever, and keeps the requests.
 type scriptedMaster struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -113,7 +113,7 @@ func (m *scriptedMaster) sent() []string {
 	return append([]string(nil), m.bodies...)
 }
 
-// versions says of which version each request was.
+// versions returns the protocol version of each request.
 func (m *scriptedMaster) versions() string {
 	var versions []string
 	for _, body := range m.sent() {
@@ -139,7 +139,7 @@ func says(status int, body string, header ...string) http.HandlerFunc {
 // hangsUp breaks the connection without an answer.
 func hangsUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// hangs answers nothing for as long as the client waits.
+// hangs gives no answer for as long as the client waits.
 func hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // newClient retries within milliseconds.

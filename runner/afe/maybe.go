@@ -5,17 +5,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Maybe is a field that may be left out, which on this wire is not the same as
-// null: left out means "keep what is there".
+// Maybe is a field that may be left out. On this wire that is not the same as null: left out means
+// "keep the value that is there".
 type Maybe[T any] struct {
 	Value T
 	Sent  bool
 }
 
-// Sent is a field that is not left out.
+// Sent returns a field that is not left out.
 func Sent[T any](value T) Maybe[T] { return Maybe[T]{Value: value, Sent: true} }
 
-// OrNil is nil when the field was left out.
+// OrNil returns a pointer to the value, or nil when the field was left out.
 func (m Maybe[T]) OrNil() *T {
 	if !m.Sent {
 		return nil
@@ -23,7 +23,7 @@ func (m Maybe[T]) OrNil() *T {
 	return &m.Value
 }
 
-// MarshalJSONTo writes the value; a field with omitzero is left out when not sent.
+// MarshalJSONTo writes the value. A field whose tag says omitzero is left out when it was not sent.
 func (m Maybe[T]) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return json.MarshalEncode(enc, m.Value)
 }

@@ -5,22 +5,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Packet holds the arguments of one heartbeat (docs/protocol.md, "Request
-// arguments"). Records come ready to travel: the views of the upload make them.
+// Packet holds the arguments of one heartbeat (docs/protocol.md, "Request arguments"). Jobs and
+// entries are JSON already: the views of the upload make them (schema/).
 type Packet struct {
+	// ShardHostname is the name by which the master knows the shard.
 	ShardHostname string `json:"shard_hostname"`
-	// KnownJobIDs are jobs that need not be sent again, each once, ascending.
-	KnownJobIDs  []int64 `json:"known_job_ids"`
+	// KnownJobIDs are the jobs that the master need not send again, each once, ascending.
+	KnownJobIDs []int64 `json:"known_job_ids"`
+	// KnownHostIDs are the hosts that the shard has.
 	KnownHostIDs []int64 `json:"known_host_ids"`
-	// KnownHostStatuses is parallel to KnownHostIDs; 2019 only.
-	KnownHostStatuses []string         `json:"known_host_statuses,omitzero"`
-	Jobs              []jsontext.Value `json:"jobs"`
+	// KnownHostStatuses are those of KnownHostIDs, in the same order; 2019 only.
+	KnownHostStatuses []string `json:"known_host_statuses,omitzero"`
+	// Jobs are the finished jobs to upload.
+	Jobs []jsontext.Value `json:"jobs"`
 	// Entries are all entries of exactly those jobs, as a 2019 master takes them.
 	Entries []jsontext.Value `json:"hqes"`
 }
 
-// Body is the request in the given version of the protocol. A 2015 master knows
-// no statuses of hosts, and no host_id in an entry.
+// Body returns the request in the given version of the protocol. For a 2015 master it leaves out the
+// statuses of hosts, and host_id in an entry. It fails when a job or an entry is not JSON, or a text
+// is not UTF-8.
 func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 	arguments := *p
 	if protocol == Protocol2015 {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What the original client sent can be said with our types, and is sent the same.
+// Our types can express what the original client sent, and send it the same.
 func TestBodyAsRecorded(t *testing.T) {
 	for name, raw := range recorded(t, "0*.request.http") {
 		protocol := Protocol(name[:4])
@@ -80,7 +80,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// One packet is sent in both versions when the master's is found out.
+// One packet is sent in both versions when the first answer shows the master's version.
 func TestBodyLeavesThePacketAlone(t *testing.T) {
 	packet := fullPacket()
 	if _, err := packet.Body(Protocol2015); err != nil {

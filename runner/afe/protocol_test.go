@@ -21,11 +21,16 @@ func TestProtocolAuto(t *testing.T) {
 	}{
 		{"2019 master", ProtocolAuto, []string{idle}, 2, "2019 2019", "++", Protocol2019},
 		{"2015 master, remembered", ProtocolAuto, []string{unknownStatuses, idle}, 3, "2019 2015 2015 2015", "+++", Protocol2015},
-		{"upgraded master", ProtocolAuto, []string{unknownStatuses, idle, noStatuses, idle}, 3, "2019 2015 2015 2019 2019", "+++", Protocol2019},
+		{"upgraded master", ProtocolAuto, []string{unknownStatuses, idle, noStatuses, idle}, 3,
+			"2019 2015 2015 2019 2019", "+++", Protocol2019},
 		{"of two minds: one switch a beat", ProtocolAuto, []string{unknownStatuses, noStatuses, noStatuses, unknownStatuses}, 2,
 			"2019 2015 2015 2019", "--", Protocol2019},
-		{"another argument", ProtocolAuto, []string{rpcError("TypeError", "shard_heartbeat() got an unexpected keyword argument 'hqes'")}, 2, "2019 2019", "--", Protocol2019},
-		{"known_host_statuses in another error", ProtocolAuto, []string{rpcError("ValueError", "known_host_statuses")}, 2, "2019 2019", "--", Protocol2019},
+		{"another argument", ProtocolAuto,
+			[]string{rpcError("TypeError", "shard_heartbeat() got an unexpected keyword argument 'hqes'")}, 2,
+			"2019 2019", "--", Protocol2019},
+		{"known_host_statuses in another error", ProtocolAuto,
+			[]string{rpcError("ValueError", "known_host_statuses")}, 2,
+			"2019 2019", "--", Protocol2019},
 		{"AssertionError to 2019", ProtocolAuto, []string{noStatuses}, 2, "2019 2019", "--", Protocol2019},
 		{"TypeError to 2015", ProtocolAuto, []string{unknownStatuses}, 2, "2019 2015 2015", "--", Protocol2015},
 		{"pinned to 2019", Protocol2019, []string{unknownStatuses}, 2, "2019 2019", "--", Protocol2019},
@@ -53,8 +58,8 @@ func TestProtocolAuto(t *testing.T) {
 	}
 }
 
-// A copy of the first packet may be stored late although the second was the only
-// one of its version: its answer is not the last word (docs/decisions.md, fault 3a).
+// A copy of the first packet may be stored late although the second was the only one of its version:
+// its answer is not the last word (docs/decisions.md, fault 3a).
 func TestProtocolSwitchForgetsNoRetry(t *testing.T) {
 	rpcError := says(200, `{"error": {"name": "DoesNotExist", "message": "m"}}`)
 	for name, answers := range map[string][]http.HandlerFunc{
@@ -69,7 +74,7 @@ func TestProtocolSwitchForgetsNoRetry(t *testing.T) {
 			t.Errorf("%s: %v, unsure %t", name, failed, failed.Unsure)
 		}
 	}
-	// Answered both times: nothing is under way.
+	// Both requests were answered: nothing is under way.
 	answers := []http.HandlerFunc{says(200, unknownStatuses), rpcError}
 	if failed := failure(t, newClient(t, newMaster(t, answers...).URL, speaking(ProtocolAuto))); failed.Unsure {
 		t.Errorf("%v: unsure", failed)

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What an operator reads about an object that cannot be used. Each bad object
-// stands between two good ones, which it must not harm (P6).
+// The reasons that an operator reads about objects that cannot be used. Each bad object stands
+// between two good ones, which it must not harm (P6).
 func TestReasons(t *testing.T) {
 	job := func(field string) string {
 		return `{"id": 7, "owner": "o", "name": "n", "created_on": "2019-03-15T11:30:15", ` + field + `}`
@@ -19,13 +19,17 @@ func TestReasons(t *testing.T) {
 	}
 	host := func(field string) string { return `{"id": 7, "hostname": "h", ` + field + `}` }
 	long := strings.Repeat("x", 100)
-	good := map[string]string{"jobs": strings.Replace(job(`"x": 0`), "7", "1", 1), "hosts": `{"id": 1, "hostname": "g"}`, "suite_keyvals": `{"job_id": 1}`}
+	good := map[string]string{
+		"jobs":          strings.Replace(job(`"x": 0`), "7", "1", 1),
+		"hosts":         `{"id": 1, "hostname": "g"}`,
+		"suite_keyvals": `{"job_id": 1}`,
+	}
 	tests := []struct {
 		section, object string
 		id              int64
 		want            string
 	}{
-		// no object
+		// not an object
 		{"jobs", `null`, 0, `want an object, got null`},
 		{"jobs", `5`, 0, `want an object, got 5`},
 		{"hosts", `"x"`, 0, `want an object, got "x"`},
@@ -46,7 +50,7 @@ func TestReasons(t *testing.T) {
 		{"suite_keyvals", `{"key": "k"}`, 0, `job_id: is missing`},
 		{"suite_keyvals", `{"id": 4, "job_id": 0}`, 4, `job_id: want a positive id, got 0`},
 		{"suite_keyvals", `{"id": -4, "job_id": "0"}`, 0, `job_id: want a whole number, got "0"`},
-		// what has no default
+		// fields without a default
 		{"jobs", `{"id": 7}`, 7, `owner: is missing`},
 		{"jobs", `{"id": 7, "owner": "o"}`, 7, `name: is missing`},
 		{"jobs", `{"id": 7, "owner": "o", "name": ""}`, 7, `created_on: is missing`},
@@ -98,7 +102,7 @@ func TestReasons(t *testing.T) {
 		{"hosts", host(`"lock_time": "never"`), 7, `lock_time: want a time without zone like 2019-03-15T11:30:15, got "never"`},
 		{"hosts", host(`"hostattribute_set": [{"attribute": "a", "value": 5}]`), 7, `hostattribute_set[0].value: want a string, got 5`},
 		{"suite_keyvals", `{"job_id": 7, "value": 5}`, 0, `value: want a string, got 5`},
-		// text that is none
+		// broken text
 		{"jobs", job(`"email_list": "a\u0000b"`), 7, `email_list: contains a NUL character, which PostgreSQL cannot store`},
 		{"jobs", `{"id": 7, "owner": "\u0000"}`, 7, `owner: contains a NUL character, which PostgreSQL cannot store`},
 		{"jobs", job("\"email_list\": \"a\xffb\""), 7, `email_list: invalid UTF-8`},
@@ -140,7 +144,8 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s:\ngot  %v\nwant %s", name, bad.err, tt.want)
 		}
 		if bad.id != tt.id || bad.raw != tt.object || !bad.zero {
-			t.Errorf("%s: id %d, raw %.80s, object kept: %t; want id %d, the text and nothing else", name, bad.id, bad.raw, !bad.zero, tt.id)
+			t.Errorf("%s: id %d, raw %.80s, object kept: %t; want id %d, the text and nothing else",
+				name, bad.id, bad.raw, !bad.zero, tt.id)
 		}
 	}
 }

@@ -6,44 +6,50 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Response is a decoded result. Every object stands by itself: one that cannot
-// be understood carries its reason and harms no other (P6).
+// Response is a decoded result. Every object stands by itself: one that cannot be understood carries
+// the reason and harms no other (P6).
 type Response struct {
 	// Protocol is the version of the packet that was answered.
 	Protocol Protocol
-	// Sure tells that this is the only request of the beat that reached, or may yet
-	// reach, the master. After a retry an earlier copy may still wait in its queue
-	// and be stored late (docs/decisions.md, fault 3a).
+	// Sure reports whether this is the only request of the beat that reached, or may yet reach, the
+	// master. After a retry an earlier copy may still wait in the master's queue and be stored late
+	// (docs/decisions.md, fault 3a).
 	Sure bool
 
-	// A section that could not be read is nil, one that was empty is not.
-	Hosts            []Received[Host]
-	Jobs             []Received[Job]
-	SuiteKeyvals     []Received[Keyval]
+	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad. A section
+	// that could not be read is nil, one that was empty is not.
+	Hosts        []Received[Host]
+	Jobs         []Received[Job]
+	SuiteKeyvals []Received[Keyval]
+	// IncorrectHostIDs are known hosts that do not belong to this shard any more; 2019 only.
 	IncorrectHostIDs []int64
-	// Malformed are sections, or elements of incorrect_host_ids, that are not what
-	// the protocol says. The other sections count all the same.
+	// Malformed are sections, or elements of incorrect_host_ids, that do not follow the protocol.
+	// The other sections count all the same.
 	Malformed []Malformed
-	// Incomplete is an *Error that says which section was missing or no list; nil: none.
+	// Incomplete is an [*Error] that says which section was missing or not a list; nil: none was.
 	Incomplete error
 }
 
 // Received is one object of a response: as it came, and as it was understood.
 type Received[T any] struct {
-	Raw    jsontext.Value
-	ID     int64 // 0 when the object has none, or none that is a positive number
+	// Raw is the text of the object.
+	Raw jsontext.Value
+	// ID is the object's id; 0 when it has none, or one that is not a positive number.
+	ID int64
+	// Object is the zero value when Err is set.
 	Object T
-	Err    error // why the object cannot be used; a sentence for the operator
+	// Err says to the operator why the object cannot be used; nil: it can.
+	Err error
 }
 
-// Malformed is a part of a response that is no list of objects.
+// Malformed is a part of a response that does not follow the protocol.
 type Malformed struct {
-	Section string
+	Section string // such as "hosts"
 	Raw     jsontext.Value
-	Err     error
+	Err     error // the reason
 }
 
-// Time is a naive time of the master.
+// Time is a time as the master writes it, without a zone; see [ParseTime].
 type Time struct{ time.Time }
 
 // Ref names a shard.
@@ -80,16 +86,16 @@ type ACLGroup struct {
 	Users       []User `json:"users"`
 }
 
-// Attribute is a host attribute. Its id and host_id are the master's own and not
-// kept: it belongs to the host in which it stands.
+// Attribute is an attribute of the host in which it stands. Its id and host_id are the master's own
+// and not kept.
 type Attribute struct {
 	Attribute string `json:"attribute"`
 	Value     string `json:"value"`
 }
 
-// Keyval is a keyval of a job. One that stands in a job belongs to that job; a
-// suite keyval names its job, the parent, which the shard does not have. The id
-// is the master's own and not kept.
+// Keyval is a keyval of a job. One that stands in a job belongs to that job; a suite keyval names its
+// job, the parent of the suite, which the shard need not have. The id is the master's own and not
+// kept.
 type Keyval struct {
 	ID    int64  `json:"id"`
 	JobID int64  `json:"job_id"`
@@ -97,7 +103,7 @@ type Keyval struct {
 	Value string `json:"value"`
 }
 
-// Host is a host with all it needs to be used.
+// Host is a host with its labels, ACL groups and attributes.
 type Host struct {
 	ID         int64              `json:"id"`
 	Hostname   string             `json:"hostname"`
@@ -144,9 +150,8 @@ type Job struct {
 	Shard             Maybe[*Ref]     `json:"shard,omitzero"`
 }
 
-// Entry is a host queue entry. It has no job_id: it belongs to the job in which
-// it stands. Its active and complete are not read: for a new entry they follow
-// from the status, and an entry that exists keeps its own.
+// Entry is a host queue entry of the job in which it stands. The fields active and complete are not
+// read: for a new entry they follow from the status, and an entry that the shard has keeps its own.
 type Entry struct {
 	ID              int64         `json:"id"`
 	Status          string        `json:"status"`

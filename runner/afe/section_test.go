@@ -28,8 +28,8 @@ func TestMalformedSections(t *testing.T) {
 	}
 }
 
-// A section that is not there was not empty; only a master of 2015 knows no
-// incorrect hosts.
+// A missing section is not an empty one, but for incorrect_host_ids, which a master of 2015 does not
+// send.
 func TestMissingSections(t *testing.T) {
 	for section, incomplete := range map[string]string{
 		"hosts": "incomplete answer: hosts is missing", "jobs": "incomplete answer: jobs is missing",
@@ -39,7 +39,8 @@ func TestMissingSections(t *testing.T) {
 		if got := fmt.Sprint(r.Incomplete); got != cmp.Or(incomplete, "<nil>") || len(r.Malformed) != 0 {
 			t.Errorf("without %s: %s, %v", section, got, r.Malformed)
 		}
-		if (r.Hosts == nil) != (section == "hosts") || (r.Jobs == nil) != (section == "jobs") || (r.SuiteKeyvals == nil) != (section == "suite_keyvals") {
+		if (r.Hosts == nil) != (section == "hosts") || (r.Jobs == nil) != (section == "jobs") ||
+			(r.SuiteKeyvals == nil) != (section == "suite_keyvals") {
 			t.Errorf("without %s: %+v: only what is missing is nil", section, r)
 		}
 	}
@@ -71,7 +72,8 @@ func TestIncorrectHostIDs(t *testing.T) {
 func TestTooManyObjects(t *testing.T) {
 	defer func(limit int) { maxObjects = limit }(maxObjects)
 	maxObjects = 3
-	r := decodeOK(t, []byte(`{"result": {"incorrect_host_ids": [1, 2, 3, 4, 5], "hosts": [1, 2, 3], "suite_keyvals": [{"job_id": 1}, 0, 0, 0]}}`))
+	r := decodeOK(t, []byte(`{"result": {"incorrect_host_ids": [1, 2, 3, 4, 5], "hosts": [1, 2, 3],
+		"suite_keyvals": [{"job_id": 1}, 0, 0, 0]}}`))
 	if len(r.IncorrectHostIDs) != 3 || len(r.Hosts) != 3 || len(r.SuiteKeyvals) != 3 || r.SuiteKeyvals[0].Err != nil {
 		t.Errorf("%d ids, %d hosts, %d keyvals, want the first 3 of each", len(r.IncorrectHostIDs), len(r.Hosts), len(r.SuiteKeyvals))
 	}

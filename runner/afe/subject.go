@@ -5,17 +5,16 @@ import (
 	"strconv"
 )
 
-// Subject is the record that a master's message speaks of: one with an ID, or a
-// host of which only the name is known.
+// Subject is the record that a master's message names: by its ID, or a host by its name alone.
 type Subject struct {
-	Kind     string // job, entry, host
-	ID       int64
-	Hostname string
+	Kind     string // job, entry, host; "": no record is named
+	ID       int64  // 0: only the name is known
+	Hostname string // "": the id is known
 }
 
-// subjects are the messages of the original master, 2015 and 2019, that name a
-// record. A newer one may word them otherwise: then nothing is found, which costs
-// some beats (runner/shard, probe.go).
+// subjects are the messages of the original master, 2015 and 2019, that name a record. A newer
+// master may word them otherwise: then nothing is found, and the search for the record takes a few
+// beats more (runner/shard, search.go).
 var subjects = []struct {
 	kind    string
 	message *regexp.Regexp
@@ -26,12 +25,12 @@ var subjects = []struct {
 	{"host", regexp.MustCompile(`^Host matching query does not exist\..*'(?:pk|id)': (\d+)`)},
 }
 
-// noAccess ends with a hostname. PostgreSQL is asked for it, and refuses a NUL or
-// broken UTF-8, which a message may hold: that would fail every search for the
-// record. The original masters take ASCII only.
+// noAccess matches a message that ends with a hostname. The name is looked up in PostgreSQL, which
+// refuses a NUL or broken UTF-8: such a message would fail every search for the record. The original
+// masters take ASCII only.
 var noAccess = regexp.MustCompile(`does not have access to ([[:graph:]]+)$`)
 
-// Subject is what the message names; empty when it names nothing.
+// Subject returns the record that the message names; the zero value when it names none.
 func (e *RPCError) Subject() Subject {
 	for _, s := range subjects {
 		match := s.message.FindStringSubmatch(e.Message)

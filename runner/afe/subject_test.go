@@ -32,8 +32,8 @@ func TestSubjectOfAMessage(t *testing.T) {
 	}
 }
 
-// FuzzSubject: a message names one record, by an id that stands in it or by a
-// hostname that a database can be asked for.
+// FuzzSubject checks that a message names at most one record, by an id that stands in it or by a
+// hostname that can be looked up in a database.
 func FuzzSubject(f *testing.F) {
 	for message := range subjectsOfMessages {
 		f.Add(message)

@@ -6,25 +6,25 @@ import (
 	"net/http"
 )
 
-// Verdict says what the end of a call means for the caller: whom it blames. It is a set, because
-// an HTTP 500 may mean either of two things.
+// Verdict says what the end of a call means for the next packet: what is to blame. It is a set,
+// because an HTTP 500 may mean either of two things.
 type Verdict uint8
 
 const (
 	// Answered: the master took the packet and sent a result.
 	Answered Verdict = 1 << iota
-	// Refused: the master, or what stands before it, objects to the packet's content rather than
-	// to its size or to the moment. A smaller packet, without the guilty record, may pass.
+	// Refused: the master, or a proxy before it, objects to the packet's content rather than to its
+	// size or to the moment. A smaller packet, without the guilty record, may pass.
 	Refused
-	// Overloaded: the request reached the master, or something before it, which could not cope
-	// with it. The next packet should be smaller.
+	// Overloaded: the request reached the master, or a proxy before it, and was too much for it. The
+	// next packet should be smaller.
 	Overloaded
-	// Unreachable: nobody took the packet, and neither its content nor its size is to blame: no
-	// connection, a redirect, a proxy that asks for patience.
+	// Unreachable: the packet did not reach a master, and neither its content nor its size is to
+	// blame: no connection, a redirect, a proxy that asks for patience.
 	Unreachable
 	// Unusable: an answer came that cannot be used.
 	Unusable
-	// Ours: a fault of this side, which says nothing about the master.
+	// Ours: a fault of shard-client itself, which says nothing about the master.
 	Ours
 )
 
@@ -32,11 +32,11 @@ const (
 func (v Verdict) Is(meanings Verdict) bool { return v&meanings != 0 }
 
 // Outage reports whether the master was out of reach or could not cope. All shards meet the same
-// outage, and none of them can mend it.
+// outage, so they spread their next beats.
 func (v Verdict) Outage() bool { return v.Is(Overloaded | Unreachable) }
 
-// Judge is the one place that says what a failed call means. It takes what Heartbeat returned; nil
-// is [Answered], and an error that is not an *Error is [Ours].
+// Judge returns the verdict on the error of a [Client.Heartbeat]; it is the one place that decides.
+// nil is [Answered], and an error that is not an [*Error] is [Ours].
 func Judge(err error) Verdict {
 	var failure *Error
 	switch {
@@ -51,7 +51,7 @@ func Judge(err error) Verdict {
 	case Deadline:
 		return Overloaded
 	case Transport:
-		// Where nobody listens, the backlog is no reason to send less.
+		// Where nothing listens, the size of the packet is not to blame.
 		var dial *net.OpError
 		if errors.As(err, &dial) && dial.Op == "dial" {
 			return Unreachable
@@ -66,8 +66,8 @@ func Judge(err error) Verdict {
 	}
 }
 
-// judgeStatus reads an HTTP status that is not 200. 500 is what the original master says to a
-// character outside ASCII, and what a broken one says to everything.
+// judgeStatus judges an HTTP status that is not 200. The original master gives 500 to a character
+// outside ASCII, and a broken master gives it to everything.
 func judgeStatus(status int) Verdict {
 	switch {
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusBadGateway,

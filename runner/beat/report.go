@@ -1,82 +1,102 @@
-// Package beat owns the noun of this program: what one heartbeat was, in one type that the client
-// fills in and that everybody else reads. The log line, the history, the metrics, /healthz and
-// `once` all print a [Report]; none of them types its fields again.
+// Package beat owns the noun of this program: what one heartbeat was. The client fills in a
+// [Report]; the log, the history, the metrics, /healthz and `once` read it, and none of them types
+// its fields again.
 //
-// It knows no database, no wire and nobody of ours.
+// # From a shard to its readers
+//
+//	shard.Client.Beat   makes the report; a [Stopwatch] fills in its phases
+//	loop.Loop           reads Soon, Outage, Abandoned and Fatal, and logs [Report.Attributes]
+//	ops.Metrics         counts it, ops.Health notes when it ended
+//	`once`              prints its JSON or [Report.Summary]
+//
+// # The size of an upload
+//
+// [Batch] is how much a packet may hold, and the rule by which that shrinks and grows.
+//
+// The package knows neither database nor wire, and imports no other package of ours.
 package beat
 
 import (
+	"fmt"
 	"iter"
 	"log/slog"
-	"math"
 	"time"
 )
 
-// Outcomes of a beat.
+// The values of [Report].Outcome.
 const (
 	OutcomeOK     = "ok"
 	OutcomeFailed = "failed"
 )
 
-// Failures that are not the wire's; those are the classes of package afe.
+// The values of [Report].Failure that are not failures of the wire. Those of the wire are the classes
+// of package afe.
 const (
-	FailureDatabase = "database"  // PostgreSQL refused, or was not to be had
-	FailureLockLost = "lock_lost" // another client took the shard over, or its connection broke
+	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
+	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and
-// the history keeps it.
+// the history keeps it. Fields without a JSON name are for the process that beats.
 type Report struct {
-	Outcome string `json:"outcome"` // ok, failed
-	Failure string `json:"failure"` // the class of what failed; "" when the beat is ok
-	Error   string `json:"error"`   // one line, without secrets
+	// Outcome is "ok" or "failed".
+	Outcome string `json:"outcome"`
+	// Failure is the class of the failure; "" when the beat is ok.
+	Failure string `json:"failure"`
+	// Error is the failure in one line, without secrets; "" when the beat is ok.
+	Error string `json:"error"`
 
-	// The four phases make up the whole time of the beat.
-	PackedMS float64 `json:"packed_ms"`
-	RPCMS    float64 `json:"rpc_ms"`
-	AckMS    float64 `json:"ack_ms"`
-	ApplyMS  float64 `json:"apply_ms"`
+	// The four phases add up to the whole time of the beat, in milliseconds.
+	PackedMS float64 `json:"packed_ms"` // build the packet
+	RPCMS    float64 `json:"rpc_ms"`    // call the master, with all retries
+	AckMS    float64 `json:"ack_ms"`    // note the uploaded jobs as uploaded
+	ApplyMS  float64 `json:"apply_ms"`  // store what was received
 
-	KnownJobs       int `json:"known_jobs"` // as sent
-	KnownHosts      int `json:"known_hosts"`
-	UploadedJobs    int `json:"uploaded_jobs"` // as acknowledged
+	// The packet, as sent.
+	KnownJobs  int `json:"known_jobs"`
+	KnownHosts int `json:"known_hosts"`
+	// The upload, as acknowledged.
+	UploadedJobs    int `json:"uploaded_jobs"`
 	UploadedEntries int `json:"uploaded_entries"`
-	ReceivedHosts   int `json:"received_hosts"` // bad ones included
+	// The answer, bad objects included.
+	ReceivedHosts   int `json:"received_hosts"`
 	ReceivedJobs    int `json:"received_jobs"`
 	ReceivedKeyvals int `json:"received_keyvals"`
-	Quarantined     int `json:"quarantined"` // by this beat
+	// Quarantined counts the objects that this beat set aside.
+	Quarantined int `json:"quarantined"`
 
-	// Protocol is the version that the master was spoken to in.
+	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`
-	// Err is what Error says; nil when the beat is ok.
+	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
 	Err error `json:"-"`
-	// Fatal says that no later beat can mend this failure: another client holds the lock.
+	// Fatal reports whether no later beat can mend the failure: another client holds the lock.
 	Fatal bool `json:"-"`
-	// Outage says that the master, or what stands before it, could not be reached or could not
+	// Outage reports whether the master, or a proxy before it, could not be reached or could not
 	// cope. All shards meet the same outage.
 	Outage bool `json:"-"`
-	// Abandoned says that the request was given up, and may still wait in the master's queue.
+	// Abandoned reports whether the request was given up. It may still wait in the master's queue.
 	Abandoned bool `json:"-"`
-	// Soon says that the next beat should follow after a short pause: finished jobs are left for
-	// the next packet, or the record that the master refuses is looked for.
+	// Soon reports whether the next beat should follow after a short pause: finished jobs are left
+	// for the next packet, or the client looks for the record that the master refuses.
 	Soon bool `json:"-"`
 
-	// Pending counts the finished jobs when the packet was built, those in it too.
+	// Pending counts the finished jobs when the packet was built, those in the packet too.
 	Pending int `json:"-"`
-	// Batch is what the next packet may hold.
+	// Batch is how much the next packet may hold.
 	Batch Batch `json:"-"`
-	// Quarantine counts all that is set aside after the beat; nil: the beat did not get to count.
+	// Quarantine counts all objects that are set aside after the beat; nil: the beat ended before
+	// it counted them.
 	Quarantine *Quarantine `json:"-"`
 }
 
-// Quarantine counts the objects that are set aside.
+// Quarantine counts the objects that are set aside, by direction.
 type Quarantine struct {
-	In, Out        int64 // by direction: from the master, to the master
-	WaitingForHost int64 // of In: jobs that only wait for a host of theirs to arrive
+	In, Out        int64 // received from the master; not accepted by the master
+	WaitingForHost int64 // of In: jobs that only wait until one of their hosts arrives
 }
 
-// Fail fills in outcome, class and text of a failure. The text is for people: one line, without
-// secrets.
+// Fail makes the report one of a failed beat. class is the value of Failure; text is for people: one
+// line, without secrets.
 func (r *Report) Fail(err error, class, text string) {
 	r.Outcome, r.Failure, r.Error, r.Err = OutcomeFailed, class, text, err
 }
@@ -84,26 +104,31 @@ func (r *Report) Fail(err error, class, text string) {
 // OK reports whether the beat did all that it was to do.
 func (r *Report) OK() bool { return r.Outcome == OutcomeOK }
 
-// Sent reports whether a packet was built. What is known of the packet stands behind it; a beat
-// that failed earlier knows nothing of it, which is not zero.
+// Sent reports whether a packet was sent. Before that, counts such as KnownJobs are not 0 but
+// unknown.
 func (r *Report) Sent() bool { return r.RPCMS > 0 }
 
-// StillPending counts the finished jobs that wait for their upload after the beat.
+// RPCTime returns the time of the call to the master, with all its retries.
+func (r *Report) RPCTime() time.Duration { return milliseconds(r.RPCMS) }
+
+// StillPending returns how many finished jobs wait for their upload after the beat.
 func (r *Report) StillPending() int { return r.Pending - r.UploadedJobs }
 
-// Phases returns the name and the time of each phase, in their order. A phase of a failed beat
+// Phases returns the name and the time of each phase, in their order. When the beat failed, a phase
 // that took no time was not reached.
 func (r *Report) Phases() iter.Seq2[string, time.Duration] {
 	return func(yield func(string, time.Duration) bool) {
-		_ = yield("pack", milliseconds(r.PackedMS)) && yield("rpc", milliseconds(r.RPCMS)) &&
-			yield("ack", milliseconds(r.AckMS)) && yield("apply", milliseconds(r.ApplyMS))
+		_ = yield("pack", milliseconds(r.PackedMS)) &&
+			yield("rpc", milliseconds(r.RPCMS)) &&
+			yield("ack", milliseconds(r.AckMS)) &&
+			yield("apply", milliseconds(r.ApplyMS))
 	}
 }
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
-// Attributes are the facts of the beat for its line in the log; the class and text of a failure
-// come first.
+// Attributes returns the facts of the beat for its line in the log, as pairs of key and value under
+// the names of the JSON. The class and the text of a failure come first.
 func (r *Report) Attributes() []any {
 	var attributes []any
 	if r.Err != nil {
@@ -117,31 +142,16 @@ func (r *Report) Attributes() []any {
 		"quarantined", r.Quarantined, slog.String("protocol", r.Protocol))
 }
 
-// Stopwatch gives all time of a beat to one phase or another, so that the phases explain the whole
-// beat. Time after the last phase began counts to that phase.
-type Stopwatch struct {
-	last  time.Time
-	phase *float64
-}
-
-// NewStopwatch returns a stopwatch whose first phase began at the given time.
-func NewStopwatch(since time.Time) *Stopwatch { return &Stopwatch{last: since} }
-
-// Start ends the phase before, if there was one, and gives the time from now on to this one.
-func (w *Stopwatch) Start(phase *float64) {
-	if w.phase != nil {
-		w.Stop()
+// Summary returns the report as people read it, without a newline at the end: two lines of a beat
+// that is ok, one of a failed beat.
+func (r *Report) Summary() string {
+	if !r.OK() {
+		return fmt.Sprintf("heartbeat failed (%s): %s", r.Failure, r.Error)
 	}
-	w.phase = phase
-}
-
-// Stop adds the time that has passed to the phase that was started last. It may be called again.
-func (w *Stopwatch) Stop() {
-	if w.phase == nil {
-		return
-	}
-	now := time.Now()
-	// Whole microseconds, so that no sum prints as 3.2439999999999998.
-	*w.phase = math.Round(*w.phase*1000+float64(now.Sub(w.last).Microseconds())) / 1000
-	w.last = now
+	return fmt.Sprintf("heartbeat ok: knew %d jobs and %d hosts, uploaded %d jobs with %d entries, "+
+		"received %d hosts, %d jobs and %d keyvals, set aside %d\n"+
+		"pack %.1f ms, rpc %.1f ms, acknowledge %.1f ms, apply %.1f ms",
+		r.KnownJobs, r.KnownHosts, r.UploadedJobs, r.UploadedEntries,
+		r.ReceivedHosts, r.ReceivedJobs, r.ReceivedKeyvals, r.Quarantined,
+		r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
 }

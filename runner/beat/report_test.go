@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What `once --output json` prints and the history keeps is a contract: names and their order.
+// `once --output json` prints a report and the history keeps it: names and their order are a contract.
 func TestReportJSONIsAContract(t *testing.T) {
 	t.Parallel()
 	body, err := json.Marshal(&Report{Outcome: OutcomeOK, PackedMS: 1.5, Protocol: "2019", Soon: true, Pending: 3})
@@ -24,7 +24,7 @@ func TestReportJSONIsAContract(t *testing.T) {
 }
 
 // Every field of the contract is in the line of the log, under the same name.
-func TestAttributesTellEveryField(t *testing.T) {
+func TestAttributesNameEveryField(t *testing.T) {
 	t.Parallel()
 	r := &Report{}
 	r.Fail(errors.New("broken"), FailureDatabase, "broken")
@@ -33,7 +33,7 @@ func TestAttributesTellEveryField(t *testing.T) {
 	for field := range reflect.TypeFor[Report]().Fields() {
 		name := field.Tag.Get("json")
 		if name == "-" || name == "outcome" {
-			continue // the message tells the outcome
+			continue // the message says the outcome
 		}
 		if !strings.Contains(line.String(), " "+name+"=") {
 			t.Errorf("no %s in %s", name, line.String())
@@ -44,7 +44,7 @@ func TestAttributesTellEveryField(t *testing.T) {
 	}
 }
 
-// All time is given to one phase or another.
+// All time counts to one phase or another.
 func TestStopwatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &Report{}
@@ -61,8 +61,9 @@ func TestStopwatch(t *testing.T) {
 			t.Errorf("pack %v ms, rpc %v ms; want 3 and 5001.007", r.PackedMS, r.RPCMS)
 		}
 		for name, took := range r.Phases() {
-			if want := map[string]time.Duration{"pack": 3 * time.Millisecond, "rpc": 5001007 * time.Microsecond}[name]; took != want {
-				t.Errorf("%s took %s, want %s", name, took, want)
+			want := map[string]time.Duration{"pack": 3 * time.Millisecond, "rpc": 5001007 * time.Microsecond}
+			if took != want[name] {
+				t.Errorf("%s took %s, want %s", name, took, want[name])
 			}
 		}
 	})

@@ -5,11 +5,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
 
 // Without a fault the lab agrees: what the other tests see is of their faults.
 func TestLabAgreesWithoutFaults(t *testing.T) {

@@ -3,63 +3,21 @@ package faults
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"shardclient/runner/await"
+	"shardclient/runner/binaries"
 	"shardclient/runner/process"
 )
 
 // Patience is for a machine that is busy with other things; nothing waits for it to pass.
-const Patience = 30 * time.Second
-
-// M is what is needed of *testing.M.
-type M interface{ Run() int }
-
-// WithBinary is for TestMain: it removes the program that the tests have built.
-func WithBinary(m M) M { return built{m} }
-
-type built struct{ tests M }
-
-func (b built) Run() int {
-	defer func() { _ = os.RemoveAll(binaryDir) }()
-	return b.tests.Run()
-}
-
-var (
-	binary    = sync.OnceValues(buildBinary)
-	binaryDir string
-)
-
-// Binary returns the path of shard-client, made once for all tests of a package, whose TestMain removes it by WithBinary.
-// Only the real one can be signalled and killed.
-func Binary(t testing.TB) string {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func buildBinary() (path string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "shard-client-faults-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(binaryDir, "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=test", "-o", path, "shardclient/runner/cmd/shard-client")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.New("go build: " + err.Error() + "\n" + string(out))
-	}
-	return path, nil
-}
+const Patience = await.Patience
 
 // Program is a shard-client that was started.
 type Program struct {
@@ -92,7 +50,7 @@ func (o *output) String() string {
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
-	p := &Program{t: l.t, cmd: exec.Command(Binary(l.t), args...), done: make(chan struct{})}
+	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...), done: make(chan struct{})}
 	p.cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
 		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")

@@ -1,9 +1,19 @@
-// Package lock keeps one client per shard (P7): it takes the shard's lock, holds it, gives it back,
-// and is the only way to write to a shard's tables.
+// Package lock lets one client at a time work on a shard (P7). It takes the shard's lock, holds it,
+// gives it back, and is the only way to write to the shard's tables.
 //
-// The lock is an advisory lock of PostgreSQL on a connection of its own. That alone survives neither
-// a lost connection nor a fail-over, so whoever takes the lock also raises an epoch in
-// shard_client_owner, and every write transaction first reads its own epoch there ([Lock.Write]).
+// # The lock and the epoch
+//
+// The lock is an advisory lock of PostgreSQL, on a connection that is used for nothing else. That
+// alone survives neither a lost connection nor a fail-over. So whoever takes the lock also raises an
+// epoch in shard_client_owner, and every write transaction first reads its own epoch there
+// ([Lock.Write]). A client that lost the lock finds another epoch, or no living holder, and writes
+// nothing.
+//
+// # Use
+//
+// [Lock.Hold] before each beat, [Lock.Write] for each transaction in it, [Lock.Release] at the end.
+// The error [ErrLost] ends a beat; the next Hold takes the lock anew or says in a [*HeldError] which
+// other client has it.
 package lock
 
 import (
@@ -19,11 +29,11 @@ import (
 	"shardclient/runner/pg"
 )
 
-// HeldError says that another client holds the lock of this shard, and which.
+// HeldError says that another client holds the lock of this shard, and which one.
 type HeldError struct {
-	Who        string // empty: it has not written its name yet
-	Since      time.Time
-	BackendPID int32 // its server process, for pg_terminate_backend
+	Who        string    // the name that the other client gave to [New]; "": it is not written yet
+	Since      time.Time // when it took the lock
+	BackendPID int32     // its server process, for pg_terminate_backend
 }
 
 func (e *HeldError) Error() string {
@@ -39,8 +49,8 @@ func (e *HeldError) Error() string {
 // is gone. Nothing was written.
 var ErrLost = errors.New("the lock of this shard is lost: another client took it over or its connection broke")
 
-// The server takes a moment to notice that the previous client was killed; only a lock that is held
-// longer belongs to a living one.
+// The server takes a moment to notice that the previous client was killed, so a lock that is taken
+// is asked for again, every retry, until patience has passed. After that its holder is alive.
 const (
 	patience = time.Second
 	retry    = 20 * time.Millisecond
@@ -50,12 +60,12 @@ const (
 type Lock struct {
 	pool  *pgxpool.Pool
 	who   string
-	conn  *pgx.Conn // has the advisory lock; nil: not held
-	epoch int64     // the last one that was taken, also after the connection broke
+	conn  *pgx.Conn // has the advisory lock; nil: it is not held
+	epoch int64     // the last one that this client took; it stays after the connection broke
 }
 
-// New returns a lock that is not held yet. who names this process to another client that finds the
-// lock taken.
+// New returns a lock that is not held yet. who names this process to a client that finds the lock
+// taken.
 func New(pool *pgxpool.Pool, who string) (*Lock, error) {
 	if pool == nil {
 		return nil, errors.New("lock: the pool is nil")
@@ -66,13 +76,13 @@ func New(pool *pgxpool.Pool, who string) (*Lock, error) {
 	return &Lock{pool: pool, who: who}, nil
 }
 
-// Epoch is the number of this client's turn: each client that takes the lock has a higher one. It
-// is 0 before the lock was held.
+// Epoch returns the number under which this client last took the lock. Each taking of the lock, by
+// whatever client, has a higher number than the one before; 0 means that this client never had it.
 func (l *Lock) Epoch() int64 { return l.epoch }
 
 // Hold takes the lock, or makes sure that it is still held. After a broken connection it takes the
-// lock anew under a new epoch; writes of the old one find no row. It returns a *HeldError when
-// another client has the lock.
+// lock anew, under a new epoch; a write that began under the old one fails. The error is a
+// [*HeldError] when another client has the lock.
 func (l *Lock) Hold(ctx context.Context) error {
 	if l.conn != nil {
 		if l.conn.Ping(ctx) == nil {
@@ -80,14 +90,14 @@ func (l *Lock) Hold(ctx context.Context) error {
 		}
 		l.Release(ctx)
 	}
-	pooled, err := l.pool.Acquire(ctx) // the pool's opener knows today's password
+	pooled, err := l.pool.Acquire(ctx) // the pool knows how to connect, and today's password
 	if err != nil {
 		return fmt.Errorf("take the lock: connect: %w", err)
 	}
 	conn := pooled.Hijack()
 	epoch, err := l.take(ctx, sharddb.New(conn))
 	if err != nil {
-		_ = conn.Close(ctx) // the server lets go of what it held
+		_ = conn.Close(ctx) // the server then releases whatever the session held
 		return err
 	}
 	l.conn, l.epoch = conn, epoch
@@ -119,25 +129,27 @@ func (l *Lock) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 	return epoch, nil
 }
 
-// heldBy names the holder. A connection of our own that the server has not yet noticed to be dead
-// is not another client: it is waited for, beat by beat.
+// heldBy returns the error that names the holder. A broken connection of this client may still hold
+// the lock, because the server has not noticed yet. That is not another client, so the error is not a
+// [*HeldError] and the next beat tries again.
 func (l *Lock) heldBy(ctx context.Context, q *sharddb.Queries) error {
 	holders, err := q.OwnerHolder(ctx)
 	if err != nil {
 		return fmt.Errorf("find out who holds the lock: %w", err)
 	}
 	if len(holders) == 0 {
-		return errors.New("take the lock: its holder left just now; it is free for the next attempt")
+		return errors.New("take the lock: its holder has just left; the next attempt will find it free")
 	}
 	h := holders[0]
 	if h.Epoch == l.epoch && l.epoch != 0 {
-		return fmt.Errorf("take the lock: this client's broken connection (database backend %d) still holds it", h.BackendPid)
+		return fmt.Errorf("take the lock: a broken connection of this client (database backend %d) still holds it",
+			h.BackendPid)
 	}
 	return &HeldError{Who: h.Who, Since: h.Since, BackendPID: h.BackendPid}
 }
 
-// Release gives the lock back and closes its connection. The unlock is for the next client, which
-// may start before the server has noticed the close.
+// Release gives the lock back and closes its connection. It unlocks explicitly, because the next
+// client may start before the server has noticed that the connection is closed.
 func (l *Lock) Release(ctx context.Context) {
 	if l.conn != nil {
 		ctx, cancel := context.WithTimeout(ctx, patience)
@@ -148,12 +160,13 @@ func (l *Lock) Release(ctx context.Context) {
 	l.conn = nil
 }
 
-// Abandon forgets a lock whose Release broke off: its connection is of no use to anybody, and closed
-// when it is collected.
+// Abandon forgets the lock and its connection, for a caller whose [Lock.Release] panicked: nobody
+// can use that connection any more, and the garbage collector closes it.
 func (l *Lock) Abandon() { l.conn = nil }
 
-// Write runs fn in one fenced transaction: it fails with ErrLost, and nothing is written, unless
-// this client still holds the lock. fn runs again after a deadlock or a serialization failure.
+// Write runs fn in one transaction that commits only if this client still holds the lock: otherwise
+// it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
+// failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
 	return pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)

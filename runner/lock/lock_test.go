@@ -65,7 +65,7 @@ func TestP7TheHolderIsNamed(t *testing.T) {
 	pool := pgtest.Pool(t)
 	first, second := newLock(t, pool, "the first"), newLock(t, pool, "the second")
 	hold(t, first)
-	hold(t, first) // it is held already
+	hold(t, first) // to hold it twice changes nothing
 	var held *lock.HeldError
 	if err := second.Hold(t.Context()); !errors.As(err, &held) || held.Who != "the first" || held.BackendPID == 0 {
 		t.Fatalf("the second: %v, want a *HeldError that names the first", err)

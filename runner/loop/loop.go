@@ -1,8 +1,19 @@
-// Package loop owns when a shard beats: the pause and its jitter, the splay of a start and of the
-// end of an outage, the short pause of a backlog, the lifetime. It writes the one line that each
-// beat gets in the log.
+// Package loop owns when a shard beats. It knows what a beat was (package beat), and nothing of how
+// one is made.
 //
-// It knows what a beat was (package beat) and nothing of how one is made.
+// # The rules
+//
+// [Loop.Run] beats once a pause, in windows that move on by whole pauses, with a jitter of 10 % that
+// keeps shards apart. The first beat of a start, and the first after an outage, waits a random part
+// of the splay, because all shards start or meet the outage together. While a report says Soon, the
+// next beat follows after the short drain pause. No beat begins after the lifetime.
+//
+// [Until] waits for something that is needed before the first beat, such as the database.
+//
+// # The log
+//
+// Each beat gets one line, and so does `once` by [Log]. A failure that repeats is logged as a warning
+// at the 1st, 2nd, 4th, 8th ... time, so that an outage of a week does not fill the log.
 package loop
 
 import (
@@ -16,32 +27,37 @@ import (
 	"shardclient/runner/beat"
 )
 
-// jitter keeps shards that were started together apart: each beat lies within 10 % of the pause
-// around its time (docs/decisions.md, 2017). The window moves on by whole pauses, so that the
+// jitter is the part of the pause by which a beat lies before or after its time, to keep shards apart
+// that were started together (docs/decisions.md, 2017). The window moves on by whole pauses, so the
 // average pause is the one asked for.
 const jitter = 0.1
 
-// Options say when a loop beats. Zero durations are allowed, but for Pause.
+// Options say when a loop beats. Durations other than Pause may be 0.
 type Options struct {
-	// Beat is one turn. Tests, `once` and `run` all call the same.
-	Beat  func(ctx context.Context) beat.Report
+	// Beat makes one heartbeat.
+	Beat func(ctx context.Context) beat.Report
+	// Pause is the time between two beats.
 	Pause time.Duration
-	// Drain is between beats while finished jobs are left over (2018), or while the record that the
-	// master refuses is looked for; the pause, if that is shorter.
-	Drain    time.Duration
-	Splay    time.Duration // the first beat, and the first after an outage, waits a random part of it
-	Lifetime time.Duration // no beat begins later than this after the start; 0: for ever
-	Logger   *slog.Logger
+	// Drain is the time between beats while finished jobs are left over (docs/decisions.md, 2018),
+	// or while the client looks for the record that the master refuses. A shorter Pause goes before.
+	Drain time.Duration
+	// Splay is the time of which the first beat, and the first after an outage, waits a random part.
+	Splay time.Duration
+	// Lifetime is the time after the start from which on no beat begins; 0: beat for ever.
+	Lifetime time.Duration
+	// Logger gets one line a beat; nil: nothing is logged.
+	Logger *slog.Logger
 }
 
 // Loop beats until it is told to stop.
 type Loop struct {
 	options     Options
-	failures    int
+	failures    int // in a row
 	lastSuccess time.Time
 }
 
-// New returns a loop that has not begun. The error names the option that is missing.
+// New returns a loop that has not begun. The error names the first option that is missing or cannot
+// be used.
 func New(o Options) (*Loop, error) {
 	switch {
 	case o.Beat == nil:
@@ -61,8 +77,8 @@ func New(o Options) (*Loop, error) {
 	return &Loop{options: o}, nil
 }
 
-// Run returns nil when ctx ends or the lifetime is over, and the error of a beat whose failure no
-// later beat can mend: another client holds the lock.
+// Run beats until ctx ends or the lifetime is over, and then returns nil. It returns the error of a
+// beat whose report is Fatal, because no later beat can mend that failure.
 func (l *Loop) Run(ctx context.Context) error {
 	o := l.options
 	began := time.Now()
@@ -87,26 +103,27 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// after says when the next window is, and when in it the next beat.
-func (l *Loop) after(r *beat.Report, window, now time.Time) (time.Time, time.Time) {
+// after returns the time of the next window, and in it that of the next beat.
+func (l *Loop) after(r *beat.Report, window, now time.Time) (nextWindow, next time.Time) {
 	o := l.options
 	if r.Soon {
 		return now, now.Add(min(o.Drain, o.Pause))
 	}
 	window = window.Add(o.Pause)
 	if r.Outage {
-		// All shards met the same outage; where each meets its end is drawn anew.
+		// All shards met the same outage, so each draws anew when it beats again.
 		window = now.Add(o.Pause + randomPart(o.Splay))
 		if r.Abandoned {
-			// The request that was given up still waits in the master's queue: as long as it waited
-			// in vain, nothing is put behind it.
-			window = window.Add(time.Duration(r.RPCMS * float64(time.Millisecond)))
+			// The request that was given up still waits in the master's queue. For as long as it
+			// waited in vain, no other is put behind it.
+			window = window.Add(r.RPCTime())
 		}
 	}
 	for window.Before(now) {
 		window = window.Add(o.Pause) // a beat longer than the pause misses windows
 	}
-	return window, window.Add(time.Duration((rand.Float64()*2 - 1) * jitter * float64(o.Pause)))
+	drift := (rand.Float64()*2 - 1) * jitter * float64(o.Pause)
+	return window, window.Add(time.Duration(drift))
 }
 
 func randomPart(d time.Duration) time.Duration {
@@ -116,7 +133,7 @@ func randomPart(d time.Duration) time.Duration {
 	return rand.N(d)
 }
 
-// sleep returns false when ctx ended first.
+// sleep reports whether the time passed; false: ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil {
 		return false
@@ -129,34 +146,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// log writes one line a beat. A failure that repeats warns at the 1st, 2nd, 4th, 8th ... time and
-// says how old the last success is; the others are for debug.
-func (l *Loop) log(r *beat.Report) {
-	log := l.options.Logger
-	if r.OK() {
-		if l.failures > 1 {
-			log.Info("heartbeats succeed again", "failed_before", l.failures)
-		}
-		l.failures, l.lastSuccess = 0, time.Now()
-		log.Info("heartbeat", r.Attributes()...)
-		return
-	}
-	l.failures++
-	level := slog.LevelDebug
-	if l.failures&(l.failures-1) == 0 {
-		level = slog.LevelWarn
-	}
-	success := "never since the start"
-	if !l.lastSuccess.IsZero() {
-		success = time.Since(l.lastSuccess).Round(time.Second).String() + " ago"
-	}
-	log.Log(context.Background(), level, "heartbeat failed",
-		append(r.Attributes(), "failures_in_a_row", l.failures, "last_success", success)...)
-}
-
-// Log writes the line of a single beat, as a loop would write that of its first.
-func Log(log *slog.Logger, r *beat.Report) {
-	(&Loop{options: Options{Logger: log}}).log(r)
 }

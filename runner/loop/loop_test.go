@@ -14,7 +14,7 @@ import (
 	"shardclient/runner/loop"
 )
 
-// recorder is a loop's beat that notes when it was called and does what it is told.
+// recorder makes a loop's beats: it notes when each began and returns the result that is prepared.
 type recorder struct {
 	at     []time.Time
 	result func(n int) beat.Report
@@ -45,7 +45,7 @@ func outage(int) beat.Report {
 	return r
 }
 
-// runLoop runs a loop in a bubble of fake time and returns when its beats were.
+// runLoop runs a loop in a bubble of fake time and returns when its beats began.
 func runLoop(t *testing.T, o loop.Options, r *recorder) []time.Duration {
 	t.Helper()
 	var offsets []time.Duration
@@ -100,8 +100,8 @@ func TestFirstBeatIsSpread(t *testing.T) {
 	}
 }
 
-// After an outage shards do not come back in phase; a failure of a shard's own
-// keeps its rhythm.
+// After an outage shards do not come back in phase; after a failure of its own a shard keeps its
+// rhythm.
 func TestBeatsAfterAnOutageAreSpread(t *testing.T) {
 	spread := func(result func(int) beat.Report) time.Duration {
 		var longest time.Duration
@@ -132,15 +132,16 @@ func TestAfterAnAbandonedRequestThePauseIsLongerByItsTime(t *testing.T) {
 }
 
 func TestBacklogIsDrainedWithoutTheFullPause(t *testing.T) {
-	at := runLoop(t, loop.Options{Pause: time.Minute, Drain: time.Second}, &recorder{end: 4, result: func(n int) beat.Report {
+	r := &recorder{end: 4, result: func(n int) beat.Report {
 		return beat.Report{Outcome: beat.OutcomeOK, Soon: n < 3}
-	}})
+	}}
+	at := runLoop(t, loop.Options{Pause: time.Minute, Drain: time.Second}, r)
 	if at[1]-at[0] != time.Second || at[2]-at[1] != time.Second || at[3]-at[2] < 50*time.Second {
 		t.Errorf("beats at %v, want two drained after a second each, then the pause", at)
 	}
 }
 
-// A beat that takes longer than the pause misses windows; they are not made up for.
+// A beat that takes longer than the pause misses windows, and the loop does not make up for them.
 func TestMissedWindowsAreNotMadeUpFor(t *testing.T) {
 	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 3, result: func(n int) beat.Report {
 		if n == 1 {
@@ -174,7 +175,7 @@ func TestALockHeldByAnotherEndsTheLoop(t *testing.T) {
 	}
 }
 
-// A pause of 0 spun for ever in search of the next window.
+// With a pause of 0 the loop once searched for the next window for ever.
 func TestNewRefusesWhatWouldFailLater(t *testing.T) {
 	for want, spoil := range map[string]func(*loop.Options){
 		"loop: Options.Beat is nil: want ":              func(o *loop.Options) { o.Beat = nil },
@@ -192,8 +193,8 @@ func TestNewRefusesWhatWouldFailLater(t *testing.T) {
 	}
 }
 
-// A failed heartbeat is one line; one that repeats is told at the 1st, 2nd, 4th,
-// 8th ... time, with the age of the last success.
+// A failed heartbeat is one line. A failure that repeats is a warning at the 1st, 2nd, 4th, 8th ...
+// time, with the age of the last success.
 func TestRepeatedFailuresAreToldLessOften(t *testing.T) {
 	var log bytes.Buffer
 	o := loop.Options{Pause: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}
@@ -206,7 +207,10 @@ func TestRepeatedFailuresAreToldLessOften(t *testing.T) {
 	if n := strings.Count(log.String(), "level=WARN"); n != 5 { // 1, 2, 4, 8, 16
 		t.Errorf("%d warnings for 20 failures, want 5:\n%s", n, log.String())
 	}
-	for _, want := range []string{`failures_in_a_row=16 last_success="1`, "heartbeats succeed again", "failed_before=20", "failure=database", "error=broken"} {
+	for _, want := range []string{
+		`failures_in_a_row=16 last_success="1`, "heartbeats succeed again", "failed_before=20",
+		"failure=database", "error=broken",
+	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, log.String())
 		}

@@ -21,14 +21,21 @@ const (
 	outageLimit  = 24 * time.Hour
 )
 
-// slowMaster stores one request after the other, the slower the more of them wait. A request whose client has given up
-// is stored all the same.
+// slowMaster stores one request after the other, more slowly the more of them wait. It stores a
+// request even when its client has given up.
 type slowMaster struct {
-	turn    chan struct{}
-	over    chan struct{} // closed at the end of the test
+	turn chan struct{} // holds a value while a request is stored
+	over chan struct{} // closed at the end of the test
+
 	mu      sync.Mutex
-	waiting int
-	longest int // queue
+	waiting int // requests
+	longest int // the most that ever waited
+}
+
+// stores is how long the master takes for a packet of so many jobs while so many requests wait.
+func stores(jobs, load int) time.Duration {
+	alone := time.Duration(100+10*jobs) * time.Millisecond
+	return alone * time.Duration(outageShards+load) / outageShards
 }
 
 func (m *slowMaster) upload(ctx context.Context, jobs int) error {
@@ -47,7 +54,7 @@ func (m *slowMaster) upload(ctx context.Context, jobs int) error {
 		load := m.waiting
 		m.mu.Unlock()
 		select {
-		case <-time.After(time.Duration(100+10*jobs) * time.Millisecond * time.Duration(outageShards+load) / outageShards):
+		case <-time.After(stores(jobs, load)):
 		case <-m.over:
 		}
 		<-m.turn
@@ -66,16 +73,19 @@ func (m *slowMaster) upload(ctx context.Context, jobs int) error {
 	}
 }
 
-// result is how 50 shards with a backlog get rid of it.
+// result says how 50 shards got rid of a backlog.
 type result struct {
 	drained      time.Duration // until the last shard is idle; 0: not within the limit
-	left         int           // jobs that are not acknowledged in the end
+	left         int           // jobs that are not acknowledged at the end
 	longestQueue int
 	inVain       int // most failed beats of one shard in a row
 }
 
-// drain lets all shards beat with the loop's own pauses. next decides how large the next packet is.
-func drain(t *testing.T, next func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch, limit beat.Batch) (o result) {
+// nextBatch decides how large the next packet is: b was the limit of the last one, sent its size.
+type nextBatch func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch
+
+// drain lets all shards beat with the loop's own pauses until their backlog is gone, or for a day.
+func drain(t *testing.T, next nextBatch, limit beat.Batch) (o result) {
 	synctest.Test(t, func(t *testing.T) {
 		master := &slowMaster{turn: make(chan struct{}, 1), over: make(chan struct{})}
 		defer close(master.over)
@@ -128,8 +138,8 @@ func drain(t *testing.T, next func(b, sent, limit beat.Batch, err error, took ti
 	return o
 }
 
-// The backlog of the outage of 2018 goes up, and no beat is repeated in vain for ever. The original's upload of everything
-// at once, which is sent again when it times out, never does.
+// The backlog of the outage of 2018 is uploaded, and no shard repeats a beat in vain for ever. The
+// original uploaded everything at once and sent it again when it timed out: that never ends.
 func TestOutageOf2018Drains(t *testing.T) {
 	whole := beat.Batch{Jobs: 1000, Bytes: 16 << 20}
 	o := drain(t, func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch {
@@ -147,8 +157,9 @@ func TestOutageOf2018Drains(t *testing.T) {
 	}
 	everything := beat.Batch{Jobs: outageJobs, Bytes: 1 << 40}
 	fixed := drain(t, func(b, _, _ beat.Batch, _ error, _ time.Duration) beat.Batch { return b }, everything)
-	t.Logf("with everything at once: drained after %s, %d jobs left, longest queue %d, %d beats in vain", fixed.drained, fixed.left, fixed.longestQueue, fixed.inVain)
+	t.Logf("with everything at once: drained after %s, %d jobs left, longest queue %d, %d beats in vain",
+		fixed.drained, fixed.left, fixed.longestQueue, fixed.inVain)
 	if fixed.left == 0 || fixed.longestQueue <= o.longestQueue {
-		t.Errorf("everything at once drains, too: %+v; then this test shows nothing", fixed)
+		t.Errorf("everything at once drains too: %+v; then this test shows nothing", fixed)
 	}
 }

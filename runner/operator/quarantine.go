@@ -1,5 +1,5 @@
-// Package operator answers what people ask of a shard's database. Nothing here runs within a beat,
-// and nothing here is needed by one.
+// Package operator answers the questions that people ask about a shard's database, for the commands
+// of shard-client other than run and once. A beat calls nothing of it.
 package operator
 
 import (
@@ -10,19 +10,30 @@ import (
 	"shardclient/gen/sharddb"
 )
 
-// Quarantined is one object that was set aside, as `quarantine list` prints it.
+// Quarantined is one object that was set aside, as `quarantine list` prints it. Its JSON is a
+// contract.
 type Quarantined struct {
-	Direction   string    `json:"direction"` // in, out
-	Kind        string    `json:"kind"`      // host, job, suite_keyval
-	ID          *int64    `json:"id"`        // null: it has none
-	Code        string    `json:"code"`
-	Reason      string    `json:"reason"` // one line
-	Occurrences int64     `json:"occurrences"`
-	FirstSeen   time.Time `json:"first_seen"` // UTC
-	LastSeen    time.Time `json:"last_seen"`
+	// Direction is "in" for an object that could not be stored, "out" for one that the master
+	// refuses.
+	Direction string `json:"direction"`
+	// Kind is "host", "job" or "suite_keyval"; for a section that could not be read, that of its
+	// objects.
+	Kind string `json:"kind"`
+	// ID is the object's id; nil: it has none.
+	ID *int64 `json:"id"`
+	// Code names the kind of reason.
+	Code string `json:"code"`
+	// Reason is one line for the operator.
+	Reason string `json:"reason"`
+	// Occurrences counts how often the object came, or was refused, like this.
+	Occurrences int64 `json:"occurrences"`
+	// FirstSeen and LastSeen are in UTC.
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
 }
 
-// ListQuarantine returns every object that is set aside, by direction, kind and id; never nil.
+// ListQuarantine returns every object that is set aside, in the order of direction, kind and id; an
+// empty list, never nil, when there is none. It fails when the database does.
 func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error) {
 	rows, err := sharddb.New(db).QuarantineList(ctx)
 	if err != nil {

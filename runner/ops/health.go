@@ -10,33 +10,55 @@ import (
 	"shardclient/runner/beat"
 )
 
-// Health tells whether a client still does its work. It is alive as long as it begins or ends something now and then;
-// whether that succeeds is not its concern. An orchestrator kills what is not alive, and that mends a loop that hangs,
-// but neither a master nor a database that is out of reach.
+// Health answers whether a client still works. A client is alive as long as it begins or ends
+// something now and then; whether that succeeds does not matter here. An orchestrator kills what is
+// not alive: that mends a loop that hangs, but neither a master nor a database that is out of reach.
+// It is safe for concurrent use.
 type Health struct {
 	limit time.Duration
 
 	mu     sync.Mutex
-	doing  string
-	since  time.Time
-	report report
+	status HealthStatus // without Status and LimitS
 }
 
-// report is what /healthz says. Texts of errors are left out: they may hold a part of an answer or of a row, and whoever
-// asks here has not said who he is. Log and history have them.
-type report struct {
-	Status      string     `json:"status"` // alive, hanging
-	Doing       string     `json:"doing"`
-	Since       time.Time  `json:"since"`
-	LimitS      float64    `json:"limit_s"` // of doing the same thing
+// HealthStatus is the JSON of /healthz; its names are a contract. Texts of errors are left out: they
+// may hold a part of an answer or of a row, and the page is open to everyone. Log and history have
+// them.
+type HealthStatus struct {
+	// Status is "alive" or "hanging".
+	Status string `json:"status"`
+	// Doing is what the client does, in a word or two, and Since when it began that, in UTC.
+	Doing string    `json:"doing"`
+	Since time.Time `json:"since"`
+	// LimitS is for how many seconds the client may do the same thing.
+	LimitS float64 `json:"limit_s"`
+	// LastSuccess and LastFailure are when beats ended; null: none has since the start.
 	LastSuccess *time.Time `json:"last_success"`
 	LastFailure *time.Time `json:"last_failure"`
-	Failure     string     `json:"last_failure_class"`
-	Failures    int        `json:"failures_in_a_row"`
+	// Failure is the class of the last failure.
+	Failure string `json:"last_failure_class"`
+	// Failures counts the failures since the last success.
+	Failures int `json:"failures_in_a_row"`
 }
 
-// NewHealth returns the health of a client that has just started. It hangs when it does the same thing for longer than
-// limit, which must be more than 0.
+const (
+	statusAlive   = "alive"
+	statusHanging = "hanging"
+)
+
+// databaseGrace is what a beat may need besides its RPC before it counts as hanging: a few statements
+// that each wait for a lock until their own time-out.
+const databaseGrace = 5 * time.Minute
+
+// HangsAfter returns the limit for [NewHealth]: longer than anything that a client does while it works
+// well. That is a beat whose RPC takes all its time, and the longest pause, which is the one after an
+// outage: the pause with its jitter, and a splay.
+func HangsAfter(pause, splay, rpcTimeout time.Duration) time.Duration {
+	return 3*pause + splay + rpcTimeout + databaseGrace
+}
+
+// NewHealth returns the health of a client that has just started. The client hangs when it does the
+// same thing for longer than limit, which must be more than 0.
 func NewHealth(limit time.Duration) (*Health, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("ops: limit of the health is %v: want more than 0", limit)
@@ -46,51 +68,52 @@ func NewHealth(limit time.Duration) (*Health, error) {
 	return h, nil
 }
 
-// Doing notes what the client begins to do, in a word or two.
+// Doing notes what the client begins to do now, in a word or two.
 func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.doing, h.since = doing, time.Now()
+	h.status.Doing, h.status.Since = doing, time.Now()
 }
 
-// Observe notes how a beat went that has just ended; the client now waits for the next one.
+// Observe notes how a beat went that has just ended. The client now waits for the next one.
 func (h *Health) Observe(b *beat.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.doing, h.since = "pause", now
-	if at := now.UTC().Truncate(time.Second); b.OK() {
-		h.report.LastSuccess, h.report.Failures = &at, 0
+	at := now.UTC().Truncate(time.Second)
+	s := &h.status
+	s.Doing, s.Since = "pause", now
+	if b.OK() {
+		s.LastSuccess, s.Failures = &at, 0
 	} else {
-		h.report.LastFailure, h.report.Failure = &at, b.Failure
-		h.report.Failures++
+		s.LastFailure, s.Failure = &at, b.Failure
+		s.Failures++
 	}
 }
 
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	r, alive := h.now()
-	body, err := json.MarshalIndent(r, "", "  ")
+	status := h.now()
+	body, err := json.MarshalIndent(status, "", "  ")
 	if err != nil {
 		panic(err) // times, numbers and plain strings
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if !alive {
+	if status.Status != statusAlive {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func (h *Health) now() (r report, alive bool) {
+func (h *Health) now() HealthStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r = h.report
-	r.Doing, r.Since, r.LimitS = h.doing, h.since.UTC().Truncate(time.Second), h.limit.Seconds()
-	if time.Since(h.since) > h.limit {
-		r.Status = "hanging"
-		return r, false
+	s := h.status
+	s.Status, s.LimitS = statusAlive, h.limit.Seconds()
+	if time.Since(s.Since) > h.limit {
+		s.Status = statusHanging
 	}
-	r.Status = "alive"
-	return r, true
+	s.Since = s.Since.UTC().Truncate(time.Second)
+	return s
 }

@@ -13,29 +13,35 @@ import (
 type Class int
 
 const (
-	// Other errors end the beat; the next one tries again. So does everything that is not an
-	// error of PostgreSQL.
+	// Other is everything else, errors that are not PostgreSQL's included: the beat ends, and the
+	// next one tries again.
 	Other Class = iota
-	// Data is an object's own fault: a value that does not fit, a constraint that is broken.
+	// Data means that an object itself is at fault: a value does not fit, or breaks a constraint.
 	Data
-	// Conflict is a fault of concurrent transactions; the transaction may run again.
+	// Conflict means that concurrent transactions got in each other's way: it may run again.
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
-	// ReadOnly is a standby, or a server that takes no writes any more.
+	// ReadOnly means that the server is a standby, or no longer takes writes.
 	ReadOnly
 )
 
-// classes go by the SQLSTATE or its first two characters, never by text.
+// classes maps a SQLSTATE, or its first two characters, to a class.
 var classes = map[string]Class{
-	"21": Data, "22": Data, "23": Data, "54": Data, "40": Conflict, "25006": ReadOnly, "57014": Cancelled,
+	"21":    Data, // cardinality violation
+	"22":    Data, // data exception
+	"23":    Data, // integrity constraint violation
+	"54":    Data, // program limit exceeded
+	"40":    Conflict,
+	"25006": ReadOnly,
+	"57014": Cancelled,
 }
 
-// classLength is how much of a SQLSTATE names its class.
+// classLength is the length of the part of a SQLSTATE that names its class.
 const classLength = 2
 
-// Classify reads the class from an error's SQLSTATE. A broken proxy or pooler may send an error
-// without one, or with anything else in its place: that is Other.
+// Classify reads the class of an error from its SQLSTATE, never from its text. A broken proxy or
+// pooler may send an error without a SQLSTATE, or with something else in its place: that is [Other].
 func Classify(err error) Class {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) || len(pgErr.Code) < classLength {
@@ -44,8 +50,14 @@ func Classify(err error) Class {
 	return cmp.Or(classes[pgErr.Code], classes[pgErr.Code[:classLength]])
 }
 
-// Reason returns what PostgreSQL said, with the detail that names the value; of any other error its
-// text.
+// IsAnswer reports whether err is PostgreSQL's own: the server was reached, and said no.
+func IsAnswer(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr)
+}
+
+// Reason returns what PostgreSQL said, with the detail that names the value. For any other error it
+// returns the error's text.
 func Reason(err error) string {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {

@@ -30,7 +30,8 @@ func TestClassify(t *testing.T) {
 func TestReasonNamesTheValue(t *testing.T) {
 	t.Parallel()
 	full := &pgconn.PgError{Code: "23505", Message: "duplicate key", Detail: "Key (id)=(7) already exists."}
-	if got, want := Reason(fmt.Errorf("store: %w", full)), "duplicate key: Key (id)=(7) already exists. (SQLSTATE 23505)"; got != want {
+	want := "duplicate key: Key (id)=(7) already exists. (SQLSTATE 23505)"
+	if got := Reason(fmt.Errorf("store: %w", full)); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := Reason(&pgconn.PgError{Code: "22001", Message: "too long"}); got != "too long (SQLSTATE 22001)" {

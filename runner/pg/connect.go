@@ -1,13 +1,23 @@
-// Package pg is the one door to PostgreSQL: from a connection string to a pool whose every session
-// is in a known state, from an error to what may be done about it, and the transactions that a beat
-// is made of.
+// Package pg is the one door to PostgreSQL. It knows no table; packages lock and shard do.
 //
-// It knows no table. What is done with a shard's tables is in packages lock and shard.
+// # Connections
+//
+// A [Door] leads from a connection string to a pool in which every session is in a known state: on
+// the primary, with the password of the day, with a limit on each statement, and with an end to every
+// silence. [ParseURL] explains a connection string that cannot be used without repeating any of it.
+//
+// # Errors
+//
+// [Classify] reads from an error what may be done about it, by its SQLSTATE and never by its text.
+//
+// # Transactions
+//
+// [Read] and [Write] are the two kinds of transaction that a beat is made of. Only package lock
+// calls Write on a shard's tables.
 package pg
 
 import (
 	"context"
-	"errors"
 	"net"
 	"time"
 
@@ -17,34 +27,37 @@ import (
 )
 
 const (
-	// connectTimeout is for a database host that does not answer at all.
+	// connectTimeout ends the wait for a database host that does not answer at all.
 	connectTimeout = 15 * time.Second
-	// silence is how long a connection waits before it asks whether the host lives, and between two
-	// such questions; after so many in vain the host is dead.
-	silence      = 15 * time.Second
-	silenceCount = 3
+	// An idle connection asks after keepAlive whether the host is alive, and again after each
+	// keepAlive; after keepAliveCount questions without an answer the host counts as dead.
+	keepAlive      = 15 * time.Second
+	keepAliveCount = 3
 	// statementTimeout ends a statement that waits for a lock or reads too much; a chunk that meets
-	// it is halved. 300 times what the largest default chunk needs.
+	// it is halved. It is 300 times what the largest default chunk needs.
 	statementTimeout = "60s"
-	// poolConnections: a beat uses one at a time, beside the one that holds the lock.
+	// poolConnections is enough: a beat uses one at a time, beside the one that holds the lock.
 	poolConnections = 2
 )
 
-// Door says how the connections of one program are made. What the connection string says goes
-// before our own settings.
+// Door says how the connections of one program are made. A setting in the connection string wins
+// over the one that this package would choose.
 type Door struct {
-	URL  string // postgres:// or a list of key=value; "": libpq's variables
-	Name string // application_name
-	// Redact takes secrets out of what the driver says of the URL; nil: there are none.
+	// URL is a postgres:// URL or a list of key=value; "" uses libpq's environment variables.
+	URL string
+	// Name is the application_name of each session.
+	Name string
+	// Redact takes secrets out of what the driver says about the URL; nil: there are none.
 	Redact func(string) string
-	// Password returns the password of the day; "" leaves what the URL or PGPASSFILE says. It is
-	// asked for each new connection, so that a rotated password serves without a restart. Nil: there
+	// Password returns the password of the day; "" keeps the one of the URL or of PGPASSFILE. It is
+	// called for each new connection, so that a rotated password works without a restart. Nil: there
 	// is none.
 	Password func() (string, error)
 }
 
-// Open returns a pool whose connections are made by [Door.BeforeConnect]. A database that is down
-// shows only when the pool is used. The error is a *URLError, or that of Password.
+// Open returns a pool whose connections are prepared by [Door.BeforeConnect]. It connects to nobody,
+// so a database that is down shows only when the pool is used. The error is a [*URLError], or the
+// one of Password.
 func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 	config, err := d.Check()
 	if err != nil {
@@ -57,16 +70,16 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 		}
 	}
 	if config.PingTimeout == 0 {
-		// The driver asks a connection that was idle whether it lives, with no statement that the
-		// server would bound.
+		// The driver asks a connection that was idle whether it is alive. It does so without a
+		// statement, so statement_timeout does not apply.
 		config.PingTimeout = connectTimeout
 	}
 	config.BeforeConnect = d.BeforeConnect
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// Check tells a connection string that cannot be meant from a database that is down. It calls
-// nobody, but the password of the day is read once.
+// Check returns the error of a connection string that cannot be used, which no retry would mend, as
+// opposed to a database that is down. It connects to nobody, but reads the password of the day.
 func (d *Door) Check() (*pgxpool.Config, error) {
 	config, err := ParseURL(d.URL, d.Redact)
 	if err != nil {
@@ -75,15 +88,15 @@ func (d *Door) Check() (*pgxpool.Config, error) {
 	return config, d.setPassword(config.ConnConfig)
 }
 
-// BeforeConnect is for each new connection, whoever opens it: a pool, or goose through
-// database/sql.
+// BeforeConnect prepares a new connection, whoever opens it: a pool, or goose through database/sql.
 func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) error {
 	if connection.ConnectTimeout == 0 {
 		connection.ConnectTimeout = connectTimeout
 	}
-	connection.DialFunc = bounded(dialer.DialContext, silenceOf(connection.RuntimeParams["statement_timeout"]))
-	// Of several servers only the primary is of use, and of a single name the one behind it today.
-	// The driver takes any server that answers; an operator who wants one that is read-only, to look
+	silence := maxSilence(connection.RuntimeParams["statement_timeout"])
+	connection.DialFunc = bounded(dialer.DialContext, silence)
+	// The driver takes any server that answers, but only the primary is of use, be it one of several
+	// hosts or the one that a name stands for today. An operator who wants a read-only server, to look
 	// at a quarantine, says so in the URL.
 	if connection.ValidateConnect == nil {
 		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -102,16 +115,15 @@ func (d *Door) setPassword(connection *pgx.ConnConfig) error {
 	return err
 }
 
-// dialer notices a database host that falls silent within a minute or so; a statement_timeout is
-// the server's and cannot tell.
+// dialer notices within about a minute that a database host fell silent. statement_timeout cannot:
+// the server itself enforces it.
 var dialer = &net.Dialer{
-	Timeout:         connectTimeout,
-	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: silence, Count: silenceCount},
-	ControlContext:  boundUnanswered,
-}
-
-// IsAnswer reports whether err is PostgreSQL's own: the server was reached and said no.
-func IsAnswer(err error) bool {
-	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr)
+	Timeout: connectTimeout,
+	KeepAliveConfig: net.KeepAliveConfig{
+		Enable:   true,
+		Idle:     keepAlive,
+		Interval: keepAlive,
+		Count:    keepAliveCount,
+	},
+	ControlContext: boundUnanswered,
 }

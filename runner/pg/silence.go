@@ -14,29 +14,29 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// piece is what one deadline is for when much is written, so that a slow network is
-// no silent one.
+// piece is how many bytes are written under one deadline. A large write on a slow network would
+// otherwise look like a silent one.
 const piece = 64 << 10
 
-// silenceOf is how long an answer may take that the server itself bounds: a quarter
-// more, for the way. 0: the server does not bound it, by the operator's own wish or
-// because this is a migration; nor do we.
-func silenceOf(statementTimeout string) time.Duration {
+// maxSilence returns how long the database may be silent: the server's own limit on a statement, and
+// a quarter more for the way. It is 0, for no limit, where the server has none, because the operator
+// wants it so or because this is a migration.
+func maxSilence(statementTimeout string) time.Duration {
 	text := strings.ReplaceAll(strings.ReplaceAll(statementTimeout, " ", ""), "min", "m")
 	if milliseconds, err := strconv.ParseInt(text, 10, 32); err == nil {
 		text = fmt.Sprintf("%dms", milliseconds)
 	}
 	bound, err := time.ParseDuration(text)
 	if err != nil || bound <= 0 {
-		return 0 // a value that the server refuses, or days
+		return 0 // a value that the server refuses, or one in days
 	}
 	return bound + bound/4
 }
 
-// bounded dials connections that end when the other side is silent for too long.
-// Keep-alive and TCP_USER_TIMEOUT notice a host that is gone; behind a proxy, or when
-// the server process is stopped, the other side confirms all that is sent to it and
-// never answers: a beat hung there for ever, and no SIGTERM ended it.
+// bounded dials connections that end when the other side is silent for too long. Keep-alive and
+// TCP_USER_TIMEOUT notice only a host that is gone. A proxy, or the kernel before a server process
+// that is stopped, confirms everything that it is sent and never answers: a beat hung there for ever,
+// and no SIGTERM ended it.
 func bounded(dial pgconn.DialFunc, silence time.Duration) pgconn.DialFunc {
 	if silence <= 0 {
 		return dial
@@ -50,31 +50,32 @@ func bounded(dial pgconn.DialFunc, silence time.Duration) pgconn.DialFunc {
 	}
 }
 
-// boundedConn gives each read and each write its own deadline, and keeps those that
-// the driver sets: the earlier one counts.
+// boundedConn gives each read and each write a deadline. Where the driver has set one, too, the
+// earlier one counts.
 type boundedConn struct {
 	net.Conn
 	silence time.Duration
 
 	mu              sync.Mutex
-	readBy, writeBy time.Time // the driver's; zero: none
-	// silent stays: the driver reads a second time after some failures, and what it
-	// then gets is what it tells.
+	readBy, writeBy time.Time // the driver's deadlines; zero: none
+	// silent is never taken back. After some failures the driver reads a second time, and reports only
+	// what that read returns.
 	silent bool
 }
 
-// silentError is a time-out to the driver, at which it closes the connection and asks
-// the server to cancel what still runs there, which sets free the locks.
+// silentError looks like a time-out to the driver. So the driver closes the connection and asks the
+// server to cancel what still runs there, which frees the locks.
 type silentError struct{ silence time.Duration }
 
-// Timeout makes it a [net.Error]; of any other the driver tells "conn closed" only.
+// Timeout makes it a [net.Error]; for any other error the driver reports no more than "conn closed".
 func (e *silentError) Timeout() bool { return true }
 
-// Temporary is needed for a [net.Error], and of no meaning.
+// Temporary is part of [net.Error] and has no meaning here.
 func (e *silentError) Temporary() bool { return false }
 
 func (e *silentError) Error() string {
-	return fmt.Sprintf("the database was silent for %s, a quarter more than its statement_timeout; is a proxy or the server stuck?", e.silence)
+	return fmt.Sprintf("the database was silent for %s, a quarter more than its statement_timeout; "+
+		"is a proxy or the server stuck?", e.silence)
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
@@ -99,8 +100,8 @@ func (c *boundedConn) Write(p []byte) (int, error) {
 	}
 }
 
-// arm holds the lock while it sets the deadline, so that none of the driver's, which
-// mean "cancelled", is overwritten.
+// arm sets the deadline of the next read or write. It holds the mutex meanwhile, because the driver
+// cancels a statement by setting a deadline, which must not be overwritten.
 func (c *boundedConn) arm(by *time.Time, set func(time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,6 +115,7 @@ func (c *boundedConn) arm(by *time.Time, set func(time.Time) error) error {
 	return set(deadline)
 }
 
+// explain returns err, or a [*silentError] where err is the end of our deadline and not the driver's.
 func (c *boundedConn) explain(err error, by *time.Time) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

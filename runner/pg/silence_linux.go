@@ -9,16 +9,16 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT, which the standard library does not name.
 const tcpUserTimeout = 0x12
 
-// boundUnanswered bounds how long the kernel sends again what the other side does
-// not confirm. It asks nothing by keep-alive meanwhile, so that a host which dies
-// while a statement is on its way would hold the beat for a quarter of an hour.
+// boundUnanswered limits how long the kernel repeats what the other side does not confirm. Meanwhile
+// it sends no keep-alive, so a host that dies while a statement is on its way would hold the beat for
+// a quarter of an hour.
 func boundUnanswered(_ context.Context, network, _ string, connection syscall.RawConn) error {
 	if network == "unix" {
 		return nil
 	}
 	var refused error
 	err := connection.Control(func(socket uintptr) {
-		bound := int((silence * (silenceCount + 1)).Milliseconds())
+		bound := int((keepAlive * (keepAliveCount + 1)).Milliseconds())
 		refused = syscall.SetsockoptInt(int(socket), syscall.IPPROTO_TCP, tcpUserTimeout, bound)
 	})
 	return errors.Join(err, refused)

@@ -6,20 +6,20 @@ import (
 	"testing"
 )
 
-// A database host that dies while a statement is on its way to it: keep-alive does not ask as long as something is
-// unconfirmed, and the kernel's own limit is 15 minutes.
+// When a database host dies while a statement is on its way, keep-alive does not ask as long as
+// something is unconfirmed, and the kernel's own limit is 15 minutes.
 func TestUnansweredStatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	conn, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -14,13 +14,13 @@ func TestSilenceFollowsTheStatementTimeout(t *testing.T) {
 		"60s": 75 * time.Second, "1min": 75 * time.Second, "2 min": 150 * time.Second, "1h": 75 * time.Minute,
 		"400": 500 * time.Millisecond, "400ms": 500 * time.Millisecond, "0": 0, "": 0, "1d": 0, "-1": 0, "soon": 0,
 	} {
-		if got := silenceOf(text); got != want {
+		if got := maxSilence(text); got != want {
 			t.Errorf("statement_timeout=%s: %s, want %s", text, got, want)
 		}
 	}
 }
 
-// silent returns a connection to a listener that takes it and says nothing.
+// silent returns a connection to a listener that accepts it and never says anything.
 func silent(t *testing.T, silence time.Duration) net.Conn {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func TestSilentDatabaseIsGivenUp(t *testing.T) {
 	}
 }
 
-// The driver cancels a statement by a deadline that is over, before or while it reads.
+// The driver cancels a statement by setting a deadline in the past, before or while it reads.
 func TestDriversDeadlineStands(t *testing.T) {
 	t.Parallel()
 	conn := silent(t, time.Hour)
@@ -76,7 +76,8 @@ func TestDriversDeadlineStands(t *testing.T) {
 	}
 }
 
-// The pool asks a connection that was idle whether it lives; two in a row must not cost two silences.
+// The pool asks a connection that was idle whether it is alive. For two such connections in a row a
+// beat must not wait for two whole silences.
 func TestPoolsQuestionIsBounded(t *testing.T) {
 	t.Parallel()
 	pool, err := (&Door{URL: "postgres://u@127.0.0.1:1/d"}).Open(t.Context())

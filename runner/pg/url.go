@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// URLError says why a connection string cannot be used. It repeats no piece of it: where the driver misunderstood
-// the string, any piece may be the tail of a password.
+// URLError says why a connection string cannot be used. It repeats no part of the string: where the
+// driver misunderstood it, any part may be the tail of a password.
 type URLError struct {
-	Cause string
+	Cause string // one line, redacted
 	Hint  string // what to give instead
 }
 
@@ -22,8 +22,9 @@ func (e *URLError) Error() string { return e.Cause + ": " + e.Hint }
 
 const urlHint = "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded"
 
-// ParseURL reads a connection string, a URL or a key=value list, with what libpq's variables and files add to it.
-// It connects to nobody. The error is a *URLError, redacted; a nil redact hides nothing.
+// ParseURL reads a connection string, a URL or a list of key=value, and adds what libpq's variables
+// and files say. It connects to nobody. The error is a [*URLError], redacted; a nil redact hides
+// nothing.
 func ParseURL(url string, redact func(string) string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	cause := ""
@@ -31,8 +32,10 @@ func ParseURL(url string, redact func(string) string) (*pgxpool.Config, error) {
 	case err != nil:
 		cause = driverCause(err)
 	case strayAt(url, config.ConnConfig.Host, config.ConnConfig.Fallbacks):
-		// The driver ends a password at its first @ and takes the rest for a host, which every error would show.
-		cause = "it has an @ in a host name or in the name of the database, or its password has an @ that is not written as %40"
+		// The driver ends a password at its first @ and takes the rest for a host name, which every
+		// error would show.
+		cause = "it has an @ in a host name or in the name of the database, " +
+			"or its password has an @ that is not written as %40"
 	default:
 		return config, nil
 	}
@@ -42,7 +45,7 @@ func ParseURL(url string, redact func(string) string) (*pgxpool.Config, error) {
 	return nil, &URLError{Cause: cause, Hint: urlHint}
 }
 
-// strayAt reports whether an @ stands where a piece of a password may have been left.
+// strayAt reports whether there is an @ in a place where part of a password may have ended up.
 func strayAt(url, host string, others []*pgconn.FallbackConfig) bool {
 	hosts := []string{host}
 	for _, other := range others {
@@ -61,14 +64,17 @@ func strayAt(url, host string, others []*pgconn.FallbackConfig) bool {
 		rest = rest[i+1:]
 	}
 	place, _, _ := strings.Cut(rest, "?")
-	return strings.Contains(place, "@") // 12/x@h: a host, a port, and a database whose name is a piece of the password
+	// In 12/x@h the driver sees a host and a database whose name is part of the password.
+	return strings.Contains(place, "@")
 }
 
-// driverCause is what the driver says, without what it repeats of the connection string.
+// driverCause returns what the driver says, without the parts of the connection string that it
+// repeats.
 func driverCause(err error) string {
 	const unreadable = "it cannot be read"
 	var parse *pgconn.ParseConfigError
-	// The driver quotes the connection string in backquotes: with one within, nobody knows where it ends.
+	// The driver quotes the connection string in backquotes. If the string has a backquote itself,
+	// nobody knows where the quotation ends.
 	if !errors.As(err, &parse) || strings.Contains(parse.ConnString, "`") {
 		return unreadable
 	}
@@ -84,11 +90,11 @@ func driverCause(err error) string {
 	if strings.HasPrefix(message, "failed to parse as ") {
 		return withoutValues(inner.Error())
 	}
-	return withoutValues(message) + ": " + reason(inner)
+	return withoutValues(message) + ": " + innerCause(inner)
 }
 
-// reason is the cause behind what the driver could not do, without the value that was wrong.
-func reason(err error) string {
+// innerCause returns why the driver could not do something, without the value that was wrong.
+func innerCause(err error) string {
 	var number *strconv.NumError
 	var file *fs.PathError
 	switch {
@@ -100,8 +106,8 @@ func reason(err error) string {
 	return withoutValues(strings.TrimPrefix(err.Error(), "time: "))
 }
 
-// withoutValues leaves out what the driver appends after a colon, and quotes: there it repeats values. Quoted
-// characters and names of its own syntax stay.
+// withoutValues leaves out the places where the driver repeats values: after a colon and in quotes.
+// What it quotes of its own syntax stays.
 func withoutValues(text string) string {
 	text, _, _ = strings.Cut(text, ": ")
 	return quoted.ReplaceAllStringFunc(text, func(value string) string {

@@ -9,10 +9,10 @@ import (
 	"shardclient/runner/pg"
 )
 
-// Nothing of a string that cannot be used is repeated: half a password may stand anywhere in it.
+// The error repeats no part of a string that cannot be used: half a password may be anywhere in it.
 func TestUnusableURLIsNotRepeated(t *testing.T) {
 	for url, want := range map[string]string{
-		// An @ in the password, wherever it stands, before one host, and before the first or second of two.
+		// An @ anywhere in the password, before one host, and before the first or second of two.
 		"postgres://u:CANARY@CANARY@h/d":           "an @ that is not written as %40",
 		"postgres://u:@CANARY@h/d":                 "an @ that is not written as %40",
 		"postgres://u:CANARY@@h/d":                 "an @ that is not written as %40",
@@ -24,7 +24,7 @@ func TestUnusableURLIsNotRepeated(t *testing.T) {
 		"postgresql://u:CANARY@CANARY,CANARY@h2/d": "an @ that is not written as %40",
 		"postgres://u:12/CANARY@h/d":               "an @ that is not written as %40",
 		"host=CANARY@h dbname=d":                   "an @ that is not written as %40",
-		// Other characters that mean something else in a URL.
+		// Other characters that have a meaning in a URL.
 		"postgres://u:CANARY/CANARY@h/d":                         "invalid port",
 		"postgres://u:CANARY%zzCANARY@h/d":                       "invalid percent-encoded token in password",
 		"postgres://u:12/%zzCANARY@h/d":                          "invalid percent-encoded token",
@@ -59,7 +59,9 @@ func TestUnusableURLIsNotRepeated(t *testing.T) {
 func TestUsableURL(t *testing.T) {
 	for _, name := range []string{"PGHOST", "PGSERVICE", "PGPASSFILE", "PGPORT"} {
 		t.Setenv(name, "")
-		os.Unsetenv(name)
+		if err := os.Unsetenv(name); err != nil { // Setenv has seen to it that the value comes back
+			t.Fatal(err)
+		}
 	}
 	for url, want := range map[string]string{
 		"postgres://u:a%40b@h1,h2:5/d":                  "h1 h2",
@@ -87,9 +89,10 @@ func TestUsableURL(t *testing.T) {
 	}
 }
 
-// What the caller knows as a secret is hidden whatever the driver says.
+// What the caller knows to be a secret is hidden in whatever the driver says.
 func TestCauseIsRedacted(t *testing.T) {
-	_, err := pg.ParseURL("postgres://h:port/d", func(text string) string { return strings.ReplaceAll(text, "invalid", "xxxxx") })
+	redact := func(text string) string { return strings.ReplaceAll(text, "invalid", "xxxxx") }
+	_, err := pg.ParseURL("postgres://h:port/d", redact)
 	if err == nil || !strings.Contains(err.Error(), "xxxxx port") {
 		t.Errorf("%v, want it redacted", err)
 	}

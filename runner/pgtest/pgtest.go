@@ -1,7 +1,17 @@
-// Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated template.
+// Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated
+// template. Only tests import it. A test that cannot have its database fails; it is never skipped.
 //
-// A test process has one private server, started when the first test asks for a database and stopped by Main. Only
-// tests import this package. A test that cannot have its database fails; it is never skipped.
+// # The server
+//
+// A test process has one private server. It starts when the first test asks for a database, and
+// [Main] or [WithServer] stops it:
+//
+//	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+//
+// # Databases
+//
+// [Pool] and [Database] give a database with the schema, [EmptyDatabase] one without. Each is
+// dropped after its test. An Example, which has no testing.TB, passes an [Example].
 package pgtest
 
 import (
@@ -11,7 +21,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,20 +41,29 @@ const (
 	prepareTimeout = 2 * time.Minute
 )
 
-// M is what is needed of *testing.M.
+// M is the part of *testing.M that this package needs.
 type M interface{ Run() int }
+
+// T is the part of testing.TB that this package needs.
+type T interface {
+	Helper()
+	Context() context.Context
+	Cleanup(func())
+	Error(...any)
+	Fatal(...any)
+}
 
 // Main runs the tests, stops the server and returns the exit code:
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func Main(m M) int { return WithServer(m).Run() }
 
-// WithServer is Main for whoever does something after the server has stopped, as goleak does:
+// WithServer is [Main] for a caller that does something after the server has stopped, as goleak does:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 //
-// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after Database: the goroutine that
-// waits for the server lives as long as the server.
+// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after Database:
+// the goroutine that waits for the server lives as long as the server.
 func WithServer(m M) M { return runner{m} }
 
 type runner struct{ tests M }
@@ -61,7 +79,7 @@ func (r runner) Run() int {
 }
 
 // Database returns the URL of a fresh, migrated database, which is dropped after the test.
-func Database(t testing.TB) string {
+func Database(t T) string {
 	t.Helper()
 	server := runningServer(t)
 	if err := prepareTemplate(); err != nil {
@@ -70,8 +88,9 @@ func Database(t testing.TB) string {
 	return create(t, server, template)
 }
 
-// Clone returns the URL of a copy of a database of this server, as Database does; nobody may be connected to the original.
-func Clone(t testing.TB, databaseURL string) string {
+// Clone returns, as [Database] does, the URL of a copy of a database of this server. Nobody may be
+// connected to the original.
+func Clone(t T, databaseURL string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
@@ -80,24 +99,24 @@ func Clone(t testing.TB, databaseURL string) string {
 	return create(t, runningServer(t), config.Database)
 }
 
-// EmptyDatabase is Database without the migrations, for tests of these.
-func EmptyDatabase(t testing.TB) string {
+// EmptyDatabase is [Database] without the migrations, for tests of the migrations themselves.
+func EmptyDatabase(t T) string {
 	t.Helper()
 	return create(t, runningServer(t), blank)
 }
 
 // Program returns the path of a program of the server's version, such as pg_dump.
-func Program(t testing.TB, name string) string {
+func Program(t T, name string) string {
 	t.Helper()
 	return runningServer(t).Program(name)
 }
 
 // Pool returns a pool of connections to a fresh, migrated database. It is closed after the test.
-func Pool(t testing.TB) *pgxpool.Pool {
+func Pool(t T) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), Database(t))
 	if err != nil {
-		t.Fatalf("open pool: %v", err)
+		t.Fatal(fmt.Errorf("open pool: %w", err))
 	}
 	t.Cleanup(pool.Close)
 	return pool
@@ -105,13 +124,13 @@ func Pool(t testing.TB) *pgxpool.Pool {
 
 var databases atomic.Int64
 
-func create(t testing.TB, server *postgres.Server, from string) string {
+func create(t T, server *postgres.Server, from string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(databases.Add(1), 10)
 	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
 		t.Fatal(err)
 	}
-	// 5 ms each, against 9 MB of memory that would otherwise stay until the last test.
+	// Each takes 5 ms; otherwise 9 MB of memory would stay in use until the last test.
 	t.Cleanup(func() {
 		if err := server.DropDatabase(context.Background(), name); err != nil {
 			t.Error(err)
@@ -123,7 +142,8 @@ func create(t testing.TB, server *postgres.Server, from string) string {
 var (
 	inMain atomic.Bool
 
-	// serverOnce and serverStarted belong together: stopServer must not start what nobody needed.
+	// serverStarted is kept beside serverOnce because stopServer must not start a server that no test
+	// needed.
 	serverStarted atomic.Pointer[postgres.Server]
 	serverOnce    = sync.OnceValue(startServer)
 
@@ -131,7 +151,7 @@ var (
 )
 
 // runningServer starts the server at the first call. Every later test fails with the same error.
-func runningServer(t testing.TB) *postgres.Server {
+func runningServer(t T) *postgres.Server {
 	t.Helper()
 	if !inMain.Load() {
 		t.Fatal("nobody would stop the server: add to the package's tests" +
@@ -143,7 +163,7 @@ func runningServer(t testing.TB) *postgres.Server {
 	return serverStarted.Load()
 }
 
-// startServer does not use the first test's context: the server serves all tests.
+// startServer does not use the first test's context: the server must outlive that test.
 func startServer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()

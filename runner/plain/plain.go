@@ -1,8 +1,8 @@
-// Package plain makes printable text out of what came from outside: a page of HTML, a traceback, a
-// reason with a NUL in it, the name of a host.
+// Package plain makes printable text out of text from outside: a page of HTML, a traceback, a reason
+// with a NUL in it, the name of a host. It imports no other package of ours and knows nothing of what
+// a text means.
 //
-// It knows nobody of ours and nothing of what the text means. Secrets are taken out before a text is
-// cut (config.Secrets), so that no half of one is left.
+// Take secrets out (config.Secrets) before a text is cut here: half a secret would not be recognised.
 package plain
 
 import (
@@ -13,7 +13,8 @@ import (
 )
 
 // Line returns s as one printable line of about limit bytes at most. Runs of white space become one
-// blank; what cannot be printed, and what is not UTF-8, becomes a question mark.
+// blank; a character that cannot be printed, and a byte that is not UTF-8, becomes a question mark.
+// An ellipsis shows that something was cut off.
 func Line(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
@@ -30,8 +31,8 @@ func Quote(s string) string { return fmt.Sprintf("%q", Cut(s, quoted)) }
 // quoted is how many bytes Quote shows.
 const quoted = 60
 
-// Cut returns the first limit bytes of s, or a few fewer so that no UTF-8 sequence is split, and an
-// ellipsis where something is missing.
+// Cut returns s, or its first limit bytes and an ellipsis where it is longer; a few bytes fewer where
+// the cut would split a UTF-8 sequence.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

@@ -38,7 +38,7 @@ func TestQuoteShowsTheBeginning(t *testing.T) {
 	}
 }
 
-// Whatever comes, the result is one valid line that is no longer than asked for.
+// Any text becomes one valid line that is not longer than asked for.
 func FuzzLine(f *testing.F) {
 	for _, seed := range []string{"", "a", "a\x00\xff\n", "ä€😀", strings.Repeat("\xa0", 300), "\u2028x"} {
 		f.Add(seed, 10)

@@ -55,9 +55,13 @@ func newDirectory(base string, owner account) (*directory, error) {
 	return d, nil
 }
 
-// remove deletes the directory while it is still locked, so that no other process finds half of it.
+// dataDir is where the server keeps its data.
+func (d *directory) dataDir() string { return filepath.Join(d.path, "data") }
+
+// remove deletes the directory while it is still locked, so that no other process finds half of it, and what a server
+// that was killed has left outside it.
 func (d *directory) remove() error {
-	if err := errors.Join(os.RemoveAll(d.path), d.lock.Close()); err != nil {
+	if err := errors.Join(removeSegment(d.dataDir()), os.RemoveAll(d.path), d.lock.Close()); err != nil {
 		return fmt.Errorf("remove directory: %w", err)
 	}
 	return nil

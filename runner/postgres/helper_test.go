@@ -106,22 +106,6 @@ func readableTestBinary(t *testing.T) string {
 	return path
 }
 
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within 20 s: %s", what)
-		case <-poll.C:
-		}
-	}
-}
-
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func missing(path string) bool {
@@ -145,7 +129,7 @@ func TestRemoveAbandonedSparesTheLivingAndTheYoung(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer living.remove()
+	defer func() { _ = living.remove() }()
 	makeOld(t, living.path)
 	dirs := map[string]string{}
 	for _, name := range []string{directoryPrefix + "young", directoryPrefix + "old", "other"} {
@@ -207,7 +191,7 @@ func TestBaseFitsASocketPathAndTheServersUser(t *testing.T) {
 	if err := os.MkdirAll(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(closed)
+	defer func() { _ = os.Remove(closed) }()
 	t.Setenv("TMPDIR", closed)
 	if got := base(memoryBase, false, account{switches: true}); got != "/tmp" {
 		t.Errorf("base %s is closed to the server's user", got)

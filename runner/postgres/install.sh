@@ -46,11 +46,11 @@ as_root() {
 # belongs to postgresql-common, hence two installations.
 install_apt() {
 	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
-	as_root $apt update
-	as_root $apt install postgresql-common
-	as_root sed -i '/^#*[[:space:]]*create_main_cluster/d; $a create_main_cluster = false' \
-		/etc/postgresql-common/createcluster.conf
-	as_root $apt install postgresql
+	as_root $apt update &&
+		as_root $apt install postgresql-common &&
+		as_root sed -i '/^#*[[:space:]]*create_main_cluster/d; $a create_main_cluster = false' \
+			/etc/postgresql-common/createcluster.conf &&
+		as_root $apt install postgresql
 }
 
 install_package() {
@@ -82,6 +82,16 @@ fi
 if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
 	fail "not root and no passwordless sudo here; ask for: $(what_to_install), or set SHARD_LAB_PG_BIN to the directory of initdb and postgres"
 fi
-echo "installing PostgreSQL (server programs only, nothing is started): $(what_to_install)" >&2
-install_package </dev/null >&2 || fail "the installation failed; run yourself: $(what_to_install)"
+# What a package manager says is eighty lines that nobody needs unless it fails.
+log=$(mktemp "${TMPDIR:-/tmp}/install-postgresql.XXXXXX")
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+began=$(date +%s)
+echo "installing PostgreSQL ($(what_to_install)): takes a minute; only its programs, nothing is started" >&2
+if ! install_package </dev/null >"$log" 2>&1; then
+	cat "$log" >&2
+	fail "the installation failed, see above; correct that, or run yourself: $(what_to_install)"
+fi
+echo "PostgreSQL is installed, after $(($(date +%s) - began)) s" >&2
 found || fail "installed, but initdb and postgres are not where they are looked for; set SHARD_LAB_PG_BIN to their directory"

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,7 +152,7 @@ func (p *Server) Address() string {
 }
 
 // DataDir returns the server's data directory. It vanishes with Stop.
-func (p *Server) DataDir() string { return filepath.Join(p.dir.path, "data") }
+func (p *Server) DataDir() string { return p.dir.dataDir() }
 
 // Program returns the path of a program that belongs to the server's version, such as pg_dump.
 func (p *Server) Program(name string) string { return p.binaries.path(name) }

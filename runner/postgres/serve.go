@@ -59,7 +59,7 @@ func (p *Server) initialise(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer os.Remove(passwordFile)
+		defer func() { _ = os.Remove(passwordFile) }() // at the latest it goes with its directory
 		args = append(args, "--auth-host=scram-sha-256", "--pwfile="+passwordFile)
 	} else {
 		args = append(args, "--auth-host=reject")
@@ -130,9 +130,10 @@ func (p *Server) launchServer(ctx context.Context) error {
 	return nil
 }
 
-// serverArgs puts our defaults before the caller's settings and what makes the server ours after them.
+// serverArgs puts our defaults before the caller's settings and what makes the server ours after them. Shared memory that
+// processes hand to each other lives in files of the data directory, where a killed server leaves nothing behind.
 func (p *Server) serverArgs() []string {
-	args := []string{"-D", p.DataDir()}
+	args := []string{"-D", p.DataDir(), "-c", "dynamic_shared_memory_type=mmap"}
 	if !p.options.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}

@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -13,7 +12,7 @@ import (
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
-func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]setAside, error) {
+func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]badObject, error) {
 	chunk, bad, err := a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, err
@@ -30,8 +29,8 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	if _, err := q.StageEntries(ctx, rows.entries); err != nil {
 		return nil, fmt.Errorf("stage entries: %w", err)
 	}
-	// Entries of existing jobs before the jobs: the order in which acknowledge
-	// takes its locks. New entries need their job first.
+	// Existing entries are updated before their jobs, which is the order in which acknowledge takes
+	// its locks. New entries need their job first.
 	for _, merge := range []func(context.Context) (int64, error){
 		q.EntryUpdate, q.JobUpdate, q.JobInsert, q.EntryInsert, q.StagedEntriesClear, q.StagedJobsClear,
 	} {
@@ -51,12 +50,14 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	return bad, forget(ctx, a, q, kindJob, chunk)
 }
 
-// storableJobs sets aside jobs with an entry of another job, and those that wait for
-// a host or for the keyvals of their suite.
-func (a *applier) storableJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], []setAside, error) {
+// storableJobs sets aside the jobs with an entry that belongs to another job, and those that wait
+// for a host or for the keyvals of their suite.
+func (a *applier) storableJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+) (good []unit[afe.Job], bad []badObject, err error) {
 	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
-		if a.noKeyvals && slices.ContainsFunc(u.object.Keyvals.Value, func(k afe.Keyval) bool { return k.Key == "parent_job_id" }) {
+		if a.noKeyvals && isOfSuite(u.object) {
 			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
 		}
 		for _, e := range u.object.Entries {
@@ -64,15 +65,22 @@ func (a *applier) storableJobs(ctx context.Context, q *sharddb.Queries, chunk []
 			if e.HostID != nil {
 				host = *e.HostID
 			}
-			args.JobIds, args.EntryIds, args.HostIds = append(args.JobIds, u.object.ID), append(args.EntryIds, e.ID), append(args.HostIds, host)
+			args.JobIds = append(args.JobIds, u.object.ID)
+			args.EntryIds = append(args.EntryIds, e.ID)
+			args.HostIds = append(args.HostIds, host)
 		}
 	}
 	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for entries of other jobs, unknown hosts and jobs of suites: %w", err)
 	}
-	good, bad := split(chunk, refused)
+	good, bad = split(chunk, refused)
 	return good, bad, nil
+}
+
+// isOfSuite reports whether a job belongs to a suite, whose keyvals come with it.
+func isOfSuite(j *afe.Job) bool {
+	return slices.ContainsFunc(j.Keyvals.Value, func(k afe.Keyval) bool { return k.Key == "parent_job_id" })
 }
 
 // jobColumns are the rows of a chunk, as the statements take them.
@@ -94,7 +102,8 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 			rows.entries = append(rows.entries, entryRow(j.ID, &j.Entries[i]))
 		}
 		for _, l := range j.DependencyLabels {
-			rows.labelJobs, rows.labels = append(rows.labelJobs, j.ID), append(rows.labels, l.ID)
+			rows.labelJobs = append(rows.labelJobs, j.ID)
+			rows.labels = append(rows.labels, l.ID)
 		}
 		if j.Keyvals.Sent {
 			rows.keyvals.ReplacedJobIds = append(rows.keyvals.ReplacedJobIds, j.ID)
@@ -108,45 +117,22 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 	return rows
 }
 
-// jobKeyvals returns the keyvals of a job with those of a suite over them, where the
-// answer holds both for one job. The original stores jobs first, so that suite keyvals
-// win key by key, as in SuiteKeyvalsStore: each row of the key has their value.
-func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
-	suite := a.suite[j.ID]
-	if !j.Keyvals.Sent || len(suite) == 0 {
-		return j.Keyvals.Value // a list that was not sent replaces nothing
-	}
-	merged := slices.Clone(j.Keyvals.Value)
-	own := make(map[string]bool, len(merged))
-	for i, k := range merged {
-		own[k.Key] = true
-		if value, found := suite[k.Key]; found {
-			merged[i].Value = value
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(suite)) {
-		if !own[key] {
-			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
-		}
-	}
-	return merged
-}
-
 func jobRow(j *afe.Job) sharddb.StageJobsParams {
 	return sharddb.StageJobsParams{
-		ID: j.ID, Owner: j.Owner, Name: j.Name, Priority: j.Priority, ControlFile: j.ControlFile,
-		ControlType: j.ControlType, CreatedOn: timestamp(&j.CreatedOn), SynchCount: j.SynchCount,
-		Timeout: j.Timeout, RunVerify: j.RunVerify, EmailList: j.EmailList, RebootBefore: j.RebootBefore,
-		RebootAfter: j.RebootAfter, ParseFailedRepair: j.ParseFailedRepair, MaxRuntimeHrs: j.MaxRuntimeHrs,
-		MaxRuntimeMins: j.MaxRuntimeMins, TestRetry: j.TestRetry, RunReset: j.RunReset,
-		TimeoutMins: j.TimeoutMins, RequireSsp: j.RequireSSP, ShardSent: j.Shard.Sent, ShardID: shardID(j.Shard),
+		ID: j.ID, Owner: j.Owner, Name: j.Name, Priority: j.Priority,
+		ControlFile: j.ControlFile, ControlType: j.ControlType, CreatedOn: timestamp(&j.CreatedOn),
+		SynchCount: j.SynchCount, Timeout: j.Timeout, TimeoutMins: j.TimeoutMins,
+		MaxRuntimeHrs: j.MaxRuntimeHrs, MaxRuntimeMins: j.MaxRuntimeMins, TestRetry: j.TestRetry,
+		RunVerify: j.RunVerify, RunReset: j.RunReset, ParseFailedRepair: j.ParseFailedRepair,
+		RebootBefore: j.RebootBefore, RebootAfter: j.RebootAfter, EmailList: j.EmailList,
+		RequireSsp: j.RequireSSP, ShardSent: j.Shard.Sent, ShardID: shardID(j.Shard),
 	}
 }
 
 func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
 		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
-		Deleted: e.Deleted, ExecutionSubdir: e.ExecutionSubdir, Aborted: e.Aborted.OrNil(),
+		Deleted: e.Deleted, Aborted: e.Aborted.OrNil(), ExecutionSubdir: e.ExecutionSubdir,
 		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
 	}
 	if e.MetaHost.Value != nil {
@@ -167,22 +153,4 @@ func timestamp(t *afe.Time) pgtype.Timestamp {
 		return pgtype.Timestamp{}
 	}
 	return pgtype.Timestamp{Time: t.Time, Valid: true}
-}
-
-func (a *applier) storeSuiteKeyvals(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval]) ([]setAside, error) {
-	body, err := jsonList(chunk)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
-		return nil, err
-	}
-	for _, u := range chunk {
-		k := u.object
-		if a.suite[k.JobID] == nil {
-			a.suite[k.JobID] = map[string]string{}
-		}
-		a.suite[k.JobID][k.Key] = k.Value
-	}
-	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }

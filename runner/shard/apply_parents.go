@@ -11,17 +11,11 @@ import (
 	"shardclient/runner/pg"
 )
 
-// parents are the shards, labels, ACL groups and users that a response names. A
-// response is not built in one transaction of the master, so two objects may
-// disagree; the last word on an id counts.
+// parents are the shards, labels, ACL groups and users that a response names. The master does not
+// build a response in one transaction, so two objects may disagree about an id; the last one counts.
 type parents struct {
-	named   map[parentKey]parent
+	named   map[objectKey]parent
 	members map[member]bool
-}
-
-type parentKey struct {
-	kind string
-	id   int64
 }
 
 // parent is a row of shard_client_staged_parents.
@@ -37,7 +31,7 @@ type member struct{ group, user int64 }
 
 // collectParents gathers what the objects name.
 func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
-	p := parents{named: map[parentKey]parent{}, members: map[member]bool{}}
+	p := parents{named: map[objectKey]parent{}, members: map[member]bool{}}
 	for _, h := range hosts {
 		p.addHost(h.object)
 	}
@@ -48,7 +42,7 @@ func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
 }
 
 func (p parents) add(kind string, id int64, name string, fields any) {
-	p.named[parentKey{kind, id}] = parent{kind, id, name, fields}
+	p.named[objectKey{kind, id}] = parent{kind, id, name, fields}
 }
 
 func (p parents) addHost(h *afe.Host) {
@@ -86,19 +80,20 @@ func (p parents) addLabels(labels ...afe.Label) {
 	}
 }
 
-// storeParents stores all that a response names before any object, so that names
-// and memberships move once and an object that is set aside spoils none. When
-// one of them cannot be stored, each chunk stores its own, by its own words.
+// storeParents stores all that a response names before any of its objects. So names and memberships
+// move once, and an object that is set aside spoils none of them. If a parent cannot be stored, each
+// chunk stores its own parents instead, as its own objects name them.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
 	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
-	if a.parentsByChunk = pg.Classify(err) == pg.Data; a.parentsByChunk {
+	a.parentsByChunk = pg.Classify(err) == pg.Data
+	if a.parentsByChunk {
 		return nil
 	}
 	return err
 }
 
-// store lets local rows give way, stores the master's rows, and copies what
-// belonged to the rows that gave way.
+// store lets local rows give way, stores the master's rows, and copies to them what belonged to the
+// rows that gave way.
 func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 	if len(p.named) == 0 {
 		return nil
@@ -112,9 +107,9 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 	}
 	type statement func(context.Context) (int64, error)
 	for _, kind := range []struct {
-		what           string
+		name           string
 		giveWay, store statement
-		copies         []statement
+		copies         []statement // needed only where a row gave way
 	}{
 		{"shards", q.ShardGiveWay, q.ShardStore, []statement{q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels}},
 		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
@@ -129,7 +124,7 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 			_, err = statements[i](ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", kind.what, err)
+			return fmt.Errorf("%s: %w", kind.name, err)
 		}
 	}
 	if err := p.storeUsers(ctx, q); err != nil {
@@ -150,10 +145,12 @@ func (p parents) storeUsers(ctx context.Context, q *sharddb.Queries) error {
 	}
 	var groupIDs, userIDs []int64
 	for _, row := range kept {
-		groupIDs, userIDs = append(groupIDs, row.AclgroupID), append(userIDs, row.UserID)
+		groupIDs = append(groupIDs, row.AclgroupID)
+		userIDs = append(userIDs, row.UserID)
 	}
 	for m := range p.members {
-		groupIDs, userIDs = append(groupIDs, m.group), append(userIDs, m.user)
+		groupIDs = append(groupIDs, m.group)
+		userIDs = append(userIDs, m.user)
 	}
 	_, err = q.ACLGroupAddUsers(ctx, groupIDs, userIDs)
 	return err

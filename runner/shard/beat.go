@@ -6,46 +6,44 @@ import (
 	"fmt"
 	"time"
 
-	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
-	"shardclient/runner/plain"
 )
 
-// turn is one beat under way: its report, and what the history keeps for the next beat.
+// turn is one beat under way.
 type turn struct {
+	c         *Client
 	report    beat.Report
 	watch     *beat.Stopwatch
 	startedAt time.Time
-	mode      string // of the packet, see search.go; "": nothing was packed
-	large     largeTurn
+
+	// Both are nil until the packet is packed.
+	packet *afe.Packet // what travels
+	memo   *memo       // what must be remembered of it
 }
 
-// Beat runs one heartbeat: pack, send, acknowledge, apply. A failure stands in the report and harms
-// nothing: every beat can be run again (P3). When ctx ends, an RPC in flight gets StopTimeout; all
-// else finishes.
+// Beat runs one heartbeat: pack, send, acknowledge, apply. A failure is in the report and harms
+// nothing: every beat can be run again (P3). When ctx ends, a request in flight is given
+// StopTimeout; every other step that began is finished.
 //
-// since is when the time of the first phase began; a caller that has just opened its connections
-// passes the time before that.
+// The time of the first phase counts from since. A caller that has just opened its connections
+// passes the time from before that.
 func (c *Client) Beat(ctx context.Context, since time.Time) beat.Report {
-	work := context.WithoutCancel(ctx) // a step that began is finished
-	t := &turn{startedAt: since, watch: beat.NewStopwatch(since)}
-	t.report.Outcome, t.report.Batch = beat.OutcomeOK, c.limit()
+	t := &turn{c: c, startedAt: since, watch: beat.NewStopwatch(since)}
+	t.report.Outcome = beat.OutcomeOK
+	t.report.Batch = c.limit()
 	t.watch.Start(&t.report.PackedMS)
-	err := guarded(func() error { return c.beat(ctx, work, t) })
+	err := guarded(func() error { return t.run(ctx) })
 	Fail(&t.report, err, c.options.Redact)
 	t.watch.Stop()
-	// A server that became read-only, or was demoted, keeps its connections, and the driver asks only
-	// a new one whether it takes writes; the lock and the pool may even be at two servers. So all of
-	// them go. A connection that is left would cost another beat. After a panic nobody knows what is
-	// left open on them.
-	if errors.Is(err, lock.ErrLost) || pg.Classify(err) == pg.ReadOnly || c.panicked(err) {
+	work := context.WithoutCancel(ctx)
+	if c.mustReconnect(err) {
 		c.letGo(work)
 		return t.report
 	}
-	err = guarded(func() error { return c.record(work, t) })
+	err = guarded(func() error { return t.record(work) })
 	switch {
 	case c.panicked(err):
 		Fail(&t.report, err, c.options.Redact)
@@ -57,160 +55,137 @@ func (c *Client) Beat(ctx context.Context, since time.Time) beat.Report {
 	return t.report
 }
 
-// beat runs the four steps; only the request ends with ctx.
-func (c *Client) beat(ctx, work context.Context, t *turn) error {
-	r := &t.report
-	r.Protocol = string(c.master.Protocol())
-	if err := c.Own(work); err != nil {
+// mustReconnect reports whether a beat failed in a way after which no connection can be trusted.
+//
+// A server that became read-only, or was demoted, keeps its connections, and the driver asks only a
+// new one whether it takes writes; the lock and the pool may even be at two servers. So all of them
+// go: each one that stayed would cost another beat. After a panic nobody knows in what state they
+// are.
+func (c *Client) mustReconnect(err error) bool {
+	return errors.Is(err, lock.ErrLost) || pg.Classify(err) == pg.ReadOnly || c.panicked(err)
+}
+
+// run takes the four steps. Only the request ends with ctx.
+func (t *turn) run(ctx context.Context) error {
+	work := context.WithoutCancel(ctx)
+	t.report.Protocol = string(t.c.master.Protocol())
+	if err := t.c.Own(work); err != nil {
 		return err
 	}
-	packet, memo, err := c.pack(work)
-	if err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	r.KnownJobs, r.KnownHosts, r.Pending = len(packet.KnownJobIDs), len(packet.KnownHostIDs), memo.pending
-	r.Batch, t.mode, t.large = memo.batch, memo.plan.Mode, memo.large
-	if err := c.markUnsure(work, memo); err != nil {
+	if err := t.pack(work); err != nil {
 		return fmt.Errorf("pack: %w", err)
 	}
 
-	t.watch.Start(&r.RPCMS)
-	response, err := c.send(ctx, work, packet, memo, r)
+	t.watch.Start(&t.report.RPCMS)
+	response, err := t.send(ctx)
 	if err != nil {
-		return c.learn(work, packet, memo, r, err)
+		return t.learn(work, err)
 	}
-	r.Protocol = string(response.Protocol)
-	r.ReceivedHosts, r.ReceivedJobs, r.ReceivedKeyvals = len(response.Hosts), len(response.Jobs), len(response.SuiteKeyvals)
+	t.received(response)
 
-	t.watch.Start(&r.AckMS)
-	if err := c.conclude(work, packet, memo, r, response.Sure); err != nil {
+	t.watch.Start(&t.report.AckMS)
+	if err := t.conclude(work, response.Sure); err != nil {
 		return err
 	}
-	t.watch.Start(&r.ApplyMS)
-	aside, err := c.apply(work, response)
-	r.Quarantined += aside
+
+	t.watch.Start(&t.report.ApplyMS)
+	return t.apply(work, response)
+}
+
+// pack builds the packet, up to the moment when it may leave.
+func (t *turn) pack(ctx context.Context) error {
+	packet, memo, err := t.c.pack(ctx)
+	if err != nil {
+		return err
+	}
+	t.packet, t.memo = packet, memo
+	t.report.KnownJobs = len(packet.KnownJobIDs)
+	t.report.KnownHosts = len(packet.KnownHostIDs)
+	t.report.Pending = memo.pending
+	t.report.Batch = memo.batch
+	return t.c.markUnsure(ctx, memo)
+}
+
+// send calls the master. How that ends decides how much the next packet may hold.
+func (t *turn) send(ctx context.Context) (*afe.Response, error) {
+	c := t.c
+	request, cancel := c.grace(ctx)
+	defer cancel()
+	began := time.Now()
+	response, err := c.master.Heartbeat(request, t.packet)
+	took := time.Since(began)
+	switch size := uploadSize(t.packet); {
+	case err == nil:
+		t.report.Batch = t.memo.batch.Grown(size, c.limit(), took, c.options.RPCTimeout)
+	case afe.Judge(err).Is(afe.Overloaded):
+		t.report.Batch = t.memo.batch.Halved(size)
+	}
+	return response, err
+}
+
+// grace returns a context that ends StopTimeout after ctx has ended, for a request in flight.
+func (c *Client) grace(ctx context.Context) (context.Context, context.CancelFunc) {
+	request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(c.options.StopTimeout)
+		defer timer.Stop()
+		select {
+		case <-request.Done():
+		case <-timer.C:
+			cancel(fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout))
+		}
+	})
+	return request, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// learn notes in the ledger what a failed call may still do on the master, and draws from it what
+// it shows about the records in the packet. It returns the failure.
+func (t *turn) learn(ctx context.Context, failure error) error {
+	if err := t.c.settle(ctx, t.memo, afe.Clear(failure)); err != nil {
+		t.c.log.Warn("upload ledger not updated after a failed heartbeat; jobs may be uploaded once more", "error", err)
+	}
+	if err := t.judge(ctx, failure); err != nil {
+		return errors.Join(failure, err)
+	}
+	return failure
+}
+
+// conclude acknowledges what was sent, and draws from the success what it shows about the records
+// in the packet.
+func (t *turn) conclude(ctx context.Context, sure bool) error {
+	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
+	if err != nil {
+		return fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
+	}
+	t.report.UploadedJobs = int(acknowledged.Jobs)
+	t.report.UploadedEntries = int(acknowledged.Entries)
+	if err := t.judge(ctx, nil); err != nil {
+		return err
+	}
+	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
+		t.report.Soon = true
+	}
+	return nil
+}
+
+// received counts what the master sent, before anything of it is stored.
+func (t *turn) received(response *afe.Response) {
+	t.report.Protocol = string(response.Protocol)
+	t.report.ReceivedHosts = len(response.Hosts)
+	t.report.ReceivedJobs = len(response.Jobs)
+	t.report.ReceivedKeyvals = len(response.SuiteKeyvals)
+}
+
+// apply stores what the master sent.
+func (t *turn) apply(ctx context.Context, response *afe.Response) error {
+	aside, err := t.c.apply(ctx, response)
+	t.report.Quarantined += aside
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	// With a section missing for good a shard would starve of hosts or jobs while all looks well.
 	return response.Incomplete
-}
-
-// conclude acknowledges what was sent and draws from the success what it says of the records.
-func (c *Client) conclude(ctx context.Context, packet *afe.Packet, memo *memo, r *beat.Report, sure bool) error {
-	acknowledged, err := c.acknowledge(ctx, memo, sure)
-	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(memo.sent.JobIds), err)
-	}
-	r.UploadedJobs, r.UploadedEntries = int(acknowledged.Jobs), int(acknowledged.Entries)
-	found, err := c.judge(ctx, packet, memo, nil)
-	if err != nil {
-		return err
-	}
-	// Without progress there is no hurry.
-	r.Soon = found.soon || len(memo.waiting) > 0 && acknowledged.Jobs > 0
-	r.Quarantined = len(found.ids)
-	return nil
-}
-
-// learn draws from a failed call what it says of the records in the packet.
-func (c *Client) learn(ctx context.Context, packet *afe.Packet, memo *memo, r *beat.Report, reason error) error {
-	found, err := c.judge(ctx, packet, memo, reason)
-	if err != nil {
-		return errors.Join(reason, err)
-	}
-	r.Soon, r.Quarantined = found.soon, len(found.ids)
-	return reason
-}
-
-// send grants an RPC in flight StopTimeout after ctx has ended. Its outcome decides how large the
-// next packet may be, and what the ledger believes of the packets that held an open entry.
-func (c *Client) send(ctx, work context.Context, packet *afe.Packet, memo *memo, r *beat.Report) (*afe.Response, error) {
-	rpc, cancel := context.WithCancelCause(work)
-	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(c.options.StopTimeout)
-		defer timer.Stop()
-		select {
-		case <-rpc.Done():
-		case <-timer.C:
-			cancel(fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout))
-		}
-	})
-	defer stop()
-	began := time.Now()
-	response, err := c.master.Heartbeat(rpc, packet)
-	size := uploadSize(packet)
-	if err == nil {
-		r.Batch = memo.batch.Grown(size, c.limit(), time.Since(began), c.options.RPCTimeout)
-		return response, nil
-	}
-	if afe.Judge(err).Is(afe.Overloaded) {
-		r.Batch = memo.batch.Halved(size)
-	}
-	if ledgerErr := c.settle(work, memo, afe.Clear(err)); ledgerErr != nil {
-		c.log.Warn("upload ledger not updated after a failed heartbeat; jobs may be uploaded once more", "error", ledgerErr)
-	}
-	return nil, err
-}
-
-// Fail fills in how a beat ended, from the class to what it means for the next beats; nil means ok.
-// The text is redacted before it is cut, so that no half of a secret is left.
-func Fail(r *beat.Report, err error, redact func(string) string) {
-	if err == nil {
-		return
-	}
-	r.Fail(err, failureClass(err), plain.Line(redact(err.Error()), maxErrorText))
-	var held *lock.HeldError
-	var failure *afe.Error
-	r.Fatal = errors.As(err, &held)
-	if errors.As(err, &failure) {
-		r.Outage = afe.Judge(err).Outage()
-		r.Abandoned = failure.Class == afe.Deadline
-	}
-}
-
-func failureClass(err error) string {
-	var failure *afe.Error
-	var internal *internalError
-	switch {
-	case errors.As(err, &internal):
-		return string(afe.Internal)
-	case errors.As(err, &failure):
-		return string(failure.Class)
-	case errors.Is(err, lock.ErrLost):
-		return beat.FailureLockLost
-	default:
-		return beat.FailureDatabase
-	}
-}
-
-// record adds the beat to the history and keeps history and quarantine within their limits (P9).
-func (c *Client) record(ctx context.Context, t *turn) error {
-	body, err := encode(&t.report)
-	if err != nil {
-		return fmt.Errorf("record heartbeat: %w", err)
-	}
-	batch := t.report.Batch
-	if t.mode == "" {
-		batch = beat.Batch{} // nothing was packed: the last packet's stays
-	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if err := q.HeartbeatRecord(ctx, sharddb.HeartbeatRecordParams{
-			StartedAt: t.startedAt, Epoch: c.lock.Epoch(), Protocol: t.report.Protocol,
-			LargeWaiting: t.large.waiting, LargeJobID: t.large.jobID, Probe: t.mode, Beat: body,
-			BatchJobs: int64(batch.Jobs), BatchBytes: batch.Bytes,
-		}); err != nil {
-			return fmt.Errorf("record heartbeat: %w", err)
-		}
-		if _, err := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep); err != nil {
-			return fmt.Errorf("prune history and quarantine: %w", err)
-		}
-		size, err := q.QuarantineSize(ctx)
-		if err != nil {
-			return fmt.Errorf("count quarantine: %w", err)
-		}
-		t.report.Quarantine = &beat.Quarantine{In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost}
-		return nil
-	})
 }

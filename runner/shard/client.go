@@ -1,13 +1,26 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
-// its answer acknowledges, how what it sends is stored, and what is set aside. The promises P1 to
-// P10 in docs/promises.md are kept here, but for P7, which is package lock's.
+// its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the promises
+// P1 to P10 of docs/promises.md, except P7, which package lock keeps.
 //
-// [Client.Beat] runs one beat in four steps, each in a file of its own: pack.go reads the packet in
-// one snapshot, the master is called, acknowledge.go marks what was sent, apply.go stores what
-// came. When the master refuses a packet, search.go looks for the guilty record over the next
-// beats. When to beat is not decided here, nor who may.
+// # One beat
 //
-// The statements are in queries/shard, the wire is in package afe.
+// [Client.Beat] takes four steps. pack.go reads the packet in one snapshot; the master is called;
+// acknowledge.go marks what was sent; apply.go and the files beside it store what came. history.go
+// then records the beat.
+//
+// Two values go from step to step: the packet, which is what travels, and the memo, which is what
+// must be remembered of it until the master has answered.
+//
+// # What is set aside
+//
+// One bad object harms only itself. An object of the master that cannot be stored goes into the
+// quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
+// refuses a packet of ours, search.go looks for the guilty record over the next beats.
+//
+// # What is decided elsewhere
+//
+// Package loop decides when to beat, and package lock who may. The statements are in
+// queries/shard, and the wire is package [afe].
 package shard
 
 import (
@@ -24,26 +37,33 @@ import (
 	"shardclient/runner/lock"
 )
 
-// Master answers heartbeats; *afe.Client is one.
+// Master answers heartbeats. An [*afe.Client] is one.
 type Master interface {
+	// Heartbeat sends one packet and returns the master's answer to it. A failed call returns an
+	// *afe.Error, by which [afe.Judge] says whom to blame.
 	Heartbeat(ctx context.Context, packet *afe.Packet) (*afe.Response, error)
+	// Protocol is the version in which the next packet would be sent.
 	Protocol() afe.Protocol
 }
 
-// Options are what a client needs. None but Redact and Logger has a default here; runner/config
-// has.
+// Options are the settings of a client. Only Redact and Logger may be left out; the defaults of the
+// others are in runner/config.
 type Options struct {
-	ShardHostname  string // as the master knows it
-	Who            string // names this process to another that finds the lock taken
-	RPCTimeout     time.Duration
-	StopTimeout    time.Duration // an RPC in flight gets it after a stop was asked for
-	MaxUploadJobs  int
-	MaxUploadBytes int64
-	ApplyChunk     int                 // objects a transaction
-	HistoryKeep    int64               // rows
-	QuarantineKeep int64               // rows
-	Redact         func(string) string // takes secrets out of errors before they are stored; nil: there are none
-	Logger         *slog.Logger        // nil: silence
+	ShardHostname  string        // the name of this shard on the master
+	Who            string        // names this process to another that finds the lock taken
+	RPCTimeout     time.Duration // the longest that a request may live, its retries included
+	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	MaxUploadJobs  int           // the most jobs in one packet
+	MaxUploadBytes int64         // the largest request, unless one job alone exceeds it
+	ApplyChunk     int           // the most objects stored in one transaction
+	HistoryKeep    int64         // rows
+	QuarantineKeep int64         // rows
+
+	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
+	Redact func(string) string
+	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
+	// logged.
+	Logger *slog.Logger
 }
 
 // Client is the one client of a shard. It is not safe for concurrent use: a shard has one beat at a
@@ -56,8 +76,8 @@ type Client struct {
 	lock    *lock.Lock
 }
 
-// NewClient returns a client that does not hold the lock yet; Own or the first beat takes it. The
-// error names the option that cannot be used.
+// NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
+// it. The error names the option that cannot be used.
 func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, error) {
 	switch {
 	case pool == nil:
@@ -68,7 +88,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	held, err := lock.New(pool, options.Who)
+	notHeld, err := lock.New(pool, options.Who)
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
@@ -78,10 +98,10 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: held}, nil
+	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: notHeld}, nil
 }
 
-// check returns an error that names the first field that no client can work with.
+// check returns an error that names the first field with which no client can work.
 func (o *Options) check() error {
 	for _, field := range []struct {
 		name  string
@@ -106,25 +126,16 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Own takes the lock of the shard, or makes sure that it is still held. It returns a
-// *lock.HeldError when another client has it.
+// Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
+// [*lock.HeldError] when another client has the lock.
 func (c *Client) Own(ctx context.Context) error {
 	return guarded(func() error { return c.lock.Hold(ctx) })
 }
 
-// Close gives the lock back. The pool stays open: its opener closes it.
+// Close gives the lock back. The pool stays open: whoever opened it closes it.
 func (c *Client) Close(ctx context.Context) { c.lock.Release(ctx) }
 
-// limit is the largest batch that the settings allow.
+// limit returns the largest batch that the settings allow.
 func (c *Client) limit() beat.Batch {
 	return beat.Batch{Jobs: c.options.MaxUploadJobs, Bytes: c.options.MaxUploadBytes}
-}
-
-// Failures returns every class of failure that a beat can have.
-func Failures() []string {
-	var all []string
-	for _, class := range afe.Classes() {
-		all = append(all, string(class))
-	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost)
 }

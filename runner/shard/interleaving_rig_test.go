@@ -45,8 +45,8 @@ func (r *rig) close() {
 	ctx := context.Background()
 	r.stopClient()
 	r.pool.Close()
-	r.scheduler.Close(ctx)
-	r.watcher.Close(ctx)
+	_ = r.scheduler.Close(ctx)
+	_ = r.watcher.Close(ctx)
 }
 
 func (r *rig) stopClient() {

@@ -15,35 +15,38 @@ import (
 	"shardclient/runner/pg"
 )
 
-// memo is what must be remembered of a packet until it is answered: what travels is the packet.
+// memo is what must be remembered of a packet until the master has answered it. What travels is
+// the packet.
 type memo struct {
 	at      time.Time            // just before the snapshot
-	plan    sharddb.ProbePlanRow // which records might go
+	plan    sharddb.ProbePlanRow // which records may go
 	batch   beat.Batch           // how many of them
-	waiting []int64              // finished jobs that may go, and are left for the next packet
-	pending int                  // finished jobs, those of this packet included
+	pending int                  // finished jobs, those in this packet included
+	waiting []int64              // finished jobs that may go but must wait for the next packet
 	large   largeTurn
 
 	upload
 }
 
-// upload is what acknowledge and the ledger need to know of the jobs in a packet.
+// upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	// sent is what acknowledge compares; complete are the entries that were sent as complete.
-	sent     sharddb.AcknowledgeJobsParams
-	complete []int64
-	// open are jobs with an entry that is still open, whole are the others; settleable are open ones
-	// for which no earlier packet may still be on its way.
-	open, whole, settleable []int64
+	sent     sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
+	complete []int64                       // ids of the entries that were sent as complete
+	open     []int64                       // ids of the jobs with an entry that is still open
+	whole    []int64                       // ids of the other jobs: all their entries are complete
+
+	// settleable are those of the open jobs whose fate a clear answer to this packet decides: no
+	// earlier packet that holds them may still be on its way.
+	settleable []int64
 }
 
-// largeTurn is how jobs that exceed the upload limit take turns with all others.
+// largeTurn says how the jobs that exceed the upload limit take turns with all others.
 type largeTurn struct {
-	waiting bool   // such a job was left waiting by this beat
-	jobID   *int64 // such a job went alone in this beat
+	waiting bool   // this beat left such a job waiting
+	jobID   *int64 // the job of this kind that went alone in this beat; nil: none did
 }
 
-// pack reads what the packet says in one snapshot.
+// pack reads everything that the packet says in one snapshot.
 func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
 	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
 		packet, m, err = c.packFrom(ctx, sharddb.New(tx))
@@ -63,7 +66,7 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	if err != nil {
 		return nil, nil, err
 	}
-	// The limit is on the request: what its frame takes is measured.
+	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
 		return nil, nil, &internalError{err: fmt.Errorf("encode packet: %w", err)}
@@ -78,7 +81,8 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	if err != nil {
 		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
-	m.pending, m.sent.ShardHostname = len(pending), c.options.ShardHostname
+	m.pending = len(pending)
+	m.sent.ShardHostname = c.options.ShardHostname
 	for i := range pending {
 		m.add(packet, &pending[i])
 	}
@@ -103,8 +107,8 @@ func (c *Client) packKnown(ctx context.Context, q *sharddb.Queries, plan *shardd
 	}, nil
 }
 
-// add takes a job with something to upload into the packet. One that has to wait is known: left
-// out, the master would send it again, whole, at every beat.
+// add puts a finished job into the packet. A job that must wait for a later packet is listed as
+// known instead: if it were left out, the master would send it again, whole, at every beat.
 func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 	m.large.waiting = job.LargeWaiting
 	switch {
@@ -125,6 +129,7 @@ func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 	m.upload.add(job)
 }
 
+// add remembers what is sent of a job.
 func (u *upload) add(job *sharddb.PackUploadRow) {
 	u.sent.JobIds = append(u.sent.JobIds, job.ID)
 	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)

@@ -132,7 +132,7 @@ func newWarped(t *testing.T, databaseURL string) (*warped, *pgxpool.Pool) {
 	}
 	t.Cleanup(func() {
 		pool.Close()
-		w.Close()
+		_ = w.Close()
 		w.cut()
 		w.done.Wait()
 	})
@@ -147,7 +147,7 @@ func (w *warped) accept() {
 		}
 		server, err := net.Dial(w.network, w.address)
 		if err != nil {
-			client.Close()
+			_ = client.Close()
 			continue
 		}
 		w.mu.Lock()
@@ -155,12 +155,12 @@ func (w *warped) accept() {
 		w.mu.Unlock()
 		w.done.Go(func() {
 			_, _ = io.Copy(server, client)
-			server.Close()
+			_ = server.Close()
 		})
 		w.done.Go(func() {
 			w.relay(client, server)
-			client.Close()
-			server.Close()
+			_ = client.Close()
+			_ = server.Close()
 		})
 	}
 }
@@ -170,7 +170,7 @@ func (w *warped) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.conns {
-		c.Close()
+		_ = c.Close()
 	}
 	w.conns = nil
 }

@@ -276,7 +276,7 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				fmt.Fprintf(w, `{"result": %s, "error": null}`, response)
+				_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, response)
 			}))
 			b := first.Beat(t.Context(), time.Now())
 			if b.Failure != "lock_lost" || !errors.Is(b.Err, lock.ErrLost) {
@@ -334,7 +334,7 @@ func TestP10Convergence(t *testing.T) {
 	broken := func(status int, body string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
-			fmt.Fprint(w, body)
+			_, _ = fmt.Fprint(w, body)
 		})
 	}
 	for _, e := range exchanges[:3] {

@@ -1,14 +1,11 @@
 package shard
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	sharddb "shardclient/gen/sharddb"
+	"shardclient/gen/sharddb"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
@@ -22,59 +19,63 @@ const (
 	kindJob         = "job"
 	kindSuiteKeyval = "suite_keyval"
 
-	codeMalformed      = "malformed"        // not understood
-	codeDuplicateID    = "duplicate_id"     // another one with its id came first
-	codeWaitingForHost = "waiting_for_host" // names a host that is not here yet; no alarm
+	codeMalformed      = "malformed"        // it could not be understood
+	codeDuplicateID    = "duplicate_id"     // another object with its id came first
+	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
-	// HostsRefused and JobsRefused know name_taken, entry_taken and waiting_for_keyvals, too.
+	// HostsRefused and JobsRefused give name_taken, entry_taken and waiting_for_keyvals, too.
 )
 
-// sectionKind is the kind of object that a section of a response holds.
-var sectionKind = map[string]string{
-	"hosts": kindHost, "incorrect_host_ids": kindHost, "jobs": kindJob, "suite_keyvals": kindSuiteKeyval,
-}
-
-// Limits of what is kept, in bytes. A payload is for the eyes of an operator;
-// whole it may be as large as the response.
+// Limits of what is kept of an object, in bytes. The payload is for an operator to look at; whole,
+// it may be as large as the response.
 const (
 	maxReason    = 500
 	maxErrorText = 2000
 	maxPayload   = 64 << 10
 )
 
-// setAside is an object that cannot be stored, and why. Its JSON is what the
-// statements take.
-type setAside struct {
+// badObject is an object that cannot be stored, and why. Its JSON is what the statements take.
+type badObject struct {
 	Kind    string `json:"kind"`
 	ID      int64  `json:"id"` // 0: it has none
 	Code    string `json:"code"`
 	Reason  string `json:"reason"`
 	Payload []byte `json:"payload"`
-	Size    int    `json:"payload_bytes"`
+	Size    int    `json:"payload_bytes"` // of the whole payload
 }
 
-func (a *applier) setAside(object setAside, code string, reason error) {
-	object.Code, object.Reason = code, pg.Reason(reason)
+// bounded returns the object as the quarantine keeps it.
+func (o badObject) bounded(redact func(string) string) badObject {
+	o.Size = len(o.Payload)
+	o.Payload = o.Payload[:min(len(o.Payload), maxPayload)]
+	o.Reason = plain.Line(redact(o.Reason), maxReason)
+	return o
+}
+
+// setAside adds an object to those that cannot be stored.
+func (a *applier) setAside(object badObject, code string, reason error) {
+	object.Code = code
+	object.Reason = pg.Reason(reason)
 	a.bad = append(a.bad, object)
 	a.badIDs[objectKey{object.Kind, object.ID}] = true
 }
 
-// quarantine writes down what was set aside, one row an object, at most as many
-// as are kept at all (P9).
-func (c *Client) quarantine(ctx context.Context, direction string, objects []setAside) error {
+// quarantine writes down what was set aside, one row an object. It writes no more rows than are
+// kept at all (P9).
+func (c *Client) quarantine(ctx context.Context, direction string, objects []badObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	var rows []setAside
+	var rows []badObject
 	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
-		o.Size, o.Payload, o.Reason = len(o.Payload), o.Payload[:min(len(o.Payload), maxPayload)], plain.Line(c.options.Redact(o.Reason), maxReason)
-		rows = append(rows, o)
+		rows = append(rows, o.bounded(c.options.Redact))
 	}
 	body, err := encode(rows)
 	if err == nil {
 		err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
 			_, err := q.QuarantineAdd(ctx, direction, body)
-			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep) // nobody ever sees more rows
+			// Pruned in the same transaction, so that nobody ever sees more rows than are kept.
+			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep)
 			return cmp.Or(err, pruned)
 		})
 	}
@@ -84,10 +85,10 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []set
 	return nil
 }
 
-// logSetAside says in one line how many objects were set aside and what is wrong
-// with the first. Jobs that wait for their host are no alarm.
-func (c *Client) logSetAside(objects []setAside) {
-	waiting, first := 0, setAside{}
+// logSetAside logs in one line how many objects were set aside and what is wrong with the first.
+// Jobs that wait for their host are no alarm.
+func (c *Client) logSetAside(objects []badObject) {
+	waiting, first := 0, badObject{}
 	for _, o := range objects {
 		if o.Code == codeWaitingForHost {
 			waiting++
@@ -99,17 +100,8 @@ func (c *Client) logSetAside(objects []setAside) {
 		c.log.Debug("jobs wait for hosts that are not here yet", "jobs", waiting)
 	}
 	if bad := len(objects) - waiting; bad > 0 {
-		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`", "objects", bad,
-			"first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code, "first_reason", plain.Line(first.Reason, maxReason))
+		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`",
+			"objects", bad, "first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code,
+			"first_reason", plain.Line(first.Reason, maxReason))
 	}
-}
-
-// sameJSON compares two objects by value: a copy may have its keys in another
-// order, as Python 2 dictionaries do.
-func sameJSON(a, b jsontext.Value) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	a, b = a.Clone(), b.Clone()
-	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
 }

@@ -92,7 +92,7 @@ func TestUploadIsBoundedByBytes(t *testing.T) {
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
 		}
-		fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
+		_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
 	}))
 	uploaded := map[int64]int{}
 	for range 8 {
@@ -261,7 +261,7 @@ func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
+		_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
 	}))
 	mustBeat(t, client)
 	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {

@@ -10,23 +10,29 @@ import (
 	"shardclient/runner/pg"
 )
 
-// door is how this program's connections are made.
+// door returns the door through which all connections of this program go.
 func (p *program) door() *pg.Door {
 	name := "shard-client"
 	if p.settings.ShardHostname != "" {
 		name += " " + p.settings.ShardHostname
 	}
-	return &pg.Door{URL: string(p.settings.DatabaseURL), Name: name, Redact: p.secrets.Redact, Password: p.password}
+	return &pg.Door{
+		URL:      string(p.settings.DatabaseURL),
+		Name:     name,
+		Redact:   p.secrets.Redact,
+		Password: p.password,
+	}
 }
 
-// password returns that of the day, which no text may show from then on.
+// password reads the password of the database, which may change from day to day, and hides it in
+// every text from then on.
 func (p *program) password() (string, error) {
 	password, err := p.settings.DatabasePassword()
 	p.secrets.Add(password)
 	return password, err
 }
 
-// connect opens the pool; a database that is down shows only when it is used.
+// connect opens the pool. A database that is down is noticed only when the pool is used.
 func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	if err := p.checkDatabase(); err != nil {
 		return nil, err
@@ -34,13 +40,15 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	return p.door().Open(ctx)
 }
 
-// checkDatabase tells a database URL that cannot be meant from one that is down.
+// checkDatabase refuses a database URL that cannot be right; whether the database is up is found out
+// later.
 func (p *program) checkDatabase() error {
 	if err := p.settings.ValidateDatabase(); err != nil {
 		return &usageError{err}
 	}
 	settings, err := p.door().Check()
-	if unusable := (*pg.URLError)(nil); errors.As(err, &unusable) {
+	var unusable *pg.URLError
+	if errors.As(err, &unusable) {
 		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: unusable.Hint}
 	}
 	if err != nil {

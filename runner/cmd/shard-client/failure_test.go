@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 )
 
@@ -49,7 +50,7 @@ func TestOnceFailures(t *testing.T) {
 			m := master(t, tt.answer)
 			e := invoke(once(m, databaseURL, tt.flags...)...).want(t, exitFailed).says(t, "level=WARN", "failure="+tt.failure)
 			got := e.result(t)
-			if want := (beatResult{Outcome: "failed", Failure: tt.failure}); got.counts() != want {
+			if want := (beat.Report{Outcome: "failed", Failure: tt.failure}); counts(got) != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 			for _, text := range append(tt.says, m.URL) {
@@ -80,7 +81,7 @@ func TestOnceWithoutMaster(t *testing.T) {
 	m := master(t, nil)
 	m.Close()
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
-	if got.counts() != (beatResult{Outcome: "failed", Failure: "transport"}) || !strings.Contains(got.Error, "connection refused") {
+	if counts(got) != (beat.Report{Outcome: "failed", Failure: "transport"}) || !strings.Contains(got.Error, "connection refused") {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -100,7 +101,7 @@ func TestOnceRetries(t *testing.T) {
 		})
 	})
 	got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t)
-	if want := (beatResult{Outcome: "ok", ReceivedJobs: 1}); got.counts() != want || len(m.received()) != 3 {
+	if want := (beat.Report{Outcome: "ok", ReceivedJobs: 1}); counts(got) != want || len(m.received()) != 3 {
 		t.Errorf("got %+v after %d requests, want %+v after 3", got, len(m.received()), want)
 	}
 }
@@ -116,7 +117,7 @@ func TestOnceWithoutDatabase(t *testing.T) {
 		"no role":     edit(t, databaseURL, func(u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "user=shard", "user=nosuch", 1) }),
 	} {
 		got := invoke(once(m, broken)...).want(t, exitFailed).says(t, "failure=database").result(t)
-		if got.counts() != (beatResult{Outcome: "failed", Failure: "database"}) || got.PackedMS == 0 || !strings.Contains(got.Error, "failed to connect") {
+		if counts(got) != (beat.Report{Outcome: "failed", Failure: "database"}) || got.PackedMS == 0 || !strings.Contains(got.Error, "failed to connect") {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -136,7 +137,7 @@ func TestOnceLockLost(t *testing.T) {
 		answers(jobs(2)).ServeHTTP(w, r)
 	}))
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
-	if want := (beatResult{Outcome: "failed", Failure: "lock_lost", ReceivedJobs: 1}); got.counts() != want || !strings.Contains(got.Error, "lock of this shard is lost") {
+	if want := (beat.Report{Outcome: "failed", Failure: "lock_lost", ReceivedJobs: 1}); counts(got) != want || !strings.Contains(got.Error, "lock of this shard is lost") {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 1 AND shard_id IS NULL"); n != 1 {
@@ -166,7 +167,7 @@ func TestOnceDatabaseFailsUnderWay(t *testing.T) {
 		answers(jobs(2)).ServeHTTP(w, r)
 	}))
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
-	if want := (beatResult{Outcome: "failed", Failure: "database", ReceivedJobs: 1}); got.counts() != want || !strings.Contains(got.Error, "afe_jobs") {
+	if want := (beat.Report{Outcome: "failed", Failure: "database", ReceivedJobs: 1}); counts(got) != want || !strings.Contains(got.Error, "afe_jobs") {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

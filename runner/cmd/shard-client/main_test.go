@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/beat"
+	"shardclient/runner/binaries"
 	"shardclient/runner/pgtest"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{faults.WithBinary(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // cleanup removes what the tests of the whole package share.
@@ -119,57 +120,32 @@ func (e ended) silent(t testing.TB) ended {
 	return e
 }
 
-// beatResult is the contract of `once --output json`, as its readers know it.
-type beatResult struct {
-	Outcome         string  `json:"outcome"`
-	Failure         string  `json:"failure"`
-	Error           string  `json:"error"`
-	PackedMS        float64 `json:"packed_ms"`
-	RPCMS           float64 `json:"rpc_ms"`
-	AckMS           float64 `json:"ack_ms"`
-	ApplyMS         float64 `json:"apply_ms"`
-	KnownJobs       int     `json:"known_jobs"`
-	KnownHosts      int     `json:"known_hosts"`
-	UploadedJobs    int     `json:"uploaded_jobs"`
-	UploadedEntries int     `json:"uploaded_entries"`
-	ReceivedHosts   int     `json:"received_hosts"`
-	ReceivedJobs    int     `json:"received_jobs"`
-	ReceivedKeyvals int     `json:"received_keyvals"`
-	Quarantined     int     `json:"quarantined"`
-}
-
-// result reads the one object on stdout, and fails the test when anything else
-// is there, when a key is missing or new, or when the phases cannot be true.
-func (e ended) result(t testing.TB) beatResult {
+// result reads the one report on stdout, and fails the test when anything else is there, when a key is
+// missing or new, or when the phases cannot be true.
+func (e ended) result(t testing.TB) beat.Report {
 	t.Helper()
-	var result beatResult
-	decoder := json.NewDecoder(strings.NewReader(e.stdout))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&result); err != nil {
+	var result beat.Report
+	if err := json.Unmarshal([]byte(e.stdout), &result); err != nil {
 		t.Fatalf("stdout is not a result: %v\n%v", err, e)
 	}
-	if rest := e.stdout[decoder.InputOffset():]; rest != "\n" {
-		t.Errorf("want one object and a newline on stdout, got %v", e)
+	if again, err := json.Marshal(result); err != nil || string(again)+"\n" != e.stdout {
+		t.Errorf("want one report and a newline on stdout, such as %s, got %v", again, e)
 	}
-	var keys map[string]any
-	if err := json.Unmarshal([]byte(e.stdout), &keys); err != nil || len(keys) != 15 {
-		t.Errorf("the result has %d keys, want 15 (%v)", len(keys), err)
-	}
-	sum := 0.0
-	for _, phase := range []float64{result.PackedMS, result.RPCMS, result.AckMS, result.ApplyMS} {
-		if phase < 0 {
-			t.Errorf("a phase of %v ms: %s", phase, e.stdout)
+	sum := time.Duration(0)
+	for phase, took := range result.Phases() {
+		if took < 0 {
+			t.Errorf("phase %s took %v: %s", phase, took, e.stdout)
 		}
-		sum += phase
+		sum += took
 	}
-	if wall := float64(e.took.Microseconds()) / 1000; sum > wall {
-		t.Errorf("the phases take %v ms of a run of %v ms", sum, wall)
+	if sum > e.took {
+		t.Errorf("the phases take %v of a run of %v", sum, e.took)
 	}
 	return result
 }
 
-// counts is the result without what differs from run to run.
-func (r beatResult) counts() beatResult {
+// counts returns a result without the fields that differ from run to run.
+func counts(r beat.Report) beat.Report {
 	r.Error, r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS = "", 0, 0, 0, 0
 	return r
 }

@@ -23,15 +23,21 @@ type (
 	migrateStatus struct{}
 )
 
+// Run applies every pending migration.
 func (*migrateUp) Run(ctx context.Context, p *program) error {
 	return p.migrate(ctx, schema.Up, "nothing to do: every migration is applied")
 }
 
+// Run takes the newest migration back.
 func (*migrateDown) Run(ctx context.Context, p *program) error {
 	return p.migrate(ctx, schema.Down, "nothing to do: no migration is applied")
 }
 
-func (p *program) migrate(ctx context.Context, run func(context.Context, string, ...stdlib.OptionOpenDB) (schema.Report, error), nothing string) error {
+// migrateFunc is schema.Up or schema.Down.
+type migrateFunc func(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (schema.Report, error)
+
+// migrate prints each step that was made, those before a failure too.
+func (p *program) migrate(ctx context.Context, run migrateFunc, nothing string) error {
 	if err := p.checkDatabase(); err != nil {
 		return err
 	}
@@ -54,6 +60,7 @@ func (p *program) migrate(ctx context.Context, run func(context.Context, string,
 	return err
 }
 
+// Run lists the migrations.
 func (*migrateStatus) Run(ctx context.Context, p *program) error {
 	if err := p.checkDatabase(); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
@@ -15,28 +14,41 @@ import (
 
 type onceCommand struct{}
 
-// Run beats once. The time it takes to connect counts to the first phase.
+// Run beats once. The time that it takes to connect counts to the first phase.
 func (*onceCommand) Run(ctx context.Context, p *program) error {
-	s, err := p.open(ctx)
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	var report beat.Report
-	if err := schema.Check(ctx, s.pool); err != nil {
-		if wrong := (*schema.VersionError)(nil); errors.As(err, &wrong) {
-			return err
-		}
-		report.PackedMS = float64(time.Since(p.began).Microseconds()) / 1000
-		shard.Fail(&report, err, p.secrets.Redact)
-	} else {
-		report = s.client.Beat(ctx, p.began)
-	}
-	if report.Fatal {
-		return report.Err
+	defer c.close()
+	report, err := p.beatOnce(ctx, c)
+	if err != nil {
+		return err
 	}
 	loop.Log(p.log, &report)
 	return p.printReport(&report)
+}
+
+// beatOnce returns an error where the operator is needed: for a wrong schema, and for a lock that
+// another client holds. A database that is down is a failed beat.
+func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) {
+	var report beat.Report
+	watch := beat.NewStopwatch(p.began)
+	watch.Start(&report.PackedMS)
+	if err := schema.Check(ctx, c.pool); err != nil {
+		var wrong *schema.VersionError
+		if errors.As(err, &wrong) {
+			return report, err
+		}
+		watch.Stop()
+		shard.Fail(&report, err, p.secrets.Redact)
+		return report, nil
+	}
+	report = c.Beat(ctx, p.began)
+	if report.Fatal {
+		return report, report.Err
+	}
+	return report, nil
 }
 
 func (p *program) printReport(r *beat.Report) error {
@@ -44,15 +56,8 @@ func (p *program) printReport(r *beat.Report) error {
 		if err := json.NewEncoder(p.stdout).Encode(r); err != nil {
 			return fmt.Errorf("print result: %w", err)
 		}
-	} else if r.OK() {
-		fmt.Fprintf(p.stdout, "heartbeat ok: knew %d jobs and %d hosts, uploaded %d jobs with %d entries, "+
-			"received %d hosts, %d jobs and %d keyvals, set aside %d\n",
-			r.KnownJobs, r.KnownHosts, r.UploadedJobs, r.UploadedEntries,
-			r.ReceivedHosts, r.ReceivedJobs, r.ReceivedKeyvals, r.Quarantined)
-		fmt.Fprintf(p.stdout, "pack %.1f ms, rpc %.1f ms, acknowledge %.1f ms, apply %.1f ms\n",
-			r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
 	} else {
-		fmt.Fprintf(p.stdout, "heartbeat failed (%s): %s\n", r.Failure, r.Error)
+		fmt.Fprintln(p.stdout, r.Summary())
 	}
 	if !r.OK() {
 		return errBeatFailed

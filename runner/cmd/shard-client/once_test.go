@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
 )
 
@@ -23,8 +24,8 @@ func TestOnceJSON(t *testing.T) {
 	databaseURL, pool := database(t)
 	m := master(t, first.Response)
 	e := invoke(once(m, databaseURL)...).want(t, exitOK)
-	want := beatResult{Outcome: "ok", ReceivedHosts: 3, ReceivedJobs: 4, ReceivedKeyvals: 3}
-	if got := e.result(t); got.counts() != want || got.Error != "" {
+	want := beat.Report{Outcome: "ok", ReceivedHosts: 3, ReceivedJobs: 4, ReceivedKeyvals: 3}
+	if got := e.result(t); counts(got) != want || got.Error != "" {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if lines := strings.Count(e.stderr, "\n"); lines != 1 || !strings.Contains(e.stderr, "level=INFO msg=heartbeat ") {
@@ -103,12 +104,12 @@ func TestOnceUploads(t *testing.T) {
 	finish(t, pool, 2, "x")
 	execute(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 21")
 	m := master(t, answers(nothing))
-	want := beatResult{Outcome: "ok", KnownJobs: 1, UploadedJobs: 2, UploadedEntries: 4}
-	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+	want := beat.Report{Outcome: "ok", KnownJobs: 1, UploadedJobs: 2, UploadedEntries: 4}
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); counts(got) != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	want.UploadedJobs, want.UploadedEntries = 0, 0
-	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); counts(got) != want {
 		t.Errorf("second beat: got %+v, want %+v", got, want)
 	}
 }
@@ -119,8 +120,8 @@ func TestOnceIsOKWithObjectsSetAside(t *testing.T) {
 	databaseURL, _ := database(t)
 	m := master(t, answers(strings.Replace(jobs(1, 2), `"owner": "o"`, `"owner": 7`, 1)))
 	e := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "level=WARN", "quarantine list")
-	want := beatResult{Outcome: "ok", ReceivedJobs: 2, Quarantined: 1}
-	if got := e.result(t); got.counts() != want {
+	want := beat.Report{Outcome: "ok", ReceivedJobs: 2, Quarantined: 1}
+	if got := e.result(t); counts(got) != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -151,8 +152,8 @@ func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	execute(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
 	m := master(t, answers(nothing))
 	for range 2 {
-		want := beatResult{Outcome: "ok", KnownJobs: 5}
-		if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+		want := beat.Report{Outcome: "ok", KnownJobs: 5}
+		if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); counts(got) != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 		if sent := m.last(t); len(sent.Jobs)+len(sent.Entries) != 0 || !slices.Equal(sent.Known, []int64{996, 997, 998, 999, 1000}) {

@@ -14,16 +14,16 @@ import (
 	"shardclient/runner/shard"
 )
 
-// session is a client with all it is made of.
-type session struct {
-	pool   *pgxpool.Pool
-	wire   *afe.Client
-	client *shard.Client
-	proxy  string // "": none
+// client is a shard's client with the parts that it is made of.
+type client struct {
+	*shard.Client
+	pool  *pgxpool.Pool
+	wire  *afe.Client
+	proxy string // "": none
 }
 
-// open wires the parts of a client; it calls nobody yet.
-func (p *program) open(ctx context.Context) (*session, error) {
+// open makes a client out of the settings. It calls neither the master nor the database yet.
+func (p *program) open(ctx context.Context) (*client, error) {
 	c := p.settings
 	if err := c.ValidateShard(); err != nil {
 		return nil, &usageError{err}
@@ -49,18 +49,21 @@ func (p *program) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	p.warn()
-	s := &session{pool: pool, proxy: proxy}
-	if err := s.wireUp(p, master, login, security); err != nil {
+	made := &client{pool: pool, proxy: proxy}
+	if made.wire, err = p.newWire(master, login, security); err == nil {
+		made.Client, err = p.newShard(pool, made.wire)
+	}
+	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	return s, nil
+	return made, nil
 }
 
-// wireUp makes the two clients of a session.
-func (s *session) wireUp(p *program, master *url.URL, login string, security *tls.Config) (err error) {
+// newWire makes what calls the master.
+func (p *program) newWire(master *url.URL, login string, security *tls.Config) (*afe.Client, error) {
 	c := p.settings
-	s.wire, err = afe.NewClient(afe.Options{
+	return afe.NewClient(afe.Options{
 		Master:           master,
 		User:             login,
 		TLS:              security,
@@ -71,12 +74,14 @@ func (s *session) wireUp(p *program, master *url.URL, login string, security *tl
 		UserAgent:        "shard-client/" + version,
 		Logger:           p.log,
 	})
-	if err != nil {
-		return err
-	}
-	s.client, err = shard.NewClient(s.pool, s.wire, shard.Options{
+}
+
+// newShard makes what beats.
+func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client, error) {
+	c := p.settings
+	return shard.NewClient(pool, wire, shard.Options{
 		ShardHostname:  c.ShardHostname,
-		Who:            who(),
+		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
 		StopTimeout:    c.StopTimeout,
 		MaxUploadJobs:  c.MaxUploadJobs,
@@ -87,18 +92,17 @@ func (s *session) wireUp(p *program, master *url.URL, login string, security *tl
 		Redact:         p.secrets.Redact,
 		Logger:         p.log,
 	})
-	return err
 }
 
-// close waits for nobody: what it ends has finished.
-func (s *session) close() {
-	s.client.Close(context.Background())
-	s.wire.Close()
-	s.pool.Close()
+// close gives back the lock and closes all connections. No beat may be under way.
+func (c *client) close() {
+	c.Client.Close(context.Background())
+	c.wire.Close()
+	c.pool.Close()
 }
 
-// who names this process to whoever finds the lock taken.
-func who() string {
+// thisProcess is the name by which another client that finds the lock taken learns of this process.
+func thisProcess() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/binaries"
 )
 
 // process is a running shard-client.
@@ -42,7 +42,7 @@ func (o *output) String() string {
 // start starts the binary, and kills it when the test ends first.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(faults.Binary(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
+	p := &process{Cmd: exec.Command(binaries.ShardClient(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"testing"
+
+	"shardclient/runner/beat"
 )
 
 // master2015 does not know the statuses of hosts.
@@ -21,8 +23,8 @@ func TestAutoFallsBackWithinOneBeat(t *testing.T) {
 	databaseURL, pool := database(t)
 	finish(t, pool, 1, "x")
 	m := masterThat(t, master2015)
-	want := beatResult{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
-	if got := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "master speaks another protocol", "protocol=2015").result(t); got.counts() != want {
+	want := beat.Report{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "master speaks another protocol", "protocol=2015").result(t); counts(got) != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	requests := m.received()

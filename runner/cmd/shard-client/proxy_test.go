@@ -58,13 +58,13 @@ func (p *proxy) connect(w http.ResponseWriter) {
 		p.t.Error(err)
 		return
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	master, err := net.Dial("tcp", p.master.Listener.Addr().String())
 	if err != nil {
 		p.t.Error(err)
 		return
 	}
-	defer master.Close()
+	defer func() { _ = master.Close() }()
 	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
 	ended := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{client, master}, {master, client}} {

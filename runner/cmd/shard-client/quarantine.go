@@ -18,6 +18,7 @@ type quarantineCommand struct {
 
 type quarantineList struct{}
 
+// Run lists the objects that are set aside.
 func (*quarantineList) Run(ctx context.Context, p *program) error {
 	pool, err := p.connect(ctx)
 	if err != nil {
@@ -45,7 +46,8 @@ func (*quarantineList) Run(ctx context.Context, p *program) error {
 		if o.ID != nil {
 			id = strconv.FormatInt(*o.ID, 10)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", o.Direction, o.Kind, id, o.Code, o.Occurrences,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
+			o.Direction, o.Kind, id, o.Code, o.Occurrences,
 			o.FirstSeen.Format(time.RFC3339), o.LastSeen.Format(time.RFC3339), o.Reason)
 	}
 	return table.Flush()

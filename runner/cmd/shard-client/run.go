@@ -13,30 +13,24 @@ import (
 	"shardclient/schema"
 )
 
-// A database that is down is asked again after a second, then ever less often.
-const (
-	databaseWaitMin = time.Second
-	databaseWaitMax = 15 * time.Second
-)
-
 type runCommand struct{}
 
 // Run beats until a signal or the end of the lifetime.
 func (*runCommand) Run(ctx context.Context, p *program) error {
-	s, err := p.open(ctx)
+	shard, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	w, err := p.watch(ctx)
+	defer shard.close()
+	o, err := p.openObservers(ctx)
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer o.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
-		"master", p.settings.Master, "proxy", s.proxy, "database", p.settings.RedactedDatabaseURL(),
+		"master", p.settings.Master, "proxy", shard.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if ready, err := p.waitForDatabase(ctx, s, w.health); err != nil || !ready {
+	if ready, err := p.waitForDatabase(ctx, shard, o.health); err != nil || !ready {
 		return err
 	}
 	lifetime := p.settings.Lifetime
@@ -44,7 +38,9 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	l, err := loop.New(loop.Options{
-		Beat:     w.watched(func(ctx context.Context) beat.Report { return s.client.Beat(ctx, time.Now()) }),
+		Beat: o.observed(func(ctx context.Context) beat.Report {
+			return shard.Beat(ctx, time.Now())
+		}),
 		Pause:    p.settings.HeartbeatPause,
 		Drain:    p.settings.DrainPause,
 		Splay:    p.settings.Splay(),
@@ -54,43 +50,42 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	w.health.Doing("wait for the first beat") // the splay
+	o.health.Doing("wait for the first beat") // the splay
 	return l.Run(ctx)
 }
 
-// waitForDatabase is ready when the database answers, has our schema and its lock
-// is ours: a wrong schema and a lock held by another are for the operator, a
-// database that is down is not. It is not ready when a signal came or the
-// lifetime is over.
-func (p *program) waitForDatabase(ctx context.Context, s *session, health *ops.Health) (ready bool, err error) {
+// waitForDatabase waits until the database answers, has our schema, and its lock is ours. It reports
+// false when a signal came or the lifetime was over before that.
+func (p *program) waitForDatabase(ctx context.Context, shard *client, health *ops.Health) (ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	wait := databaseWaitMin
-	for tries := 1; ; tries++ {
+	err = loop.Until(ctx, func() (final bool, err error) {
 		health.Doing("wait for the database")
-		err := schema.Check(ctx, s.pool)
-		if err == nil {
-			err = s.client.Own(ctx)
-		}
-		var wrong *schema.VersionError
-		var held *lock.HeldError
-		switch {
-		case err == nil:
-			return true, nil
-		case ctx.Err() == nil && (errors.As(err, &wrong) || errors.As(err, &held)):
-			return false, err
-		case ctx.Err() == nil && tries&(tries-1) == 0:
-			p.log.Warn("waiting for the database", "error", plain.Line(p.secrets.Redact(err.Error()), 1000), "tries", tries)
-		}
-		select {
-		case <-ctx.Done():
-			p.log.Info("stopped while waiting for the database")
-			return false, nil
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, databaseWaitMax)
+		return shard.takeDatabase(ctx)
+	}, func(err error, tries int) {
+		p.log.Warn("waiting for the database",
+			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)
+	})
+	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
+		p.log.Info("stopped while waiting for the database")
+		return false, nil
 	}
+	return err == nil, err
+}
+
+// maxErrorText is how many bytes of the database's error the log repeats.
+const maxErrorText = 1000
+
+// takeDatabase checks the schema and takes the lock. A wrong schema and a lock that another client
+// holds are final: the operator must mend them. A database that is down mends itself.
+func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
+	if err = schema.Check(ctx, c.pool); err == nil {
+		err = c.Own(ctx)
+	}
+	var wrong *schema.VersionError
+	var held *lock.HeldError
+	return errors.As(err, &wrong) || errors.As(err, &held), err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 )
 
@@ -262,8 +263,8 @@ func TestKilledClientLeavesNoLock(t *testing.T) {
 		}
 	}
 	m.says(answers(nothing))
-	want := beatResult{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
-	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); got.counts() != want {
+	want := beat.Report{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
+	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); counts(got) != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	killWhileWriting(t, databaseURL, pool)

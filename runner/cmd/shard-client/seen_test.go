@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"shardclient/runner/ops"
 )
 
 // seen is a run that is watched over HTTP.
@@ -44,7 +46,7 @@ func (s *seen) get(path string) (status int, body string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		s.t.Fatal(err)
@@ -74,22 +76,11 @@ func (s *seen) metrics() map[string]float64 {
 	return values
 }
 
-// health is what an orchestrator and an operator read.
-type health struct {
-	Status      string  `json:"status"`
-	Doing       string  `json:"doing"`
-	LimitS      float64 `json:"limit_s"`
-	LastSuccess *string `json:"last_success"`
-	LastFailure *string `json:"last_failure"`
-	Failure     string  `json:"last_failure_class"`
-	Failures    int     `json:"failures_in_a_row"`
-}
-
 // healthy fails the test unless the run is alive.
-func (s *seen) healthy() health {
+func (s *seen) healthy() ops.HealthStatus {
 	s.t.Helper()
 	status, body := s.get("/healthz")
-	var h health
+	var h ops.HealthStatus
 	if err := json.Unmarshal([]byte(body), &h); err != nil || status != http.StatusOK || h.Status != "alive" {
 		s.t.Fatalf("/healthz: status %d, want 200 and alive: %s", status, body)
 	}

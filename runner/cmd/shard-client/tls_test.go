@@ -219,7 +219,7 @@ func listen(t *testing.T) *bystander {
 }
 
 func (b *bystander) take(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	first := make([]byte, 1)
 	_, _ = conn.Read(first) // 0: it was closed without a word
 	b.mu.Lock()

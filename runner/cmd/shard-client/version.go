@@ -9,6 +9,7 @@ import (
 
 type versionCommand struct{}
 
+// Run prints the version of the binary and that of the schema it needs.
 func (*versionCommand) Run(p *program) error {
 	latest, err := schema.Latest()
 	if err != nil {

@@ -1,32 +1,19 @@
 package main
 
-import (
-	"fmt"
+import "fmt"
 
-	"github.com/alecthomas/kong"
-)
-
-// typed are the flags that the command line itself holds.
-func typed(command *kong.Context) map[string]bool {
-	flags := map[string]bool{}
-	for _, part := range command.Path {
-		if part.Flag != nil && !part.Resolved {
-			flags[part.Flag.Name] = true
-		}
-	}
-	return flags
-}
-
-// warn says once, at the start of a client, what makes its secrets or the
-// machine less safe than they could be. Nothing of it keeps a shard from beating.
+// warn logs once, at the start of a client, what makes its secrets or the machine less safe than they
+// could be. None of it keeps a shard from beating.
 func (p *program) warn() {
 	if p.root {
-		p.log.Warn("running as root", "hint", "shard-client needs no rights of root, and a fault in it would have them all: "+
-			"set User= in its systemd unit to a user that may read its secret files")
+		p.log.Warn("running as root",
+			"hint", "shard-client needs no rights of root, and a fault in it would have them all: "+
+				"set User= in its systemd unit to a user that may read its secret files")
 	}
 	if p.typed["database-url"] && p.settings.DatabaseURL.HasSecret() {
-		p.log.Warn("a password stands on the command line", "flag", "--database-url", "hint", "every user of this machine sees it in ps: "+
-			"use --database-password-file, PGPASSFILE or SHARD_CLIENT_DATABASE_URL")
+		p.log.Warn("a password stands on the command line", "flag", "--database-url",
+			"hint", "every user of this machine sees it in ps: "+
+				"use --database-password-file, PGPASSFILE or SHARD_CLIENT_DATABASE_URL")
 	}
 	for _, file := range p.settings.ExposedFiles() {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,

@@ -159,7 +159,7 @@ func TestListenAtATakenAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	listen := "--listen=" + taken.Addr().String()
 	invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t).says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {

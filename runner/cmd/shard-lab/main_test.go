@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/pgtest"
 	"shardclient/schema"
 )
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(pgtest.WithServer(m), goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m)), goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // invoke runs shard-lab as main would.

@@ -12,11 +12,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"shardclient/runner/await"
 	"shardclient/runner/pgtest"
 )
 
 // patience is how long a test waits for something that has to happen.
-const patience = time.Minute
+const patience = await.Patience
 
 // watched is an output that somebody waits at.
 type watched struct {
@@ -76,20 +77,7 @@ func connect(t *testing.T, databaseURL string) *pgx.Conn {
 // waitUntil asks the database until it says true.
 func waitUntil(t *testing.T, conn *pgx.Conn, condition string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for holds := false; !holds; {
-		if err := conn.QueryRow(ctx, "SELECT "+condition+" FROM (SELECT pg_sleep(0.01)) AS pause").Scan(&holds); err != nil {
-			t.Fatalf("wait until %s: %v", condition, err)
-		}
-	}
-}
-
-func execute(t *testing.T, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	await.True(t, condition, func() bool { return pgtest.Query[bool](t, conn, "SELECT "+condition) })
 }
 
 // The database goes away in the middle of a job and comes back: the scheduler waits, ends the job, and itself at a
@@ -97,7 +85,7 @@ func execute(t *testing.T, conn *pgx.Conn, sql string) {
 func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	there := connect(t, databaseURL)
-	execute(t, there, `
+	pgtest.Exec(t, there, `
 		INSERT INTO afe_labels (id, name) VALUES (1, 'board:a');
 		INSERT INTO afe_acl_groups (id, name) VALUES (1, 'Everyone');
 		INSERT INTO afe_hosts (id, hostname, leased) VALUES (1, 'h1', false);
@@ -116,10 +104,10 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	waitUntil(t, there, "EXISTS (SELECT FROM afe_host_queue_entries WHERE status = 'Running')")
 
 	quoted := pgx.Identifier{name}.Sanitize()
-	execute(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS false")
-	execute(t, elsewhere, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+	pgtest.Exec(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS false")
+	pgtest.Exec(t, elsewhere, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
 	log.waitFor(t, "failures_in_a_row=2")
-	execute(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS true")
+	pgtest.Exec(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS true")
 	log.waitFor(t, "turns succeed again")
 
 	there = connect(t, databaseURL)

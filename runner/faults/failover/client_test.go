@@ -9,14 +9,14 @@ import (
 	"slices"
 	"strings"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/binaries"
 	"shardclient/runner/process"
 )
 
 // command is a start of shard-client; its settings come from the environment, as an operator's do.
 func (p *pair) command(databaseURL string, args ...string) *exec.Cmd {
 	p.t.Helper()
-	cmd := exec.Command(faults.Binary(p.t), args...)
+	cmd := exec.Command(binaries.ShardClient(p.t), args...)
 	cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_DATABASE_URL="+databaseURL, "SHARD_CLIENT_SHARD_HOSTNAME="+hostname, "SHARD_CLIENT_MASTER="+p.desk.URL,
 		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_STARTUP_SPLAY=0",

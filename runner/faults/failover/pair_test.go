@@ -14,7 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/faults"
+	"shardclient/runner/await"
+	"shardclient/runner/binaries"
 	"shardclient/runner/lab/converge"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/master/admin"
@@ -30,10 +31,10 @@ const (
 	database = "shard"
 
 	// patience is for a machine that is busy with other things; nothing waits for it to pass.
-	patience = 30 * time.Second
+	patience = await.Patience
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
 
 // pair is a shard with a database of two servers, and its master.
 type pair struct {
@@ -113,21 +114,7 @@ func (p *pair) both() string { return p.url("&target_session_attrs=read-write", 
 // eventually asks until it is so.
 func (p *pair) eventually(what string, so func(context.Context) (bool, error)) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
-	defer cancel()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		done, err := so(ctx)
-		if done && err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			p.t.Fatalf("waited in vain: %s (%v)", what, err)
-		case <-poll.C:
-		}
-	}
+	await.NoError(p.t, what, so)
 }
 
 // query returns one value from one server, by a connection of its own: servers die here.
@@ -154,9 +141,7 @@ func (p *pair) execute(server *postgres.Server, statements ...string) {
 	p.must(err)
 	defer conn.Close(context.Background())
 	for _, sql := range statements {
-		if _, err := conn.Exec(p.t.Context(), sql); err != nil {
-			p.t.Fatalf("%s: %v", sql, err)
-		}
+		pgtest.Exec(p.t, conn, sql)
 	}
 }
 

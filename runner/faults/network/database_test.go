@@ -60,8 +60,9 @@ func TestNetworkToTheDatabase(t *testing.T) {
 	t.Run("SlowClose", func(t *testing.T) { testSlowClose(t, server) })
 }
 
-// patient are the parameters of a database URL that bound every wait to what a test can wait for.
-var patient = []string{"statement_timeout", "1s", "connect_timeout", "1", "pool_ping_timeout", "1s"}
+// patient are the parameters of a database URL that bound every wait to what a test can wait for, and leave a busy
+// machine time for what takes milliseconds otherwise.
+var patient = []string{"statement_timeout", "4s", "connect_timeout", "4", "pool_ping_timeout", "4s"}
 
 // newDatabaseRig is a shard whose client, started, reaches its database through a proxy only.
 func newDatabaseRig(t *testing.T, server *faults.Server) (*rig, *proxy) {
@@ -97,7 +98,7 @@ func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
 	if code := r.client.End(); code != 0 {
 		t.Fatalf("shard-client ended with %d after SIGTERM", code)
 	}
-	r.feels("failure=database", "acknowledge ", "the database was silent for 1.25s, a quarter more than its statement_timeout")
+	r.feels("failure=database", "acknowledge ", "the database was silent for 5s, a quarter more than its statement_timeout")
 	p.heal()
 	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
 	r.recovers()

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 	}
 	// A link of toxiproxy whose toxic has closed one end never reads the other to its end: its three goroutines wait at
 	// their channels for good. They are the fault's, not ours; all else is still looked for.
-	goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m)),
+	goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m)),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))

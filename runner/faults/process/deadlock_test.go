@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 )
 
 // ran counts a statement.
@@ -41,7 +42,7 @@ func TestDeadlocks(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)
 			s, gate, truth := l.Shards[0], l.Gate(l.Shards[0]), localTruth(t, l)
-			execute(t, s, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET deadlock_timeout = '300ms'")
+			pgtest.Exec(t, s.DB, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET deadlock_timeout = '300ms'")
 			scheduler, err := s.DB.Begin(t.Context())
 			must(t)(scheduler, err)
 			defer func() { _ = scheduler.Rollback(context.Background()) }() // committed, unless the test failed before
@@ -76,9 +77,9 @@ func TestDefaultIsolation(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)
 			s, gate := l.Shards[0], l.Gate(l.Shards[0])
-			execute(t, s, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET default_transaction_isolation = '"+level+"'")
+			pgtest.Exec(t, s.DB, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET default_transaction_isolation = '"+level+"'")
 			changed := faults.Once("AcknowledgeLock", faults.Before, func() faults.Verdict {
-				execute(t, s, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = (SELECT min(id) FROM afe_jobs)")
+				pgtest.Exec(t, s.DB, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = (SELECT min(id) FROM afe_jobs)")
 				return faults.GoOn
 			})
 			gate.Strike(changed)

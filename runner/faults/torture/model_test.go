@@ -10,6 +10,7 @@ import (
 
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/pgtest"
 )
 
 const (
@@ -121,8 +122,7 @@ func (w *world) must(what string, err error) {
 
 func (w *world) exec(s *faults.Shard, sql string, args ...any) {
 	w.t.Helper()
-	_, err := s.DB.Exec(w.t.Context(), sql, args...)
-	w.must(sql, err)
+	pgtest.Exec(w.t, s.DB, sql, args...)
 }
 
 func (w *world) station(t *rapid.T) *station { return rapid.SampledFrom(w.stations).Draw(t, "shard") }

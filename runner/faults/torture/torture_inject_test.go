@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 )
 
 // Faults of programs and connections, in the order of the table.
@@ -100,11 +101,7 @@ func (x *rack) endLock(v *victim) {
 
 func (x *rack) exec(v *victim, sql string) {
 	x.t.Helper()
-	tag, err := v.DB.Exec(x.t.Context(), sql)
-	if err != nil {
-		x.t.Fatalf("%s: %v", sql, err)
-	}
-	x.cut.Add(tag.RowsAffected())
+	x.cut.Add(pgtest.Exec(x.t, v.DB, sql))
 }
 
 // startSecond starts another client beside the first. One of them must end: the second, unless the first has just lost

@@ -93,7 +93,8 @@ func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
 		len(boards), p.size.boardHosts, p.size.suites, p.size.jobs())
 	p.stage, err = setStage(ctx, p.demo, p.size)
 	defer func() {
-		failed := err != nil || !verdict.agree()
+		stopped := err != nil && ctx.Err() != nil // by somebody who has nothing to find out
+		failed := !stopped && (err != nil || !verdict.agree())
 		if failed {
 			fmt.Fprintf(p.demo.Out, "the programs' logs are in %s\n", p.stage.logs)
 		}

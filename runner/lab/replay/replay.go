@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"shardclient/runner/beat"
@@ -22,8 +23,8 @@ const (
 	// replayDatabase is the database that the shard uses.
 	replayDatabase = "shard"
 
-	// replayTimeout ends a replay that hangs. A whole one takes two seconds, most of them the start of PostgreSQL.
-	replayTimeout = 25 * time.Second
+	// replayTimeout ends a replay that hangs. A whole one takes two seconds on a machine that has nothing else to do.
+	replayTimeout = 2 * time.Minute
 )
 
 // ErrFailed says that a replay failed. Its output has told why, and ends with the verdict.
@@ -39,6 +40,8 @@ type Replay struct {
 
 	// exchanges are the heartbeats to play. Nil: those recorded. Tests tamper with them.
 	exchanges []Exchange
+	// patience is how long the whole may take. 0: replayTimeout.
+	patience time.Duration
 }
 
 // Run plays the replay and prints its verdict as the last line. The error is nil when everything agrees with the
@@ -51,8 +54,9 @@ func (r *Replay) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	hurried, cancel := context.WithTimeoutCause(ctx, replayTimeout,
-		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", replayTimeout))
+	patience := cmp.Or(r.patience, replayTimeout)
+	hurried, cancel := context.WithTimeoutCause(ctx, patience,
+		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", patience))
 	defer cancel()
 	run := &replayRun{replay: r, exchanges: exchanges, page: replayPage{out: r.Out}}
 	err := run.play(hurried)
@@ -194,8 +198,8 @@ func (b *replayBeat) readWire(e Exchange, requests [][]byte, report []byte) (err
 	if err != nil {
 		return err
 	}
-	b.reportDiff = cmp.Diff(reportCounts{b.sent, b.came.hosts, b.came.jobs, b.came.keyvals, 0}, said,
-		cmp.AllowUnexported(reportCounts{}, sentCounts{}))
+	b.reportDiff = gocmp.Diff(reportCounts{b.sent, b.came.hosts, b.came.jobs, b.came.keyvals, 0}, said,
+		gocmp.AllowUnexported(reportCounts{}, sentCounts{}))
 	return nil
 }
 

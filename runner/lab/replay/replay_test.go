@@ -4,26 +4,32 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"shardclient/runner/await"
+	"shardclient/runner/binaries"
 )
 
-// buildClient returns the path of a shard-client built from this tree.
-func buildClient(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "shard-client")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "shardclient/runner/cmd/shard-client")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, whatever these tests need
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, out)
+// whole plays every case; a plain run plays one of each kind.
+var whole = flag.Bool("whole", false, "play every way in which a replay can differ, not just some")
+
+func TestMain(m *testing.M) {
+	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
+	for name, value := range map[string]string{
+		"SHARD_CLIENT_PROTOCOL": "nonsense", "SHARD_CLIENT_MAX_UPLOAD_JOBS": "nonsense", "PGHOST": "nonsense",
+		"PGDATABASE": "nonsense", "AUTOTEST_SCHEDULER_LOG_DIR": "/no/such/directory",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
 	}
-	return path
+	os.Exit(binaries.Removed(m).Run())
 }
 
 // recorded returns a conversation that may be tampered with.
@@ -43,6 +49,7 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 	if d.Out == nil {
 		d.Out = &out
 	}
+	d.patience = await.Patience // a busy machine is no failure
 	err = d.Run(ctx)
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -55,19 +62,16 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 }
 
 func TestReplay(t *testing.T) {
-	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
-	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
-		t.Setenv(name, "nonsense")
-	}
-	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")
-	client := buildClient(t)
+	t.Parallel()
+	client := binaries.ShardClient(t)
 	t.Run("agrees with the recording", func(t *testing.T) { replayAgrees(t, client) })
-	t.Run("tells differences", func(t *testing.T) { replayTellsDifferences(t, client) })
-	t.Run("tells that the client failed", func(t *testing.T) { replayTellsClientFailure(t, client) })
+	t.Run("shows differences", func(t *testing.T) { replayShowsDifferences(t, client) })
+	t.Run("says that the client failed", func(t *testing.T) { replaySaysThatTheClientFailed(t, client) })
 	t.Run("can be stopped", func(t *testing.T) { replayStops(t, client) })
 }
 
 func replayAgrees(t *testing.T, client string) {
+	t.Parallel()
 	text, verdict, err := show(t.Context(), t, Replay{Client: client})
 	const want = "replay: 9 heartbeats, every request and every stored row as recorded: database and recording agree"
 	if err != nil || verdict != want {
@@ -89,35 +93,45 @@ func replayAgrees(t *testing.T, client string) {
 	}
 }
 
-func replayTellsDifferences(t *testing.T, client string) {
-	for name, c := range map[string]struct {
+func replayShowsDifferences(t *testing.T, client string) {
+	for _, c := range []struct {
+		name   string
+		whole  bool // not in a plain run
 		tamper func([]Exchange)
 		want   []string
 	}{
-		"a recorded row": {
+		{
+			"a recorded row", true,
 			func(e []Exchange) { e[1].After.Jobs[0].Owner = "mallory" },
 			[]string{"database DIFFERS", "mallory", "replay: FAILED: 1 of 9 heartbeats differ from the recording (see above)"},
 		},
-		"a recorded request": {
+		{
+			"a recorded request", false,
 			func(e []Exchange) {
 				e[2].Request = bytes.ReplaceAll(e[2].Request, []byte("Completed"), []byte("Failed"))
 			},
 			[]string{"request DIFFERS", "replay: FAILED: 1 of 9 heartbeats differ"},
 		},
-		"an answer": {
+		{
+			"an answer", true,
 			func(e []Exchange) {
 				e[0].Response.Body = bytes.ReplaceAll(e[0].Response.Body, []byte("row1-host3"), []byte("row1-host9"))
 			},
 			[]string{"row1-host9", "replay: FAILED: 9 of 9 heartbeats differ"},
 		},
-		"an object that is set aside": {
+		{
+			"an object that is set aside", true,
 			func(e []Exchange) {
 				e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
 			},
 			[]string{"what shard-client says of it", "quarantine"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		if c.whole && !*whole {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			exchanges := recorded(t)
 			c.tamper(exchanges)
 			text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
@@ -133,7 +147,8 @@ func replayTellsDifferences(t *testing.T, client string) {
 	}
 }
 
-func replayTellsClientFailure(t *testing.T, client string) {
+func replaySaysThatTheClientFailed(t *testing.T, client string) {
+	t.Parallel()
 	exchanges := recorded(t)
 	exchanges[1].Response = &Answer{Status: http.StatusInternalServerError, ContentType: "text/html", Body: []byte("<h1>oops</h1>")}
 	text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
@@ -164,12 +179,15 @@ func replayStops(t *testing.T, client string) {
 		"The first": "replay: FAILED: stopped after 0 of 9 heartbeats\n",
 		"2 of 9":    "replay: FAILED: stopped after 2 of 9 heartbeats\n",
 	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		out := &canceller{at: at, cancel: cancel}
-		_, _, err := show(ctx, t, Replay{Client: client, Out: out})
-		if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
-			t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
-		}
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			out := &canceller{at: at, cancel: cancel}
+			_, _, err := show(ctx, t, Replay{Client: client, Out: out})
+			if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
+				t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pgtest"
 )
 
 // seedFor finds a seed with which a job ends in a variant.
@@ -310,7 +311,7 @@ func (d *desk) runUntil(s *scheduler.Scheduler, status string) bool {
 	d.t.Helper()
 	for range 50 {
 		d.turn(s)
-		if query[bool](d.t, d.pool, "SELECT EXISTS (SELECT FROM afe_host_queue_entries WHERE status = $1 AND NOT complete)", status) {
+		if pgtest.Query[bool](d.t, d.pool, "SELECT EXISTS (SELECT FROM afe_host_queue_entries WHERE status = $1 AND NOT complete)", status) {
 			return true
 		}
 	}

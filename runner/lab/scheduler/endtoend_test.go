@@ -17,6 +17,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/master"
+	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
 
@@ -175,7 +176,7 @@ func TestMasterAndShardAgree(t *testing.T) {
 				}
 				w.disturb(round)
 				w.there.turn(w.hostless)
-				if query[int](t, w.there.pool, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete") == 0 {
+				if pgtest.Query[int](t, w.there.pool, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete") == 0 {
 					t.Logf("all complete on the master after %d rounds, %d answers lost", round, w.answersSilent)
 					break
 				}

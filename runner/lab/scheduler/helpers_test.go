@@ -144,28 +144,12 @@ func (d *desk) run(s *scheduler.Scheduler, between func()) {
 }
 
 func (d *desk) openEntries() string {
-	return query[string](d.t, d.pool, "SELECT coalesce(string_agg(e::text, E'\n'), 'none') FROM afe_host_queue_entries AS e WHERE NOT complete")
+	return pgtest.Query[string](d.t, d.pool, "SELECT coalesce(string_agg(e::text, E'\n'), 'none') FROM afe_host_queue_entries AS e WHERE NOT complete")
 }
 
-// exec runs one statement with arguments, or several without.
 func (d *desk) exec(sql string, args ...any) {
 	d.t.Helper()
-	if len(args) == 0 {
-		args = []any{pgx.QueryExecModeSimpleProtocol}
-	}
-	if _, err := d.pool.Exec(context.WithoutCancel(d.t.Context()), sql, args...); err != nil {
-		d.t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-// query returns one value.
-func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
-	t.Helper()
-	var value T
-	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return value
+	pgtest.Exec(d.t, d.pool, sql, args...)
 }
 
 // column returns the values of a query's only column.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"shardclient/runner/master/admin"
+	"shardclient/runner/pgtest"
 )
 
 // lockOrder is that of the heartbeat, within each table by id.
@@ -64,7 +65,7 @@ func TestEditsLockInOneOrder(t *testing.T) {
 			for _, row := range []string{"min", "max"} {
 				t.Run(fmt.Sprintf("%s/%s of %s", edit.name, row, table), func(t *testing.T) {
 					l, jobs := shardOneAtWork(t)
-					held := query[int64](l, fmt.Sprintf("SELECT %s(id) FROM %s WHERE %s", row, table, ofShardOne[table]))
+					held := pgtest.Query[int64](l, l.pool, fmt.Sprintf("SELECT %s(id) FROM %s WHERE %s", row, table, ofShardOne[table]))
 					l.heldBack(table, held, func(ctx context.Context) error { return edit.do(ctx, l, jobs) })
 				})
 			}

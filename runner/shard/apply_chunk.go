@@ -1,0 +1,168 @@
+package shard
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
+	"shardclient/runner/pg"
+)
+
+// unit is an object that is stored whole or set aside alone.
+type unit[T any] struct {
+	object *T
+	aside  badObject // its kind, id and payload, in case it is set aside
+}
+
+// sift sets aside the objects that were not understood, and those that differ from an earlier one
+// with the same id. Identical copies are no fault.
+func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
+	units := make([]unit[T], 0, len(list))
+	first := make(map[int64]*afe.Received[T], len(list))
+	for i := range list {
+		r := &list[i]
+		u := unit[T]{object: &r.Object, aside: badObject{Kind: kind, ID: r.ID, Payload: r.Raw}}
+		switch before := first[r.ID]; {
+		case r.Err != nil:
+			a.setAside(u.aside, codeMalformed, r.Err)
+		case before == nil || r.ID == 0:
+			first[r.ID] = r
+			units = append(units, u)
+		case !sameJSON(before.Raw, r.Raw):
+			reason := fmt.Errorf("another %s with id %d came first in this response", kind, r.ID)
+			a.setAside(u.aside, codeDuplicateID, reason)
+		}
+	}
+	return units
+}
+
+// sameJSON reports whether two objects have the same value: a copy may have its keys in another
+// order, as Python 2 dictionaries do.
+func sameJSON(a, b jsontext.Value) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	a, b = a.Clone(), b.Clone()
+	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
+}
+
+// storeAll stores units chunk by chunk, each chunk in one transaction. Those that PostgreSQL refused
+// in earlier beats come last, the longest ago first. So the splits of this beat are spent on objects
+// that were not yet told apart, and each refused one has its turn.
+func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
+	if len(units) == 0 {
+		return nil
+	}
+	refused, err := sharddb.New(a.c.pool).QuarantineRefusedBefore(ctx, kind)
+	if err != nil {
+		return fmt.Errorf("store %d objects: look which were refused before: %w", len(units), err)
+	}
+	turn := make(map[int64]int, len(refused))
+	for i, id := range refused {
+		turn[id] = i + 1
+	}
+	slices.SortStableFunc(units, func(x, y unit[T]) int {
+		return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID])
+	})
+	for chunk := range slices.Chunk(units, a.c.options.ApplyChunk) {
+		if err := storeChunk(ctx, a, chunk, store); err != nil {
+			return fmt.Errorf("store %d objects of kind %s: %w", len(units), kind, err)
+		}
+	}
+	return nil
+}
+
+// storeFunc stores a chunk within a transaction and returns what it set aside, which counts only if
+// the transaction commits.
+type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, error)
+
+// storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
+// to the next beat when this one has halved enough.
+func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store storeFunc[T]) error {
+	var bad []badObject
+	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+		bad, err = store(ctx, q, chunk)
+		return err
+	})
+	switch class := pg.Classify(err); {
+	case err == nil:
+		a.bad = append(a.bad, bad...)
+	case len(chunk) > 1 && (class == pg.Data || class == pg.Cancelled) && a.splits < maxSplits:
+		a.splits++
+		half := len(chunk) / 2
+		return errors.Join(storeChunk(ctx, a, chunk[:half], store), storeChunk(ctx, a, chunk[half:], store))
+	case class != pg.Data:
+		return err
+	case len(chunk) == 1:
+		a.setAside(chunk[0].aside, codeDatabase, err)
+	default:
+		a.left += len(chunk)
+		a.reason = err
+	}
+	return nil
+}
+
+// unstorable is a row of a statement that finds the objects which cannot be stored.
+type unstorable = struct {
+	ID           int64
+	Code, Reason string
+}
+
+// split sets aside the objects of a chunk that a statement found unstorable.
+func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], bad []badObject) {
+	reasons := make(map[int64]unstorable, len(found))
+	for _, row := range found {
+		reasons[unstorable(row).ID] = unstorable(row)
+	}
+	for _, u := range chunk {
+		if r, found := reasons[u.aside.ID]; found {
+			u.aside.Code, u.aside.Reason = r.Code, r.Reason
+			bad = append(bad, u.aside)
+			continue
+		}
+		good = append(good, u)
+	}
+	return good, bad
+}
+
+// forget takes what was stored out of the quarantine, unless this very beat has set aside another
+// object with the same id.
+func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
+	var ids []int64
+	for _, u := range chunk {
+		if !a.badIDs[objectKey{kind, u.aside.ID}] {
+			ids = append(ids, u.aside.ID)
+		}
+	}
+	args := sharddb.QuarantineForgetParams{Direction: directionIn, Kind: kind, ObjectIds: ids}
+	if _, err := q.QuarantineForget(ctx, args); err != nil {
+		return fmt.Errorf("take out of the quarantine: %w", err)
+	}
+	return nil
+}
+
+// jsonList returns a chunk as the statements take it that unpack JSON.
+func jsonList[T any](chunk []unit[T]) ([]byte, error) {
+	objects := make([]*T, len(chunk))
+	for i, u := range chunk {
+		objects[i] = u.object
+	}
+	return encode(objects)
+}
+
+// encode makes the JSON that a statement takes.
+func encode(rows any) ([]byte, error) {
+	body, err := json.Marshal(rows)
+	if err != nil {
+		return nil, &internalError{err: fmt.Errorf("encode rows: %w", err)}
+	}
+	return body, nil
+}

@@ -1,0 +1,64 @@
+package shard
+
+import (
+	"errors"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/lock"
+	"shardclient/runner/plain"
+)
+
+// Failures returns every class of failure that a beat can have.
+func Failures() []string {
+	var all []string
+	for _, class := range afe.Classes() {
+		all = append(all, string(class))
+	}
+	return append(all, beat.FailureDatabase, beat.FailureLockLost)
+}
+
+// Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
+// A nil err changes nothing. redact takes secrets out of the text; it sees the whole text, before
+// that is cut, because half a secret could not be recognized.
+func Fail(r *beat.Report, err error, redact func(string) string) {
+	if err == nil {
+		return
+	}
+	r.Fail(err, failureClass(err), plain.Line(redact(err.Error()), maxErrorText))
+	var held *lock.HeldError
+	r.Fatal = errors.As(err, &held)
+	var failure *afe.Error
+	if errors.As(err, &failure) {
+		r.Outage = afe.Judge(err).Outage()
+		r.Abandoned = failure.Class == afe.Deadline
+	}
+}
+
+func failureClass(err error) string {
+	var failure *afe.Error
+	var internal *internalError
+	switch {
+	case errors.As(err, &internal):
+		return string(afe.Internal)
+	case errors.As(err, &failure):
+		return string(failure.Class)
+	case errors.Is(err, lock.ErrLost):
+		return beat.FailureLockLost
+	default:
+		return beat.FailureDatabase
+	}
+}
+
+// internalError is a fault of shard-client itself: something that it cannot encode, or a panic.
+// Nothing that an operator or the master does wrong ends here. Its class is [afe.Internal].
+type internalError struct {
+	err   error
+	stack string // of a panic
+}
+
+func (e *internalError) Error() string {
+	return e.err.Error() + "; this is a fault of shard-client itself, please report it"
+}
+
+func (e *internalError) Unwrap() error { return e.err }

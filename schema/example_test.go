@@ -1,0 +1,37 @@
+package schema_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"shardclient/runner/pgtest"
+	"shardclient/schema"
+)
+
+// Whoever starts first applies what is pending; everybody else finds nothing to do.
+func ExampleUp() {
+	var t pgtest.Example
+	defer t.Close()
+	ctx, databaseURL := context.Background(), pgtest.EmptyDatabase(&t)
+
+	for range 2 {
+		report, err := schema.Up(ctx, databaseURL)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(len(report) > 0)
+	}
+
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	fmt.Println(schema.Check(ctx, conn))
+	// Output:
+	// true
+	// false
+	// <nil>
+}
