@@ -206,7 +206,13 @@ func servedMetrics(t *testing.T) []string {
 func TestExitCodesAreDocumented(t *testing.T) {
 	t.Parallel()
 	pages := documents(t)
-	code := found(`(?m)^\s+exit[A-Z]\w*\s*= (\d+)`, sources(t)["runner/cmd/shard-client/main.go"])
+	program := ""
+	for path, text := range sources(t) {
+		if strings.HasPrefix(path, "runner/cmd/shard-client/") {
+			program += text
+		}
+	}
+	code := found(`(?m)^\s+exit[A-Z]\w*\s*= (\d+)`, program)
 	same(t, "exit code", code, found(`(?m)^\| (\d+) \|`, section(t, pages["docs/settings.md"], "Exit codes")))
 	same(t, "exit code", code, found(`(?m)^\| (\d+) \|`, section(t, pages["README.md"], "Point it at a real master")))
 }
@@ -259,11 +265,23 @@ func TestLinksLeadSomewhere(t *testing.T) {
 // dated are ways of citing that say nothing to a reader: years, and numbers of faults and records.
 var dated = regexp.MustCompile(`(?i)decisions\.md|operate\.md|\brecords? \d+\b|\bfaults? \d[ab]?\b|\bincident (of )?20\d\d`)
 
+// prose returns a page, or the comments of a file, as one line.
+func prose(path, text string) string {
+	var words []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		mark := found(`^(//|--|#)`, line)
+		if strings.HasSuffix(path, ".md") || mark != nil || strings.Contains(line, "docs/") {
+			words = append(words, strings.Fields(strings.TrimPrefix(line, strings.Join(mark, "")))...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // Comments cite pages by their path, and in them headings by their text.
 func TestCitationsLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	pages := documents(t)
-	comment := regexp.MustCompile(`\s*\n\s*(//|--|#)?\s*`)
 	citation := regexp.MustCompile(`\bdocs/([\w./-]+\.(?:md|sql))(?:,? "([^"]+)")?`)
 	texts := sources(t)
 	maps.Copy(texts, pages)
@@ -271,7 +289,7 @@ func TestCitationsLeadSomewhere(t *testing.T) {
 		for _, line := range found(`(?m)^\s*(?://|--) (.*\b201[4678]\b.*)$`, text) {
 			t.Errorf("%s names a year, which says nothing: %s", path, line)
 		}
-		text = comment.ReplaceAllString(text, " ")
+		text = prose(path, text)
 		if old := dated.FindString(text); old != "" {
 			t.Errorf("%s cites %q: name the incident, the fault or the decision", path, old)
 		}
@@ -279,6 +297,30 @@ func TestCitationsLeadSomewhere(t *testing.T) {
 			page, there := pages["docs/"+match[1]]
 			if headings, _ := anchors(page); !there && match[1] != "grants.sql" || match[2] != "" && !slices.Contains(headings, match[2]) {
 				t.Errorf("%s cites %s, which is not there", path, match[0])
+			}
+		}
+	}
+}
+
+// declares reports whether a file has the function, type or query.
+func declares(text, name string) bool {
+	return regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type |-- name: )` + name + `\b`).MatchString(text)
+}
+
+// What the pages name by its file, as in `Client.pack` (`shard/pack.go`).
+func TestNamedCodeExists(t *testing.T) {
+	t.Parallel()
+	files := sources(t)
+	files["docs/grants.sql"], files["runner/documents_test.go"] = "", ""
+	named := regexp.MustCompile("(?:`(?:\\w+\\.)?(\\w+)` \\()?`((?:[\\w-]+/)+[\\w-]+\\.(?:go|sql))`")
+	for path, page := range documents(t) {
+		for _, match := range named.FindAllStringSubmatch(strings.Join(strings.Fields(page), " "), -1) {
+			text, there := files["runner/"+match[2]]
+			if !there {
+				text, there = files[match[2]]
+			}
+			if !there || match[1] != "" && !declares(text, match[1]) {
+				t.Errorf("%s names %s, which is not there", path, match[0])
 			}
 		}
 	}
