@@ -189,7 +189,11 @@ func servedMetrics(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	answer, err := http.Get("http://" + server.Address() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
