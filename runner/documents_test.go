@@ -231,6 +231,29 @@ func TestFailuresAreDocumented(t *testing.T) {
 	same(t, "quarantine code", code, found(`(?m)^### (\w+)`, section(t, runbook, "Quarantine codes")))
 }
 
+// Messages are compared up to the first mark in them: the runbook leaves out the rest.
+func TestLogMessagesAreDocumented(t *testing.T) {
+	t.Parallel()
+	room := regexp.MustCompile(`^runner/(shard|loop|lock|pg|afe|ops|config|operator|cmd/shard-client)/`)
+	program := ""
+	for path, text := range sources(t) {
+		if room.MatchString(path) && !strings.HasSuffix(path, "_test.go") {
+			program += text
+		}
+	}
+	log := strings.Join(strings.Fields(section(t, documents(t)["docs/runbook.md"], "Log")), " ")
+	for _, message := range found("[lL]og(?:ger)?\\.(?:Debug|Info|Warn|Error|Log)\\((?:\\S+, level, )?\"([^\";:`]+)", program) {
+		if !strings.Contains(log, "`"+message) {
+			t.Errorf("docs/runbook.md lacks the message %q", message)
+		}
+	}
+	for _, message := range found("\\b(?:debug|info|warn|error) ``?([^`;:]+)", log) {
+		if !strings.Contains(program, message) {
+			t.Errorf("docs/runbook.md has the message %q, which nobody logs", message)
+		}
+	}
+}
+
 func TestDependenciesAreListed(t *testing.T) {
 	t.Parallel()
 	direct := found(`(?m)^\t(\S+) v\S+$`, string(readFile(t, "../go.mod")))
