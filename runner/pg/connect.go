@@ -4,7 +4,7 @@
 //
 // A [Door] leads from a connection string to a pool in which every session is in a known state: on
 // the primary, with the password of the day, with a limit on each statement, and with an end to every
-// silence. [ParseURL] explains a connection string that cannot be used without repeating any of it.
+// silence. [ParseURL] says why a connection string cannot be used, and repeats no part of it.
 //
 // # Errors
 //

@@ -88,8 +88,8 @@ func Database(t T) string {
 	return create(t, server, template)
 }
 
-// Clone returns, as [Database] does, the URL of a copy of a database of this server. Nobody may be
-// connected to the original.
+// Clone copies a database of this server and returns the URL of the copy, which is dropped after the
+// test. Nobody may be connected to the original.
 func Clone(t T, databaseURL string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(databaseURL)

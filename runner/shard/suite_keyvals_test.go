@@ -34,9 +34,9 @@ func keyval(id int, key, value string) string {
 	return fmt.Sprintf(`{"id": %d, "job_id": 7, "key": %q, "value": %q}`, id, key, value)
 }
 
-// suiteAnswers have a job and suite keyvals of its own id. What is here afterwards is what the
-// original reaches, which stores jobs first: in two answers, one after the other, no order is
-// left to choose.
+// suiteAnswers hold a job and suite keyvals with the job's own id. The end state must be that of the
+// original, which stores jobs first. Sent in two answers, one after the other, they leave no order to
+// choose.
 var suiteAnswers = []struct {
 	name, here, own string
 	suite           []string
