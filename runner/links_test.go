@@ -1,0 +1,123 @@
+package runner_test
+
+import (
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// anchors returns the headings of a page, as they stand and as code hosts make addresses of them.
+func anchors(page string) (headings, addresses []string) {
+	page = regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(page, "")
+	for _, heading := range found(`(?m)^#+ (.*)$`, page) {
+		heading = strings.ReplaceAll(heading, "`", "")
+		address := regexp.MustCompile(`[^\w -]`).ReplaceAllString(strings.ToLower(heading), "")
+		headings, addresses = append(headings, heading), append(addresses, strings.ReplaceAll(address, " ", "-"))
+	}
+	return headings, addresses
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	pages["docs/grants.sql"], pages["LICENSE"] = "", ""
+	for path, page := range pages {
+		page = regexp.MustCompile("(?ms)^```.*?^```|`[^`]+`").ReplaceAllString(page, "")
+		for _, link := range found(`\]\(([^)]+)\)`, page) {
+			if strings.HasPrefix(link, "https://") {
+				continue
+			}
+			place, anchor, _ := strings.Cut(link, "#")
+			target := path
+			if place != "" {
+				target = filepath.ToSlash(filepath.Join(filepath.Dir(path), place))
+			}
+			text, there := pages[target]
+			if _, addresses := anchors(text); !there || anchor != "" && !slices.Contains(addresses, anchor) {
+				t.Errorf("%s: %s leads nowhere", path, link)
+			}
+		}
+	}
+}
+
+// dated are ways of citing that say nothing to a reader: years, and numbers of faults and records.
+var dated = regexp.MustCompile(`(?i)decisions\.md|operate\.md|\brecords? \d+\b|\bfaults? \d[ab]?\b|\bincident (of )?20\d\d`)
+
+// prose returns a page, or the comments of a file, as one line.
+func prose(path, text string) string {
+	var words []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		said := strings.TrimLeft(line, "/-#")
+		if strings.HasSuffix(path, ".md") || len(said) < len(line) || strings.Contains(line, "docs/") {
+			words = append(words, strings.Fields(said)...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// Comments cite pages by their path, and in them headings by their text.
+func TestCitationsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	citation := regexp.MustCompile(`\bdocs/([\w./-]+\.(?:md|sql))(?:,? "([^"]+)"(?: and "([^"]+)")?)?`)
+	texts := sources(t)
+	maps.Copy(texts, pages)
+	for path, text := range texts {
+		for _, line := range found(`(?m)^\s*(?://|--) (.*\b201[4678]\b.*)$`, text) {
+			t.Errorf("%s names a year, which says nothing: %s", path, line)
+		}
+		text = prose(path, text)
+		if old := dated.FindString(text); old != "" {
+			t.Errorf("%s cites %q: name the incident, the fault or the decision", path, old)
+		}
+		for _, match := range citation.FindAllStringSubmatch(text, -1) {
+			page, there := pages["docs/"+match[1]]
+			headings, _ := anchors(page)
+			for _, heading := range match[2:] {
+				there = there && (heading == "" || slices.Contains(headings, heading))
+			}
+			if !there && match[0] != "docs/grants.sql" {
+				t.Errorf("%s cites %s, which is not there", path, match[0])
+			}
+		}
+	}
+}
+
+// declares reports whether a file has the function, type or query.
+func declares(text, name string) bool {
+	return regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type |-- name: )` + name + `\b`).MatchString(text)
+}
+
+// What the pages name by its file, as in `Client.pack` (`shard/pack.go`).
+func TestNamedCodeExists(t *testing.T) {
+	t.Parallel()
+	files := sources(t)
+	files["docs/grants.sql"], files["runner/documents_test.go"] = "", ""
+	named := regexp.MustCompile("(?:`(?:\\w+\\.)?(\\w+)` \\()?`((?:[\\w-]+/)+[\\w-]+\\.(?:go|sql))`")
+	for path, page := range documents(t) {
+		for _, match := range named.FindAllStringSubmatch(strings.Join(strings.Fields(page), " "), -1) {
+			text, there := files["runner/"+match[2]]
+			if !there {
+				text, there = files[match[2]]
+			}
+			if !there || match[1] != "" && !declares(text, match[1]) {
+				t.Errorf("%s names %s, which is not there", path, match[0])
+			}
+		}
+	}
+}
+
+func TestTablesAreNarrow(t *testing.T) {
+	t.Parallel()
+	for path, page := range documents(t) {
+		for line := range strings.Lines(page) {
+			if strings.HasPrefix(line, "|") && len([]rune(line)) > 121 {
+				t.Errorf("%s: a row of %d characters, make it a list: %.60s ...", path, len([]rune(line))-1, line)
+			}
+		}
+	}
+}
