@@ -1,7 +1,16 @@
-// Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated template.
+// Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated
+// template. Only tests import it.
 //
-// A test process has one private server, started when the first test asks for a database and stopped by Main. Only
-// tests import this package. A test that cannot have its database fails; it is never skipped.
+// # The server
+//
+// A test process has one private server, which starts when the first test asks for a database. [Main]
+// or [WithServer], called in TestMain, stops it. Without PostgreSQL on the machine such tests fail;
+// they are never skipped.
+//
+// # The databases
+//
+// [Pool] and [Database] give a migrated database, [EmptyDatabase] one without the migrations, and
+// [Clone] a copy of a database that a test has filled. Each is dropped when its test ends.
 package pgtest
 
 import (
@@ -28,11 +37,12 @@ const (
 	// blank is PostgreSQL's own template.
 	blank = "template1"
 
-	// prepareTimeout bounds the start of the server and its migration on a machine that is busy compiling.
+	// prepareTimeout bounds the start of the server and its migration. It is long, because the
+	// machine may be busy compiling.
 	prepareTimeout = 2 * time.Minute
 )
 
-// M is what is needed of *testing.M.
+// M is the part of [*testing.M] that [Main] uses.
 type M interface{ Run() int }
 
 // Main runs the tests, stops the server and returns the exit code:
@@ -40,12 +50,13 @@ type M interface{ Run() int }
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func Main(m M) int { return WithServer(m).Run() }
 
-// WithServer is Main for whoever does something after the server has stopped, as goleak does:
+// WithServer returns an M whose Run does what [Main] does. It is for a TestMain that hands its tests
+// on, as to goleak, which looks for leaks after the server has stopped:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 //
-// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after Database: the goroutine that
-// waits for the server lives as long as the server.
+// A test that calls goleak.VerifyNone itself must pass it goleak.IgnoreCurrent(), taken after
+// [Database]: the goroutine that waits for the server lives as long as the server does.
 func WithServer(m M) M { return runner{m} }
 
 type runner struct{ tests M }
@@ -70,7 +81,8 @@ func Database(t testing.TB) string {
 	return create(t, server, template)
 }
 
-// Clone returns the URL of a copy of a database of this server, as Database does; nobody may be connected to the original.
+// Clone returns the URL of a copy of a database of this server, which is dropped after the test.
+// Nobody may be connected to the original meanwhile.
 func Clone(t testing.TB, databaseURL string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(databaseURL)
@@ -80,13 +92,13 @@ func Clone(t testing.TB, databaseURL string) string {
 	return create(t, runningServer(t), config.Database)
 }
 
-// EmptyDatabase is Database without the migrations, for tests of these.
+// EmptyDatabase returns the URL of a database without the migrations, for the tests of migrations.
 func EmptyDatabase(t testing.TB) string {
 	t.Helper()
 	return create(t, runningServer(t), blank)
 }
 
-// Program returns the path of a program of the server's version, such as pg_dump.
+// Program returns the path of a PostgreSQL program in the server's version, such as pg_dump.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	return runningServer(t).Program(name)
@@ -111,7 +123,7 @@ func create(t testing.TB, server *postgres.Server, from string) string {
 	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
 		t.Fatal(err)
 	}
-	// 5 ms each, against 9 MB of memory that would otherwise stay until the last test.
+	// Dropping takes 5 ms; each database kept until the last test would hold 9 MB of memory.
 	t.Cleanup(func() {
 		if err := server.DropDatabase(context.Background(), name); err != nil {
 			t.Error(err)
@@ -123,18 +135,20 @@ func create(t testing.TB, server *postgres.Server, from string) string {
 var (
 	inMain atomic.Bool
 
-	// serverOnce and serverStarted belong together: stopServer must not start what nobody needed.
+	// serverStarted is nil until serverOnce has run: stopServer must not start a server that no test
+	// needed.
 	serverStarted atomic.Pointer[postgres.Server]
 	serverOnce    = sync.OnceValue(startServer)
 
 	prepareTemplate = sync.OnceValue(migrateTemplate)
 )
 
-// runningServer starts the server at the first call. Every later test fails with the same error.
+// runningServer starts the server at the first call. When that fails, every later test fails with
+// the same error.
 func runningServer(t testing.TB) *postgres.Server {
 	t.Helper()
 	if !inMain.Load() {
-		t.Fatal("nobody would stop the server: add to the package's tests" +
+		t.Fatal("nothing would stop the server afterwards: add to the package's tests" +
 			" func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
 	}
 	if err := serverOnce(); err != nil {
@@ -143,7 +157,7 @@ func runningServer(t testing.TB) *postgres.Server {
 	return serverStarted.Load()
 }
 
-// startServer does not use the first test's context: the server serves all tests.
+// startServer uses a context of its own, not the first test's: the server serves all tests.
 func startServer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
