@@ -11,8 +11,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Besides its result a beat reports the backlog that it found, its limits, and how much is set aside
-// in all, its own objects included.
+// Besides its result a beat reports the backlog that it found, its limits, and how much is set
+// aside in all, its own objects included.
 func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()

@@ -12,9 +12,8 @@ import (
 
 const largeResponse = "../lab/replay/testdata/wire/2019/large_first_heartbeat.response.json"
 
-// BenchmarkApplyLarge stores the recorded first heartbeat of a large shard: 100
-// hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals. The original client takes 38 s
-// and 50,258 statements for it.
+// BenchmarkApplyLarge stores the recorded first heartbeat of a large shard: 100 hosts, 1,000 jobs,
+// 1,250 entries, 3,000 keyvals. The original client takes 38 s and 50,258 statements for it.
 func BenchmarkApplyLarge(b *testing.B) {
 	body, err := os.ReadFile(largeResponse)
 	if err != nil {
@@ -38,8 +37,8 @@ func BenchmarkApplyLarge(b *testing.B) {
 	b.ReportMetric(rpc/float64(b.N), "rpc-ms/op")
 }
 
-// BenchmarkUpload sends a full packet: 1,000 finished jobs with two entries each
-// and control files of about 1.5 kB. Packing, sending and acknowledging are measured separately.
+// BenchmarkUpload sends a full packet: 1,000 finished jobs with two entries each and control files
+// of about 1.5 kB. Packing, sending and acknowledging are measured separately.
 func BenchmarkUpload(b *testing.B) {
 	pool, master := pgtest.Pool(b), newMaster(b)
 	master.saysResult(result(nil, nil, nil))

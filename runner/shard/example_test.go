@@ -24,7 +24,8 @@ const oneHostAndOneJob = `{"error": null, "id": "jsonrpc", "result": {
 		"shard": {"id": 1, "hostname": "shard1.example"}}],
 	"suite_keyvals": [], "incorrect_host_ids": []}}`
 
-// Two beats with a master that always sends the same host and job. The second beat lists both as known.
+// Two beats with a master that always sends the same host and job. The second beat lists both as
+// known.
 func ExampleClient_Beat() {
 	var t pgtest.Example
 	defer t.Close()

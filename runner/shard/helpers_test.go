@@ -26,8 +26,8 @@ const ourShard = "shard1.example"
 
 const simple = pgx.QueryExecModeSimpleProtocol
 
-// options are small enough that a test can reach every limit, and large enough that none reaches one
-// by accident.
+// options are small enough that a test can reach every limit, and large enough that none reaches
+// one by accident.
 func options() shard.Options {
 	return shard.Options{
 		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,

@@ -23,8 +23,8 @@ func labelled(id int, labelID int, label string, groupID int, group string, user
 
 func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
 
-// A label that was made here first has another id than the master's (docs/decisions.md,
-// 2015): it gives way without losing what it had.
+// A label that was made here first has another id than the master's (docs/decisions.md, 2015): it
+// gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -165,8 +165,8 @@ func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 	}
 }
 
-// A job that is here is aborted although its entry now names a host that is not here: the host of an
-// existing entry is never written.
+// A job that is here is aborted although its entry now names a host that is not here: the host of
+// an existing entry is never written.
 func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -178,9 +178,8 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	}
 }
 
-// Hosts that are unknown, already invalid or named twice are removed in silence
-// (docs/decisions.md, 2018); entries of removed hosts are aborted, also those that come
-// with the same answer.
+// Hosts that are unknown, already invalid or named twice are removed in silence (docs/decisions.md,
+// 2018); entries of removed hosts are aborted, also those that come with the same answer.
 func TestIncorrectHosts(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -216,8 +215,8 @@ func TestIncorrectHosts(t *testing.T) {
 	}
 }
 
-// The flags of a new entry follow from its status, by Autotest's lists in docs/protocol.md, whatever
-// the master sends.
+// The flags of a new entry follow from its status, by Autotest's lists in docs/protocol.md,
+// whatever the master sends.
 func TestFlagsFollowFromTheStatus(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -244,8 +243,8 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 	}
 }
 
-// A request that may still be stored late is not forgotten because the master
-// named its job meanwhile (docs/decisions.md, fault 3a).
+// A request that may still be stored late is not forgotten because the master named its job
+// meanwhile (docs/decisions.md, fault 3a).
 func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

@@ -8,8 +8,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// jobID is the job under test; its entries have ids from 101 on. The filler is another finished job,
-// with a lower id, which goes first in a capped batch.
+// jobID is the job under test; its entries have ids from 101 on. The filler is another finished
+// job, with a lower id, which goes first in a capped batch.
 const (
 	jobID    = 10
 	fillerID = 5
@@ -21,8 +21,8 @@ type modelEntry struct {
 	Active, Complete, Aborted bool
 }
 
-// modelMaster does with uploads and assignments of one job what the original
-// master does (docs/protocol.md, "What the master does otherwise").
+// modelMaster does with uploads and assignments of one job what the original master does
+// (docs/protocol.md, "What the master does otherwise").
 type modelMaster struct {
 	entries map[int64]modelEntry
 	// everComplete are the entries that were stored as complete at any time: only these may be
@@ -65,8 +65,8 @@ func (m *modelMaster) abort() {
 	}
 }
 
-// answer sends the job if the shard does not know it, or knows it and every entry is aborted. It does
-// not send the job once an entry has begun or ended on the master.
+// answer sends the job if the shard does not know it, or knows it and every entry is aborted. It
+// does not send the job once an entry has begun or ended on the master.
 func (m *modelMaster) answer(p *afe.Packet) *afe.Response {
 	begun, allAborted := false, true
 	for _, e := range m.entries {

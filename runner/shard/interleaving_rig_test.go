@@ -56,8 +56,8 @@ func (r *rig) stopClient() {
 	r.client = nil
 }
 
-// reset puts the job into the database as just received and begun. The client stays: between beats it
-// remembers nothing but its lock.
+// reset puts the job into the database as just received and begun. The client stays: between beats
+// it remembers nothing but its lock.
 func (r *rig) reset(s scenario) error {
 	if r.client == nil {
 		r.restart()

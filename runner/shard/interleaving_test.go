@@ -11,8 +11,9 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// everyNth is how many scenarios the suite has time for. A third of them holds every outcome and extra at every place
-// of every variant, and every statement at every place with every outcome; `make interleavings` plays all.
+// everyNth is how many scenarios the suite has time for. A third of them holds every outcome and
+// extra at every place of every variant, and every statement at every place with every outcome;
+// `make interleavings` plays all.
 var everyNth = flag.Int("interleavings", 3, "play every n-th interleaving; 1: all")
 
 // The places in a beat where a statement of the scheduler can commit. "blocked" is within
@@ -85,9 +86,8 @@ func scenarios() []scenario {
 	return table
 }
 
-// Every completion reaches the master and nothing unsent is acknowledged, in
-// whatever order the scheduler's statements fall into a beat, and whatever
-// becomes of the beat.
+// Every completion reaches the master and nothing unsent is acknowledged, in whatever order the
+// scheduler's statements fall into a beat, and whatever becomes of the beat.
 func TestP1P2Interleavings(t *testing.T) {
 	table := scenarios()
 	work := make(chan scenario)

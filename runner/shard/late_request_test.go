@@ -11,8 +11,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// An old request must have been dead when the whole packet left; when the answer comes it is too late
-// for that.
+// An old request must have been dead when the whole packet left; when the answer comes it is too
+// late for that.
 func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	pool := pgtest.Pool(t)
 	o := options()
@@ -39,8 +39,8 @@ func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	}
 }
 
-// A completion that a late request undid is sent again although another entry of
-// its job stays open.
+// A completion that a late request undid is sent again although another entry of its job stays
+// open.
 func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -66,8 +66,8 @@ func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 	}
 }
 
-// A retried request may have been stored before, and may wait to be stored
-// again: its answer does not settle a job with an open entry.
+// A retried request may have been stored before, and may wait to be stored again: its answer does
+// not settle a job with an open entry.
 func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

@@ -29,8 +29,8 @@ func TestP7OneClientPerShard(t *testing.T) {
 	}
 	mustBeat(t, first) // undisturbed
 
-	// Somebody empties our tables while the client runs: one beat is lost, and the next takes the lock
-	// anew.
+	// Somebody empties our tables while the client runs: one beat is lost, and the next takes the
+	// lock anew.
 	exec(t, pool, "DELETE FROM shard_client_owner")
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 	if b := first.Beat(t.Context(), time.Now()); b.Failure != "lock_lost" {
@@ -39,7 +39,8 @@ func TestP7OneClientPerShard(t *testing.T) {
 	mustBeat(t, first)
 	held.BackendPID = query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
 
-	// The connection that holds the lock breaks between two beats: the client goes on, under a new epoch.
+	// The connection that holds the lock breaks between two beats: the client goes on, under a new
+	// epoch.
 	epoch := query[int64](t, pool, "SELECT epoch FROM shard_client_owner")
 	exec(t, pool, "SELECT pg_terminate_backend($1)", held.BackendPID)
 	mustBeat(t, first)
@@ -48,8 +49,8 @@ func TestP7OneClientPerShard(t *testing.T) {
 	}
 }
 
-// A client that lost the lock within a beat writes nothing more, whether another
-// has taken over already or not yet.
+// A client that lost the lock within a beat writes nothing more, whether another has taken over
+// already or not yet.
 func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 	for _, takenOver := range []bool{false, true} {
 		t.Run(fmt.Sprintf("taken over %v", takenOver), func(t *testing.T) {

@@ -42,8 +42,8 @@ func (p panicking) panics(where string) {
 	}
 }
 
-// A panic is a failed beat with its stack in the log. The next beat finds neither the old lock
-// nor an open transaction.
+// A panic is a failed beat with its stack in the log. The next beat finds neither the old lock nor
+// an open transaction.
 func TestPanicIsAFailedBeat(t *testing.T) {
 	for _, where := range []string{"protocol", "heartbeat"} {
 		t.Run(where, func(t *testing.T) {
@@ -81,7 +81,8 @@ func TestPanicIsAFailedBeat(t *testing.T) {
 	}
 }
 
-// withoutState changes an ErrorResponse as a proxy does that shortens the SQLSTATE or leaves it out.
+// withoutState changes an ErrorResponse as a proxy does that shortens the SQLSTATE or leaves it
+// out.
 func withoutState(state string) func(message) []byte {
 	return func(m message) []byte {
 		if m.kind != 'E' {
@@ -183,7 +184,8 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 			w.change.Store(&warp)
 			b := client.Beat(t.Context(), time.Now())
 			w.change.Store(nil)
-			// The first Z answers to the question whether the lock's connection lives; another is opened.
+			// The first Z answers to the question whether the lock's connection lives; another is
+			// opened.
 			if hit.Load() == 0 || b.OK() && where != "Z1" || b.Failure == string(afe.Internal) {
 				t.Errorf("%s, %s: met %d times: %s %s: %s", where, name, hit.Load(), b.Outcome, b.Failure, b.Error)
 			}

@@ -17,8 +17,8 @@ import (
 	"shardclient/runner/shard"
 )
 
-// 100,000 objects that cannot be used cost as much as one and make one line in the log, and nobody ever
-// sees more rows than --quarantine-keep.
+// 100,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
+// ever sees more rows than --quarantine-keep.
 func TestP6ManyBadObjects(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()
@@ -64,8 +64,8 @@ func TestP6ManyBadObjects(t *testing.T) {
 	}
 }
 
-// With 100,000 objects that only PostgreSQL refuses, a beat halves chunks a limited number of times.
-// The rest is left for the next beat, and the error says so.
+// With 100,000 objects that only PostgreSQL refuses, a beat halves chunks a limited number of
+// times. The rest is left for the next beat, and the error says so.
 func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	const splits, chunks = 100, 202
 	defer shard.SetMaxSplits(splits)()
@@ -101,8 +101,9 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	}
 }
 
-// However many objects PostgreSQL refuses, beat by beat the good ones among them are stored, because a
-// beat begins with those that were not yet told apart. An object that was mended has its turn, too.
+// However many objects PostgreSQL refuses, beat by beat the good ones among them are stored,
+// because a beat begins with those that were not yet told apart. An object that was mended has its
+// turn, too.
 func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	defer shard.SetMaxSplits(8)()
 	pool, master := pgtest.Pool(t), newMaster(t)
@@ -131,8 +132,8 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	}
 }
 
-// Values of any size and depth harm only the object that holds them, and only the
-// beginning of it is kept.
+// Values of any size and depth harm only the object that holds them, and only the beginning of it
+// is kept.
 func TestP6HugeAndDeepValues(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -164,8 +165,8 @@ func TestP6HugeAndDeepValues(t *testing.T) {
 	}
 }
 
-// An invalid host has no claim to its name: another host of the same answer gets the name, in whatever
-// order they come, and the answer can be stored again.
+// An invalid host has no claim to its name: another host of the same answer gets the name, in
+// whatever order they come, and the answer can be stored again.
 func TestP6InvalidHostLeavesItsName(t *testing.T) {
 	invalid := strings.Replace(host(1, "h"), `"leased"`, `"invalid": true, "leased"`, 1)
 	for _, chunk := range []int{1, 500} {
@@ -199,8 +200,8 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 	}
 }
 
-// An invalid host is kept under another name where its own is taken, by a valid
-// host or by an invalid one that came first.
+// An invalid host is kept under another name where its own is taken, by a valid host or by an
+// invalid one that came first.
 func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 	for _, chunk := range []int{1, 500} {
 		pool, master := pgtest.Pool(t), newMaster(t)
@@ -220,8 +221,8 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 	}
 }
 
-// Of two objects that claim the same thing the first has it, whether or not they
-// stand in one chunk.
+// Of two objects that claim the same thing the first has it, whether or not they stand in one
+// chunk.
 func TestP6FirstClaimCounts(t *testing.T) {
 	for chunk, whose := range map[int]string{1: "here, which is valid", 500: "which came first in this response"} {
 		pool, master := pgtest.Pool(t), newMaster(t)

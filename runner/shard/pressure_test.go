@@ -15,8 +15,8 @@ func tooLarge(w http.ResponseWriter) bool {
 	return true
 }
 
-// The size of the batch is kept in the history, not in the process: otherwise `once` run by cron would begin anew each
-// time.
+// The size of the batch is kept in the history, not in the process: otherwise `once` run by cron
+// would begin anew each time.
 func TestBatchSurvivesTheProcess(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 40)
 	var sizes []int
@@ -34,7 +34,8 @@ func TestBatchSurvivesTheProcess(t *testing.T) {
 	}
 }
 
-// A job that even alone is too large for the master is set aside like one that is refused; the others arrive.
+// A job that even alone is too large for the master is set aside like one that is refused; the
+// others arrive.
 func TestP6JobThatIsTooLargeEvenAlone(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 6)
 	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {

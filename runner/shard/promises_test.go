@@ -63,8 +63,8 @@ func TestP3ABeatIsRepeatable(t *testing.T) {
 	}
 }
 
-// A job is never visible without its entries, nor a host without its labels,
-// while a response is stored and when storing it fails halfway.
+// A job is never visible without its entries, nor a host without its labels, while a response is
+// stored and when storing it fails halfway.
 func TestP4ObjectsAppearWhole(t *testing.T) {
 	const halves = `SELECT
 		(SELECT count(*) FROM afe_jobs j WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries e WHERE e.job_id = j.id)

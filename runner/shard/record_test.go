@@ -49,8 +49,8 @@ func TestRecordsOnTheWire(t *testing.T) {
 	}
 }
 
-// A time has three digits of fraction, truncated, or none. A time that Python cannot read becomes null,
-// because it would fail the whole call.
+// A time has three digits of fraction, truncated, or none. A time that Python cannot read becomes
+// null, because it would fail the whole call.
 func TestTimesOnTheWire(t *testing.T) {
 	pool := pgtest.Pool(t)
 	times := map[string]string{
@@ -86,8 +86,8 @@ func TestTimesOnTheWire(t *testing.T) {
 	}
 }
 
-// Each string that is not ASCII is left out by itself; nulls and all other fields are sent. A field that
-// is left out is compared all the same.
+// Each string that is not ASCII is left out by itself; nulls and all other fields are sent. A field
+// that is left out is compared all the same.
 func TestFieldsOutsideASCII(t *testing.T) {
 	for _, text := range []string{"é", "a\u2028", "\u0080", "日本", "\U0001f600"} {
 		for table, fields := range map[string][]string{

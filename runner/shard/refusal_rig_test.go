@@ -46,7 +46,8 @@ func (p packetSent) hasJob(id int64) bool {
 	})
 }
 
-// newRefusing makes a shard with three hosts and n finished jobs of one entry each, all known to the master.
+// newRefusing makes a shard with three hosts and n finished jobs of one entry each, all known to
+// the master.
 func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 	t.Helper()
 	r := &refusing{master: pgtest.Pool(t), shard: pgtest.Pool(t)}
@@ -102,7 +103,8 @@ func (r *refusing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.next.ServeHTTP(w, request)
 }
 
-// beats runs beats until one is ok and wants no other soon, at most so many, and counts those that failed.
+// beats runs beats until one is ok and wants no other soon, at most so many, and counts those that
+// failed.
 func (r *refusing) beats(t *testing.T, most int) {
 	t.Helper()
 	for range most {

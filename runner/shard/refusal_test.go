@@ -14,8 +14,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// For each kind of record for which the original master refuses the whole call: only that record is set aside, and
-// everything else arrives.
+// For each kind of record for which the original master refuses the whole call: only that record is
+// set aside, and everything else arrives.
 func TestP6RefusedRecordHarmsOnlyItself(t *testing.T) {
 	for _, c := range refusedRecords() {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,7 +108,8 @@ func TestP6SickMasterSetsNothingAside(t *testing.T) {
 	}
 }
 
-// The state of the search is in the database: a new process for every beat finds the same record in as many beats.
+// The state of the search is in the database: a new process for every beat finds the same record in
+// as many beats.
 func TestP6SearchSurvivesTheProcess(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 60)
 	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool { return p.hasJob(33) && html500(w) }
@@ -127,8 +128,8 @@ func TestP6SearchSurvivesTheProcess(t *testing.T) {
 	}
 }
 
-// A record that is set aside is not sent in every packet. It is tried alone, after pauses that grow, and forgotten as
-// soon as it passes.
+// A record that is set aside is not sent in every packet. It is tried alone, after pauses that
+// grow, and forgotten as soon as it passes.
 func TestP6RefusedRecordIsTriedAgain(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 1 WHERE job_id = 7`)
@@ -210,8 +211,8 @@ func TestP6MasterThatFallsSickInASearch(t *testing.T) {
 	}
 }
 
-// A record that was refused alone is not yet guilty: a sick master refuses it, too, and only when everything else passes
-// is the record to blame.
+// A record that was refused alone is not yet guilty: a sick master refuses it, too, and only when
+// everything else passes is the record to blame.
 func TestP6RefusedAloneIsNoProof(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	calls := 0
@@ -232,8 +233,8 @@ func TestP6RefusedAloneIsNoProof(t *testing.T) {
 	}
 }
 
-// After a beat that failed, everything else has its turn before a record that was set aside: otherwise every beat could
-// fail.
+// After a beat that failed, everything else has its turn before a record that was set aside:
+// otherwise every beat could fail.
 func TestP6TriedAgainOnlyAfterABeatThatPassed(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	tried := false

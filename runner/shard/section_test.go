@@ -23,8 +23,8 @@ func ofASuite(job string) string {
 	return strings.Replace(job, `"key": "build", "value": "eve"`, `"key": "parent_job_id", "value": "77"`, 1)
 }
 
-// sections are those of an answer: a new host, a new job, a new job of a suite, an abort of a job that
-// is here, the suite's keyvals, and a host that went to another shard.
+// sections are those of an answer: a new host, a new job, a new job of a suite, an abort of a job
+// that is here, the suite's keyvals, and a host that went to another shard.
 func sections() map[string]string {
 	return map[string]string{
 		"hosts": "[" + host(3, "h3") + "]",
@@ -64,10 +64,11 @@ func snapshot(t *testing.T, pool *pgxpool.Pool) *replay.Snapshot {
 	return s
 }
 
-// A section that is missing or not a list loses nothing and harms no other section. The beat fails, so
-// that an operator sees it; the upload is acknowledged, because there is a result; and once the section
-// comes, everything is as if it had come at once (P3). Therefore a new job of a suite waits while the
-// suite's keyvals cannot be read: the master sends these only with a job that is not here.
+// A section that is missing or not a list loses nothing and harms no other section. The beat fails,
+// so that an operator sees it; the upload is acknowledged, because there is a result; and once the
+// section comes, everything is as if it had come at once (P3). Therefore a new job of a suite waits
+// while the suite's keyvals cannot be read: the master sends these only with a job that is not
+// here.
 func TestP6BadSectionHarmsNoOther(t *testing.T) {
 	whole, master, client := shardWithAnUpload(t)
 	master.saysResult(answerOf(sections()))
@@ -114,8 +115,8 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 	}
 }
 
-// A beat that breaks off leaves no job of a suite without the suite's keyvals:
-// they come again only as long as the job is not here.
+// A beat that breaks off leaves no job of a suite without the suite's keyvals: they come again only
+// as long as the job is not here.
 func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 	pool, master, client := shardWithAnUpload(t)
 	exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;

@@ -52,8 +52,8 @@ func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 		SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n`, id)
 }
 
-// A backlog goes up in batches, each with exactly the entries of its jobs; what
-// waits is known, so that the master does not send it again (docs/decisions.md, 2018).
+// A backlog goes up in batches, each with exactly the entries of its jobs; what waits is known, so
+// that the master does not send it again (docs/decisions.md, 2018).
 func TestUploadIsBoundedByJobs(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -78,8 +78,8 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 	}
 }
 
-// The body stays within its limit. A job that is larger goes alone, in turns
-// with the others, and one that the master never takes blocks nobody.
+// The body stays within its limit. A job that is larger goes alone, in turns with the others, and
+// one that the master never takes blocks nobody.
 func TestUploadIsBoundedByBytes(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -197,8 +197,8 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	}
 }
 
-// A string outside ASCII would make the original master answer 500 to the whole
-// request: the field is left out.
+// A string outside ASCII would make the original master answer 500 to the whole request: the field
+// is left out.
 func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

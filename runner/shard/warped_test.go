@@ -104,9 +104,9 @@ func (w *warped) cut() {
 	w.conns = nil
 }
 
-// relay passes the server's messages on. After one that was changed it passes nothing more, so that a
-// message with a wrong length is followed by an end and not by silence. An error without its code needs
-// no such end.
+// relay passes the server's messages on. After one that was changed it passes nothing more, so that
+// a message with a wrong length is followed by an end and not by silence. An error without its code
+// needs no such end.
 func (w *warped) relay(client io.Writer, server io.Reader) {
 	for {
 		head := make([]byte, 5)
