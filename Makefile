@@ -15,6 +15,7 @@ TOOL := go tool -modfile=.ci/tools/go.mod
 
 # What compiles for a minute when Go's cache is empty says so.
 PATIENTLY := .ci/say-if-slow
+COMPILING := $(PATIENTLY) 'compiling: a minute the first time, seconds later ...'
 SQLC := $(PATIENTLY) 'compiling sqlc: two minutes the first time ...' $(TOOL) sqlc
 
 # Prints each package when it ends, in the order of ending, and at the end the whole output of what
@@ -51,8 +52,7 @@ help: ## Print this help
 		while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 build: ## Build bin/shard-client and bin/shard-lab, static
-	@$(PATIENTLY) 'compiling: a minute the first time, seconds later ...' \
-		go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
+	@$(COMPILING) go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
 demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
 	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
@@ -105,7 +105,7 @@ verify-modules:
 	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
-	@go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
+	@$(COMPILING) go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
 
 # Not from the cache, which sees no file that only go list has read.
 verify-imports:

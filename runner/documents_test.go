@@ -126,7 +126,7 @@ func TestDocumentedTestsExist(t *testing.T) {
 
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
-	parser, err := kong.New(&config.Config{}, config.Options()...)
+	parser, err := kong.New(&config.Config{}, config.KongOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}

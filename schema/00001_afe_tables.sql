@@ -1,11 +1,10 @@
--- The tables of an Autotest AFE, with the names, columns and defaults that
--- Autotest gives them, so that queries and tools written for those tables work
--- here. What the docs of each column mean: docs/protocol.md, "Tables".
+-- The tables of an Autotest AFE, with the names, columns and defaults that Autotest gives them, so
+-- that queries and tools written for those tables work here. The meaning of each column is in
+-- docs/protocol.md, "Tables".
 --
--- Ids of shards, labels, users, ACL groups, hosts, jobs and entries are the
--- master's; the identity is for rows that a shard or a lab makes by itself.
--- Natural keys, references and created_on have no default: a row without them
--- is an error, not an empty string.
+-- The ids of shards, labels, users, ACL groups, hosts, jobs and entries are the master's; the
+-- identity is for rows that a shard or a lab makes by itself. Natural keys, references and
+-- created_on have no default: a row without them is an error, not an empty string.
 
 -- +goose Up
 
@@ -124,8 +123,8 @@ CREATE TABLE afe_jobs (
     require_ssp          boolean
 );
 CREATE INDEX afe_jobs_parent_job_id ON afe_jobs (parent_job_id) WHERE parent_job_id IS NOT NULL;
--- P1, P8: a job is pending upload while its shard_id is NULL. Finished and
--- acknowledged jobs, however many, are not in this index.
+-- P1, P8: a job is pending upload while its shard_id is NULL. However many jobs are finished and
+-- acknowledged, this index does not hold them.
 CREATE INDEX afe_jobs_pending_upload ON afe_jobs (id) WHERE shard_id IS NULL;
 
 CREATE TABLE afe_jobs_dependency_labels (
@@ -163,8 +162,8 @@ CREATE TABLE afe_host_queue_entries (
 );
 CREATE INDEX afe_host_queue_entries_job_id ON afe_host_queue_entries (job_id);
 CREATE INDEX afe_host_queue_entries_meta_host ON afe_host_queue_entries (meta_host) WHERE meta_host IS NOT NULL;
--- P8: known jobs are those with an open entry, incorrect hosts abort open
--- entries only. Neither index holds an entry that is complete.
+-- P8: known jobs are those with an open entry, and incorrect hosts abort open entries only. Neither
+-- index holds an entry that is complete.
 CREATE INDEX afe_host_queue_entries_open_job ON afe_host_queue_entries (job_id) WHERE NOT complete;
 CREATE INDEX afe_host_queue_entries_open_host ON afe_host_queue_entries (host_id) WHERE NOT complete;
 

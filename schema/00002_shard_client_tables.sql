@@ -1,11 +1,10 @@
--- What the client keeps for itself. Times are its own and carry a zone.
+-- What the client keeps for itself. These times are the client's own and have a zone.
 
 -- +goose Up
 
--- P7: one row. Whoever takes the advisory lock raises the epoch, and every
--- write transaction first reads its own epoch FOR SHARE: a client that lost the
--- lock finds no row and writes nothing more. backend_pid is the server process
--- that holds the advisory lock.
+-- P7: one row. Whoever takes the advisory lock raises the epoch, and every write transaction first
+-- reads its own epoch FOR SHARE, so a client that lost the lock finds no row and writes nothing
+-- more. backend_pid is the server process that holds the advisory lock.
 CREATE TABLE shard_client_owner (
     only_row    boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
     epoch       bigint      NOT NULL DEFAULT 0,
@@ -14,22 +13,20 @@ CREATE TABLE shard_client_owner (
     backend_pid integer     NOT NULL DEFAULT 0
 );
 
--- The upload ledger (P1): a row for each job that was uploaded while one of its
--- entries was still open. sent_complete are the entries that the master has
--- acknowledged as complete; a complete entry that is not among them is still to
--- be sent, whatever shard_id says. unsure_since is set before a packet with an
--- open entry leaves, and cleared by a clear answer: until that packet must be
--- dead, the master may still store it over a newer one.
+-- The upload ledger (P1): a row for each job that was uploaded while one of its entries was still
+-- open. sent_complete are the entries that the master has acknowledged as complete; a complete
+-- entry that is not among them is still to be sent, whatever shard_id says. unsure_since is set
+-- before a packet with an open entry leaves, and a clear answer takes it away. Otherwise the master
+-- may still store that packet over a newer one, until it must be dead.
 CREATE TABLE shard_client_uploads (
     job_id        bigint      PRIMARY KEY REFERENCES afe_jobs (id) ON DELETE CASCADE,
     sent_complete bigint[]    NOT NULL DEFAULT '{}',
     unsure_since  timestamptz
 );
 
--- Objects that could not be stored (direction in) or sent (out), one row for
--- each direction, kind and id; an object without an id is known by its payload.
--- The payload is bytea and may be cut, so that nothing in it can break this
--- table too; payload_bytes is its whole length.
+-- Objects that could not be stored (direction in) or sent (out), one row for each direction, kind
+-- and id; an object without an id is identified by its payload. The payload is bytea and may be
+-- cut, so that nothing in it can break this table, too; payload_bytes is its whole length.
 CREATE TABLE shard_client_quarantine (
     id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     direction      text        NOT NULL CHECK (direction IN ('in', 'out')),
@@ -50,9 +47,9 @@ CREATE UNIQUE INDEX shard_client_quarantine_payload
     ON shard_client_quarantine (direction, kind, payload_digest) WHERE object_id IS NULL;
 CREATE INDEX shard_client_quarantine_last_seen ON shard_client_quarantine (last_seen);
 
--- One row a beat. large_job_id is the job that went alone in this beat because
--- it exceeds the upload limit; large_waiting says that such a job was left
--- waiting. Beats with and without a large job take turns, across restarts.
+-- One row a beat. large_job_id is the job that went alone in this beat because it exceeds the
+-- upload limit; large_waiting says that the beat left such a job waiting. Beats with and without a
+-- large job take turns, also across restarts.
 CREATE TABLE shard_client_heartbeats (
     id               bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     started_at       timestamptz      NOT NULL,
@@ -77,9 +74,8 @@ CREATE TABLE shard_client_heartbeats (
     large_job_id     bigint
 );
 
--- P2: what a packet says of a job and its entries, and a digest of exactly that.
--- Pack and acknowledge both read these views, so the fields that are compared
--- are the fields that are sent.
+-- P2: what a packet says about a job and its entries, and a digest of exactly that. Pack and
+-- acknowledge both read these views, so the fields that are compared are the fields that are sent.
 CREATE VIEW shard_client_upload_jobs AS
 SELECT
     j.id, j.owner, j.name, j.priority, j.control_file, j.control_type, j.created_on,
@@ -102,10 +98,10 @@ SELECT
         e.aborted, e.started_on, e.finished_on)::text, 'UTF8')) AS digest
 FROM afe_host_queue_entries AS e;
 
--- Where a chunk of received objects lands by COPY before it is merged: the
--- fastest typed way in for rows that hold NULLs (docs/decisions.md). A chunk
--- fills, merges and empties them in one transaction; nothing is ever left.
--- A NULL where the column of the real table has none means: not sent.
+-- COPY puts a chunk of received objects here before it is merged: that is the fastest typed way for
+-- rows with NULLs (docs/decisions.md). Each chunk fills, merges and empties these tables in one
+-- transaction, so nothing ever stays. A NULL in a column that has none in the real table means: not
+-- sent.
 CREATE UNLOGGED TABLE shard_client_staged_hosts (
     id          bigint  NOT NULL,
     hostname    text    NOT NULL,

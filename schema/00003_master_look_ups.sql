@@ -4,15 +4,15 @@
 
 -- +goose Up
 
--- A label's jobs within a range of ids, read from the index alone: finished jobs
--- outside the ranges that hold open ones, however many, are not met. It serves
--- look-ups by label as the index did that it replaces.
+-- Finds a label's jobs within a range of ids from the index alone. However many jobs are finished,
+-- those outside the ranges with open jobs are not read. It also serves look-ups by label, as the
+-- index did that it replaces.
 CREATE INDEX afe_jobs_dependency_labels_label_job ON afe_jobs_dependency_labels (label_id, job_id);
 DROP INDEX afe_jobs_dependency_labels_label_id;
 
--- With the columns that are asked for, PostgreSQL reads this index alone; without
--- them it prefers to read every shard's open entries. A change of aborted is rare,
--- so updates of entries stay as cheap as they are.
+-- Because it includes the columns that are asked for, PostgreSQL reads this index alone; without
+-- them it prefers to read every shard's open entries. aborted rarely changes, so updates of entries
+-- stay as cheap as they are.
 CREATE INDEX afe_host_queue_entries_open_meta_host ON afe_host_queue_entries (meta_host)
     INCLUDE (job_id, aborted) WHERE NOT complete;
 

@@ -1,16 +1,16 @@
--- The views of the upload give each record as the text that travels. What the
--- wire allows is said here once (docs/protocol.md, "Request arguments"), for the
--- packet and for what acknowledge compares (P2). What a response names is staged
--- too, and statuses are judged where entries are stored.
+-- The views of the upload return each record as the text that is sent. So the rules of the wire
+-- (docs/protocol.md, "Request arguments") are written once, for the packet and for what acknowledge
+-- compares (P2). What a response names gets a staging table, too, and whether an entry is active or
+-- complete is decided where it is stored.
 
 -- +goose Up
 
 DROP VIEW shard_client_upload_entries;
 DROP VIEW shard_client_upload_jobs;
 
--- A time as the master reads it: whole seconds, or exactly three digits of
--- fraction, truncated, when there is a fraction. Infinity and years that Python
--- does not know become null: they would fail the whole call.
+-- A time as the master reads it: whole seconds, or, if there is a fraction, exactly three digits of
+-- it, truncated. Infinity and years that Python does not know become null: they would fail the
+-- whole call.
 CREATE FUNCTION shard_client_wire_time(t timestamp) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN t >= timestamp '0001-01-01' AND t < timestamp '10000-01-01' THEN to_char(
@@ -20,32 +20,32 @@ CREATE FUNCTION shard_client_wire_time(t timestamp) RETURNS text LANGUAGE sql ST
     END
 $$;
 
--- The original master answers a request with any character outside ASCII,
--- escaped or not, with 500. Lengths are compared because that takes a third of the
--- time of the pattern, which is for databases that do not know their characters.
+-- The original master answers 500 to a request with any character outside ASCII, escaped or not.
+-- Comparing lengths takes a third of the time of the pattern, which is only for SQL_ASCII
+-- databases: there, a character is a byte.
 CREATE FUNCTION shard_client_is_ascii(t text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT octet_length(convert_to(t, 'UTF8')) = char_length(t)
         AND (getdatabaseencoding() <> 'SQL_ASCII' OR t !~ '[^\x01-\x7f]')
 $$;
 
--- The fields of a record that hold ASCII only: one that is left out keeps its
--- value on the master. A null is a value and is sent.
+-- The fields of a record that hold only ASCII: a field that is left out keeps its value on the
+-- master. A null is a value and is sent.
 CREATE FUNCTION shard_client_ascii_fields(record text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT json_object_agg(f.key, f.value)::text
     FROM json_each(record::json) AS f
     WHERE shard_client_is_ascii(f.value::text)
 $$;
 
--- Nearly every record is ASCII as a whole: the planner puts this function into
--- the query, and calls the one above for the others only.
+-- Nearly every record is ASCII as a whole. The planner inlines this function into the query, so
+-- that the one above is called for the others only.
 CREATE FUNCTION shard_client_wire_record(record text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN shard_client_is_ascii(record) THEN record ELSE shard_client_ascii_fields(record) END
 $$;
 
--- A field added here is sent and compared. Relations never travel: the master
--- writes foreign keys as sent. The digest is of the whole record, also of fields
--- that are left out. OFFSET 0: a record is made once, however often it is named. The
--- casts are for sqlc, which does not look into a lateral subquery otherwise.
+-- A field added here is sent and compared. Relations are never sent, because the master would write
+-- the foreign keys as they come. The digest is of the whole record, including fields that are left
+-- out. OFFSET 0 makes PostgreSQL build a record once, however often it is used. The casts are for
+-- sqlc, which otherwise finds no types in a lateral subquery.
 CREATE VIEW shard_client_upload_jobs AS
 SELECT
     j.id,
@@ -77,7 +77,7 @@ CROSS JOIN LATERAL (
 ) AS r
 CROSS JOIN LATERAL (SELECT row_to_json(r)::text AS record OFFSET 0) AS w;
 
--- The digest holds the job too: an entry that moved is not what was sent.
+-- The digest includes the job's id: an entry that moved to another job is not what was sent.
 CREATE VIEW shard_client_upload_entries AS
 SELECT
     e.id, e.job_id, e.complete,
@@ -99,9 +99,9 @@ CROSS JOIN LATERAL (
 ) AS r
 CROSS JOIN LATERAL (SELECT row_to_json(r)::text AS record OFFSET 0) AS w;
 
--- The parents that a response names, each once, until they are stored; then the
--- table is empty again. name is the natural key. old_id is a row here that had
--- the name and gave way, and whose memberships are copied.
+-- The parents that a response names, each once, until they are stored; then the table is empty
+-- again. name is the natural key. old_id is the local row that had the name and gave way; its
+-- memberships are copied.
 CREATE UNLOGGED TABLE shard_client_staged_parents (
     kind   text   NOT NULL,
     id     bigint NOT NULL,
@@ -110,7 +110,7 @@ CREATE UNLOGGED TABLE shard_client_staged_parents (
     old_id bigint
 );
 
--- An entry's active and complete follow from its status where it is stored.
+-- Without active and complete: these follow from the status when the entry is stored.
 DROP TABLE shard_client_staged_entries;
 CREATE UNLOGGED TABLE shard_client_staged_entries (
     id               bigint  NOT NULL,

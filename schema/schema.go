@@ -4,12 +4,13 @@
 // # Changing the schema
 //
 // [Up] applies all pending migrations, [Down] takes the newest one back, and [Status] lists them.
-// They may run at the same time on several machines: a session lock of goose lets one at a time work.
+// They may run at the same time on several machines: a session lock of goose lets one at a time
+// work.
 //
 // # Using it
 //
-// [Check] is for every start of a program: it refuses a database whose schema is not the one of this
-// binary.
+// [Check] is for every start of a program: it refuses a database whose schema is not the one of
+// this binary.
 package schema
 
 import (
@@ -29,8 +30,8 @@ import (
 //go:embed *.sql
 var migrations embed.FS
 
-// A caller that finds the session lock taken asks again every second, for at most five minutes: long
-// enough for any migration of a shard, short enough that somebody notices a stuck one.
+// A caller that finds the session lock taken asks again every second, for at most five minutes:
+// long enough for any migration of a shard, short enough that somebody notices a stuck one.
 const (
 	lockEverySeconds = 1
 	lockTries        = 300
@@ -70,9 +71,9 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
 }
 
-// Up applies every pending migration, oldest first. Of two callers at the same time the second waits
-// and then finds nothing to do. When a migration fails, the report lists those that were applied
-// before it.
+// Up applies every pending migration, oldest first. Of two callers at the same time the second
+// waits and then finds nothing to do. When a migration fails, the report lists those that were
+// applied before it.
 //
 // The options are the driver's, such as one that sets the password of the day; [Down] and [Status]
 // take them too.
@@ -116,8 +117,8 @@ func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenD
 	return report, nil
 }
 
-// Status lists every migration of this binary, oldest first. On a database that was never migrated it
-// creates goose's own table.
+// Status lists every migration of this binary, oldest first. On a database that was never migrated
+// it creates goose's own table.
 func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
 	var list []Migration
 	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
@@ -142,8 +143,8 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Check returns a [*VersionError] unless the database has exactly the schema of this binary. It reads
-// one row and takes no lock, so that every start can afford it.
+// Check returns a [*VersionError] unless the database has exactly the schema of this binary. It
+// reads one row and takes no lock, so that every start can afford it.
 func Check(ctx context.Context, db Querier) error {
 	want, err := Latest()
 	if err != nil {

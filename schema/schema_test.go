@@ -144,8 +144,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// The tables and columns of docs/protocol.md, "Tables": tools written for
-// Autotest rely on them.
+// The tables and columns of docs/protocol.md, "Tables": tools written for Autotest rely on them.
 func TestAutotestTables(t *testing.T) {
 	pool := open(t, pgtest.Database(t))
 	want := map[string]string{

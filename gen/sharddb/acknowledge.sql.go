@@ -67,11 +67,11 @@ type AcknowledgeJobsRow struct {
 	Entries int32
 }
 
-// Sets shard_id of each sent job: our shard's when job and entries still read as
-// they were sent, NULL ("upload me") when one of them changed or was added.
-// Returns how many jobs and entries did not change. Own shard is as the master
-// numbers it today: one that was removed and added again has another id. Before
-// the master has named it here, nothing is acknowledged.
+// Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+// were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
+// jobs and entries did not change. This shard's id is the one that the master gives it today: a
+// shard that was removed and added again has another. As long as no row of ours has come from the
+// master, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
 		arg.ShardHostname,
@@ -100,10 +100,9 @@ ORDER BY id
 FOR UPDATE
 `
 
-// Entries before jobs, each by id: one lock order. What the scheduler commits
-// before these locks is seen by the comparison that follows in a statement of
-// its own; what it commits later is a new NULL or a completion that the ledger
-// lacks.
+// Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
+// a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
+// commits later is a new NULL, or a completion that the ledger lacks.
 func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
 	if err != nil {
@@ -121,9 +120,8 @@ WHERE job_id = ANY ($1::bigint[])
     )
 `
 
-// Jobs whose packet held only complete entries need no row any longer, unless an
-// older request may still be on its way: then they are uploaded once more when
-// it must be dead.
+// A job whose packet held only complete entries no longer needs its row, unless an older request
+// may still be on its way: then the job is uploaded once more when that request must be dead.
 func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, deadAfterSeconds float64) (int64, error) {
 	result, err := q.db.Exec(ctx, uploadForgetSettled, jobIds, deadAfterSeconds)
 	if err != nil {
@@ -156,10 +154,10 @@ WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id)
 `
 
 // The upload ledger and the acknowledgement of what was sent (P1, P2).
-// Before a packet with an open entry leaves: until it is clearly answered, it
-// may be stored late, over a newer one (docs/decisions.md, fault 3a). Returns the
-// jobs that a clear answer to this packet settles: no earlier such packet may
-// still be on its way.
+// Runs before a packet with an open entry leaves: until it is clearly answered, the master may
+// store it late, over a newer one (docs/decisions.md, fault 3a). Returns the jobs whose fate a
+// clear answer to this packet decides, because no earlier packet of this kind may still be on its
+// way.
 func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, uploadMarkUnsure, jobIds, rpcTimeoutSeconds)
 	if err != nil {
@@ -195,9 +193,8 @@ WHERE u.job_id = s.job_id
     AND u.sent_complete IS DISTINCT FROM s.complete_ids
 `
 
-// What the master has now acknowledged as complete, for jobs whose packet held
-// an open entry and for jobs whose row must stay because an older request may
-// still be on its way.
+// Records which entries the master has now acknowledged as complete, for jobs whose packet held an
+// open entry and for jobs whose row must stay because an older request may still be on its way.
 func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, completeEntryIds []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, uploadRecordSent, jobIds, completeEntryIds)
 	if err != nil {
@@ -212,8 +209,8 @@ SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE now() END
 WHERE job_id = ANY ($2::bigint[])
 `
 
-// After a clear answer the jobs that it settles are unsure no longer. After any
-// other outcome the packet left at the latest now: its death is counted from here.
+// After a clear answer the jobs that it settles are no longer unsure. After any other outcome, the
+// packet has left by now at the latest, so the time until it must be dead counts from now.
 func (q *Queries) UploadSettle(ctx context.Context, clear bool, jobIds []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, uploadSettle, clear, jobIds)
 	if err != nil {

@@ -100,8 +100,8 @@ func (r iteratorForStageJobs) Err() error {
 	return nil
 }
 
-// A chunk of received jobs, each with its entries, dependency labels and
-// keyvals: staged by COPY, merged in one transaction (P4).
+// A chunk of received jobs with their entries, dependency labels and keyvals, staged by COPY and
+// merged in one transaction (P4).
 func (q *Queries) StageJobs(ctx context.Context, arg []StageJobsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"shard_client_staged_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "timeout", "run_verify", "email_list", "reboot_before", "reboot_after", "parse_failed_repair", "max_runtime_hrs", "max_runtime_mins", "test_retry", "run_reset", "timeout_mins", "require_ssp", "shard_sent", "shard_id"}, &iteratorForStageJobs{rows: arg})
 }

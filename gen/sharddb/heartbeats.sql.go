@@ -43,7 +43,7 @@ type HeartbeatRecordParams struct {
 }
 
 // The history of beats.
-// The beat comes as the JSON that `once` prints.
+// The beat is passed as the JSON that `once` prints.
 func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams) error {
 	_, err := q.db.Exec(ctx, heartbeatRecord,
 		arg.StartedAt,
@@ -74,8 +74,8 @@ DELETE FROM shard_client_heartbeats
 WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
 `
 
-// Keeps history and quarantine within their limits (P9). Of the quarantine what
-// was not seen for a week goes too.
+// Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
+// not seen for a week go, too.
 func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
 	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
 	if err != nil {

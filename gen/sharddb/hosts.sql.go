@@ -55,6 +55,7 @@ WHERE holder.hostname = s.hostname
     AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
 `
 
+// Renames the invalid holders of names that hosts of the chunk need.
 func (q *Queries) HostGiveWay(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, hostGiveWay)
 	if err != nil {
@@ -82,8 +83,8 @@ ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
-// A name that still belongs to another one is that one's: then the newcomer is
-// invalid, and only kept so that entries can name it.
+// A newcomer whose name still belongs to another host is invalid, and is stored under another name
+// only so that entries can refer to it.
 func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, hostInsert)
 	if err != nil {
@@ -127,8 +128,8 @@ WHERE NOT EXISTS (
 ORDER BY s.host_id, s.attribute, s.value
 `
 
-// Replaces the attributes of the hosts that came with attributes by those sent,
-// as multisets; rows that stay the same are not touched.
+// Replaces the attributes of those hosts that came with a list of attributes. The lists are
+// multisets; rows that stay the same are not touched.
 func (q *Queries) HostReplaceAttributes(ctx context.Context, hosts []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, hostReplaceAttributes, hosts)
 	if err != nil {
@@ -159,8 +160,8 @@ WHERE here.id = s.id
     )
 `
 
-// P5: of a host that exists the master may change invalid and shard_id only. A
-// name that it had to give away comes back to it, unless another one has it.
+// P5: of a host that exists, the master may change only invalid and shard_id. A name that the host
+// had to give away comes back to it, unless another host has it.
 func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, hostUpdate)
 	if err != nil {
@@ -202,9 +203,9 @@ type HostsRefusedRow struct {
 	Reason string
 }
 
-// Hosts that would need a name which a valid host holds here, or which another
-// one of the chunk needs, too, and came first. A host that exists keeps its local
-// name, unless it once had to give it away; an invalid one can do without.
+// Finds the hosts that need a name which a valid host has here, or which an earlier host of the
+// chunk needs, too. A host that exists keeps its local name, unless it once had to give its name
+// away; an invalid host can do without its name.
 func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]HostsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, hostsRefused, arg.Ids, arg.Hostnames, arg.Invalid)
 	if err != nil {
@@ -247,10 +248,10 @@ WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
     AND (SELECT count(*) FROM invalidated) >= 0
 `
 
-// Hosts that the master says are not ours. Unknown and already invalid ones are
-// silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
-// the scheduler carries out. Hosts before entries, as storing takes its locks: the
-// last condition makes the one wait for the other.
+// Invalidates the hosts that the master says are not ours, and passes over unknown and already
+// invalid ones (docs/decisions.md, 2018). Their open entries are marked aborted, which the
+// scheduler carries out. Hosts are locked before entries, as when they are stored: the last
+// condition makes the entries wait for the hosts.
 func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, incorrectHostsRemove, ids)
 	if err != nil {
@@ -275,9 +276,9 @@ CROSS JOIN json_to_record(s.host) AS h (
 )
 `
 
-// A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
-// few: they, and what hangs on them, travel as JSON.
-// A key that was not sent is missing; a null was sent.
+// A chunk of received hosts, staged and merged in one transaction (P4). Hosts are few, so they are
+// passed as JSON, together with their labels, groups and attributes.
+// shard_sent tells a key that is missing, and so was not sent, from a null, which was sent.
 func (q *Queries) StageHosts(ctx context.Context, hosts []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, stageHosts, hosts)
 	if err != nil {

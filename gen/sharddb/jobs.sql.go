@@ -26,8 +26,8 @@ ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
-// Whether a new entry is active or complete follows from its status, by the fixed
-// lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
+// Whether a new entry is active or complete follows from its status, by the fixed lists of
+// monitor_db (docs/protocol.md, "The shard's scheduler").
 func (q *Queries) EntryInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, entryInsert)
 	if err != nil {
@@ -49,7 +49,7 @@ WHERE here.id = s.id
     )
 `
 
-// P5: of an entry that exists the master may change aborted and meta_host.
+// P5: of an entry that exists, the master may change only aborted and meta_host.
 func (q *Queries) EntryUpdate(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, entryUpdate)
 	if err != nil {
@@ -137,8 +137,8 @@ type JobReplaceKeyvalsParams struct {
 	ReplacedJobIds []int64
 }
 
-// Replaces the keyvals of the given jobs by those sent, as multisets; rows that
-// stay the same are not touched.
+// Replaces the keyvals of the given jobs by those sent. The lists are multisets; rows that stay the
+// same are not touched.
 func (q *Queries) JobReplaceKeyvals(ctx context.Context, arg JobReplaceKeyvalsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, jobReplaceKeyvals,
 		arg.JobIds,
@@ -162,9 +162,8 @@ WHERE here.id = s.id
     AND here.shard_id IS DISTINCT FROM s.shard_id
 `
 
-// P5: of a job that exists the master may change shard_id, and only where it is
-// not NULL here. NULL is the scheduler's word for "upload me"; writing over it
-// lost jobs in 2014.
+// P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
+// here. NULL is how the scheduler says "upload me"; writing over it lost jobs in 2014.
 func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, jobUpdate)
 	if err != nil {
@@ -216,11 +215,11 @@ type JobsRefusedRow struct {
 	Reason string
 }
 
-// Jobs that cannot be stored: one of their entries belongs to another job, here or
-// earlier in the chunk, or is new and names a host which is not here, because it was
-// leased on the master when hosts were sent (0: it names none). The latter wait. So
-// do new jobs of a suite whose keyvals could not be read: the master sends them only
-// with a job that is not here. Each job comes once, with its first reason.
+// Finds the jobs that cannot be stored, each with its first reason. Either an entry of theirs
+// belongs to another job, here or earlier in the chunk; or they must wait. A job waits when a new
+// entry of it names a host that is not here, because that host was leased on the master when hosts
+// were sent (host id 0: the entry names none). A new job of a suite waits when the suite's keyvals
+// could not be read, because the master sends these only with a job that is not here.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, jobsRefused,
 		arg.JobIds,
@@ -269,10 +268,10 @@ FROM ended
 WHERE j.id = ended.job_id AND j.shard_id IS NOT NULL
 `
 
-// The resync rule: the master sends a job that has a complete entry here, so it
-// does not know of that completion. NULL and no memory of what was sent make the
-// next packet hold the whole job; a request that may still be stored late is not
-// forgotten (docs/decisions.md, 2014 b and fault 3a).
+// The resync rule: the master sends a job that has a complete entry here, so it does not know of
+// that completion. With shard_id NULL and no memory of what was sent, the next packet holds the
+// whole job. A request that may still be stored late is not forgotten (docs/decisions.md, 2014 b
+// and fault 3a).
 func (q *Queries) ResyncJobs(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, resyncJobs, ids)
 	if err != nil {
@@ -366,9 +365,9 @@ WHERE NOT EXISTS (
 ORDER BY s.job_id, s.key
 `
 
-// Suite keyvals belong to the parent job and come with its children. A key that
-// is sent has one value, the last one sent, as the original's dictionaries do; it
-// replaces what the key has here. Other keys stay.
+// Suite keyvals belong to the parent job and come with its children. A key that is sent has one
+// value, the last one sent, as in the original's dictionaries, and it replaces every value that the
+// key has here. Other keys stay.
 func (q *Queries) SuiteKeyvalsStore(ctx context.Context, keyvals []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, suiteKeyvalsStore, keyvals)
 	if err != nil {

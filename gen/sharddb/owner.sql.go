@@ -21,8 +21,8 @@ WHERE o.epoch = $1::bigint
 FOR SHARE OF o
 `
 
-// The fence: first statement of every write transaction. No row means that
-// another client took over, or that the connection that held the lock is gone.
+// The fence, the first statement of every write transaction. No row means that another client took
+// over, or that the connection with the lock is gone.
 func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, ownerFence, epoch)
 	if err != nil {
@@ -65,8 +65,8 @@ type OwnerHolderRow struct {
 	Since      time.Time
 }
 
-// Who holds the lock. A holder that is younger than the owner row (it has the
-// lock but has not written its name yet) is named by its server process only.
+// Returns the holder of the lock. One that has the lock but has not yet written its name is known
+// by its server process only.
 func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	rows, err := q.db.Query(ctx, ownerHolder)
 	if err != nil {
@@ -112,13 +112,12 @@ SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid
 RETURNING epoch
 `
 
-// Raises the epoch. It waits for write transactions of the previous owner, which
-// hold the row FOR SHARE, and everything that one begins later finds no row.
+// Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
+// FOR SHARE; whatever that owner begins later finds no row.
 //
-// Before the very first client of this database, the ledger begins with the jobs
-// that another client left in the middle of their entries. What is complete while
-// shard_id is set counts as sent there; any later completion, with a NULL or
-// without, uploads the whole job.
+// For the very first client of a database, the ledger starts with the jobs that another client left
+// with some entries open and some complete. An entry that is complete while shard_id is set counts
+// as sent; any later completion, with a NULL or without, uploads the whole job.
 func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 	row := q.db.QueryRow(ctx, ownerTake, who)
 	var epoch int64
@@ -131,9 +130,9 @@ const ownerTryLock = `-- name: OwnerTryLock :one
 SELECT pg_try_advisory_lock(hashtextextended('shard-client ' || current_schema(), 0))::boolean AS locked
 `
 
-// One client per shard (P7): an advisory lock held by a connection of its own,
-// and an epoch that fences every write of a client that lost it.
-// The key holds the schema, so that several shards can live in one database.
+// One client per shard (P7): an advisory lock on a connection of its own, and an epoch that stops
+// every write of a client that lost the lock.
+// The key contains the schema's name, so that several shards can live in one database.
 func (q *Queries) OwnerTryLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, ownerTryLock)
 	var locked bool

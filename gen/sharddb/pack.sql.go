@@ -25,12 +25,11 @@ type PackHostsRow struct {
 	Statuses []string
 }
 
-// Reads of one packet. All run in one REPEATABLE READ, read-only transaction, so
-// that known ids, jobs and entries speak of the same moment.
-// Hosts that the master need not send again, with their statuses (2019). One
-// with a character outside ASCII in its status is left out: the master could not
-// read the packet, and may send the host again, harmlessly. Which may go is said by
-// ProbePlan.
+// The reads of one packet. All run in one REPEATABLE READ, read-only transaction, so that known
+// ids, jobs and entries are of the same moment.
+// Hosts that the master need not send again, with their statuses (2019); ProbePlan says which of
+// them may go. A host with a character outside ASCII in its status is left out, because the master
+// could not read the packet; that it may then send the host again does no harm.
 func (q *Queries) PackHosts(ctx context.Context, hostIds []int64, onlyHosts bool) (PackHostsRow, error) {
 	row := q.db.QueryRow(ctx, packHosts, hostIds, onlyHosts)
 	var i PackHostsRow
@@ -45,9 +44,9 @@ WHERE NOT complete
 ORDER BY job_id
 `
 
-// Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
-// says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
-// entries, whose size does not grow with finished jobs (P8).
+// Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
+// nothing about it (docs/decisions.md, 2014). This uses the partial index on open entries, which
+// does not grow with finished jobs (P8).
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, packOpenJobs)
 	if err != nil {
@@ -204,27 +203,27 @@ type PackUploadRow struct {
 	EntryDigests [][]byte
 }
 
-// Every job that has something to upload; those that go into this packet come
-// with their records. The three reasons are those of the ledger
-// (shard_client_uploads, P1): the scheduler set shard_id to NULL and an entry is
-// complete; an entry is complete that was never acknowledged as complete; a
-// request that may have been stored late, over a completion, must be dead by now.
+// Every job that has something to upload; those that go into this packet come with their records.
+// There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
+// complete; an entry is complete that was never acknowledged as complete; a request that may have
+// been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
+// the last two.
 //
-// The packet takes the jobs with the lowest ids, at most max_jobs, as long as
-// they fit into free_bytes less the ids of all jobs that wait (P9). What a job's
-// text alone takes is summed first, so that of a long backlog only what may fit
-// is made into records. A job that does not fit by itself is large: it goes alone,
-// in turns with the others and with its like, so that it blocks nobody and nobody
-// blocks it. Whose turn it is stands in the history. Entries are all those of
-// exactly the jobs sent: the original cut the jobs but sent every entry
+// The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
+// free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+// first, so that only as much of a long backlog is made into records as may fit. A job that does
+// not fit by itself is large: it goes alone, and takes turns with the others and with other large
+// jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
+// holds all entries of exactly its jobs: the original limited the jobs but sent every entry
 // (docs/decisions.md, 2018).
 //
-// OFFSET 0 keeps each look-up by job an index look-up: without statistics, or
-// with many rows pending, the planner would rather read the whole tables (P8).
-// What ProbePlan lets go.
-// Whether the last beat left a large job waiting, and which went last.
-// By text: jobs up to this one, and their bytes; large ones in their own order.
-// By records: what fits, and the large job whose turn it would be.
+// OFFSET 0 makes each look-up by job use an index: without statistics, or with many rows pending,
+// the planner would rather read whole tables (P8).
+// What ProbePlan allows to go.
+// Whether the last beat left a large job waiting, and which large job went last.
+// Counted by text alone: the jobs up to this one and their bytes, large jobs in an order of their
+// own.
+// Counted by whole records: what fits, and the large job whose turn it would be.
 func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackUploadRow, error) {
 	rows, err := q.db.Query(ctx, packUpload,
 		arg.RpcTimeoutSeconds,

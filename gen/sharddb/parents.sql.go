@@ -278,8 +278,7 @@ FROM shard_client_staged_parents AS s
 WHERE s.kind = 'shard' AND sl.shard_id = s.old_id
 `
 
-// Which boards a shard serves is the master's business, but it may be noted here,
-// too: one row a label.
+// The master decides which boards a shard serves, but a shard may note it, too: one row a label.
 func (q *Queries) ShardMoveLabels(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, shardMoveLabels)
 	if err != nil {
@@ -320,15 +319,14 @@ SELECT
 FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
 `
 
-// Shards, labels, ACL groups and users named by the objects of a chunk, stored
-// before them. Each has the master's id and a natural key. Same id, other name:
-// the master's name. Same name, other id: the local row gives way under the name
-// `NAME (was id N)`, the master's row is stored beside it, and memberships of
-// valid hosts and open jobs are copied (docs/decisions.md, 2015 and fault 3b).
-// The id that gave way may itself be named by the response: then the master
-// renamed it, and there is nothing to copy.
-// Parents are few and travel as JSON. Of two ids with one name the newest has it:
-// the master made it after it removed the other.
+// The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
+// the master's id and a natural key: its hostname, name or login. If an id has another name here, it
+// gets the master's name. If a name has another id here, the local row gives way: it is renamed to
+// `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts and
+// open jobs are copied (docs/decisions.md, 2015 and fault 3b). The response may also name the id that
+// gave way: then the master has renamed it, and there is nothing to copy.
+// Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
+// master made it after it had removed the other.
 func (q *Queries) StageParents(ctx context.Context, parents []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, stageParents, parents)
 	if err != nil {
@@ -375,10 +373,10 @@ type UserGiveWayRow struct {
 	UserID     int64
 }
 
-// Memberships follow the login, never the id: it is what the master checks
-// permissions by, and an id may come to mean another login. What a login holds
-// here under another id is returned, to be granted to the id that the master
-// gives it; what another login held under this id does not pass to it.
+// Memberships follow the login, never the id: the master checks permissions by login, and an id may
+// come to mean another login. Returns the groups that a login has here under another id, so that
+// the id which the master gives it can have them; groups that another login had under this id do
+// not pass to it.
 func (q *Queries) UserGiveWay(ctx context.Context) ([]UserGiveWayRow, error) {
 	rows, err := q.db.Query(ctx, userGiveWay)
 	if err != nil {

@@ -23,8 +23,8 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = ''
 `
 
-// The search begins with the records of a refused packet, and with those that
-// the master's message named for nothing.
+// Begins a search with the records of a refused packet, and with those that the master's message
+// named wrongly.
 func (q *Queries) ProbeBegin(ctx context.Context, kinds []string, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, probeBegin, kinds, ids)
 	if err != nil {
@@ -57,8 +57,8 @@ type ProbeClearParams struct {
 	WaitingJobs  []int64
 }
 
-// What has passed, and what was to be in the packet but cannot be sent any
-// longer: a job that waits no more, a host that is not valid now.
+// Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
+// is no longer waiting, a host that is no longer valid.
 func (q *Queries) ProbeClear(ctx context.Context, arg ProbeClearParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeClear,
 		arg.Kinds,
@@ -77,7 +77,7 @@ const probeEnd = `-- name: ProbeEnd :execrows
 DELETE FROM shard_client_suspects
 `
 
-// Nothing is left to look for, or nothing is proven.
+// Ends the search: nothing is left to look for, or nothing is proven.
 func (q *Queries) ProbeEnd(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, probeEnd)
 	if err != nil {
@@ -92,7 +92,7 @@ FROM shard_client_suspects
 WHERE state <> 'held' AND state <> 'cleared'
 `
 
-// Whether there is somebody left to look for.
+// Counts the records that are still under suspicion.
 func (q *Queries) ProbeLeft(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, probeLeft)
 	var column_1 int64
@@ -114,6 +114,7 @@ type ProbeNameParams struct {
 	Reason string
 }
 
+// Notes why the next packet goes without a record: it is named or guilty.
 func (q *Queries) ProbeName(ctx context.Context, arg ProbeNameParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeName,
 		arg.Kind,
@@ -140,6 +141,7 @@ type ProbeNamedRow struct {
 	Reason   string
 }
 
+// The records that are to be set aside when a packet without them has passed.
 func (q *Queries) ProbeNamed(ctx context.Context) ([]ProbeNamedRow, error) {
 	rows, err := q.db.Query(ctx, probeNamed)
 	if err != nil {
@@ -183,7 +185,7 @@ type ProbeNarrowRow struct {
 	ObjectID int64
 }
 
-// The packet with these was refused: the others are left alone for now. Returns
+// The packet with these records was refused, so the other suspects are held back for now. Returns
 // the suspects that are left.
 func (q *Queries) ProbeNarrow(ctx context.Context, kinds []string, ids []int64) ([]ProbeNarrowRow, error) {
 	rows, err := q.db.Query(ctx, probeNarrow, kinds, ids)
@@ -296,20 +298,20 @@ type ProbePlanRow struct {
 	BatchBytes int64
 }
 
-// Which records of a refused packet are guilty (P6). The packet is split over
-// beats until the guilty one is alone; all that is tried so far stands in
-// shard_client_suspects, because beats may come from separate processes.
-// What the next packet may hold. Modes, in the order of their turn:
+// The search for the guilty record of a refused packet (P6). The packet is split over several beats
+// until the guilty record is alone. The state of the search is in shard_client_suspects, because
+// each beat may come from another process.
+// Says what the next packet may hold. The modes, in order of precedence:
 //
-//	bare     nothing: a sick master refuses that too
+//	bare     nothing: a sick master refuses that, too
 //	half     half of the suspects, and the hosts that have passed since
-//	without  all but who is named or guilty: only if that passes, they are set aside
-//	retry    a record that was set aside long enough, after a beat that passed
-//	all      all but what is set aside
+//	without  everything but the named and guilty records, which are set aside only if that passes
+//	retry    a record that has been set aside for long enough, after a beat that passed
+//	all      everything but what is set aside
 //
-// With only_jobs and only_hosts the ids are those that may go, else those that
-// may not. The batch is how much the packet may hold, as the last one left it; 0:
-// nothing is remembered.
+// With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
+// that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
+// remembered.
 func (q *Queries) ProbePlan(ctx context.Context, changedAfterSeconds float64) (ProbePlanRow, error) {
 	row := q.db.QueryRow(ctx, probePlan, changedAfterSeconds)
 	var i ProbePlanRow
@@ -347,7 +349,8 @@ DELETE FROM shard_client_suspects
 WHERE state <> 'guilty'
 `
 
-// The guilty one is found: the others are not looked at any longer.
+// The guilty record is found, so all others are beyond suspicion. With none guilty this ends the
+// search.
 func (q *Queries) ProbeRelease(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, probeRelease)
 	if err != nil {
@@ -385,8 +388,8 @@ type ProbeResolveRow struct {
 	ID   int64
 }
 
-// The record that the master's message names, if it was in the packet. An entry
-// stands for its job.
+// Finds the record that the master's message names, if it was in the packet. An entry stands for
+// its job.
 func (q *Queries) ProbeResolve(ctx context.Context, arg ProbeResolveParams) ([]ProbeResolveRow, error) {
 	rows, err := q.db.Query(ctx, probeResolve,
 		arg.Kind,
@@ -461,8 +464,8 @@ type QuarantineRefusedParams struct {
 	LastSeconds  float64
 }
 
-// A record that is set aside is kept as it reads now, with a digest, so that a
-// change is noticed. Each time it is refused again, the pause doubles.
+// Sets records aside as they read now, with a digest, so that a later change is noticed. Each time
+// a record is refused again, its pause doubles.
 func (q *Queries) QuarantineRefused(ctx context.Context, arg QuarantineRefusedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineRefused,
 		arg.MaxPayload,

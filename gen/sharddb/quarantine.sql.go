@@ -47,8 +47,8 @@ SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences 
 `
 
 // Objects set aside (P6), one row for each direction, kind and id, or payload.
-// They travel as JSON, the payload in base64. Of several with one id, or without
-// id and with one payload, the first counts.
+// Objects are passed as JSON, with the payload in base64. Of several with the same id, or without
+// an id and with the same payload, the first counts.
 func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineAdd, direction, objects)
 	if err != nil {
@@ -68,7 +68,7 @@ type QuarantineForgetParams struct {
 	ObjectIds []int64
 }
 
-// An object that could be stored is forgotten here.
+// Forgets objects that could be stored, or records that passed.
 func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineForget, arg.Direction, arg.Kind, arg.ObjectIds)
 	if err != nil {
@@ -130,7 +130,7 @@ WHERE direction = 'in' AND kind = $1::text AND code = 'database' AND object_id I
 ORDER BY last_seen, id
 `
 
-// What PostgreSQL refused in earlier beats, in the order in which it is tried again.
+// The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
 func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]int64, error) {
 	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
 	if err != nil {
@@ -165,8 +165,9 @@ type QuarantineSizeRow struct {
 	WaitingForHost int64
 }
 
-// For those who watch; what only waits for a host is no alarm. There are no more
-// rows than --quarantine-keep: 4 ms for 10,000, as long as pruning them takes.
+// Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
+// they are no alarm. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
+// takes to prune them.
 func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error) {
 	row := q.db.QueryRow(ctx, quarantineSize)
 	var i QuarantineSizeRow

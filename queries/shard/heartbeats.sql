@@ -1,6 +1,6 @@
 -- The history of beats.
 
--- The beat comes as the JSON that `once` prints.
+-- The beat is passed as the JSON that `once` prints.
 -- name: HeartbeatRecord :exec
 INSERT INTO shard_client_heartbeats (
     started_at, epoch, protocol, large_waiting, large_job_id, probe, batch_jobs, batch_bytes,
@@ -19,8 +19,8 @@ FROM json_to_record(@beat::json) AS b (
     received_keyvals bigint, quarantined bigint
 );
 
--- Keeps history and quarantine within their limits (P9). Of the quarantine what
--- was not seen for a week goes too.
+-- Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
+-- not seen for a week go, too.
 -- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine

@@ -1,7 +1,7 @@
--- A chunk of received hosts, staged and merged in one transaction (P4). Hosts are
--- few: they, and what hangs on them, travel as JSON.
+-- A chunk of received hosts, staged and merged in one transaction (P4). Hosts are few, so they are
+-- passed as JSON, together with their labels, groups and attributes.
 
--- A key that was not sent is missing; a null was sent.
+-- shard_sent tells a key that is missing, and so was not sent, from a null, which was sent.
 -- name: StageHosts :execrows
 INSERT INTO shard_client_staged_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
@@ -16,9 +16,9 @@ CROSS JOIN json_to_record(s.host) AS h (
     protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
 );
 
--- Hosts that would need a name which a valid host holds here, or which another
--- one of the chunk needs, too, and came first. A host that exists keeps its local
--- name, unless it once had to give it away; an invalid one can do without.
+-- Finds the hosts that need a name which a valid host has here, or which an earlier host of the
+-- chunk needs, too. A host that exists keeps its local name, unless it once had to give its name
+-- away; an invalid host can do without its name.
 -- name: HostsRefused :many
 WITH claim AS (
     SELECT s.id, s.hostname, first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
@@ -39,6 +39,7 @@ LEFT JOIN afe_hosts AS holder ON holder.hostname = c.hostname AND holder.id <> c
 WHERE holder.id IS NOT NULL OR c.first_id <> c.id
 ORDER BY c.id;
 
+-- Renames the invalid holders of names that hosts of the chunk need.
 -- name: HostGiveWay :execrows
 UPDATE afe_hosts AS holder
 SET hostname = holder.hostname || ' (was id ' || holder.id || ')'
@@ -50,8 +51,8 @@ WHERE holder.hostname = s.hostname
     AND s.invalid IS NOT TRUE
     AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')');
 
--- P5: of a host that exists the master may change invalid and shard_id only. A
--- name that it had to give away comes back to it, unless another one has it.
+-- P5: of a host that exists, the master may change only invalid and shard_id. A name that the host
+-- had to give away comes back to it, unless another host has it.
 -- name: HostUpdate :execrows
 UPDATE afe_hosts AS here
 SET
@@ -73,8 +74,8 @@ WHERE here.id = s.id
         OR s.named_again
     );
 
--- A name that still belongs to another one is that one's: then the newcomer is
--- invalid, and only kept so that entries can name it.
+-- A newcomer whose name still belongs to another host is invalid, and is stored under another name
+-- only so that entries can refer to it.
 -- name: HostInsert :execrows
 INSERT INTO afe_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
@@ -112,8 +113,8 @@ CROSS JOIN json_to_recordset(h.aclgroup_set) AS g (id bigint)
 ORDER BY g.id, h.id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING;
 
--- Replaces the attributes of the hosts that came with attributes by those sent,
--- as multisets; rows that stay the same are not touched.
+-- Replaces the attributes of those hosts that came with a list of attributes. The lists are
+-- multisets; rows that stay the same are not touched.
 -- name: HostReplaceAttributes :execrows
 WITH sent AS (
     SELECT h.id::bigint AS host_id, a.attribute::text AS attribute, a.value::text AS value,
@@ -148,10 +149,10 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.host_id, s.attribute, s.value;
 
--- Hosts that the master says are not ours. Unknown and already invalid ones are
--- silently passed over (docs/decisions.md, 2018). Their open entries are aborted, which
--- the scheduler carries out. Hosts before entries, as storing takes its locks: the
--- last condition makes the one wait for the other.
+-- Invalidates the hosts that the master says are not ours, and passes over unknown and already
+-- invalid ones (docs/decisions.md, 2018). Their open entries are marked aborted, which the
+-- scheduler carries out. Hosts are locked before entries, as when they are stored: the last
+-- condition makes the entries wait for the hosts.
 -- name: IncorrectHostsRemove :execrows
 WITH invalidated AS (
     UPDATE afe_hosts

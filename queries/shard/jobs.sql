@@ -1,5 +1,5 @@
--- A chunk of received jobs, each with its entries, dependency labels and
--- keyvals: staged by COPY, merged in one transaction (P4).
+-- A chunk of received jobs with their entries, dependency labels and keyvals, staged by COPY and
+-- merged in one transaction (P4).
 
 -- name: StageJobs :copyfrom
 INSERT INTO shard_client_staged_jobs (
@@ -21,11 +21,11 @@ INSERT INTO shard_client_staged_entries (
     @started_on, @finished_on
 );
 
--- Jobs that cannot be stored: one of their entries belongs to another job, here or
--- earlier in the chunk, or is new and names a host which is not here, because it was
--- leased on the master when hosts were sent (0: it names none). The latter wait. So
--- do new jobs of a suite whose keyvals could not be read: the master sends them only
--- with a job that is not here. Each job comes once, with its first reason.
+-- Finds the jobs that cannot be stored, each with its first reason. Either an entry of theirs
+-- belongs to another job, here or earlier in the chunk; or they must wait. A job waits when a new
+-- entry of it names a host that is not here, because that host was leased on the master when hosts
+-- were sent (host id 0: the entry names none). A new job of a suite waits when the suite's keyvals
+-- could not be read, because the master sends these only with a job that is not here.
 -- name: JobsRefused :many
 WITH sent AS (
     SELECT s.job_id, s.id, s.host_id, s.place, first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
@@ -55,9 +55,8 @@ SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.re
 FROM refused AS r
 ORDER BY r.job_id, r.rank, r.place;
 
--- P5: of a job that exists the master may change shard_id, and only where it is
--- not NULL here. NULL is the scheduler's word for "upload me"; writing over it
--- lost jobs in 2014.
+-- P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
+-- here. NULL is how the scheduler says "upload me"; writing over it lost jobs in 2014.
 -- name: JobUpdate :execrows
 UPDATE afe_jobs AS here
 SET shard_id = s.shard_id
@@ -81,7 +80,7 @@ FROM shard_client_staged_jobs AS s
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING;
 
--- P5: of an entry that exists the master may change aborted and meta_host.
+-- P5: of an entry that exists, the master may change only aborted and meta_host.
 -- name: EntryUpdate :execrows
 UPDATE afe_host_queue_entries AS here
 SET
@@ -94,8 +93,8 @@ WHERE here.id = s.id
         OR (s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host)
     );
 
--- Whether a new entry is active or complete follows from its status, by the fixed
--- lists that monitor_db keeps (docs/protocol.md, "The shard's scheduler").
+-- Whether a new entry is active or complete follows from its status, by the fixed lists of
+-- monitor_db (docs/protocol.md, "The shard's scheduler").
 -- name: EntryInsert :execrows
 INSERT INTO afe_host_queue_entries (
     id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
@@ -123,8 +122,8 @@ FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@label_ids::bigint[])) AS s (
 ORDER BY s.job_id, s.label_id
 ON CONFLICT (job_id, label_id) DO NOTHING;
 
--- Replaces the keyvals of the given jobs by those sent, as multisets; rows that
--- stay the same are not touched.
+-- Replaces the keyvals of the given jobs by those sent. The lists are multisets; rows that stay the
+-- same are not touched.
 -- name: JobReplaceKeyvals :execrows
 WITH sent AS (
     SELECT s.job_id, s.key, s.value,
@@ -157,9 +156,9 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.job_id, s.key, s.value;
 
--- Suite keyvals belong to the parent job and come with its children. A key that
--- is sent has one value, the last one sent, as the original's dictionaries do; it
--- replaces what the key has here. Other keys stay.
+-- Suite keyvals belong to the parent job and come with its children. A key that is sent has one
+-- value, the last one sent, as in the original's dictionaries, and it replaces every value that the
+-- key has here. Other keys stay.
 -- name: SuiteKeyvalsStore :execrows
 WITH sent AS (
     SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
@@ -181,10 +180,10 @@ WHERE NOT EXISTS (
 )
 ORDER BY s.job_id, s.key;
 
--- The resync rule: the master sends a job that has a complete entry here, so it
--- does not know of that completion. NULL and no memory of what was sent make the
--- next packet hold the whole job; a request that may still be stored late is not
--- forgotten (docs/decisions.md, 2014 b and fault 3a).
+-- The resync rule: the master sends a job that has a complete entry here, so it does not know of
+-- that completion. With shard_id NULL and no memory of what was sent, the next packet holds the
+-- whole job. A request that may still be stored late is not forgotten (docs/decisions.md, 2014 b
+-- and fault 3a).
 -- name: ResyncJobs :execrows
 WITH ended AS (
     SELECT DISTINCT e.job_id

@@ -1,15 +1,15 @@
--- One client per shard (P7): an advisory lock held by a connection of its own,
--- and an epoch that fences every write of a client that lost it.
+-- One client per shard (P7): an advisory lock on a connection of its own, and an epoch that stops
+-- every write of a client that lost the lock.
 
--- The key holds the schema, so that several shards can live in one database.
+-- The key contains the schema's name, so that several shards can live in one database.
 -- name: OwnerTryLock :one
 SELECT pg_try_advisory_lock(hashtextextended('shard-client ' || current_schema(), 0))::boolean AS locked;
 
 -- name: OwnerUnlock :exec
 SELECT pg_advisory_unlock(hashtextextended('shard-client ' || current_schema(), 0));
 
--- Who holds the lock. A holder that is younger than the owner row (it has the
--- lock but has not written its name yet) is named by its server process only.
+-- Returns the holder of the lock. One that has the lock but has not yet written its name is known
+-- by its server process only.
 -- name: OwnerHolder :many
 SELECT
     l.pid::integer AS backend_pid,
@@ -24,13 +24,12 @@ WHERE l.locktype = 'advisory'
     AND ((l.classid::bigint << 32) | l.objid::bigint)
         = hashtextextended('shard-client ' || current_schema(), 0);
 
--- Raises the epoch. It waits for write transactions of the previous owner, which
--- hold the row FOR SHARE, and everything that one begins later finds no row.
+-- Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
+-- FOR SHARE; whatever that owner begins later finds no row.
 --
--- Before the very first client of this database, the ledger begins with the jobs
--- that another client left in the middle of their entries. What is complete while
--- shard_id is set counts as sent there; any later completion, with a NULL or
--- without, uploads the whole job.
+-- For the very first client of a database, the ledger starts with the jobs that another client left
+-- with some entries open and some complete. An entry that is complete while shard_id is set counts
+-- as sent; any later completion, with a NULL or without, uploads the whole job.
 -- name: OwnerTake :one
 WITH inherited AS (
     INSERT INTO shard_client_uploads (job_id, sent_complete)
@@ -50,8 +49,8 @@ ON CONFLICT (only_row) DO UPDATE
 SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
 RETURNING epoch;
 
--- The fence: first statement of every write transaction. No row means that
--- another client took over, or that the connection that held the lock is gone.
+-- The fence, the first statement of every write transaction. No row means that another client took
+-- over, or that the connection with the lock is gone.
 -- name: OwnerFence :many
 SELECT o.epoch
 FROM shard_client_owner AS o

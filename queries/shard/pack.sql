@@ -1,10 +1,9 @@
--- Reads of one packet. All run in one REPEATABLE READ, read-only transaction, so
--- that known ids, jobs and entries speak of the same moment.
+-- The reads of one packet. All run in one REPEATABLE READ, read-only transaction, so that known
+-- ids, jobs and entries are of the same moment.
 
--- Hosts that the master need not send again, with their statuses (2019). One
--- with a character outside ASCII in its status is left out: the master could not
--- read the packet, and may send the host again, harmlessly. Which may go is said by
--- ProbePlan.
+-- Hosts that the master need not send again, with their statuses (2019); ProbePlan says which of
+-- them may go. A host with a character outside ASCII in its status is left out, because the master
+-- could not read the packet; that it may then send the host again does no harm.
 -- name: PackHosts :one
 SELECT
     coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
@@ -14,32 +13,31 @@ WHERE NOT h.invalid
     AND shard_client_is_ascii(h.status)
     AND (h.id = ANY (@host_ids::bigint[])) = @only_hosts::boolean;
 
--- Jobs with an open entry. Known comes from `complete` alone: a job's shard_id
--- says nothing about it (docs/decisions.md, 2014). Uses the partial index on open
--- entries, whose size does not grow with finished jobs (P8).
+-- Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
+-- nothing about it (docs/decisions.md, 2014). This uses the partial index on open entries, which
+-- does not grow with finished jobs (P8).
 -- name: PackOpenJobs :many
 SELECT DISTINCT job_id
 FROM afe_host_queue_entries
 WHERE NOT complete
 ORDER BY job_id;
 
--- Every job that has something to upload; those that go into this packet come
--- with their records. The three reasons are those of the ledger
--- (shard_client_uploads, P1): the scheduler set shard_id to NULL and an entry is
--- complete; an entry is complete that was never acknowledged as complete; a
--- request that may have been stored late, over a completion, must be dead by now.
+-- Every job that has something to upload; those that go into this packet come with their records.
+-- There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
+-- complete; an entry is complete that was never acknowledged as complete; a request that may have
+-- been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
+-- the last two.
 --
--- The packet takes the jobs with the lowest ids, at most max_jobs, as long as
--- they fit into free_bytes less the ids of all jobs that wait (P9). What a job's
--- text alone takes is summed first, so that of a long backlog only what may fit
--- is made into records. A job that does not fit by itself is large: it goes alone,
--- in turns with the others and with its like, so that it blocks nobody and nobody
--- blocks it. Whose turn it is stands in the history. Entries are all those of
--- exactly the jobs sent: the original cut the jobs but sent every entry
+-- The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
+-- free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+-- first, so that only as much of a long backlog is made into records as may fit. A job that does
+-- not fit by itself is large: it goes alone, and takes turns with the others and with other large
+-- jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
+-- holds all entries of exactly its jobs: the original limited the jobs but sent every entry
 -- (docs/decisions.md, 2018).
 --
--- OFFSET 0 keeps each look-up by job an index look-up: without statistics, or
--- with many rows pending, the planner would rather read the whole tables (P8).
+-- OFFSET 0 makes each look-up by job use an index: without statistics, or with many rows pending,
+-- the planner would rather read whole tables (P8).
 -- name: PackUpload :many
 WITH pending AS (
     SELECT j.id
@@ -64,7 +62,7 @@ WITH pending AS (
             OFFSET 0
         )
 ),
--- What ProbePlan lets go.
+-- What ProbePlan allows to go.
 candidate AS (
     SELECT p.id
     FROM pending AS p
@@ -74,7 +72,7 @@ space AS (
     SELECT (sqlc.arg('free_bytes')::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
     FROM pending AS p
 ),
--- Whether the last beat left a large job waiting, and which went last.
+-- Whether the last beat left a large job waiting, and which large job went last.
 turn AS (
     SELECT
         coalesce((SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), false) AS large,
@@ -86,7 +84,8 @@ turn AS (
             LIMIT 1
         ), 0) AS last_id
 ),
--- By text: jobs up to this one, and their bytes; large ones in their own order.
+-- Counted by text alone: the jobs up to this one and their bytes, large jobs in an order of their
+-- own.
 by_text AS (
     SELECT p.id, t.bytes > s.bytes AS large, count(*) OVER up_to AS jobs, sum(t.bytes) OVER up_to AS bytes
     FROM candidate AS p
@@ -123,7 +122,7 @@ record AS (
     ) AS e
     WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= @max_jobs::bigint AND b.bytes <= s.bytes END
 ),
--- By records: what fits, and the large job whose turn it would be.
+-- Counted by whole records: what fits, and the large job whose turn it would be.
 choice AS (
     SELECT
         r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,

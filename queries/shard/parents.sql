@@ -1,13 +1,12 @@
--- Shards, labels, ACL groups and users named by the objects of a chunk, stored
--- before them. Each has the master's id and a natural key. Same id, other name:
--- the master's name. Same name, other id: the local row gives way under the name
--- `NAME (was id N)`, the master's row is stored beside it, and memberships of
--- valid hosts and open jobs are copied (docs/decisions.md, 2015 and fault 3b).
--- The id that gave way may itself be named by the response: then the master
--- renamed it, and there is nothing to copy.
+-- The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
+-- the master's id and a natural key: its hostname, name or login. If an id has another name here, it
+-- gets the master's name. If a name has another id here, the local row gives way: it is renamed to
+-- `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts and
+-- open jobs are copied (docs/decisions.md, 2015 and fault 3b). The response may also name the id that
+-- gave way: then the master has renamed it, and there is nothing to copy.
 
--- Parents are few and travel as JSON. Of two ids with one name the newest has it:
--- the master made it after it removed the other.
+-- Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
+-- master made it after it had removed the other.
 -- name: StageParents :execrows
 INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
@@ -64,8 +63,7 @@ WHERE s.kind = 'shard'
     AND j.shard_id = s.old_id
     AND j.id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete);
 
--- Which boards a shard serves is the master's business, but it may be noted here,
--- too: one row a label.
+-- The master decides which boards a shard serves, but a shard may note it, too: one row a label.
 -- name: ShardMoveLabels :execrows
 UPDATE afe_shards_labels AS sl
 SET shard_id = s.id
@@ -178,10 +176,10 @@ WHERE s.kind = 'acl_group'
 ORDER BY s.id, gu.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
 
--- Memberships follow the login, never the id: it is what the master checks
--- permissions by, and an id may come to mean another login. What a login holds
--- here under another id is returned, to be granted to the id that the master
--- gives it; what another login held under this id does not pass to it.
+-- Memberships follow the login, never the id: the master checks permissions by login, and an id may
+-- come to mean another login. Returns the groups that a login has here under another id, so that
+-- the id which the master gives it can have them; groups that another login had under this id do
+-- not pass to it.
 -- name: UserGiveWay :many
 WITH sent AS (
     SELECT s.id, s.name FROM shard_client_staged_parents AS s WHERE s.kind = 'user'

@@ -1,16 +1,16 @@
--- Which records of a refused packet are guilty (P6). The packet is split over
--- beats until the guilty one is alone; all that is tried so far stands in
--- shard_client_suspects, because beats may come from separate processes.
+-- The search for the guilty record of a refused packet (P6). The packet is split over several beats
+-- until the guilty record is alone. The state of the search is in shard_client_suspects, because
+-- each beat may come from another process.
 
--- What the next packet may hold. Modes, in the order of their turn:
---   bare     nothing: a sick master refuses that too
+-- Says what the next packet may hold. The modes, in order of precedence:
+--   bare     nothing: a sick master refuses that, too
 --   half     half of the suspects, and the hosts that have passed since
---   without  all but who is named or guilty: only if that passes, they are set aside
---   retry    a record that was set aside long enough, after a beat that passed
---   all      all but what is set aside
--- With only_jobs and only_hosts the ids are those that may go, else those that
--- may not. The batch is how much the packet may hold, as the last one left it; 0:
--- nothing is remembered.
+--   without  everything but the named and guilty records, which are set aside only if that passes
+--   retry    a record that has been set aside for long enough, after a beat that passed
+--   all      everything but what is set aside
+-- With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
+-- that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
+-- remembered.
 -- name: ProbePlan :one
 WITH suspects AS (
     SELECT
@@ -88,8 +88,8 @@ LEFT JOIN (
     LIMIT 1
 ) AS b ON true;
 
--- The search begins with the records of a refused packet, and with those that
--- the master's message named for nothing.
+-- Begins a search with the records of a refused packet, and with those that the master's message
+-- named wrongly.
 -- name: ProbeBegin :execrows
 WITH named AS (
     UPDATE shard_client_suspects
@@ -103,6 +103,7 @@ ORDER BY s.kind, s.id
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = '';
 
+-- Notes why the next packet goes without a record: it is named or guilty.
 -- name: ProbeName :execrows
 INSERT INTO shard_client_suspects (kind, object_id, state, reason)
 VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
@@ -115,8 +116,8 @@ UPDATE shard_client_suspects
 SET state = 'suspect'
 WHERE state = 'unproven';
 
--- What has passed, and what was to be in the packet but cannot be sent any
--- longer: a job that waits no more, a host that is not valid now.
+-- Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
+-- is no longer waiting, a host that is no longer valid.
 -- name: ProbeClear :execrows
 UPDATE shard_client_suspects AS here
 SET state = 'cleared'
@@ -132,7 +133,7 @@ WHERE here.state = 'suspect'
             AND NOT here.object_id = ANY (@waiting_jobs::bigint[])
     );
 
--- The packet with these was refused: the others are left alone for now. Returns
+-- The packet with these records was refused, so the other suspects are held back for now. Returns
 -- the suspects that are left.
 -- name: ProbeNarrow :many
 WITH sent AS (
@@ -151,8 +152,8 @@ JOIN sent AS s ON s.kind = here.kind AND s.id = here.object_id
 WHERE here.state = 'suspect'
 ORDER BY here.kind, here.object_id;
 
--- The record that the master's message names, if it was in the packet. An entry
--- stands for its job.
+-- Finds the record that the master's message names, if it was in the packet. An entry stands for
+-- its job.
 -- name: ProbeResolve :many
 SELECT 'job'::text AS kind, e.job_id::bigint AS id
 FROM afe_host_queue_entries AS e
@@ -168,29 +169,31 @@ WHERE @kind::text = 'host'
     AND h.id = ANY (@host_ids::bigint[])
     AND (h.id = @id::bigint OR h.hostname = @hostname::text);
 
+-- The records that are to be set aside when a packet without them has passed.
 -- name: ProbeNamed :many
 SELECT kind, object_id, reason
 FROM shard_client_suspects
 WHERE state IN ('named', 'guilty')
 ORDER BY kind, object_id;
 
--- Whether there is somebody left to look for.
+-- Counts the records that are still under suspicion.
 -- name: ProbeLeft :one
 SELECT count(*)::bigint
 FROM shard_client_suspects
 WHERE state <> 'held' AND state <> 'cleared';
 
--- Nothing is left to look for, or nothing is proven.
+-- Ends the search: nothing is left to look for, or nothing is proven.
 -- name: ProbeEnd :execrows
 DELETE FROM shard_client_suspects;
 
--- The guilty one is found: the others are not looked at any longer.
+-- The guilty record is found, so all others are beyond suspicion. With none guilty this ends the
+-- search.
 -- name: ProbeRelease :execrows
 DELETE FROM shard_client_suspects
 WHERE state <> 'guilty';
 
--- A record that is set aside is kept as it reads now, with a digest, so that a
--- change is noticed. Each time it is refused again, the pause doubles.
+-- Sets records aside as they read now, with a digest, so that a later change is noticed. Each time
+-- a record is refused again, its pause doubles.
 -- name: QuarantineRefused :execrows
 INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at

@@ -1,7 +1,7 @@
 -- Objects set aside (P6), one row for each direction, kind and id, or payload.
 
--- They travel as JSON, the payload in base64. Of several with one id, or without
--- id and with one payload, the first counts.
+-- Objects are passed as JSON, with the payload in base64. Of several with the same id, or without
+-- an id and with the same payload, the first counts.
 -- name: QuarantineAdd :execrows
 WITH object AS (
     SELECT DISTINCT ON (s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END)
@@ -36,20 +36,21 @@ ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
 
--- An object that could be stored is forgotten here.
+-- Forgets objects that could be stored, or records that passed.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
 
--- What PostgreSQL refused in earlier beats, in the order in which it is tried again.
+-- The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
 -- name: QuarantineRefusedBefore :many
 SELECT object_id::bigint AS id
 FROM shard_client_quarantine
 WHERE direction = 'in' AND kind = @kind::text AND code = 'database' AND object_id IS NOT NULL
 ORDER BY last_seen, id;
 
--- For those who watch; what only waits for a host is no alarm. There are no more
--- rows than --quarantine-keep: 4 ms for 10,000, as long as pruning them takes.
+-- Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
+-- they are no alarm. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
+-- takes to prune them.
 -- name: QuarantineSize :one
 SELECT
     count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,

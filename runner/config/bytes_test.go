@@ -18,7 +18,10 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%q: %d (%s), error %v; want %d (%s)", text, int64(b), b, err, int64(want.n), want.s)
 		}
 	}
-	for _, text := range []string{"", " ", "MiB", "-1", "+1", "1.5GiB", "1,5GiB", "1e3", "1M", "1K", "1 Mi", "0x10", "8388608TiB", "9223372036854775808", "１"} {
+	for _, text := range []string{
+		"", " ", "MiB", "-1", "+1", "1.5GiB", "1,5GiB", "1e3", "1M", "1K", "1 Mi", "0x10",
+		"8388608TiB", "9223372036854775808", "１",
+	} {
 		var b Bytes
 		if err := b.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read as %d", text, int64(b))
@@ -26,7 +29,8 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// FuzzBytes: what is accepted is not negative, and is read the same after being printed.
+// FuzzBytes checks that a size that is accepted is not negative, and is the same when it is printed and
+// read again.
 func FuzzBytes(f *testing.F) {
 	for _, text := range []string{"0", "16MiB", "9223372036854775807", "1 kB", "99999999999TiB"} {
 		f.Add(text)

@@ -10,19 +10,20 @@ import (
 	"time"
 )
 
-// Upper bounds that no lab comes near. They keep sums such as the pause plus its jitter, or a limit plus one byte, from
-// overflowing; SQL takes counts as 32-bit integers.
+// Upper bounds that no lab comes near. They keep sums such as the pause plus its jitter, or a limit
+// plus one byte, from overflowing; SQL takes counts as 32-bit integers.
 const (
 	maxDuration = 100_000 * time.Hour
 	maxBytes    = Bytes(1 << 40)
 	maxCount    = math.MaxInt32
 )
 
-// ValidateSettings checks everything that can be checked whatever the command is, and returns one *SettingError for
-// each setting that cannot be used, joined (errors.Join). Settings that are missing are the business of ValidateShard
-// and ValidateDatabase. Formats and choices have been checked by kong.
+// ValidateSettings checks all values that are given, whatever the command is. It returns one
+// [*SettingError] for each setting that cannot be used, joined (errors.Join). Missing settings are for
+// [Config.ValidateShard] and [Config.ValidateDatabase]; formats and choices have been checked by kong.
 //
-// Sizes have no lower bound but one byte: a job larger than --max-upload-bytes goes alone, so even 1 works, slowly.
+// Sizes may be as small as one byte: a job larger than --max-upload-bytes goes alone, so even 1 works,
+// slowly.
 func (c *Config) ValidateSettings() error {
 	return errors.Join(
 		checkShardHostname(c.ShardHostname),
@@ -46,12 +47,13 @@ func (c *Config) ValidateSettings() error {
 	)
 }
 
-// ValidateShard checks that what run and once cannot do without is there: the shard's host name, the master, a user
-// and the database. It returns one *SettingError for each that is missing, joined.
+// ValidateShard checks that the settings which run and once need are there: the shard's host name, the
+// master, a user and the database. It returns one [*SettingError] for each that is missing, joined.
 func (c *Config) ValidateShard() error {
 	var errs []error
 	if c.ShardHostname == "" {
-		errs = append(errs, missing("shard-hostname", "shard-client runs on shards only, and a master has no shard host name",
+		errs = append(errs, missing("shard-hostname",
+			"shard-client runs on shards only, and a master has no shard host name",
 			"this shard's host name as the master knows it"))
 	}
 	if c.Master == "" {
@@ -64,8 +66,9 @@ func (c *Config) ValidateShard() error {
 	return errors.Join(append(errs, err, c.ValidateDatabase())...)
 }
 
-// ValidateDatabase checks that something says where the database is: --database-url, or a variable by which libpq finds
-// one. Without any, a driver would silently try localhost. It returns a *SettingError.
+// ValidateDatabase checks that a setting says where the database is: --database-url, or a variable by
+// which libpq finds one. Without any, a driver would silently try localhost. The error is a
+// [*SettingError].
 func (c *Config) ValidateDatabase() error {
 	if c.DatabaseURL != "" {
 		return nil
@@ -75,31 +78,35 @@ func (c *Config) ValidateDatabase() error {
 			return nil
 		}
 	}
-	err := missing("database-url", "nothing says where the shard's PostgreSQL is", "its URL (postgres://USER@HOST/DATABASE)")
+	err := missing("database-url", "nothing says where the shard's PostgreSQL is",
+		"its URL (postgres://USER@HOST/DATABASE)")
 	err.Hint += ", or set libpq's PGHOST, PGDATABASE or PGSERVICE"
 	return err
 }
 
-// missing is the error of a setting that a command needs and nobody has given.
+// missing returns the error for a setting that a command needs and that is not given.
 func missing(flag, cause, what string) *SettingError {
 	return &SettingError{Flag: flag, Cause: cause, Hint: "set --" + flag + " or " + variable(flag) + " to " + what}
 }
 
-// variable is the name of a flag's environment variable.
+// variable returns the name of a flag's environment variable.
 func variable(flag string) string {
 	return "SHARD_CLIENT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// checkShardHostname refuses what would travel in a request but not be read: the master answers 500 to any character
-// outside ASCII, escaped or not, and every beat would fail.
+// checkShardHostname refuses characters outside ASCII: the master answers 500 to them, escaped or not,
+// and every beat would fail.
 func checkShardHostname(name string) error {
 	if i := strings.IndexFunc(name, notGraphicASCII); i >= 0 {
-		return &SettingError{"shard-hostname", name, unusable(name[i:]), "give the host name as the master has it, in printable ASCII without spaces"}
+		return &SettingError{
+			Flag: "shard-hostname", Value: name, Cause: unusable(name[i:]),
+			Hint: "give the host name as the master has it, in printable ASCII without spaces",
+		}
 	}
 	return nil
 }
 
-// checkLogin refuses what cannot stand in an HTTP header (RFC 9110, 5.5) or is trimmed there.
+// checkLogin refuses a login that an HTTP header cannot hold (RFC 9110, 5.5) or would trim.
 func checkLogin(login string) error {
 	hint := "give a login of printable ASCII characters; it travels in an HTTP header"
 	for i, r := range login {
@@ -113,7 +120,8 @@ func checkLogin(login string) error {
 	return nil
 }
 
-// checkListen takes a number for the port only: a name such as http hides that it needs privileges. Port 0 is any free one.
+// checkListen accepts only a number for the port: a name such as http hides that it needs privileges.
+// Port 0 is any free one.
 func checkListen(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	wrong, malformed := errors.AsType[*net.AddrError](err)
@@ -132,38 +140,50 @@ func checkListen(address string) error {
 	default:
 		return nil
 	}
-	return &SettingError{"listen", address, cause, "give HOST:PORT such as localhost:9464, or :PORT for every interface"}
+	return &SettingError{
+		Flag: "listen", Value: address, Cause: cause,
+		Hint: "give HOST:PORT such as localhost:9464, or :PORT for every interface",
+	}
 }
 
 func checkDuration(flag string, d, least time.Duration) error {
+	err := &SettingError{Flag: flag, Value: d.String(), Hint: "give a duration such as 300ms, 60s or 30m"}
 	switch {
 	case d < least && least > 0:
-		return &SettingError{flag, d.String(), "it must be longer than 0", "give a duration such as 300ms, 60s or 30m"}
+		err.Cause = "it must be longer than 0"
 	case d < least:
-		return &SettingError{flag, d.String(), "it must not be negative", "give 0 or a duration such as 300ms, 60s or 30m"}
+		err.Cause, err.Hint = "it must not be negative", "give 0 or a duration such as 300ms, 60s or 30m"
 	case d > maxDuration:
-		return &SettingError{flag, d.String(), "it must not be longer than " + maxDuration.String(), "give a duration such as 300ms, 60s or 30m"}
+		err.Cause = "it must not be longer than " + maxDuration.String()
+	default:
+		return nil
 	}
-	return nil
+	return err
 }
 
 func checkCount(flag string, n int) error {
 	if n >= 1 && n <= maxCount {
 		return nil
 	}
-	return &SettingError{flag, strconv.Itoa(n), "it is out of range", "give a number from 1 to " + strconv.Itoa(maxCount)}
+	return &SettingError{
+		Flag: flag, Value: strconv.Itoa(n), Cause: "it is out of range",
+		Hint: "give a number from 1 to " + strconv.Itoa(maxCount),
+	}
 }
 
 func checkBytes(flag string, b Bytes) error {
 	if b >= 1 && b <= maxBytes {
 		return nil
 	}
-	return &SettingError{flag, b.String(), "it is out of range", "give a size from 1 byte to " + maxBytes.String()}
+	return &SettingError{
+		Flag: flag, Value: b.String(), Cause: "it is out of range",
+		Hint: "give a size from 1 byte to " + maxBytes.String(),
+	}
 }
 
 func notGraphicASCII(r rune) bool { return r <= ' ' || r > '~' }
 
-// unusable names the character that rest begins with.
+// unusable returns the cause of an error about the character with which rest begins.
 func unusable(rest string) string {
 	return "it contains " + strconv.QuoteRuneToASCII([]rune(rest)[0])
 }

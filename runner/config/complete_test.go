@@ -11,7 +11,7 @@ import (
 // TestEverySettingIsComplete: every field has a flag, a one-line help, a group and the environment variable of its name.
 func TestEverySettingIsComplete(t *testing.T) {
 	var c Config
-	k, err := kong.New(&c, Options()...)
+	k, err := kong.New(&c, KongOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,10 +55,10 @@ func checkFlag(t *testing.T, flag *kong.Flag) {
 	}
 }
 
-// TestContract pins names and defaults: units files and scripts of operators rely on them.
+// TestContract pins names and defaults: unit files and scripts of operators rely on them.
 func TestContract(t *testing.T) {
 	var c Config
-	k, err := kong.New(&c, Options()...)
+	k, err := kong.New(&c, KongOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}

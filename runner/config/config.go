@@ -1,12 +1,28 @@
-// Package config owns the settings of shard-client: their names, defaults, help texts, and the rules they must obey.
+// Package config owns the settings of shard-client: their names, defaults, help texts, and the rules
+// that they must obey.
 //
-// One struct, Config, is embedded at the root of the command line's grammar, so that every command accepts every
-// setting, before or after the subcommand. A setting comes from the first of these that has it: its flag, its
-// environment variable SHARD_CLIENT_<UPPER_SNAKE>, its default.
+// # From flag to use
 //
-// The package reads no files but those with certificates, keys and passwords that a setting names, opens no connections
-// and knows no other package of ours. It never prints a password: a database URL is shown redacted, here and by fmt and
-// log/slog.
+// A setting is a field of [Config]. A command line embeds Config at the root of its grammar and parses
+// it with [KongOptions], so every command accepts every setting, before or after the subcommand. The value
+// comes from the first of these that has one: the flag, the environment variable
+// SHARD_CLIENT_<UPPER_SNAKE>, the default.
+//
+// [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
+// [Config.ValidateDatabase] that none is missing which a command needs. Each error is a [*SettingError]
+// that names the flag, the cause and what to do. Methods such as [Config.MasterURL], [Config.Login],
+// [Config.Splay] and [Config.TLS] return a setting in the form in which it is used.
+//
+// # Secrets
+//
+// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder. [Secrets] hides
+// the passwords that the process knows in texts from elsewhere.
+//
+// # Limits
+//
+// The package reads only files with certificates, keys and passwords that a setting names. It opens no
+// connections and imports no other package of ours, and no driver: package pg checks what PostgreSQL's
+// driver makes of a database URL.
 package config
 
 import (
@@ -17,10 +33,11 @@ import (
 	"time"
 )
 
-// Config holds every setting of shard-client. Embed it at the root of a kong grammar and parse with Options.
+// Config holds every setting of shard-client. Embed it at the root of a kong grammar and parse with
+// [KongOptions]. The help texts say what each setting means.
 //
-// Its check methods are deliberately not called Validate: kong would call that by itself for every command, and
-// `shard-client version` has to answer in an environment whose settings are broken.
+// Its check methods are deliberately not called Validate: kong would call that by itself for every
+// command, and `shard-client version` has to answer in an environment whose settings are broken.
 type Config struct {
 	ShardHostname string `env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
 	Master        string `env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
@@ -55,8 +72,9 @@ type Config struct {
 	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves /metrics and /healthz; default: none."`
 }
 
-// Splay is the time over which the first beat of run is spread (incident 2017: shards beat in phase and hit the master
-// together): StartupSplay where it was given, also as an explicit 0, and otherwise HeartbeatPause.
+// Splay returns the time over which the first beat of run is spread: StartupSplay where it was given,
+// even as 0, and otherwise HeartbeatPause. In the incident of 2017 shards beat in phase, and all hit
+// the master together.
 func (c *Config) Splay() time.Duration {
 	if c.StartupSplay != nil {
 		return *c.StartupSplay
@@ -64,16 +82,17 @@ func (c *Config) Splay() time.Duration {
 	return c.HeartbeatPause
 }
 
-// Level is LogLevel for log/slog; Info for a value that kong's enum would have refused.
+// Level returns LogLevel for log/slog; Info for a value that kong's enum would have refused.
 func (c *Config) Level() slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel))
 	return level
 }
 
-// Login is the name the master sees in the Authorization header: User where it was given, otherwise the name of the
-// operating system's user, as in the original. The user that runs the process counts, and LOGNAME or USER only where
-// that user has no entry in the user database (containers): su and setpriv leave these behind from the caller.
+// Login returns the name that the master sees in the Authorization header: User where it was given, and
+// otherwise the name of the operating system's user that runs the process, as in the original. LOGNAME
+// and USER count only where that user has no entry in the user database, as in containers: su and
+// setpriv leave them as the caller had them. The error is a [*SettingError].
 func (c *Config) Login() (string, error) {
 	if c.User != "" {
 		return c.User, nil
@@ -90,15 +109,16 @@ func (c *Config) Login() (string, error) {
 	return "", missing("user", "the operating system's user "+uid+" has no name", "a login known to the master")
 }
 
-// SettingError is the error of every check of this package: one setting that is missing or cannot be used.
+// SettingError is the error of every check of this package: one setting that is missing or cannot be
+// used.
 type SettingError struct {
 	Flag  string // without dashes
-	Value string // as given; empty when it is missing or must not be shown
+	Value string // as given; "" when it is missing or must not be shown
 	Cause string // what is wrong
 	Hint  string // what to do
 }
 
-// Error reads `--flag "value": cause: hint`.
+// Error returns `--flag "value": cause: hint`.
 func (e *SettingError) Error() string {
 	text := "--" + e.Flag
 	if e.Value != "" {

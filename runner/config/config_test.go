@@ -29,7 +29,7 @@ func parse(t *testing.T, vars map[string]string, args []string) (*Config, error)
 	t.Helper()
 	setEnvironment(t, vars)
 	var g grammar
-	options := append(Options(), kong.Name("shard-client"), kong.Writers(io.Discard, io.Discard))
+	options := append(KongOptions(), kong.Name("shard-client"), kong.Writers(io.Discard, io.Discard))
 	k, err := kong.New(&g, options...)
 	if err != nil {
 		t.Fatal(err)

@@ -21,8 +21,15 @@ func TestRedactedDatabaseURL(t *testing.T) {
 		{"postgres://u@db/shard?p%61ssword=hunter2&sslpassword=hunter2", "postgres://u@db/shard"},
 		{"postgres://u:hunter2@a:1,b:2/shard", "postgres://u@a:1,b:2/shard"},
 		{"postgres://u:hunter2@a,b/shard?target_session_attrs=read-write", "postgres://u@a,b/shard?target_session_attrs=read-write"},
-		{"postgres://u@a:1,[::1]:2/shard?password=hunter2&target_session_attrs=read-write", "postgres://u@a:1,[::1]:2/shard?target_session_attrs=read-write"},
-		{"postgres://u:hun@ter2@a:1,b:2/shard", "(database URL not shown: it cannot be told apart from its password; percent-encode special characters in the password)"},
+		{
+			"postgres://u@a:1,[::1]:2/shard?password=hunter2&target_session_attrs=read-write",
+			"postgres://u@a:1,[::1]:2/shard?target_session_attrs=read-write",
+		},
+		{
+			"postgres://u:hun@ter2@a:1,b:2/shard",
+			"(database URL not shown: it cannot be told apart from its password; " +
+				"percent-encode special characters in the password)",
+		},
 		{"host=a,b port=1,2 user=u password=hunter2 target_session_attrs=read-write", "host=a,b port=1,2 user=u target_session_attrs=read-write"},
 		{"postgres://u:hunter2@[::1]:5432/shard", "postgres://u@[::1]:5432/shard"},
 		{"postgres://u:hunter2%2F%40@db", "postgres://u@db"},
@@ -62,7 +69,7 @@ func TestRedactedDatabaseURLFromVariables(t *testing.T) {
 	}
 }
 
-// TestConfigNeverPrintsThePassword tries every way by which a Config reaches a log by accident.
+// TestConfigNeverPrintsThePassword tries every way in which a Config may reach a log by accident.
 func TestConfigNeverPrintsThePassword(t *testing.T) {
 	c := Config{DatabaseURL: "postgres://u:hunter2@db/shard"}
 	var out bytes.Buffer
@@ -80,7 +87,7 @@ func TestConfigNeverPrintsThePassword(t *testing.T) {
 	}
 }
 
-// FuzzRedactedDatabaseURL: whatever a password is made of, encoded as it should be or not, it is not shown.
+// FuzzRedactedDatabaseURL checks that no password is shown, of whatever characters and however encoded.
 func FuzzRedactedDatabaseURL(f *testing.F) {
 	for _, p := range []string{"", "hunter2", "a/b?c#d@e", "1@2", "it's \\ a 'secret'", "x dbname=y", "100%", "é\x00\xff"} {
 		f.Add(p)

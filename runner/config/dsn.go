@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// dsn is a connection string in parts, enough to tell secrets from the rest. The driver parses for itself.
+// dsn is a connection string in parts, enough to tell secrets from the rest. The driver parses the
+// string by itself.
 type dsn struct {
 	url      bool
 	user     string // of a URL, percent-encoded as given
@@ -31,15 +32,18 @@ func parseDatabaseURL(s string) (dsn, error) {
 	return dsn{settings: settings}, err
 }
 
-// places matches HOST[:PORT][,HOST[:PORT]...][/PATH] and nothing that could hold a piece of a password that was not
-// percent-encoded: such a password leaves an @ behind, or letters where a port should be.
+// places matches HOST[:PORT][,HOST[:PORT]...][/PATH], but not a text that could hold a piece of a
+// password that was not percent-encoded: such a password leaves an @ behind, or letters where a port
+// should be.
 var places = regexp.MustCompile(`^` + place + `(?:,` + place + `)*(?:/[^@/]*)?$`)
 
 const place = `(?:\[[0-9A-Fa-f:.%]+\]|[^:,@/\[\]]*)(?::\d*)?`
 
-var errUnclear = errors.New("it cannot be told apart from its password; percent-encode special characters in the password")
+var errUnclear = errors.New("it cannot be told apart from its password; " +
+	"percent-encode special characters in the password")
 
-// parseURL takes a postgres:// URL apart. It is stricter than the driver: what could be read in two ways is an error.
+// parseURL takes a postgres:// URL apart. It is stricter than the driver: a URL that could be read in
+// two ways is an error.
 func parseURL(s string) (dsn, error) {
 	_, rest, _ := strings.Cut(s, "://")
 	rest, query, _ := strings.Cut(rest, "?")
@@ -82,7 +86,7 @@ func parseKeyValues(s string) ([]setting, error) {
 	return settings, nil
 }
 
-// takeValue reads one value, quoted or up to the next space, with backslash escapes resolved.
+// takeValue reads one value, in quotes or up to the next space, and resolves its backslash escapes.
 func takeValue(s string) (value, rest string, err error) {
 	end := spaces
 	quotes := strings.HasPrefix(s, "'")
@@ -109,6 +113,7 @@ const spaces = " \t\n\r\v\f"
 
 func trimSpaces(s string) string { return strings.TrimLeft(s, spaces) }
 
+// shown returns the connection string reduced to shownSettings.
 func (d dsn) shown() string {
 	var settings []string
 	for _, s := range d.settings {
@@ -134,7 +139,7 @@ func (d dsn) shown() string {
 	return text
 }
 
-// value is that of a setting, "" where there is none.
+// value returns the value of a setting; "" when it is not set.
 func (d dsn) value(key string) string {
 	for _, s := range d.settings {
 		switch {
@@ -147,6 +152,7 @@ func (d dsn) value(key string) string {
 	return ""
 }
 
+// passwords returns all passwords in the string, as given; some may be "".
 func (d dsn) passwords() []string {
 	secrets := []string{d.password}
 	for _, s := range d.settings {
@@ -157,7 +163,7 @@ func (d dsn) passwords() []string {
 	return secrets
 }
 
-// quoteValue writes a value as a key=value list needs it.
+// quoteValue returns a value as it is written in a key=value list.
 func quoteValue(value string) string {
 	if value != "" && !strings.ContainsAny(value, spaces+`'\`) {
 		return value

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 )
 
-// maxFile is more than any bundle of authorities holds: /dev/zero, named by mistake, must not fill the memory.
+// maxFile is larger than any bundle of authorities. /dev/zero, named by mistake, must not fill the
+// memory.
 const maxFile = 16 << 20
 
 // readFile reads a file that a setting names.
@@ -18,7 +19,7 @@ func readFile(flag, path string) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(flag, path, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err == nil && len(content) > maxFile {
 		err = fmt.Errorf("it is larger than %d bytes", maxFile)
@@ -33,21 +34,24 @@ func unreadable(flag, path string, err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err // it repeats the path
 	}
-	return &SettingError{flag, path, "it cannot be read: " + err.Error(), "give a file that this user can read"}
+	return &SettingError{
+		Flag: flag, Value: path, Cause: "it cannot be read: " + err.Error(),
+		Hint: "give a file that this user can read",
+	}
 }
 
-// ExposedFile is a file with a secret that others than its owner may read or write.
+// ExposedFile is a file with a secret that users other than its owner may read or write.
 type ExposedFile struct {
-	Setting string // what names it: a flag or a variable
+	Setting string // the flag, with dashes, or the variable that names the file
 	Path    string
-	Mode    fs.FileMode
+	Mode    fs.FileMode // the permission bits
 }
 
-// ExposedFiles are those of the files with secrets that the settings name. One that cannot be looked at is left out:
-// whoever needs it will say so.
+// ExposedFiles returns the files with secrets that the settings name and that are open to other users.
+// A file that cannot be looked at is left out: it fails where it is needed.
 //
-// Files from systemd's LoadCredential are left out, too: their directory is closed to all others, and the right to read
-// them that systemd gives to the unit's user shows as the group's.
+// Files from systemd's LoadCredential are left out too: their directory is closed to other users, and
+// the right to read them, which systemd gives to the unit's user, looks like a right of the group.
 func (c *Config) ExposedFiles() []ExposedFile {
 	var exposed []ExposedFile
 	for _, file := range []ExposedFile{

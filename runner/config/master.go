@@ -14,18 +14,22 @@ const rpcPath = "/afe/server/noauth/rpc"
 
 const masterHint = "give a host, HOST:PORT or a URL (http://HOST[:PORT])"
 
-// MasterURL is the address of the master: scheme, host, optional port, and the path prefix of a reverse proxy if there
-// is one, without a slash at its end. http is the scheme of a master that names none, as in the original. IPv6
-// addresses may stand with or without brackets; a port needs them.
+// MasterURL returns the address of the master: scheme, host, optional port, and the path prefix of a
+// reverse proxy if there is one, without a slash at its end. Without a scheme it is http, as in the
+// original. An IPv6 address may stand with or without brackets; a port needs them.
 //
-// Credentials in the address are refused rather than dropped: the master has no passwords, it takes the user from
-// --user, and an address is logged. The error is a *SettingError; it does not show an address that holds an @.
+// Credentials in the address are refused rather than dropped: the master has no passwords, it takes
+// the user from --user, and an address is logged. The error is a [*SettingError]; it does not show an
+// address that holds an @.
 func (c *Config) MasterURL() (*url.URL, error) {
 	if c.Master == "" {
 		return nil, missingMaster()
 	}
 	if strings.Contains(c.Master, "@") {
-		return nil, &SettingError{"master", "", "it holds a user or password, which the master does not ask for", "leave out everything up to the @, and name the user by --user"}
+		return nil, &SettingError{
+			Flag: "master", Cause: "it holds a user or password, which the master does not ask for",
+			Hint: "leave out everything up to the @, and name the user by --user",
+		}
 	}
 	u, err := parseMaster(c.Master)
 	if err == nil {
@@ -62,7 +66,7 @@ func parseMaster(address string) (*url.URL, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	// url.Error repeats the address, which stands in our error already.
+	// A url.Error repeats the address, which our error names already.
 	if parse, ok := errors.AsType[*url.Error](err); ok {
 		err = parse.Err
 	}

@@ -6,12 +6,13 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Options are what kong.New needs to read a grammar that embeds Config by the rules of this package.
+// KongOptions returns the options with which kong.New reads a grammar that embeds [Config] by the rules of
+// this package.
 //
-// A variable of ours that is set but empty counts as unset, as libpq treats PG*: `SHARD_CLIENT_USER=` in a systemd
-// environment file must not fail. Such variables are removed from the process's environment, because kong looks there at
-// several moments.
-func Options() []kong.Option { return []kong.Option{kong.PostBuild(unsetEmpty)} }
+// A variable of ours that is set but empty counts as unset, as libpq treats its PG variables:
+// `SHARD_CLIENT_USER=` in an environment file of systemd must not fail. Such variables are removed from
+// the environment of the process, because kong reads it at several moments.
+func KongOptions() []kong.Option { return []kong.Option{kong.PostBuild(unsetEmpty)} }
 
 func unsetEmpty(k *kong.Kong) error {
 	for _, flag := range k.Model.Flags {

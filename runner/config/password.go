@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// DatabasePassword is the one in DatabasePasswordFile, read anew by each call, so that a rotated password serves the
-// next connection. It is "" where there is no such file, and where the database URL has a password of its own, which
-// goes first. The error is a *SettingError and shows nothing of what the file holds.
+// DatabasePassword returns the password in DatabasePasswordFile. Each call reads the file again, so a
+// rotated password serves the next connection. It returns "" without such a file, and when the database
+// URL has a password of its own, which goes first. The error is a [*SettingError] that shows nothing of
+// the file.
 func (c *Config) DatabasePassword() (string, error) {
 	const flag = "database-password-file"
 	path := c.DatabasePasswordFile
@@ -32,20 +33,20 @@ func (c *Config) DatabasePassword() (string, error) {
 	return password, nil
 }
 
-// HasSecret tells whether the connection string holds a password of any kind. One that cannot be told apart from its
-// password is said to hold one.
+// HasSecret reports whether the connection string holds a password of any kind. A string in which a
+// password cannot be told from the rest counts as holding one.
 func (d DatabaseURL) HasSecret() bool {
 	parts, err := parseDatabaseURL(string(d))
 	return err != nil && d != "" || strings.Join(parts.passwords(), "") != ""
 }
 
-// hasPassword tells whether the connection string names the password of its user.
+// hasPassword reports whether the connection string names the password of its user.
 func (d DatabaseURL) hasPassword() bool {
 	parts, err := parseDatabaseURL(string(d))
 	return err != nil && d != "" || parts.password != "" || parts.value("password") != ""
 }
 
-// passwords are those in the connection string, as given and as meant.
+// passwords returns the passwords in the connection string, each as given and percent-decoded.
 func (d DatabaseURL) passwords() []string {
 	parts, err := parseDatabaseURL(string(d))
 	if err != nil {
@@ -58,9 +59,9 @@ func (d DatabaseURL) passwords() []string {
 	return passwords
 }
 
-// passfile is where the driver looks for passwords, as libpq does.
+// passfile returns the file in which libpq and the driver look for passwords; "" when none is known.
 func (d DatabaseURL) passfile() string {
-	parts, _ := parseDatabaseURL(string(d)) // one that cannot be taken apart names no file
+	parts, _ := parseDatabaseURL(string(d)) // a string that cannot be taken apart names no file
 	path := cmp.Or(parts.value("passfile"), os.Getenv("PGPASSFILE"))
 	if path != "" {
 		return path

@@ -27,16 +27,20 @@ func TestDatabasePasswordRefuses(t *testing.T) {
 	} {
 		c := Config{DatabasePasswordFile: file(t, "password", content)}
 		_, err := c.DatabasePassword()
-		if setting, ok := errors.AsType[*SettingError](err); !ok || setting.Flag != "database-password-file" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
+		setting, ok := errors.AsType[*SettingError](err)
+		if !ok || setting.Flag != "database-password-file" ||
+			!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%q: error %v, want one that says %q and nothing of the content", content, err, want)
 		}
 	}
-	if _, err := (&Config{DatabasePasswordFile: "/no/such"}).DatabasePassword(); err == nil || !strings.Contains(err.Error(), `--database-password-file "/no/such": it cannot be read: no such file`) {
+	_, err := (&Config{DatabasePasswordFile: "/no/such"}).DatabasePassword()
+	want := `--database-password-file "/no/such": it cannot be read: no such file`
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("no file: %v", err)
 	}
 }
 
-// The URL's own password goes first; that of its key (sslpassword) is another matter.
+// The URL's own password goes first. The password of its key (sslpassword) does not count.
 func TestDatabasePasswordGoesBehindTheURLs(t *testing.T) {
 	path := file(t, "password", "hunter2")
 	for url, want := range map[DatabaseURL]string{
@@ -79,17 +83,42 @@ func TestExposedFiles(t *testing.T) {
 		variables map[string]string
 		want      []ExposedFile
 	}{
-		"none":           {},
-		"closed":         {c: Config{DatabasePasswordFile: paths["closed"], ClientKey: paths["run"]}, variables: map[string]string{"PGPASSFILE": paths["closed"]}},
-		"missing":        {c: Config{DatabasePasswordFile: "/no/such"}},
-		"password file":  {c: Config{DatabasePasswordFile: paths["group"]}, want: []ExposedFile{{"--database-password-file", paths["group"], 0o640}}},
-		"key":            {c: Config{ClientKey: paths["others"]}, want: []ExposedFile{{"--client-key", paths["others"], 0o604}}},
-		"certificate":    {c: Config{ClientCert: paths["others"], CAFile: paths["others"]}},
-		"PGPASSFILE":     {variables: map[string]string{"PGPASSFILE": paths["written"]}, want: []ExposedFile{{"PGPASSFILE", paths["written"], 0o602}}},
-		"passfile=":      {c: Config{DatabaseURL: DatabaseURL("host=h passfile=" + paths["group"])}, want: []ExposedFile{{"PGPASSFILE", paths["group"], 0o640}}},
-		"of a URL":       {c: Config{DatabaseURL: DatabaseURL("postgres://h/d?passfile=" + strings.ReplaceAll(paths["group"], "/", "%2F"))}, want: []ExposedFile{{"PGPASSFILE", paths["group"], 0o640}}},
-		"LoadCredential": {c: Config{DatabasePasswordFile: fromSystemd}, variables: map[string]string{"CREDENTIALS_DIRECTORY": credentials}},
-		"elsewhere":      {c: Config{DatabasePasswordFile: paths["group"]}, variables: map[string]string{"CREDENTIALS_DIRECTORY": credentials}, want: []ExposedFile{{"--database-password-file", paths["group"], 0o640}}},
+		"none": {},
+		"closed": {
+			c:         Config{DatabasePasswordFile: paths["closed"], ClientKey: paths["run"]},
+			variables: map[string]string{"PGPASSFILE": paths["closed"]},
+		},
+		"missing": {c: Config{DatabasePasswordFile: "/no/such"}},
+		"password file": {
+			c:    Config{DatabasePasswordFile: paths["group"]},
+			want: []ExposedFile{{"--database-password-file", paths["group"], 0o640}},
+		},
+		"key": {
+			c:    Config{ClientKey: paths["others"]},
+			want: []ExposedFile{{"--client-key", paths["others"], 0o604}},
+		},
+		"certificate": {c: Config{ClientCert: paths["others"], CAFile: paths["others"]}},
+		"PGPASSFILE": {
+			variables: map[string]string{"PGPASSFILE": paths["written"]},
+			want:      []ExposedFile{{"PGPASSFILE", paths["written"], 0o602}},
+		},
+		"passfile=": {
+			c:    Config{DatabaseURL: DatabaseURL("host=h passfile=" + paths["group"])},
+			want: []ExposedFile{{"PGPASSFILE", paths["group"], 0o640}},
+		},
+		"of a URL": {
+			c:    Config{DatabaseURL: DatabaseURL("postgres://h/d?passfile=" + strings.ReplaceAll(paths["group"], "/", "%2F"))},
+			want: []ExposedFile{{"PGPASSFILE", paths["group"], 0o640}},
+		},
+		"LoadCredential": {
+			c:         Config{DatabasePasswordFile: fromSystemd},
+			variables: map[string]string{"CREDENTIALS_DIRECTORY": credentials},
+		},
+		"elsewhere": {
+			c:         Config{DatabasePasswordFile: paths["group"]},
+			variables: map[string]string{"CREDENTIALS_DIRECTORY": credentials},
+			want:      []ExposedFile{{"--database-password-file", paths["group"], 0o640}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("CREDENTIALS_DIRECTORY", "")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What net/http would pass over, or misread. The values that it can use are tested where a process of its own reads
-// them (runner/cmd/shard-client).
+// Values that net/http would ignore or misread. Those that it can use are tested where a process of its
+// own reads them (runner/cmd/shard-client).
 func TestProxyRefuses(t *testing.T) {
 	for _, address := range []string{
 		"http://user:hunter2@pro xy:3128", "http://user:hunter2%ZZ@proxy", "user:hunter2@proxy:port", "ftp://user:hunter2@proxy",
@@ -29,7 +29,10 @@ func TestProxyRefuses(t *testing.T) {
 }
 
 func TestIsProxy(t *testing.T) {
-	for _, address := range []string{"proxy", "proxy:3128", "http://proxy", "http://proxy:3128/", "https://u:p@proxy:3128", "u:p@proxy:1", "socks5://proxy:1080", "http://[::1]:3128"} {
+	for _, address := range []string{
+		"proxy", "proxy:3128", "http://proxy", "http://proxy:3128/", "https://u:p@proxy:3128", "u:p@proxy:1",
+		"socks5://proxy:1080", "http://[::1]:3128",
+	} {
 		if !isProxy(address) {
 			t.Errorf("%s is refused", address)
 		}

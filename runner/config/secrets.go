@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// Secrets are the passwords that this process knows of. Every text that is printed, logged or stored goes through
-// Redact first: errors of pgx, kong and net/http can quote addresses with passwords, and a proxy can repeat on an error
-// page what it was sent. It is safe for concurrent use.
+// Secrets are the passwords that this process knows. Every text that is printed, logged or stored goes
+// through [Secrets.Redact] first: errors of drivers, kong and net/http can quote addresses with
+// passwords, and a proxy can repeat on an error page what it was sent. It is safe for concurrent use.
 type Secrets struct {
 	mu       sync.RWMutex
 	known    []string // each in every form that a text may show it in, the longest first
@@ -24,11 +24,10 @@ type Secrets struct {
 
 const hidden = "xxxxx"
 
-// Secrets are those of the settings and of the environment: in the database URL, in PGPASSWORD, in the addresses of
-// proxies; and those in any URL among the arguments, because kong repeats an argument that stands where none should.
-// What is read later, from files, is told by Add.
-//
-// Of a pgconn.ParseConfigError print only what it wraps: its own text can hold half a password.
+// Secrets returns the passwords in the settings and in the environment: in the database URL, in
+// PGPASSWORD and in the addresses of proxies. It adds those in any URL among the arguments, because
+// kong repeats an argument that it does not expect. [Secrets.Add] adds passwords that are read later,
+// from files.
 func (c *Config) Secrets(arguments []string) *Secrets {
 	s := &Secrets{url: c.DatabaseURL}
 	s.Add(c.DatabaseURL.passwords()...)
@@ -42,7 +41,7 @@ func (c *Config) Secrets(arguments []string) *Secrets {
 	return s
 }
 
-// Add makes Redact know secrets; empty ones are none.
+// Add lets Redact hide more secrets. Empty ones are ignored.
 func (s *Secrets) Add(secrets ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,21 +61,24 @@ func (s *Secrets) Add(secrets ...string) {
 	s.replacer = strings.NewReplacer(pairs...)
 }
 
-// userinfo finds the password of a URL, up to its last @, because it may not be encoded as it should be.
+// userinfo finds the password of a URL. It reaches up to the last @, because a password may not be
+// encoded as it should be.
 var userinfo = regexp.MustCompile(`\w://[^:/@]*:(.*)@`)
 
-// Redact replaces every known secret in a text.
+// Redact returns the text with every known secret replaced by xxxxx, and the database URL by its
+// redacted form.
 func (s *Secrets) Redact(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.withoutBeginning(s.replacer.Replace(text))
 }
 
-// shownBeginning is how many bytes of a secret may be left at the end of a text, where any text may happen to have them.
+// shownBeginning is how many bytes of a secret may be left at the end of a text. So few bytes may stand
+// there by chance.
 const shownBeginning = 3
 
-// withoutBeginning replaces the beginning of a secret at the end of a text: of a page that a proxy sends, no more than
-// the first bytes are read.
+// withoutBeginning replaces the beginning of a secret at the end of a text. Only the first bytes of a
+// proxy's page are read, so the page may end within a secret.
 func (s *Secrets) withoutBeginning(text string) string {
 	whole, cut := strings.CutSuffix(text, "…")
 	for _, secret := range s.known {
@@ -93,7 +95,7 @@ func (s *Secrets) withoutBeginning(text string) string {
 	return text
 }
 
-// forms are the ways in which an error, a page of HTML or a line that was made of either may show a secret.
+// forms returns the ways in which an error, a page of HTML or a line made of either may show a secret.
 func forms(secret string) []string {
 	list := []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
@@ -102,8 +104,9 @@ func forms(secret string) []string {
 	return slices.DeleteFunc(list, func(form string) bool { return form == "" })
 }
 
-// proxySecrets takes the variables apart by hand, because one that net/http cannot read holds a password all the same.
-// A user without a password is a token.
+// proxySecrets returns the passwords in the addresses of proxies. It takes the variables apart by hand,
+// because a value that net/http cannot read may hold a password all the same. A user without a password
+// is a token.
 func proxySecrets() []string {
 	var secrets []string
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
@@ -122,13 +125,13 @@ func proxySecrets() []string {
 			secret = user
 		}
 		secrets = append(secrets, secret, decoded(secret))
-		// As it travels in the Proxy-Authorization header.
+		// This is how they stand in the Proxy-Authorization header.
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(decoded(user)+":"+decoded(password))))
 	}
 	return secrets
 }
 
-// decoded is a percent-encoded text as it is meant, or as it is given where it is not encoded.
+// decoded returns a percent-encoded text as it is meant, and any other text as it is.
 func decoded(text string) string {
 	if plain, err := url.PathUnescape(text); err == nil {
 		return plain

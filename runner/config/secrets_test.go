@@ -25,7 +25,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// Each place that a secret can come from, and the texts that can show it.
+// Every place from which a secret can come, and the texts that can show it.
 func TestRedactFindsEverySecret(t *testing.T) {
 	const secret = `hunter2&"two  words"/%`
 	encoded := url.PathEscape(secret)
@@ -60,10 +60,10 @@ func TestRedactFindsEverySecret(t *testing.T) {
 	}
 }
 
-// queryEncoded has %20 for a space, which is what the driver reads in a query; a + is a plus.
+// queryEncoded writes %20 for a space, as the driver reads it in a query; a + is a plus.
 func queryEncoded(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
-// A proxy may repeat the header by which it was asked.
+// A proxy may repeat the header with which it was called.
 func TestRedactFindsProxyAuthorization(t *testing.T) {
 	for credentials, header := range map[string]string{"user:p%40ss": "user:p@ss", "token": "token:"} {
 		setEnvironment(t, map[string]string{"HTTP_PROXY": "http://" + credentials + "@proxy"})
@@ -74,7 +74,7 @@ func TestRedactFindsProxyAuthorization(t *testing.T) {
 	}
 }
 
-// A secret that contains another one is replaced whole, and what stands for a secret is not read again.
+// A secret that contains another one is replaced whole, and the replacement is not searched again.
 func TestRedactReplacesOnce(t *testing.T) {
 	s := (&Config{}).Secrets(nil)
 	s.Add("xx", "", "hunter2", "hunter2 and more")
@@ -113,7 +113,7 @@ func TestSecretsAreAddedWhileTextsAreRedacted(t *testing.T) {
 	both.Wait()
 }
 
-// FuzzRedact: whatever a password is made of, no form of it is left.
+// FuzzRedact checks that no form of a password is left, of whatever characters it is made.
 func FuzzRedact(f *testing.F) {
 	for _, p := range []string{"", "hunter2", "a/b?c#d@e", "it's \\ a 'secret'", "100%", "é\x00\xff", "a  b"} {
 		f.Add(p)

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// TLS is how an https master is met, in TLS 1.2 or newer. Its certificate must be vouched for by an authority in CAFile,
-// and by no other, where that is given; otherwise by one of the system's. ClientCert is shown to whoever asks for a
-// certificate, and read again when its files have changed; log hears when that fails.
+// TLS returns the settings for calls to an https master, in TLS 1.2 or newer. An authority in CAFile
+// must vouch for the master's certificate, or one of the system's where CAFile is not given. A server
+// that asks for a certificate is shown ClientCert, which is read again when its files have changed; log
+// gets a warning when that fails.
 //
-// It reads the files. The error is a *SettingError.
+// It reads the files. The error is a [*SettingError].
 func (c *Config) TLS(log *slog.Logger) (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
@@ -34,23 +35,28 @@ func (c *Config) TLS(log *slog.Logger) (*tls.Config, error) {
 	return settings, nil
 }
 
-// checkTLS finds what needs no look into files: half a client certificate, and files that would have no effect.
+// checkTLS refuses half a client certificate, and files that would have no effect. It does not look
+// into the files.
 func (c *Config) checkTLS() error {
 	switch {
 	case c.ClientCert != "" && c.ClientKey == "":
 		return missing("client-key", "there is a --client-cert without its key", "the PEM file of the key")
 	case c.ClientKey != "" && c.ClientCert == "":
-		return missing("client-cert", "there is a --client-key without its certificate", "the PEM file of the certificate")
+		return missing("client-cert", "there is a --client-key without its certificate",
+			"the PEM file of the certificate")
 	}
 	master, err := c.MasterURL()
 	if err != nil || master.Scheme == "https" {
-		return nil // a master that is missing or wrong is told about elsewhere
+		return nil // other checks report a master that is missing or wrong
 	}
-	// Who gives these files believes that the connection is encrypted.
+	// An operator who gives these files believes that the connection is encrypted.
 	for _, file := range []struct{ flag, path string }{{"ca-file", c.CAFile}, {"client-cert", c.ClientCert}} {
 		if file.path != "" {
-			return &SettingError{file.flag, file.path, "the master is spoken to in plain http, where certificates have no effect",
-				"write the master as https://" + master.Host + ", or leave this out"}
+			return &SettingError{
+				Flag: file.flag, Value: file.path,
+				Cause: "the master is spoken to in plain http, where certificates have no effect",
+				Hint:  "write the master as https://" + master.Host + ", or leave this out",
+			}
 		}
 	}
 	return nil
@@ -63,13 +69,17 @@ func readAuthorities(path string) (*x509.CertPool, error) {
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM(pem) {
-		return nil, &SettingError{"ca-file", path, "it holds no certificate", "give a PEM file (-----BEGIN CERTIFICATE-----) with every authority that may vouch for the master"}
+		return nil, &SettingError{
+			Flag: "ca-file", Value: path, Cause: "it holds no certificate",
+			Hint: "give a PEM file (-----BEGIN CERTIFICATE-----) with every authority that may vouch for the master",
+		}
 	}
 	return authorities, nil
 }
 
-// clientCertificate is the certificate that the master is shown. A beat a minute keeps its connection for hours and a
-// certificate may live for less, so it is read again, without a restart, when one of its files has changed.
+// clientCertificate is the certificate that the master is shown. Beats keep their connection for hours,
+// and a certificate may live for less, so it is read again, without a restart, when one of its files
+// has changed.
 type clientCertificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -79,8 +89,9 @@ type clientCertificate struct {
 	modified [2]time.Time // of the files that pair was read from
 }
 
-// get implements tls.Config.GetClientCertificate. Half a rotation, a new certificate beside the old key, must not stop
-// the beats: the pair that was read last serves until the next connection tries again.
+// get implements tls.Config.GetClientCertificate. Half a rotation, a new certificate beside the old
+// key, must not stop the beats: the last pair that was read serves until the next connection tries
+// again.
 func (c *clientCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +105,8 @@ func (c *clientCertificate) get(*tls.CertificateRequestInfo) (*tls.Certificate, 
 	return c.pair, nil
 }
 
-// read notes the times before it reads, so that what is written meanwhile is read next time.
+// read notes the times of the files before it reads them: a file that is written meanwhile is read
+// again next time.
 func (c *clientCertificate) read() error {
 	modified, err := c.modifications()
 	if err != nil {
@@ -110,8 +122,11 @@ func (c *clientCertificate) read() error {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return &SettingError{"client-cert", c.certFile, fmt.Sprintf("it cannot be used with --client-key %s: %v", quoted(c.keyFile), err),
-			"give a certificate and the key that belongs to it, both in PEM, the key without a passphrase"}
+		return &SettingError{
+			Flag: "client-cert", Value: c.certFile,
+			Cause: fmt.Sprintf("it cannot be used with --client-key %s: %v", quoted(c.keyFile), err),
+			Hint:  "give a certificate and the key that belongs to it, both in PEM, the key without a passphrase",
+		}
 	}
 	c.pair, c.modified = &pair, modified
 	return nil

@@ -37,8 +37,8 @@ func certificate(t *testing.T) (cert, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// file writes a file and returns its path. Each write has a time of its own, as
-// a rotation that takes longer than the clock's step has.
+// file writes a file and returns its path. Each write gets a time of its own: two quick writes could
+// have the same one, and a rotation does not write so quickly.
 func file(t *testing.T, path, content string) string {
 	t.Helper()
 	if !filepath.IsAbs(path) {
@@ -90,9 +90,10 @@ func TestCheckTLS(t *testing.T) {
 	for args, want := range map[string]string{
 		"--client-cert=c --client-key=k --ca-file=a --master=https://m": "",
 		"--client-cert=c --client-key=k --ca-file=a":                    "",
-		"--client-cert=c":             "set --client-key or SHARD_CLIENT_CLIENT_KEY",
-		"--client-key=k":              "set --client-cert or SHARD_CLIENT_CLIENT_CERT",
-		"--ca-file=a --master=m:8080": `--ca-file "a": the master is spoken to in plain http, where certificates have no effect: write the master as https://m:8080`,
+		"--client-cert=c": "set --client-key or SHARD_CLIENT_CLIENT_KEY",
+		"--client-key=k":  "set --client-cert or SHARD_CLIENT_CLIENT_CERT",
+		"--ca-file=a --master=m:8080": `--ca-file "a": the master is spoken to in plain http, ` +
+			`where certificates have no effect: write the master as https://m:8080`,
 		"--client-cert=c --client-key=k --master=http://m/prefix": `--client-cert "c": the master is spoken to in plain http`,
 	} {
 		err := mustParse(t, nil, append([]string{"once"}, strings.Fields(args)...)...).ValidateSettings()
@@ -105,8 +106,8 @@ func TestCheckTLS(t *testing.T) {
 	}
 }
 
-// A rotation replaces two files, one after the other. Half of it changes nothing,
-// whole it is seen, and nothing is read while nothing changes.
+// A rotation replaces two files, one after the other. Half a rotation changes nothing, a whole one is
+// noticed, and the files are not read while they do not change.
 func TestClientCertificateIsReadAgain(t *testing.T) {
 	cert, key := certificate(t)
 	newCert, newKey := certificate(t)

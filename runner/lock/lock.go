@@ -4,16 +4,16 @@
 // # The lock and the epoch
 //
 // The lock is an advisory lock of PostgreSQL, on a connection that is used for nothing else. That
-// alone survives neither a lost connection nor a fail-over. So whoever takes the lock also raises an
-// epoch in shard_client_owner, and every write transaction first reads its own epoch there
+// alone survives neither a lost connection nor a fail-over. So whoever takes the lock also raises
+// an epoch in shard_client_owner, and every write transaction first reads its own epoch there
 // ([Lock.Write]). A client that lost the lock finds another epoch, or no living holder, and writes
 // nothing.
 //
 // # Use
 //
 // [Lock.Hold] before each beat, [Lock.Write] for each transaction in it, [Lock.Release] at the end.
-// The error [ErrLost] ends a beat; the next Hold takes the lock anew or says in a [*HeldError] which
-// other client has it.
+// The error [ErrLost] ends a beat; the next Hold takes the lock anew or says in a [*HeldError]
+// which other client has it.
 package lock
 
 import (
@@ -130,8 +130,8 @@ func (l *Lock) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 }
 
 // heldBy returns the error that names the holder. A broken connection of this client may still hold
-// the lock, because the server has not noticed yet. That is not another client, so the error is not a
-// [*HeldError] and the next beat tries again.
+// the lock, because the server has not noticed yet. That is not another client, so the error is not
+// a [*HeldError] and the next beat tries again.
 func (l *Lock) heldBy(ctx context.Context, q *sharddb.Queries) error {
 	holders, err := q.OwnerHolder(ctx)
 	if err != nil {

@@ -1,8 +1,17 @@
 // Package ops owns what operators see of a running shard-client: its log, its metrics and its health.
+// It knows what a beat was (package beat) and nothing of how one is made.
 //
-// It must not know how a beat is made: facts are passed in, and the package imports no other of ours.
+// # The log
 //
-// Conventions of the log: a constant message names the event ("beat done"), attributes carry the facts, and a unit
-// stands in the key (rpc_ms, body_bytes): a time.Duration is a bare number of nanoseconds in JSON. Lists are
-// logged as their length. Passwords never reach a line.
+// [NewLogger] returns a logger whose lines are short, whatever is logged, and hold no secret. With a
+// directory, each start also has a log file of its own; full files are rotated and old ones removed.
+//
+// Conventions: a constant message names the event ("heartbeat"), attributes carry the facts, and the
+// unit stands in the key (rpc_ms, body_bytes), because in JSON a time.Duration is a bare number of
+// nanoseconds. A list is logged as its length.
+//
+// # Metrics and health
+//
+// [Metrics] and [Health] each observe every [beat.Report]. [Serve] shows them at /metrics and
+// /healthz, to everyone who can reach the address: so neither shows the text of an error.
 package ops

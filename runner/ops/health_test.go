@@ -11,7 +11,7 @@ import (
 
 const hangLimit = 39 * time.Minute
 
-// healthz asks as an orchestrator does.
+// healthz reads the page as an orchestrator does.
 func healthz(t *testing.T, h *Health) (status int, body string) {
 	t.Helper()
 	w := get(t, paths(someMetrics(), h, slog.New(slog.DiscardHandler)), "/healthz")
@@ -28,7 +28,7 @@ func alive(t *testing.T, h *Health, when string) {
 	}
 }
 
-// Whatever the client does, it is killed only when it does not go on.
+// Whatever the client does, it counts as hanging only when it stops going on.
 func TestHealthIsThatTheLoopTurns(t *testing.T) {
 	for _, tt := range []struct {
 		doing string
@@ -61,7 +61,7 @@ func TestHealthIsThatTheLoopTurns(t *testing.T) {
 	}
 }
 
-// A restart mends no master: an outage of a week kills nobody.
+// A restart does not mend the master, so a client lives through an outage of a week.
 func TestAnOutageIsNoIllness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealth(hangLimit)

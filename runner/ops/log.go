@@ -12,24 +12,27 @@ import (
 
 // LogOptions say where lines go and how they look.
 type LogOptions struct {
-	Writer io.Writer    // where every line goes; nil: stderr
-	Format string       // "text" (default) or "json"
-	Level  slog.Leveler // least severe lines; nil: info
-	Dir    string       // if not empty, lines also go to a file of this start in this directory
-
-	// Redact takes secrets out of every message and value, before it is cut, so that no half of one is left; nil: there
-	// are none.
+	// Writer gets every line; nil: stderr.
+	Writer io.Writer
+	// Format is "text" or "json"; "": text.
+	Format string
+	// Level is that of the least severe lines that are logged; nil: info.
+	Level slog.Leveler
+	// Dir is a directory for a file of this start that gets every line too; "": no file.
+	Dir string
+	// Redact takes secrets out of every message and value, before these are cut: half a secret
+	// would not be recognised. nil: there are no secrets.
 	Redact func(string) string
-
-	Now func() time.Time // time of lines and of the file's name; nil: time.Now
+	// Now gives the time of lines and of the file's name; nil: time.Now.
+	Now func() time.Time
 }
 
-// NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and the closer of its log
-// file, to be called after the last line of interest; lines after that still reach the Writer.
+// NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and the
+// closer of its log file. Lines after Close still reach the Writer.
 //
-// It fails when the format is unknown, or when no file can be made in the directory; the error then names the
-// directory and what to do. Once running, a file that cannot be written costs nothing but its own lines: the Writer
-// still gets every line, and one that says so.
+// It fails when the format is unknown, or when no file can be made in the directory; the error then
+// names the directory and what to do. When the file cannot be written later, only the file lacks
+// lines: the Writer still gets each of them, and one that says so.
 func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 	if o.Format == "" {
 		o.Format = "text"
@@ -52,12 +55,13 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 	out.file = file
 	// Not fatal: files of another user in the way must not keep a shard from beating.
 	if err := pruneLogFiles(o.Dir, file.path); err != nil {
-		log.Warn("old log files cannot be removed", "log_dir", o.Dir, "error", err, "hint", "remove them before the disk is full")
+		log.Warn("old log files cannot be removed", "log_dir", o.Dir, "error", err,
+			"hint", "remove them before the disk is full")
 	}
 	return log, out, nil
 }
 
-// output takes finished lines to the writer and to the log file, one at a time.
+// output writes finished lines to the writer and to the log file, one at a time.
 type output struct {
 	writer io.Writer
 	format string

@@ -12,17 +12,19 @@ import (
 )
 
 const (
-	// maxFile is the size at which a log file is rotated, in bytes, and keptRotated how many full ones of a start stay.
-	maxFile     = 100 << 20
+	// maxFile is the size in bytes at which a log file is rotated.
+	maxFile = 100 << 20
+	// keptRotated is how many full files of a start are kept.
 	keptRotated = 3
-
 	// sameSecond is how many starts within one second find a name of their own.
 	sameSecond = 99
 )
 
-// logFile is the log file of one start. When a line would make it larger than limit, it becomes NAME.1, NAME.1 becomes
-// NAME.2, and so on up to keptRotated. It is no user of lumberjack, whose goroutine stays when the logger is closed and
-// whose names for full files hide which start they belong to. It is not safe for concurrent use.
+// logFile is the log file of one start. When a line would make it larger than limit, it becomes
+// NAME.1, NAME.1 becomes NAME.2, and so on up to keptRotated. It is not safe for concurrent use.
+//
+// It does not use lumberjack, whose goroutine goes on after Close and whose names for full files hide
+// the start to which they belong.
 type logFile struct {
 	path  string
 	limit int64
@@ -30,20 +32,22 @@ type logFile struct {
 	size  int64
 }
 
-// openLogFile starts a log file in dir, named shard_client.log.2006-01-02-15.04.05 after the time of the start as the
-// original's.
+// openLogFile makes the log file of a start in dir. As in the original, it is named after the time of
+// the start: shard_client.log.2006-01-02-15.04.05.
 func openLogFile(dir string, start time.Time) (*logFile, error) {
 	path, file, err := createLogFile(dir, start)
 	if err != nil {
 		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathErr.Err
 		}
-		return nil, fmt.Errorf("cannot make a log file in directory %q: %w: create the directory, make it writable for this user, or name another with --log-dir", dir, err)
+		return nil, fmt.Errorf("cannot make a log file in directory %q: %w: "+
+			"create the directory, make it writable for this user, or name another with --log-dir", dir, err)
 	}
 	return &logFile{path: path, limit: maxFile, file: file}, nil
 }
 
-// createLogFile makes a new file, never a shared one: two starts in a second would rotate each other's lines away.
+// createLogFile makes a new file and never shares one: two starts within a second would rotate each
+// other's lines away.
 func createLogFile(dir string, start time.Time) (string, *os.File, error) {
 	base := filepath.Join(dir, logFilePrefix+start.Format(logFileTime))
 	path := base
@@ -62,13 +66,13 @@ func createLocked(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A file system without locks is no reason not to log: such a file merely looks unused.
+	// On a file system without locks the file merely looks unused.
 	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_SH)
 	return file, nil
 }
 
-// Write appends a line. When a full file cannot be rotated, the line is refused, so that the limit holds; the next one
-// tries again.
+// Write appends a line. When a full file cannot be rotated, the line is refused, so that the limit
+// holds; the next line tries again.
 func (l *logFile) Write(line []byte) (int, error) {
 	if l.size > 0 && l.size+int64(len(line)) > l.limit {
 		if err := l.rotate(); err != nil {
@@ -83,8 +87,8 @@ func (l *logFile) Write(line []byte) (int, error) {
 // Close closes the file, which also unlocks it.
 func (l *logFile) Close() error { return l.file.Close() }
 
-// rotate makes the new file before it moves the old ones: on a full disk, repeated attempts would otherwise push all that
-// was logged out of the last place.
+// rotate makes the new file before it moves the old ones. On a full disk, attempt after attempt would
+// otherwise move the old files on until the last lines were gone.
 func (l *logFile) rotate() error {
 	fresh := l.path + freshSuffix
 	_ = os.Remove(fresh)

@@ -36,7 +36,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestFailedRotationKeepsWhatWasLogged: attempts on a full disk must not push the old files out.
+// TestFailedRotationKeepsWhatWasLogged: attempts to rotate on a full disk must not remove old files.
 func TestFailedRotationKeepsWhatWasLogged(t *testing.T) {
 	dir := t.TempDir()
 	log, out, buf := fileLogger(t, dir)
@@ -89,7 +89,10 @@ func TestOldStartsAreRemoved(t *testing.T) {
 		makeOld(t, dir, fmt.Sprintf("shard_client.log.2018-01-%02d-00.00.00", day), 24*(15-day), ".1", ".2", ".3", ".new")
 	}
 	makeOld(t, dir, "shard_client.log.2017-01-01-00.00.00-12", 9999)
-	others := []string{"scheduler.log.2014-01-01-00.00.00", "shard_client.log.2014-01-01-00.00.00.gz", "shard_client.log.latest", "shard_client.log"}
+	others := []string{
+		"scheduler.log.2014-01-01-00.00.00", "shard_client.log.2014-01-01-00.00.00.gz",
+		"shard_client.log.latest", "shard_client.log",
+	}
 	for _, name := range others {
 		makeOld(t, dir, name, 99999)
 	}
@@ -127,7 +130,8 @@ func TestRestartLoopLeavesABoundedNumberOfFiles(t *testing.T) {
 	}
 }
 
-// TestAFileInUseIsNotRemoved: a quiet client that has run for long keeps its file, whatever else is started beside it.
+// TestAFileInUseIsNotRemoved: a quiet client that has run for long keeps its file, however many others
+// start beside it.
 func TestAFileInUseIsNotRemoved(t *testing.T) {
 	dir := t.TempDir()
 	log, out, _ := fileLogger(t, dir)
@@ -152,7 +156,9 @@ func TestAFileInUseIsNotRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Info("after")
-	if got := names(t, dir); !slices.Contains(got, startName) || !slices.Contains(got, startName+".3") || slices.Contains(got, "shard_client.log.2020-01-02-00.00.00") {
+	got := names(t, dir)
+	if !slices.Contains(got, startName) || !slices.Contains(got, startName+".3") ||
+		slices.Contains(got, "shard_client.log.2020-01-02-00.00.00") {
 		t.Errorf("files %q", got)
 	}
 	if !strings.Contains(contents(t, filepath.Join(dir, startName)), "msg=after") {

@@ -32,7 +32,8 @@ func checkLine(t *testing.T, format string, buf *bytes.Buffer) string {
 	line := buf.String()
 	buf.Reset()
 	if len(line) >= 4096 || strings.Index(line, "\n") != len(line)-1 || !utf8.ValidString(line) {
-		t.Errorf("%s: %d bytes, %d newlines, valid UTF-8: %t: %.300q", format, len(line), strings.Count(line, "\n"), utf8.ValidString(line), line)
+		t.Errorf("%s: %d bytes, %d newlines, valid UTF-8: %t: %.300q",
+			format, len(line), strings.Count(line, "\n"), utf8.ValidString(line), line)
 	}
 	if format == "json" && !json.Valid([]byte(line)) {
 		t.Errorf("no valid JSON: %.300q", line)
@@ -51,7 +52,7 @@ func (faulty) MarshalText() ([]byte, error) { return nil, errors.New(strings.Rep
 func (bomb) Error() string                  { panic(strings.Repeat("boom ", 9999)) }
 func (bomb) MarshalJSON() ([]byte, error)   { panic("boom") }
 
-// TestEveryLineIsBounded (promise P9) logs what has made lines long, in production or in somebody's imagination.
+// TestEveryLineIsBounded (promise P9) logs what has made lines long in production, or might.
 func TestEveryLineIsBounded(t *testing.T) {
 	const mega = 1 << 20
 	nested := slog.String("end", "x")
@@ -126,8 +127,10 @@ func TestLongMessagesAndGroupNames(t *testing.T) {
 
 func TestShortLinesAreSlogsOwn(t *testing.T) {
 	for format, want := range map[string]string{
-		"text": "time=2019-03-15T12:00:00.000Z level=INFO msg=\"beat done\" shard=s1 rpc_ms=1.5 counts.jobs=2 counts.error=\"no\\nroute\"\n",
-		"json": `{"time":"2019-03-15T12:00:00Z","level":"INFO","msg":"beat done","shard":"s1","rpc_ms":1.5,"counts":{"jobs":2,"error":"no\nroute"}}` + "\n",
+		"text": "time=2019-03-15T12:00:00.000Z level=INFO msg=\"beat done\" shard=s1 rpc_ms=1.5 " +
+			"counts.jobs=2 counts.error=\"no\\nroute\"\n",
+		"json": `{"time":"2019-03-15T12:00:00Z","level":"INFO","msg":"beat done","shard":"s1","rpc_ms":1.5,` +
+			`"counts":{"jobs":2,"error":"no\nroute"}}` + "\n",
 	} {
 		log, buf := testLogger(t, format)
 		log.With("shard", "s1").Info("beat done", "rpc_ms", 1.5, slog.Group("counts", "jobs", 2, "error", errors.New("no\nroute")))
@@ -151,7 +154,8 @@ func TestCutLinesKeepWhatMatters(t *testing.T) {
 		many = append(many, fmt.Sprint("key", i), i)
 	}
 	log.Info("beat failed", many...)
-	want := `{"time":"2019-03-15T12:00:00Z","level":"INFO","msg":"beat failed","note":"attributes left out, the line was too long","attributes":1000,"line_bytes":`
+	want := `{"time":"2019-03-15T12:00:00Z","level":"INFO","msg":"beat failed",` +
+		`"note":"attributes left out, the line was too long","attributes":1000,"line_bytes":`
 	if line := checkLine(t, "json", buf); !strings.HasPrefix(line, want) {
 		t.Errorf("got %q, want %q…", line, want)
 	}

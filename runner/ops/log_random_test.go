@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestRandomLinesAreBounded builds records at random from what is hard to print.
+// TestRandomLinesAreBounded builds records at random from texts that are hard to print.
 func TestRandomLinesAreBounded(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxKey is the length to which keys are cut, in bytes.
+// maxKey is the length in bytes to which keys are cut.
 const maxKey = 64
 
-// shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and everything that prints as
-// a longer text. slog calls it for the message too, but not for the names of groups.
+// shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and every
+// value whose text is longer than limit. slog calls it for the message too, but not for the names of
+// groups.
 func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 	redact := o.redact
 	if redact == nil {
@@ -44,15 +45,15 @@ func cutText(s string, limit int) string {
 		return s
 	}
 	end := limit
-	// A character has at most four bytes; beyond that it is no UTF-8 and one place is as good as another.
+	// A character has at most four bytes. Beyond that the text is not UTF-8, and any place will do.
 	for end > limit-utf8.UTFMax && end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return fmt.Sprintf("%s…(%d bytes)", strings.ToValidUTF8(s[:end], "\uFFFD"), len(s))
 }
 
-// printed is what slog's handler of the format makes of a value of no built-in kind, and the text of an error. A method of the value that panics
-// must not take the process along.
+// printed returns the text that slog's handler of the format makes of a value without a built-in kind,
+// and the text of an error. A method of the value that panics must not end the process.
 func printed(format string, v any) (text string) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -21,15 +21,17 @@ const (
 	keptStarts = 10
 )
 
-// logFileName matches the names that logFile makes, and no other; its group is the name of the start's first file.
-var logFileName = regexp.MustCompile(`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
+// logFileName matches the names that logFile makes, and no other. Its group is the name of the first
+// file of the start.
+var logFileName = regexp.MustCompile(
+	`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
 
-// pruneLogFiles removes the files of starts that are over, all but the keptStarts that were written to last, and never
-// those of current, the path of this start's file. The original made a new file with every restart until the disk was
-// full (incident 2015).
+// pruneLogFiles removes the files of starts that are over, but for the keptStarts that were written to
+// last. It never removes those of current, the path of this start's file. The original made a new file
+// with every restart until the disk was full (incident 2015).
 //
-// The time of the last line counts, not the name, and a locked file stays: a client that has run for a month has an old
-// name, and eleven runs of another command must not take its file away.
+// The time of the last line counts, not the name, and a locked file stays: the file of a client that
+// has run for a month has an old name, and eleven runs of `once` must not remove it.
 func pruneLogFiles(dir, current string) error {
 	starts, err := logFilesByStart(dir)
 	if err != nil {
@@ -79,7 +81,7 @@ func logFilesByStart(dir string) (map[string][]fs.FileInfo, error) {
 	return starts, nil
 }
 
-// lastWrite is when the newest of the files was written to.
+// lastWrite returns when the newest of the files was written to.
 func lastWrite(files []fs.FileInfo) time.Time {
 	var last time.Time
 	for _, file := range files {
@@ -96,6 +98,6 @@ func inUse(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was not written to
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }

@@ -78,7 +78,8 @@ func TestLinesGoToWriterAndFile(t *testing.T) {
 	}
 	log.Info("two")
 	file := contents(t, filepath.Join(dir, startName))
-	if !strings.Contains(file, "msg=one") || strings.Contains(file, "two") || !strings.HasPrefix(buf.String(), file) || !strings.Contains(buf.String(), "msg=two") {
+	if !strings.Contains(file, "msg=one") || strings.Contains(file, "two") ||
+		!strings.HasPrefix(buf.String(), file) || !strings.Contains(buf.String(), "msg=two") {
 		t.Errorf("file %q, writer %q", file, buf.String())
 	}
 }

@@ -17,25 +17,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline of the RPC. What ran
-// into that deadline took a moment longer and so stands apart, above the last bucket.
+// phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline of
+// the RPC, in seconds. An RPC that ran into that deadline took a moment longer, so it is counted apart,
+// above the last bucket.
 var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 1800}
 
-// scrapesInFlight bounds what impatient scrapers cost; a Prometheus server asks once at a time.
+// scrapesInFlight bounds the cost of impatient scrapers; a Prometheus server sends one request at a
+// time.
 const scrapesInFlight = 4
 
-// MetricsOptions are what is known before the first beat.
+// MetricsOptions are the facts that are known before the first beat. All are required.
 type MetricsOptions struct {
-	Version       string
+	// Version is that of the binary.
+	Version string
+	// SchemaVersion is the number of the newest migration in the binary.
 	SchemaVersion int64
-	// Failures are all classes of failure. Each has its series from the start: a rate does not see the first failure of a
-	// series that was not there before it.
-	Failures    []string
+	// Failures are all classes of failure. Each has its series from the start, because a rate does
+	// not count the failure with which a series begins.
+	Failures []string
+	// UploadLimit is how much the first packet may hold.
 	UploadLimit beat.Batch
 }
 
-// Metrics are the numbers of one run, in a registry of their own. Every series is there from the start, and no label
-// takes a value from outside. Beats and scrapes may come at the same time.
+// Metrics are the numbers of one run, in a registry of their own. Every series is there from the
+// start, and no label takes a value from outside. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	beats    *prometheus.CounterVec
@@ -70,16 +75,21 @@ func (o *MetricsOptions) check() error {
 	return nil
 }
 
-// NewMetrics returns the metrics of a client that has not beaten yet. It fails when an option is missing.
+// NewMetrics returns the metrics of a client that has not beaten yet. The error names the first option
+// that is missing.
 func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	r := registrar{promauto.With(registry)}
-	r.gauges("build_info", "Always 1; the labels name the version of the binary and that of its schema.", "version", "schema_version").
-		WithLabelValues(o.Version, strconv.FormatInt(o.SchemaVersion, 10)).Set(1)
+	build := r.gauges("build_info", "Always 1; the labels name the version of the binary and that of its schema.",
+		"version", "schema_version")
+	build.WithLabelValues(o.Version, strconv.FormatInt(o.SchemaVersion, 10)).Set(1)
 	m := &Metrics{registry: registry}
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
@@ -95,29 +105,37 @@ func (m *Metrics) registerBeats(r registrar, failures []string) {
 		m.beats.WithLabelValues(beat.OutcomeFailed, class)
 	}
 	m.phases = r.NewHistogramVec(prometheus.HistogramOpts{
-		Name: namespace + "beat_phase_duration_seconds", Help: "Time of the phases of beats; phases that a failed beat did not reach are left out.",
+		Name:    namespace + "beat_phase_duration_seconds",
+		Help:    "Time of the phases of beats; phases that a failed beat did not reach are left out.",
 		Buckets: phaseBuckets,
 	}, []string{"phase"})
 	for phase := range (&beat.Report{}).Phases() {
 		m.phases.WithLabelValues(phase)
 	}
 	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none since the start.")
-	m.lastSuccess = r.gauge("last_success_timestamp_seconds", "When the last beat that was ok ended; 0: none since the start.")
-	m.failures = r.gauge("consecutive_failures", "Beats that failed since the last one that was ok, or since the start.")
+	m.lastSuccess = r.gauge("last_success_timestamp_seconds",
+		"When the last beat that was ok ended; 0: none since the start.")
+	m.failures = r.gauge("consecutive_failures",
+		"Beats that failed since the last one that was ok, or since the start.")
 }
 
 func (m *Metrics) registerCounts(r registrar) {
 	m.knownJobs = r.gauge("known_jobs", "Known job ids in the last packet.")
 	m.knownHosts = r.gauge("known_hosts", "Known host ids in the last packet.")
-	m.pendingJobs = r.gauge("pending_jobs", "Finished jobs that still waited for their upload after the last beat that sent a packet.")
+	m.pendingJobs = r.gauge("pending_jobs",
+		"Finished jobs that still waited for their upload after the last beat that sent a packet.")
 	m.uploadedJobs = r.counter("uploaded_jobs_total", "Finished jobs uploaded and acknowledged.")
 	m.uploadedEntries = r.counter("uploaded_entries_total", "Entries of those jobs.")
 	m.receivedHosts = r.counter("received_hosts_total", "Hosts received from the master, bad ones included.")
 	m.receivedJobs = r.counter("received_jobs_total", "Jobs received from the master, bad ones included.")
-	m.receivedKeyvals = r.counter("received_keyvals_total", "Suite keyvals received from the master, bad ones included.")
-	m.quarantined = r.counter("quarantined_total", "Objects that beats set aside; one that stays bad counts in every beat it comes in.")
-	m.quarantine = r.gauges("quarantine_objects", "Objects in quarantine after the last recorded beat, by direction.", "direction")
-	m.waitingForHost = r.gauge("quarantine_waiting_for_host", "Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
+	m.receivedKeyvals = r.counter("received_keyvals_total",
+		"Suite keyvals received from the master, bad ones included.")
+	m.quarantined = r.counter("quarantined_total",
+		"Objects that beats set aside; one that stays bad counts in every beat it comes in.")
+	m.quarantine = r.gauges("quarantine_objects",
+		"Objects in quarantine after the last recorded beat, by direction.", "direction")
+	m.waitingForHost = r.gauge("quarantine_waiting_for_host",
+		"Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
 	m.setQuarantine(beat.Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
@@ -174,11 +192,14 @@ func (m *Metrics) setQuarantine(q beat.Quarantine) {
 // handler answers scrapes. A failing collector does not hide the others.
 func (m *Metrics) handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		Registry: m.registry, ErrorLog: httpLog(log), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesInFlight,
+		Registry:            m.registry,
+		ErrorLog:            httpLog(log),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: scrapesInFlight,
 	})
 }
 
-// namespace begins the name of every metric that is ours.
+// namespace begins the name of each metric of shard-client itself.
 const namespace = "shard_client_"
 
 // registrar makes metrics in one registry.

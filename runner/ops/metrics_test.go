@@ -20,7 +20,10 @@ import (
 
 func someMetrics() *Metrics {
 	m, err := NewMetrics(MetricsOptions{
-		Version: "v1.2.3", SchemaVersion: 7, Failures: []string{"transport", "database"}, UploadLimit: beat.Batch{Jobs: 1000, Bytes: 16 << 20},
+		Version:       "v1.2.3",
+		SchemaVersion: 7,
+		Failures:      []string{"transport", "database"},
+		UploadLimit:   beat.Batch{Jobs: 1000, Bytes: 16 << 20},
 	})
 	if err != nil {
 		panic(err)
@@ -36,7 +39,7 @@ func newHealth(limit time.Duration) *Health {
 	return h
 }
 
-// goodBeat has another number everywhere, so that no two can be mixed up unseen.
+// goodBeat has another number in each field, so that a mix-up of two shows.
 func goodBeat() *beat.Report {
 	return &beat.Report{
 		Outcome: beat.OutcomeOK, PackedMS: 2, RPCMS: 40_000, AckMS: 0, ApplyMS: 700,
@@ -51,7 +54,7 @@ func failed(class string) *beat.Report {
 	return &beat.Report{Outcome: beat.OutcomeFailed, Failure: class}
 }
 
-// get asks a handler as a scraper does.
+// get reads a page as a scraper does.
 func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -59,7 +62,7 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-// ours is what /metrics says under our name.
+// ours returns the lines of /metrics about metrics of our own.
 func ours(t *testing.T, m *Metrics) string {
 	t.Helper()
 	w := get(t, paths(m, newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
@@ -98,7 +101,7 @@ func TestMetricsGolden(t *testing.T) {
 		<-time.After(time.Minute)
 		m.Observe(goodBeat())
 		<-time.After(time.Minute)
-		// What this one did not get to know keeps its last value.
+		// Values that this beat did not learn keep their last value.
 		m.Observe(&beat.Report{
 			Outcome: beat.OutcomeFailed, Failure: "database", PackedMS: 15_000, Batch: beat.Batch{Jobs: 250, Bytes: 4 << 20},
 		})
@@ -106,7 +109,7 @@ func TestMetricsGolden(t *testing.T) {
 	})
 }
 
-// A rate sees no first increase of a series that was not there before it.
+// A rate does not count the increase with which a series begins.
 func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	m := someMetrics()
 	before := series(ours(t, m))
@@ -149,7 +152,10 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 // The runtime and the process have their series too.
 func TestGoAndProcessMetrics(t *testing.T) {
 	body := get(t, paths(someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
-	for _, want := range []string{"\ngo_goroutines ", "\nprocess_start_time_seconds ", "\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n"} {
+	for _, want := range []string{
+		"\ngo_goroutines ", "\nprocess_start_time_seconds ",
+		"\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n",
+	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in\n%s", want, body)
 		}
@@ -183,8 +189,8 @@ func TestScrapesDuringBeats(t *testing.T) {
 	}
 }
 
-// The operators' table has every metric, and neither it nor the alerts name one
-// that is not served.
+// The operators' table has every metric, and neither the table nor the alerts name one that is not
+// served.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	section := contents(t, "../../docs/metrics.md")
 	served := map[string]bool{}

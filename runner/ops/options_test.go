@@ -9,7 +9,7 @@ import (
 	"shardclient/runner/beat"
 )
 
-// A field that would make a number lie, or a scrape panic, is named before anything is served.
+// A field that would make a number wrong, or a scrape panic, is named before anything is served.
 func TestOptionsThatWouldFailLater(t *testing.T) {
 	good := func() MetricsOptions {
 		return MetricsOptions{Version: "v", SchemaVersion: 1, Failures: []string{"database"}, UploadLimit: beat.Batch{Jobs: 1, Bytes: 1}}
@@ -39,7 +39,11 @@ func TestOptionsThatWouldFailLater(t *testing.T) {
 		}
 	}
 	m, h, log := someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)
-	for _, missing := range []func(){func() { m = nil }, func() { m, h = someMetrics(), nil }, func() { h, log = newHealth(time.Hour), nil }} {
+	for _, missing := range []func(){
+		func() { m = nil },
+		func() { m, h = someMetrics(), nil },
+		func() { h, log = newHealth(time.Hour), nil },
+	} {
 		missing()
 		if s, err := Serve(t.Context(), "127.0.0.1:0", m, h, log); s != nil || err == nil || !strings.Contains(err.Error(), "is nil") {
 			t.Errorf("metrics %t, health %t, log %t: %v", m != nil, h != nil, log != nil, err)

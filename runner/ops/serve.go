@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// Limits of the requests that come: all are short, and so are their answers. A client that is slow or silent must not
-// hold connections for ever.
+// Requests and their answers are short. Within these limits a client that is slow or silent cannot hold
+// a connection for ever.
 const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
-	// closePatience is for answers under way when the program ends; nobody waits longer for a scrape.
+	// closePatience is what answers under way get when the program ends.
 	closePatience = time.Second
 )
 
-// Server serves /metrics and /healthz, and nothing else, to whoever can reach its address.
+// Server serves /metrics and /healthz, and nothing else, to everyone who can reach its address.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
 	done     chan struct{}
 }
 
-// Serve listens at a TCP address, HOST:PORT, and serves there until Close. It fails when the address cannot be listened
-// at; the error is the cause alone, so that the caller can name the setting.
+// Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one. When
+// it cannot listen there, the error is the cause alone, so that the caller can name the setting.
 func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
 	if m == nil || h == nil || log == nil {
 		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
@@ -47,14 +47,24 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 }
 
 func serve(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
-	s := &Server{listener: listener, done: make(chan struct{}), http: &http.Server{
-		Handler: paths(m, h, log), ErrorLog: httpLog(log), MaxHeaderBytes: maxHeaderBytes,
-		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-	}}
+	s := &Server{
+		listener: listener,
+		done:     make(chan struct{}),
+		http: &http.Server{
+			Handler:           paths(m, h, log),
+			ErrorLog:          httpLog(log),
+			MaxHeaderBytes:    maxHeaderBytes,
+			ReadHeaderTimeout: readTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+		},
+	}
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics and health are no longer served", "error", err, "hint", "beats go on; restart shard-client to see them again")
+			log.Error("metrics and health are no longer served", "error", err,
+				"hint", "beats go on; restart shard-client to see them again")
 		}
 	}()
 	return s
@@ -67,7 +77,7 @@ func paths(m *Metrics, h *Health, log *slog.Logger) http.Handler {
 	return mux
 }
 
-// Address is where the server listens, with the port that was found for port 0.
+// Address returns the address at which the server listens, with the port that was found for port 0.
 func (s *Server) Address() string { return s.listener.Addr().String() }
 
 // Close ends the server. Answers under way get a second.
@@ -85,7 +95,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// httpLog is for what net/http and promhttp have to say: mostly of clients that went away or sent no HTTP.
+// httpLog takes the messages of net/http and promhttp, at level debug: most are about clients that went
+// away or did not send HTTP.
 func httpLog(logger *slog.Logger) *log.Logger {
 	return log.New(debugWriter{logger}, "", 0)
 }

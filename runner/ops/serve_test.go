@@ -104,8 +104,7 @@ func servedByPipes(log *slog.Logger) (*Server, *pipes) {
 	return serve(p, someMetrics(), newHealth(time.Hour), log), p
 }
 
-// A client that does not say what it wants, or does not read the answer, is not
-// waited for.
+// The server does not wait for a client that sends no whole request, or does not read the answer.
 func TestSlowClientsAreLetGo(t *testing.T) {
 	request := "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, tt := range map[string]struct {
@@ -144,14 +143,14 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	}
 }
 
-// Scrapers that do not read what they asked for hold no more than a few answers.
+// Scrapers that do not read their answers hold no more than a few of them in memory.
 func TestScrapesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := servedByPipes(slog.New(slog.DiscardHandler))
 		var statuses []string
 		for range scrapesInFlight + 1 {
 			c := p.dial()
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +169,7 @@ func TestScrapesAreBounded(t *testing.T) {
 	})
 }
 
-// The end of the program waits for no scraper.
+// A scraper does not hold up the end of the program.
 func TestCloseDoesNotWaitForClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, p := servedByPipes(slog.New(slog.DiscardHandler))
@@ -197,7 +196,7 @@ type broken struct{ pipes }
 
 func (b *broken) Accept() (net.Conn, error) { return nil, errors.New("no more sockets") }
 
-// Beats go on without eyes; the log says so.
+// Beats go on without metrics and health, and the log says so.
 func TestAListenerThatFailsIsTold(t *testing.T) {
 	var log strings.Builder
 	s := serve(&broken{pipes{closed: make(chan struct{})}}, someMetrics(), newHealth(time.Hour), slog.New(slog.NewTextHandler(&log, nil)))
@@ -207,7 +206,7 @@ func TestAListenerThatFailsIsTold(t *testing.T) {
 	}
 }
 
-// What strangers send does not fill the log.
+// Requests of strangers do not fill the log.
 func TestNoiseOfStrangersIsForDebug(t *testing.T) {
 	var log strings.Builder
 	for level, lines := range map[slog.Level]int{slog.LevelInfo: 0, slog.LevelDebug: 1} {

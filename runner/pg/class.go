@@ -41,7 +41,8 @@ var classes = map[string]Class{
 const classLength = 2
 
 // Classify reads the class of an error from its SQLSTATE, never from its text. A broken proxy or
-// pooler may send an error without a SQLSTATE, or with something else in its place: that is [Other].
+// pooler may send an error without a SQLSTATE, or with something else in its place: that is
+// [Other].
 func Classify(err error) Class {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) || len(pgErr.Code) < classLength {

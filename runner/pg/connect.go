@@ -3,8 +3,8 @@
 // # Connections
 //
 // A [Door] leads from a connection string to a pool in which every session is in a known state: on
-// the primary, with the password of the day, with a limit on each statement, and with an end to every
-// silence. [ParseURL] explains a connection string that cannot be used without repeating any of it.
+// the primary, with the password of the day, with a limit on each statement, and with an end to
+// every silence. [ParseURL] says why a connection string cannot be used, and repeats no part of it.
 //
 // # Errors
 //
@@ -50,14 +50,14 @@ type Door struct {
 	// Redact takes secrets out of what the driver says about the URL; nil: there are none.
 	Redact func(string) string
 	// Password returns the password of the day; "" keeps the one of the URL or of PGPASSFILE. It is
-	// called for each new connection, so that a rotated password works without a restart. Nil: there
-	// is none.
+	// called for each new connection, so that a rotated password works without a restart. Nil:
+	// there is none.
 	Password func() (string, error)
 }
 
-// Open returns a pool whose connections are prepared by [Door.BeforeConnect]. It connects to nobody,
-// so a database that is down shows only when the pool is used. The error is a [*URLError], or the
-// one of Password.
+// Open returns a pool whose connections are prepared by [Door.BeforeConnect]. It connects to
+// nobody, so a database that is down shows only when the pool is used. The error is a [*URLError],
+// or the one of Password.
 func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 	config, err := d.Check()
 	if err != nil {
@@ -95,9 +95,9 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	}
 	silence := maxSilence(connection.RuntimeParams["statement_timeout"])
 	connection.DialFunc = bounded(dialer.DialContext, silence)
-	// The driver takes any server that answers, but only the primary is of use, be it one of several
-	// hosts or the one that a name stands for today. An operator who wants a read-only server, to look
-	// at a quarantine, says so in the URL.
+	// The driver takes any server that answers, but only the primary is of use, be it one of
+	// several hosts or the one that a name stands for today. An operator who wants a read-only
+	// server, to look at a quarantine, says so in the URL.
 	if connection.ValidateConnect == nil {
 		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}

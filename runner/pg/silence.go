@@ -18,9 +18,9 @@ import (
 // otherwise look like a silent one.
 const piece = 64 << 10
 
-// maxSilence returns how long the database may be silent: the server's own limit on a statement, and
-// a quarter more for the way. It is 0, for no limit, where the server has none, because the operator
-// wants it so or because this is a migration.
+// maxSilence returns how long the database may be silent: the server's own limit on a statement,
+// and a quarter more for the way. It is 0, for no limit, where the server has none, because the
+// operator wants it so or because this is a migration.
 func maxSilence(statementTimeout string) time.Duration {
 	text := strings.ReplaceAll(strings.ReplaceAll(statementTimeout, " ", ""), "min", "m")
 	if milliseconds, err := strconv.ParseInt(text, 10, 32); err == nil {
@@ -35,8 +35,8 @@ func maxSilence(statementTimeout string) time.Duration {
 
 // bounded dials connections that end when the other side is silent for too long. Keep-alive and
 // TCP_USER_TIMEOUT notice only a host that is gone. A proxy, or the kernel before a server process
-// that is stopped, confirms everything that it is sent and never answers: a beat hung there for ever,
-// and no SIGTERM ended it.
+// that is stopped, confirms everything that it is sent and never answers: a beat hung there for
+// ever, and no SIGTERM ended it.
 func bounded(dial pgconn.DialFunc, silence time.Duration) pgconn.DialFunc {
 	if silence <= 0 {
 		return dial
@@ -58,8 +58,8 @@ type boundedConn struct {
 
 	mu              sync.Mutex
 	readBy, writeBy time.Time // the driver's deadlines; zero: none
-	// silent is never taken back. After some failures the driver reads a second time, and reports only
-	// what that read returns.
+	// silent is never taken back. After some failures the driver reads a second time, and reports
+	// only what that read returns.
 	silent bool
 }
 
@@ -67,7 +67,8 @@ type boundedConn struct {
 // server to cancel what still runs there, which frees the locks.
 type silentError struct{ silence time.Duration }
 
-// Timeout makes it a [net.Error]; for any other error the driver reports no more than "conn closed".
+// Timeout makes it a [net.Error]; for any other error the driver reports no more than "conn
+// closed".
 func (e *silentError) Timeout() bool { return true }
 
 // Temporary is part of [net.Error] and has no meaning here.
@@ -115,7 +116,8 @@ func (c *boundedConn) arm(by *time.Time, set func(time.Time) error) error {
 	return set(deadline)
 }
 
-// explain returns err, or a [*silentError] where err is the end of our deadline and not the driver's.
+// explain returns err, or a [*silentError] where err is the end of our deadline and not the
+// driver's.
 func (c *boundedConn) explain(err error, by *time.Time) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Example is a [T] for an Example function, which has no testing.TB. Its zero value is ready; [Example.Close] runs what
-// was registered with Cleanup. A failure panics, since an Example has no other way to fail.
+// Example is a [T] for an Example function, which has no testing.TB. Its zero value is ready;
+// [Example.Close] runs what was registered with Cleanup. A failure panics, since an Example has no
+// other way to fail.
 type Example struct{ cleanups []func() }
 
 // Close runs the cleanups, the last one first.

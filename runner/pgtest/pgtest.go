@@ -37,7 +37,8 @@ const (
 	// blank is PostgreSQL's own template.
 	blank = "template1"
 
-	// prepareTimeout bounds the start of the server and its migration on a machine that is busy compiling.
+	// prepareTimeout bounds the start of the server and its migration on a machine that is busy
+	// compiling.
 	prepareTimeout = 2 * time.Minute
 )
 
@@ -58,12 +59,13 @@ type T interface {
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func Main(m M) int { return WithServer(m).Run() }
 
-// WithServer is [Main] for a caller that does something after the server has stopped, as goleak does:
+// WithServer is [Main] for a caller that does something after the server has stopped, as goleak
+// does:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 //
-// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after Database:
-// the goroutine that waits for the server lives as long as the server.
+// A test that calls goleak.VerifyNone itself passes it goleak.IgnoreCurrent(), taken after
+// Database: the goroutine that waits for the server lives as long as the server.
 func WithServer(m M) M { return runner{m} }
 
 type runner struct{ tests M }
@@ -88,8 +90,8 @@ func Database(t T) string {
 	return create(t, server, template)
 }
 
-// Clone returns, as [Database] does, the URL of a copy of a database of this server. Nobody may be
-// connected to the original.
+// Clone copies a database of this server and returns the URL of the copy, which is dropped after
+// the test. Nobody may be connected to the original.
 func Clone(t T, databaseURL string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(databaseURL)
@@ -142,8 +144,8 @@ func create(t T, server *postgres.Server, from string) string {
 var (
 	inMain atomic.Bool
 
-	// serverStarted is kept beside serverOnce because stopServer must not start a server that no test
-	// needed.
+	// serverStarted is kept beside serverOnce because stopServer must not start a server that no
+	// test needed.
 	serverStarted atomic.Pointer[postgres.Server]
 	serverOnce    = sync.OnceValue(startServer)
 

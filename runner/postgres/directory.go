@@ -14,23 +14,24 @@ const (
 	// directoryPrefix marks our directories in the temporary directory.
 	directoryPrefix = "shard-pg-"
 
-	// longestBase leaves room for "/shard-pg-1234567890/.s.PGSQL.65535" in a socket path, which may have 103 bytes
-	// on macOS and 107 on Linux.
+	// longestBase leaves room for "/shard-pg-1234567890/.s.PGSQL.65535" in the path of a socket,
+	// which may be 103 bytes long on macOS and 107 on Linux.
 	longestBase = 103 - len("/"+directoryPrefix+"1234567890/.s.PGSQL.65535")
 
-	// memoryBase is Linux's directory in memory; in many containers it has 64 MB.
+	// memoryBase is Linux's directory in memory. In many containers it holds only 64 MB.
 	memoryBase = "/dev/shm"
 
-	// enoughMemory is the room that a server gets at least: 40 MB for itself, 9 MB for each database that a test
-	// uses, and what the tests store.
+	// enoughMemory is how much room a server must find in memory to live there: 40 MB for itself,
+	// 9 MB for each database that a test uses, and all that the tests store.
 	enoughMemory = 4 << 30
 
 	// youngestAbandoned protects a directory between its creation and its lock.
 	youngestAbandoned = time.Minute
 )
 
-// directory is the private home of one server: data, socket and log, readable by the server's user only. The lock on it
-// tells other processes that its owner lives; the kernel drops it however the owner ends.
+// directory is the private home of one server: data, socket and log, readable by the server's user
+// only. A lock on it shows other processes that its owner is alive; the kernel drops the lock,
+// however the owner ends.
 type directory struct {
 	path string
 	lock *os.File
@@ -55,11 +56,11 @@ func newDirectory(base string, owner account) (*directory, error) {
 	return d, nil
 }
 
-// dataDir is where the server keeps its data.
+// dataDir returns where the server keeps its data.
 func (d *directory) dataDir() string { return filepath.Join(d.path, "data") }
 
-// remove deletes the directory while it is still locked, so that no other process finds half of it, and what a server
-// that was killed has left outside it.
+// remove deletes the directory while it is still locked, to keep other processes from finding half
+// of it, and what a server that was killed has left outside it.
 func (d *directory) remove() error {
 	if err := errors.Join(removeSegment(d.dataDir()), os.RemoveAll(d.path), d.lock.Close()); err != nil {
 		return fmt.Errorf("remove directory: %w", err)
@@ -79,8 +80,8 @@ func lockDirectory(path string) (*os.File, error) {
 	return file, nil
 }
 
-// removeAbandoned deletes what killed processes left behind. A directory that cannot be removed is no reason not to
-// start, so it is only reported.
+// removeAbandoned deletes the directories that killed processes left behind. One that cannot be
+// removed does not keep the server from starting; it is only reported.
 func removeAbandoned(base string, owner account, log *slog.Logger) {
 	// Glob fails on malformed patterns only.
 	candidates, _ := filepath.Glob(filepath.Join(base, directoryPrefix+"*"))
@@ -99,7 +100,8 @@ func removeAbandoned(base string, owner account, log *slog.Logger) {
 	}
 }
 
-// mayBeAbandoned rules out what is not ours: another user's directory, a link planted in a directory open to all.
+// mayBeAbandoned reports whether a path may be a directory that we left behind. It rules out another
+// user's directory, and a link that somebody planted in a directory open to all.
 func mayBeAbandoned(path string, owner account) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.IsDir() || time.Since(info.ModTime()) < youngestAbandoned {
@@ -109,14 +111,16 @@ func mayBeAbandoned(path string, owner account) bool {
 	return ok && int(stat.Uid) == owner.uid
 }
 
-// base returns where to make a server's directory: in memory if it need not be durable, unless TMPDIR says otherwise or
-// this process may not write there (some containers have a directory in memory that belongs to root);
-// else in the temporary directory, unless its path is too long for a socket or closed to the server's user (as a TMPDIR
-// below /root is).
+// base returns the directory in which to make a server's own. A server that need not be durable gets
+// memory, unless TMPDIR is set or this process may not write there: in some containers the directory
+// in memory belongs to root. Any other server gets the temporary directory, or /tmp when the path of
+// the temporary directory is too long for a socket or closed to the server's user, as a TMPDIR below
+// /root is.
 //
-// Memory is not about the speed of disks. ext4 searches past the inodes of recently deleted files at each creation, so
-// that servers and databases which come and go by hundreds slow down their successors: to clone and drop a database took
-// 300 ms after a few dozen there, and 16 ms in memory however often.
+// The point of memory is not that disks are slow. When ext4 creates a file it searches past the
+// inodes of recently deleted ones, so servers and databases that come and go by the hundred slow down
+// their successors: on ext4, cloning and dropping a database took 300 ms after a few dozen; in
+// memory it takes 16 ms, however often.
 func base(memory string, durable bool, owner account) string {
 	if !durable && os.Getenv("TMPDIR") == "" && roomIn(memory) >= enoughMemory && writable(memory, owner) {
 		return memory
@@ -128,8 +132,9 @@ func base(memory string, durable bool, owner account) string {
 	return temporary
 }
 
-// writable says whether a server's directory can be made in path: root makes it for another account, which must only pass
-// through; any other account makes its own.
+// writable reports whether a server's directory can be made in path. Root makes it on behalf of an
+// account that only has to pass through path; any other account makes its own and must be able to
+// write there.
 func writable(path string, owner account) bool {
 	if owner.switches {
 		return openToAll(path)
@@ -152,7 +157,7 @@ func writable(path string, owner account) bool {
 	return allowed&writeAndPass == writeAndPass
 }
 
-// openToAll says whether every user may pass through the directory and all those above it.
+// openToAll reports whether every user may pass through the directory and all those above it.
 func openToAll(path string) bool {
 	for {
 		info, err := os.Stat(path)

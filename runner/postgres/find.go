@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// binDirVariable names the directory of initdb and postgres when the search should not.
+	// binDirVariable names the directory of initdb and postgres; nothing is searched then.
 	binDirVariable = "SHARD_LAB_PG_BIN"
 
 	// oldestMajor is the oldest major version that is supported: 13 and 14 are past their end.
 	oldestMajor = 15
 )
 
-// ErrNoPostgres says that no usable PostgreSQL is on this machine. Its text tells what to install.
+// ErrNoPostgres means that no usable PostgreSQL is on this machine. Its text says what to install.
 var ErrNoPostgres = errors.New("no PostgreSQL " + strconv.Itoa(oldestMajor) + " or newer found: install it" +
 	" (Debian, Ubuntu: apt-get install postgresql; Fedora, RHEL: dnf install postgresql-server;" +
 	" Alpine: apk add postgresql; Arch: pacman -S postgresql; SUSE: zypper install postgresql-server;" +
 	" macOS: brew install postgresql) or set " + binDirVariable + " to the directory of initdb and postgres")
 
-// distributionDirs is where distributions put the server's programs, mostly outside PATH. install.sh looks in
-// the same places.
+// distributionDirs are the places where distributions put the server's programs, mostly outside
+// PATH. install.sh looks in the same places.
 var distributionDirs = []string{
 	"/usr/lib/postgresql/*/bin",
 	"/usr/lib/postgresql*/bin",
@@ -48,9 +48,9 @@ type binaries struct {
 
 func (b binaries) path(program string) string { return filepath.Join(b.dir, program) }
 
-// search is one look for the binaries. Its fields are set by tests to an imaginary machine.
+// search is one search for the binaries. Tests set its fields to describe an imaginary machine.
 type search struct {
-	chosen  string // a directory that somebody chose: it or none
+	chosen  string // the only directory to try; "" means that all places are searched
 	path    string // PATH
 	distros []string
 }
@@ -63,14 +63,15 @@ func newSearch(chosen string) search {
 	}
 }
 
-// find returns the first usable directory. A chosen one that is not usable is an error rather than a reason to take
-// another: who chose it wants that version.
+// find returns the first usable directory. When a directory was chosen and is not usable, that is an
+// error rather than a reason to take another: whoever chose it wants that version.
 func (s search) find() (binaries, error) {
 	if s.chosen != "" {
 		return s.findChosen()
 	}
 	var rejected []string
-	// Each source is asked only when those before it had nothing: pg_config is a process of its own.
+	// A source is asked only when the earlier ones had nothing, because asking pg_config starts a
+	// process.
 	for _, source := range []func() []string{s.onPath, s.byPgConfig, s.ofDistributions} {
 		for _, dir := range source() {
 			found, err := examine(dir)
@@ -98,8 +99,8 @@ func (s search) findChosen() (binaries, error) {
 	return found, nil
 }
 
-// onPath lists the directories behind every initdb on PATH. Links are resolved, because a link to initdb alone is
-// common and initdb needs the postgres beside it.
+// onPath lists the directory of every initdb on PATH. Links are resolved: often only initdb is
+// linked into PATH, and it needs the postgres beside it.
 func (s search) onPath() []string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(s.path) {
@@ -110,7 +111,8 @@ func (s search) onPath() []string {
 	return dirs
 }
 
-// byPgConfig asks pg_config, which may come from a development package without a server; examine tells.
+// byPgConfig lists the directory that pg_config names, if a server is there: pg_config may come from
+// a development package without one.
 func (s search) byPgConfig() []string {
 	for _, dir := range filepath.SplitList(s.path) {
 		out, err := exec.Command(filepath.Join(dir, "pg_config"), "--bindir").Output()
@@ -146,7 +148,7 @@ func holdsServer(dir string) bool {
 	return true
 }
 
-// examine says whether a directory holds a server that is new enough.
+// examine returns the binaries in a directory, or an error that says why they are not usable.
 func examine(dir string) (binaries, error) {
 	if !holdsServer(dir) {
 		return binaries{}, errors.New("does not hold both initdb and postgres")
@@ -165,7 +167,7 @@ func examine(dir string) (binaries, error) {
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// lastNumber returns the last number in a path ("/usr/lib64/postgresql-15/bin": 15), or 0.
+// lastNumber returns the last number in a path, or 0: 15 in "/usr/lib64/postgresql-15/bin".
 func lastNumber(path string) int {
 	all := number.FindAllString(path, -1)
 	if all == nil {
@@ -174,7 +176,7 @@ func lastNumber(path string) int {
 	return firstNumber(all[len(all)-1])
 }
 
-// firstNumber returns the first number in a text ("postgres (PostgreSQL) 17beta1": 17), or 0.
+// firstNumber returns the first number in a text, or 0: 17 in "postgres (PostgreSQL) 17beta1".
 func firstNumber(text string) int {
 	n, _ := strconv.Atoi(number.FindString(text))
 	return n

@@ -6,7 +6,7 @@ set -eu
 
 oldest_major=15
 
-# usable DIR: holds initdb and a postgres that is new enough.
+# usable DIR: whether DIR holds initdb and a postgres that is new enough.
 usable() {
 	[ -x "$1/initdb" ] && [ -x "$1/postgres" ] || return 1
 	version=$("$1/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
@@ -42,8 +42,8 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# Debian's package starts a cluster of its own on port 5432 unless it is told not to before it is unpacked; the setting
-# belongs to postgresql-common, hence two installations.
+# Debian's package creates and starts a cluster on port 5432 when it is installed, unless a setting of
+# postgresql-common forbids that. So postgresql-common is installed first, and then set.
 install_apt() {
 	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
 	as_root $apt update &&

@@ -10,48 +10,50 @@ import (
 	"shardclient/runner/process"
 )
 
-// ErrRunning says that a server that is to be started again has not ended.
+// ErrRunning is the error of [Server.Restart] for a server that was not killed before.
 var ErrRunning = errors.New("the server is running: kill it first")
 
-// Kill ends the server as a crash of its machine would: no process of it does anything any more, nothing is flushed and
-// nobody is told. Data directory, socket and port stay for Restart. It returns when the last process is gone, also when
-// called again. A server that had ended on its own before is a *ServerExitedError.
-func (p *Server) Kill() error {
-	if err := p.kill(); err != nil {
+// Kill ends the server as a crash of its machine would: all its processes stop where they are,
+// nothing is flushed and no client is told. Data directory, socket and port stay for
+// [Server.Restart]. Kill returns when the last process is gone, even when it is called again. When
+// the server had ended on its own before, the error is a [*ServerExitedError].
+func (s *Server) Kill() error {
+	if err := s.kill(); err != nil {
 		return fmt.Errorf("kill private PostgreSQL: %w", err)
 	}
 	return nil
 }
 
-func (p *Server) kill() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.killed {
+func (s *Server) kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.killed {
 		return nil
 	}
-	if p.server.Ended() {
-		return &ServerExitedError{Err: p.server.Err(), Log: p.endOfLog()}
+	if s.server.Ended() {
+		return &ServerExitedError{Err: s.server.Err(), Log: s.endOfLog()}
 	}
-	// Each child has a session of its own, out of reach of a signal to the group, and finishes its statement although the
-	// postmaster is gone. A stopped postmaster starts no further ones and reaps none, so that no id is another's meanwhile.
-	if err := syscall.Kill(p.server.PID(), syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("stop process %d: %w", p.server.PID(), err)
+	// Each child has a session of its own, so a signal to the group does not reach it, and it would
+	// finish its statement even without the postmaster. The postmaster is stopped first: it then
+	// starts no more children and reaps none, so the ids that we read stay theirs.
+	if err := syscall.Kill(s.server.PID(), syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop process %d: %w", s.server.PID(), err)
 	}
-	children, err := process.Children(p.server.PID())
+	children, err := process.Children(s.server.PID())
 	if err != nil {
-		return errors.Join(err, syscall.Kill(p.server.PID(), syscall.SIGCONT))
+		return errors.Join(err, syscall.Kill(s.server.PID(), syscall.SIGCONT))
 	}
-	p.killed = true
+	s.killed = true
 	for _, child := range children {
-		_ = syscall.Kill(child, syscall.SIGKILL) // one that has ended meanwhile is what was wanted
+		_ = syscall.Kill(child, syscall.SIGKILL) // fails when it has ended meanwhile, as wanted
 	}
-	if !p.server.SignalAndWait(syscall.SIGKILL, killStop) {
-		return fmt.Errorf("process %d does not end", p.server.PID())
+	if !s.server.SignalAndWait(syscall.SIGKILL, killStop) {
+		return fmt.Errorf("process %d does not end", s.server.PID())
 	}
 	return waitForEnd(children)
 }
 
-// waitForEnd waits for processes that are no children of ours any more.
+// waitForEnd waits for processes that are not our own children: their parent has died.
 func waitForEnd(pids []int) error {
 	deadline := time.NewTimer(killStop)
 	defer deadline.Stop()
@@ -69,22 +71,22 @@ func waitForEnd(pids []int) error {
 	return nil
 }
 
-// Restart starts the server again after Kill, over the same data and at the same port, and returns when it has recovered
-// and answers. The context bounds the start only. A server that runs is ErrRunning. After an error the server is as it
-// was after Kill.
-func (p *Server) Restart(ctx context.Context) error {
-	p.mu.Lock()
-	killed := p.killed
-	p.mu.Unlock()
+// Restart starts the server again after [Server.Kill], with the same data and at the same port, and
+// returns when it has recovered and answers. The context bounds the start only. The error is
+// [ErrRunning] when the server was not killed. After any other error the server is as Kill left it.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	killed := s.killed
+	s.mu.Unlock()
 	if !killed {
 		return fmt.Errorf("restart private PostgreSQL: %w", ErrRunning)
 	}
-	if err := p.launchServer(ctx); err != nil {
-		p.mu.Lock()
-		p.killed = true
-		p.mu.Unlock()
+	if err := s.launchServer(ctx); err != nil {
+		s.mu.Lock()
+		s.killed = true
+		s.mu.Unlock()
 		return fmt.Errorf("restart private PostgreSQL: %w", err)
 	}
-	p.options.Logger.Info("private PostgreSQL restarted", "pid", p.PID(), "data_directory", p.DataDir())
+	s.options.Logger.Info("private PostgreSQL restarted", "pid", s.PID(), "data_directory", s.DataDir())
 	return nil
 }

@@ -2,7 +2,8 @@ package postgres
 
 import "syscall"
 
-// roomIn returns the bytes available in a directory in memory; 0 when it is no such thing.
+// roomIn returns how many bytes are free in a directory that lives in memory, and 0 for any other
+// directory.
 func roomIn(memory string) int64 {
 	const tmpfs = 0x01021994
 	var fs syscall.Statfs_t

@@ -2,5 +2,5 @@
 
 package postgres
 
-// roomIn returns 0: there is no directory in memory.
+// roomIn returns 0: no directory is known to live in memory here.
 func roomIn(string) int64 { return 0 }

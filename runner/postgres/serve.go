@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// portAttempts is how often another port is tried when the server ends while starting with TCP: the port chosen
-	// can be taken before the server binds it.
+	// portAttempts is how many ports are tried when a server with TCP ends while it starts: somebody
+	// can take the chosen port before the server binds it.
 	portAttempts = 5
 
-	// fastStop, immediateStop and killStop bound the three ways to stop a server, each ruder than the one before.
+	// fastStop, immediateStop and killStop bound the three ways to stop a server, the gentlest first.
 	fastStop      = 10 * time.Second
 	immediateStop = 6 * time.Second // the postmaster itself waits 5 s for its children
 	killStop      = 5 * time.Second
 )
 
-// ServerExitedError says that the server ended although nobody stopped it.
+// ServerExitedError means that the server ended although nobody stopped it.
 type ServerExitedError struct {
 	Err error  // how it ended; nil after a regular end
 	Log string // the last lines of its log
@@ -44,32 +44,32 @@ func (e *ServerExitedError) Error() string {
 
 func (e *ServerExitedError) Unwrap() error { return e.Err }
 
-// initialise creates the data directory. Nothing is synced to disk: the directory does not outlive a crash anyway, and
-// syncing makes initdb slower by half.
-func (p *Server) initialise(ctx context.Context) error {
+// initialise creates the data directory. Nothing is synced to disk: the directory is not meant to
+// outlive a crash, and initdb takes half as long again when it syncs.
+func (s *Server) initialise(ctx context.Context) error {
 	args := []string{
-		"--pgdata=" + p.DataDir(), "--username=" + superuser, "--no-sync",
-		// Locale C: the environment's would cost another 0.6 s and let results depend on the machine.
+		"--pgdata=" + s.DataDir(), "--username=" + superuser, "--no-sync",
+		// The environment's locale would cost another 0.6 s, and results would depend on the machine.
 		"--encoding=UTF8", "--locale=C",
-		// Nobody else reaches the socket in its 0700 directory.
+		// The socket is in a directory of mode 0700, so nobody else reaches it.
 		"--auth-local=trust",
 	}
-	if p.options.TCP {
-		passwordFile, err := p.writePassword()
+	if s.options.TCP {
+		passwordFile, err := s.writePassword()
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.Remove(passwordFile) }() // at the latest it goes with its directory
+		defer func() { _ = os.Remove(passwordFile) }() // otherwise it goes with its directory
 		args = append(args, "--auth-host=scram-sha-256", "--pwfile="+passwordFile)
 	} else {
 		args = append(args, "--auth-host=reject")
 	}
-	return p.finish(ctx, "create data directory", "initdb", args)
+	return s.finish(ctx, "create data directory", "initdb", args)
 }
 
 // finish runs one of PostgreSQL's programs to its end.
-func (p *Server) finish(ctx context.Context, what, program string, args []string) error {
-	running, err := p.launch(program, args)
+func (s *Server) finish(ctx context.Context, what, program string, args []string) error {
+	running, err := s.launch(program, args)
 	if err != nil {
 		return err
 	}
@@ -78,95 +78,98 @@ func (p *Server) finish(ctx context.Context, what, program string, args []string
 		return ctx.Err() // the log of what was cancelled explains nothing
 	}
 	if err != nil {
-		return fmt.Errorf("%s with %s: %w\n%s", what, p.binaries.path(program), err, p.endOfLog())
+		return fmt.Errorf("%s with %s: %w\n%s", what, s.binaries.path(program), err, s.endOfLog())
 	}
 	return nil
 }
 
-// writePassword makes up the password and leaves it where initdb reads it.
-func (p *Server) writePassword() (path string, err error) {
-	p.password = rand.Text()
-	path = filepath.Join(p.dir.path, "password")
-	return path, p.writeSecret(path, p.password)
+// writePassword makes up the password and writes it to a file for initdb.
+func (s *Server) writePassword() (path string, err error) {
+	s.password = rand.Text()
+	path = filepath.Join(s.dir.path, "password")
+	return path, s.writeSecret(path, s.password)
 }
 
-// serve starts the server and waits until it answers; with TCP it tries another port when the server ends at once.
-func (p *Server) serve(ctx context.Context) error {
+// serve starts the server and waits until it answers. With TCP it tries another port when the server
+// ends at once.
+func (s *Server) serve(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		err := p.serveOnce(ctx)
+		err := s.serveOnce(ctx)
 		if err == nil {
 			return nil
 		}
 		var exited *ServerExitedError
-		if !p.options.TCP || !errors.As(err, &exited) || attempt == portAttempts {
+		if !s.options.TCP || !errors.As(err, &exited) || attempt == portAttempts {
 			return err
 		}
-		p.options.Logger.Info("private PostgreSQL tries another port", "port", p.port, "error", err)
+		s.options.Logger.Info("private PostgreSQL tries another port", "port", s.port, "error", err)
 	}
 }
 
-func (p *Server) serveOnce(ctx context.Context) (err error) {
-	if p.options.TCP {
-		if p.port, err = p.options.pickPort(); err != nil {
+func (s *Server) serveOnce(ctx context.Context) (err error) {
+	if s.options.TCP {
+		if s.port, err = s.options.pickPort(); err != nil {
 			return fmt.Errorf("find a free port: %w", err)
 		}
 	}
-	return p.launchServer(ctx)
+	return s.launchServer(ctx)
 }
 
 // launchServer starts the server at its port and waits until it answers.
-func (p *Server) launchServer(ctx context.Context) error {
-	server, err := p.launch("postgres", p.serverArgs())
+func (s *Server) launchServer(ctx context.Context) error {
+	server, err := s.launch("postgres", s.serverArgs())
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.server, p.killed = server, false
-	p.mu.Unlock()
-	if err := p.waitReady(ctx); err != nil {
-		_ = p.shutDown() // it may have ended already; err says more
+	s.mu.Lock()
+	s.server, s.killed = server, false
+	s.mu.Unlock()
+	if err := s.waitReady(ctx); err != nil {
+		_ = s.shutDown() // it may have ended already; err says more
 		return err
 	}
 	return nil
 }
 
-// serverArgs puts our defaults before the caller's settings and what makes the server ours after them. Shared memory that
-// processes hand to each other lives in files of the data directory, where a killed server leaves nothing behind.
-func (p *Server) serverArgs() []string {
-	args := []string{"-D", p.DataDir(), "-c", "dynamic_shared_memory_type=mmap"}
-	if !p.options.Durable {
+// serverArgs puts our defaults first, so that the caller's settings override them, and the address
+// of the server last, so that nothing overrides it. Shared memory that processes hand to each other
+// lives in files of the data directory, where a killed server leaves nothing behind.
+func (s *Server) serverArgs() []string {
+	args := []string{"-D", s.DataDir(), "-c", "dynamic_shared_memory_type=mmap"}
+	if !s.options.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	}
-	for name, value := range p.options.Settings {
+	for name, value := range s.options.Settings {
 		args = append(args, "-c", name+"="+value)
 	}
-	host, _, _ := net.SplitHostPort(p.Address()) // "" without TCP: listen nowhere
-	return append(args, "-c", "listen_addresses="+host, "-c", "port="+strconv.Itoa(p.port),
-		"-c", "unix_socket_directories="+p.dir.path)
+	host, _, _ := net.SplitHostPort(s.Address()) // "" without TCP: listen nowhere
+	return append(args, "-c", "listen_addresses="+host, "-c", "port="+strconv.Itoa(s.port),
+		"-c", "unix_socket_directories="+s.dir.path)
 }
 
-// launch runs one of PostgreSQL's programs in the private directory, its output appended to the log there.
-func (p *Server) launch(program string, args []string) (*process.Process, error) {
-	log, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// launch runs one of PostgreSQL's programs in the private directory and appends its output to the log
+// there.
+func (s *Server) launch(program string, args []string) (*process.Process, error) {
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", program, err)
 	}
-	defer log.Close()
-	cmd := exec.Command(p.binaries.path(program), args...)
+	defer func() { _ = log.Close() }() // the child writes through a copy of its own
+	cmd := exec.Command(s.binaries.path(program), args...)
 	// The caller's directory may be closed to the server's user, and initdb insists on returning to where it started.
-	cmd.Dir = p.dir.path
+	cmd.Dir = s.dir.path
 	cmd.Env = serverEnvironment(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.account.credential()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential()}
 	running, err := process.Start(cmd, syscall.SIGQUIT) // PostgreSQL's immediate shutdown
 	if err != nil {
-		return nil, fmt.Errorf("run %s as %s: %w", cmd.Path, p.account.name, err)
+		return nil, fmt.Errorf("run %s as %s: %w", cmd.Path, s.account.name, err)
 	}
 	return running, nil
 }
 
-// serverEnvironment drops what would steer initdb or postgres from outside (PGDATA, PGPORT, a locale) and makes the
-// messages in the log English.
+// serverEnvironment drops the variables that would steer initdb or postgres from outside (PGDATA,
+// PGPORT, a locale) and makes the messages in the log English.
 func serverEnvironment(inherited []string) []string {
 	var kept []string
 	for _, entry := range inherited {
@@ -178,16 +181,17 @@ func serverEnvironment(inherited []string) []string {
 	return append(kept, "LC_ALL=C", "TZ=UTC")
 }
 
-// shutDown ends the server: first disconnecting clients in order, then at once, then by force.
-func (p *Server) shutDown() error {
-	p.mu.Lock()
-	server, killed := p.server, p.killed
-	p.mu.Unlock()
+// shutDown ends the server: first by disconnecting its clients in an orderly way, then at once, then
+// by force.
+func (s *Server) shutDown() error {
+	s.mu.Lock()
+	server, killed := s.server, s.killed
+	s.mu.Unlock()
 	if killed {
 		return nil
 	}
 	if server.Ended() {
-		return &ServerExitedError{Err: server.Err(), Log: p.endOfLog()}
+		return &ServerExitedError{Err: server.Err(), Log: s.endOfLog()}
 	}
 	if server.SignalAndWait(syscall.SIGINT, fastStop) || server.SignalAndWait(syscall.SIGQUIT, immediateStop) {
 		return nil
@@ -199,12 +203,12 @@ func (p *Server) shutDown() error {
 	return fmt.Errorf("server process %d does not end, even when killed", server.PID())
 }
 
-func (p *Server) logPath() string { return filepath.Join(p.dir.path, "log") }
+func (s *Server) logPath() string { return filepath.Join(s.dir.path, "log") }
 
 // endOfLog returns the last lines of the server's log.
-func (p *Server) endOfLog() string { return process.EndOf(p.logPath()) }
+func (s *Server) endOfLog() string { return process.EndOf(s.logPath()) }
 
-// freePort asks the kernel for a port that nobody uses at this moment.
+// freePort asks the kernel for a port that nobody uses at the moment.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Children returns the ids of the processes that a process has started, zombies too.
+// Children returns the ids of the processes that a process has started, zombies included.
 func Children(parent int) ([]int, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -27,13 +27,13 @@ func Children(parent int) ([]int, error) {
 	return children, nil
 }
 
-// Ended reports whether a process is gone, or only waits for its parent to notice: it holds nothing any more.
+// Ended reports whether a process is gone. A zombie counts as gone: it no longer holds anything.
 func Ended(pid int) bool {
 	_, state, known := parentOf(pid)
 	return !known || state == "Z"
 }
 
-// parentOf reads a process's parent and state; it is not known when the process is gone.
+// parentOf reads a process's parent and state; known is false when the process is gone.
 func parentOf(pid int) (parent int, state string, known bool) {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	// The name in brackets may hold blanks and brackets of its own.

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Children returns the ids of the processes that a process has started, zombies too.
+// Children returns the ids of the processes that a process has started, zombies included.
 func Children(parent int) ([]int, error) {
 	list, err := exec.Command("ps", "-A", "-o", "ppid=", "-o", "pid=").Output()
 	if err != nil {
@@ -21,7 +21,7 @@ func Children(parent int) ([]int, error) {
 	for line := range bytes.Lines(list) {
 		var of, pid int
 		if _, err := fmt.Sscan(string(line), &of, &pid); err != nil {
-			return nil, fmt.Errorf("read what ps lists: %w", err)
+			return nil, fmt.Errorf("read the list of processes from ps: %w", err)
 		}
 		if of == parent {
 			children = append(children, pid)
@@ -30,8 +30,11 @@ func Children(parent int) ([]int, error) {
 	return children, nil
 }
 
-// Ended reports whether a process is gone, or only waits for its parent to notice: it holds nothing any more.
+// Ended reports whether a process is gone. A zombie counts as gone: it no longer holds anything.
 func Ended(pid int) bool {
 	state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
-	return err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || bytes.HasPrefix(bytes.TrimSpace(state), []byte("Z"))
+	if err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(state), []byte("Z"))
 }

@@ -1,7 +1,14 @@
-// Package process runs children that end with this process, even when this one is killed.
+// Package process runs child processes that end with this process, even when this one is killed.
 //
-// It owns how a child is started, signalled and waited for, and nothing of what the child does. The laboratory and the
-// tests use it; shard-client starts nobody.
+// It owns how a child is started, signalled and waited for, not what the child does. [Start] runs
+// any command; a [Program] is one with a log, which can be started again. The lab and the tests use
+// this package; shard-client itself starts no processes.
+//
+// # What ends a child
+//
+// On Linux the kernel signals the child when this process ends, however it ends. Elsewhere only an
+// orderly end reaches it. Each child has a process group of its own, so that a Ctrl-C on the
+// terminal does not reach it: whoever started the child stops it.
 package process
 
 import (
@@ -13,7 +20,7 @@ import (
 	"time"
 )
 
-// killPatience is how long a process may take to be gone after SIGKILL, which only the kernel delays.
+// killPatience is how long a child may take to finish after its context has ended.
 const killPatience = 5 * time.Second
 
 // Process is a child that ends with this process.
@@ -23,9 +30,9 @@ type Process struct {
 	err  error // how it ended; valid once done is closed
 }
 
-// Start starts cmd in a process group of its own, which keeps a Ctrl-C on the terminal away from it: whoever started the
-// child stops it. The kernel sends it the given signal when this process ends without having done so (Linux only). A
-// credential in cmd.SysProcAttr is kept.
+// Start starts cmd in a process group of its own, so that a Ctrl-C on the terminal does not reach
+// it: whoever started the child stops it. On Linux, the kernel sends it the given signal if this
+// process ends first. A credential in cmd.SysProcAttr is kept.
 func Start(cmd *exec.Cmd, whenWeEnd syscall.Signal) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -40,8 +47,8 @@ func Start(cmd *exec.Cmd, whenWeEnd syscall.Signal) (*Process, error) {
 	return p, nil
 }
 
-// hold starts the child and keeps the thread that did so until the child has ended: Linux sends the parent-death signal
-// when the starting *thread* ends, and Go ends threads as it likes.
+// hold starts the child and keeps the starting thread until the child has ended: Linux sends the
+// parent-death signal when that *thread* ends, and Go ends threads as it likes.
 func (p *Process) hold(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -57,7 +64,7 @@ func (p *Process) hold(started chan<- error) {
 // PID returns the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the child has ended and was waited for.
+// Done returns a channel that is closed once the child has ended and has been waited for.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns how the child ended: nil after exit status 0, otherwise an *exec.ExitError. It waits for the end.
@@ -76,7 +83,8 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// SignalAndWait reports whether the child ended in time. Signalling a child that is gone does nothing.
+// SignalAndWait signals the child and reports whether it ended within the timeout. Signalling a
+// child that is gone does nothing.
 func (p *Process) SignalAndWait(signal os.Signal, timeout time.Duration) bool {
 	_ = p.cmd.Process.Signal(signal)
 	select {
@@ -87,8 +95,9 @@ func (p *Process) SignalAndWait(signal os.Signal, timeout time.Duration) bool {
 	}
 }
 
-// Wait returns how a short-lived child ended. When the context ends first, the child still gets a moment to finish: a
-// PostgreSQL program that is ended in the middle leaves its shared memory behind.
+// Wait waits for a short-lived child and returns how it ended. When the context ends first, Wait
+// returns the context's error, but gives the child a moment to finish before killing it: a
+// PostgreSQL program that is killed leaves its shared memory behind.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
@@ -103,7 +112,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// SignalGroup reaches the child and the children of that, unless the child has ended.
+// SignalGroup signals the child and its own children, unless the child has ended.
 func (p *Process) SignalGroup(signal syscall.Signal) {
 	if !p.Ended() {
 		_ = syscall.Kill(-p.PID(), signal)

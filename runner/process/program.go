@@ -12,20 +12,21 @@ import (
 	"time"
 )
 
-// logTail is how much of the end of a log goes into the error of a program that died, in bytes.
+// logTail is how many bytes from the end of a log go into the error of a program that died.
 const logTail = 2048
 
-// Program is a program of the lab, such as shard-client, that runs beside this one. It ends with this process, even when
-// this one is killed. A Ctrl-C on the terminal does not reach it: who started it stops it. It can be started again.
+// Program is a program of the lab, such as shard-client, that runs beside this one. It ends with
+// this process, even when this one is killed. A Ctrl-C on the terminal does not reach it: whoever
+// started it stops it. It can be started again.
 type Program struct {
 	Name    string           // for people: "shard-client of shard1"
-	LogDir  string           // gets what it says, in a file with its name
+	LogDir  string           // the directory of its log, which is named after it
 	Command func() *exec.Cmd // a new one for each start, with its environment
 
 	running *Process
 }
 
-// Start starts it. What it says goes behind what an earlier start has said.
+// Start starts the program. Its output is appended to the log of earlier starts.
 func (p *Program) Start() error { return p.start(nil) }
 
 // start sends what the program prints to the given file instead of its log; stderr is always logged.
@@ -34,7 +35,7 @@ func (p *Program) start(stdout *os.File) error {
 	if err != nil {
 		return fmt.Errorf("start %s: open its log: %w", p.Name, err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child writes through a copy of its own
 	cmd := p.Command()
 	cmd.Stdout, cmd.Stderr = cmp.Or(stdout, log), log
 	if p.running, err = Start(cmd, syscall.SIGKILL); err != nil {
@@ -43,15 +44,16 @@ func (p *Program) start(stdout *os.File) error {
 	return nil
 }
 
-// Greeting starts it and returns the first line that it prints. It may print no more afterwards.
+// Greeting starts the program and returns the first line that it prints. Nobody reads what it
+// prints to stdout after that.
 func (p *Program) Greeting() (string, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	defer reader.Close()
+	defer func() { _ = reader.Close() }() // nothing was written through it
 	err = p.start(writer)
-	writer.Close()
+	_ = writer.Close() // the child writes through a copy of its own
 	if err != nil {
 		return "", err
 	}
@@ -69,18 +71,20 @@ func (p *Program) logPath() string {
 // PID returns the process id of the last start.
 func (p *Program) PID() int { return p.running.PID() }
 
-// Kill ends it as a power cut would, and waits until it is gone.
+// Kill ends the program as a power cut would, and waits until it is gone.
 func (p *Program) Kill() { p.running.Kill() }
 
-// Stop asks it to end, and kills it after the patience. A program that was never started has ended.
+// Stop asks the program to end, and kills it once patience has run out. It does nothing to a
+// program that was never started.
 func (p *Program) Stop(patience time.Duration) {
 	if p.running != nil && !p.running.SignalAndWait(syscall.SIGTERM, patience) {
 		p.Kill()
 	}
 }
 
-// Environment drops every setting that a program of ours would find in the environment: the lab is the same on a
-// machine that is set up as a shard, and touches no database of that.
+// Environment returns the inherited environment without any setting that one of our programs would
+// read. On a machine that is set up as a shard, the lab then behaves as anywhere else and keeps away
+// from the shard's database.
 func Environment(inherited []string) []string {
 	var kept []string
 	for _, entry := range inherited {
@@ -93,7 +97,7 @@ func Environment(inherited []string) []string {
 	return kept
 }
 
-// EndOf returns the last lines of a log, or why they cannot be read.
+// EndOf returns the last lines of a log, or the reason why they cannot be read.
 func EndOf(path string) string {
 	log, err := os.ReadFile(path)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// What is sent as complete may still change before it is acknowledged. Then the
-// job is uploaded again, with what the rows say now (P2).
+// A row may still change between being sent and being acknowledged. Then its job is uploaded again,
+// as the rows read now (P2).
 func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
 	rig := newRig(t, pgtest.Database(t))
 	defer rig.close()
@@ -22,7 +22,7 @@ func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
 	for what, sql := range changes {
 		for _, position := range []string{"answer-acknowledge", "blocked"} {
 			if what == "new entry" && position == "blocked" {
-				continue // an insert holds no row that acknowledge could wait for
+				continue // an insert locks no row that acknowledge wants
 			}
 			t.Run(fmt.Sprintf("%s changes, %s", what, position), func(t *testing.T) {
 				s := scenario{entries: 2, position: position}

@@ -9,9 +9,9 @@ import (
 	"shardclient/runner/afe"
 )
 
-// maxSplits limits how often a beat halves a chunk that PostgreSQL refuses (P9). A thousand halvings
-// take some seconds and suffice for a hundred bad objects far apart; 100,000 bad objects would take
-// 200,000 transactions. Only tests change it.
+// maxSplits limits how often a beat halves a chunk that PostgreSQL refuses (P9). A thousand
+// halvings take some seconds and suffice for a hundred bad objects far apart; 100,000 bad objects
+// would take 200,000 transactions. Only tests change it.
 var maxSplits = 1000
 
 // applier stores one response.
@@ -57,11 +57,11 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 
 // steps sorts out the objects of a response and returns in which order they are stored.
 //
-// Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name. Incorrect
-// hosts go once more after the jobs, so that entries which came with this response are aborted, too.
-// Suite keyvals go before the jobs: after a beat that breaks off in between, the master sends them
-// again only as long as their jobs are not here. The end state is as if they had come last; see
-// jobKeyvals.
+// Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name.
+// Incorrect hosts go once more after the jobs, so that entries which came with this response are
+// aborted, too. Suite keyvals go before the jobs: after a beat that breaks off in between, the
+// master sends them again only as long as their jobs are not here. The end state is as if they had
+// come last; see jobKeyvals.
 func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 	for _, m := range r.Malformed {
 		a.setAside(badObject{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)

@@ -54,9 +54,9 @@ func sameJSON(a, b jsontext.Value) bool {
 	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
 }
 
-// storeAll stores units chunk by chunk, each chunk in one transaction. Those that PostgreSQL refused
-// in earlier beats come last, the longest ago first. So the splits of this beat are spent on objects
-// that were not yet told apart, and each refused one has its turn.
+// storeAll stores units chunk by chunk, each chunk in one transaction. Those that PostgreSQL
+// refused in earlier beats come last, the longest ago first. So the splits of this beat are spent
+// on objects that were not yet told apart, and each refused one has its turn.
 func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
 	if len(units) == 0 {
 		return nil

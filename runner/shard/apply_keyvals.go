@@ -9,7 +9,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for the jobs of this answer.
+// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for the jobs of this
+// answer.
 func (a *applier) storeSuiteKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
 ) ([]badObject, error) {

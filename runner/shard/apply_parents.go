@@ -12,7 +12,8 @@ import (
 )
 
 // parents are the shards, labels, ACL groups and users that a response names. The master does not
-// build a response in one transaction, so two objects may disagree about an id; the last one counts.
+// build a response in one transaction, so two objects may disagree about an id; the last one
+// counts.
 type parents struct {
 	named   map[objectKey]parent
 	members map[member]bool
@@ -81,8 +82,8 @@ func (p parents) addLabels(labels ...afe.Label) {
 }
 
 // storeParents stores all that a response names before any of its objects. So names and memberships
-// move once, and an object that is set aside spoils none of them. If a parent cannot be stored, each
-// chunk stores its own parents instead, as its own objects name them.
+// move once, and an object that is set aside spoils none of them. If a parent cannot be stored,
+// each chunk stores its own parents instead, as its own objects name them.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
 	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
 	a.parentsByChunk = pg.Classify(err) == pg.Data

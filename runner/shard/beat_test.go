@@ -11,8 +11,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// What a beat tells those who watch besides its result: the backlog it met, its
-// limits, and how much is set aside in all, counted after its own objects.
+// Besides its result a beat reports the backlog that it found, its limits, and how much is set
+// aside in all, its own objects included.
 func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -21,8 +21,12 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	for id := 1; id <= 5; id++ {
 		finish(t, pool, id, "x")
 	}
-	exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
-		VALUES ('out', 'job', 901, 'refused', '', '', 0, ''), ('out', 'job', 902, 'waiting_for_host', '', '', 0, ''), ('in', 'job', 8, 'malformed', '', '', 0, '')`)
+	exec(t, pool, `INSERT INTO shard_client_quarantine
+			(direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+		VALUES
+			('out', 'job', 901, 'refused', '', '', 0, ''),
+			('out', 'job', 902, 'waiting_for_host', '', '', 0, ''),
+			('in', 'job', 8, 'malformed', '', '', 0, '')`)
 	master.saysResult(result(nil, []string{job(6, entry(61, `"host_id": 99`)), job(7)}, nil))
 	for _, pending := range []int{5, 3, 1, 0} {
 		b := mustBeat(t, client)
@@ -35,7 +39,7 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 		}
 	}
 
-	// A beat that cannot count does not say that nothing is there.
+	// A beat that cannot count must not report that nothing is set aside.
 	exec(t, pool, "ALTER TABLE shard_client_quarantine RENAME TO elsewhere")
 	master.saysResult(result(nil, nil, nil))
 	if b := client.Beat(t.Context(), time.Now()); b.Quarantine != nil {

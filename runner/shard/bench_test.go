@@ -12,9 +12,8 @@ import (
 
 const largeResponse = "../lab/replay/testdata/wire/2019/large_first_heartbeat.response.json"
 
-// BenchmarkApplyLarge stores the recorded first heartbeat of a large shard: 100
-// hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals. The original client takes 38 s
-// and 50,258 statements for it.
+// BenchmarkApplyLarge stores the recorded first heartbeat of a large shard: 100 hosts, 1,000 jobs,
+// 1,250 entries, 3,000 keyvals. The original client takes 38 s and 50,258 statements for it.
 func BenchmarkApplyLarge(b *testing.B) {
 	body, err := os.ReadFile(largeResponse)
 	if err != nil {
@@ -38,16 +37,19 @@ func BenchmarkApplyLarge(b *testing.B) {
 	b.ReportMetric(rpc/float64(b.N), "rpc-ms/op")
 }
 
-// BenchmarkUpload sends a full packet: 1,000 finished jobs with two entries each
-// and control files of about 1.5 kB. Packing, sending and acknowledging are told apart.
+// BenchmarkUpload sends a full packet: 1,000 finished jobs with two entries each and control files
+// of about 1.5 kB. Packing, sending and acknowledging are measured separately.
 func BenchmarkUpload(b *testing.B) {
 	pool, master := pgtest.Pool(b), newMaster(b)
 	master.saysResult(result(nil, nil, nil))
 	exec(b, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1)", ourShard)
 	exec(b, pool, `INSERT INTO afe_jobs (id, owner, name, created_on, control_file)
-		SELECT n, 'alice', 'job-' || n, '2019-03-15 10:20:31.123', repeat(E'job.run_test("dummy_Pass")\n', 55) FROM generate_series(1, 1000) AS n`)
-	exec(b, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete, execution_subdir, started_on, finished_on)
-		SELECT n, (n + 1) / 2, 'Completed', true, 'host' || n, '2019-03-15 10:21:31', '2019-03-15 11:21:31.5' FROM generate_series(1, 2000) AS n`)
+		SELECT n, 'alice', 'job-' || n, '2019-03-15 10:20:31.123', repeat(E'job.run_test("dummy_Pass")\n', 55)
+		FROM generate_series(1, 1000) AS n`)
+	exec(b, pool, `INSERT INTO afe_host_queue_entries
+			(id, job_id, status, complete, execution_subdir, started_on, finished_on)
+		SELECT n, (n + 1) / 2, 'Completed', true, 'host' || n, '2019-03-15 10:21:31', '2019-03-15 11:21:31.5'
+		FROM generate_series(1, 2000) AS n`)
 	exec(b, pool, "VACUUM ANALYZE")
 	client := newClient(b, pool, wire(b, master, afe.Protocol2019), options())
 	var pack, rpc, ack float64
@@ -60,7 +62,9 @@ func BenchmarkUpload(b *testing.B) {
 		if !beat.OK() || beat.UploadedJobs != 1000 || beat.UploadedEntries != 2000 {
 			b.Fatalf("%+v", beat)
 		}
-		pack, rpc, ack = pack+beat.PackedMS, rpc+beat.RPCMS, ack+beat.AckMS
+		pack += beat.PackedMS
+		rpc += beat.RPCMS
+		ack += beat.AckMS
 	}
 	b.ReportMetric(pack/float64(b.N), "pack-ms/op")
 	b.ReportMetric(rpc/float64(b.N), "rpc-ms/op")

@@ -8,8 +8,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// The recorded conversations of the original client with the original master:
-// the same requests, and the same database after each.
+// The recorded conversations of the original client with the original master: the same requests,
+// and the same database after each.
 func TestConversation(t *testing.T) {
 	for _, protocol := range []afe.Protocol{afe.Protocol2015, afe.Protocol2019} {
 		t.Run(string(protocol), func(t *testing.T) {

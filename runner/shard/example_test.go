@@ -14,22 +14,25 @@ import (
 	"shardclient/runner/shard"
 )
 
-// Two beats with a master that always sends the same host and job. The second beat lists both as known.
+const oneHostAndOneJob = `{"error": null, "id": "jsonrpc", "result": {
+	"hosts": [{"id": 1, "hostname": "host1", "status": "Ready", "leased": false,
+		"labels": [], "aclgroup_set": [], "hostattribute_set": [],
+		"shard": {"id": 1, "hostname": "shard1.example"}}],
+	"jobs": [{"id": 7, "owner": "alice", "name": "dummy", "created_on": "2019-03-15T10:20:31",
+		"hostqueueentry_set": [{"id": 70, "status": "Queued", "host_id": 1}],
+		"dependency_labels": [], "jobkeyval_set": [],
+		"shard": {"id": 1, "hostname": "shard1.example"}}],
+	"suite_keyvals": [], "incorrect_host_ids": []}}`
+
+// Two beats with a master that always sends the same host and job. The second beat lists both as
+// known.
 func ExampleClient_Beat() {
 	var t pgtest.Example
 	defer t.Close()
 	ctx := context.Background()
 
 	master := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"error": null, "id": "jsonrpc", "result": {
-			"hosts": [{"id": 1, "hostname": "host1", "status": "Ready", "leased": false,
-				"labels": [], "aclgroup_set": [], "hostattribute_set": [],
-				"shard": {"id": 1, "hostname": "shard1.example"}}],
-			"jobs": [{"id": 7, "owner": "alice", "name": "dummy", "created_on": "2019-03-15T10:20:31",
-				"hostqueueentry_set": [{"id": 70, "status": "Queued", "host_id": 1}],
-				"dependency_labels": [], "jobkeyval_set": [],
-				"shard": {"id": 1, "hostname": "shard1.example"}}],
-			"suite_keyvals": [], "incorrect_host_ids": []}}`)
+		_, _ = io.WriteString(w, oneHostAndOneJob)
 	}))
 	defer master.Close()
 	address, err := url.Parse(master.URL)

@@ -6,12 +6,12 @@ import (
 	"shardclient/runner/afe"
 )
 
-// The steps of a beat, one by one, for tests that let others write in between.
+// The steps of a beat one by one, for tests in which others write in between.
 
-// SetMaxUploadJobs changes the batch of a running client.
+// SetMaxUploadJobs changes the batch of a client that exists.
 func (c *Client) SetMaxUploadJobs(n int) { c.options.MaxUploadJobs = n }
 
-// Packed is a packet and what is remembered of it.
+// Packed is a packet and what must be remembered of it.
 type Packed struct {
 	Packet *afe.Packet
 	memo   *memo
@@ -22,11 +22,9 @@ func (c *Client) Pack(ctx context.Context) (*Packed, error) {
 	if err := c.Own(ctx); err != nil {
 		return nil, err
 	}
-	packet, memo, err := c.pack(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &Packed{packet, memo}, c.markUnsure(ctx, memo)
+	t := turn{c: c}
+	err := t.pack(ctx)
+	return &Packed{t.packet, t.memo}, err
 }
 
 // LoseAnswer is what follows when the outcome of a request is unknown.

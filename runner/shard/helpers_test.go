@@ -26,8 +26,8 @@ const ourShard = "shard1.example"
 
 const simple = pgx.QueryExecModeSimpleProtocol
 
-// options are small enough to meet every limit and large enough to meet none by
-// accident.
+// options are small enough that a test can reach every limit, and large enough that none reaches
+// one by accident.
 func options() shard.Options {
 	return shard.Options{
 		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,
@@ -35,8 +35,7 @@ func options() shard.Options {
 	}
 }
 
-// scriptedMaster is a real HTTP server that gives prepared answers and keeps what
-// it was sent.
+// scriptedMaster is a real HTTP server that gives a prepared answer and keeps the requests.
 type scriptedMaster struct {
 	*httptest.Server
 	mu       sync.Mutex

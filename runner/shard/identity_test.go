@@ -14,7 +14,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// A host with one label, one group and one user in it, all with ids of their own.
+// labelled is a host with one label and one group, which has the given users.
 func labelled(id int, labelID int, label string, groupID int, group string, users ...string) string {
 	return fmt.Sprintf(`{"id": %d, "hostname": "h%d", "labels": [{"id": %d, "name": %q}],
 		"aclgroup_set": [{"id": %d, "name": %q, "users": [%s]}], "shard": {"id": 1, "hostname": %q}}`,
@@ -23,8 +23,8 @@ func labelled(id int, labelID int, label string, groupID int, group string, user
 
 func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
 
-// A label that was made here first has another id than the master's (docs/decisions.md,
-// 2015): it gives way without losing what it had.
+// A label that was made here first has another id than the master's (docs/decisions.md, 2015): it
+// gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -42,7 +42,8 @@ func TestNamesGiveWay(t *testing.T) {
 	exec(t, pool, "INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (20, 70), (21, 70)")
 
 	// The master numbers all of them anew; its user 3 is alice, not carol.
-	master.saysResult(result([]string{labelled(12, 1, "board:eve", 2, "Everyone", user(3, "alice"), user(4, "dave"))}, nil, nil))
+	newcomer := labelled(12, 1, "board:eve", 2, "Everyone", user(3, "alice"), user(4, "dave"))
+	master.saysResult(result([]string{newcomer}, nil, nil))
 	mustBeat(t, client)
 	for sql, want := range map[string]string{
 		"SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_shards":                              "1=shard1.example, 5=shard1.example (was id 5)",
@@ -102,8 +103,7 @@ func TestLabelsMayTradeNames(t *testing.T) {
 	}
 }
 
-// A response may name a removed and a new label of the same name: the newer one
-// has it.
+// A response may name a removed label and a new one of the same name: the newer one has it.
 func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -111,13 +111,14 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
-	if got := query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels"); got != "3=a (was id 3), 8=a" {
-		t.Errorf("labels: %s", got)
+	got := query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels")
+	if want := "3=a (was id 3), 8=a"; got != want {
+		t.Errorf("labels: %s, want %s", got, want)
 	}
 }
 
-// An object that is set aside spoils no names: all that a response names is
-// stored first. Users trade ids at once, however small the chunks.
+// An object that is set aside spoils no names, because everything that a response names is stored
+// first. Users trade ids at once, however small the chunks are.
 func TestNamesDoNotDependOnChunks(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -146,7 +147,7 @@ func TestNamesDoNotDependOnChunks(t *testing.T) {
 	}
 }
 
-// A label that PostgreSQL cannot index harms only the object that says so.
+// A label that PostgreSQL cannot index harms only the object that names it.
 func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -164,8 +165,8 @@ func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 	}
 }
 
-// A job that is here is aborted although its entry now names a host that is not:
-// the host of an entry that exists is not written anyway.
+// A job that is here is aborted although its entry now names a host that is not here: the host of
+// an existing entry is never written.
 func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -177,9 +178,8 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	}
 }
 
-// Hosts that are unknown, already invalid or named twice are removed in silence
-// (docs/decisions.md, 2018); entries of removed hosts are aborted, also those that come
-// with the same answer.
+// Hosts that are unknown, already invalid or named twice are removed in silence (docs/decisions.md,
+// 2018); entries of removed hosts are aborted, also those that come with the same answer.
 func TestIncorrectHosts(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -215,8 +215,8 @@ func TestIncorrectHosts(t *testing.T) {
 	}
 }
 
-// Autotest's lists, as in docs/protocol.md: a new entry's flags follow from its
-// status, whatever is sent.
+// The flags of a new entry follow from its status, by Autotest's lists in docs/protocol.md,
+// whatever the master sends.
 func TestFlagsFollowFromTheStatus(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -243,8 +243,8 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 	}
 }
 
-// A request that may still be stored late is not forgotten because the master
-// named its job meanwhile (docs/decisions.md, fault 3a).
+// A request that may still be stored late is not forgotten because the master named its job
+// meanwhile (docs/decisions.md, fault 3a).
 func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -253,7 +253,9 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	mustBeat(t, client)
 	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 1")
 	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
-	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
 	if b := client.Beat(t.Context(), time.Now()); b.OK() {
 		t.Fatal("the answer was to be lost")
 	}

@@ -8,8 +8,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// jobID is the job under test; its entries have ids from 101 on. The filler is
-// another finished job with a lower id, which goes first in a capped batch.
+// jobID is the job under test; its entries have ids from 101 on. The filler is another finished
+// job, with a lower id, which goes first in a capped batch.
 const (
 	jobID    = 10
 	fillerID = 5
@@ -21,12 +21,12 @@ type modelEntry struct {
 	Active, Complete, Aborted bool
 }
 
-// modelMaster does with uploads and assignments of one job what the original
-// master does (docs/protocol.md, "What the master does otherwise").
+// modelMaster does with uploads and assignments of one job what the original master does
+// (docs/protocol.md, "What the master does otherwise").
 type modelMaster struct {
 	entries map[int64]modelEntry
-	// everComplete are entries that were ever stored as complete: nothing else may
-	// be acknowledged.
+	// everComplete are the entries that were stored as complete at any time: only these may be
+	// acknowledged.
 	everComplete map[int64]bool
 	sendAnyway   bool // the next answer names the job whatever the packet knew
 }
@@ -65,8 +65,8 @@ func (m *modelMaster) abort() {
 	}
 }
 
-// answer sends the job when the shard does not know it, or knows it and every
-// entry is aborted, as long as none has begun or ended here.
+// answer sends the job if the shard does not know it, or knows it and every entry is aborted. It
+// does not send the job once an entry has begun or ended on the master.
 func (m *modelMaster) answer(p *afe.Packet) *afe.Response {
 	begun, allAborted := false, true
 	for _, e := range m.entries {
@@ -88,26 +88,26 @@ func (m *modelMaster) job() afe.Job {
 		Shard: afe.Sent(&afe.Ref{ID: 1, Hostname: ourShard})}
 	for i := range len(m.entries) {
 		id := int64(101 + i)
-		j.Entries = append(j.Entries, afe.Entry{ID: id, Status: m.entries[id].Status, Aborted: afe.Sent(m.entries[id].Aborted)})
+		e := m.entries[id]
+		j.Entries = append(j.Entries, afe.Entry{ID: id, Status: e.Status, Aborted: afe.Sent(e.Aborted)})
 	}
 	return j
 }
 
-// statement is one of the scheduler's; it commits by itself.
+// statement is one statement of the scheduler, which commits by itself.
 type statement struct {
 	name string
-	sql  func(s *schedulerState) string // "" when the scheduler leaves it out
+	sql  func(s *schedulerState) string // returns "" when the scheduler leaves the statement out
 }
 
-// schedulerState is the job object that the scheduler cached.
+// schedulerState is the job object that the scheduler has cached.
 type schedulerState struct {
-	cachedNull bool // it says that shard_id is NULL
-	// readNull reads what a fresh object would say.
-	readNull func() bool
+	cachedNull bool        // shard_id is NULL in the cached object
+	readNull   func() bool // reports whether it would be NULL in a fresh object
 }
 
-// fields is the end of an entry but for its completion: status, active and
-// finished_on, which are no reason to upload and can stand for each other.
+// fields ends an entry except for its completion: it sets status, active and finished_on. None of
+// them is a reason to upload, so one statement represents them all.
 func fields(id int) statement {
 	return statement{fmt.Sprintf("fields %d", id), func(*schedulerState) string {
 		return fmt.Sprintf("UPDATE afe_host_queue_entries SET status = 'Completed', active = false, finished_on = '2019-03-15 11:30' WHERE id = %d", id)
@@ -135,7 +135,7 @@ func whole(id int) statement {
 
 const setNull = "UPDATE afe_jobs SET shard_id = NULL WHERE id = 10"
 
-// freshNull asks for upload as a scheduler does that reads the job just then.
+// freshNull asks for an upload as a scheduler does that has just read the job.
 func freshNull() statement {
 	return statement{"fresh NULL", func(s *schedulerState) string {
 		if s.readNull() {
@@ -145,8 +145,8 @@ func freshNull() statement {
 	}}
 }
 
-// cachedNull asks for upload unless the cached object is NULL already, which it
-// is from the first time on.
+// cachedNull asks for an upload unless shard_id is NULL in the cached object, which it is from the
+// first time on.
 func cachedNull() statement {
 	return statement{"cached NULL", func(s *schedulerState) string {
 		if s.cachedNull {

@@ -56,8 +56,8 @@ func (r *rig) stopClient() {
 	r.client = nil
 }
 
-// reset puts the job here as just received and begun. The client stays: between
-// beats it remembers nothing but its lock.
+// reset puts the job into the database as just received and begun. The client stays: between beats
+// it remembers nothing but its lock.
 func (r *rig) reset(s scenario) error {
 	if r.client == nil {
 		r.restart()
@@ -215,8 +215,8 @@ func (r *rig) restart() {
 	r.client = client
 }
 
-// acknowledge, and with "blocked" it runs into the row that the scheduler's
-// statement holds.
+// acknowledge takes that step. With "blocked" it meets a row that the scheduler's statement has
+// locked, and waits for it.
 func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
 	ctx := context.Background()
 	sql := ""
@@ -237,7 +237,7 @@ func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
 	go func() { done <- r.client.Acknowledge(ctx, p) }()
 	for waiting := false; !waiting; {
 		select {
-		case err := <-done: // it wanted none of the rows
+		case err := <-done: // it wanted none of the locked rows
 			done <- err
 			waiting = true
 		default:
@@ -251,101 +251,4 @@ func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
 		return err
 	}
 	return <-done
-}
-
-// check: nothing is remembered as sent that the master never stored (P2).
-func (r *rig) check() error {
-	rows, err := r.watcher.Query(context.Background(), "SELECT unnest(sent_complete) FROM shard_client_uploads WHERE job_id = 10")
-	if err != nil {
-		return err
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if !r.master.everComplete[id] {
-			return fmt.Errorf("entry %d is acknowledged as complete, but was never sent so", id)
-		}
-	}
-	return nil
-}
-
-// plainBeat runs a beat that meets nothing. It tells whether there was anything
-// to do.
-func (r *rig) plainBeat() (busy bool, err error) {
-	ctx := context.Background()
-	p, err := r.client.Pack(ctx)
-	if err != nil {
-		return false, fmt.Errorf("pack: %w", err)
-	}
-	r.master.store(p.Packet)
-	answer := r.master.answer(p.Packet)
-	if err := r.client.Acknowledge(ctx, p); err != nil {
-		return false, fmt.Errorf("acknowledge: %w", err)
-	}
-	if err := r.check(); err != nil {
-		return false, err
-	}
-	busy = len(p.Packet.Jobs)+len(p.Packet.KnownJobIDs)+len(answer.Jobs) > 0
-	return busy, r.client.Apply(ctx, answer)
-}
-
-// beatUntilIdle runs beats until there is nothing left to do, at most four.
-func (r *rig) beatUntilIdle() error {
-	for range 4 {
-		if busy, err := r.plainBeat(); err != nil || !busy {
-			return err
-		}
-	}
-	return fmt.Errorf("still busy after four beats without a fault")
-}
-
-// settle lets beats run without faults, lets a late request be stored over all
-// that is newer, and lets its time pass: then both sides must agree.
-func (r *rig) settle() error {
-	if err := r.beatUntilIdle(); err != nil {
-		return err
-	}
-	if r.late != nil {
-		r.master.store(r.late)
-	}
-	if _, err := r.scheduler.Exec(context.Background(),
-		"UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'"); err != nil {
-		return err
-	}
-	if err := r.beatUntilIdle(); err != nil {
-		return err
-	}
-	return r.agree()
-}
-
-// agree compares every entry on both sides, and looks for what is left to do.
-func (r *rig) agree() error {
-	ctx := context.Background()
-	rows, err := r.watcher.Query(ctx, "SELECT id, status, active, complete, aborted FROM afe_host_queue_entries WHERE job_id = 10 ORDER BY id")
-	if err != nil {
-		return err
-	}
-	var id int64
-	var here modelEntry
-	if _, err := pgx.ForEachRow(rows, []any{&id, &here.Status, &here.Active, &here.Complete, &here.Aborted}, func() error {
-		if there := r.master.entries[id]; there != here {
-			return fmt.Errorf("entry %d is %+v here and %+v on the master", id, here, there)
-		}
-		if !here.Complete {
-			return fmt.Errorf("entry %d never completed: the scenario is wrong", id)
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	var rest int
-	if err := r.watcher.QueryRow(ctx, "SELECT count(*) FROM shard_client_uploads").Scan(&rest); err != nil {
-		return err
-	}
-	if rest != 0 {
-		return fmt.Errorf("%d rows stay in the ledger for ever", rest)
-	}
-	return nil
 }

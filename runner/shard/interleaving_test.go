@@ -11,13 +11,16 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// everyNth is what the suite has time for. A third holds every outcome and extra at every place of every variant, and
-// every statement at every place with every outcome; `make interleavings` plays all.
+// everyNth is how many scenarios the suite has time for. A third of them holds every outcome and
+// extra at every place of every variant, and every statement at every place with every outcome;
+// `make interleavings` plays all.
 var everyNth = flag.Int("interleavings", 3, "play every n-th interleaving; 1: all")
 
-// The places where a statement of the scheduler can commit in a beat. blocked is
-// within acknowledge: the statement holds its row when acknowledge wants it.
-var positions = []string{"before pack", "pack-store", "store-answer", "answer-acknowledge", "blocked", "acknowledge-apply", "after"}
+// The places in a beat where a statement of the scheduler can commit. "blocked" is within
+// acknowledge, which then waits for a row that the statement has locked.
+var positions = []string{
+	"before pack", "pack-store", "store-answer", "answer-acknowledge", "blocked", "acknowledge-apply", "after",
+}
 
 // What becomes of the beat.
 var outcomes = []string{"answer", "lost answer", "kill after store", "kill after acknowledge", "restart"}
@@ -39,7 +42,7 @@ func (s scenario) requestWaits() bool { return s.extra == oldRequest || s.extra 
 
 func (s scenario) beatsBetween() bool { return s.extra == beatBetween || s.extra == oldBetween }
 
-// scenario is one line of the table.
+// scenario is one interleaving.
 type scenario struct {
 	entries  int
 	variant  string
@@ -50,11 +53,12 @@ type scenario struct {
 }
 
 func (s scenario) String() string {
-	return fmt.Sprintf("%d entries, %s, statement %d %s, %s, %s", s.entries, s.variant, s.at, s.position, s.outcome, s.extra)
+	return fmt.Sprintf("%d entries, %s, statement %d %s, %s, %s",
+		s.entries, s.variant, s.at, s.position, s.outcome, s.extra)
 }
 
-// repeats tells that another line plays the very same: a request that waits has
-// no answer, and without an answer there is no acknowledge to be next to.
+// repeats reports whether another scenario is the same as this one: a request that waits has no
+// answer, and without an answer there is no acknowledge that a statement could be next to.
 func (s scenario) repeats() bool {
 	unanswered := s.outcome == "lost answer" || s.outcome == "kill after store"
 	return s.requestWaits() && !unanswered ||
@@ -82,9 +86,8 @@ func scenarios() []scenario {
 	return table
 }
 
-// Every completion reaches the master and nothing unsent is acknowledged, in
-// whatever order the scheduler's statements fall into a beat, and whatever
-// becomes of the beat.
+// Every completion reaches the master and nothing unsent is acknowledged, in whatever order the
+// scheduler's statements fall into a beat, and whatever becomes of the beat.
 func TestP1P2Interleavings(t *testing.T) {
 	table := scenarios()
 	work := make(chan scenario)

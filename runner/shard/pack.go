@@ -15,8 +15,8 @@ import (
 	"shardclient/runner/pg"
 )
 
-// memo is what must be remembered of a packet until the master has answered it. What travels is
-// the packet.
+// memo is what must be remembered of a packet until the master has answered it. What travels is the
+// packet.
 type memo struct {
 	at      time.Time            // just before the snapshot
 	plan    sharddb.ProbePlanRow // which records may go

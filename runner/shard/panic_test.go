@@ -5,17 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
@@ -48,8 +42,8 @@ func (p panicking) panics(where string) {
 	}
 }
 
-// A panic is a failed beat with its stack in the log. The next beat finds neither the old lock
-// nor an open transaction.
+// A panic is a failed beat with its stack in the log. The next beat finds neither the old lock nor
+// an open transaction.
 func TestPanicIsAFailedBeat(t *testing.T) {
 	for _, where := range []string{"protocol", "heartbeat"} {
 		t.Run(where, func(t *testing.T) {
@@ -62,16 +56,20 @@ func TestPanicIsAFailedBeat(t *testing.T) {
 			mustBeat(t, client)
 			armed = true
 			b := client.Beat(t.Context(), time.Now())
-			if b.Failure != string(afe.Internal) || !strings.Contains(b.Error, "index out of range") || !strings.Contains(b.Error, "please report it") {
+			if b.Failure != string(afe.Internal) ||
+				!strings.Contains(b.Error, "index out of range") || !strings.Contains(b.Error, "please report it") {
 				t.Errorf("%s: %s: %s, want a failure of shard-client itself", b.Outcome, b.Failure, b.Error)
 			}
 			text := log.String()
-			for _, want := range []string{"level=ERROR", `stack="shard_test.panicking.panics shard/panic_test.go:`, `\nshard.(*Client).Beat shard/beat.go:`} {
+			for _, want := range []string{
+				"level=ERROR", `stack="shard_test.panicking.panics shard/panic_test.go:`, `\nshard.(*Client).Beat shard/beat.go:`,
+			} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the log lacks %q:\n%s", want, text)
 				}
 			}
-			const left = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+			const left = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 			if n := query[int](t, pool, left); n != 0 {
 				t.Errorf("%d locks are held after the panic", n)
 			}
@@ -83,125 +81,8 @@ func TestPanicIsAFailedBeat(t *testing.T) {
 	}
 }
 
-// message is one of PostgreSQL's, without its length.
-type message struct {
-	kind byte
-	body []byte
-}
-
-func (m message) bytes() []byte {
-	length := binary.BigEndian.AppendUint32([]byte{m.kind}, uint32(len(m.body)+4))
-	return append(length, m.body...)
-}
-
-// warped stands between a client and the server, as a proxy or a pooler does, and changes the
-// server's messages while it is armed.
-type warped struct {
-	net.Listener
-	network, address string
-	change           atomic.Pointer[func(message) []byte] // nil result: the message goes unchanged
-
-	mu    sync.Mutex
-	conns []net.Conn
-	done  sync.WaitGroup
-}
-
-func newWarped(t *testing.T, databaseURL string) (*warped, *pgxpool.Pool) {
-	t.Helper()
-	server, err := pgconn.ParseConfig(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &warped{Listener: listener}
-	w.network, w.address = pgconn.NetworkAddress(server.Host, server.Port)
-	w.done.Go(w.accept)
-	config, err := pgxpool.ParseConfig(databaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().(*net.TCPAddr)
-	config.ConnConfig.Host, config.ConnConfig.Port = address.IP.String(), uint16(address.Port)
-	config.ConnConfig.TLSConfig, config.ConnConfig.Fallbacks = nil, nil
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		pool.Close()
-		_ = w.Close()
-		w.cut()
-		w.done.Wait()
-	})
-	return w, pool
-}
-
-func (w *warped) accept() {
-	for {
-		client, err := w.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial(w.network, w.address)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		w.mu.Lock()
-		w.conns = append(w.conns, client, server)
-		w.mu.Unlock()
-		w.done.Go(func() {
-			_, _ = io.Copy(server, client)
-			_ = server.Close()
-		})
-		w.done.Go(func() {
-			w.relay(client, server)
-			_ = client.Close()
-			_ = server.Close()
-		})
-	}
-}
-
-// cut ends all connections.
-func (w *warped) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.conns = nil
-}
-
-// relay passes the server's messages on. After one that was changed comes nothing more, so that
-// a length that lies meets an end and no silence; an error without its code is no such thing.
-func (w *warped) relay(client io.Writer, server io.Reader) {
-	for {
-		head := make([]byte, 5)
-		if _, err := io.ReadFull(server, head); err != nil {
-			return
-		}
-		m := message{head[0], make([]byte, binary.BigEndian.Uint32(head[1:])-4)}
-		if _, err := io.ReadFull(server, m.body); err != nil {
-			return
-		}
-		out, change := m.bytes(), w.change.Load()
-		var changed []byte
-		if change != nil {
-			changed = (*change)(m)
-		}
-		if changed != nil {
-			out = changed
-		}
-		if _, err := client.Write(out); err != nil || changed != nil && m.kind != 'E' {
-			return
-		}
-	}
-}
-
-// withoutState is an ErrorResponse as a proxy makes it that leaves out SQLSTATE, or shortens it.
+// withoutState changes an ErrorResponse as a proxy does that shortens the SQLSTATE or leaves it
+// out.
 func withoutState(state string) func(message) []byte {
 	return func(m message) []byte {
 		if m.kind != 'E' {
@@ -220,7 +101,7 @@ func withoutState(state string) func(message) []byte {
 	}
 }
 
-// A proxy that leaves the SQLSTATE out ended `run` by a panic.
+// A proxy that left the SQLSTATE out made `run` panic.
 func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
 	for _, state := range []string{"", "2", "23"} {
 		t.Run(fmt.Sprintf("state %q", state), func(t *testing.T) {
@@ -234,7 +115,8 @@ func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
 			change := withoutState(state)
 			w.change.Store(&change)
 			b := client.Beat(t.Context(), time.Now())
-			if aside := state == "23" && b.Quarantined == 1; !aside && (b.Failure != beat.FailureDatabase || !strings.Contains(b.Error, "broken")) {
+			failed := b.Failure == beat.FailureDatabase && strings.Contains(b.Error, "broken")
+			if aside := state == "23" && b.Quarantined == 1; !aside && !failed {
 				t.Errorf("%s: %s: %s", b.Outcome, b.Failure, b.Error)
 			}
 			w.change.Store(nil)
@@ -244,7 +126,7 @@ func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
 	}
 }
 
-// malformations are the ways in which a message is broken, each of a kind of its own.
+// malformations are the ways in which a message can be broken.
 var malformations = map[string]func(message) []byte{
 	"body is empty":       func(m message) []byte { return message{m.kind, nil}.bytes() },
 	"body is half":        func(m message) []byte { return message{m.kind, m.body[:len(m.body)/2]}.bytes() },
@@ -302,7 +184,8 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 			w.change.Store(&warp)
 			b := client.Beat(t.Context(), time.Now())
 			w.change.Store(nil)
-			// The first Z answers to the question whether the lock's connection lives; another is opened.
+			// The first Z answers to the question whether the lock's connection lives; another is
+			// opened.
 			if hit.Load() == 0 || b.OK() && where != "Z1" || b.Failure == string(afe.Internal) {
 				t.Errorf("%s, %s: met %d times: %s %s: %s", where, name, hit.Load(), b.Outcome, b.Failure, b.Error)
 			}

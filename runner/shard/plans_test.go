@@ -58,8 +58,8 @@ const finishedJobs = `
 	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', now(), 1 FROM generate_series(200001, 200050) AS n;
 	INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(200001, 200050) AS n;`
 
-// Nothing that an idle beat asks, and nothing that an upload of one job asks,
-// reads the jobs and entries that are long finished.
+// No statement of an idle beat, and none of an upload of one job, reads the jobs and entries that
+// were finished long ago.
 func TestP8CostFollowsChange(t *testing.T) {
 	url := pgtest.Database(t)
 	pool, seen := tracedPool(t, url)
@@ -118,8 +118,8 @@ func TestP8CostFollowsChange(t *testing.T) {
 	}
 }
 
-// A beat with one object and one with a thousand take the same number of
-// statements (docs/decisions.md, fault 4).
+// A beat with one object and one with a thousand take the same number of statements
+// (docs/decisions.md, fault 4).
 func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	count := func(jobs int) int {
 		pool, seen := tracedPool(t, pgtest.Database(t))
@@ -134,8 +134,8 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	}
 }
 
-// BenchmarkIdleBeat is the cost of knowing: 50,000 known jobs is a normal load
-// (docs/decisions.md, 2018), finished ones cost nothing.
+// BenchmarkIdleBeat measures what known jobs cost: 50,000 are a normal load (docs/decisions.md,
+// 2018), and finished ones cost nothing.
 func BenchmarkIdleBeat(b *testing.B) {
 	for _, known := range []int{0, 5000, 50000} {
 		b.Run(fmt.Sprintf("known %d", known), func(b *testing.B) {

@@ -17,8 +17,8 @@ import (
 	"shardclient/runner/shard"
 )
 
-// 100,000 objects that cannot be used cost what one costs, one line in the log,
-// and nobody ever sees more rows than --quarantine-keep.
+// 100,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
+// ever sees more rows than --quarantine-keep.
 func TestP6ManyBadObjects(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()
@@ -64,8 +64,8 @@ func TestP6ManyBadObjects(t *testing.T) {
 	}
 }
 
-// 100,000 objects that only PostgreSQL refuses: chunks are halved so many times a
-// beat, and no more; the rest is left for the next beat, and the beat says so.
+// With 100,000 objects that only PostgreSQL refuses, a beat halves chunks a limited number of
+// times. The rest is left for the next beat, and the error says so.
 func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	const splits, chunks = 100, 202
 	defer shard.SetMaxSplits(splits)()
@@ -85,7 +85,8 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	client.Beat(t.Context(), time.Now())
 	seen.sql = nil
 	b := client.Beat(t.Context(), time.Now())
-	if b.Failure != beat.FailureDatabase || !strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
+	if b.Failure != beat.FailureDatabase ||
+		!strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
 	// BEGIN, fence, store, forget, COMMIT for each attempt.
@@ -100,9 +101,9 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	}
 }
 
-// However many objects PostgreSQL refuses, beat by beat the good ones among them
-// are stored: a beat begins with what was not told apart yet. What was mended has
-// its turn, too.
+// However many objects PostgreSQL refuses, beat by beat the good ones among them are stored,
+// because a beat begins with those that were not yet told apart. An object that was mended has its
+// turn, too.
 func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	defer shard.SetMaxSplits(8)()
 	pool, master := pgtest.Pool(t), newMaster(t)
@@ -131,8 +132,8 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	}
 }
 
-// Values of any size and depth harm only the object that holds them, and only the
-// beginning of it is kept.
+// Values of any size and depth harm only the object that holds them, and only the beginning of it
+// is kept.
 func TestP6HugeAndDeepValues(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -164,8 +165,8 @@ func TestP6HugeAndDeepValues(t *testing.T) {
 	}
 }
 
-// An invalid host has no claim to a name: another one of the same answer has it,
-// in whatever order they come, and the answer can be stored again.
+// An invalid host has no claim to its name: another host of the same answer gets the name, in
+// whatever order they come, and the answer can be stored again.
 func TestP6InvalidHostLeavesItsName(t *testing.T) {
 	invalid := strings.Replace(host(1, "h"), `"leased"`, `"invalid": true, "leased"`, 1)
 	for _, chunk := range []int{1, 500} {
@@ -199,8 +200,8 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 	}
 }
 
-// An invalid host is kept under another name where its own is taken, by a valid
-// host or by an invalid one that came first.
+// An invalid host is kept under another name where its own is taken, by a valid host or by an
+// invalid one that came first.
 func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 	for _, chunk := range []int{1, 500} {
 		pool, master := pgtest.Pool(t), newMaster(t)
@@ -208,7 +209,8 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 		o.ApplyChunk = chunk
 		client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 		exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (5, 'v')")
-		master.saysResult(strings.ReplaceAll(result([]string{host(1, "h"), host(2, "h"), host(3, "v")}, nil, nil), `"leased"`, `"invalid": true, "leased"`))
+		answer := result([]string{host(1, "h"), host(2, "h"), host(3, "v")}, nil, nil)
+		master.saysResult(strings.ReplaceAll(answer, `"leased"`, `"invalid": true, "leased"`))
 		for range 3 {
 			mustBeat(t, client)
 			got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_hosts")
@@ -219,8 +221,8 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 	}
 }
 
-// Of two objects that claim the same thing the first has it, whether or not they
-// stand in one chunk.
+// Of two objects that claim the same thing the first has it, whether or not they stand in one
+// chunk.
 func TestP6FirstClaimCounts(t *testing.T) {
 	for chunk, whose := range map[int]string{1: "here, which is valid", 500: "which came first in this response"} {
 		pool, master := pgtest.Pool(t), newMaster(t)
@@ -231,7 +233,9 @@ func TestP6FirstClaimCounts(t *testing.T) {
 			[]string{job(2, entry(5), entry(6)), job(1, entry(7), entry(6)), job(3, entry(8))}, nil))
 		mustBeat(t, client)
 		rows := quarantine(t, pool)
-		if len(rows) != 2 || !strings.HasPrefix(rows[0], "in host 1 name_taken: its hostname belongs to host 2") || !strings.HasSuffix(rows[0], whose) ||
+		if len(rows) != 2 ||
+			!strings.HasPrefix(rows[0], "in host 1 name_taken: its hostname belongs to host 2") ||
+			!strings.HasSuffix(rows[0], whose) ||
 			!strings.HasPrefix(rows[1], "in job 1 entry_taken: entry 6 belongs to job 2") {
 			t.Errorf("chunks of %d: %q", chunk, rows)
 		}

@@ -9,13 +9,14 @@ import (
 	"shardclient/runner/afe"
 )
 
-// tooLarge is what stands before a master says of a body over its limit.
+// tooLarge answers as a proxy before the master does when a body exceeds its limit.
 func tooLarge(w http.ResponseWriter) bool {
 	http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	return true
 }
 
-// The size of the upload is in the history, not in the process: `once` by cron would begin anew each time.
+// The size of the batch is kept in the history, not in the process: otherwise `once` run by cron
+// would begin anew each time.
 func TestBatchSurvivesTheProcess(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 40)
 	var sizes []int
@@ -33,10 +34,13 @@ func TestBatchSurvivesTheProcess(t *testing.T) {
 	}
 }
 
-// A job that even alone is too large for the master is set aside like one that is refused; the others arrive.
+// A job that even alone is too large for the master is set aside like one that is refused; the
+// others arrive.
 func TestP6JobThatIsTooLargeEvenAlone(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 6)
-	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool { return p.hasJob(3) && tooLarge(w) }
+	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
+		return p.hasJob(3) && tooLarge(w)
+	}
 	r.beats(t, 40)
 	if got := r.aside(t); got != "job 3" || r.open(t) != 1 {
 		t.Errorf("set aside %q, %d entries open on the master; want job 3 alone", got, r.open(t))

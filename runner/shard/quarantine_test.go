@@ -87,7 +87,10 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 
 	// Each is gone once it could be stored.
 	exec(t, pool, "UPDATE afe_hosts SET invalid = true WHERE id = 1")
-	mended := []string{job(101, entry(1101)), job(102, entry(1102)), job(7, entry(1007)), job(105, entry(1105, `"host_id": 99`)), job(106, entry(1106))}
+	mended := []string{
+		job(101, entry(1101)), job(102, entry(1102)), job(7, entry(1007)),
+		job(105, entry(1105, `"host_id": 99`)), job(106, entry(1106)),
+	}
 	master.saysResult(result([]string{host(3, "h1"), host(99, "h99")}, mended, nil))
 	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside after they were mended", b.Quarantined)

@@ -13,7 +13,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// packetOf is what would be sent of a database.
+// packetOf returns the packet that a client would send from a database.
 func packetOf(t *testing.T, pool *pgxpool.Pool) *afe.Packet {
 	t.Helper()
 	client := newClient(t, pool, nobody{}, options())
@@ -49,8 +49,8 @@ func TestRecordsOnTheWire(t *testing.T) {
 	}
 }
 
-// A time has three digits of fraction, truncated, or none. What Python cannot
-// read is null: it would fail the whole call.
+// A time has three digits of fraction, truncated, or none. A time that Python cannot read becomes
+// null, because it would fail the whole call.
 func TestTimesOnTheWire(t *testing.T) {
 	pool := pgtest.Pool(t)
 	times := map[string]string{
@@ -73,7 +73,10 @@ func TestTimesOnTheWire(t *testing.T) {
 		exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, complete, started_on, finished_on)
 			VALUES (1, 1, true, $1::text::timestamp, $1::text::timestamp)`, stored)
 		p := packetOf(t, pool)
-		for record, fields := range map[string][]string{string(p.Jobs[0]): {"created_on"}, string(p.Entries[0]): {"started_on", "finished_on"}} {
+		for record, fields := range map[string][]string{
+			string(p.Jobs[0]):    {"created_on"},
+			string(p.Entries[0]): {"started_on", "finished_on"},
+		} {
 			for _, field := range fields {
 				if !strings.Contains(record, `"`+field+`":`+want) {
 					t.Errorf("%s: %s is not %s in %s", stored, field, want, record)
@@ -83,12 +86,13 @@ func TestTimesOnTheWire(t *testing.T) {
 	}
 }
 
-// Each string that is not ASCII is left out by itself; null and every other
-// field are sent. What is left out is compared all the same.
+// Each string that is not ASCII is left out by itself; nulls and all other fields are sent. A field
+// that is left out is compared all the same.
 func TestFieldsOutsideASCII(t *testing.T) {
 	for _, text := range []string{"é", "a\u2028", "\u0080", "日本", "\U0001f600"} {
 		for table, fields := range map[string][]string{
-			"afe_jobs": {"owner", "name", "control_file", "email_list"}, "afe_host_queue_entries": {"status", "execution_subdir"},
+			"afe_jobs":               {"owner", "name", "control_file", "email_list"},
+			"afe_host_queue_entries": {"status", "execution_subdir"},
 		} {
 			for _, field := range fields {
 				pool := pgtest.Pool(t)

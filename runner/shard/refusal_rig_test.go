@@ -25,7 +25,7 @@ type refusing struct {
 	client        *shard.Client
 	wire          *afe.Client
 	next          http.Handler
-	// answer may answer instead of the master; it returns whether it did.
+	// answer may answer instead of the master, and reports whether it did.
 	answer func(w http.ResponseWriter, r *http.Request, p packetSent) bool
 	failed int
 }
@@ -46,7 +46,8 @@ func (p packetSent) hasJob(id int64) bool {
 	})
 }
 
-// newRefusing makes a shard with n finished jobs, one entry each, and a host, all known to the master.
+// newRefusing makes a shard with three hosts and n finished jobs of one entry each, all known to
+// the master.
 func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 	t.Helper()
 	r := &refusing{master: pgtest.Pool(t), shard: pgtest.Pool(t)}
@@ -71,7 +72,8 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 		t.Fatal(err)
 	}
 	r.wire, err = afe.NewClient(afe.Options{
-		Master: address, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute, MaxResponseBytes: 64 << 20, UserAgent: "test",
+		Master: address, User: "chromeos-test", Protocol: protocol, Timeout: time.Minute,
+		MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +103,8 @@ func (r *refusing) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.next.ServeHTTP(w, request)
 }
 
-// beats until no beat is to follow soon, at most so many, and counts those that failed.
+// beats runs beats until one is ok and wants no other soon, at most so many, and counts those that
+// failed.
 func (r *refusing) beats(t *testing.T, most int) {
 	t.Helper()
 	for range most {
@@ -116,10 +119,11 @@ func (r *refusing) beats(t *testing.T, most int) {
 	t.Fatalf("the beats do not come to an end within %d", most)
 }
 
-// aside lists what is set aside, "job 7" by "job 7".
+// aside lists what is set aside, as in "host 2, job 7".
 func (r *refusing) aside(t *testing.T) string {
 	t.Helper()
-	return query[string](t, r.shard, `SELECT coalesce(string_agg(kind || ' ' || object_id, ', ' ORDER BY kind, object_id), '') FROM shard_client_quarantine WHERE direction = 'out'`)
+	return query[string](t, r.shard, `SELECT coalesce(string_agg(kind || ' ' || object_id, ', ' ORDER BY kind, object_id), '')
+		FROM shard_client_quarantine WHERE direction = 'out'`)
 }
 
 func (r *refusing) open(t *testing.T) int64 {

@@ -14,43 +14,13 @@ import (
 	"shardclient/runner/afe"
 )
 
-// Each kind of record that the original master refuses the whole call for: it alone is set aside, all else arrives.
+// For each kind of record for which the original master refuses the whole call: only that record is
+// set aside, and everything else arrives.
 func TestP6RefusedRecordHarmsOnlyItself(t *testing.T) {
-	const n = 40
-	for _, c := range []struct {
-		name     string
-		protocol afe.Protocol
-		master   string // makes the record bad there
-		answer   func(http.ResponseWriter, *http.Request, packetSent) bool
-		aside    string
-		left     int64 // entries that stay open on the master
-		failed   int   // at most
-	}{
-		{name: "unknown job", protocol: afe.Protocol2019, master: `DELETE FROM afe_host_queue_entries WHERE job_id = 7; DELETE FROM afe_jobs WHERE id = 7`, aside: "job 7", failed: 1},
-		{name: "unknown entry", protocol: afe.Protocol2019, master: `DELETE FROM afe_host_queue_entries WHERE job_id = 7`, aside: "job 7", failed: 1},
-		{name: "job of another shard", protocol: afe.Protocol2015, master: `UPDATE afe_jobs SET shard_id = 2 WHERE id = 7`, aside: "job 7", left: 1, failed: 1},
-		{name: "two unknown jobs", protocol: afe.Protocol2019, master: `DELETE FROM afe_host_queue_entries WHERE job_id IN (7, 31); DELETE FROM afe_jobs WHERE id IN (7, 31)`, aside: "job 31, job 7", failed: 2},
-		{name: "host status that ACLs forbid", protocol: afe.Protocol2019, master: `UPDATE afe_hosts SET status = 'Dead' WHERE id = 2`, aside: "host 2", failed: 1},
-		{name: "host that is gone", protocol: afe.Protocol2019, master: `DELETE FROM afe_hosts WHERE id = 2`, aside: "host 2", failed: 1},
-		{name: "unreadable, unnamed", protocol: afe.Protocol2019, aside: "job 7", left: 1, failed: boundOf(n + 3), answer: func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-			return p.hasJob(7) && html500(w)
-		}},
-		{name: "unnamed host", protocol: afe.Protocol2019, aside: "host 3", failed: boundOf(n + 3), answer: func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-			return slices.Contains(p.HostIDs, 3) && html500(w)
-		}},
-		{name: "three unreadable", protocol: afe.Protocol2019, aside: "job 1, job 8, job 9", left: 3, failed: 3 * boundOf(n+3), answer: func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-			return (p.hasJob(8) || p.hasJob(1) || p.hasJob(9)) && html500(w)
-		}},
-		{name: "a message that names the wrong record", protocol: afe.Protocol2019, aside: "job 7", left: 1, failed: boundOf(n+3) + 1, answer: func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-			if p.hasJob(7) {
-				_, _ = io.WriteString(w, `{"result": null, "id": "jsonrpc", "error": {"name": "X", "traceback": "", "message": "Job id=9 is assigned to shard (2). Cannot"}}`)
-			}
-			return p.hasJob(7)
-		}},
-	} {
+	for _, c := range refusedRecords() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRefusing(t, c.protocol, n)
+			r := newRefusing(t, c.protocol, refusedAmong)
 			r.answer = c.answer
 			for _, sql := range strings.Split(c.master, ";") {
 				exec(t, r.master, sql)
@@ -84,7 +54,9 @@ func TestP6FailedBeatsOfASearchAreBounded(t *testing.T) {
 		t.Run(fmt.Sprint(bad), func(t *testing.T) {
 			t.Parallel()
 			r := newRefusing(t, afe.Protocol2019, n)
-			r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool { return p.hasJob(bad) && html500(w) }
+			r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
+				return p.hasJob(bad) && html500(w)
+			}
 			r.beats(t, 40)
 			if got, want := r.aside(t), fmt.Sprintf("job %d", bad); got != want || r.failed > boundOf(n+3) {
 				t.Errorf("set aside %q after %d failed beats, want %q after at most %d", got, r.failed, want, boundOf(n+3))
@@ -93,7 +65,7 @@ func TestP6FailedBeatsOfASearchAreBounded(t *testing.T) {
 	}
 }
 
-// A master that refuses everything, whatever is in the packet, empties nobody into the quarantine.
+// A master that refuses everything, whatever is in the packet, fills no shard's quarantine.
 func TestP6SickMasterSetsNothingAside(t *testing.T) {
 	for name, answer := range map[string]string{
 		"unknown shard":  `{"result": null, "id": "jsonrpc", "error": {"name": "DoesNotExist", "traceback": "", "message": "Shard matching query does not exist. Lookup parameters were {'hostname': 'x'}"}}`,
@@ -136,7 +108,8 @@ func TestP6SickMasterSetsNothingAside(t *testing.T) {
 	}
 }
 
-// What is tried so far stands in the database: a new process for every beat finds the same record with as many beats.
+// The state of the search is in the database: a new process for every beat finds the same record in
+// as many beats.
 func TestP6SearchSurvivesTheProcess(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 60)
 	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool { return p.hasJob(33) && html500(w) }
@@ -155,8 +128,8 @@ func TestP6SearchSurvivesTheProcess(t *testing.T) {
 	}
 }
 
-// What is set aside is not sent again and again, but is tried later, alone, with growing pauses, and at once forgotten
-// when it passes.
+// A record that is set aside is not sent in every packet. It is tried alone, after pauses that
+// grow, and forgotten as soon as it passes.
 func TestP6RefusedRecordIsTriedAgain(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 1 WHERE job_id = 7`)
@@ -219,7 +192,7 @@ func TestP6ChangedRecordIsTriedSooner(t *testing.T) {
 	}
 }
 
-// The whole way is refused again in the middle of a search: nothing is proven by that.
+// A master that refuses everything in the middle of a search proves nothing by that.
 func TestP6MasterThatFallsSickInASearch(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 30)
 	calls := 0
@@ -238,7 +211,8 @@ func TestP6MasterThatFallsSickInASearch(t *testing.T) {
 	}
 }
 
-// A record that was refused alone is not guilty yet: only when all else passes does it look different from a sick master.
+// A record that was refused alone is not yet guilty: a sick master refuses it, too, and only when
+// everything else passes is the record to blame.
 func TestP6RefusedAloneIsNoProof(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	calls := 0
@@ -259,7 +233,8 @@ func TestP6RefusedAloneIsNoProof(t *testing.T) {
 	}
 }
 
-// After a beat that failed, all else has its turn before a record that was set aside: otherwise each beat could fail.
+// After a beat that failed, everything else has its turn before a record that was set aside:
+// otherwise every beat could fail.
 func TestP6TriedAgainOnlyAfterABeatThatPassed(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	tried := false

@@ -23,8 +23,8 @@ func ofASuite(job string) string {
 	return strings.Replace(job, `"key": "build", "value": "eve"`, `"key": "parent_job_id", "value": "77"`, 1)
 }
 
-// sections of an answer: a new host, a new job, a new job of a suite, an abort of
-// one that is here, the suite's keyvals, and a host that went to another shard.
+// sections are those of an answer: a new host, a new job, a new job of a suite, an abort of a job
+// that is here, the suite's keyvals, and a host that went to another shard.
 func sections() map[string]string {
 	return map[string]string{
 		"hosts": "[" + host(3, "h3") + "]",
@@ -64,11 +64,11 @@ func snapshot(t *testing.T, pool *pgxpool.Pool) *replay.Snapshot {
 	return s
 }
 
-// A section that is no list, or missing, drops nothing and harms no other. The
-// beat fails, so that an operator sees it; the upload is acknowledged, because
-// there is a result; and when the section comes, all is as if it had come at once
-// (P3). So a new job of a suite waits while the suite's keyvals cannot be read: the
-// master sends those only with a job that is not here.
+// A section that is missing or not a list loses nothing and harms no other section. The beat fails,
+// so that an operator sees it; the upload is acknowledged, because there is a result; and once the
+// section comes, everything is as if it had come at once (P3). Therefore a new job of a suite waits
+// while the suite's keyvals cannot be read: the master sends these only with a job that is not
+// here.
 func TestP6BadSectionHarmsNoOther(t *testing.T) {
 	whole, master, client := shardWithAnUpload(t)
 	master.saysResult(answerOf(sections()))
@@ -115,8 +115,8 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 	}
 }
 
-// A beat that breaks off leaves no job of a suite without the suite's keyvals:
-// they come again only as long as the job is not here.
+// A beat that breaks off leaves no job of a suite without the suite's keyvals: they come again only
+// as long as the job is not here.
 func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 	pool, master, client := shardWithAnUpload(t)
 	exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;
@@ -130,7 +130,7 @@ func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 	}
 }
 
-// What is no answer to a heartbeat changes nothing and acknowledges nothing.
+// A response that is not an answer to a heartbeat changes nothing and acknowledges nothing.
 func TestP6AnswerThatIsNone(t *testing.T) {
 	pool, master, client := shardWithAnUpload(t)
 	before := snapshot(t, pool)
@@ -142,13 +142,17 @@ func TestP6AnswerThatIsNone(t *testing.T) {
 	} {
 		master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 		b := client.Beat(t.Context(), time.Now())
-		if want := strings.Contains(body, `"error": `) && !strings.Contains(body, `"error": null`); (b.Failure == "rpc_error") != want || (b.Failure == "undecodable") == want {
+		want := "undecodable"
+		if strings.Contains(body, `"error": `) && !strings.Contains(body, `"error": null`) {
+			want = "rpc_error"
+		}
+		if b.Failure != want {
 			t.Errorf("%s: %s %s: %s", body, b.Outcome, b.Failure, b.Error)
 		}
 		if diff := cmp.Diff(before, snapshot(t, pool)); b.UploadedJobs != 0 || diff != "" {
 			t.Errorf("%s: %d jobs acknowledged (-before +after):\n%s", body, b.UploadedJobs, diff)
 		}
-		// An error is looked into with other packets; the next one here holds all again.
+		// An error begins a search; without it, the next packet holds everything again.
 		exec(t, pool, "DELETE FROM shard_client_suspects")
 	}
 	master.saysResult(result(nil, nil, nil))

@@ -34,9 +34,9 @@ func keyval(id int, key, value string) string {
 	return fmt.Sprintf(`{"id": %d, "job_id": 7, "key": %q, "value": %q}`, id, key, value)
 }
 
-// suiteAnswers have a job and suite keyvals of its own id. What is here afterwards is what the
-// original reaches, which stores jobs first: in two answers, one after the other, no order is
-// left to choose.
+// suiteAnswers hold a job and suite keyvals with the job's own id. The end state must be that of
+// the original, which stores jobs first. Sent in two answers, one after the other, they leave no
+// order to choose.
 var suiteAnswers = []struct {
 	name, here, own string
 	suite           []string
@@ -97,8 +97,8 @@ func TestSuiteKeyvalsWinOverTheJobsOwn(t *testing.T) {
 	}
 }
 
-// A beat that breaks off has lost no suite keyval: either the job is not here, so that the
-// master sends both again, or the job has them. The next beat reaches the end state.
+// A beat that breaks off has lost no suite keyval: either the job is not here, so that the master
+// sends both again, or the job has them. The next beat reaches the end state.
 func TestP3SuiteKeyvalsOfABrokenBeat(t *testing.T) {
 	for table, event := range map[string]string{
 		"afe_job_keyvals": "INSERT", "afe_jobs": "INSERT", "afe_host_queue_entries": "INSERT",

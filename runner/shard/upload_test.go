@@ -3,7 +3,6 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,11 +48,12 @@ func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 	t.Helper()
 	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
 	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
-	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n", id)
+	exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+		SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n`, id)
 }
 
-// A backlog goes up in batches, each with exactly the entries of its jobs; what
-// waits is known, so that the master does not send it again (docs/decisions.md, 2018).
+// A backlog goes up in batches, each with exactly the entries of its jobs; what waits is known, so
+// that the master does not send it again (docs/decisions.md, 2018).
 func TestUploadIsBoundedByJobs(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -63,11 +63,14 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 		finish(t, pool, id, "x")
 	}
 	master.saysResult(result(nil, nil, nil))
-	for _, want := range []struct{ jobs, known []int64 }{{[]int64{1, 2}, []int64{3, 4, 5}}, {[]int64{3, 4}, []int64{5}}, {[]int64{5}, nil}, {nil, nil}} {
+	for _, want := range []struct{ jobs, known []int64 }{
+		{[]int64{1, 2}, []int64{3, 4, 5}}, {[]int64{3, 4}, []int64{5}}, {[]int64{5}, nil}, {nil, nil},
+	} {
 		b := mustBeat(t, client)
 		s := lastSent(t, master)
 		if !slices.Equal(s.jobs(), want.jobs) || !slices.Equal(s.Known, want.known) || len(s.Entries) != 2*len(want.jobs) {
-			t.Errorf("sent jobs %v with %d entries, knew %v; want %v with %d, %v", s.jobs(), len(s.Entries), s.Known, want.jobs, 2*len(want.jobs), want.known)
+			t.Errorf("sent jobs %v with %d entries, knew %v; want %v with %d, %v",
+				s.jobs(), len(s.Entries), s.Known, want.jobs, 2*len(want.jobs), want.known)
 		}
 		if b.Soon != (len(want.known) > 0) || b.UploadedJobs != len(want.jobs) {
 			t.Errorf("beat says more %v, uploaded %d", b.Soon, b.UploadedJobs)
@@ -75,8 +78,8 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 	}
 }
 
-// The body stays within its limit. A job that is larger goes alone, in turns
-// with the others, and one that the master never takes blocks nobody.
+// The body stays within its limit. A job that is larger goes alone, in turns with the others, and
+// one that the master never takes blocks nobody.
 func TestUploadIsBoundedByBytes(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
@@ -139,8 +142,7 @@ func TestALargeJobHasItsTurn(t *testing.T) {
 	}
 }
 
-// A database from elsewhere, whose finished jobs have their shard_id: nothing of
-// it is uploaded again.
+// Nothing is uploaded again from a database of another client whose finished jobs have a shard_id.
 func TestInheritedDatabase(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -154,7 +156,7 @@ func TestInheritedDatabase(t *testing.T) {
 	}
 }
 
-// ... and a job in the middle of its entries: a completion without a NULL is seen.
+// In such a database, a job with some entries open is watched: a completion without a NULL is seen.
 func TestInheritedJobInTheMiddle(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -174,60 +176,7 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	}
 }
 
-// An old request must have been dead when the whole packet left; that it is dead
-// when the answer comes is too late.
-func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
-	pool := pgtest.Pool(t)
-	o := options()
-	o.RPCTimeout = 2 * time.Second // far more than the steps before the wait take, also on a busy machine
-	client := newClient(t, pool, nobody{}, o)
-	finish(t, pool, 1, "x")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
-	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
-		t.Fatal(err)
-	}
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
-	whole, err := client.Pack(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for !query[bool](t, pool, "SELECT unsure_since < now() - interval '2100 milliseconds' FROM shard_client_uploads") {
-		continue // the answer is slow
-	}
-	if err := client.Acknowledge(t.Context(), whole); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet.Jobs) != 1 {
-		t.Errorf("the whole job is not uploaded once more: %v", err)
-	}
-}
-
-// A completion that a late request undid is sent again although another entry of
-// its job stays open.
-func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
-	pool, master := pgtest.Pool(t), newMaster(t)
-	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	finish(t, pool, 1, "x")
-	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
-	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>no answer</html>") }))
-	client.Beat(t.Context(), time.Now())
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
-	master.saysResult(result(nil, nil, nil))
-	for _, want := range []int{1, 0} {
-		if b := mustBeat(t, client); b.UploadedJobs != want {
-			t.Errorf("uploaded %d jobs, want %d", b.UploadedJobs, want)
-		}
-	}
-	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
-	for _, want := range []int{1, 0} {
-		if b := mustBeat(t, client); b.UploadedJobs != want {
-			t.Errorf("once the late request must be dead: uploaded %d jobs, want %d", b.UploadedJobs, want)
-		}
-	}
-}
-
-// Before the master has named this shard there is no id to acknowledge with.
+// Before this shard's own row has come from the master, there is no id to acknowledge with.
 func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -248,43 +197,8 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	}
 }
 
-// A retried request may have been stored before, and may wait to be stored
-// again: its answer does not settle a job with an open entry.
-func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
-	pool, master := pgtest.Pool(t), newMaster(t)
-	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	finish(t, pool, 1, "x")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 12")
-	calls := 0
-	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if calls++; calls == 1 {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
-	}))
-	mustBeat(t, client)
-	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
-		t.Error("a retried request settled the job")
-	}
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
-	if b := mustBeat(t, client); b.UploadedJobs != 1 {
-		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
-	}
-	if b := mustBeat(t, client); b.UploadedJobs != 0 {
-		t.Errorf("uploaded %d jobs before the lost request must be dead, want 0", b.UploadedJobs)
-	}
-	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
-	if b := mustBeat(t, client); b.UploadedJobs != 1 {
-		t.Errorf("uploaded %d jobs once the lost request must be dead, want 1", b.UploadedJobs)
-	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
-		t.Errorf("%d rows are left in the ledger", n)
-	}
-}
-
-// A string outside ASCII would make the original master answer 500 to the whole
-// request: the field is left out.
+// A string outside ASCII would make the original master answer 500 to the whole request: the field
+// is left out.
 func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -300,8 +214,13 @@ func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 			t.Fatalf("the request holds %q: %s", c, body)
 		}
 	}
-	if strings.Contains(body, `"control_file"`) || strings.Contains(body, `"name"`) || strings.Contains(body, `\u`) || !strings.Contains(body, `"owner":""`) ||
-		!strings.Contains(body, `"known_host_ids":[1]`) || strings.Count(body, `"status"`) != 1 {
-		t.Errorf("request: %s", body)
+	for _, unwanted := range []string{`"control_file"`, `"name"`, `\u`} {
+		if strings.Contains(body, unwanted) {
+			t.Errorf("the request holds %s: %s", unwanted, body)
+		}
+	}
+	if !strings.Contains(body, `"owner":""`) || !strings.Contains(body, `"known_host_ids":[1]`) ||
+		strings.Count(body, `"status"`) != 1 {
+		t.Errorf("the request lacks a field that is ASCII: %s", body)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// authority is a private one, such as a lab has.
+// authority is a private certificate authority, such as a lab has.
 type authority struct {
 	t    testing.TB
 	cert *x509.Certificate
@@ -53,7 +53,7 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
-// sign makes a key and a certificate for it, self-signed while there is no authority yet.
+// sign makes a key and its certificate, which is self-signed while there is no authority yet.
 func (a *authority) sign(template *x509.Certificate, name string) ([]byte, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -73,7 +73,7 @@ func (a *authority) sign(template *x509.Certificate, name string) ([]byte, *ecds
 	return der, key
 }
 
-// issue makes a certificate by which a server or a client is known.
+// issue makes a certificate that identifies a server or a client.
 func (a *authority) issue(name string) identity {
 	a.t.Helper()
 	directory := a.t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Mistakes in the command line: exit 2, nothing on stdout, and what to do.
+// A mistake in the command line ends with exit code 2, nothing on stdout, and what to do on stderr.
 func TestUsageErrors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args string
@@ -61,8 +61,8 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// Without a host name it refuses to start, and says that it runs on shards only
-// and how to set it. A variable that is set but empty is no host name.
+// Without a host name shard-client refuses to start, and says that it runs on shards only and how to
+// set the name. A variable that is set but empty does not count.
 func TestRunsOnShardsOnly(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	t.Setenv("SHARD_CLIENT_SHARD_HOSTNAME", "")
@@ -104,8 +104,7 @@ func TestSecondClientIsRefused(t *testing.T) {
 	invoke(once(m, databaseURL)...).want(t, exitOK)
 }
 
-// Every command that works with the tables checks what they are, and none of
-// them migrates.
+// Every command that works with the tables checks the schema, and none of them migrates it.
 func TestSchemaMismatch(t *testing.T) {
 	t.Parallel()
 	m := master(t, answers(nothing))
@@ -144,8 +143,8 @@ func TestSchemaMismatch(t *testing.T) {
 	}
 }
 
-// Half a password is one, too: the driver ends it at the first @ and would show
-// the rest as a host. Whatever the URL is, it is used or refused, never shown.
+// Half a password must not be shown either: the driver ends a password at the first @ and would show
+// the rest as a host. Any URL is used or refused, and never shown.
 func TestUnusableDatabaseURL(t *testing.T) {
 	t.Parallel()
 	for _, databaseURL := range []string{

@@ -12,8 +12,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Every class of failure that the master or the way to it can cause: exit 1, the
-// object all the same, and a text that says what happened.
+// Every class of failure that the master or the network can cause ends with exit code 1, a result all
+// the same, and a text that says what happened.
 func TestOnceFailures(t *testing.T) {
 	t.Parallel()
 	html := "<html>\n<title>It " + strings.Repeat("really ", 200) + "broke</title>"
@@ -28,10 +28,13 @@ func TestOnceFailures(t *testing.T) {
 		requests int
 		says     []string
 	}{
-		"answer breaks off":      {breaksOff, nil, "transport", 1, []string{"read answer", "unexpected EOF"}},
-		"answer never comes":     {hangs(nil, nil), []string{"--rpc-timeout=200ms"}, "deadline", 1, []string{"200ms", "--rpc-timeout"}},
-		"500":                    {page(500, html), nil, "http_status", 1, []string{"HTTP 500", "<html> <title>It really really"}},
-		"301":                    {http.RedirectHandler("/elsewhere", http.StatusMovedPermanently), nil, "http_status", 1, []string{"HTTP 301", "--master"}},
+		"answer breaks off":  {breaksOff, nil, "transport", 1, []string{"read answer", "unexpected EOF"}},
+		"answer never comes": {hangs(nil, nil), []string{"--rpc-timeout=200ms"}, "deadline", 1, []string{"200ms", "--rpc-timeout"}},
+		"500":                {page(500, html), nil, "http_status", 1, []string{"HTTP 500", "<html> <title>It really really"}},
+		"301": {
+			http.RedirectHandler("/elsewhere", http.StatusMovedPermanently), nil, "http_status", 1,
+			[]string{"HTTP 301", "--master"},
+		},
 		"404":                    {page(404, "no such page"), nil, "http_status", 1, []string{"HTTP 404", "--master", "no such page"}},
 		"503 to the end":         {unavailable, nil, "http_status", 4, []string{"HTTP 503", "down for the night"}},
 		"recorded 500":           {recorded(t, "2019/21_error_malformed_json"), nil, "http_status", 1, []string{"HTTP 500", "django"}},
@@ -39,9 +42,15 @@ func TestOnceFailures(t *testing.T) {
 		"nothing":                {page(200, ""), nil, "undecodable", 1, []string{"empty"}},
 		"neither result nor err": {page(200, `{"id": "jsonrpc"}`), nil, "undecodable", 1, []string{"neither result nor error"}},
 		"result is no object":    {answers(`[1]`), nil, "undecodable", 1, nil},
-		"too large":              {answers(jobs(1, 2, 3)), []string{"--max-response-bytes=100B"}, "too_large", 1, []string{"100 bytes", "--max-response-bytes"}},
-		"unknown shard":          {recorded(t, "2019/20_error_unknown_shard"), nil, "rpc_error", 1, []string{"DoesNotExist: Shard matching query does not exist"}},
-		"unexpected argument":    {recorded(t, "2019/26_error_unexpected_argument"), nil, "rpc_error", 1, []string{"TypeError"}},
+		"too large": {
+			answers(jobs(1, 2, 3)), []string{"--max-response-bytes=100B"}, "too_large", 1,
+			[]string{"100 bytes", "--max-response-bytes"},
+		},
+		"unknown shard": {
+			recorded(t, "2019/20_error_unknown_shard"), nil, "rpc_error", 1,
+			[]string{"DoesNotExist: Shard matching query does not exist"},
+		},
+		"unexpected argument": {recorded(t, "2019/26_error_unexpected_argument"), nil, "rpc_error", 1, []string{"TypeError"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +83,7 @@ func TestOnceFailures(t *testing.T) {
 	}
 }
 
-// Nobody listens: asked four times within the beat, over seven seconds.
+// A master that does not listen is called four times within the beat, over seven seconds.
 func TestOnceWithoutMaster(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
@@ -117,7 +126,8 @@ func TestOnceWithoutDatabase(t *testing.T) {
 		"no role":     edit(t, databaseURL, func(u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "user=shard", "user=nosuch", 1) }),
 	} {
 		got := invoke(once(m, broken)...).want(t, exitFailed).says(t, "failure=database").result(t)
-		if counts(got) != (beat.Report{Outcome: "failed", Failure: "database"}) || got.PackedMS == 0 || !strings.Contains(got.Error, "failed to connect") {
+		if counts(got) != (beat.Report{Outcome: "failed", Failure: "database"}) ||
+			got.PackedMS == 0 || !strings.Contains(got.Error, "failed to connect") {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -126,8 +136,8 @@ func TestOnceWithoutDatabase(t *testing.T) {
 	}
 }
 
-// What another client may have written since is not touched: the beat that lost
-// its lock under way stores and acknowledges nothing.
+// A beat that loses its lock under way stores and acknowledges nothing: it must not touch what another
+// client may have written since.
 func TestOnceLockLost(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -137,7 +147,8 @@ func TestOnceLockLost(t *testing.T) {
 		answers(jobs(2)).ServeHTTP(w, r)
 	}))
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
-	if want := (beat.Report{Outcome: "failed", Failure: "lock_lost", ReceivedJobs: 1}); counts(got) != want || !strings.Contains(got.Error, "lock of this shard is lost") {
+	want := beat.Report{Outcome: "failed", Failure: "lock_lost", ReceivedJobs: 1}
+	if counts(got) != want || !strings.Contains(got.Error, "lock of this shard is lost") {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 1 AND shard_id IS NULL"); n != 1 {
@@ -167,7 +178,8 @@ func TestOnceDatabaseFailsUnderWay(t *testing.T) {
 		answers(jobs(2)).ServeHTTP(w, r)
 	}))
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
-	if want := (beat.Report{Outcome: "failed", Failure: "database", ReceivedJobs: 1}); counts(got) != want || !strings.Contains(got.Error, "afe_jobs") {
+	want := beat.Report{Outcome: "failed", Failure: "database", ReceivedJobs: 1}
+	if counts(got) != want || !strings.Contains(got.Error, "afe_jobs") {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -36,8 +36,8 @@ func grantsFile(t testing.TB, database string) string {
 	return strings.ReplaceAll(string(content), "DATABASE autotest", "DATABASE "+database)
 }
 
-// leastRights is a migrated database, nothing of which is open to all, and its
-// address for a role with the rights of docs/grants.sql.
+// leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with the
+// rights of docs/grants.sql and by a pool of its owner.
 func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	t.Helper()
 	ownerURL, owner := database(t)
@@ -53,9 +53,8 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	}), owner
 }
 
-// The recorded conversation, an upload in parts, objects set aside, limits of
-// history and quarantine, the refusal of a second client: all that a client does,
-// it does with the rights of docs/grants.sql.
+// The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an upload
+// in parts, objects set aside, limits of history and quarantine, the refusal of a second client.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	databaseURL, owner := leastRights(t)
@@ -99,7 +98,7 @@ func TestLeastRights(t *testing.T) {
 func TestEachRightIsNeeded(t *testing.T) {
 	t.Parallel()
 	rights := rights(t)
-	// Where the errand fails with all of them, it says nothing of each.
+	// An errand that fails with all rights proves nothing about a single one.
 	if databaseURL, owner := leastRights(t); errand(t, databaseURL, owner) != nil {
 		t.Fatal("the rights of docs/grants.sql do not suffice; see TestLeastRights")
 	}
@@ -116,8 +115,8 @@ func TestEachRightIsNeeded(t *testing.T) {
 	}
 }
 
-// rights takes the file apart: a privilege, of one column where it is of columns,
-// on an object.
+// rights returns the rights in the file one by one: a privilege on an object, for each column where it
+// names columns.
 func rights(t *testing.T) []string {
 	t.Helper()
 	grant := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON ([^;]+) TO ` + leastRole + `;$`)
@@ -146,8 +145,8 @@ func rights(t *testing.T) []string {
 	return rights
 }
 
-// permitted is what failed, or was not permitted, in a start of shard-client. A
-// beat is ok even when it could not be recorded.
+// permitted returns an error when a start of shard-client failed, or was denied something. The log is
+// searched too, because a beat is ok even when it could not be recorded.
 func permitted(e ended) error {
 	if e.code != exitOK || strings.Contains(e.stderr+e.stdout, "permission denied") {
 		return errors.New(e.String())
@@ -155,9 +154,9 @@ func permitted(e ended) error {
 	return nil
 }
 
-// errand is a short life in which every statement of the client runs: names that
-// give way, uploads with an open entry and without, all kinds of objects, good,
-// bad and mended, incorrect hosts, pruning. It returns the first step that fails.
+// errand runs every statement of the client once: names that give way, uploads with an open entry and
+// without, all kinds of objects (good, bad and mended), incorrect hosts, pruning. It returns the error
+// of the first step that fails.
 func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	for _, sql := range []string{
@@ -226,7 +225,7 @@ const errandAnswer = `{
 	"suite_keyvals": [{"id": 2, "job_id": 1, "key": "k", "value": "v"}],
 	"incorrect_host_ids": [90]}`
 
-// What the role must not do, it cannot do.
+// The role can do nothing beyond its rights.
 func TestLeastRightsAreFew(t *testing.T) {
 	t.Parallel()
 	databaseURL, owner := leastRights(t)
@@ -252,7 +251,7 @@ func TestLeastRightsAreFew(t *testing.T) {
 			t.Errorf("%s: %v, want it not permitted", sql, err)
 		}
 	}
-	// Migrations are for the owner; to look at them is not.
+	// Only the owner migrates; others may look at the migrations.
 	invoke("migrate", "status", "--database-url", databaseURL).want(t, exitOK)
 	invoke("migrate", "down", "--database-url", databaseURL).want(t, exitFailed).says(t, "must be owner of")
 	fresh := edit(t, pgtest.EmptyDatabase(t), func(u *url.URL) { u.RawQuery += "&user=" + leastRole })

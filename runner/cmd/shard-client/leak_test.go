@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// The password of the database is in no output, wherever it comes from and
-// whatever fails.
+// No output shows the password of the database, wherever it comes from and whatever fails.
 func TestDatabasePasswordIsNeverShown(t *testing.T) {
 	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(oddPassword) + "'"
 	s := securedDatabase(t, oddPassword)
@@ -97,14 +96,18 @@ func beatArgs(master string) []string {
 	return []string{"--shard-hostname", ourShard, "--master", master, "--startup-splay=0"}
 }
 
-// Where the URL of the database stands among the arguments by mistake, or cannot
-// be used, no half of the password is shown.
+// Not even half of the password is shown when the URL of the database stands in a wrong place of the
+// command line, or cannot be used.
 func TestMistypedPasswordIsNeverShown(t *testing.T) {
 	t.Parallel()
 	l := newListener(t)
 	for _, args := range [][]string{
-		{"once", "postgres://u:" + oddPassword + "@h/d"}, {"migrate", "up", userinfo("postgres://%s@h/d")}, {"migrate", userinfo("postgresql://%s@h/d")},
-		{"once", "--database-ur1", userinfo("postgres://%s@h/d")}, {"once", "--master", userinfo("https://%s@m")}, {"once", "--master", userinfo("%s@m")},
+		{"once", "postgres://u:" + oddPassword + "@h/d"},
+		{"migrate", "up", userinfo("postgres://%s@h/d")},
+		{"migrate", userinfo("postgresql://%s@h/d")},
+		{"once", "--database-ur1", userinfo("postgres://%s@h/d")},
+		{"once", "--master", userinfo("https://%s@m")},
+		{"once", "--master", userinfo("%s@m")},
 		{"once", "--heartbeat-pause", userinfo("postgres://%s@h/d")},
 	} {
 		l.invokes(exitUsage, args...)
@@ -114,7 +117,7 @@ func TestMistypedPasswordIsNeverShown(t *testing.T) {
 	l.heardNothing()
 }
 
-// userinfo is an address with a user and a password in it, percent-encoded.
+// userinfo returns an address with a user and a password in it, percent-encoded.
 func userinfo(format string) string { return fmt.Sprintf(format, url.UserPassword("u", oddPassword)) }
 
 // writeLog is a directory with a file, for a listener whose commands write none.
@@ -125,8 +128,8 @@ func writeLog(t *testing.T) string {
 	return directory
 }
 
-// repeats is a page, an exception or a broken answer of somebody who says what he
-// was sent: the headers, and the credentials in them.
+// repeats answers with a page, an exception or a broken answer that repeats the headers of the request,
+// and the credentials in them.
 func repeats(format func(said string) (int, string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := r.Header.Get("Proxy-Authorization")
@@ -145,8 +148,8 @@ func repeats(format func(said string) (int, string)) http.Handler {
 	})
 }
 
-// The credentials of a proxy are in no output, also when the proxy itself repeats
-// them: in a page, in an exception, in what is no JSON.
+// No output shows the credentials of a proxy, even when the proxy itself repeats them: in a page, in an
+// exception, in a broken answer.
 func TestProxyCredentialsAreNeverShown(t *testing.T) {
 	databaseURL, pool := database(t)
 	m := master(t, answers(nothing))
@@ -183,7 +186,7 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 			if tt.shown && !strings.Contains(history, "xxxxx") {
 				t.Errorf("the proxy's words did not reach the history: %s", history)
 			}
-			execute(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it is what came, byte for byte
+			execute(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it holds the object as it came, byte for byte
 			l.reads(pool)
 			execute(t, pool, "TRUNCATE shard_client_heartbeats, shard_client_quarantine")
 			l.heardNothing()
@@ -205,8 +208,8 @@ func TestProxyThatIsDown(t *testing.T) {
 	l.heardNothing()
 }
 
-// A database that repeats a password, as a trigger of somebody's may, is not
-// quoted: not in the quarantine, not where it is listed.
+// When the database repeats a password, as a trigger might, neither the quarantine nor its list quotes
+// it.
 func TestPasswordInAReasonIsNeverShown(t *testing.T) {
 	t.Parallel()
 	db := securedDatabase(t, oddPassword)

@@ -11,13 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// oddPassword, and every password of these tests, holds this word.
+// canary is in oddPassword and in every password of these tests.
 var canary = regexp.MustCompile(`(?i)can(ary|%41ry)|Q0FOQVJ`) // also encoded; base64 of what begins with CANARY
 
 func withoutCanary(text string) string { return canary.ReplaceAllString(text, "") }
 
-// listener hears all that shard-client says, on stdout, on stderr, in log files
-// and in its tables.
+// listener collects all that shard-client writes: on stdout, on stderr, in log files and in its tables.
 type listener struct {
 	t         *testing.T
 	directory string
@@ -29,21 +28,20 @@ func newListener(t *testing.T) *listener {
 	return &listener{t: t, directory: t.TempDir(), format: "text"}
 }
 
-// hears adds what a start of shard-client said.
+// hears adds the output of a start of shard-client.
 func (l *listener) hears(code int, e ended) ended {
 	l.t.Helper()
 	l.said.WriteString(e.stdout + e.stderr)
 	return e.want(l.t, code)
 }
 
-// invokes starts it in this process.
+// invokes runs shard-client in this process.
 func (l *listener) invokes(code int, args ...string) {
 	l.t.Helper()
 	l.hears(code, invoke(l.talkative(args)...))
 }
 
-// beats starts `run` as a process, and stops it once its log says what it is to
-// say.
+// beats starts `run` as a process, and stops it once a text is in its log.
 func (l *listener) beats(logs string, args ...string) ended {
 	l.t.Helper()
 	args = append([]string{"run", "--heartbeat-pause=1h"}, args...)
@@ -52,13 +50,13 @@ func (l *listener) beats(logs string, args ...string) ended {
 	return l.hears(exitOK, p.stop())
 }
 
-// talkative asks for the log that says most, in one format and the other by turns.
+// talkative adds the flags for the most detailed log, in both formats by turns.
 func (l *listener) talkative(args []string) []string {
 	l.format = map[string]string{"text": "json", "json": "text"}[l.format]
 	return append(args, "--log-level=debug", "--log-dir", l.directory, "--log-format", l.format, "--output", l.format)
 }
 
-// reads adds what the tables of the client say, payloads as text.
+// reads adds the contents of the client's tables, payloads as text.
 func (l *listener) reads(pool *pgxpool.Pool) string {
 	l.t.Helper()
 	rows := query[string](l.t, pool, `SELECT concat(
@@ -70,7 +68,7 @@ func (l *listener) reads(pool *pgxpool.Pool) string {
 	return rows
 }
 
-// heardNothing fails the test when a secret was said anywhere.
+// heardNothing fails the test when a secret was written anywhere.
 func (l *listener) heardNothing() {
 	l.t.Helper()
 	files, err := filepath.Glob(filepath.Join(l.directory, "*"))

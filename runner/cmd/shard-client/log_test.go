@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// checkLines fails the test unless every line is short, and is what its format
-// says.
+// checkLines fails the test unless every line is short and follows its format.
 func checkLines(t *testing.T, format, text string) {
 	t.Helper()
 	if !strings.HasSuffix(text, "\n") {
@@ -27,7 +26,7 @@ func checkLines(t *testing.T, format, text string) {
 	}
 }
 
-// A master that says a megabyte costs one line.
+// An error of a megabyte from the master takes one short line.
 func TestLogLinesAreShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat(`"<ä>\ `+"\x01\n", 1<<20/9)
@@ -57,7 +56,7 @@ func TestLogLinesAreShort(t *testing.T) {
 	}
 }
 
-// The file of a start holds what stderr got.
+// The log file of a start holds the same lines as stderr.
 func TestLogDir(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
@@ -74,7 +73,7 @@ func TestLogDir(t *testing.T) {
 			t.Errorf("the file says %q, stderr %q, %v", text, e.stderr, err)
 		}
 	}
-	// Short commands of an operator make none.
+	// The short commands of an operator make no file.
 	directory := t.TempDir()
 	invoke("quarantine", "list", "--database-url", databaseURL, "--log-dir", directory).want(t, exitOK)
 	if files, err := os.ReadDir(directory); err != nil || len(files) != 0 {
@@ -93,7 +92,7 @@ func TestLogDirOfAutotest(t *testing.T) {
 	}
 }
 
-// Levels: debug tells of every attempt, error says nothing of a failed beat.
+// At level debug every attempt has a line; at level error a failed beat has none.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)

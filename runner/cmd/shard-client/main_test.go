@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))}, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))},
+		goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // cleanup removes what the tests of the whole package share.
@@ -64,7 +65,7 @@ func forgetEnvironment() error {
 	return nil
 }
 
-// ended is how a start of shard-client went.
+// ended says how a start of shard-client ended.
 type ended struct {
 	code           int
 	stdout, stderr string
@@ -92,7 +93,7 @@ func (e ended) want(t testing.TB, code int) ended {
 	return e
 }
 
-// expect is want for goroutines, which may not end a test.
+// expect is like want, for goroutines, which may not end a test.
 func (e ended) expect(t testing.TB, code int) {
 	t.Helper()
 	if e.code != code {
@@ -150,7 +151,7 @@ func counts(r beat.Report) beat.Report {
 	return r
 }
 
-// once is the command line of a beat with this master and database.
+// once returns the command line of a beat with this master and database.
 func once(master *fakeMaster, databaseURL string, more ...string) []string {
 	return append([]string{"once", "--shard-hostname", ourShard, "--master", master.URL, "--database-url", databaseURL,
 		"--user", "chromeos-test", "--output", "json"}, more...)
@@ -166,7 +167,7 @@ func open(t testing.TB, databaseURL string) *pgxpool.Pool {
 	return pool
 }
 
-// database is a migrated database and a look into it.
+// database makes a migrated database and returns its address and a pool.
 func database(t testing.TB) (string, *pgxpool.Pool) {
 	t.Helper()
 	databaseURL := pgtest.Database(t)

@@ -16,8 +16,7 @@ import (
 	"shardclient/runner/lab/replay"
 )
 
-// fakeMaster is a real HTTP server that answers as it is told and keeps what it
-// was sent.
+// fakeMaster is a real HTTP server that gives the answers of a test and keeps the requests.
 type fakeMaster struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -25,7 +24,7 @@ type fakeMaster struct {
 	requests []request
 }
 
-// request is what the master was sent, as far as tests look at it.
+// request is a request to the master, as far as tests look at it.
 type request struct {
 	path, user string
 	body       []byte
@@ -39,14 +38,14 @@ type idOnly struct {
 	ID int64 `json:"id"`
 }
 
-// master starts one that gives the same answer to all.
+// master starts a fakeMaster that gives the same answer to every request.
 func master(t testing.TB, answer http.Handler) *fakeMaster {
 	t.Helper()
 	return masterThat(t, func(int, []byte) http.Handler { return answer })
 }
 
-// masterThat starts one that chooses its answer by the number of the request,
-// from 1 on, and its body.
+// masterThat starts a fakeMaster that chooses its answer by the number of the request, from 1 on, and
+// its body.
 func masterThat(t testing.TB, answer func(number int, body []byte) http.Handler) *fakeMaster {
 	t.Helper()
 	m := &fakeMaster{answer: answer}
@@ -101,7 +100,7 @@ func (r request) jobs() []int64 {
 	return ids
 }
 
-// page is an answer with a status.
+// page answers with a status and a text.
 func page(status int, text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -110,12 +109,12 @@ func page(status int, text string) http.Handler {
 	})
 }
 
-// answers is a JSON-RPC result.
+// answers answers with a JSON-RPC result.
 func answers(result string) http.Handler {
 	return page(http.StatusOK, `{"result": `+result+`, "error": null, "id": "jsonrpc"}`)
 }
 
-// refuses is the master's exception.
+// refuses answers with an exception of the master.
 func refuses(name, message string) http.Handler {
 	body, err := json.Marshal(map[string]any{
 		"result": nil, "id": "jsonrpc", "error": map[string]string{"name": name, "message": message, "traceback": message},
@@ -128,7 +127,7 @@ func refuses(name, message string) http.Handler {
 
 const nothing = `{"hosts": [], "jobs": [], "suite_keyvals": [], "incorrect_host_ids": []}`
 
-// jobs are results with jobs that are queued for no host in particular.
+// jobs returns a result with these jobs, queued without a host.
 func jobs(ids ...int) string {
 	var list []string
 	for _, id := range ids {
@@ -138,7 +137,7 @@ func jobs(ids ...int) string {
 	return `{"hosts": [], "jobs": [` + strings.Join(list, ",") + `], "suite_keyvals": [], "incorrect_host_ids": []}`
 }
 
-// hangs answers when told to, or when the client goes away.
+// hangs answers once the channel is closed, or when the client goes away.
 func hangs(release <-chan struct{}, then http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -149,13 +148,13 @@ func hangs(release <-chan struct{}, then http.Handler) http.Handler {
 	})
 }
 
-// breaksOff promises more than it sends.
+// breaksOff announces a longer body than it sends.
 var breaksOff = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "1000")
 	_, _ = io.WriteString(w, `{"result": {"hosts": [`)
 })
 
-// recording is the recorded conversation with a 2019 master.
+// recording returns the recorded conversation with a 2019 master.
 func recording(t testing.TB) []replay.Exchange {
 	t.Helper()
 	exchanges, err := replay.Conversation("2019")
@@ -165,7 +164,7 @@ func recording(t testing.TB) []replay.Exchange {
 	return exchanges
 }
 
-// recorded is the answer to a request that was made by hand.
+// recorded answers as the original master did to a request that was made by hand.
 func recorded(t testing.TB, name string) http.Handler {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "lab", "replay", "testdata", "wire", name+".response.http"))

@@ -91,7 +91,9 @@ $`)
 	}
 	m = master(t, page(http.StatusInternalServerError, "<html>\n<h1>Oops</h1>"))
 	e = invoke(once(m, databaseURL, "--output", "text")...).want(t, exitFailed)
-	if !strings.HasPrefix(e.stdout, "heartbeat failed (http_status): ") || !strings.HasSuffix(e.stdout, "answered HTTP 500: <html> <h1>Oops</h1>\n") || strings.Count(e.stdout, "\n") != 1 {
+	if !strings.HasPrefix(e.stdout, "heartbeat failed (http_status): ") ||
+		!strings.HasSuffix(e.stdout, "answered HTTP 500: <html> <h1>Oops</h1>\n") ||
+		strings.Count(e.stdout, "\n") != 1 {
 		t.Errorf("stdout: %q", e.stdout)
 	}
 }
@@ -114,7 +116,7 @@ func TestOnceUploads(t *testing.T) {
 	}
 }
 
-// A beat with objects set aside is a good one.
+// A beat that sets objects aside is ok.
 func TestOnceIsOKWithObjectsSetAside(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
@@ -141,8 +143,8 @@ func TestDefaultUser(t *testing.T) {
 	}
 }
 
-// A database from elsewhere, whose finished jobs have their shard_id: nothing of
-// it is uploaded again, and what is open is known.
+// In a database that comes from the original, finished jobs have their shard_id: none is uploaded again,
+// and the open ones are known.
 func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -177,7 +179,7 @@ func TestFirstPhaseBeginsWithTheProcess(t *testing.T) {
 	}
 }
 
-// Limits reach what they limit (P9).
+// Each limit of the settings takes effect (P9).
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

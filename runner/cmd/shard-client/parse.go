@@ -26,7 +26,7 @@ type commandLine struct {
 func (p *program) parse(args []string) (*kong.Context, int) {
 	exited, code := false, exitOK
 	line := &commandLine{}
-	options := append(config.Options(),
+	options := append(config.KongOptions(),
 		kong.Name("shard-client"),
 		kong.Description("Keeps a shard's database in agreement with its Autotest master, one heartbeat at a time."),
 		kong.Writers(p.stdout, p.stderr),

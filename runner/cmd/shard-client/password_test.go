@@ -6,11 +6,10 @@ import (
 	"testing"
 )
 
-// oddPassword has everything that a URL, a list of key=value or a pgpass file
-// would need to escape.
+// oddPassword has every character that must be escaped in a URL, a key=value list or a pgpass file.
 const oddPassword = `CANARY/%&+"\:'@ #?x`
 
-// The password comes from a file, for every command that uses the database.
+// Every command that uses the database reads the password from the file.
 func TestDatabasePasswordFile(t *testing.T) {
 	t.Setenv("PGPASSWORD", "not this one")
 	s := securedDatabase(t, oddPassword)
@@ -29,7 +28,7 @@ func TestDatabasePasswordFile(t *testing.T) {
 	invoke(once(m, s.url(oddPassword), "--database-password-file", secretFile(t, "nor this one"))...).want(t, exitOK)
 }
 
-// A file that cannot be used is a mistake in the settings, for all of them.
+// A file that cannot be used is a mistake in the settings for all of these commands.
 func TestUnusableDatabasePasswordFile(t *testing.T) {
 	t.Parallel()
 	m := master(t, answers(nothing))
@@ -48,9 +47,9 @@ func TestPGPASSFILE(t *testing.T) {
 	invoke(once(master(t, answers(nothing)), s.url(""))...).want(t, exitOK)
 }
 
-// A password is changed on the server and in its file, and connections break:
-// the client that is running goes on with the new one, for its beats and for its
-// lock. Until the file is there its beats fail, and it does not end.
+// A password is changed on the server and in its file, and connections break: the client that is running
+// goes on with the new password, for its beats and for its lock. While the file is missing, its beats fail
+// and it goes on.
 func TestRotatedDatabasePassword(t *testing.T) {
 	t.Parallel()
 	s := securedDatabase(t, "first")

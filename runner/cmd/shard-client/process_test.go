@@ -39,7 +39,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// start starts the binary, and kills it when the test ends first.
+// start starts the binary, and kills it if it still runs at the end of the test.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(binaries.ShardClient(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
@@ -49,7 +49,7 @@ func start(t testing.TB, args ...string) *process {
 	}
 	go func() {
 		defer close(p.done)
-		_ = p.Wait() // the exit code tells
+		_ = p.Wait() // the exit code is read instead
 	}()
 	t.Cleanup(func() {
 		_ = p.Process.Kill()
@@ -81,7 +81,7 @@ func (p *process) logs(text string) {
 	eventually(p.t, "for "+text+" on stderr", func() bool { return strings.Contains(p.stderr.String(), text) })
 }
 
-// running tells whether the process has not ended.
+// running reports whether the process has not ended.
 func (p *process) running() bool {
 	select {
 	case <-p.done:
@@ -102,7 +102,7 @@ func (p *process) end() ended {
 	return ended{p.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String(), time.Since(p.began)}
 }
 
-// stop asks it to end in order.
+// stop asks the process to end in order.
 func (p *process) stop() ended {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)

@@ -8,7 +8,7 @@ import (
 	"shardclient/runner/beat"
 )
 
-// master2015 does not know the statuses of hosts.
+// master2015 refuses the statuses of hosts, as a master of 2015 does.
 func master2015(_ int, body []byte) http.Handler {
 	if bytes.Contains(body, []byte("known_host_statuses")) {
 		return refuses("TypeError", "shard_heartbeat() got an unexpected keyword argument 'known_host_statuses'")
@@ -16,15 +16,17 @@ func master2015(_ int, body []byte) http.Handler {
 	return answers(`{"hosts": [], "jobs": [], "suite_keyvals": []}`)
 }
 
-// A beat that meets a 2015 master falls back within itself: two requests, the
-// second without what the master does not know.
+// A beat that meets a 2015 master falls back at once: it sends a second request, without the arguments
+// that the master does not have.
 func TestAutoFallsBackWithinOneBeat(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
 	finish(t, pool, 1, "x")
 	m := masterThat(t, master2015)
 	want := beat.Report{Outcome: "ok", UploadedJobs: 1, UploadedEntries: 2}
-	if got := invoke(once(m, databaseURL)...).want(t, exitOK).says(t, "master speaks another protocol", "protocol=2015").result(t); counts(got) != want {
+	e := invoke(once(m, databaseURL)...).want(t, exitOK)
+	e.says(t, "master speaks another protocol", "protocol=2015")
+	if got := e.result(t); counts(got) != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	requests := m.received()
@@ -36,7 +38,7 @@ func TestAutoFallsBackWithinOneBeat(t *testing.T) {
 	}
 }
 
-// A pinned protocol stays: what the master says of it is an RPC error.
+// A protocol that is set stays: the complaint of the master is an RPC error.
 func TestPinnedProtocol(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
@@ -51,7 +53,7 @@ func TestPinnedProtocol(t *testing.T) {
 	}
 }
 
-// run remembers what it learned, and sees when the master was upgraded.
+// run remembers the protocol of the master, and notices that the master was upgraded.
 func TestRunRemembersTheProtocol(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)

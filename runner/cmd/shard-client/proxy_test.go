@@ -17,7 +17,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// proxy is a real one that leads every name to one master.
+// proxy is a real HTTP proxy that leads every name to one master.
 type proxy struct {
 	*httptest.Server
 	t      testing.TB
@@ -27,7 +27,7 @@ type proxy struct {
 	answer http.Handler
 }
 
-// startProxy starts one; with an answer of its own it calls no master.
+// startProxy starts a proxy. With an answer of its own it does not call the master.
 func startProxy(t testing.TB, m *fakeMaster, answer http.Handler) *proxy {
 	t.Helper()
 	p := &proxy{t: t, master: m, answer: answer}
@@ -82,13 +82,13 @@ func (p *proxy) requests() []string {
 	return slices.Clone(p.asked)
 }
 
-// address is the proxy's, with credentials.
+// address returns the address of the proxy, with credentials.
 func (p *proxy) address(user, password string) string {
 	return edit(p.t, p.URL, func(u *url.URL) { u.User = url.UserPassword(user, password) })
 }
 
-// Proxies are those of the environment, which net/http reads once in a process:
-// hence the real program.
+// The environment names the proxies. net/http reads it once in a process, so each case starts the real
+// program.
 func TestProxies(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	ours := newAuthority(t)
@@ -100,7 +100,7 @@ func TestProxies(t *testing.T) {
 		address  string
 		variable string
 		noProxy  string
-		asked    string // "": the proxy is not
+		asked    string // "": the proxy is not asked
 	}{
 		"http":               {plain, "http://master.test", "HTTP_PROXY", "", "POST http://master.test" + path + credentials},
 		"https":              {secure, "https://master.test", "HTTPS_PROXY", "", "CONNECT master.test:443" + credentials},
@@ -134,10 +134,13 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// A proxy that cannot be meant is a mistake in the settings. Its address may hold
-// a password, so it is not shown.
+// An impossible address of a proxy is a mistake in the settings. It may hold a password, so it is not
+// shown.
 func TestUnusableProxy(t *testing.T) {
-	for _, address := range []string{"http://user:CANARY@pro xy:3128", "http://user:CANARY%ZZ@proxy", "user:CANARY@proxy:port", "ftp://user:CANARY@proxy"} {
+	for _, address := range []string{
+		"http://user:CANARY@pro xy:3128", "http://user:CANARY%ZZ@proxy",
+		"user:CANARY@proxy:port", "ftp://user:CANARY@proxy",
+	} {
 		t.Setenv("HTTP_PROXY", address)
 		for _, command := range []string{"once", "run"} {
 			e := start(t, command, "--shard-hostname=s", "--master=master.test", "--database-url=postgres://h/d", "--log-level=debug").

@@ -22,7 +22,7 @@ func TestQuarantineListEmpty(t *testing.T) {
 	}
 }
 
-// What a beat sets aside is listed, and forgotten once it could be stored.
+// Objects that a beat sets aside are listed until they could be stored.
 func TestQuarantineList(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
@@ -81,7 +81,7 @@ func TestQuarantineList(t *testing.T) {
 	if !regexp.MustCompile(`(?s)^DIR +KIND +ID +CODE +TIMES +FIRST SEEN +LAST SEEN +REASON\nin +job +6 +\w+ +2 +\S+Z +\S+Z +.*priority.*\nin +job +- .*\nin +suite_keyval +- `).MatchString(text) {
 		t.Errorf("as text:\n%s", text)
 	}
-	// Without an id nothing tells that it was stored later: such rows expire.
+	// Without an id nothing shows that an object was stored later: such rows expire.
 	beat(good, 0)
 	e = invoke("quarantine", "list", "--output", "json", "--database-url", databaseURL).want(t, exitOK)
 	list = nil

@@ -35,14 +35,15 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 	}
 	lines := beats + 3
 	if os.Geteuid() == 0 {
-		lines++ // which is warned of
+		lines++ // a warning about it
 	}
 	if n := strings.Count(e.stderr, "\n"); n != lines {
 		t.Errorf("%d lines for %d beats, want one each, and start, signal and end: %v", n, beats, e)
 	}
 }
 
-// The lifetime leaves a busy machine time to connect, and its parts wait side by side.
+// The lifetime leaves a busy machine time to connect. The parts of the test run side by side, because
+// each waits for all of it.
 func TestLifetimeEndsRun(t *testing.T) {
 	t.Parallel()
 	const lifetime = 2 * time.Second
@@ -72,8 +73,7 @@ func TestLifetimeEndsRun(t *testing.T) {
 	})
 }
 
-// The beat in hand is finished: what the master has answered is acknowledged and
-// stored.
+// The beat in hand is finished: the answer of the master is acknowledged and stored.
 func TestFirstSignalFinishesTheBeat(t *testing.T) {
 	t.Parallel()
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
@@ -132,7 +132,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	eventually(t, "for the request", func() bool { return len(m.received()) == 1 })
 	p.signal(syscall.SIGTERM)
 	p.logs("stopping after the beat in hand")
-	// One that comes right behind the first counts as the same.
+	// A signal right after the first counts as the same.
 	eventually(t, "for the end", func() bool {
 		_ = p.Process.Signal(syscall.SIGINT)
 		return !p.running()
@@ -140,7 +140,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.end().want(t, exitFailed).says(t, "second signal", "signal=interrupt")
 }
 
-// A signal before the first beat, and while the database is down.
+// A signal ends run before the first beat too, and while the database is down.
 func TestSignalWhileWaiting(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -156,8 +156,7 @@ func TestSignalWhileWaiting(t *testing.T) {
 	}
 }
 
-// allow opens or closes a database for everybody. It speaks to the server
-// through another one.
+// allow opens or closes a database to all connections. It does so from another database of the server.
 func allow(t *testing.T, databaseURL string, allowed bool) {
 	t.Helper()
 	name := strings.TrimPrefix(parseURL(t, databaseURL).Path, "/")
@@ -198,8 +197,8 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 	p.stop()
 }
 
-// Nothing that a master does ends run. A failure that repeats warns at the 1st,
-// 2nd, 4th, 8th time, and its end is told.
+// Nothing that a master does ends run. A failure that repeats is a warning at the 1st, 2nd, 4th, 8th
+// time, and its end has a line too.
 func TestRunOutlivesItsMaster(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -225,7 +224,7 @@ func TestRunOutlivesItsMaster(t *testing.T) {
 	}
 }
 
-// A client whose lock's connection breaks takes the lock again.
+// When the connection of its lock breaks, a client takes the lock again.
 func TestRunTakesABrokenLockAgain(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -244,8 +243,8 @@ func TestRunTakesABrokenLockAgain(t *testing.T) {
 	}
 }
 
-// The client that follows a killed one at once meets no lock, and stores what
-// the killed one could not.
+// A client that starts right after another was killed finds the lock free, and stores what the killed
+// one could not.
 func TestKilledClientLeavesNoLock(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

@@ -14,14 +14,14 @@ import (
 	"shardclient/runner/postgres"
 )
 
-// The server of pgtest lets everybody in; this one, over TCP, asks for passwords.
+// The server of pgtest lets every role in. This one listens on TCP and asks for passwords.
 var (
 	securedOnce   = sync.OnceValue(startSecured)
 	securedServer atomic.Pointer[postgres.Server]
 	securedCount  atomic.Int64
 )
 
-// startSecured does not use a test's context: the server serves all tests.
+// startSecured does not use the context of a test, because the server serves all tests.
 func startSecured() error {
 	server, err := postgres.Start(context.Background(), postgres.Options{TCP: true})
 	securedServer.Store(server)
@@ -69,7 +69,7 @@ func (s *secured) disconnect() {
 	execute(s.t, s.admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", s.role)
 }
 
-// url is the address without a password, or with one.
+// url returns the address, with the password unless it is "".
 func (s *secured) url(password string) string {
 	u := url.URL{Scheme: "postgres", User: url.User(s.role), Host: s.address, Path: "/" + s.database, RawQuery: "sslmode=disable"}
 	if password != "" {
@@ -78,7 +78,7 @@ func (s *secured) url(password string) string {
 	return u.String()
 }
 
-// passfile is a file for PGPASSFILE.
+// passfile returns a file for PGPASSFILE.
 func (s *secured) passfile(password string) string {
 	escaped := strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password)
 	return secretFile(s.t, s.address+":"+s.database+":"+s.role+":"+escaped+"\n")

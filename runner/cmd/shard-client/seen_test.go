@@ -16,7 +16,7 @@ import (
 	"shardclient/runner/ops"
 )
 
-// seen is a run that is watched over HTTP.
+// seen is a run whose metrics and health are read over HTTP.
 type seen struct {
 	t       testing.TB
 	address string
@@ -25,7 +25,7 @@ type seen struct {
 
 var servedAt = regexp.MustCompile(`metrics and health are served" address=(\S+)`)
 
-// see waits until a run says where it is to be seen.
+// see waits until a run logs the address of its metrics.
 func see(t testing.TB, stderr *output) *seen {
 	t.Helper()
 	s := &seen{t: t, client: http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
@@ -54,7 +54,7 @@ func (s *seen) get(path string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// metrics are our series and their values.
+// metrics returns the values of our series.
 func (s *seen) metrics() map[string]float64 {
 	s.t.Helper()
 	status, body := s.get("/metrics")
@@ -87,8 +87,7 @@ func (s *seen) healthy() ops.HealthStatus {
 	return h
 }
 
-// runHere is `run` in this process, where the race detector sees beats and
-// scrapes. stop ends it.
+// runHere starts `run` in this process, where the race detector sees beats and scrapes. stop ends it.
 func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	t.Helper()
 	stderr := &output{}
@@ -117,7 +116,7 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	return see(t, stderr), stop
 }
 
-// scrapeAlways reads /metrics as fast as it can, until it is told to stop.
+// scrapeAlways reads /metrics as fast as it can, until stop is called.
 func (s *seen) scrapeAlways() (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan struct{})

@@ -11,11 +11,12 @@ import (
 	"shardclient/runner/config"
 )
 
-// settings are the flags of the contract, each with a value that is no default.
+// settings are the flags of the contract, each with a value that is not its default.
 var settings = map[string]string{
 	"shard-hostname": "shard7", "master": "https://m:8080", "user": "autotest", "protocol": "2015",
 	"ca-file": "/tmp/ca.pem", "client-cert": "/tmp/cert.pem", "client-key": "/tmp/key.pem",
-	"database-url": "postgres://h/d", "database-password-file": "/tmp/password", "heartbeat-pause": "7s", "drain-pause": "2s", "startup-splay": "8s", "rpc-timeout": "9m",
+	"database-url": "postgres://h/d", "database-password-file": "/tmp/password",
+	"heartbeat-pause": "7s", "drain-pause": "2s", "startup-splay": "8s", "rpc-timeout": "9m",
 	"stop-timeout": "300ms", "lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
 	"max-response-bytes": "13000", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
 	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
@@ -35,7 +36,7 @@ func parse(t *testing.T, args ...string) *config.Config {
 	return p.settings
 }
 
-// field is a setting as a command sees it.
+// field returns a setting as a command sees it.
 func field(t *testing.T, c *config.Config, flag string) any {
 	t.Helper()
 	value := reflect.ValueOf(c).Elem().FieldByNameFunc(func(name string) bool {
@@ -97,7 +98,7 @@ func variable(flag string) string {
 	return "SHARD_CLIENT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// A flag beats a variable, and a whole environment serves a beat.
+// A flag goes before a variable, and variables alone suffice for a beat.
 func TestEnvironmentServesABeat(t *testing.T) {
 	databaseURL, _ := database(t)
 	m := master(t, answers(nothing))
@@ -133,7 +134,7 @@ func TestLibpqVariables(t *testing.T) {
 	}
 }
 
-// What a user reads first is looked at when it changes: -update rewrites it.
+// The help is what a user reads first, so each change of it must be accepted: -update does.
 func TestHelp(t *testing.T) {
 	for _, command := range append([]string{"", "migrate", "quarantine"}, commands...) {
 		words := strings.Fields(command)

@@ -11,7 +11,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// A master of a private authority is believed with --ca-file, and with it only.
+// A master with a certificate of a private authority is trusted with --ca-file, and only with it.
 func TestPrivateAuthority(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -24,11 +24,11 @@ func TestPrivateAuthority(t *testing.T) {
 		}
 	}
 	if n := len(m.received()); n != 1 {
-		t.Errorf("%d requests, want none but the one of who knows the authority", n)
+		t.Errorf("%d requests, want only that of the client that knows the authority", n)
 	}
 }
 
-// --ca-file stands instead of the system's authorities, which serve without it.
+// --ca-file replaces the system's authorities, which serve without it.
 func TestSystemAuthorities(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	system, other := newAuthority(t), newAuthority(t)
@@ -51,7 +51,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	}
 }
 
-// A master may want to know who calls, over HTTP/1.1 and HTTP/2.
+// A master may ask for a certificate of the client, over HTTP/1.1 and HTTP/2.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -67,12 +67,12 @@ func TestClientCertificate(t *testing.T) {
 		invoke(args...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
 		invoke(append(args, "--client-cert", stranger.cert, "--client-key", stranger.key)...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
 		if n := len(m.received()); n != 1 {
-			t.Errorf("%v: %d requests, want the one of who is known", protocols, n)
+			t.Errorf("%v: %d requests, want only that of the client that is known", protocols, n)
 		}
 	}
 }
 
-// Mistakes in the files are told at the start, not by a beat.
+// Mistakes in the files end the start, and do not wait for a beat.
 func TestUnusableCertificates(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
@@ -98,8 +98,8 @@ func TestUnusableCertificates(t *testing.T) {
 	}
 }
 
-// A rotated certificate is shown at the next connection, without a restart. While
-// only half of it is there, the old one serves.
+// A rotated certificate is shown at the next connection, without a restart. While only one of its two
+// files is new, the old pair serves.
 func TestRotatedClientCertificate(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -140,8 +140,8 @@ func TestRotatedClientCertificate(t *testing.T) {
 	}
 }
 
-// What was to be encrypted is never sent in plain: neither to a port that does
-// not answer in TLS, nor to one that speaks plain HTTP.
+// A request to an https master is never sent in plain: neither to a port that does not answer in TLS,
+// nor to one that speaks plain HTTP.
 func TestHTTPSNeverFallsBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -166,7 +166,7 @@ func TestHTTPSNeverFallsBack(t *testing.T) {
 	}
 }
 
-// A redirect leads nowhere: not out of TLS, not to another host.
+// A redirect is never followed, neither out of TLS nor to another host.
 func TestRedirectsLeadNowhere(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)

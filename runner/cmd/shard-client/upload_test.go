@@ -38,8 +38,8 @@ func hugeAmongSmall(t testing.TB) (string, *pgxpool.Pool) {
 	return databaseURL, pool
 }
 
-// uploadAll beats until only `left` jobs wait, each time as a process of its own,
-// and returns how often each job went up.
+// uploadAll beats until only `left` jobs wait, each time with a new client, and returns how often each
+// job was sent.
 func uploadAll(t testing.TB, m *fakeMaster, pool *pgxpool.Pool, databaseURL string, left int) map[int64]int {
 	t.Helper()
 	for beats := 0; query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") > left; beats++ {
@@ -74,7 +74,7 @@ func TestHugeJobGoesAlone(t *testing.T) {
 	}
 }
 
-// A job that the master never takes blocks nobody.
+// A job that the master never takes does not block the others.
 func TestRefusedHugeJobBlocksNobody(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := hugeAmongSmall(t)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// invokeAsRoot is invoke as root would see it.
+// invokeAsRoot runs shard-client as if root had started it.
 func invokeAsRoot(args ...string) ended {
 	var stdout, stderr bytes.Buffer
 	began := time.Now()
@@ -17,8 +17,7 @@ func invokeAsRoot(args ...string) ended {
 	return ended{code, stdout.String(), stderr.String(), time.Since(began)}
 }
 
-// What makes a start less safe than it could be is said once, in one line, and
-// keeps nothing from working.
+// A start that is less safe than it could be logs so in one line, and works all the same.
 func TestWarnings(t *testing.T) {
 	databaseURL, _ := database(t)
 	withPassword := databaseURL + "&password=CANARY"
@@ -71,7 +70,7 @@ func TestWarnings(t *testing.T) {
 					e.silent(t)
 				}
 			}
-			// An operator's short commands say it to nobody.
+			// The short commands of an operator do not warn.
 			if e := tt.as(append([]string{"quarantine", "list"}, tt.more...)...).want(t, exitOK); e.stderr != "" {
 				t.Errorf("quarantine list: %v", e)
 			}

@@ -18,8 +18,8 @@ import (
 	"shardclient/schema"
 )
 
-// misfortunes are answers that fail a beat, each in another class. At most 1200
-// bytes are read of an answer.
+// misfortunes are answers that fail a beat, each in another class, for a client that reads at most 1200
+// bytes of an answer.
 func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	after := func(do func(), then http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,9 +38,8 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	}
 }
 
-// A real client has a good beat, then one of each class of failure, then good
-// ones again, while somebody scrapes. Each is counted under its name, and in no
-// series that was not there from the start.
+// A real client has a good beat, then one of each class of failure, then good ones again, while a scraper
+// reads. Each beat is counted under its class, and no series appears that was not there from the start.
 func TestMetricsOfRealBeats(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -95,7 +94,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	for _, class := range shard.Failures() {
 		want := 1.0
 		if class == string(afe.Internal) {
-			want = 0 // nobody but ourselves can cause it
+			want = 0 // only a fault of our own causes it
 		}
 		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): want})
 	}
@@ -121,7 +120,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	stop()
 }
 
-// checkMetrics compares the series that are named.
+// checkMetrics compares the series in want.
 func checkMetrics(t *testing.T, when string, got, want map[string]float64) {
 	t.Helper()
 	for name, value := range want {
@@ -131,7 +130,7 @@ func checkMetrics(t *testing.T, when string, got, want map[string]float64) {
 	}
 }
 
-// A database that is down is waited for in good health.
+// A client that waits for a database that is down is healthy.
 func TestHealthWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	m := master(t, answers(nothing))
@@ -149,8 +148,7 @@ func TestHealthWithoutDatabase(t *testing.T) {
 	}
 }
 
-// An address that cannot be listened at ends run before it touches anything, and
-// does not concern once.
+// When run cannot listen at the address, it ends before it touches anything. once does not listen.
 func TestListenAtATakenAddress(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -163,7 +161,7 @@ func TestListenAtATakenAddress(t *testing.T) {
 	listen := "--listen=" + taken.Addr().String()
 	invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t).says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
-		t.Error("run went on without its eyes")
+		t.Error("run went on without metrics and health")
 	}
 	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
 }

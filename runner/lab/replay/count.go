@@ -7,27 +7,29 @@ import (
 	"shardclient/runner/beat"
 )
 
-// The counts below are taken from the bytes on the wire and from the tables, not from what shard-client says of itself.
+// The counts below are taken from the bytes on the wire and from the tables, not from the reports of
+// shard-client.
 
-// sentCounts is what a request held.
+// sentCounts says how many of each a request held.
 type sentCounts struct{ knownHosts, knownJobs, jobs, entries int }
 
-// cameCounts is what an answer held.
+// cameCounts says how many of each an answer held.
 type cameCounts struct{ hosts, jobs, keyvals, incorrect int }
 
-// storedCounts is what a shard's database holds.
+// storedCounts says how many of each a shard's database holds.
 type storedCounts struct {
 	hosts, invalid int
 	// pending jobs have finished and wait for their upload: the scheduler has set their shard_id to NULL.
 	jobs, pending int
-	// An entry is open or complete; both may be aborted: an open one is to be ended by the scheduler.
+	// An entry is open or complete, and either may be aborted: the scheduler still has to end an
+	// open one.
 	entries, complete, aborted int
 }
 
-// schedulerWork is what the scheduler wrote between two heartbeats.
+// schedulerWork says how much the scheduler wrote between two heartbeats.
 type schedulerWork struct{ statuses, completed, pending int }
 
-// recordedRequest is as much of a request as the replay reads.
+// recordedRequest is the part of a request that the replay reads.
 type recordedRequest struct {
 	Params []struct {
 		ShardHostname string            `json:"shard_hostname"`
@@ -49,7 +51,7 @@ func readRequest(body []byte) (*recordedRequest, error) {
 	return r, nil
 }
 
-// shardHostname returns the name by which the recorded client called itself.
+// shardHostname returns the host name that the recorded client sent.
 func shardHostname(e Exchange) (string, error) {
 	r, err := readRequest(e.Request)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// heartbeatPattern is where a master serves heartbeats, and how. Anything else is 404 or 405, as on a real one.
+// heartbeatPattern matches heartbeats. Any other request is answered with 404 or 405, as by a real master.
 const heartbeatPattern = "POST /afe/server/noauth/rpc/{$}"
 
-// maxRecordedRequest bounds what the played master keeps of a request; recorded ones have 2 KB.
+// maxRecordedRequest is the largest request that the played master takes; recorded ones have 2 KB.
 const maxRecordedRequest = 16 << 20
 
-// recordedMaster plays a master: an HTTP server on a free port of this machine that gives one recorded answer to
-// whatever it is asked, and keeps the requests.
+// recordedMaster plays a master. It is an HTTP server on a free port of this machine that answers any
+// request with the recorded answer, and keeps the requests.
 type recordedMaster struct {
 	url    string
 	server *http.Server
@@ -52,7 +52,7 @@ func (m *recordedMaster) stop() {
 	<-m.served
 }
 
-// answerWith sets the answer from now on and forgets the requests so far.
+// answerWith sets the answer to give from now on, and forgets the requests so far.
 func (m *recordedMaster) answerWith(answer *Answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

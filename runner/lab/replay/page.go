@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// replayWidth is the widest line of the replay, in columns.
-	replayWidth = 100
+	// pageWidth is how wide a line of the replay may be, in columns.
+	pageWidth = 100
 
-	// maxTroubleLines bounds one difference or error text: its beginning tells most.
+	// maxTroubleLines is how many lines of one difference or error are shown; the beginning says most.
 	maxTroubleLines = 40
 )
 
-// Columns of the table: heartbeat, sent, came, stored. The last takes the rest of the line.
+// Widths of the columns: heartbeat, sent, came. The last column, stored, takes the rest of the line.
 const (
 	beatColumn = 8
 	sentColumn = 29
 	cameColumn = 20
 )
 
-// replayTitles say in plain English what happens in a recorded heartbeat, by its name without the number.
-var replayTitles = map[string]string{
+// titles say what happens in a recorded heartbeat. The key is its name without the number.
+var titles = map[string]string{
 	"first_heartbeat":                  "First heartbeat: the shard knows nothing yet; hosts and jobs arrive.",
 	"idle_heartbeat":                   "Nothing has changed since: an idle heartbeat.",
 	"upload_two_completed_jobs":        "The scheduler completed two jobs; they are uploaded.",
@@ -39,26 +39,26 @@ var replayTitles = map[string]string{
 	"idle_after_master_side_host_edit": "Somebody edited a host on the master; a known host is not sent again.",
 }
 
-// replayTitle falls back on the name itself.
-func replayTitle(name string) string {
+// titleOf returns the title of a recorded heartbeat; without one, its name.
+func titleOf(name string) string {
 	_, plain, _ := strings.Cut(name, "_")
-	if title, ok := replayTitles[plain]; ok {
+	if title, ok := titles[plain]; ok {
 		return title
 	}
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// replayPage prints. It is all ASCII: there are terminals and logs that spoil anything else.
-type replayPage struct{ out io.Writer }
+// page prints the replay. It prints only ASCII, because some terminals and logs spoil anything else.
+type page struct{ out io.Writer }
 
-// linef prints one line, broken where it is too wide. An output that cannot be written to has nobody to tell.
-func (p *replayPage) linef(format string, args ...any) {
-	for _, line := range broken(strings.TrimRight(fmt.Sprintf(format, args...), " "), replayWidth) {
-		fmt.Fprintln(p.out, line)
+// linef prints one line, broken where it is too wide.
+func (p *page) linef(format string, args ...any) {
+	for _, line := range broken(strings.TrimRight(fmt.Sprintf(format, args...), " "), pageWidth) {
+		_, _ = fmt.Fprintln(p.out, line) // when the output is gone, so are its readers
 	}
 }
 
-func (p *replayPage) introduction(beats int) {
+func (p *page) introduction(beats int) {
 	p.linef("The first %d heartbeats of a shard", beats)
 	p.linef("")
 	p.linef("A shard of an Autotest lab runs tests on its own hosts. In each heartbeat its shard-client tells " +
@@ -70,23 +70,24 @@ func (p *replayPage) introduction(beats int) {
 	p.linef("")
 }
 
-// cast names what takes part, once that is running.
-func (p *replayPage) cast(client, version string, server *postgres.Server) {
+// cast names the programs that take part, once they run.
+func (p *page) cast(client, version string, server *postgres.Server) {
 	p.linef("program     %s (%s)", nearby(client), strings.TrimSpace(version))
-	p.linef("PostgreSQL  version %d, private, in %s until the replay ends", server.Version(), filepath.Dir(server.DataDir()))
-	p.linef("database    %q, made just now by: shard-client migrate up", replayDatabase)
+	p.linef("PostgreSQL  version %d, private, in %s until the replay ends",
+		server.Version(), filepath.Dir(server.DataDir()))
+	p.linef("database    %q, made just now by: shard-client migrate up", shardDatabase)
 }
 
 // tableHead names the command behind every heartbeat, then the columns.
-func (p *replayPage) tableHead(arguments []string) {
+func (p *page) tableHead(arguments []string) {
 	p.linef("heartbeat   each is one run of:")
 	p.linef("  shard-client %s", strings.Join(arguments, " "))
 	p.linef("")
 	p.row("beat", "sent to the master", "came from it", "the shard's database now")
-	p.linef("%s", strings.Repeat("-", replayWidth))
+	p.linef("%s", strings.Repeat("-", pageWidth))
 }
 
-// nearby returns a path as seen from the current directory when it lies below that.
+// nearby shortens a path below the current directory to the relative one.
 func nearby(path string) string {
 	here, err := os.Getwd()
 	if err != nil {
@@ -98,13 +99,13 @@ func nearby(path string) string {
 	return path
 }
 
-func (p *replayPage) row(beat, sent, came, stored string) {
+func (p *page) row(beat, sent, came, stored string) {
 	p.linef("%-*s%-*s%-*s%s", beatColumn, beat, sentColumn, sent, cameColumn, came, stored)
 }
 
 // beat prints a heartbeat as one block of the table, and below it what differs.
-func (p *replayPage) beat(number, of int, b *replayBeat) {
-	p.row(fmt.Sprintf("%d of %d", number, of), replayTitle(b.name), "", "")
+func (p *page) beat(number, of int, b *playedBeat) {
+	p.row(fmt.Sprintf("%d of %d", number, of), titleOf(b.name), "", "")
 	if b.scheduler != (schedulerWork{}) {
 		p.row("", b.scheduler.String(), "", "")
 	}
@@ -119,7 +120,7 @@ func (p *replayPage) beat(number, of int, b *replayBeat) {
 		agreement("database", b.databaseDiff))
 	p.difference("request (- recorded, + sent)", b.requestDiff)
 	p.difference("database (- recorded, + stored)", b.databaseDiff)
-	p.difference("what shard-client says of it (- on the wire, + said)", b.reportDiff)
+	p.difference("report of shard-client (- on the wire, + reported)", b.reportDiff)
 	p.linef("")
 }
 
@@ -145,7 +146,7 @@ func agreement(what, diff string) string {
 	return what + " DIFFERS, see below"
 }
 
-// count reads "no jobs", "1 job", "2 jobs", so that digits catch the eye where something happens.
+// count returns "no jobs", "1 job" or "2 jobs": a digit catches the eye where something happens.
 func count(n int, thing string) string {
 	plural := thing + "s"
 	switch {
@@ -163,7 +164,7 @@ func count(n int, thing string) string {
 	return strconv.Itoa(n) + " " + plural
 }
 
-func (p *replayPage) difference(what, diff string) {
+func (p *page) difference(what, diff string) {
 	if diff != "" {
 		p.linef("  %s:", what)
 		p.quote(diff)
@@ -171,7 +172,7 @@ func (p *replayPage) difference(what, diff string) {
 }
 
 // trouble prints why the replay could not go on.
-func (p *replayPage) trouble(err error) {
+func (p *page) trouble(err error) {
 	p.linef("")
 	first, rest, _ := strings.Cut(err.Error(), "\n")
 	p.linef("error: %s", first)
@@ -179,15 +180,15 @@ func (p *replayPage) trouble(err error) {
 	p.linef("")
 }
 
-// quote prints text of others, indented and bounded.
-func (p *replayPage) quote(text string) {
+// quote prints the text of somebody else, indented, and cut off after maxTroubleLines.
+func (p *page) quote(text string) {
 	const indent = "    "
-	// go-cmp mixes in non-breaking spaces, so that nobody takes its text for a stable format.
+	// go-cmp mixes in non-breaking spaces, to keep programs from relying on its format.
 	text = strings.NewReplacer("\t", "  ", "\u00a0", " ", "\r", "").Replace(strings.TrimRight(text, "\n"))
 	if text == "" {
 		return
 	}
-	lines := broken(text, replayWidth-len(indent))
+	lines := broken(text, pageWidth-len(indent))
 	for _, line := range lines[:min(len(lines), maxTroubleLines)] {
 		p.linef("%s", indent+line)
 	}
@@ -196,7 +197,7 @@ func (p *replayPage) quote(text string) {
 	}
 }
 
-// broken splits text into lines of at most so many characters, between words where it can.
+// broken splits text into lines of at most width characters, between words where possible.
 func broken(text string, width int) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {

@@ -14,11 +14,11 @@ import (
 	"shardclient/runner/process"
 )
 
-// clientStop is how long shard-client may take to end after it was told to, before it is killed.
+// clientStop is how long shard-client gets to end when told to, before it is killed.
 const clientStop = 3 * time.Second
 
-// clientProgram is the shard-client binary and its database. Like that, the timeouts of a replay travel in the
-// environment, which leaves its command lines as short as those of daily life.
+// clientProgram is the shard-client binary and its database. The database and the timeouts are passed
+// in the environment, which leaves the command lines as short as in daily life.
 type clientProgram struct {
 	path        string
 	databaseURL string
@@ -40,13 +40,14 @@ func (e *clientError) Error() string {
 
 func (e *clientError) Unwrap() error { return e.err }
 
-// run returns what a command of shard-client printed. When the context ends, so does the command; a second signal would
-// end it without finishing its heartbeat, hence a process group that a Ctrl-C does not reach.
+// run returns what a command of shard-client printed. When the context ends, the command gets a
+// SIGTERM. It runs in a process group that a Ctrl-C does not reach: a second signal would end it
+// without finishing its heartbeat.
 func (c *clientProgram) run(ctx context.Context, arguments ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, c.path, arguments...)
 	cmd.Env = append(process.Environment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+c.databaseURL,
-		"SHARD_CLIENT_RPC_TIMEOUT="+replayTimeout.String(), "SHARD_CLIENT_STOP_TIMEOUT=1s")
+		"SHARD_CLIENT_RPC_TIMEOUT="+timeLimit.String(), "SHARD_CLIENT_STOP_TIMEOUT=1s")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = clientStop

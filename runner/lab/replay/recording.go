@@ -1,6 +1,13 @@
-// Package replay plays the recorded conversation of the original client and the original master to shard-client, beat by
-// beat, and compares every request and every stored row. The recordings in testdata/wire are never edited: where they
-// and a test disagree, the test is wrong.
+// Package replay plays a recorded conversation between the original client and the original master
+// to shard-client, beat by beat, and compares every request and every stored row.
+//
+// [Replay] shows the first heartbeats of a shard to people, with the real program. [Conversation]
+// gives the recordings to tests.
+//
+// # Recordings
+//
+// The recordings in testdata/wire are never edited: where a test disagrees with them, the test is
+// wrong.
 package replay
 
 import (
@@ -19,8 +26,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The recordings are exchanges of the original client with the original master,
-// both versions: raw requests and answers, and what the client had stored after.
+// recordings hold exchanges of the original client with the original master, in both versions of the
+// protocol: raw requests and answers, and what either side had stored afterwards.
 //
 //go:embed testdata/wire
 var recordings embed.FS
@@ -41,13 +48,16 @@ type Answer struct {
 	Body        []byte
 }
 
-// Conversation returns the recorded heartbeats of a version of the protocol, in
-// their order: each starts from the database that the one before left.
+// Conversation returns the recorded heartbeats of a version of the protocol, "2015" or "2019", in
+// order. Each starts from the database that the one before left behind.
 func Conversation(protocol string) ([]Exchange, error) {
 	dir := path.Join("testdata/wire", protocol)
 	names, err := fs.Glob(recordings, dir+"/0*.request.http")
-	if err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("recording of protocol %s: nothing found (%v)", protocol, err)
+	if err != nil {
+		return nil, fmt.Errorf("recording of protocol %s: %w", protocol, err)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("recording of protocol %s: there is none", protocol)
 	}
 	slices.Sort(names)
 	exchanges := make([]Exchange, 0, len(names))
@@ -101,7 +111,7 @@ func readAnswer(name string) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was only read
 	body, err := io.ReadAll(response.Body)
 	return &Answer{Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body}, err
 }
@@ -113,22 +123,22 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(a.Body)
 }
 
-// DiffRequests tells how a request differs from a recorded one; "" means not at
-// all. Known ids are sets (the original repeats known job ids), host ids and
-// statuses are pairs.
+// DiffRequests describes how a request differs from a recorded one; "" means not at all. The order
+// of known ids does not count, nor does a job id that the original repeats; each host id is compared
+// together with its status.
 func DiffRequests(recorded, sent []byte) string {
-	want, err := comparable(recorded)
+	want, err := comparableRequest(recorded)
 	if err != nil {
 		return fmt.Sprintf("recorded request: %v", err)
 	}
-	got, err := comparable(sent)
+	got, err := comparableRequest(sent)
 	if err != nil {
 		return fmt.Sprintf("sent request: %v", err)
 	}
 	return cmp.Diff(want, got)
 }
 
-func comparable(body []byte) (map[string]any, error) {
+func comparableRequest(body []byte) (map[string]any, error) {
 	var request map[string]any
 	if err := json.Unmarshal(body, &request); err != nil {
 		return nil, err
@@ -139,7 +149,7 @@ func comparable(body []byte) (map[string]any, error) {
 	}
 	arguments, ok := params[0].(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("params[0] is no object")
+		return nil, fmt.Errorf("params[0] is not an object")
 	}
 	jobs := map[any]bool{}
 	for _, id := range list(arguments["known_job_ids"]) {

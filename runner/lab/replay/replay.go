@@ -17,87 +17,90 @@ import (
 )
 
 const (
-	// replayProtocol is the newer of the two recorded versions.
-	replayProtocol = "2019"
+	// recordedProtocol is the newer of the two recorded versions.
+	recordedProtocol = "2019"
 
-	// replayDatabase is the database that the shard uses.
-	replayDatabase = "shard"
+	// shardDatabase is the database that the shard uses.
+	shardDatabase = "shard"
 
-	// replayTimeout ends a replay that hangs. A whole one takes two seconds on a machine that has nothing else to do.
-	replayTimeout = 2 * time.Minute
+	// timeLimit ends a replay that hangs. A whole one takes two seconds on a machine that has nothing
+	// else to do.
+	timeLimit = 2 * time.Minute
 )
 
-// ErrFailed says that a replay failed. Its output has told why, and ends with the verdict.
+// ErrFailed means that a replay failed. Its output says why, and ends with the verdict.
 var ErrFailed = errors.New("the replay failed")
 
-// Replay shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes on the wire are real; a
-// small HTTP server plays the master from its recorded answers, and the shard's scheduler is played by its statements.
-// After each heartbeat the request and the database are compared with what the original client sent and stored.
+// Replay shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes on
+// the wire are real. A small HTTP server plays the master and gives its recorded answers; the
+// scheduler's part is to run the statements that it writes between heartbeats. After each heartbeat
+// the request and the database are compared with what the original client sent and stored.
 type Replay struct {
 	Client string       // path of the shard-client binary
-	Out    io.Writer    // gets everything that is said, at most 100 columns wide
-	Logger *slog.Logger // hears about the private PostgreSQL; nil: silence
+	Out    io.Writer    // gets everything that is printed, at most 100 columns wide
+	Logger *slog.Logger // for the private PostgreSQL; nil means silence
 
-	// exchanges are the heartbeats to play. Nil: those recorded. Tests tamper with them.
+	// exchanges are the heartbeats to play. Nil means those recorded; tests tamper with them.
 	exchanges []Exchange
-	// patience is how long the whole may take. 0: replayTimeout.
+	// patience is how long the whole may take. 0 means timeLimit.
 	patience time.Duration
 }
 
-// Run plays the replay and prints its verdict as the last line. The error is nil when everything agrees with the
-// recording, the context's when that was cancelled, and ErrFailed otherwise.
+// Run plays the replay and prints its verdict as the last line. The error is nil when everything
+// agrees with the recording, the context's when that was cancelled, and [ErrFailed] otherwise.
 func (r *Replay) Run(ctx context.Context) error {
 	exchanges := r.exchanges
 	if exchanges == nil {
 		var err error
-		if exchanges, err = Conversation(replayProtocol); err != nil {
+		if exchanges, err = Conversation(recordedProtocol); err != nil {
 			return err
 		}
 	}
-	patience := cmp.Or(r.patience, replayTimeout)
+	patience := cmp.Or(r.patience, timeLimit)
 	hurried, cancel := context.WithTimeoutCause(ctx, patience,
 		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", patience))
 	defer cancel()
-	run := &replayRun{replay: r, exchanges: exchanges, page: replayPage{out: r.Out}}
-	err := run.play(hurried)
+	this := &run{replay: r, exchanges: exchanges, page: page{out: r.Out}}
+	err := this.play(hurried)
 	if err != nil && hurried.Err() != nil {
 		err = fmt.Errorf("%w; it was here: %w", context.Cause(hurried), err)
 	}
-	return run.verdict(ctx, err)
+	return this.verdict(ctx, err)
 }
 
-// replayRun is one run of a replay and what it stands on.
-type replayRun struct {
+// run is one run of a replay, with everything that it uses.
+type run struct {
 	replay    *Replay
 	exchanges []Exchange
-	page      replayPage
+	page      page
 
 	client *clientProgram
-	db     *pgx.Conn // for the scheduler's statements, and to look at the tables
+	db     *pgx.Conn // runs the scheduler's statements and reads the tables
 	master *recordedMaster
 
 	played, different int
 }
 
-// play returns an error when it could not go on; differences from the recording are counted.
-func (r *replayRun) play(ctx context.Context) (err error) {
+// play returns an error when it could not go on. A difference from the recording is not an error; it
+// is counted.
+func (r *run) play(ctx context.Context) (err error) {
 	r.page.introduction(len(r.exchanges))
 	server, err := postgres.Start(ctx, postgres.Options{Logger: r.replay.Logger})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	if err := server.CreateDatabase(ctx, replayDatabase, "template1"); err != nil {
+	if err := server.CreateDatabase(ctx, shardDatabase, "template1"); err != nil {
 		return err
 	}
-	r.client = &clientProgram{path: r.replay.Client, databaseURL: server.URL(replayDatabase)}
+	r.client = &clientProgram{path: r.replay.Client, databaseURL: server.URL(shardDatabase)}
 	if err := r.migrate(ctx, server); err != nil {
 		return err
 	}
-	if r.db, err = pgx.Connect(ctx, server.URL(replayDatabase)); err != nil {
+	if r.db, err = pgx.Connect(ctx, server.URL(shardDatabase)); err != nil {
 		return fmt.Errorf("look at the shard's database: %w", err)
 	}
-	defer r.db.Close(context.WithoutCancel(ctx))
+	defer func() { _ = r.db.Close(context.WithoutCancel(ctx)) }() // the server ends right after it
 	if r.master, err = startRecordedMaster(); err != nil {
 		return err
 	}
@@ -105,8 +108,8 @@ func (r *replayRun) play(ctx context.Context) (err error) {
 	return r.beats(ctx)
 }
 
-// migrate also is the first sign that the binary works.
-func (r *replayRun) migrate(ctx context.Context, server *postgres.Server) error {
+// migrate prepares the database. It is also the first proof that the binary works.
+func (r *run) migrate(ctx context.Context, server *postgres.Server) error {
 	version, err := r.client.run(ctx, "version")
 	if err != nil {
 		return err
@@ -118,7 +121,7 @@ func (r *replayRun) migrate(ctx context.Context, server *postgres.Server) error 
 	return nil
 }
 
-func (r *replayRun) beats(ctx context.Context) error {
+func (r *run) beats(ctx context.Context) error {
 	hostname, err := shardHostname(r.exchanges[0])
 	if err != nil {
 		return err
@@ -126,21 +129,21 @@ func (r *replayRun) beats(ctx context.Context) error {
 	arguments := []string{"once", "--shard-hostname", hostname, "--master", r.master.url, "--output", "json"}
 	r.page.tableHead(arguments)
 	for i, e := range r.exchanges {
-		beat, err := r.beat(ctx, e, arguments)
+		played, err := r.beat(ctx, e, arguments)
 		if err != nil {
 			return fmt.Errorf("heartbeat %d (%s): %w", i+1, e.Name, err)
 		}
 		r.played++
-		if beat.differs() {
+		if played.differs() {
 			r.different++
 		}
-		r.page.beat(i+1, len(r.exchanges), beat)
+		r.page.beat(i+1, len(r.exchanges), played)
 	}
 	return nil
 }
 
-// replayBeat is what one heartbeat did, and how it differs from the recorded one.
-type replayBeat struct {
+// playedBeat holds what one heartbeat did, and how it differs from the recorded one.
+type playedBeat struct {
 	name      string
 	took      time.Duration // of the whole process
 	scheduler schedulerWork // before it
@@ -148,14 +151,15 @@ type replayBeat struct {
 	came      cameCounts
 	stored    storedCounts
 
-	// Differences, "" where there are none.
+	// Differences; "" means none.
 	requestDiff, databaseDiff, reportDiff string
 }
 
-func (b *replayBeat) differs() bool { return b.requestDiff+b.databaseDiff+b.reportDiff != "" }
+func (b *playedBeat) differs() bool { return b.requestDiff+b.databaseDiff+b.reportDiff != "" }
 
-// beat lets the scheduler write what it wrote before the recorded heartbeat, then runs shard-client for one.
-func (r *replayRun) beat(ctx context.Context, e Exchange, arguments []string) (*replayBeat, error) {
+// beat writes what the scheduler wrote before the recorded heartbeat, then runs shard-client for one
+// heartbeat.
+func (r *run) beat(ctx context.Context, e Exchange, arguments []string) (*playedBeat, error) {
 	before, err := ReadSnapshot(ctx, r.db)
 	if err != nil {
 		return nil, err
@@ -173,19 +177,20 @@ func (r *replayRun) beat(ctx context.Context, e Exchange, arguments []string) (*
 	if err != nil {
 		return nil, err
 	}
-	beat := &replayBeat{name: e.Name, took: time.Since(began), scheduler: schedulerWrote(before, between)}
+	played := &playedBeat{name: e.Name, took: time.Since(began), scheduler: schedulerWrote(before, between)}
 	after, err := ReadSnapshot(ctx, r.db)
 	if err != nil {
 		return nil, err
 	}
-	beat.stored, beat.databaseDiff = countStored(after), after.Diff(e.After)
-	return beat, beat.readWire(e, r.master.received(), report)
+	played.stored, played.databaseDiff = countStored(after), after.Diff(e.After)
+	return played, played.readWire(e, r.master.received(), report)
 }
 
-// readWire counts what went over the wire, and compares it with the recording and with the client's own report.
-func (b *replayBeat) readWire(e Exchange, requests [][]byte, report []byte) (err error) {
+// readWire counts what went over the wire, and compares it with the recording and with the client's
+// own report.
+func (b *playedBeat) readWire(e Exchange, requests [][]byte, report []byte) (err error) {
 	if len(requests) != 1 {
-		return fmt.Errorf("shard-client sent %d requests, want one a heartbeat", len(requests))
+		return fmt.Errorf("shard-client sent %d requests, want one for each heartbeat", len(requests))
 	}
 	b.requestDiff = DiffRequests(e.Request, requests[0])
 	if b.sent, err = countSent(requests[0]); err != nil {
@@ -204,7 +209,7 @@ func (b *replayBeat) readWire(e Exchange, requests [][]byte, report []byte) (err
 }
 
 // verdict prints the last line and returns what Run returns.
-func (r *replayRun) verdict(ctx context.Context, err error) error {
+func (r *run) verdict(ctx context.Context, err error) error {
 	all := len(r.exchanges)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -223,7 +228,8 @@ func (r *replayRun) verdict(ctx context.Context, err error) error {
 	return nil
 }
 
-// reportCounts is what `once --output json` counts; quarantined must be 0, since every recorded object is sound.
+// reportCounts holds the counts that `once --output json` prints. quarantine must be 0, since every
+// recorded object is sound.
 type reportCounts struct {
 	sent                             sentCounts
 	hosts, jobs, keyvals, quarantine int

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // recorded returns a conversation that may be tampered with.
 func recorded(t *testing.T) []Exchange {
 	t.Helper()
-	exchanges, err := Conversation(replayProtocol)
+	exchanges, err := Conversation(recordedProtocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,8 +54,8 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for _, line := range lines {
-		if width := utf8.RuneCountInString(line); width > replayWidth {
-			t.Errorf("%d columns wide, want at most %d: %s", width, replayWidth, line)
+		if width := utf8.RuneCountInString(line); width > pageWidth {
+			t.Errorf("%d columns wide, want at most %d: %s", width, pageWidth, line)
 		}
 	}
 	return text, lines[len(lines)-1], err
@@ -124,7 +124,7 @@ func replayShowsDifferences(t *testing.T, client string) {
 			func(e []Exchange) {
 				e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
 			},
-			[]string{"what shard-client says of it", "quarantine"},
+			[]string{"report of shard-client", "quarantine"},
 		},
 	} {
 		if c.whole && !*whole {
@@ -203,11 +203,11 @@ func TestReplayWithoutClientTellsWhy(t *testing.T) {
 func TestReplayHasATitleForEveryRecordedHeartbeat(t *testing.T) {
 	t.Parallel()
 	for _, e := range recorded(t) {
-		if title := replayTitle(e.Name); strings.HasPrefix(title, "0") || len(title) > replayWidth-beatColumn {
+		if title := titleOf(e.Name); strings.HasPrefix(title, "0") || len(title) > pageWidth-beatColumn {
 			t.Errorf("%s: title %q", e.Name, title)
 		}
 	}
-	if got := replayTitle("10_some_news"); got != "10 some news" {
+	if got := titleOf("10_some_news"); got != "10 some news" {
 		t.Errorf("title %q of a heartbeat without one", got)
 	}
 }
@@ -231,7 +231,7 @@ func TestBrokenLinesFit(t *testing.T) {
 func TestQuoteIsBounded(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	(&replayPage{out: &out}).quote(strings.Repeat("a line\n", maxTroubleLines+3))
+	(&page{out: &out}).quote(strings.Repeat("a line\n", maxTroubleLines+3))
 	if lines := strings.Count(out.String(), "\n"); lines != maxTroubleLines+1 || !strings.HasSuffix(out.String(), "... and 3 more lines\n") {
 		t.Errorf("%d lines:\n%s", lines, &out)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	labdb "shardclient/gen/labdb"
+	"shardclient/gen/labdb"
 )
 
 // Snapshot is what a shard's or a master's database holds, in the shape of the recordings.
@@ -82,12 +82,12 @@ func parseSnapshot(text []byte) (*Snapshot, error) {
 	return s, nil
 }
 
-// Diff tells how a database differs from what was recorded; "" means not at all.
+// Diff describes how a database differs from what was recorded; "" means not at all.
 func (s *Snapshot) Diff(recorded *Snapshot) string { return cmp.Diff(recorded, s) }
 
-// WriteAsScheduler makes the database read as the scheduler had left it before
-// the exchange whose outcome is `recorded`: host statuses, and entries that
-// ended, each statement by itself.
+// WriteAsScheduler writes to a database what the scheduler had written before an exchange: host
+// statuses, and entries that ended. s is the database as it is, recorded is the database after the
+// exchange. Each statement commits by itself.
 func (s *Snapshot) WriteAsScheduler(ctx context.Context, db labdb.DBTX, recorded *Snapshot) error {
 	q := labdb.New(db)
 	before := map[int64]SnapshotHost{}
@@ -115,9 +115,8 @@ func (s *Snapshot) WriteAsScheduler(ctx context.Context, db labdb.DBTX, recorded
 	return nil
 }
 
-// FinishEntry writes an entry that ran to its end, in the scheduler's own order
-// (docs/scheduler-contract.md): status, active, finished_on, the job's shard_id,
-// complete.
+// FinishEntry writes the end of an entry that ran, in the scheduler's own order
+// (docs/scheduler-contract.md): status, active, finished_on, the job's shard_id, complete.
 func FinishEntry(ctx context.Context, q *labdb.Queries, e SnapshotEntry) error {
 	started, err := sqlTime(e.StartedOn)
 	if err != nil {

@@ -1,0 +1,102 @@
+package shard_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
+)
+
+// An old request must have been dead when the whole packet left; when the answer comes it is too
+// late for that.
+func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
+	pool := pgtest.Pool(t)
+	o := options()
+	o.RPCTimeout = 2 * time.Second // far more than the steps before the wait take, also on a busy machine
+	client := newClient(t, pool, nobody{}, o)
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
+		t.Fatal(err)
+	}
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	whole, err := client.Pack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !query[bool](t, pool, "SELECT unsure_since < now() - interval '2100 milliseconds' FROM shard_client_uploads") {
+		continue // the answer is slow
+	}
+	if err := client.Acknowledge(t.Context(), whole); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet.Jobs) != 1 {
+		t.Errorf("the whole job is not uploaded once more: %v", err)
+	}
+}
+
+// A completion that a late request undid is sent again although another entry of its job stays
+// open.
+func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<html>no answer</html>")
+	}))
+	client.Beat(t.Context(), time.Now())
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	master.saysResult(result(nil, nil, nil))
+	for _, want := range []int{1, 0} {
+		if b := mustBeat(t, client); b.UploadedJobs != want {
+			t.Errorf("uploaded %d jobs, want %d", b.UploadedJobs, want)
+		}
+	}
+	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	for _, want := range []int{1, 0} {
+		if b := mustBeat(t, client); b.UploadedJobs != want {
+			t.Errorf("once the late request must be dead: uploaded %d jobs, want %d", b.UploadedJobs, want)
+		}
+	}
+}
+
+// A retried request may have been stored before, and may wait to be stored again: its answer does
+// not settle a job with an open entry.
+func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	finish(t, pool, 1, "x")
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 12")
+	calls := 0
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if calls++; calls == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
+	}))
+	mustBeat(t, client)
+	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
+		t.Error("a retried request settled the job")
+	}
+	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
+	}
+	if b := mustBeat(t, client); b.UploadedJobs != 0 {
+		t.Errorf("uploaded %d jobs before the lost request must be dead, want 0", b.UploadedJobs)
+	}
+	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	if b := mustBeat(t, client); b.UploadedJobs != 1 {
+		t.Errorf("uploaded %d jobs once the lost request must be dead, want 1", b.UploadedJobs)
+	}
+	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
+		t.Errorf("%d rows are left in the ledger", n)
+	}
+}
