@@ -1,14 +1,14 @@
--- What the database role of `shard-client run`, `once` and `quarantine list` needs, and nothing else.
+-- The rights that the role of `shard-client run`, `once` and `quarantine list` needs, and no others.
 -- `shard-client migrate` needs the owner of the tables, which should be another role.
 --
--- Replace the names of the database (autotest) and of the role (shard_client), and run it as the owner of the tables,
--- also after every migration:
+-- Replace the names of the database (autotest) and of the role (shard_client), and run it as the
+-- owner of the tables, also after every migration:
 --
 --     psql --set ON_ERROR_STOP=1 --file grants.sql autotest
 --
--- A test runs whole conversations with exactly these rights, and shows that each is needed. The column lists keep
--- promise P5 in the database, too: the role can write neither the status of a host nor that of an entry, and no
--- completion.
+-- A test runs whole conversations with exactly these rights, and shows that each is needed. The
+-- column lists keep promise P5 in the database, too: the role can write neither the status of a host
+-- nor that of an entry, and no completion.
 
 BEGIN;
 
@@ -42,7 +42,8 @@ GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
 GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid) ON shard_client_owner TO shard_client;
 GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
-GRANT SELECT, INSERT, UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at), DELETE
+GRANT SELECT, INSERT, DELETE,
+    UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)
     ON shard_client_quarantine TO shard_client;
 GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
