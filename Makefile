@@ -45,7 +45,7 @@ test: postgres ## Run all tests, with the race detector where a C compiler is
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./runner/shard ./...
 
-# In the suite is every third of them.
+# In the suite is every thirteenth of them.
 interleavings: postgres ## Play every interleaving of a beat and the scheduler
 	go test -count 1 -v -run TestP1P2Interleavings ./runner/shard -interleavings 1
 
