@@ -1,14 +1,19 @@
 // Package pgtest gives each test a real PostgreSQL database of its own, cloned from a migrated template.
 //
-// A test process has one private server, started when the first test asks for a database and stopped by Main. Only
-// tests import this package. A test that cannot have its database fails; it is never skipped.
+// A test process has one private server, started when the first test asks for a database and stopped by Main. Under
+// `make test` all packages of the run share one instead, which runner/cmd/testrun starts and stops: databases are a test's
+// own, but roles belong to the server, so that a role needs a name that no other package uses. A test that stops, kills or
+// configures its server starts one for itself (runner/postgres).
+//
+// Only tests import this package, and testrun. A test that cannot have its database fails; it is never skipped.
 package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
-	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +23,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/postgres"
-	"shardclient/schema"
 )
 
 const (
@@ -28,8 +32,8 @@ const (
 	// blank is PostgreSQL's own template.
 	blank = "template1"
 
-	// prepareTimeout bounds the start of the server and its migration on a machine that is busy compiling.
-	prepareTimeout = 2 * time.Minute
+	// prepareTimeout bounds the start of the server and its migration. Only what hangs takes so long, on any machine.
+	prepareTimeout = 5 * time.Minute
 )
 
 // M is what is needed of *testing.M.
@@ -63,11 +67,11 @@ func (r runner) Run() int {
 // Database returns the URL of a fresh, migrated database, which is dropped after the test.
 func Database(t testing.TB) string {
 	t.Helper()
-	server := runningServer(t)
+	at := runningServer(t)
 	if err := prepareTemplate(); err != nil {
 		t.Fatal(err)
 	}
-	return create(t, server, template)
+	return create(t, at, template)
 }
 
 // Clone returns the URL of a copy of a database of this server, as Database does; nobody may be connected to the original.
@@ -103,77 +107,84 @@ func Pool(t testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-var databases atomic.Int64
+// databases counts those of this process, whose name tells them from those of other packages at the same server.
+var (
+	databases   atomic.Int64
+	processName = strings.ToLower(rand.Text()[:8])
+)
 
-func create(t testing.TB, server *postgres.Server, from string) string {
+func create(t testing.TB, on server, from string) string {
 	t.Helper()
-	name := "test_" + strconv.FormatInt(databases.Add(1), 10)
-	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
+	name := fmt.Sprintf("test_%s_%d", processName, databases.Add(1))
+	if err := on.CreateDatabase(t.Context(), name, from); err != nil {
 		t.Fatal(err)
 	}
 	// 5 ms each, against 9 MB of memory that would otherwise stay until the last test.
 	t.Cleanup(func() {
-		if err := server.DropDatabase(context.Background(), name); err != nil {
+		if err := on.DropDatabase(context.Background(), name); err != nil {
 			t.Error(err)
 		}
 	})
-	return server.URL(name)
+	return on.URL(name)
 }
 
 var (
 	inMain atomic.Bool
 
-	// serverOnce and serverStarted belong together: stopServer must not start what nobody needed.
-	serverStarted atomic.Pointer[postgres.Server]
-	serverOnce    = sync.OnceValue(startServer)
+	// own is the server that this process has started: stopServer must not start what nobody needed.
+	own       atomic.Pointer[postgres.Server]
+	theServer = sync.OnceValues(findServer)
 
 	prepareTemplate = sync.OnceValue(migrateTemplate)
 )
 
-// runningServer starts the server at the first call. Every later test fails with the same error.
-func runningServer(t testing.TB) *postgres.Server {
+// runningServer finds or starts the server at the first call. Every later test fails with the same error.
+func runningServer(t testing.TB) server {
 	t.Helper()
 	if !inMain.Load() {
 		t.Fatal("nobody would stop the server: add to the package's tests" +
 			" func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
 	}
-	if err := serverOnce(); err != nil {
+	found, err := theServer()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return serverStarted.Load()
+	return found
 }
 
-// startServer does not use the first test's context: the server serves all tests.
-func startServer() error {
+// findServer returns the server of the run, or starts one for this process. It does not use the first test's context: the
+// server serves all tests.
+func findServer() (server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
 	if err := postgres.ForgetLibpqSettings(); err != nil {
-		return err
+		return nil, err
 	}
-	server, err := postgres.Start(ctx, postgres.Options{})
+	if shared := sharedDirectory(); shared != "" {
+		return postgres.Visit(ctx, shared)
+	}
+	started, err := postgres.Start(ctx, postgres.Options{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	serverStarted.Store(server)
-	return nil
+	own.Store(started)
+	return started, nil
 }
 
+// migrateTemplate makes the template, which a shared server has already.
 func migrateTemplate() error {
+	started := own.Load()
+	if started == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
-	server := serverStarted.Load()
-	if err := server.CreateDatabase(ctx, template, blank); err != nil {
-		return err
-	}
-	if _, err := schema.Up(ctx, server.URL(template)); err != nil {
-		return fmt.Errorf("prepare the template of the test databases: %w", err)
-	}
-	return nil
+	return makeTemplate(ctx, started)
 }
 
 func stopServer() error {
-	if server := serverStarted.Load(); server != nil {
-		return server.Stop()
+	if started := own.Load(); started != nil {
+		return started.Stop()
 	}
 	return nil
 }

@@ -152,7 +152,10 @@ func (p *Server) Address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))
 }
 
-// DataDir returns the server's data directory. It vanishes with Stop.
+// Directory returns the server's private directory, by which another process visits it. It vanishes with Stop.
+func (p *Server) Directory() string { return p.dir.path }
+
+// DataDir returns the server's data directory, which is below Directory.
 func (p *Server) DataDir() string { return filepath.Join(p.dir.path, "data") }
 
 // Program returns the path of a program that belongs to the server's version, such as pg_dump.
