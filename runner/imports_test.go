@@ -17,21 +17,24 @@ const module = "shardclient"
 // arrows says what each room may import of ours; a room that is missing may be imported by tests only, or not at all.
 // The runner stays thin and shard-client free of the laboratory only as long as nobody draws another arrow.
 var arrows = map[string][]string{
-	"runner/cmd":      {"runner/config", "runner/ops", "runner/shard", "runner/afe", "runner/plain", "schema", "gen", "runner/master", "runner/lab", "runner/postgres", "runner/process"},
-	"runner/shard":    {"runner/afe", "runner/plain", "gen/shard"},
-	"runner/master":   {"runner/afe", "gen/master"},
-	"runner/lab":      {"runner/shard", "runner/master", "runner/afe", "runner/postgres", "runner/process", "schema", "gen/lab"},
-	"runner/pgtest":   {"runner/postgres", "schema"},
-	"runner/postgres": {"runner/process"},
-	"runner/process":  {},
-	"runner/faults":   {"runner/lab", "runner/postgres", "runner/process", "runner/master", "runner/shard", "runner/afe", "runner/config", "runner/pgtest", "schema", "gen"},
-	"runner/afe":      {"runner/plain"},
-	"runner/plain":    {},
-	"runner/config":   {},
-	"runner/ops":      {},
-	"runner":          {}, // only tests of the whole
-	"schema":          {},
-	"gen":             {},
+	"runner/cmd":         {"runner/config", "runner/ops", "runner/shard", "runner/afe", "runner/plain", "schema", "gen", "runner/master", "runner/lab", "runner/postgres", "runner/process"},
+	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
+	"runner/shard":       {"runner/afe", "runner/plain", "gen/shard"},
+	"runner/master":      {"runner/afe", "gen/master"},
+	"runner/lab":         {"runner/shard", "runner/master", "runner/afe", "runner/postgres", "runner/process", "schema", "gen/lab"},
+	"runner/pgtest":      {"runner/postgres", "schema"},
+	"runner/wait":        {},
+	"runner/binaries":    {},
+	"runner/postgres":    {"runner/process"},
+	"runner/process":     {},
+	"runner/faults":      {"runner/lab", "runner/postgres", "runner/process", "runner/master", "runner/shard", "runner/afe", "runner/config", "runner/pgtest", "runner/wait", "runner/binaries", "schema", "gen"},
+	"runner/afe":         {"runner/plain"},
+	"runner/plain":       {},
+	"runner/config":      {},
+	"runner/ops":         {},
+	"runner":             {}, // only tests of the whole
+	"schema":             {},
+	"gen":                {},
 }
 
 // maxForeignModules and maxRunnerLines keep the runner thin: past them, SQL or a library should do the work.
@@ -120,7 +123,7 @@ func TestShardClientLinksNoLaboratory(t *testing.T) {
 	t.Parallel()
 	foreign := map[string]bool{}
 	for _, linked := range goList(t, "-deps", "./runner/cmd/shard-client") {
-		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/postgres", "runner/process", "runner/faults"} {
+		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/wait", "runner/binaries", "runner/postgres", "runner/process", "runner/faults"} {
 			if within(linked.ImportPath, module+"/"+banned) {
 				t.Errorf("shard-client links %s; see who imports it: go list -deps -f '{{.ImportPath}} {{.Imports}}'", linked.ImportPath)
 			}

@@ -2,64 +2,26 @@ package faults
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/process"
+	"shardclient/runner/wait"
 )
-
-// Patience is for a machine that is busy with other things; nothing waits for it to pass.
-const Patience = 30 * time.Second
 
 // M is what is needed of *testing.M.
 type M interface{ Run() int }
 
-// WithBinary is for TestMain: it removes the program that the tests have built.
-func WithBinary(m M) M { return built{m} }
+// WithBinary is binaries.WithBinaries.
+func WithBinary(m M) M { return binaries.WithBinaries(m) }
 
-type built struct{ tests M }
-
-func (b built) Run() int {
-	defer func() { _ = os.RemoveAll(binaryDir) }()
-	return b.tests.Run()
-}
-
-var (
-	binary    = sync.OnceValues(buildBinary)
-	binaryDir string
-)
-
-// Binary returns the path of shard-client, made once for all tests of a package, whose TestMain removes it by WithBinary.
-// Only the real one can be signalled and killed.
-func Binary(t testing.TB) string {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func buildBinary() (path string, err error) {
-	if binaryDir, err = os.MkdirTemp("", "shard-client-faults-"); err != nil {
-		return "", err
-	}
-	path = filepath.Join(binaryDir, "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version=test", "-o", path, "shardclient/runner/cmd/shard-client")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", errors.New("go build: " + err.Error() + "\n" + string(out))
-	}
-	return path, nil
-}
+// Binary is binaries.ShardClient.
+func Binary(t testing.TB) string { t.Helper(); return binaries.ShardClient(t) }
 
 // Program is a shard-client that was started.
 type Program struct {
@@ -92,7 +54,7 @@ func (o *output) String() string {
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
-	p := &Program{t: l.t, cmd: exec.Command(Binary(l.t), args...), done: make(chan struct{})}
+	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...), done: make(chan struct{})}
 	p.cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
 		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")
@@ -119,7 +81,7 @@ func (p *Program) Log() string { return p.log.String() }
 // Says waits for a text in the log.
 func (p *Program) Says(text string) {
 	p.t.Helper()
-	Eventually(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) })
+	wait.Until(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) }, p.Log)
 }
 
 // Signal sends a signal to a program that may have ended.
@@ -131,17 +93,23 @@ func (p *Program) Kill() {
 	<-p.done
 }
 
+// Ended reports whether it has ended.
+func (p *Program) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Done is closed when it has ended.
 func (p *Program) Done() <-chan struct{} { return p.done }
 
 // End waits for the end and returns the exit code; -1: a signal ended it.
 func (p *Program) End() int {
 	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(Patience):
-		p.t.Fatalf("shard-client does not end; it said:\n%s", p.Log())
-	}
+	wait.For(p.t, "for the end of shard-client", p.done, p.Log)
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -151,21 +119,5 @@ func (p *Program) Stop() {
 	p.Signal(syscall.SIGTERM)
 	if code := p.End(); code != 0 {
 		p.t.Fatalf("shard-client ended with %d after SIGTERM; it said:\n%s", code, p.Log())
-	}
-}
-
-// Eventually asks until it is so.
-func Eventually(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
-	defer cancel()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !so() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
-		case <-poll.C:
-		}
 	}
 }

@@ -20,7 +20,7 @@ func loadShared(t testing.TB, pool *pgxpool.Pool, n int) {
 		`INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (1, 1), (2, 2)`,
 		`INSERT INTO afe_users (login, access_level) VALUES ('chromeos-test', 100)`,
 	} {
-		exec(t, pool, sql)
+		pgtest.Exec(t, pool, sql)
 	}
 	for _, sql := range []string{
 		`INSERT INTO afe_hosts (id, hostname, leased) SELECT i, 'h' || i, false FROM generate_series(1, $1::int) AS i`,
@@ -29,7 +29,7 @@ func loadShared(t testing.TB, pool *pgxpool.Pool, n int) {
 		`INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT i, l FROM generate_series(1, $1::int) AS i, generate_series(1, 2) AS l`,
 		`INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT 2 * i + e, i, 'Queued' FROM generate_series(1, $1::int) AS i, generate_series(0, 1) AS e`,
 	} {
-		exec(t, pool, sql, n)
+		pgtest.Exec(t, pool, sql, n)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestRules(t *testing.T) {
 			pool := pgtest.Pool(t)
 			loadShared(t, pool, 2)
 			if c.edit != "" {
-				exec(t, pool, c.edit)
+				pgtest.Exec(t, pool, c.edit)
 			}
 			args, jobs := c.args, c.jobs
 			if protocol == afe.Protocol2019 && c.statuses != "" {
@@ -76,7 +76,7 @@ func TestRules(t *testing.T) {
 			if diff := cmp.Diff([][]int64{c.hosts, jobs}, [][]int64{ids(t, r, "hosts"), ids(t, r, "jobs")}); diff != "" {
 				t.Errorf("%s %s: hosts and jobs (-want +sent):\n%s", protocol, c.name, diff)
 			}
-			if n := query[int](t, pool, `SELECT (SELECT count(*) FROM afe_hosts WHERE id = ANY ($1) AND shard_id = 1) +
+			if n := pgtest.Query[int](t, pool, `SELECT (SELECT count(*) FROM afe_hosts WHERE id = ANY ($1) AND shard_id = 1) +
 				(SELECT count(*) FROM afe_jobs WHERE id = ANY ($2) AND shard_id = 1)`, c.hosts, jobs); n != len(c.hosts)+len(jobs) {
 				t.Errorf("%s %s: %d of hosts %v and jobs %v are the shard's now", protocol, c.name, n, c.hosts, jobs)
 			}
@@ -95,7 +95,7 @@ func TestSendsAgainWhatTheShardDoesNotKnow(t *testing.T) {
 	for _, protocol := range protocols {
 		pool := pgtest.Pool(t)
 		loadShared(t, pool, 2)
-		exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 2")
+		pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 2")
 		url := serve(t, pool, protocol)
 		first := call(t, url, heartbeat(`{"shard_hostname": "one"}`))
 		if diff := cmp.Diff([]int64{1, 2}, ids(t, first, "jobs")); diff != "" {
@@ -124,9 +124,9 @@ func TestDependentJobsAreFoundAtAnyDistance(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 0)
 	want := []int64{7, 8, 1030, 1031, 1032, 2054, 2055, 2056, 3079, 1000000, 9000000000, 9000001023, 9000001024}
-	exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, created_on) SELECT i, 'o', 'j', now() FROM unnest($1::bigint[]) AS i`, want)
-	exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 1 FROM afe_jobs`)
-	exec(t, pool, `INSERT INTO afe_host_queue_entries (job_id, status) SELECT id, 'Queued' FROM afe_jobs`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, created_on) SELECT i, 'o', 'j', now() FROM unnest($1::bigint[]) AS i`, want)
+	pgtest.Exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 1 FROM afe_jobs`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (job_id, status) SELECT id, 'Queued' FROM afe_jobs`)
 	r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "one"}`))
 	if diff := cmp.Diff(want, ids(t, r, "jobs")); diff != "" {
 		t.Errorf("jobs (-want +sent):\n%s", diff)

@@ -31,7 +31,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 	url := serve(b, pool, afe.Protocol2019)
 	for _, statistics := range []string{"none", "analyzed"} {
 		if statistics == "analyzed" {
-			exec(b, pool, "VACUUM ANALYZE")
+			pgtest.Exec(b, pool, "VACUUM ANALYZE")
 		}
 		b.Run("statistics="+statistics, func(b *testing.B) { benchmarkHeartbeats(b, pool, url) })
 	}
@@ -46,12 +46,12 @@ func benchmarkHeartbeats(b *testing.B, pool *pgxpool.Pool, url string) {
 	}
 	b.Run("sends=1000", func(b *testing.B) {
 		measure(b, url, packet(b, map[string]any{"shard_hostname": "shard1.example"}), func() {
-			exec(b, pool, "UPDATE afe_hosts SET shard_id = NULL WHERE id < 1000")
-			exec(b, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id < 1000000")
+			pgtest.Exec(b, pool, "UPDATE afe_hosts SET shard_id = NULL WHERE id < 1000")
+			pgtest.Exec(b, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id < 1000000")
 		})
 	})
 	b.Run("uploads=1000", func(b *testing.B) { measure(b, url, upload(b), nil) })
-	exec(b, pool, "UPDATE afe_host_queue_entries SET status = 'Queued', complete = false WHERE id < 1000000")
+	pgtest.Exec(b, pool, "UPDATE afe_host_queue_entries SET status = 'Queued', complete = false WHERE id < 1000000")
 }
 
 // measure posts a body again and again, with prepare between, and reports the median.

@@ -17,11 +17,11 @@ import (
 // loadThirdShard gives what loadShared makes to a third shard too.
 func loadThirdShard(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
-	exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (3, 'three')`)
-	exec(t, pool, `INSERT INTO afe_labels (id, name) VALUES (4, 'board:c')`)
-	exec(t, pool, `INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (3, 4)`)
-	exec(t, pool, `INSERT INTO afe_hosts_labels (host_id, label_id) SELECT id, 4 FROM afe_hosts`)
-	exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 4 FROM afe_jobs`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (3, 'three')`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_labels (id, name) VALUES (4, 'board:c')`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (3, 4)`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_hosts_labels (host_id, label_id) SELECT id, 4 FROM afe_hosts`)
+	pgtest.Exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 4 FROM afe_jobs`)
 }
 
 // Six heartbeats of three shards, through the pools of two masters. Each host and each job goes to one of them, whoever
@@ -36,8 +36,8 @@ func TestConcurrentHeartbeatsShareNothing(t *testing.T) {
 		urls := []string{serve(t, pools[0], protocol), serve(t, pools[1], protocol)}
 		for round := range rounds {
 			owner := []any{nil, 1, 2}[round%3]
-			exec(t, pools[0], "UPDATE afe_hosts SET shard_id = $1", owner)
-			exec(t, pools[0], "UPDATE afe_jobs SET shard_id = $1", owner)
+			pgtest.Exec(t, pools[0], "UPDATE afe_hosts SET shard_id = $1", owner)
+			pgtest.Exec(t, pools[0], "UPDATE afe_jobs SET shard_id = $1", owner)
 			user := "chromeos-test"
 			if round%2 == 1 {
 				user = fmt.Sprintf("new-%d", round)
@@ -55,8 +55,8 @@ func TestConcurrentHeartbeatsShareNothing(t *testing.T) {
 func TestRetryTakesNothingThatWasTakenMeanwhile(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 2)
-	exec(t, pool, "CREATE SEQUENCE attempts")
-	exec(t, pool, `CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	pgtest.Exec(t, pool, "CREATE SEQUENCE attempts")
+	pgtest.Exec(t, pool, `CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		IF nextval('attempts') = 1 THEN
 			RAISE 'given up' USING ERRCODE = 'serialization_failure';
 		END IF;
@@ -83,7 +83,7 @@ func TestRetryTakesNothingThatWasTakenMeanwhile(t *testing.T) {
 	if hosts, jobs := ids(t, r, "hosts"), ids(t, r, "jobs"); !slices.Equal(hosts, []int64{2}) || !slices.Equal(jobs, []int64{2}) {
 		t.Errorf("hosts %v and jobs %v sent, want only 2 of each", hosts, jobs)
 	}
-	if attempts := query[int](t, pool, "SELECT last_value FROM attempts"); attempts != 2 {
+	if attempts := pgtest.Query[int](t, pool, "SELECT last_value FROM attempts"); attempts != 2 {
 		t.Errorf("%d attempts, want 2", attempts)
 	}
 }
@@ -127,7 +127,7 @@ func TestLabelRemovedInTheMiddle(t *testing.T) {
 			"UPDATE afe_host_queue_entries SET meta_host = 1 WHERE job_id = 3",
 			"UPDATE afe_host_queue_entries SET host_id = 1 WHERE job_id = 4",
 		} {
-			exec(t, pool, sql)
+			pgtest.Exec(t, pool, sql)
 		}
 		url := serve(t, pool, protocol)
 		var ended <-chan outcome
@@ -141,8 +141,8 @@ func TestLabelRemovedInTheMiddle(t *testing.T) {
 		r := await(t, ended)
 		sent := [][]int64{ids(t, r, "hosts"), ids(t, r, "jobs")}
 		assigned := [][]int64{
-			query[[]int64](t, pool, "SELECT array_agg(id ORDER BY id) FROM afe_hosts WHERE shard_id IS NOT NULL"),
-			query[[]int64](t, pool, "SELECT array_agg(id ORDER BY id) FROM afe_jobs WHERE shard_id IS NOT NULL"),
+			pgtest.Query[[]int64](t, pool, "SELECT array_agg(id ORDER BY id) FROM afe_hosts WHERE shard_id IS NOT NULL"),
+			pgtest.Query[[]int64](t, pool, "SELECT array_agg(id ORDER BY id) FROM afe_jobs WHERE shard_id IS NOT NULL"),
 		}
 		want := [][]int64{{2}, {2}}
 		if diff := cmp.Diff([][][]int64{want, want}, [][][]int64{sent, assigned}); diff != "" {
@@ -195,7 +195,7 @@ func TestLabelIsNotRemovedDuringAssignment(t *testing.T) {
 	if err := <-removed; err != nil {
 		t.Error(err)
 	}
-	if left := query[int](t, pool, "SELECT count(*) FROM afe_hosts WHERE shard_id = 1"); left != 0 {
+	if left := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_hosts WHERE shard_id = 1"); left != 0 {
 		t.Errorf("%d hosts are a shard's that has none of their labels", left)
 	}
 }

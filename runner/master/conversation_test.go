@@ -49,7 +49,7 @@ func TestConversation(t *testing.T) {
 			url := serve(t, pool, protocol)
 			for _, e := range exchanges {
 				for _, edit := range edits[e.Name] {
-					exec(t, pool, edit)
+					pgtest.Exec(t, pool, edit)
 				}
 				r := call(t, url, string(e.Request))
 				if r.status != e.Response.Status || r.contentType != e.Response.ContentType {
@@ -80,10 +80,10 @@ func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 		t.Fatal(err)
 	}
 	answer := string(readResponse(t, base+".response.http").body)
-	exec(t, pool, `INSERT INTO afe_shards SELECT s.* FROM jsonb_populate_recordset(NULL::afe_shards, $1::jsonb -> 'shards') AS s`, string(state))
+	pgtest.Exec(t, pool, `INSERT INTO afe_shards SELECT s.* FROM jsonb_populate_recordset(NULL::afe_shards, $1::jsonb -> 'shards') AS s`, string(state))
 	loadAnswer(t, pool, answer)
 	loadState(t, pool, string(state))
-	exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
+	pgtest.Exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
 }
 
 // loadAnswer makes the hosts and jobs of a recorded answer and what belongs to them; not entries and keyvals of jobs.
@@ -113,7 +113,7 @@ func loadAnswer(t testing.TB, pool *pgxpool.Pool, answer string) {
 			FROM jsonb_path_query($1::jsonb, '$.result.jobs[*]') AS j, jsonb_array_elements(j -> 'dependency_labels') AS l`,
 		`INSERT INTO afe_shards_labels (shard_id, label_id) SELECT 1, id FROM afe_labels WHERE name = 'board:eve' AND $1::text <> ''`,
 	} {
-		exec(t, pool, sql, answer)
+		pgtest.Exec(t, pool, sql, answer)
 	}
 }
 
@@ -138,7 +138,7 @@ func loadState(t testing.TB, pool *pgxpool.Pool, state string) {
 		`INSERT INTO afe_job_keyvals (job_id, key, value) SELECT (k ->> 0)::bigint, k ->> 1, k ->> 2
 			FROM jsonb_array_elements($1::jsonb -> 'job_keyvals') AS k`,
 	} {
-		exec(t, pool, sql, state)
+		pgtest.Exec(t, pool, sql, state)
 	}
 }
 

@@ -108,11 +108,11 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 		for _, protocol := range c.protocols {
 			pool := pgtest.Pool(t)
 			loadRecorded(t, pool, protocol)
-			exec(t, pool, "UPDATE afe_jobs SET shard_id = 2 WHERE id = 5")
+			pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 2 WHERE id = 5")
 			const whole = `SELECT md5(string_agg(t, '')) FROM (SELECT j::text AS t FROM afe_jobs AS j UNION ALL
 				SELECT e::text FROM afe_host_queue_entries AS e UNION ALL SELECT h::text FROM afe_hosts AS h UNION ALL
 				SELECT u::text FROM afe_users AS u ORDER BY 1) AS rows`
-			before := query[string](t, pool, whole)
+			before := pgtest.Query[string](t, pool, whole)
 			r, err := post(t.Context(), serve(t, pool, protocol), c.user, heartbeat(`{"shard_hostname": "shard1.example", `+c.args+`}`))
 			if err != nil {
 				t.Fatal(err)
@@ -120,7 +120,7 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 			if r.Error == nil || r.Error.Name != c.name || !strings.Contains(r.Error.Message, c.msg) {
 				t.Errorf("%s %s: %s, want %s: %s", protocol, c.args, r.body, c.name, c.msg)
 			}
-			if query[string](t, pool, whole) != before {
+			if pgtest.Query[string](t, pool, whole) != before {
 				t.Errorf("%s %s: something was written", protocol, c.args)
 			}
 		}
@@ -132,7 +132,7 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 func TestStoresUploads(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadRecorded(t, pool, afe.Protocol2019)
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = 2 WHERE id = 5")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 2 WHERE id = 5")
 	r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "shard1.example",
 		"jobs": [{"id": 3, "priority": 7, "parent_job_id": null}, {"id": 5, "priority": 7}],
 		"hqes": [{"id": 3, "status": "Failed", "host_id": null, "complete": false}, {"id": 6, "status": "Failed"}, {"id": 2, "status": "Failed"}]}`))
@@ -140,13 +140,13 @@ func TestStoresUploads(t *testing.T) {
 		t.Fatalf("%+v", r.Error)
 	}
 	for id, want := range map[int64]string{3: "7 bob  a@example.com", 5: "20 bob 1 a@example.com"} {
-		got := query[string](t, pool, `SELECT concat_ws(' ', priority, owner, coalesce(parent_job_id::text, ''), email_list) FROM afe_jobs WHERE id = $1`, id)
+		got := pgtest.Query[string](t, pool, `SELECT concat_ws(' ', priority, owner, coalesce(parent_job_id::text, ''), email_list) FROM afe_jobs WHERE id = $1`, id)
 		if got != want {
 			t.Errorf("job %d: %q, want %q", id, got, want)
 		}
 	}
 	for id, want := range map[int64]string{2: "Queued f 0", 3: "Failed t 0", 6: "Queued f 1"} {
-		got := query[string](t, pool, `SELECT concat_ws(' ', status, complete, coalesce(host_id, 0)) FROM afe_host_queue_entries WHERE id = $1`, id)
+		got := pgtest.Query[string](t, pool, `SELECT concat_ws(' ', status, complete, coalesce(host_id, 0)) FROM afe_host_queue_entries WHERE id = $1`, id)
 		if got != want {
 			t.Errorf("entry %d: %q, want %q", id, got, want)
 		}

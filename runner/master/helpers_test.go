@@ -13,11 +13,12 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/binaries"
 	"shardclient/runner/master"
 	"shardclient/runner/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // serve starts a master on a real socket.
 func serve(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) string {
@@ -87,23 +88,6 @@ func call(t testing.TB, url, body string) *reply {
 // heartbeat is the request with these arguments, as JSON.
 func heartbeat(arguments string) string {
 	return `{"method": "shard_heartbeat", "params": [` + arguments + `], "id": "jsonrpc"}`
-}
-
-func exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
-	t.Helper()
-	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-// query returns one value.
-func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
-	t.Helper()
-	var value T
-	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return value
 }
 
 // ids of the objects in a section of a result.

@@ -30,7 +30,7 @@ func largeAnswer(t testing.TB) string {
 func loadLarge(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	answer := largeAnswer(t)
-	exec(t, pool, `INSERT INTO afe_shards SELECT DISTINCT s.*
+	pgtest.Exec(t, pool, `INSERT INTO afe_shards SELECT DISTINCT s.*
 		FROM jsonb_path_query($1::jsonb, '$.result.hosts[*].shard') AS d, jsonb_populate_record(NULL::afe_shards, d) AS s`, answer)
 	loadAnswer(t, pool, answer)
 	for _, sql := range []string{
@@ -44,12 +44,12 @@ func loadLarge(t testing.TB, pool *pgxpool.Pool) {
 			SELECT (e ->> 'id')::bigint, (j ->> 'id')::bigint, (e ->> 'host_id')::bigint, e ->> 'status', (e -> 'meta_host' ->> 'id')::bigint
 			FROM jsonb_path_query($1::jsonb, '$.result.jobs[*]') AS j, jsonb_array_elements(j -> 'hostqueueentry_set') AS e`,
 	} {
-		exec(t, pool, sql, answer)
+		pgtest.Exec(t, pool, sql, answer)
 	}
-	exec(t, pool, `UPDATE afe_jobs AS j SET parent_job_id = k.value::bigint FROM afe_job_keyvals AS k WHERE k.job_id = j.id AND k.key = 'parent_job_id'`)
-	exec(t, pool, "UPDATE afe_hosts SET shard_id = NULL")
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
-	exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
+	pgtest.Exec(t, pool, `UPDATE afe_jobs AS j SET parent_job_id = k.value::bigint FROM afe_job_keyvals AS k WHERE k.job_id = j.id AND k.key = 'parent_job_id'`)
+	pgtest.Exec(t, pool, "UPDATE afe_hosts SET shard_id = NULL")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
+	pgtest.Exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
 }
 
 // The recorded master's answer and ours are the same, whatever its size.
@@ -105,15 +105,15 @@ func loadHistory(t testing.TB, pool *pgxpool.Pool, finished, known int) {
 func keepWithoutStatistics(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	for _, table := range []string{"afe_hosts", "afe_hosts_labels", "afe_jobs", "afe_host_queue_entries", "afe_jobs_dependency_labels", "afe_job_keyvals"} {
-		exec(t, pool, "ALTER TABLE "+table+" SET (autovacuum_enabled = off)")
+		pgtest.Exec(t, pool, "ALTER TABLE "+table+" SET (autovacuum_enabled = off)")
 	}
 }
 
 // idle is the packet of a shard of the history, which knows everything that is its own.
 func idle(t testing.TB, pool *pgxpool.Pool, shard int) (known int, body string) {
 	t.Helper()
-	hosts := query[[]int64](t, pool, "SELECT coalesce(array_agg(id), '{}') FROM afe_hosts WHERE shard_id = $1", shard)
-	jobs := query[[]int64](t, pool, "SELECT coalesce(array_agg(id), '{}') FROM afe_jobs WHERE shard_id = $1 AND id > 3000000", shard)
+	hosts := pgtest.Query[[]int64](t, pool, "SELECT coalesce(array_agg(id), '{}') FROM afe_hosts WHERE shard_id = $1", shard)
+	jobs := pgtest.Query[[]int64](t, pool, "SELECT coalesce(array_agg(id), '{}') FROM afe_jobs WHERE shard_id = $1 AND id > 3000000", shard)
 	return len(jobs), packet(t, map[string]any{
 		"shard_hostname": fmt.Sprintf("shard%d.example", shard), "known_host_ids": hosts,
 		"known_host_statuses": slices.Repeat([]string{"Ready"}, len(hosts)), "known_job_ids": jobs,

@@ -59,13 +59,13 @@ func TestNoPlanReadsFinishedJobs(t *testing.T) {
 	keepWithoutStatistics(t, pool)
 	loadLarge(t, pool)
 	loadHistory(t, pool, 100000, 2000)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id BETWEEN 10 AND 999999")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 3000001")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id BETWEEN 10 AND 999999")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = 3000001")
 	url := serve(t, pool, afe.Protocol2019)
 	_, known := idle(t, pool, 12)
 	for _, statistics := range []string{"no statistics", "statistics"} {
 		if statistics == "statistics" {
-			exec(t, pool, "VACUUM ANALYZE")
+			pgtest.Exec(t, pool, "VACUUM ANALYZE")
 		}
 		for name, body := range map[string]string{
 			"idle, and an abort": known,

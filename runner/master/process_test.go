@@ -5,33 +5,21 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	osexec "os/exec"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/binaries"
 	"shardclient/runner/master"
 	"shardclient/runner/pgtest"
 )
 
-// buildShardLab returns the program.
-func buildShardLab(t testing.TB) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "shard-lab")
-	build := osexec.Command("go", "build", "-buildvcs=false", "-o", program, "shardclient/runner/cmd/shard-lab")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
-	return program
-}
-
 // startProcess runs `shard-lab master`. It is stopped after the test by SIGTERM, and has to end well.
 func startProcess(t testing.TB, program, databaseURL string, protocol afe.Protocol) (url string) {
 	t.Helper()
-	cmd := osexec.Command(program, "master", "--listen", "127.0.0.1:0", "--protocol", string(protocol), "--log-level", "warn")
+	cmd := exec.Command(program, "master", "--listen", "127.0.0.1:0", "--protocol", string(protocol), "--log-level", "warn")
 	cmd.Env = append(os.Environ(), "SHARD_LAB_DATABASE_URL="+databaseURL)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -59,7 +47,7 @@ func startProcess(t testing.TB, program, databaseURL string, protocol afe.Protoc
 // database connects them.
 func TestMasterProcessesShareNothing(t *testing.T) {
 	const n, rounds = 20, 12
-	program := buildShardLab(t)
+	program := binaries.ShardLab(t)
 	for _, protocol := range protocols {
 		databaseURL := pgtest.Database(t)
 		pool := widePool(t, databaseURL)
@@ -68,8 +56,8 @@ func TestMasterProcessesShareNothing(t *testing.T) {
 		urls := []string{startProcess(t, program, databaseURL, protocol), startProcess(t, program, databaseURL, protocol)}
 		for round := range rounds {
 			owner := []any{nil, 1, 2}[round%3]
-			exec(t, pool, "UPDATE afe_hosts SET shard_id = $1", owner)
-			exec(t, pool, "UPDATE afe_jobs SET shard_id = $1", owner)
+			pgtest.Exec(t, pool, "UPDATE afe_hosts SET shard_id = $1", owner)
+			pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = $1", owner)
 			replies := together(t, pool, sixBeats(urls, fmt.Sprintf("user-%d", round/2)))
 			for _, section := range []string{"hosts", "jobs"} {
 				sharedBy(t, replies, section, n, fmt.Sprintf("%s, round %d, of shard %v before", protocol, round, owner))

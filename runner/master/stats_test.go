@@ -122,7 +122,7 @@ func TestConnectSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := query[string](t, pool, "SELECT current_setting($1)", c.setting); got != c.want {
+		if got := pgtest.Query[string](t, pool, "SELECT current_setting($1)", c.setting); got != c.want {
 			t.Errorf("%s: %s is %q, want %q", c.url, c.setting, got, c.want)
 		}
 		if got := pool.Config().MaxConns; got != 3 {

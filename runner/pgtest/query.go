@@ -2,11 +2,17 @@ package pgtest
 
 import (
 	"context"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// T is what is needed of a test, also of one of rapid's.
+type T interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
 
 // DB is a pool, a connection or a transaction.
 type DB interface {
@@ -15,7 +21,7 @@ type DB interface {
 }
 
 // Exec runs one statement with arguments, or several without. An error ends the test.
-func Exec(t testing.TB, db DB, sql string, args ...any) {
+func Exec(t T, db DB, sql string, args ...any) {
 	t.Helper()
 	if len(args) == 0 {
 		args = []any{pgx.QueryExecModeSimpleProtocol}
@@ -26,13 +32,13 @@ func Exec(t testing.TB, db DB, sql string, args ...any) {
 }
 
 // Query returns the one value that a query gives. An error, and no row or more than one, ends the test.
-func Query[T any](t testing.TB, db DB, sql string, args ...any) T {
+func Query[V any](t T, db DB, sql string, args ...any) V {
 	t.Helper()
 	rows, err := db.Query(t.Context(), sql, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	value, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
+	value, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[V])
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -40,13 +46,13 @@ func Query[T any](t testing.TB, db DB, sql string, args ...any) T {
 }
 
 // Column returns the values of a query's only column. An error ends the test.
-func Column[T any](t testing.TB, db DB, sql string, args ...any) []T {
+func Column[V any](t T, db DB, sql string, args ...any) []V {
 	t.Helper()
 	rows, err := db.Query(t.Context(), sql, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	values, err := pgx.CollectRows(rows, pgx.RowTo[V])
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"testing"
+
+	"shardclient/runner/wait"
 )
 
 // ended says whether a process is gone, or only waits for its new parent to notice.
@@ -21,7 +23,7 @@ func TestPostgresDiesWithItsKilledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.cmd.Wait()
-	eventually(t, "server gone after its parent", func() bool { return ended(h.serverPID) })
+	wait.Until(t, "server gone after its parent", func() bool { return ended(h.serverPID) })
 	if missing(h.directory) {
 		t.Fatalf("%s is gone already; the test proves nothing", h.directory)
 	}

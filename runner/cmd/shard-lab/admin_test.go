@@ -27,16 +27,6 @@ func masterOf(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// query returns one value.
-func query[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) T {
-	t.Helper()
-	var value T
-	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&value); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return value
-}
-
 // prints runs a command, words apart by spaces, and compares all that it prints on stdout.
 func prints(t *testing.T, command, want string) {
 	t.Helper()
@@ -160,7 +150,7 @@ func TestJobCreateFlags(t *testing.T) {
 		"SELECT string_agg(attribute || ' ' || value, ', ' ORDER BY attribute) FROM afe_host_attributes WHERE host_id = 3":                                           "a b=c,d;e=f, g h",
 		"SELECT string_agg(concat_ws(' ', name, control_type, coalesce(control_file, '-'), parent_job_id), ', ' ORDER BY id) FROM afe_jobs WHERE id IN (1, 3, 4, 6)": "parent 1 -, s 1 -, s/1 1 text 3, s/3 1 text 3",
 	} {
-		if got := query[string](t, pool, sql); got != want {
+		if got := pgtest.Query[string](t, pool, sql); got != want {
 			t.Errorf("%s: %q, want %q", sql, got, want)
 		}
 	}
@@ -181,8 +171,8 @@ func TestActorByDefault(t *testing.T) {
 	pool := setUp(t)
 	prints(t, "job create j --hostless", "job 1\n")
 	prints(t, "job abort 1", "job 1: 1 entry aborted\n")
-	owner := query[string](t, pool, "SELECT owner FROM afe_jobs")
-	aborted := query[string](t, pool, "SELECT u.login FROM afe_aborted_host_queue_entries AS a JOIN afe_users AS u ON u.id = a.aborted_by_id")
+	owner := pgtest.Query[string](t, pool, "SELECT owner FROM afe_jobs")
+	aborted := pgtest.Query[string](t, pool, "SELECT u.login FROM afe_aborted_host_queue_entries AS a JOIN afe_users AS u ON u.id = a.aborted_by_id")
 	if owner == "" || owner != aborted {
 		t.Errorf("owner %q, aborted by %q, want both the user of this process", owner, aborted)
 	}

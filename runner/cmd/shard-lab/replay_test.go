@@ -1,26 +1,19 @@
 package main
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"shardclient/runner/binaries"
 )
 
 // From the command line to the exit code, with the real shard-client.
 func TestReplayAgreesWithTheRecording(t *testing.T) {
-	client := filepath.Join(t.TempDir(), "shard-client")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", client, "shardclient/runner/cmd/shard-client")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
 	for _, name := range []string{"PGSERVICE", "PGOPTIONS", "PGTZ"} {
 		t.Setenv(name, "nonsense") // a developer's own, for another database
 	}
-	code, stdout, stderr := invoke("replay", "--client", client)
+	code, stdout, stderr := invoke("replay", "--client", binaries.ShardClient(t))
 	if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "database and recording agree\n") {
 		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}

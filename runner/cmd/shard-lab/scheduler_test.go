@@ -8,32 +8,22 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
-
-// patience is how long a test waits for something that has to happen.
-const patience = time.Minute
 
 // watched is an output that somebody waits at.
 type watched struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	written chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
 }
-
-func newWatched() *watched { return &watched{written: make(chan struct{}, 1)} }
 
 func (w *watched) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	select {
-	case w.written <- struct{}{}:
-	default:
-	}
 	return w.text.Write(p)
 }
 
@@ -45,14 +35,7 @@ func (w *watched) String() string {
 
 func (w *watched) waitFor(t *testing.T, text string) {
 	t.Helper()
-	late := time.After(patience)
-	for !strings.Contains(w.String(), text) {
-		select {
-		case <-w.written:
-		case <-late:
-			t.Fatalf("no %q within %s in:\n%s", text, patience, w)
-		}
-	}
+	wait.Until(t, text+" in the log", func() bool { return strings.Contains(w.String(), text) }, w.String)
 }
 
 // terminate sends the signal to the test itself, which run catches.
@@ -76,20 +59,7 @@ func connect(t *testing.T, databaseURL string) *pgx.Conn {
 // waitUntil asks the database until it says true.
 func waitUntil(t *testing.T, conn *pgx.Conn, condition string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for holds := false; !holds; {
-		if err := conn.QueryRow(ctx, "SELECT "+condition+" FROM (SELECT pg_sleep(0.01)) AS pause").Scan(&holds); err != nil {
-			t.Fatalf("wait until %s: %v", condition, err)
-		}
-	}
-}
-
-func execute(t *testing.T, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	wait.Until(t, condition, func() bool { return pgtest.Query[bool](t, conn, "SELECT "+condition) })
 }
 
 // The database goes away in the middle of a job and comes back: the scheduler waits, ends the job, and itself at a
@@ -97,7 +67,7 @@ func execute(t *testing.T, conn *pgx.Conn, sql string) {
 func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	there := connect(t, databaseURL)
-	execute(t, there, `
+	pgtest.Exec(t, there, `
 		INSERT INTO afe_labels (id, name) VALUES (1, 'board:a');
 		INSERT INTO afe_acl_groups (id, name) VALUES (1, 'Everyone');
 		INSERT INTO afe_hosts (id, hostname, leased) VALUES (1, 'h1', false);
@@ -108,7 +78,7 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	elsewhere, name := outside(t, databaseURL)
 
 	t.Setenv("SHARD_LAB_DATABASE_URL", databaseURL)
-	log := newWatched()
+	log := &watched{}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(context.Background(), []string{"scheduler", "--tick", "5ms", "--fail-share", "0"}, output{&bytes.Buffer{}, log})
@@ -116,10 +86,10 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	waitUntil(t, there, "EXISTS (SELECT FROM afe_host_queue_entries WHERE status = 'Running')")
 
 	quoted := pgx.Identifier{name}.Sanitize()
-	execute(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS false")
-	execute(t, elsewhere, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
+	pgtest.Exec(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS false")
+	pgtest.Exec(t, elsewhere, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'")
 	log.waitFor(t, "failures_in_a_row=2")
-	execute(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS true")
+	pgtest.Exec(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS true")
 	log.waitFor(t, "turns succeed again")
 
 	there = connect(t, databaseURL)

@@ -9,14 +9,15 @@ import (
 	"slices"
 	"strings"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/binaries"
 	"shardclient/runner/process"
+	"shardclient/runner/wait"
 )
 
 // command is a start of shard-client; its settings come from the environment, as an operator's do.
 func (p *pair) command(databaseURL string, args ...string) *exec.Cmd {
 	p.t.Helper()
-	cmd := exec.Command(faults.Binary(p.t), args...)
+	cmd := exec.Command(binaries.ShardClient(p.t), args...)
 	cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_DATABASE_URL="+databaseURL, "SHARD_CLIENT_SHARD_HOSTNAME="+hostname, "SHARD_CLIENT_MASTER="+p.desk.URL,
 		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_STARTUP_SPLAY=0",
@@ -32,7 +33,7 @@ func (p *pair) run(databaseURL string) {
 	p.client = &process.Program{Name: "client", LogDir: dir, Command: func() *exec.Cmd { return p.command(databaseURL, "run") }}
 	p.must(p.client.Start())
 	p.t.Cleanup(func() {
-		p.client.Stop(patience)
+		p.client.Stop(wait.Patience)
 		if p.t.Failed() {
 			p.t.Logf("shard-client said:\n%s", strings.Join(p.said(), "\n"))
 		}
@@ -52,7 +53,7 @@ func (p *pair) said() []string {
 func (p *pair) goesOn(since int) {
 	p.t.Helper()
 	failed := 0
-	p.eventually("for a heartbeat that succeeds", func(context.Context) (bool, error) {
+	p.until("for a heartbeat that succeeds", func(context.Context) (bool, error) {
 		failed = 0
 		for _, line := range p.said()[since:] {
 			switch {

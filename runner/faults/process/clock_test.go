@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 )
 
 // The database's clock jumps by a day, which leaves every time of the client's own a day in the past or in the future:
@@ -20,23 +21,23 @@ func TestClockJumps(t *testing.T) {
 			gate.Strike(faults.Once(faults.StepHeartbeat, faults.After, func() faults.Verdict { return faults.Cut }))
 			client := l.Start(s, "once", "--rpc-timeout=1s", "--database-url="+gate.DatabaseURL())
 			client.End()
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM shard_client_uploads WHERE unsure_since IS NOT NULL"); n != 1 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM shard_client_uploads WHERE unsure_since IS NOT NULL"); n != 1 {
 				t.Fatalf("%d uncertain uploads, want one", n)
 			}
-			execute(t, s, `UPDATE shard_client_uploads SET unsure_since = unsure_since + $1::text::interval`, jump)
-			execute(t, s, `UPDATE shard_client_heartbeats SET started_at = started_at + $1::text::interval`, jump)
-			execute(t, s, `UPDATE shard_client_owner SET since = since + $1::text::interval`, jump)
+			pgtest.Exec(t, s.DB, `UPDATE shard_client_uploads SET unsure_since = unsure_since + $1::text::interval`, jump)
+			pgtest.Exec(t, s.DB, `UPDATE shard_client_heartbeats SET started_at = started_at + $1::text::interval`, jump)
+			pgtest.Exec(t, s.DB, `UPDATE shard_client_owner SET since = since + $1::text::interval`, jump)
 			holds(t, l, truth)
 			l.Between(nil)
 			// Without ForgetUnsure: what is complete reaches the master whatever the mark says.
 			undisturbed := newClient(t, l)
 			beat(t, undisturbed)
-			execute(t, s, `ALTER TABLE afe_jobs DROP CONSTRAINT poison`)
+			pgtest.Exec(t, s.DB, `ALTER TABLE afe_jobs DROP CONSTRAINT poison`)
 			beat(t, undisturbed)
 			finish(t, s)
-			execute(t, s, `UPDATE shard_client_uploads SET unsure_since = now() + $1::text::interval`, jump)
+			pgtest.Exec(t, s.DB, `UPDATE shard_client_uploads SET unsure_since = now() + $1::text::interval`, jump)
 			// The scheduler left the NULL out for the pair: only the ledger knows that its second half is to be sent.
-			execute(t, s, `UPDATE afe_jobs SET shard_id = (SELECT shard_id FROM afe_jobs WHERE shard_id IS NOT NULL LIMIT 1) WHERE name = 'pair'`)
+			pgtest.Exec(t, s.DB, `UPDATE afe_jobs SET shard_id = (SELECT shard_id FROM afe_jobs WHERE shard_id IS NOT NULL LIMIT 1) WHERE name = 'pair'`)
 			beat(t, undisturbed)
 			beat(t, undisturbed)
 			l.Agree(r.complete)

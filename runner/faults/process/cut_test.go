@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // goesOn waits for a beat that succeeds after the client had said so much, and ends it in order.
 func goesOn(t *testing.T, client *faults.Program, said *atomic.Int64) {
 	t.Helper()
-	faults.Eventually(t, "a heartbeat after the fault", func() bool {
+	wait.Until(t, "a heartbeat after the fault", func() bool {
 		at := said.Load()
 		return at > 0 && strings.Contains(client.Log()[at:], "msg=heartbeat ")
 	})
@@ -38,7 +40,7 @@ func TestLockConnectionTerminatedAtEveryStep(t *testing.T) {
 		var said atomic.Int64
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			said.Store(int64(len(p.Log())))
-			execute(t, l.Shards[0], "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
+			pgtest.Exec(t, l.Shards[0].DB, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
 			return faults.GoOn
 		}, "run")
 		goesOn(t, client, &said)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // ran counts a statement.
@@ -41,15 +43,15 @@ func TestDeadlocks(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)
 			s, gate, truth := l.Shards[0], l.Gate(l.Shards[0]), localTruth(t, l)
-			execute(t, s, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET deadlock_timeout = '300ms'")
+			pgtest.Exec(t, s.DB, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET deadlock_timeout = '300ms'")
 			scheduler, err := s.DB.Begin(t.Context())
 			must(t)(scheduler, err)
 			defer func() { _ = scheduler.Rollback(context.Background()) }() // committed, unless the test failed before
 			must(t)(scheduler.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1min'"))
 			must(t)(scheduler.Exec(t.Context(), tt.first))
 			client := l.Start(s, "once", "--database-url="+gate.DatabaseURL())
-			faults.Eventually(t, "a client that waits for a lock", func() bool {
-				return faults.Count(t, s.DB, `SELECT count(*) FROM pg_stat_activity
+			wait.Until(t, "a client that waits for a lock", func() bool {
+				return pgtest.Query[int](t, s.DB, `SELECT count(*) FROM pg_stat_activity
 					WHERE application_name LIKE 'shard-client%' AND wait_event_type = 'Lock' AND datname = current_database()`) > 0
 			})
 			must(t)(scheduler.Exec(t.Context(), tt.second))
@@ -76,9 +78,9 @@ func TestDefaultIsolation(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)
 			s, gate := l.Shards[0], l.Gate(l.Shards[0])
-			execute(t, s, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET default_transaction_isolation = '"+level+"'")
+			pgtest.Exec(t, s.DB, "ALTER DATABASE "+s.DB.Config().ConnConfig.Database+" SET default_transaction_isolation = '"+level+"'")
 			changed := faults.Once("AcknowledgeLock", faults.Before, func() faults.Verdict {
-				execute(t, s, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = (SELECT min(id) FROM afe_jobs)")
+				pgtest.Exec(t, s.DB, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = (SELECT min(id) FROM afe_jobs)")
 				return faults.GoOn
 			})
 			gate.Strike(changed)
@@ -89,7 +91,7 @@ func TestDefaultIsolation(t *testing.T) {
 			if n := ran(gate, "AcknowledgeLock"); n != 1 {
 				t.Errorf("the rows were locked %d times, want 1", n)
 			}
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs WHERE id = (SELECT min(id) FROM afe_jobs) AND shard_id IS NULL"); n != 1 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM afe_jobs WHERE id = (SELECT min(id) FROM afe_jobs) AND shard_id IS NULL"); n != 1 {
 				t.Error("a job that changed after it was sent is acknowledged")
 			}
 			r.recovers(t, l)

@@ -54,8 +54,8 @@ func TestDiskFull(t *testing.T) {
 			}
 			must(t)(l.People.CreateJobs(t.Context(), jobs...))
 			for range 3 { // room for the log, without which the whole server would stop
-				execute(t, s, "SELECT pg_switch_wal()")
-				execute(t, s, "CHECKPOINT")
+				pgtest.Exec(t, s.DB, "SELECT pg_switch_wal()")
+				pgtest.Exec(t, s.DB, "CHECKPOINT")
 			}
 			truth, gate, filler := localTruth(t, l), l.Gate(s), filepath.Join(os.Getenv("DISK"), "filler")
 			gate.Strike(faults.Once(what, faults.Before, func() faults.Verdict {
@@ -66,7 +66,7 @@ func TestDiskFull(t *testing.T) {
 			client.Says("SQLSTATE 53100")
 			client.Says("failure=database")
 			holds(t, l, truth)
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs WHERE name = 'long'"); n != 0 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM afe_jobs WHERE name = 'long'"); n != 0 {
 				t.Errorf("%d jobs of the answer are here", n)
 			}
 			var said atomic.Int64

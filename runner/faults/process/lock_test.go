@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // versions identifies every row of a shard's database and the transaction that wrote it.
@@ -40,7 +42,7 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 	s, gate := l.Shards[0], l.Gate(l.Shards[0])
 	compared := make(chan struct{})
 	answered := faults.Once(faults.StepHeartbeat, faults.After, func() faults.Verdict {
-		execute(t, s, "SELECT pg_terminate_backend(backend_pid, 10000) FROM shard_client_owner")
+		pgtest.Exec(t, s.DB, "SELECT pg_terminate_backend(backend_pid, 10000) FROM shard_client_owner")
 		then()
 		before = versions(t, s)
 		return faults.GoOn
@@ -57,7 +59,7 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 		return answered(step, side)
 	})
 	client = l.Start(s, "run", "--database-url="+gate.DatabaseURL())
-	await(t, compared, client)
+	wait.For(t, "for a client that asks for the lock again", compared, client.Log)
 	return client, before, after
 }
 

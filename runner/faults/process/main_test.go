@@ -2,7 +2,6 @@ package process_test
 
 import (
 	"context"
-
 	"testing"
 	"time"
 
@@ -10,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // rich is a frozen lab whose shard has something of everything before it at its next beat: finished jobs, a job of two
 // entries with one open, jobs and hosts that come, one of them refused by PostgreSQL, an aborted job, an incorrect host.
@@ -49,11 +49,11 @@ func buildRich(t *testing.T, server *faults.Server) *rich {
 	client.Close(t.Context())
 
 	// What the scheduler writes, in one go: three jobs are finished, and half of the pair.
-	execute(t, s, `UPDATE afe_host_queue_entries SET status = 'Completed', complete = true, execution_subdir = 'x',
+	pgtest.Exec(t, s.DB, `UPDATE afe_host_queue_entries SET status = 'Completed', complete = true, execution_subdir = 'x',
 		started_on = '2019-01-01 10:00:00', finished_on = '2019-01-01 10:01:00', host_id = (SELECT min(id) FROM afe_hosts)
 		WHERE id IN (SELECT min(id) FROM afe_host_queue_entries WHERE job_id = ANY ($1) GROUP BY job_id)`, append(jobs[:3:3], pair...))
-	execute(t, s, `UPDATE afe_jobs SET shard_id = NULL WHERE id = ANY ($1)`, append(jobs[:3:3], pair...))
-	execute(t, s, `ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (name <> 'poison')`)
+	pgtest.Exec(t, s.DB, `UPDATE afe_jobs SET shard_id = NULL WHERE id = ANY ($1)`, append(jobs[:3:3], pair...))
+	pgtest.Exec(t, s.DB, `ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (name <> 'poison')`)
 
 	must(t)(l.People.AbortJobs(t.Context(), "alice", jobs[3]))
 	must(t)(l.People.MoveHosts(t.Context(), "board:other", "shard1-host5"))
@@ -74,11 +74,6 @@ func must(t *testing.T) func(any, error) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func execute(t *testing.T, s *faults.Shard, sql string, args ...any) {
-	t.Helper()
-	must(t)(s.DB.Exec(t.Context(), sql, args...))
 }
 
 // newClient is one in this process, for the beats that nothing disturbs.
@@ -119,7 +114,7 @@ func localTruth(t *testing.T, l *faults.Lab) []state {
 func holds(t *testing.T, l *faults.Lab, before []state) {
 	t.Helper()
 	s := l.Shards[0]
-	if n := faults.Count(t, s.DB, `SELECT count(*) FROM afe_jobs AS j
+	if n := pgtest.Query[int](t, s.DB, `SELECT count(*) FROM afe_jobs AS j
 		WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id)`); n != 0 {
 		t.Errorf("%d jobs are here without their entries", n)
 	}
@@ -127,7 +122,7 @@ func holds(t *testing.T, l *faults.Lab, before []state) {
 	must(t)(nil, s.DB.QueryRow(t.Context(), `SELECT coalesce(array_agg(e.id), '{}') FROM afe_host_queue_entries AS e
 		JOIN afe_jobs AS j ON j.id = e.job_id LEFT JOIN shard_client_uploads AS u ON u.job_id = j.id
 		WHERE e.complete AND j.shard_id IS NOT NULL AND (u.job_id IS NULL OR e.id = ANY (u.sent_complete))`).Scan(&acknowledged))
-	stored := faults.Count(t, l.Master, `SELECT count(*) FROM afe_host_queue_entries WHERE id = ANY ($1) AND complete`, acknowledged)
+	stored := pgtest.Query[int](t, l.Master, `SELECT count(*) FROM afe_host_queue_entries WHERE id = ANY ($1) AND complete`, acknowledged)
 	if stored != len(acknowledged) {
 		t.Errorf("%d entries are acknowledged as complete, the master has %d of them", len(acknowledged), stored)
 	}
@@ -147,7 +142,7 @@ func (r *rich) recovers(t *testing.T, l *faults.Lab) {
 	t.Helper()
 	l.Between(nil)
 	s, client := l.Shards[0], newClient(t, l)
-	execute(t, s, `ALTER TABLE afe_jobs DROP CONSTRAINT poison`)
+	pgtest.Exec(t, s.DB, `ALTER TABLE afe_jobs DROP CONSTRAINT poison`)
 	beat(t, client)
 	beat(t, client) // more than one when the first had to look for a record that the master refuses
 	finish(t, s)
@@ -159,7 +154,7 @@ func (r *rich) recovers(t *testing.T, l *faults.Lab) {
 // finish is what the scheduler writes until nothing is open, in one go: its own turns take longer than all else.
 func finish(t *testing.T, s *faults.Shard) {
 	t.Helper()
-	execute(t, s, `WITH ended AS (
+	pgtest.Exec(t, s.DB, `WITH ended AS (
 			UPDATE afe_host_queue_entries SET complete = true, active = false, execution_subdir = 'y', started_on = '2019-01-02',
 				finished_on = '2019-01-03', status = CASE WHEN aborted THEN 'Aborted' ELSE 'Completed' END
 			WHERE NOT complete RETURNING job_id
@@ -180,14 +175,4 @@ func settle(t *testing.T, client *shard.Client) {
 		}
 	}
 	t.Error("four undisturbed beats do not come to rest")
-}
-
-// await waits for what a client leads to.
-func await(t *testing.T, done <-chan struct{}, client *faults.Program) {
-	t.Helper()
-	select {
-	case <-done:
-	case <-time.After(faults.Patience):
-		t.Fatalf("waited in vain; shard-client said:\n%s", client.Log())
-	}
 }

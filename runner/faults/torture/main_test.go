@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/binaries"
 	"shardclient/runner/pgtest"
 )
 
@@ -27,5 +27,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(faults.WithBinary(pgtest.WithServer(m)))
+	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m)))
 }

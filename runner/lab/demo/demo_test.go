@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/postgres"
 )
 
@@ -27,23 +27,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(binaries.WithBinaries(m))
 }
 
 // small is a play of some seconds, with every scene in it.
 var small = size{boardHosts: 4, suites: 3, children: 10, aborted: 3, perform: 60 * time.Second, atEnd: 30 * time.Second}
-
-// programs are built from this tree.
-func programs(t *testing.T) (client, shardLab string) {
-	t.Helper()
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "shardclient/runner/cmd/shard-client", "shardclient/runner/cmd/shard-lab")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
-	return filepath.Join(dir, "shard-client"), filepath.Join(dir, "shard-lab")
-}
 
 // playOf runs a demo and returns what it printed, and the last line of that.
 func playOf(ctx context.Context, t *testing.T, d Demo) (text, last string, err error) {
@@ -62,7 +50,7 @@ func playOf(ctx context.Context, t *testing.T, d Demo) (text, last string, err e
 }
 
 func TestDemo(t *testing.T) {
-	client, shardLab := programs(t)
+	client, shardLab := binaries.ShardClient(t), binaries.ShardLab(t)
 	t.Run("both sides agree", func(t *testing.T) {
 		t.Parallel()
 		text, last, err := playOf(t.Context(), t, Demo{Client: client, Lab: shardLab, Seed: 1, size: small})

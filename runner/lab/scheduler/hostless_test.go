@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pgtest"
 )
 
 // suite is a hostless job with a child on host 1, whose shard runs it.
@@ -28,7 +29,7 @@ func TestHostlessWaitsForItsChildren(t *testing.T) {
 	if diff := cmp.Diff(begun, normal(d.written())); diff != "" {
 		t.Fatalf("while the child is open (-want +written):\n%s", diff)
 	}
-	d.exec("UPDATE afe_host_queue_entries SET complete = true WHERE id = 701")
+	pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 701")
 	d.run(s, nil)
 	want := slices.Concat(begun, []string{
 		"entry 501: status=Gathering", "entry 501: status=Parsing", "entry 501: active=false",
@@ -52,7 +53,7 @@ func TestHostlessEnds(t *testing.T) {
 			t.Errorf("first turn: %+v", work)
 		}
 		d.run(s, nil)
-		if got := query[string](t, d.pool, "SELECT status FROM afe_host_queue_entries WHERE id = 501 AND complete"); got != status {
+		if got := pgtest.Query[string](t, d.pool, "SELECT status FROM afe_host_queue_entries WHERE id = 501 AND complete"); got != status {
 			t.Errorf("%s: %s, want %s", edit, got, status)
 		}
 		d.must("nothing else is touched", "SELECT * FROM audit WHERE program = 'scheduler' AND (of_table <> 'afe_host_queue_entries' OR id <> 501)")

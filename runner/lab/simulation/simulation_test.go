@@ -2,9 +2,6 @@ package simulation
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/master"
 	"shardclient/runner/postgres"
 )
@@ -20,21 +18,15 @@ func TestMain(m *testing.M) {
 	if err := postgres.ForgetLibpqSettings(); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(binaries.WithBinaries(m))
 }
 
 // Three shards and two masters, from the programs to the table.
 func TestSimulation(t *testing.T) {
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "shardclient/runner/cmd/shard-lab")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", build, err, out)
-	}
 	var out bytes.Buffer
 	s := Simulation{
 		Shards: 3, HostsPerShard: 2, JobsPerShard: 20, Pause: 300 * time.Millisecond, Duration: 2 * time.Second,
-		Masters: 2, Finish: 0.1, Protocol: "2019", Lab: filepath.Join(dir, "shard-lab"), Out: &out,
+		Masters: 2, Finish: 0.1, Protocol: "2019", Lab: binaries.ShardLab(t), Out: &out,
 	}
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
