@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))},
+	goleak.VerifyTestMain(cleanup{binaries.WithBinaries(pgtest.WithServer(m))},
 		goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
