@@ -4,10 +4,10 @@
 //
 // # From a shard to its readers
 //
-//	shard.Client.Beat   makes the report; a [Stopwatch] fills in its phases
-//	loop.Loop           reads Soon, Outage, Abandoned and Fatal, and logs [Report.Attributes]
-//	ops.Metrics         counts it, ops.Health notes when it ended
-//	`once`              prints its JSON or [Report.Summary]
+//	shard.Client.Beat   makes the report; a Stopwatch fills in its phases
+//	loop.Loop           reads Soon, Outage, Abandoned and Fatal, and logs the Attributes
+//	ops.Metrics         counts it; ops.Health notes when it ended
+//	once                prints its JSON or its Summary
 //
 // # The size of an upload
 //

@@ -195,7 +195,7 @@ func TestMasterURLRefuses(t *testing.T) {
 			t.Errorf("%q: error %v, want one that says %q and no password", master, err, want)
 		}
 		if setting, ok := errors.AsType[*SettingError](err); !ok || setting.Flag != "master" || setting.Hint == "" {
-			t.Errorf("%q: error %v is no *SettingError with a hint", master, err)
+			t.Errorf("%q: error %v is not a *SettingError with a hint", master, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ var proxyVariables = map[string][2]string{
 func Proxy(master *url.URL) (string, error) {
 	names := proxyVariables[master.Scheme]
 	if value := cmp.Or(os.Getenv(names[0]), os.Getenv(names[1])); value != "" && !isProxy(value) {
-		return "", fmt.Errorf("%s: its value is no address of a proxy (it is not shown, it may hold a password): "+
+		return "", fmt.Errorf("%s: its value is not the address of a proxy (it is not shown, it may hold a password): "+
 			"give http://[USER:PASSWORD@]HOST:PORT with special characters percent-encoded, or unset it", names[0])
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: master})

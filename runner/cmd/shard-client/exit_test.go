@@ -157,7 +157,8 @@ func TestUnusableDatabaseURL(t *testing.T) {
 			{"once", "--shard-hostname=s", "--master=m", "--output=json"}, {"run", "--shard-hostname=s", "--master=m"},
 			{"migrate", "up"}, {"migrate", "down"}, {"migrate", "status"}, {"quarantine", "list"},
 		} {
-			e := invoke(append(args, "--database-url", databaseURL)...).want(t, exitUsage).silent(t).says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
+			e := invoke(append(args, "--database-url", databaseURL)...).want(t, exitUsage).silent(t)
+			e.says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
 			if strings.Contains(e.stderr, "CAN") || strings.Contains(e.stderr, "ARY") {
 				t.Errorf("%s: a password is shown: %v", databaseURL, e)
 			}

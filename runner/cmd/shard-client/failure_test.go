@@ -41,7 +41,7 @@ func TestOnceFailures(t *testing.T) {
 		"page of a proxy":        {page(200, "<html><body>Please log in</body>"), nil, "undecodable", 1, []string{"no JSON-RPC", "Please log in"}},
 		"nothing":                {page(200, ""), nil, "undecodable", 1, []string{"empty"}},
 		"neither result nor err": {page(200, `{"id": "jsonrpc"}`), nil, "undecodable", 1, []string{"neither result nor error"}},
-		"result is no object":    {answers(`[1]`), nil, "undecodable", 1, nil},
+		"result not an object":   {answers(`[1]`), nil, "undecodable", 1, nil},
 		"too large": {
 			answers(jobs(1, 2, 3)), []string{"--max-response-bytes=100B"}, "too_large", 1,
 			[]string{"100 bytes", "--max-response-bytes"},

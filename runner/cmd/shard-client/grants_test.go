@@ -166,7 +166,8 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 		"INSERT INTO afe_users (id, login) VALUES (90, 'ada')",
 		"INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90)",
 		"INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL)",
-		"INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)",
+		`INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES
+			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)`,
 		"INSERT INTO afe_shards (id, hostname) VALUES (89, '" + ourShard + "') ON CONFLICT DO NOTHING",
 	} {
 		execute(t, owner, sql)
@@ -234,11 +235,16 @@ func TestLeastRightsAreFew(t *testing.T) {
 	role := open(t, databaseURL)
 	statements := []string{
 		"INSERT INTO afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) VALUES (1, 1, now())",
-		"SELECT FROM afe_aborted_host_queue_entries", "DELETE FROM afe_aborted_host_queue_entries", "UPDATE afe_aborted_host_queue_entries SET aborted_by_id = 1",
-		"UPDATE afe_host_queue_entries SET status = 'Completed'", "UPDATE afe_host_queue_entries SET complete = true", "DELETE FROM afe_host_queue_entries",
+		"SELECT FROM afe_aborted_host_queue_entries",
+		"DELETE FROM afe_aborted_host_queue_entries",
+		"UPDATE afe_aborted_host_queue_entries SET aborted_by_id = 1",
+		"UPDATE afe_host_queue_entries SET status = 'Completed'",
+		"UPDATE afe_host_queue_entries SET complete = true",
+		"DELETE FROM afe_host_queue_entries",
 		"UPDATE afe_hosts SET status = 'Ready'", "UPDATE afe_hosts SET locked = true", "DELETE FROM afe_hosts",
 		"UPDATE afe_jobs SET control_file = ''", "DELETE FROM afe_jobs", "UPDATE afe_users SET access_level = 100",
-		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999", "CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
+		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999",
+		"CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
 	}
 	tables := query[string](t, owner, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
 	for _, table := range strings.Fields(tables) {

@@ -174,7 +174,7 @@ func recorded(t testing.TB, name string) http.Handler {
 	head, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
 	var status int
 	if _, err := fmt.Sscanf(string(head), "HTTP/1.0 %d", &status); err != nil || !ok {
-		t.Fatalf("%s is no answer: %v", name, err)
+		t.Fatalf("%s is not an HTTP answer: %v", name, err)
 	}
 	return page(status, string(body))
 }

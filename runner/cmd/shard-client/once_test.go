@@ -150,7 +150,8 @@ func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	databaseURL, pool := database(t)
 	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'another')", ourShard)
 	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) SELECT id, '2019-03-15', 1 + id % 2 FROM generate_series(1, 1000) AS id")
-	execute(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id")
+	execute(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+		SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id`)
 	execute(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
 	m := master(t, answers(nothing))
 	for range 2 {

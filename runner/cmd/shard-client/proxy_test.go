@@ -144,7 +144,7 @@ func TestUnusableProxy(t *testing.T) {
 		t.Setenv("HTTP_PROXY", address)
 		for _, command := range []string{"once", "run"} {
 			e := start(t, command, "--shard-hostname=s", "--master=master.test", "--database-url=postgres://h/d", "--log-level=debug").
-				end().want(t, exitUsage).silent(t).says(t, "HTTP_PROXY: its value is no address of a proxy")
+				end().want(t, exitUsage).silent(t).says(t, "HTTP_PROXY: its value is not the address of a proxy")
 			if fmt.Sprint(e) != withoutCanary(fmt.Sprint(e)) {
 				t.Errorf("%s: a password is shown: %v", address, e)
 			}

@@ -30,7 +30,8 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 	eventually(t, "for five beats", func() bool { return len(m.received()) >= 5 })
 	e := p.stop().silent(t).says(t, `msg="shard-client starts" version=test shard_hostname=`+ourShard, "signal=terminated", "msg=stopped")
 	beats := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome = 'ok'")
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs"); n != beats || n != len(m.received()) || n != strings.Count(e.stderr, "level=INFO msg=heartbeat ") {
+	n := query[int](t, pool, "SELECT count(*) FROM afe_jobs")
+	if n != beats || n != len(m.received()) || n != strings.Count(e.stderr, "level=INFO msg=heartbeat ") {
 		t.Errorf("%d requests, %d jobs stored, %d beats in the history: %v", len(m.received()), n, beats, e)
 	}
 	lines := beats + 3
@@ -99,7 +100,8 @@ func TestFirstSignalFinishesTheBeat(t *testing.T) {
 				if command == "once" && e.result(t).UploadedJobs != 1 {
 					t.Errorf("once says %v", e)
 				}
-				free := query[int](t, pool, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+				free := query[int](t, pool, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+					AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 				if free != 0 {
 					t.Error("the lock was not given back")
 				}

@@ -109,9 +109,10 @@ func TestMetricsOfRealBeats(t *testing.T) {
 		"consecutive_failures": 0, "pending_jobs": 0, "known_jobs": 1, "uploaded_jobs_total": 7, "uploaded_entries_total": 14,
 		`quarantine_objects{direction="in"}`: 2, `quarantine_objects{direction="out"}`: 0, "quarantine_waiting_for_host": 1,
 	})
-	if after["last_success_timestamp_seconds"] < began || after["last_beat_timestamp_seconds"] < after["last_success_timestamp_seconds"] || after["quarantined_total"] < 4 {
-		t.Errorf("last success at %v, last beat at %v, began at %v, %v objects set aside", after["last_success_timestamp_seconds"],
-			after["last_beat_timestamp_seconds"], began, after["quarantined_total"])
+	success, ended := after["last_success_timestamp_seconds"], after["last_beat_timestamp_seconds"]
+	if success < began || ended < success || after["quarantined_total"] < 4 {
+		t.Errorf("last success at %v, last beat at %v, began at %v, %v objects set aside",
+			success, ended, began, after["quarantined_total"])
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))); diff != "" {
 		t.Errorf("series changed with beats (-before +after):\n%s", diff)
@@ -144,7 +145,7 @@ func TestHealthWithoutDatabase(t *testing.T) {
 	stop()
 	if c, err := net.Dial("tcp", s.address); err == nil {
 		_ = c.Close()
-		t.Error("somebody still listens after the end of run")
+		t.Error("the address still answers after the end of run")
 	}
 }
 
@@ -159,7 +160,8 @@ func TestListenAtATakenAddress(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	listen := "--listen=" + taken.Addr().String()
-	invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t).says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
+	e := invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t)
+	e.says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
 		t.Error("run went on without metrics and health")
 	}
