@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestSettings parses each value as flag and as environment variable, and checks it. want is a part of
-// the error.
+// TestSettings parses each value as flag and as environment variable, and checks it. want is a part
+// of the error.
 func TestSettings(t *testing.T) {
 	for _, tt := range []struct{ flag, value, want string }{
 		{"shard-hostname", "chromeos-shard12.lab.example.com", ""},

@@ -36,8 +36,8 @@ func grantsFile(t testing.TB, database string) string {
 	return strings.ReplaceAll(string(content), "DATABASE autotest", "DATABASE "+database)
 }
 
-// leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with the
-// rights of docs/grants.sql and by a pool of its owner.
+// leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with
+// the rights of docs/grants.sql and by a pool of its owner.
 func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	t.Helper()
 	ownerURL, owner := database(t)
@@ -53,8 +53,9 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	}), owner
 }
 
-// The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an upload
-// in parts, objects set aside, limits of history and quarantine, the refusal of a second client.
+// The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an
+// upload in parts, objects set aside, limits of history and quarantine, the refusal of a second
+// client.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	databaseURL, owner := leastRights(t)
@@ -115,8 +116,8 @@ func TestEachRightIsNeeded(t *testing.T) {
 	}
 }
 
-// rights returns the rights in the file one by one: a privilege on an object, for each column where it
-// names columns.
+// rights returns the rights in the file one by one: a privilege on an object, for each column where
+// it names columns.
 func rights(t *testing.T) []string {
 	t.Helper()
 	grant := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON ([^;]+) TO ` + leastRole + `;$`)
@@ -145,8 +146,8 @@ func rights(t *testing.T) []string {
 	return rights
 }
 
-// permitted returns an error when a start of shard-client failed, or was denied something. The log is
-// searched too, because a beat is ok even when it could not be recorded.
+// permitted returns an error when a start of shard-client failed, or was denied something. The log
+// is searched too, because a beat is ok even when it could not be recorded.
 func permitted(e ended) error {
 	if e.code != exitOK || strings.Contains(e.stderr+e.stdout, "permission denied") {
 		return errors.New(e.String())
@@ -154,9 +155,9 @@ func permitted(e ended) error {
 	return nil
 }
 
-// errand runs every statement of the client once: names that give way, uploads with an open entry and
-// without, all kinds of objects (good, bad and mended), incorrect hosts, pruning. It returns the error
-// of the first step that fails.
+// errand runs every statement of the client once: names that give way, uploads with an open entry
+// and without, all kinds of objects (good, bad and mended), incorrect hosts, pruning. It returns
+// the error of the first step that fails.
 func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	for _, sql := range []string{
@@ -193,9 +194,9 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	return permitted(invoke("quarantine", "list", "--database-url", databaseURL))
 }
 
-// refusedErrand goes on after a refused packet with a host and a job: an empty
-// packet passes, the host passes, the job does not, all but the job passes, and the
-// job is refused once more when it is tried again.
+// refusedErrand goes on after a refused packet with a host and a job: an empty packet passes, the
+// host passes, the job does not, all but the job passes, and the job is refused once more when it
+// is tried again.
 func refusedErrand(t *testing.T, m *fakeMaster, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	oops := page(http.StatusInternalServerError, "<html>")

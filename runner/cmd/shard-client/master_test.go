@@ -44,8 +44,8 @@ func master(t testing.TB, answer http.Handler) *fakeMaster {
 	return masterThat(t, func(int, []byte) http.Handler { return answer })
 }
 
-// masterThat starts a fakeMaster that chooses its answer by the number of the request, from 1 on, and
-// its body.
+// masterThat starts a fakeMaster that chooses its answer by the number of the request, from 1 on,
+// and its body.
 func masterThat(t testing.TB, answer func(number int, body []byte) http.Handler) *fakeMaster {
 	t.Helper()
 	m := &fakeMaster{answer: answer}

@@ -143,8 +143,8 @@ func TestDefaultUser(t *testing.T) {
 	}
 }
 
-// In a database that comes from the original, finished jobs have their shard_id: none is uploaded again,
-// and the open ones are known.
+// In a database that comes from the original, finished jobs have their shard_id: none is uploaded
+// again, and the open ones are known.
 func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

@@ -54,8 +54,8 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	return l.Run(ctx)
 }
 
-// waitForDatabase waits until the database answers, has our schema, and its lock is ours. It reports
-// false when a signal came or the lifetime was over before that.
+// waitForDatabase waits until the database answers, has our schema, and its lock is ours. It
+// reports false when a signal came or the lifetime was over before that.
 func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.Health) (ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc

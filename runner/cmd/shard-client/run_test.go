@@ -43,8 +43,8 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 	}
 }
 
-// The lifetime leaves a busy machine time to connect. The parts of the test run side by side, because
-// each waits for all of it.
+// The lifetime leaves a busy machine time to connect. The parts of the test run side by side,
+// because each waits for all of it.
 func TestLifetimeEndsRun(t *testing.T) {
 	t.Parallel()
 	const lifetime = 2 * time.Second
@@ -158,7 +158,8 @@ func TestSignalWhileWaiting(t *testing.T) {
 	}
 }
 
-// allow opens or closes a database to all connections. It does so from another database of the server.
+// allow opens or closes a database to all connections. It does so from another database of the
+// server.
 func allow(t *testing.T, databaseURL string, allowed bool) {
 	t.Helper()
 	name := strings.TrimPrefix(parseURL(t, databaseURL).Path, "/")
@@ -199,8 +200,8 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 	p.stop()
 }
 
-// Nothing that a master does ends run. A failure that repeats is a warning at the 1st, 2nd, 4th, 8th
-// time, and its end has a line too.
+// Nothing that a master does ends run. A failure that repeats is a warning at the 1st, 2nd, 4th,
+// 8th time, and its end has a line too.
 func TestRunOutlivesItsMaster(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -245,8 +246,8 @@ func TestRunTakesABrokenLockAgain(t *testing.T) {
 	}
 }
 
-// A client that starts right after another was killed finds the lock free, and stores what the killed
-// one could not.
+// A client that starts right after another was killed finds the lock free, and stores what the
+// killed one could not.
 func TestKilledClientLeavesNoLock(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

@@ -99,8 +99,8 @@ func TestUnusableCertificates(t *testing.T) {
 	}
 }
 
-// A rotated certificate is shown at the next connection, without a restart. While only one of its two
-// files is new, the old pair serves.
+// A rotated certificate is shown at the next connection, without a restart. While only one of its
+// two files is new, the old pair serves.
 func TestRotatedClientCertificate(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -141,8 +141,8 @@ func TestRotatedClientCertificate(t *testing.T) {
 	}
 }
 
-// A request to an https master is never sent in plain: neither to a port that does not answer in TLS,
-// nor to one that speaks plain HTTP.
+// A request to an https master is never sent in plain: neither to a port that does not answer in
+// TLS, nor to one that speaks plain HTTP.
 func TestHTTPSNeverFallsBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)

@@ -39,8 +39,8 @@ func hugeAmongSmall(t testing.TB) (string, *pgxpool.Pool) {
 	return databaseURL, pool
 }
 
-// uploadAll beats until only `left` jobs wait, each time with a new client, and returns how often each
-// job was sent.
+// uploadAll beats until only `left` jobs wait, each time with a new client, and returns how often
+// each job was sent.
 func uploadAll(t testing.TB, m *fakeMaster, pool *pgxpool.Pool, databaseURL string, left int) map[int64]int {
 	t.Helper()
 	for beats := 0; query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") > left; beats++ {

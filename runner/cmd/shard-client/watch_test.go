@@ -18,8 +18,8 @@ import (
 	"shardclient/schema"
 )
 
-// misfortunes are answers that fail a beat, each in another class, for a client that reads at most 1200
-// bytes of an answer.
+// misfortunes are answers that fail a beat, each in another class, for a client that reads at most
+// 1200 bytes of an answer.
 func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	after := func(do func(), then http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,8 +38,9 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	}
 }
 
-// A real client has a good beat, then one of each class of failure, then good ones again, while a scraper
-// reads. Each beat is counted under its class, and no series appears that was not there from the start.
+// A real client has a good beat, then one of each class of failure, then good ones again, while a
+// scraper reads. Each beat is counted under its class, and no series appears that was not there
+// from the start.
 func TestMetricsOfRealBeats(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -82,8 +83,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	later := s.metrics()
 	checkMetrics(t, "after the misfortunes", later, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
-		// The incomplete answer acknowledged the one job of its packet. The refusal made the
-		// client look for a guilty record: an empty packet, then one with a job, and the lock was lost.
+		// The incomplete answer acknowledged the one job of its packet. The refusal made the client
+		// look for a guilty record: an empty packet, then one with a job, and the lock was lost.
 		"uploaded_jobs_total": 4, "uploaded_entries_total": 8, "pending_jobs": 3, "known_jobs": 3, "known_hosts": 1,
 		"received_jobs_total": 3, "quarantined_total": 0,
 		`beat_phase_duration_seconds_count{phase="pack"}`: 10, `beat_phase_duration_seconds_count{phase="rpc"}`: 10,
