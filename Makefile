@@ -45,7 +45,7 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test replay interleavings every-step disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum
+	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -61,17 +61,18 @@ check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, i
 	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))
 
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
-test: postgres gotestsum ## Run all tests, with the race detector where a C compiler is
+# testrun gives all packages one PostgreSQL and one build of the programs.
+test: postgres gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
-	$(SHOW) env CGO_ENABLED=$$cgo go test -json $$race -timeout 40m ./runner/shard ./...
+	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo go test -json $$race -timeout 40m ./runner/shard ./...
 
 # In the suite are some of its cases.
 replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with
 	@$(SHOW) go test -json -count 1 -timeout 30m -run '^TestReplay$$' ./runner/lab/replay -args -whole
 
-# In the suite is every third of them.
+# In the suite is every thirteenth of them.
 interleavings: postgres gotestsum ## Play every interleaving of a beat and the scheduler
 	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
 
@@ -145,6 +146,9 @@ torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a t
 
 clean: ## Remove what was built
 	rm -rf bin
+
+testrun:
+	@go build -buildvcs=false -o bin/ ./runner/cmd/testrun
 
 postgres:
 	@runner/postgres/install.sh

@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"schema":          {},
 	"gen":             {},
 
+	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
 		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema", "gen",
 	},
@@ -52,12 +53,12 @@ var arrows = map[string][]string{
 	"runner/process":  {},
 
 	"runner":          {}, // only tests of the whole
-	"runner/await":    {},
+	"runner/wait":     {},
 	"runner/binaries": {},
 	"runner/pgtest":   {"runner/postgres", "schema"},
 	"runner/faults": {
 		"runner/lab", "runner/master", "runner/shard", "runner/lock", "runner/afe", "runner/beat", "runner/pg", "runner/config",
-		"runner/postgres", "runner/process", "runner/pgtest", "runner/await", "runner/binaries", "schema", "gen",
+		"runner/postgres", "runner/process", "runner/pgtest", "runner/wait", "runner/binaries", "schema", "gen",
 	},
 }
 
@@ -149,7 +150,7 @@ func TestShardClientLinksNoLaboratory(t *testing.T) {
 	t.Parallel()
 	foreign := map[string]bool{}
 	for _, linked := range goList(t, "-deps", "./runner/cmd/shard-client") {
-		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/postgres", "runner/process", "runner/await", "runner/binaries", "runner/faults"} {
+		for _, banned := range []string{"runner/master", "runner/lab", "runner/pgtest", "runner/postgres", "runner/process", "runner/wait", "runner/binaries", "runner/faults"} {
 			if within(linked.ImportPath, module+"/"+banned) {
 				t.Errorf("shard-client links %s; see who imports it: go list -deps -f '{{.ImportPath}} {{.Imports}}'", linked.ImportPath)
 			}

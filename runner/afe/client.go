@@ -42,8 +42,8 @@ func NewClient(options Options) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone() // with the proxies of the environment
 	transport.TLSClientConfig = options.TLS
-	// The size of an answer is bounded as it comes over the wire; a compressed one could grow behind
-	// that bound. The original asks for identity too.
+	// The size of an answer is bounded as it comes over the wire; a compressed one could grow
+	// behind that bound. The original asks for identity too.
 	transport.DisableCompression = true
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{
@@ -66,8 +66,8 @@ func NewClient(options Options) (*Client, error) {
 // Close closes idle connections. The client can still be used.
 func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
 
-// Heartbeat sends the packet and returns the decoded result, or an [*Error]. It waits no longer than
-// [Options].Timeout, and less when ctx ends.
+// Heartbeat sends the packet and returns the decoded result, or an [*Error]. It waits no longer
+// than [Options].Timeout, and less when ctx ends.
 //
 // With [ProtocolAuto] it changes to the master's version within the same beat, in either direction
 // (docs/protocol.md), and remembers it for the next packet.

@@ -34,8 +34,8 @@ const maxObjectBytes = 16 << 20
 // is set aside; each object is then read strictly.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// strict holds the rules of one object: only a field that is a pointer may be null, and a field that
-// is left out gets Autotest's default.
+// strict holds the rules of one object: only a field that is a pointer may be null, and a field
+// that is left out gets Autotest's default.
 var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(readString),
 	json.UnmarshalFromFunc(readBool),
@@ -231,8 +231,8 @@ func object[T any](defaults func() T) *json.Unmarshalers {
 	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), one)
 }
 
-// unwanted returns an error that quotes the next value, if it is a string or a number, and otherwise
-// names its kind.
+// unwanted returns an error that quotes the next value, if it is a string or a number, and
+// otherwise names its kind.
 func unwanted(dec *jsontext.Decoder, want string) error {
 	kind := dec.PeekKind()
 	if kind == '"' || kind == '0' {

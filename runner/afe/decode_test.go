@@ -168,7 +168,8 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	}
 }
 
-// Each host has its own lock reason: a pointer in the defaults once gave all of them the last one's.
+// Each host has its own lock reason: a pointer in the defaults once gave all of them the last
+// one's.
 func TestHostsHaveTheirOwnLockReason(t *testing.T) {
 	body := `{"result": {"hosts": [{"id": 1, "hostname": "a", "lock_reason": "one"}, {"id": 2, "hostname": "b", "lock_reason": "two"},
 		{"id": 3, "hostname": "c"}, {"id": 4, "hostname": "d", "lock_reason": null}], "jobs": [], "suite_keyvals": []}, "error": null}`

@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/plain"
 )
 
-// Class names the kind of a heartbeat's failure. Log, history and metrics give it as
-// "failure", and the documents for operators say what to do about each.
+// Class names the kind of a heartbeat's failure. Log, history and metrics give it as "failure", and
+// the documents for operators say what to do about each.
 type Class string
 
 const (
@@ -61,8 +61,8 @@ type Error struct {
 	// Err is the cause, where there is one.
 	Err error
 	// Unsure reports whether the master may have stored the packet, or may do so later. A JSON-RPC
-	// error to the only request of a beat is a clear answer, and so is a fault of our own before any
-	// request; nothing else is.
+	// error to the only request of a beat is a clear answer, and so is a fault of our own before
+	// any request; nothing else is.
 	Unsure bool
 }
 

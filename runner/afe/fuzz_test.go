@@ -90,7 +90,7 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []Re
 			t.Errorf("%s: %s is another object when it comes alone:\n%s", section, o.Raw, diff)
 		}
 		if o.ID < 0 || !o.Raw.IsValid(lenient) {
-			t.Errorf("%s: %s has the id %d, or is no value", section, o.Raw, o.ID)
+			t.Errorf("%s: %s has the id %d, or is not a value", section, o.Raw, o.ID)
 		}
 		if o.Err != nil {
 			checkReason(t, section, o.Raw, o.Err)
@@ -157,7 +157,7 @@ func checkMalformed(t *testing.T, body []byte, r *Response) {
 	for _, m := range r.Malformed {
 		kept += len(m.Raw)
 		if m.Section == "" || !m.Raw.IsValid(lenient) {
-			t.Errorf("%q: %s is no value", m.Section, m.Raw)
+			t.Errorf("%q: %s is not a value", m.Section, m.Raw)
 		}
 		checkReason(t, m.Section, m.Raw, m.Err)
 	}
@@ -185,7 +185,7 @@ func elements(t *testing.T, body []byte, section string) int {
 		Result map[string]jsontext.Value `json:"result"`
 	}
 	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
-		t.Fatalf("a response out of what is no JSON: %v", err)
+		t.Fatalf("a response from a body that is not JSON: %v", err)
 	}
 	if envelope.Result == nil {
 		t.Fatal("a response without a result")

@@ -18,8 +18,8 @@ import (
 type Options struct {
 	// Master is the address of the master, with the path prefix of a reverse proxy if there is one.
 	Master *url.URL
-	// User is the login that the master sees. It asks for no password, and adds a user that it
-	// does not have yet.
+	// User is the login that the master sees. It asks for no password, and adds a user that it does
+	// not have yet.
 	User string
 	// TLS is for an https master; nil: Go's defaults.
 	TLS *tls.Config

@@ -22,9 +22,9 @@ type Packet struct {
 	Entries []jsontext.Value `json:"hqes"`
 }
 
-// Body returns the request in the given version of the protocol. For a 2015 master it leaves out the
-// statuses of hosts, and host_id in an entry. It fails when a job or an entry is not JSON, or a text
-// is not UTF-8.
+// Body returns the request in the given version of the protocol. For a 2015 master it leaves out
+// the statuses of hosts, and host_id in an entry. It fails when a job or an entry is not JSON, or a
+// text is not UTF-8.
 func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 	arguments := *p
 	if protocol == Protocol2015 {

@@ -58,8 +58,8 @@ func TestProtocolAuto(t *testing.T) {
 	}
 }
 
-// A copy of the first packet may be stored late although the second was the only one of its version:
-// its answer is not the last word (docs/decisions.md, fault 3a).
+// A copy of the first packet may be stored late although the second was the only one of its
+// version: its answer is not the last word (docs/decisions.md, fault 3a).
 func TestProtocolSwitchForgetsNoRetry(t *testing.T) {
 	rpcError := says(200, `{"error": {"name": "DoesNotExist", "message": "m"}}`)
 	for name, answers := range map[string][]http.HandlerFunc{

@@ -6,8 +6,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Response is a decoded result. Every object stands by itself: one that cannot be understood carries
-// the reason and harms no other (P6).
+// Response is a decoded result. Every object stands by itself: one that cannot be understood
+// carries the reason and harms no other (P6).
 type Response struct {
 	// Protocol is the version of the packet that was answered.
 	Protocol Protocol
@@ -93,9 +93,9 @@ type Attribute struct {
 	Value     string `json:"value"`
 }
 
-// Keyval is a keyval of a job. One that stands in a job belongs to that job; a suite keyval names its
-// job, the parent of the suite, which the shard need not have. The id is the master's own and not
-// kept.
+// Keyval is a keyval of a job. One that stands in a job belongs to that job; a suite keyval names
+// its job, the parent of the suite, which the shard need not have. The id is the master's own and
+// not kept.
 type Keyval struct {
 	ID    int64  `json:"id"`
 	JobID int64  `json:"job_id"`

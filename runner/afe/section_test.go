@@ -28,8 +28,8 @@ func TestMalformedSections(t *testing.T) {
 	}
 }
 
-// A missing section is not an empty one, but for incorrect_host_ids, which a master of 2015 does not
-// send.
+// A missing section is not an empty one, but for incorrect_host_ids, which a master of 2015 does
+// not send.
 func TestMissingSections(t *testing.T) {
 	for section, incomplete := range map[string]string{
 		"hosts": "incomplete answer: hosts is missing", "jobs": "incomplete answer: jobs is missing",

@@ -26,8 +26,8 @@ var subjects = []struct {
 }
 
 // noAccess matches a message that ends with a hostname. The name is looked up in PostgreSQL, which
-// refuses a NUL or broken UTF-8: such a message would fail every search for the record. The original
-// masters take ASCII only.
+// refuses a NUL or broken UTF-8: such a message would fail every search for the record. The
+// original masters take ASCII only.
 var noAccess = regexp.MustCompile(`does not have access to ([[:graph:]]+)$`)
 
 // Subject returns the record that the message names; the zero value when it names none.

@@ -16,8 +16,8 @@ const (
 	// Refused: the master, or a proxy before it, objects to the packet's content rather than to its
 	// size or to the moment. A smaller packet, without the guilty record, may pass.
 	Refused
-	// Overloaded: the request reached the master, or a proxy before it, and was too much for it. The
-	// next packet should be smaller.
+	// Overloaded: the request reached the master, or a proxy before it, and was too much for it.
+	// The next packet should be smaller.
 	Overloaded
 	// Unreachable: the packet did not reach a master, and neither its content nor its size is to
 	// blame: no connection, a redirect, a proxy that asks for patience.

@@ -6,9 +6,9 @@ import "time"
 // anyway.
 const minBatchBytes = 64 << 10
 
-// slowShare is the part of the deadline, one in so many, that an answer may take before uploads stop
-// to grow: the master has other shards, whose uploads grow too. Without this limit the master's queue
-// grew twelve times as long in the test of the outage of 2018.
+// slowShare is the part of the deadline, one in so many, that an answer may take before uploads
+// stop to grow: the master has other shards, whose uploads grow too. Without this limit the
+// master's queue grew twelve times as long in the test of the outage of 2018.
 const slowShare = 4
 
 // Batch is how much a packet may hold. It halves when the master cannot cope and grows again by

@@ -44,7 +44,14 @@ func ExampleReport() {
 }
 
 func ExampleReport_Summary() {
-	report := beat.Report{Outcome: beat.OutcomeOK, PackedMS: 2.5, RPCMS: 41.25, KnownJobs: 12, UploadedJobs: 1, UploadedEntries: 2}
+	report := beat.Report{
+		Outcome:         beat.OutcomeOK,
+		PackedMS:        2.5,
+		RPCMS:           41.25,
+		KnownJobs:       12,
+		UploadedJobs:    1,
+		UploadedEntries: 2,
+	}
 	fmt.Println(report.Summary())
 
 	report.Fail(errors.New("connection refused"), beat.FailureDatabase, "connect to shard-db: connection refused")
@@ -55,8 +62,8 @@ func ExampleReport_Summary() {
 	// heartbeat failed (database): connect to shard-db: connection refused
 }
 
-// The master needs longer than it may for 600 jobs, so the next packet holds 300. An answer within a
-// quarter of the deadline doubles that again, up to the limit of the settings.
+// The master needs longer than it may for 600 jobs, so the next packet holds 300. An answer within
+// a quarter of the deadline doubles that again, up to the limit of the settings.
 func ExampleBatch() {
 	limit := beat.Batch{Jobs: 1000, Bytes: 16 << 20}
 	batch := limit.Halved(beat.Batch{Jobs: 600, Bytes: 3 << 20})

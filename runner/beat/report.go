@@ -4,10 +4,10 @@
 //
 // # From a shard to its readers
 //
-//	shard.Client.Beat   makes the report; a [Stopwatch] fills in its phases
-//	loop.Loop           reads Soon, Outage, Abandoned and Fatal, and logs [Report.Attributes]
-//	ops.Metrics         counts it, ops.Health notes when it ended
-//	`once`              prints its JSON or [Report.Summary]
+//	shard.Client.Beat   makes the report; a Stopwatch fills in its phases
+//	loop.Loop           reads Soon, Outage, Abandoned and Fatal, and logs the Attributes
+//	ops.Metrics         counts it; ops.Health notes when it ended
+//	once                prints its JSON or its Summary
 //
 // # The size of an upload
 //
@@ -29,8 +29,8 @@ const (
 	OutcomeFailed = "failed"
 )
 
-// The values of [Report].Failure that are not failures of the wire. Those of the wire are the classes
-// of package afe.
+// The values of [Report].Failure that are not failures of the wire. Those of the wire are the
+// classes of package afe.
 const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
@@ -95,8 +95,8 @@ type Quarantine struct {
 	WaitingForHost int64 // of In: jobs that only wait until one of their hosts arrives
 }
 
-// Fail makes the report one of a failed beat. class is the value of Failure; text is for people: one
-// line, without secrets.
+// Fail makes the report one of a failed beat. class is the value of Failure; text is for people:
+// one line, without secrets.
 func (r *Report) Fail(err error, class, text string) {
 	r.Outcome, r.Failure, r.Error, r.Err = OutcomeFailed, class, text, err
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// `once --output json` prints a report and the history keeps it: names and their order are a contract.
+// `once --output json` prints a report and the history keeps it: names and their order are a
+// contract.
 func TestReportJSONIsAContract(t *testing.T) {
 	t.Parallel()
 	body, err := json.Marshal(&Report{Outcome: OutcomeOK, PackedMS: 1.5, Protocol: "2019", Soon: true, Pending: 3})

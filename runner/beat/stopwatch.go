@@ -23,14 +23,15 @@ func (w *Stopwatch) Start(phase *float64) {
 	w.phase = phase
 }
 
-// Stop adds the time that has passed to the phase that was started last. It may be called again: each
-// call adds the time since the one before.
+// Stop adds the time that has passed to the phase that was started last. It may be called again:
+// each call adds the time since the one before.
 func (w *Stopwatch) Stop() {
 	if w.phase == nil {
 		return
 	}
 	now := time.Now()
-	// A sum of whole microseconds prints with at most three decimals, and not as 3.2439999999999998.
+	// A sum of whole microseconds prints with at most three decimals, and not as
+	// 3.2439999999999998.
 	*w.phase = math.Round(*w.phase*1000+float64(now.Sub(w.last).Microseconds())) / 1000
 	w.last = now
 }

@@ -1,5 +1,8 @@
-// Package binaries builds shard-client and shard-lab for tests, once for each test process: only the real programs can
-// be signalled and killed.
+// Package binaries builds our two programs for tests: only real ones can be signalled and killed.
+// Only tests import it.
+//
+// A test process builds a program when the first test asks for it, and removes it in the end. Under
+// `make test` nobody builds: runner/cmd/testrun has done so before, once for all packages.
 package binaries
 
 import (
@@ -7,89 +10,102 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+)
+
+// Names of the programs.
+const (
+	shardClient = "shard-client"
+	shardLab    = "shard-lab"
 )
 
 // M is what is needed of *testing.M.
 type M interface{ Run() int }
 
-// Removed is for TestMain: it removes what the tests have built.
+// WithBinaries is for TestMain: it removes what the tests have built.
 //
-//	func TestMain(m *testing.M) { os.Exit(binaries.Removed(m).Run()) }
-func Removed(m M) M { return removed{m} }
+//	func TestMain(m *testing.M) { os.Exit(binaries.WithBinaries(m).Run()) }
+func WithBinaries(m M) M { return cleaned{m} }
 
-type removed struct{ tests M }
+type cleaned struct{ tests M }
 
-func (r removed) Run() int {
-	code := r.tests.Run()
-	mu.Lock()
-	defer mu.Unlock()
-	if directory != "" {
-		if err := os.RemoveAll(directory); err != nil {
-			fmt.Fprintln(os.Stderr, "remove built programs:", err)
+func (c cleaned) Run() int {
+	inMain.Store(true)
+	code := c.tests.Run()
+	if dir := built.Load(); dir != nil {
+		if err := os.RemoveAll(*dir); err != nil {
+			fmt.Fprintln(os.Stderr, "binaries:", err)
 			code = max(code, 1)
 		}
 	}
 	return code
 }
 
-// Version is what the programs say is their version.
-const Version = "test"
+// ShardClient returns the path of shard-client, built from this tree; its version is "test".
+func ShardClient(t testing.TB) string { t.Helper(); return path(t, shardClient) }
+
+// ShardLab returns the path of shard-lab, built from this tree; its version is "test".
+func ShardLab(t testing.TB) string { t.Helper(); return path(t, shardLab) }
 
 var (
-	shardClient = sync.OnceValues(func() (string, error) { return build("shard-client") })
-	shardLab    = sync.OnceValues(func() (string, error) { return build("shard-lab") })
-
-	mu        sync.Mutex
-	directory string
+	inMain    atomic.Bool
+	built     atomic.Pointer[string] // the directory, once there is one
+	directory = sync.OnceValues(makeDirectory)
+	programs  = map[string]func() (string, error){
+		shardClient: sync.OnceValues(func() (string, error) { return buildHere(shardClient) }),
+		shardLab:    sync.OnceValues(func() (string, error) { return buildHere(shardLab) }),
+	}
 )
 
-// ShardClient returns the path of a shard-client that is built from this tree.
-func ShardClient(t testing.TB) string {
+func path(t testing.TB, name string) string {
 	t.Helper()
-	return built(t, shardClient)
-}
-
-// ShardLab returns the path of a shard-lab that is built from this tree.
-func ShardLab(t testing.TB) string {
-	t.Helper()
-	return built(t, shardLab)
-}
-
-func built(t testing.TB, program func() (string, error)) string {
-	t.Helper()
-	path, err := program()
+	if shared := sharedDirectory(); shared != "" {
+		return filepath.Join(shared, name)
+	}
+	if !inMain.Load() {
+		t.Fatal("nobody would remove the programs: let the package's TestMain run binaries.WithBinaries(m)")
+	}
+	path, err := programs[name]()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func build(name string) (string, error) {
-	dir, err := target()
+func makeDirectory() (string, error) {
+	dir, err := os.MkdirTemp("", "shard-binaries-")
+	if err == nil {
+		built.Store(&dir)
+	}
+	return dir, err
+}
+
+// buildHere builds for this test process.
+func buildHere(name string) (string, error) {
+	dir, err := directory()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, name)
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags", "-X main.version="+Version, "-o", path, "shardclient/runner/cmd/"+name)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, whatever these tests need
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	if err := noteSources(); err != nil {
+		return "", err
 	}
-	return path, nil
+	return filepath.Join(dir, name), build(dir, name)
 }
 
-// target returns the directory of what this process builds.
-func target() (string, error) {
-	mu.Lock()
-	defer mu.Unlock()
-	if directory == "" {
-		made, err := os.MkdirTemp("", "shard-binaries-")
-		if err != nil {
-			return "", err
-		}
-		directory = made
+// build writes programs into a directory. -trimpath, as make build has it: then both compile
+// everything but once.
+func build(dir string, names ...string) error {
+	args := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags", "-X main.version=test", "-o", dir + string(filepath.Separator)}
+	for _, name := range names {
+		args = append(args, "shardclient/runner/cmd/"+name)
 	}
-	return directory, nil
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // static, whatever the tests themselves need
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", strings.Join(names, " and "), err, out)
+	}
+	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Bytes is a size in bytes, read from a whole number with an optional unit: 1024, 64KiB, 16MiB, 16MB,
-// 1GiB.
+// Bytes is a size in bytes, read from a whole number with an optional unit: 1024, 64KiB, 16MiB,
+// 16MB, 1GiB.
 //
 // It is not parsed by a library because those at hand read "1,5GiB" as 15 GiB and print 1500000 as
 // "1.4 MiB".
@@ -22,8 +22,9 @@ var units = map[string]int64{
 	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
 }
 
-// UnmarshalText reads a size. It accepts a space before the unit and any case of its letters, but no
-// fractions and signs, and no bare K, M or G, which mean 1000 to one reader and 1024 to the next.
+// UnmarshalText reads a size. It accepts a space before the unit and any case of its letters, but
+// no fractions and signs, and no bare K, M or G, which mean 1000 to one reader and 1024 to the
+// next.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s := string(text)
 	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))

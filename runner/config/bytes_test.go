@@ -29,8 +29,8 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// FuzzBytes checks that a size that is accepted is not negative, and is the same when it is printed and
-// read again.
+// FuzzBytes checks that a size that is accepted is not negative, and is the same when it is printed
+// and read again.
 func FuzzBytes(f *testing.F) {
 	for _, text := range []string{"0", "16MiB", "9223372036854775807", "1 kB", "99999999999TiB"} {
 		f.Add(text)

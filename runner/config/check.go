@@ -19,11 +19,12 @@ const (
 )
 
 // ValidateSettings checks all values that are given, whatever the command is. It returns one
-// [*SettingError] for each setting that cannot be used, joined (errors.Join). Missing settings are for
-// [Config.ValidateShard] and [Config.ValidateDatabase]; formats and choices have been checked by kong.
+// [*SettingError] for each setting that cannot be used, joined (errors.Join). Missing settings are
+// for [Config.ValidateShard] and [Config.ValidateDatabase]; formats and choices have been checked
+// by kong.
 //
-// Sizes may be as small as one byte: a job larger than --max-upload-bytes goes alone, so even 1 works,
-// slowly.
+// Sizes may be as small as one byte: a job larger than --max-upload-bytes goes alone, so even 1
+// works, slowly.
 func (c *Config) ValidateSettings() error {
 	return errors.Join(
 		checkShardHostname(c.ShardHostname),
@@ -47,8 +48,9 @@ func (c *Config) ValidateSettings() error {
 	)
 }
 
-// ValidateShard checks that the settings which run and once need are there: the shard's host name, the
-// master, a user and the database. It returns one [*SettingError] for each that is missing, joined.
+// ValidateShard checks that the settings which run and once need are there: the shard's host name,
+// the master, a user and the database. It returns one [*SettingError] for each that is missing,
+// joined.
 func (c *Config) ValidateShard() error {
 	var errs []error
 	if c.ShardHostname == "" {
@@ -66,8 +68,8 @@ func (c *Config) ValidateShard() error {
 	return errors.Join(append(errs, err, c.ValidateDatabase())...)
 }
 
-// ValidateDatabase checks that a setting says where the database is: --database-url, or a variable by
-// which libpq finds one. Without any, a driver would silently try localhost. The error is a
+// ValidateDatabase checks that a setting says where the database is: --database-url, or a variable
+// by which libpq finds one. Without any, a driver would silently try localhost. The error is a
 // [*SettingError].
 func (c *Config) ValidateDatabase() error {
 	if c.DatabaseURL != "" {
@@ -94,8 +96,8 @@ func variable(flag string) string {
 	return "SHARD_CLIENT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// checkShardHostname refuses characters outside ASCII: the master answers 500 to them, escaped or not,
-// and every beat would fail.
+// checkShardHostname refuses characters outside ASCII: the master answers 500 to them, escaped or
+// not, and every beat would fail.
 func checkShardHostname(name string) error {
 	if i := strings.IndexFunc(name, notGraphicASCII); i >= 0 {
 		return &SettingError{
@@ -120,8 +122,8 @@ func checkLogin(login string) error {
 	return nil
 }
 
-// checkListen accepts only a number for the port: a name such as http hides that it needs privileges.
-// Port 0 is any free one.
+// checkListen accepts only a number for the port: a name such as http hides that it needs
+// privileges. Port 0 is any free one.
 func checkListen(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	wrong, malformed := errors.AsType[*net.AddrError](err)

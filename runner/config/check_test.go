@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestSettings parses each value as flag and as environment variable, and checks it. want is a part of
-// the error.
+// TestSettings parses each value as flag and as environment variable, and checks it. want is a part
+// of the error.
 func TestSettings(t *testing.T) {
 	for _, tt := range []struct{ flag, value, want string }{
 		{"shard-hostname", "chromeos-shard12.lab.example.com", ""},
@@ -195,7 +195,7 @@ func TestMasterURLRefuses(t *testing.T) {
 			t.Errorf("%q: error %v, want one that says %q and no password", master, err, want)
 		}
 		if setting, ok := errors.AsType[*SettingError](err); !ok || setting.Flag != "master" || setting.Hint == "" {
-			t.Errorf("%q: error %v is no *SettingError with a hint", master, err)
+			t.Errorf("%q: error %v is not a *SettingError with a hint", master, err)
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TestEverySettingIsComplete: every field has a flag, a one-line help, a group and the environment variable of its name.
+// TestEverySettingIsComplete: every field has a flag, a one-line help, a group and the environment
+// variable of its name.
 func TestEverySettingIsComplete(t *testing.T) {
 	var c Config
 	k, err := kong.New(&c, KongOptions()...)

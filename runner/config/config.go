@@ -1,28 +1,29 @@
-// Package config owns the settings of shard-client: their names, defaults, help texts, and the rules
-// that they must obey.
+// Package config owns the settings of shard-client: their names, defaults, help texts, and the
+// rules that they must obey.
 //
 // # From flag to use
 //
-// A setting is a field of [Config]. A command line embeds Config at the root of its grammar and parses
-// it with [KongOptions], so every command accepts every setting, before or after the subcommand. The value
-// comes from the first of these that has one: the flag, the environment variable
-// SHARD_CLIENT_<UPPER_SNAKE>, the default.
+// A setting is a field of [Config]. A command line embeds Config at the root of its grammar and
+// parses it with [KongOptions], so every command accepts every setting, before or after the
+// subcommand. The value comes from the first of these that has one: the flag, the environment
+// variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
 //
 // [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
-// [Config.ValidateDatabase] that none is missing which a command needs. Each error is a [*SettingError]
-// that names the flag, the cause and what to do. Methods such as [Config.MasterURL], [Config.Login],
-// [Config.Splay] and [Config.TLS] return a setting in the form in which it is used.
+// [Config.ValidateDatabase] that none is missing which a command needs. Each error is a
+// [*SettingError] that names the flag, the cause and what to do. Methods such as
+// [Config.MasterURL], [Config.Login], [Config.Splay] and [Config.TLS] return a setting in the form
+// in which it is used.
 //
 // # Secrets
 //
-// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder. [Secrets] hides
-// the passwords that the process knows in texts from elsewhere.
+// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder. [Secrets]
+// hides the passwords that the process knows in texts from elsewhere.
 //
 // # Limits
 //
-// The package reads only files with certificates, keys and passwords that a setting names. It opens no
-// connections and imports no other package of ours, and no driver: package pg checks what PostgreSQL's
-// driver makes of a database URL.
+// The package reads only files with certificates, keys and passwords that a setting names. It opens
+// no connections and imports no other package of ours, and no driver: package pg checks what
+// PostgreSQL's driver makes of a database URL.
 package config
 
 import (
@@ -72,9 +73,9 @@ type Config struct {
 	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves /metrics and /healthz; default: none."`
 }
 
-// Splay returns the time over which the first beat of run is spread: StartupSplay where it was given,
-// even as 0, and otherwise HeartbeatPause. In the incident of 2017 shards beat in phase, and all hit
-// the master together.
+// Splay returns the time over which the first beat of run is spread: StartupSplay where it was
+// given, even as 0, and otherwise HeartbeatPause. In the incident of 2017 shards beat in phase, and
+// all hit the master together.
 func (c *Config) Splay() time.Duration {
 	if c.StartupSplay != nil {
 		return *c.StartupSplay
@@ -89,10 +90,10 @@ func (c *Config) Level() slog.Level {
 	return level
 }
 
-// Login returns the name that the master sees in the Authorization header: User where it was given, and
-// otherwise the name of the operating system's user that runs the process, as in the original. LOGNAME
-// and USER count only where that user has no entry in the user database, as in containers: su and
-// setpriv leave them as the caller had them. The error is a [*SettingError].
+// Login returns the name that the master sees in the Authorization header: User where it was given,
+// and otherwise the name of the operating system's user that runs the process, as in the original.
+// LOGNAME and USER count only where that user has no entry in the user database, as in containers:
+// su and setpriv leave them as the caller had them. The error is a [*SettingError].
 func (c *Config) Login() (string, error) {
 	if c.User != "" {
 		return c.User, nil
@@ -109,8 +110,8 @@ func (c *Config) Login() (string, error) {
 	return "", missing("user", "the operating system's user "+uid+" has no name", "a login known to the master")
 }
 
-// SettingError is the error of every check of this package: one setting that is missing or cannot be
-// used.
+// SettingError is the error of every check of this package: one setting that is missing or cannot
+// be used.
 type SettingError struct {
 	Flag  string // without dashes
 	Value string // as given; "" when it is missing or must not be shown

@@ -101,7 +101,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// TestEveryEmptyVariableCountsAsUnset: systemd's environment files hold lines such as SHARD_CLIENT_USER=.
+// TestEveryEmptyVariableCountsAsUnset: systemd's environment files hold lines such as
+// SHARD_CLIENT_USER=.
 func TestEveryEmptyVariableCountsAsUnset(t *testing.T) {
 	want := mustParse(t, nil, "once")
 	var c Config
@@ -144,7 +145,8 @@ func TestLogDirDefaultsToAutotests(t *testing.T) {
 	}
 }
 
-// TestKongDoesNotCheck: version must answer in a broken environment; each command decides what it checks.
+// TestKongDoesNotCheck: version must answer in a broken environment; each command decides what it
+// checks.
 func TestKongDoesNotCheck(t *testing.T) {
 	c := mustParse(t, map[string]string{"SHARD_CLIENT_MASTER": "ftp://x", "SHARD_CLIENT_APPLY_CHUNK": "0"}, "version")
 	if c.ValidateSettings() == nil || c.ValidateShard() == nil {

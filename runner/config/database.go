@@ -7,23 +7,24 @@ import (
 	"strings"
 )
 
-// DatabaseURL is a PostgreSQL connection string: a URL or a key=value list. Because it usually holds a
-// password, fmt, log/slog and encoders get it redacted. string(d) is the real one, for the driver.
+// DatabaseURL is a PostgreSQL connection string: a URL or a key=value list. Because it usually
+// holds a password, fmt, log/slog and encoders get it redacted. string(d) is the real one, for the
+// driver.
 type DatabaseURL string
 
 // locatingVariables are libpq's variables that say where a database is and which user connects.
 var locatingVariables = []string{"PGSERVICE", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER"}
 
 // shownSettings are the connection settings that may be printed. All others are left out: a list of
-// what to hide would miss the next secret, or the half of a password that looks like a setting because
-// of an unquoted space.
+// what to hide would miss the next secret, or the half of a password that looks like a setting
+// because of an unquoted space.
 var shownSettings = []string{
 	"service", "host", "hostaddr", "port", "dbname", "database", "user", "sslmode", "target_session_attrs",
 }
 
-// RedactedDatabaseURL describes the database for logs and errors, without its password. It returns the
-// connection string reduced to settings that are not secret, or the libpq variables that are used in
-// its place. Of a string that cannot be taken apart with certainty it repeats nothing.
+// RedactedDatabaseURL describes the database for logs and errors, without its password. It returns
+// the connection string reduced to settings that are not secret, or the libpq variables that are
+// used in its place. Of a string that cannot be taken apart with certainty it repeats nothing.
 func (c *Config) RedactedDatabaseURL() string {
 	if c.DatabaseURL == "" {
 		return fromVariables()

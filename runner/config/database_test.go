@@ -87,7 +87,8 @@ func TestConfigNeverPrintsThePassword(t *testing.T) {
 	}
 }
 
-// FuzzRedactedDatabaseURL checks that no password is shown, of whatever characters and however encoded.
+// FuzzRedactedDatabaseURL checks that no password is shown, of whatever characters and however
+// encoded.
 func FuzzRedactedDatabaseURL(f *testing.F) {
 	for _, p := range []string{"", "hunter2", "a/b?c#d@e", "1@2", "it's \\ a 'secret'", "x dbname=y", "100%", "é\x00\xff"} {
 		f.Add(p)

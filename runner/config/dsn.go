@@ -33,8 +33,8 @@ func parseDatabaseURL(s string) (dsn, error) {
 }
 
 // places matches HOST[:PORT][,HOST[:PORT]...][/PATH], but not a text that could hold a piece of a
-// password that was not percent-encoded: such a password leaves an @ behind, or letters where a port
-// should be.
+// password that was not percent-encoded: such a password leaves an @ behind, or letters where a
+// port should be.
 var places = regexp.MustCompile(`^` + place + `(?:,` + place + `)*(?:/[^@/]*)?$`)
 
 const place = `(?:\[[0-9A-Fa-f:.%]+\]|[^:,@/\[\]]*)(?::\d*)?`
@@ -42,8 +42,8 @@ const place = `(?:\[[0-9A-Fa-f:.%]+\]|[^:,@/\[\]]*)(?::\d*)?`
 var errUnclear = errors.New("it cannot be told apart from its password; " +
 	"percent-encode special characters in the password")
 
-// parseURL takes a postgres:// URL apart. It is stricter than the driver: a URL that could be read in
-// two ways is an error.
+// parseURL takes a postgres:// URL apart. It is stricter than the driver: a URL that could be read
+// in two ways is an error.
 func parseURL(s string) (dsn, error) {
 	_, rest, _ := strings.Cut(s, "://")
 	rest, query, _ := strings.Cut(rest, "?")

@@ -47,11 +47,12 @@ type ExposedFile struct {
 	Mode    fs.FileMode // the permission bits
 }
 
-// ExposedFiles returns the files with secrets that the settings name and that are open to other users.
-// A file that cannot be looked at is left out: it fails where it is needed.
+// ExposedFiles returns the files with secrets that the settings name and that are open to other
+// users. A file that cannot be looked at is left out: it fails where it is needed.
 //
-// Files from systemd's LoadCredential are left out too: their directory is closed to other users, and
-// the right to read them, which systemd gives to the unit's user, looks like a right of the group.
+// Files from systemd's LoadCredential are left out too: their directory is closed to other users,
+// and the right to read them, which systemd gives to the unit's user, looks like a right of the
+// group.
 func (c *Config) ExposedFiles() []ExposedFile {
 	var exposed []ExposedFile
 	for _, file := range []ExposedFile{

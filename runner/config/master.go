@@ -14,13 +14,13 @@ const rpcPath = "/afe/server/noauth/rpc"
 
 const masterHint = "give a host, HOST:PORT or a URL (http://HOST[:PORT])"
 
-// MasterURL returns the address of the master: scheme, host, optional port, and the path prefix of a
-// reverse proxy if there is one, without a slash at its end. Without a scheme it is http, as in the
-// original. An IPv6 address may stand with or without brackets; a port needs them.
+// MasterURL returns the address of the master: scheme, host, optional port, and the path prefix of
+// a reverse proxy if there is one, without a slash at its end. Without a scheme it is http, as in
+// the original. An IPv6 address may stand with or without brackets; a port needs them.
 //
 // Credentials in the address are refused rather than dropped: the master has no passwords, it takes
-// the user from --user, and an address is logged. The error is a [*SettingError]; it does not show an
-// address that holds an @.
+// the user from --user, and an address is logged. The error is a [*SettingError]; it does not show
+// an address that holds an @.
 func (c *Config) MasterURL() (*url.URL, error) {
 	if c.Master == "" {
 		return nil, missingMaster()

@@ -6,12 +6,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// KongOptions returns the options with which kong.New reads a grammar that embeds [Config] by the rules of
-// this package.
+// KongOptions returns the options with which kong.New reads a grammar that embeds [Config] by the
+// rules of this package.
 //
 // A variable of ours that is set but empty counts as unset, as libpq treats its PG variables:
-// `SHARD_CLIENT_USER=` in an environment file of systemd must not fail. Such variables are removed from
-// the environment of the process, because kong reads it at several moments.
+// `SHARD_CLIENT_USER=` in an environment file of systemd must not fail. Such variables are removed
+// from the environment of the process, because kong reads it at several moments.
 func KongOptions() []kong.Option { return []kong.Option{kong.PostBuild(unsetEmpty)} }
 
 func unsetEmpty(k *kong.Kong) error {

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// DatabasePassword returns the password in DatabasePasswordFile. Each call reads the file again, so a
-// rotated password serves the next connection. It returns "" without such a file, and when the database
-// URL has a password of its own, which goes first. The error is a [*SettingError] that shows nothing of
-// the file.
+// DatabasePassword returns the password in DatabasePasswordFile. Each call reads the file again, so
+// a rotated password serves the next connection. It returns "" without such a file, and when the
+// database URL has a password of its own, which goes first. The error is a [*SettingError] that
+// shows nothing of the file.
 func (c *Config) DatabasePassword() (string, error) {
 	const flag = "database-password-file"
 	path := c.DatabasePasswordFile
@@ -59,7 +59,8 @@ func (d DatabaseURL) passwords() []string {
 	return passwords
 }
 
-// passfile returns the file in which libpq and the driver look for passwords; "" when none is known.
+// passfile returns the file in which libpq and the driver look for passwords; "" when none is
+// known.
 func (d DatabaseURL) passfile() string {
 	parts, _ := parseDatabaseURL(string(d)) // a string that cannot be taken apart names no file
 	path := cmp.Or(parts.value("passfile"), os.Getenv("PGPASSFILE"))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Values that net/http would ignore or misread. Those that it can use are tested where a process of its
-// own reads them (runner/cmd/shard-client).
+// Values that net/http would ignore or misread. Those that it can use are tested where a process of
+// its own reads them (runner/cmd/shard-client).
 func TestProxyRefuses(t *testing.T) {
 	for _, address := range []string{
 		"http://user:hunter2@pro xy:3128", "http://user:hunter2%ZZ@proxy", "user:hunter2@proxy:port", "ftp://user:hunter2@proxy",

@@ -12,9 +12,10 @@ import (
 	"sync"
 )
 
-// Secrets are the passwords that this process knows. Every text that is printed, logged or stored goes
-// through [Secrets.Redact] first: errors of drivers, kong and net/http can quote addresses with
-// passwords, and a proxy can repeat on an error page what it was sent. It is safe for concurrent use.
+// Secrets are the passwords that this process knows. Every text that is printed, logged or stored
+// goes through [Secrets.Redact] first: errors of drivers, kong and net/http can quote addresses
+// with passwords, and a proxy can repeat on an error page what it was sent. It is safe for
+// concurrent use.
 type Secrets struct {
 	mu       sync.RWMutex
 	known    []string // each in every form that a text may show it in, the longest first
@@ -26,8 +27,8 @@ const hidden = "xxxxx"
 
 // Secrets returns the passwords in the settings and in the environment: in the database URL, in
 // PGPASSWORD and in the addresses of proxies. It adds those in any URL among the arguments, because
-// kong repeats an argument that it does not expect. [Secrets.Add] adds passwords that are read later,
-// from files.
+// kong repeats an argument that it does not expect. [Secrets.Add] adds passwords that are read
+// later, from files.
 func (c *Config) Secrets(arguments []string) *Secrets {
 	s := &Secrets{url: c.DatabaseURL}
 	s.Add(c.DatabaseURL.passwords()...)
@@ -73,12 +74,12 @@ func (s *Secrets) Redact(text string) string {
 	return s.withoutBeginning(s.replacer.Replace(text))
 }
 
-// shownBeginning is how many bytes of a secret may be left at the end of a text. So few bytes may stand
-// there by chance.
+// shownBeginning is how many bytes of a secret may be left at the end of a text. So few bytes may
+// stand there by chance.
 const shownBeginning = 3
 
-// withoutBeginning replaces the beginning of a secret at the end of a text. Only the first bytes of a
-// proxy's page are read, so the page may end within a secret.
+// withoutBeginning replaces the beginning of a secret at the end of a text. Only the first bytes of
+// a proxy's page are read, so the page may end within a secret.
 func (s *Secrets) withoutBeginning(text string) string {
 	whole, cut := strings.CutSuffix(text, "…")
 	for _, secret := range s.known {
@@ -95,7 +96,8 @@ func (s *Secrets) withoutBeginning(text string) string {
 	return text
 }
 
-// forms returns the ways in which an error, a page of HTML or a line made of either may show a secret.
+// forms returns the ways in which an error, a page of HTML or a line made of either may show a
+// secret.
 func forms(secret string) []string {
 	list := []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
@@ -104,9 +106,9 @@ func forms(secret string) []string {
 	return slices.DeleteFunc(list, func(form string) bool { return form == "" })
 }
 
-// proxySecrets returns the passwords in the addresses of proxies. It takes the variables apart by hand,
-// because a value that net/http cannot read may hold a password all the same. A user without a password
-// is a token.
+// proxySecrets returns the passwords in the addresses of proxies. It takes the variables apart by
+// hand, because a value that net/http cannot read may hold a password all the same. A user without
+// a password is a token.
 func proxySecrets() []string {
 	var secrets []string
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// TLS returns the settings for calls to an https master, in TLS 1.2 or newer. An authority in CAFile
-// must vouch for the master's certificate, or one of the system's where CAFile is not given. A server
-// that asks for a certificate is shown ClientCert, which is read again when its files have changed; log
-// gets a warning when that fails.
+// TLS returns the settings for calls to an https master, in TLS 1.2 or newer. An authority in
+// CAFile must vouch for the master's certificate, or one of the system's where CAFile is not given.
+// A server that asks for a certificate is shown ClientCert, which is read again when its files have
+// changed; log gets a warning when that fails.
 //
 // It reads the files. The error is a [*SettingError].
 func (c *Config) TLS(log *slog.Logger) (*tls.Config, error) {
@@ -77,9 +77,9 @@ func readAuthorities(path string) (*x509.CertPool, error) {
 	return authorities, nil
 }
 
-// clientCertificate is the certificate that the master is shown. Beats keep their connection for hours,
-// and a certificate may live for less, so it is read again, without a restart, when one of its files
-// has changed.
+// clientCertificate is the certificate that the master is shown. Beats keep their connection for
+// hours, and a certificate may live for less, so it is read again, without a restart, when one of
+// its files has changed.
 type clientCertificate struct {
 	certFile, keyFile string
 	log               *slog.Logger

@@ -37,8 +37,8 @@ func certificate(t *testing.T) (cert, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
-// file writes a file and returns its path. Each write gets a time of its own: two quick writes could
-// have the same one, and a rotation does not write so quickly.
+// file writes a file and returns its path. Each write gets a time of its own: two quick writes
+// could have the same one, and a rotation does not write so quickly.
 func file(t *testing.T, path, content string) string {
 	t.Helper()
 	if !filepath.IsAbs(path) {
@@ -106,8 +106,8 @@ func TestCheckTLS(t *testing.T) {
 	}
 }
 
-// A rotation replaces two files, one after the other. Half a rotation changes nothing, a whole one is
-// noticed, and the files are not read while they do not change.
+// A rotation replaces two files, one after the other. Half a rotation changes nothing, a whole one
+// is noticed, and the files are not read while they do not change.
 func TestClientCertificateIsReadAgain(t *testing.T) {
 	cert, key := certificate(t)
 	newCert, newKey := certificate(t)

@@ -223,13 +223,3 @@ func (l *Lab) ForgetUnsure() {
 		}
 	}
 }
-
-// Count returns the one number that a query gives.
-func Count(t testing.TB, db *pgxpool.Pool, sql string, args ...any) int {
-	t.Helper()
-	var count int
-	if err := db.QueryRow(t.Context(), sql, args...).Scan(&count); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return count
-}

@@ -8,9 +8,10 @@ import (
 	"shardclient/runner/binaries"
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // Without a fault the lab agrees: what the other tests see is of their faults.
 func TestLabAgreesWithoutFaults(t *testing.T) {
@@ -19,9 +20,9 @@ func TestLabAgreesWithoutFaults(t *testing.T) {
 	for _, s := range l.Shards {
 		l.CreateJobs(s, 10)
 		client := l.Start(s, "run")
-		faults.Eventually(t, "10 jobs on the shard", func() bool { return faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs") == 10 })
+		wait.Until(t, "10 jobs on the shard", func() bool { return pgtest.Query[int](t, s.DB, "SELECT count(*) FROM afe_jobs") == 10 })
 		l.Work(s)
-		faults.Eventually(t, "the upload", func() bool { return len(l.Compare().Disagreements) == 0 })
+		wait.Until(t, "the upload", func() bool { return len(l.Compare().Disagreements) == 0 })
 		client.Stop()
 	}
 	l.Agree(20)

@@ -2,22 +2,26 @@ package faults
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	"shardclient/runner/await"
 	"shardclient/runner/binaries"
 	"shardclient/runner/process"
+	"shardclient/runner/wait"
 )
 
-// Patience is for a machine that is busy with other things; nothing waits for it to pass.
-const Patience = await.Patience
+// M is what is needed of *testing.M.
+type M interface{ Run() int }
+
+// WithBinary is binaries.WithBinaries.
+func WithBinary(m M) M { return binaries.WithBinaries(m) }
+
+// Binary is binaries.ShardClient.
+func Binary(t testing.TB) string { t.Helper(); return binaries.ShardClient(t) }
 
 // Program is a shard-client that was started.
 type Program struct {
@@ -77,7 +81,7 @@ func (p *Program) Log() string { return p.log.String() }
 // Says waits for a text in the log.
 func (p *Program) Says(text string) {
 	p.t.Helper()
-	Eventually(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) })
+	wait.Until(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) }, p.Log)
 }
 
 // Signal sends a signal to a program that may have ended.
@@ -89,17 +93,23 @@ func (p *Program) Kill() {
 	<-p.done
 }
 
+// Ended reports whether it has ended.
+func (p *Program) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Done is closed when it has ended.
 func (p *Program) Done() <-chan struct{} { return p.done }
 
 // End waits for the end and returns the exit code; -1: a signal ended it.
 func (p *Program) End() int {
 	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(Patience):
-		p.t.Fatalf("shard-client does not end; it said:\n%s", p.Log())
-	}
+	wait.For(p.t, "for the end of shard-client", p.done, p.Log)
 	return p.cmd.ProcessState.ExitCode()
 }
 
@@ -109,21 +119,5 @@ func (p *Program) Stop() {
 	p.Signal(syscall.SIGTERM)
 	if code := p.End(); code != 0 {
 		p.t.Fatalf("shard-client ended with %d after SIGTERM; it said:\n%s", code, p.Log())
-	}
-}
-
-// Eventually asks until it is so.
-func Eventually(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
-	defer cancel()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !so() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
-		case <-poll.C:
-		}
 	}
 }

@@ -1,18 +1,14 @@
 package faults
 
 import (
-	"context"
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"shardclient/runner/postgres"
+	"shardclient/runner/wait"
 	"shardclient/schema"
 )
-
-// startPatience bounds the start of a server on a machine that is busy compiling.
-const startPatience = 2 * time.Minute
 
 // template is the migrated database that Database clones.
 const template = "faults_template"
@@ -26,8 +22,7 @@ type Server struct {
 // StartServer starts one that ends with the test. It is made without TCP unless the options ask for it.
 func StartServer(t testing.TB, o postgres.Options) *Server {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
-	defer cancel()
+	ctx := wait.Context(t)
 	if err := postgres.ForgetLibpqSettings(); err != nil {
 		t.Fatal(err)
 	}

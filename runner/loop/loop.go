@@ -3,17 +3,17 @@
 //
 // # The rules
 //
-// [Loop.Run] beats once a pause, in windows that move on by whole pauses, with a jitter of 10 % that
-// keeps shards apart. The first beat of a start, and the first after an outage, waits a random part
-// of the splay, because all shards start or meet the outage together. While a report says Soon, the
-// next beat follows after the short drain pause. No beat begins after the lifetime.
+// [Loop.Run] beats once a pause, in windows that move on by whole pauses, with a jitter of 10 %
+// that keeps shards apart. The first beat of a start, and the first after an outage, waits a random
+// part of the splay, because all shards start or meet the outage together. While a report says
+// Soon, the next beat follows after the short drain pause. No beat begins after the lifetime.
 //
 // [Until] waits for something that is needed before the first beat, such as the database.
 //
 // # The log
 //
-// Each beat gets one line, and so does `once` by [Log]. A failure that repeats is logged as a warning
-// at the 1st, 2nd, 4th, 8th ... time, so that an outage of a week does not fill the log.
+// Each beat gets one line, and so does `once` by [Log]. A failure that repeats is logged as a
+// warning at the 1st, 2nd, 4th, 8th ... time, so that an outage of a week does not fill the log.
 package loop
 
 import (
@@ -27,9 +27,9 @@ import (
 	"shardclient/runner/beat"
 )
 
-// jitter is the part of the pause by which a beat lies before or after its time, to keep shards apart
-// that were started together (docs/decisions.md, 2017). The window moves on by whole pauses, so the
-// average pause is the one asked for.
+// jitter is the part of the pause by which a beat lies before or after its time, to keep shards
+// apart that were started together (docs/decisions.md, 2017). The window moves on by whole pauses,
+// so the average pause is the one asked for.
 const jitter = 0.1
 
 // Options say when a loop beats. Durations other than Pause may be 0.
@@ -39,9 +39,11 @@ type Options struct {
 	// Pause is the time between two beats.
 	Pause time.Duration
 	// Drain is the time between beats while finished jobs are left over (docs/decisions.md, 2018),
-	// or while the client looks for the record that the master refuses. A shorter Pause goes before.
+	// or while the client looks for the record that the master refuses. A shorter Pause goes
+	// before.
 	Drain time.Duration
-	// Splay is the time of which the first beat, and the first after an outage, waits a random part.
+	// Splay is the time of which the first beat, and the first after an outage, waits a random
+	// part.
 	Splay time.Duration
 	// Lifetime is the time after the start from which on no beat begins; 0: beat for ever.
 	Lifetime time.Duration

@@ -69,8 +69,8 @@ func runLoop(t *testing.T, o loop.Options, r *recorder) []time.Duration {
 	return offsets
 }
 
-// Every beat lies within 10 % of the pause around its own time, and the windows
-// move on by whole pauses: shards drift apart, the rate does not.
+// Every beat lies within 10 % of the pause around its own time, and the windows move on by whole
+// pauses: shards drift apart, the rate does not.
 func TestPauseIsJitteredInWindows(t *testing.T) {
 	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 1000})
 	early, late := false, false

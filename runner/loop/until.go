@@ -11,9 +11,9 @@ const (
 	untilPauseMax = 15 * time.Second
 )
 
-// Until calls try until it returns nil, with pauses of 1, 2, 4, 8, 15, 15 ... seconds. It returns nil
-// then; the error of an attempt that is final, because no later attempt can mend it; or ctx.Err() when
-// ctx ends first.
+// Until calls try until it returns nil, with pauses of 1, 2, 4, 8, 15, 15 ... seconds. It returns
+// nil then; the error of an attempt that is final, because no later attempt can mend it; or
+// ctx.Err() when ctx ends first.
 //
 // tell is called after the 1st, 2nd, 4th, 8th ... attempt that failed, with its error and number.
 func Until(ctx context.Context, try func() (final bool, err error), tell func(err error, tries int)) error {

@@ -18,7 +18,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // serve starts a master on a real socket.
 func serve(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) string {

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/wait"
 )
 
 // beat is a heartbeat to send.
@@ -52,8 +53,7 @@ func waiters(ctx context.Context, pool *pgxpool.Pool, want int) error {
 // during runs a function in a transaction of the test, which ends with it.
 func during(t testing.TB, pool *pgxpool.Pool, do func(ctx context.Context, tx pgx.Tx) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
+	ctx := wait.Context(t)
 	if err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return do(ctx, tx) }); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	osexec "os/exec"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +19,7 @@ import (
 // startProcess runs `shard-lab master`. It is stopped after the test by SIGTERM, and has to end well.
 func startProcess(t testing.TB, program, databaseURL string, protocol afe.Protocol) (url string) {
 	t.Helper()
-	cmd := osexec.Command(program, "master", "--listen", "127.0.0.1:0", "--protocol", string(protocol), "--log-level", "warn")
+	cmd := exec.Command(program, "master", "--listen", "127.0.0.1:0", "--protocol", string(protocol), "--log-level", "warn")
 	cmd.Env = append(os.Environ(), "SHARD_LAB_DATABASE_URL="+databaseURL)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -12,8 +12,8 @@ import (
 
 // Health answers whether a client still works. A client is alive as long as it begins or ends
 // something now and then; whether that succeeds does not matter here. An orchestrator kills what is
-// not alive: that mends a loop that hangs, but neither a master nor a database that is out of reach.
-// It is safe for concurrent use.
+// not alive: that mends a loop that hangs, but neither a master nor a database that is out of
+// reach. It is safe for concurrent use.
 type Health struct {
 	limit time.Duration
 
@@ -21,9 +21,9 @@ type Health struct {
 	status HealthStatus // without Status and LimitS
 }
 
-// HealthStatus is the JSON of /healthz; its names are a contract. Texts of errors are left out: they
-// may hold a part of an answer or of a row, and the page is open to everyone. Log and history have
-// them.
+// HealthStatus is the JSON of /healthz; its names are a contract. Texts of errors are left out:
+// they may hold a part of an answer or of a row, and the page is open to everyone. Log and history
+// have them.
 type HealthStatus struct {
 	// Status is "alive" or "hanging".
 	Status string `json:"status"`
@@ -46,13 +46,13 @@ const (
 	statusHanging = "hanging"
 )
 
-// databaseGrace is what a beat may need besides its RPC before it counts as hanging: a few statements
-// that each wait for a lock until their own time-out.
+// databaseGrace is what a beat may need besides its RPC before it counts as hanging: a few
+// statements that each wait for a lock until their own time-out.
 const databaseGrace = 5 * time.Minute
 
-// HangsAfter returns the limit for [NewHealth]: longer than anything that a client does while it works
-// well. That is a beat whose RPC takes all its time, and the longest pause, which is the one after an
-// outage: the pause with its jitter, and a splay.
+// HangsAfter returns the limit for [NewHealth]: longer than anything that a client does while it
+// works well. That is a beat whose RPC takes all its time, and the longest pause, which is the one
+// after an outage: the pause with its jitter, and a splay.
 func HangsAfter(pause, splay, rpcTimeout time.Duration) time.Duration {
 	return 3*pause + splay + rpcTimeout + databaseGrace
 }

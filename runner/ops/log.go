@@ -27,8 +27,8 @@ type LogOptions struct {
 	Now func() time.Time
 }
 
-// NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and the
-// closer of its log file. Lines after Close still reach the Writer.
+// NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and
+// the closer of its log file. Lines after Close still reach the Writer.
 //
 // It fails when the format is unknown, or when no file can be made in the directory; the error then
 // names the directory and what to do. When the file cannot be written later, only the file lacks

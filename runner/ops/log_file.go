@@ -23,8 +23,8 @@ const (
 // logFile is the log file of one start. When a line would make it larger than limit, it becomes
 // NAME.1, NAME.1 becomes NAME.2, and so on up to keptRotated. It is not safe for concurrent use.
 //
-// It does not use lumberjack, whose goroutine goes on after Close and whose names for full files hide
-// the start to which they belong.
+// It does not use lumberjack, whose goroutine goes on after Close and whose names for full files
+// hide the start to which they belong.
 type logFile struct {
 	path  string
 	limit int64
@@ -32,8 +32,8 @@ type logFile struct {
 	size  int64
 }
 
-// openLogFile makes the log file of a start in dir. As in the original, it is named after the time of
-// the start: shard_client.log.2006-01-02-15.04.05.
+// openLogFile makes the log file of a start in dir. As in the original, it is named after the time
+// of the start: shard_client.log.2006-01-02-15.04.05.
 func openLogFile(dir string, start time.Time) (*logFile, error) {
 	path, file, err := createLogFile(dir, start)
 	if err != nil {
@@ -60,7 +60,8 @@ func createLogFile(dir string, start time.Time) (string, *os.File, error) {
 	}
 }
 
-// createLocked makes a file and locks it for as long as it is open, so that pruning knows it is in use.
+// createLocked makes a file and locks it for as long as it is open, so that pruning knows it is in
+// use.
 func createLocked(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -87,8 +88,8 @@ func (l *logFile) Write(line []byte) (int, error) {
 // Close closes the file, which also unlocks it.
 func (l *logFile) Close() error { return l.file.Close() }
 
-// rotate makes the new file before it moves the old ones. On a full disk, attempt after attempt would
-// otherwise move the old files on until the last lines were gone.
+// rotate makes the new file before it moves the old ones. On a full disk, attempt after attempt
+// would otherwise move the old files on until the last lines were gone.
 func (l *logFile) rotate() error {
 	fresh := l.path + freshSuffix
 	_ = os.Remove(fresh)

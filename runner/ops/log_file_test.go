@@ -36,7 +36,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestFailedRotationKeepsWhatWasLogged: attempts to rotate on a full disk must not remove old files.
+// TestFailedRotationKeepsWhatWasLogged: attempts to rotate on a full disk must not remove old
+// files.
 func TestFailedRotationKeepsWhatWasLogged(t *testing.T) {
 	dir := t.TempDir()
 	log, out, buf := fileLogger(t, dir)
@@ -82,7 +83,8 @@ func makeOld(t *testing.T, dir, name string, hours int, suffixes ...string) {
 	}
 }
 
-// TestOldStartsAreRemoved is incident 2015: every restart made a new log file, until the disk was full.
+// TestOldStartsAreRemoved is incident 2015: every restart made a new log file, until the disk was
+// full.
 func TestOldStartsAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	for day := 1; day <= 14; day++ {
@@ -130,8 +132,8 @@ func TestRestartLoopLeavesABoundedNumberOfFiles(t *testing.T) {
 	}
 }
 
-// TestAFileInUseIsNotRemoved: a quiet client that has run for long keeps its file, however many others
-// start beside it.
+// TestAFileInUseIsNotRemoved: a quiet client that has run for long keeps its file, however many
+// others start beside it.
 func TestAFileInUseIsNotRemoved(t *testing.T) {
 	dir := t.TempDir()
 	log, out, _ := fileLogger(t, dir)

@@ -8,8 +8,8 @@ import (
 	"testing/slogtest"
 )
 
-// TestHandlerKeepsTheContractOfSlog: records with attributes, groups and values of every kind come out as
-// log/slog asks of a handler.
+// TestHandlerKeepsTheContractOfSlog: records with attributes, groups and values of every kind come
+// out as log/slog asks of a handler.
 func TestHandlerKeepsTheContractOfSlog(t *testing.T) {
 	var lines bytes.Buffer
 	newHandler := func(*testing.T) slog.Handler {

@@ -6,21 +6,21 @@ import (
 	"log/slog"
 )
 
-// maxLine is the length of the longest line in bytes, newline included. Below 4 KB a pipe takes a line
-// in one piece (PIPE_BUF), and a syslog daemon does not cut it.
+// maxLine is the length of the longest line in bytes, newline included. Below 4 KB a pipe takes a
+// line in one piece (PIPE_BUF), and a syslog daemon does not cut it.
 const maxLine = 4095
 
 // cuts are the lengths in bytes to which strings are cut, one after the other, until the line fits.
 // The first leaves any sensible text alone; with the last some 50 attributes fit.
 var cuts = []int{2048, 384, 96, 24}
 
-// lastCut is the length of the message when all attributes are left out. A control character takes 6
-// bytes in JSON.
+// lastCut is the length of the message when all attributes are left out. A control character takes
+// 6 bytes in JSON.
 const lastCut = 512
 
-// lineHandler renders a record into memory, and again with shorter strings while the line is too long.
-// It keeps attributes and groups as they were given, because slog's handlers format them once, for one
-// length of strings.
+// lineHandler renders a record into memory, and again with shorter strings while the line is too
+// long. It keeps attributes and groups as they were given, because slog's handlers format them
+// once, for one length of strings.
 type lineHandler struct {
 	out   *output
 	level slog.Leveler
@@ -39,8 +39,8 @@ func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.level.Level()
 }
 
-// Handle implements slog.Handler. It renders without a lock: a LogValue that logs would otherwise wait
-// for itself.
+// Handle implements slog.Handler. It renders without a lock: a LogValue that logs would otherwise
+// wait for itself.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	r.Time = h.out.time(r.Time)
 	line, err := h.out.render(h.with, r)
@@ -96,8 +96,8 @@ func (o *output) render(with []func(slog.Handler) slog.Handler, r slog.Record) (
 	return buf.Bytes(), err
 }
 
-// newInner returns slog's own handler for the format, with secrets taken out and strings and keys cut.
-// It takes every level, because lineHandler has decided already that the record is logged.
+// newInner returns slog's own handler for the format, with secrets taken out and strings and keys
+// cut. It takes every level, because lineHandler has decided already that the record is logged.
 func (o *output) newInner(buf *bytes.Buffer, cut int) slog.Handler {
 	options := &slog.HandlerOptions{Level: slog.Level(-1 << 30), ReplaceAttr: o.shorten(cut)}
 	if o.format == "json" {

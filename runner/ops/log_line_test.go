@@ -26,7 +26,8 @@ func testLogger(t *testing.T, format string) (*slog.Logger, *bytes.Buffer) {
 
 func noon() time.Time { return time.Date(2019, 3, 15, 12, 0, 0, 0, time.UTC) }
 
-// checkLine fails unless buf holds one line of the format that is shorter than 4096 bytes; it empties buf.
+// checkLine fails unless buf holds one line of the format that is shorter than 4096 bytes; it
+// empties buf.
 func checkLine(t *testing.T, format string, buf *bytes.Buffer) string {
 	t.Helper()
 	line := buf.String()

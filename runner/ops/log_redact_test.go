@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSecretsAreTakenOut checks the message and values of every kind. Secrets go before the texts are
-// cut, which would leave half a secret.
+// TestSecretsAreTakenOut checks the message and values of every kind. Secrets go before the texts
+// are cut, which would leave half a secret.
 func TestSecretsAreTakenOut(t *testing.T) {
 	redact := func(text string) string { return strings.ReplaceAll(text, "hunter2", "xxxxx") }
 	for _, format := range []string{"text", "json"} {

@@ -14,8 +14,8 @@ import (
 const maxKey = 64
 
 // shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and every
-// value whose text is longer than limit. slog calls it for the message too, but not for the names of
-// groups.
+// value whose text is longer than limit. slog calls it for the message too, but not for the names
+// of groups.
 func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 	redact := o.redact
 	if redact == nil {
@@ -30,7 +30,8 @@ func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 			v := a.Value.Any()
 			whole := printed(o.format, v)
 			text := redact(whole)
-			// Errors always become text: slog would print some with their stack, others as JSON objects.
+			// Errors always become text: slog would print some with their stack, others as JSON
+			// objects.
 			if _, isError := v.(error); isError || text != whole || len(text) > limit {
 				a.Value = slog.StringValue(cutText(text, limit))
 			}
@@ -52,8 +53,8 @@ func cutText(s string, limit int) string {
 	return fmt.Sprintf("%s…(%d bytes)", strings.ToValidUTF8(s[:end], "\uFFFD"), len(s))
 }
 
-// printed returns the text that slog's handler of the format makes of a value without a built-in kind,
-// and the text of an error. A method of the value that panics must not end the process.
+// printed returns the text that slog's handler of the format makes of a value without a built-in
+// kind, and the text of an error. A method of the value that panics must not end the process.
 func printed(format string, v any) (text string) {
 	defer func() {
 		if p := recover(); p != nil {

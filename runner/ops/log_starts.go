@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// The names of log files, as in the original: shard_client.log.2019-03-15-11.30.15, in local time.
+	// The names of log files, as in the original: shard_client.log.2019-03-15-11.30.15, in local
+	// time.
 	logFilePrefix = "shard_client.log."
 	logFileTime   = "2006-01-02-15.04.05"
 	freshSuffix   = ".new"
@@ -21,17 +22,17 @@ const (
 	keptStarts = 10
 )
 
-// logFileName matches the names that logFile makes, and no other. Its group is the name of the first
-// file of the start.
+// logFileName matches the names that logFile makes, and no other. Its group is the name of the
+// first file of the start.
 var logFileName = regexp.MustCompile(
 	`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
 
-// pruneLogFiles removes the files of starts that are over, but for the keptStarts that were written to
-// last. It never removes those of current, the path of this start's file. The original made a new file
-// with every restart until the disk was full (incident 2015).
+// pruneLogFiles removes the files of starts that are over, but for the keptStarts that were written
+// to last. It never removes those of current, the path of this start's file. The original made a
+// new file with every restart until the disk was full (incident 2015).
 //
-// The time of the last line counts, not the name, and a locked file stays: the file of a client that
-// has run for a month has an old name, and eleven runs of `once` must not remove it.
+// The time of the last line counts, not the name, and a locked file stays: the file of a client
+// that has run for a month has an old name, and eleven runs of `once` must not remove it.
 func pruneLogFiles(dir, current string) error {
 	starts, err := logFilesByStart(dir)
 	if err != nil {

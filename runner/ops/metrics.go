@@ -17,9 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline of
-// the RPC, in seconds. An RPC that ran into that deadline took a moment longer, so it is counted apart,
-// above the last bucket.
+// phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline
+// of the RPC, in seconds. An RPC that ran into that deadline took a moment longer, so it is counted
+// apart, above the last bucket.
 var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 1800}
 
 // scrapesInFlight bounds the cost of impatient scrapers; a Prometheus server sends one request at a
@@ -75,8 +75,8 @@ func (o *MetricsOptions) check() error {
 	return nil
 }
 
-// NewMetrics returns the metrics of a client that has not beaten yet. The error names the first option
-// that is missing.
+// NewMetrics returns the metrics of a client that has not beaten yet. The error names the first
+// option that is missing.
 func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	if err := o.check(); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Requests and their answers are short. Within these limits a client that is slow or silent cannot hold
-// a connection for ever.
+// Requests and their answers are short. Within these limits a client that is slow or silent cannot
+// hold a connection for ever.
 const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 30 * time.Second
@@ -30,8 +30,9 @@ type Server struct {
 	done     chan struct{}
 }
 
-// Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one. When
-// it cannot listen there, the error is the cause alone, so that the caller can name the setting.
+// Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one.
+// When it cannot listen there, the error is the cause alone, so that the caller can name the
+// setting.
 func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
 	if m == nil || h == nil || log == nil {
 		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
@@ -95,8 +96,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// httpLog takes the messages of net/http and promhttp, at level debug: most are about clients that went
-// away or did not send HTTP.
+// httpLog takes the messages of net/http and promhttp, at level debug: most are about clients that
+// went away or did not send HTTP.
 func httpLog(logger *slog.Logger) *log.Logger {
 	return log.New(debugWriter{logger}, "", 0)
 }

@@ -67,7 +67,7 @@ func TestNobodyListensAfterClose(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", s.Address()); err == nil {
 		_ = c.Close()
-		t.Error("somebody still listens")
+		t.Error("the address still answers")
 	}
 }
 

@@ -8,6 +8,11 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 //
+// Under `make test` all packages of the run share one server instead, which runner/cmd/testrun
+// starts and stops. Databases are a test's own, but roles belong to the server: a role needs a name
+// that no other package uses. A test that stops, kills or configures its server starts one for
+// itself (runner/postgres).
+//
 // # Databases
 //
 // [Pool] and [Database] give a database with the schema, [EmptyDatabase] one without. Each is
@@ -16,9 +21,10 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
-	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +33,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/postgres"
-	"shardclient/schema"
 )
 
 const (
@@ -37,9 +42,9 @@ const (
 	// blank is PostgreSQL's own template.
 	blank = "template1"
 
-	// prepareTimeout bounds the start of the server and its migration on a machine that is busy
-	// compiling.
-	prepareTimeout = 2 * time.Minute
+	// prepareTimeout bounds the start of the server and its migration. Only what hangs takes so
+	// long, on any machine.
+	prepareTimeout = 5 * time.Minute
 )
 
 // M is the part of *testing.M that this package needs.
@@ -83,11 +88,11 @@ func (r runner) Run() int {
 // Database returns the URL of a fresh, migrated database, which is dropped after the test.
 func Database(t T) string {
 	t.Helper()
-	server := runningServer(t)
+	at := runningServer(t)
 	if err := prepareTemplate(); err != nil {
 		t.Fatal(err)
 	}
-	return create(t, server, template)
+	return create(t, at, template)
 }
 
 // Clone copies a database of this server and returns the URL of the copy, which is dropped after
@@ -124,78 +129,87 @@ func Pool(t T) *pgxpool.Pool {
 	return pool
 }
 
-var databases atomic.Int64
+// databases counts those of this process, whose name tells them from those of other packages at the
+// same server.
+var (
+	databases   atomic.Int64
+	processName = strings.ToLower(rand.Text()[:8])
+)
 
-func create(t T, server *postgres.Server, from string) string {
+func create(t T, on server, from string) string {
 	t.Helper()
-	name := "test_" + strconv.FormatInt(databases.Add(1), 10)
-	if err := server.CreateDatabase(t.Context(), name, from); err != nil {
+	name := fmt.Sprintf("test_%s_%d", processName, databases.Add(1))
+	if err := on.CreateDatabase(t.Context(), name, from); err != nil {
 		t.Fatal(err)
 	}
-	// Each takes 5 ms; otherwise 9 MB of memory would stay in use until the last test.
+	// 5 ms each, against 9 MB of memory that would otherwise stay until the last test.
 	t.Cleanup(func() {
-		if err := server.DropDatabase(context.Background(), name); err != nil {
+		if err := on.DropDatabase(context.Background(), name); err != nil {
 			t.Error(err)
 		}
 	})
-	return server.URL(name)
+	return on.URL(name)
 }
 
 var (
 	inMain atomic.Bool
 
-	// serverStarted is kept beside serverOnce because stopServer must not start a server that no
-	// test needed.
-	serverStarted atomic.Pointer[postgres.Server]
-	serverOnce    = sync.OnceValue(startServer)
+	// own is the server that this process has started: stopServer must not start what nobody
+	// needed.
+	own       atomic.Pointer[postgres.Server]
+	theServer = sync.OnceValues(findServer)
 
 	prepareTemplate = sync.OnceValue(migrateTemplate)
 )
 
-// runningServer starts the server at the first call. Every later test fails with the same error.
-func runningServer(t T) *postgres.Server {
+// runningServer finds or starts the server at the first call. Every later test fails with the same
+// error.
+func runningServer(t T) server {
 	t.Helper()
 	if !inMain.Load() {
 		t.Fatal("nobody would stop the server: add to the package's tests" +
 			" func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
 	}
-	if err := serverOnce(); err != nil {
+	found, err := theServer()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return serverStarted.Load()
+	return found
 }
 
-// startServer does not use the first test's context: the server must outlive that test.
-func startServer() error {
+// findServer returns the server of the run, or starts one for this process. It does not use the
+// first test's context: the server serves all tests.
+func findServer() (server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
 	if err := postgres.ForgetLibpqSettings(); err != nil {
-		return err
+		return nil, err
 	}
-	server, err := postgres.Start(ctx, postgres.Options{})
+	if shared := sharedDirectory(); shared != "" {
+		return postgres.Visit(ctx, shared)
+	}
+	started, err := postgres.Start(ctx, postgres.Options{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	serverStarted.Store(server)
-	return nil
+	own.Store(started)
+	return started, nil
 }
 
+// migrateTemplate makes the template, which a shared server has already.
 func migrateTemplate() error {
+	started := own.Load()
+	if started == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
-	server := serverStarted.Load()
-	if err := server.CreateDatabase(ctx, template, blank); err != nil {
-		return err
-	}
-	if _, err := schema.Up(ctx, server.URL(template)); err != nil {
-		return fmt.Errorf("prepare the template of the test databases: %w", err)
-	}
-	return nil
+	return makeTemplate(ctx, started)
 }
 
 func stopServer() error {
-	if server := serverStarted.Load(); server != nil {
-		return server.Stop()
+	if started := own.Load(); started != nil {
+		return started.Stop()
 	}
 	return nil
 }

@@ -71,3 +71,16 @@ func BenchmarkDatabase(b *testing.B) {
 		pgtest.Database(b)
 	}
 }
+
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	pgtest.Exec(t, pool, "CREATE TABLE one (n int); INSERT INTO one VALUES (1)")
+	pgtest.Exec(t, pool, "INSERT INTO one VALUES ($1)", 2)
+	if got := pgtest.Query[int](t, pool, "SELECT count(*) FROM one WHERE n <= $1", 2); got != 2 {
+		t.Errorf("%d rows, want 2", got)
+	}
+	if got := pgtest.Column[int](t, connect(t, pool.Config().ConnString()), "SELECT n FROM one ORDER BY n DESC"); len(got) != 2 || got[0] != 2 {
+		t.Errorf("%v, want [2 1]", got)
+	}
+}

@@ -1,8 +1,9 @@
-// Package plain makes printable text out of text from outside: a page of HTML, a traceback, a reason
-// with a NUL in it, the name of a host. It imports no other package of ours and knows nothing of what
-// a text means.
+// Package plain makes printable text out of text from outside: a page of HTML, a traceback, a
+// reason with a NUL in it, the name of a host. It imports no other package of ours and knows
+// nothing of what a text means.
 //
-// Take secrets out (config.Secrets) before a text is cut here: half a secret would not be recognised.
+// Take secrets out (config.Secrets) before a text is cut here: half a secret would not be
+// recognised.
 package plain
 
 import (
@@ -31,8 +32,8 @@ func Quote(s string) string { return fmt.Sprintf("%q", Cut(s, quoted)) }
 // quoted is how many bytes Quote shows.
 const quoted = 60
 
-// Cut returns s, or its first limit bytes and an ellipsis where it is longer; a few bytes fewer where
-// the cut would split a UTF-8 sequence.
+// Cut returns s, or its first limit bytes and an ellipsis where it is longer; a few bytes fewer
+// where the cut would split a UTF-8 sequence.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

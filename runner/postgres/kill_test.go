@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"shardclient/runner/await"
-	"shardclient/runner/process"
-
 	"github.com/jackc/pgx/v5"
+
+	"shardclient/runner/process"
+	"shardclient/runner/wait"
 )
 
 func TestKilledPostgresRestartsWithWhatItHadCommitted(t *testing.T) {
@@ -79,7 +79,7 @@ func TestKillLeavesNoBackendThatGoesOn(t *testing.T) {
 		busy <- err
 	}()
 	const active = "SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE 'INSERT INTO late%' AND state = 'active'"
-	await.True(t, "the statement runs", func() bool { return ask(t, p.URL("postgres"), active) == "1" })
+	wait.Until(t, "the statement runs", func() bool { return ask(t, p.URL("postgres"), active) == "1" })
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}

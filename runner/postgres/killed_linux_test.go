@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"shardclient/runner/await"
+	"shardclient/runner/wait"
 )
 
 // ended says whether a process is gone, or only waits for its new parent to notice.
@@ -23,7 +23,7 @@ func TestPostgresDiesWithItsKilledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = h.cmd.Wait()
-	await.True(t, "server gone after its parent", func() bool { return ended(h.serverPID) })
+	wait.Until(t, "server gone after its parent", func() bool { return ended(h.serverPID) })
 	if missing(h.directory) {
 		t.Fatalf("%s is gone already; the test proves nothing", h.directory)
 	}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"shardclient/runner/await"
+	"shardclient/runner/wait"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,7 +65,7 @@ func TestKilledServerLeavesNothingBehind(t *testing.T) {
 				}
 			}
 			// The last process of the server that notices its postmaster's death takes it along.
-			await.True(t, "the shared memory segment is gone", func() bool { return !segmentExists(segment) })
+			wait.Until(t, "the shared memory segment is gone", func() bool { return !segmentExists(segment) })
 		})
 	}
 }

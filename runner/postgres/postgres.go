@@ -157,7 +157,11 @@ func (s *Server) Address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 }
 
-// DataDir returns the server's data directory, which Stop removes.
+// Directory returns the server's private directory, by which another process can [Visit] it. Stop
+// removes it.
+func (s *Server) Directory() string { return s.dir.path }
+
+// DataDir returns the server's data directory, which is below Directory.
 func (s *Server) DataDir() string { return s.dir.dataDir() }
 
 // Program returns the path of a program that belongs to the server's version, such as pg_dump.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"shardclient/runner/await"
+	"shardclient/runner/wait"
 )
 
 func TestStandbyFollowsItsPrimaryAndIsPromoted(t *testing.T) {
@@ -27,12 +27,12 @@ func TestStandbyFollowsItsPrimaryAndIsPromoted(t *testing.T) {
 		t.Errorf("a standby says transaction_read_only = %s", got)
 	}
 	const name = "SELECT coalesce(min(application_name), '') FROM pg_stat_replication WHERE state = 'streaming'"
-	await.True(t, "the standby is connected", func() bool { return ask(t, primary.URL("postgres"), name) == StandbyName })
+	wait.Until(t, "the standby is connected", func() bool { return ask(t, primary.URL("postgres"), name) == StandbyName })
 	if err := primary.CreateDatabase(t.Context(), "after", "template1"); err != nil {
 		t.Fatal(err)
 	}
 	const there = "SELECT count(*)::text FROM pg_database WHERE datname = 'after'"
-	await.True(t, "the new database on the standby", func() bool { return ask(t, standby.URL("postgres"), there) == "1" })
+	wait.Until(t, "the new database on the standby", func() bool { return ask(t, standby.URL("postgres"), there) == "1" })
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,8 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	return p.door().Open(ctx)
 }
 
-// checkDatabase refuses a database URL that cannot be right; whether the database is up is found out
-// later.
+// checkDatabase refuses a database URL that cannot be right; whether the database is up is found
+// out later.
 func (p *program) checkDatabase() error {
 	if err := p.settings.ValidateDatabase(); err != nil {
 		return &usageError{err}

@@ -61,8 +61,8 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// Without a host name shard-client refuses to start, and says that it runs on shards only and how to
-// set the name. A variable that is set but empty does not count.
+// Without a host name shard-client refuses to start, and says that it runs on shards only and how
+// to set the name. A variable that is set but empty does not count.
 func TestRunsOnShardsOnly(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	t.Setenv("SHARD_CLIENT_SHARD_HOSTNAME", "")
@@ -143,8 +143,8 @@ func TestSchemaMismatch(t *testing.T) {
 	}
 }
 
-// Half a password must not be shown either: the driver ends a password at the first @ and would show
-// the rest as a host. Any URL is used or refused, and never shown.
+// Half a password must not be shown either: the driver ends a password at the first @ and would
+// show the rest as a host. Any URL is used or refused, and never shown.
 func TestUnusableDatabaseURL(t *testing.T) {
 	t.Parallel()
 	for _, databaseURL := range []string{
@@ -157,7 +157,8 @@ func TestUnusableDatabaseURL(t *testing.T) {
 			{"once", "--shard-hostname=s", "--master=m", "--output=json"}, {"run", "--shard-hostname=s", "--master=m"},
 			{"migrate", "up"}, {"migrate", "down"}, {"migrate", "status"}, {"quarantine", "list"},
 		} {
-			e := invoke(append(args, "--database-url", databaseURL)...).want(t, exitUsage).silent(t).says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
+			e := invoke(append(args, "--database-url", databaseURL)...).want(t, exitUsage).silent(t)
+			e.says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
 			if strings.Contains(e.stderr, "CAN") || strings.Contains(e.stderr, "ARY") {
 				t.Errorf("%s: a password is shown: %v", databaseURL, e)
 			}

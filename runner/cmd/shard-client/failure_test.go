@@ -12,8 +12,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Every class of failure that the master or the network can cause ends with exit code 1, a result all
-// the same, and a text that says what happened.
+// Every class of failure that the master or the network can cause ends with exit code 1, a result
+// all the same, and a text that says what happened.
 func TestOnceFailures(t *testing.T) {
 	t.Parallel()
 	html := "<html>\n<title>It " + strings.Repeat("really ", 200) + "broke</title>"
@@ -41,7 +41,7 @@ func TestOnceFailures(t *testing.T) {
 		"page of a proxy":        {page(200, "<html><body>Please log in</body>"), nil, "undecodable", 1, []string{"no JSON-RPC", "Please log in"}},
 		"nothing":                {page(200, ""), nil, "undecodable", 1, []string{"empty"}},
 		"neither result nor err": {page(200, `{"id": "jsonrpc"}`), nil, "undecodable", 1, []string{"neither result nor error"}},
-		"result is no object":    {answers(`[1]`), nil, "undecodable", 1, nil},
+		"result not an object":   {answers(`[1]`), nil, "undecodable", 1, nil},
 		"too large": {
 			answers(jobs(1, 2, 3)), []string{"--max-response-bytes=100B"}, "too_large", 1,
 			[]string{"100 bytes", "--max-response-bytes"},
@@ -136,8 +136,8 @@ func TestOnceWithoutDatabase(t *testing.T) {
 	}
 }
 
-// A beat that loses its lock under way stores and acknowledges nothing: it must not touch what another
-// client may have written since.
+// A beat that loses its lock under way stores and acknowledges nothing: it must not touch what
+// another client may have written since.
 func TestOnceLockLost(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -159,8 +159,7 @@ func TestOnceLockLost(t *testing.T) {
 	}
 }
 
-// endLockHolder breaks the connection that holds the lock, and waits until it is
-// gone.
+// endLockHolder breaks the connection that holds the lock, and waits until it is gone.
 func endLockHolder(t *testing.T, pool *pgxpool.Pool) {
 	execute(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
 	eventually(t, "for the end of the lock's connection", func() bool {
@@ -168,8 +167,7 @@ func endLockHolder(t *testing.T, pool *pgxpool.Pool) {
 	})
 }
 
-// A database that breaks in the middle of the beat is a failure of the database,
-// not of the master.
+// A database that breaks in the middle of the beat is a failure of the database, not of the master.
 func TestOnceDatabaseFailsUnderWay(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

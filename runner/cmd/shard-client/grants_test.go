@@ -36,8 +36,8 @@ func grantsFile(t testing.TB, database string) string {
 	return strings.ReplaceAll(string(content), "DATABASE autotest", "DATABASE "+database)
 }
 
-// leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with the
-// rights of docs/grants.sql and by a pool of its owner.
+// leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with
+// the rights of docs/grants.sql and by a pool of its owner.
 func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	t.Helper()
 	ownerURL, owner := database(t)
@@ -53,8 +53,9 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	}), owner
 }
 
-// The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an upload
-// in parts, objects set aside, limits of history and quarantine, the refusal of a second client.
+// The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an
+// upload in parts, objects set aside, limits of history and quarantine, the refusal of a second
+// client.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	databaseURL, owner := leastRights(t)
@@ -115,8 +116,8 @@ func TestEachRightIsNeeded(t *testing.T) {
 	}
 }
 
-// rights returns the rights in the file one by one: a privilege on an object, for each column where it
-// names columns.
+// rights returns the rights in the file one by one: a privilege on an object, for each column where
+// it names columns.
 func rights(t *testing.T) []string {
 	t.Helper()
 	grant := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON ([^;]+) TO ` + leastRole + `;$`)
@@ -145,8 +146,8 @@ func rights(t *testing.T) []string {
 	return rights
 }
 
-// permitted returns an error when a start of shard-client failed, or was denied something. The log is
-// searched too, because a beat is ok even when it could not be recorded.
+// permitted returns an error when a start of shard-client failed, or was denied something. The log
+// is searched too, because a beat is ok even when it could not be recorded.
 func permitted(e ended) error {
 	if e.code != exitOK || strings.Contains(e.stderr+e.stdout, "permission denied") {
 		return errors.New(e.String())
@@ -154,9 +155,9 @@ func permitted(e ended) error {
 	return nil
 }
 
-// errand runs every statement of the client once: names that give way, uploads with an open entry and
-// without, all kinds of objects (good, bad and mended), incorrect hosts, pruning. It returns the error
-// of the first step that fails.
+// errand runs every statement of the client once: names that give way, uploads with an open entry
+// and without, all kinds of objects (good, bad and mended), incorrect hosts, pruning. It returns
+// the error of the first step that fails.
 func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	for _, sql := range []string{
@@ -166,7 +167,8 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 		"INSERT INTO afe_users (id, login) VALUES (90, 'ada')",
 		"INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90)",
 		"INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL)",
-		"INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)",
+		`INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES
+			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)`,
 		"INSERT INTO afe_shards (id, hostname) VALUES (89, '" + ourShard + "') ON CONFLICT DO NOTHING",
 	} {
 		execute(t, owner, sql)
@@ -192,9 +194,9 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	return permitted(invoke("quarantine", "list", "--database-url", databaseURL))
 }
 
-// refusedErrand goes on after a refused packet with a host and a job: an empty
-// packet passes, the host passes, the job does not, all but the job passes, and the
-// job is refused once more when it is tried again.
+// refusedErrand goes on after a refused packet with a host and a job: an empty packet passes, the
+// host passes, the job does not, all but the job passes, and the job is refused once more when it
+// is tried again.
 func refusedErrand(t *testing.T, m *fakeMaster, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	oops := page(http.StatusInternalServerError, "<html>")
@@ -234,11 +236,16 @@ func TestLeastRightsAreFew(t *testing.T) {
 	role := open(t, databaseURL)
 	statements := []string{
 		"INSERT INTO afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) VALUES (1, 1, now())",
-		"SELECT FROM afe_aborted_host_queue_entries", "DELETE FROM afe_aborted_host_queue_entries", "UPDATE afe_aborted_host_queue_entries SET aborted_by_id = 1",
-		"UPDATE afe_host_queue_entries SET status = 'Completed'", "UPDATE afe_host_queue_entries SET complete = true", "DELETE FROM afe_host_queue_entries",
+		"SELECT FROM afe_aborted_host_queue_entries",
+		"DELETE FROM afe_aborted_host_queue_entries",
+		"UPDATE afe_aborted_host_queue_entries SET aborted_by_id = 1",
+		"UPDATE afe_host_queue_entries SET status = 'Completed'",
+		"UPDATE afe_host_queue_entries SET complete = true",
+		"DELETE FROM afe_host_queue_entries",
 		"UPDATE afe_hosts SET status = 'Ready'", "UPDATE afe_hosts SET locked = true", "DELETE FROM afe_hosts",
 		"UPDATE afe_jobs SET control_file = ''", "DELETE FROM afe_jobs", "UPDATE afe_users SET access_level = 100",
-		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999", "CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
+		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999",
+		"CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
 	}
 	tables := query[string](t, owner, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
 	for _, table := range strings.Fields(tables) {

@@ -96,8 +96,8 @@ func beatArgs(master string) []string {
 	return []string{"--shard-hostname", ourShard, "--master", master, "--startup-splay=0"}
 }
 
-// Not even half of the password is shown when the URL of the database stands in a wrong place of the
-// command line, or cannot be used.
+// Not even half of the password is shown when the URL of the database stands in a wrong place of
+// the command line, or cannot be used.
 func TestMistypedPasswordIsNeverShown(t *testing.T) {
 	t.Parallel()
 	l := newListener(t)
@@ -128,8 +128,8 @@ func writeLog(t *testing.T) string {
 	return directory
 }
 
-// repeats answers with a page, an exception or a broken answer that repeats the headers of the request,
-// and the credentials in them.
+// repeats answers with a page, an exception or a broken answer that repeats the headers of the
+// request, and the credentials in them.
 func repeats(format func(said string) (int, string)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := r.Header.Get("Proxy-Authorization")
@@ -148,8 +148,8 @@ func repeats(format func(said string) (int, string)) http.Handler {
 	})
 }
 
-// No output shows the credentials of a proxy, even when the proxy itself repeats them: in a page, in an
-// exception, in a broken answer.
+// No output shows the credentials of a proxy, even when the proxy itself repeats them: in a page,
+// in an exception, in a broken answer.
 func TestProxyCredentialsAreNeverShown(t *testing.T) {
 	databaseURL, pool := database(t)
 	m := master(t, answers(nothing))
@@ -208,8 +208,8 @@ func TestProxyThatIsDown(t *testing.T) {
 	l.heardNothing()
 }
 
-// When the database repeats a password, as a trigger might, neither the quarantine nor its list quotes
-// it.
+// When the database repeats a password, as a trigger might, neither the quarantine nor its list
+// quotes it.
 func TestPasswordInAReasonIsNeverShown(t *testing.T) {
 	t.Parallel()
 	db := securedDatabase(t, oddPassword)

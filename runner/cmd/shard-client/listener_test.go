@@ -16,7 +16,8 @@ var canary = regexp.MustCompile(`(?i)can(ary|%41ry)|Q0FOQVJ`) // also encoded; b
 
 func withoutCanary(text string) string { return canary.ReplaceAllString(text, "") }
 
-// listener collects all that shard-client writes: on stdout, on stderr, in log files and in its tables.
+// listener collects all that shard-client writes: on stdout, on stderr, in log files and in its
+// tables.
 type listener struct {
 	t         *testing.T
 	directory string

@@ -66,7 +66,8 @@ func TestLogDir(t *testing.T) {
 		e := invoke(runArgs(m, databaseURL, "--lifetime=1ms", "--log-dir", directory, "--log-format", format)...).want(t, exitOK)
 		checkLines(t, format, e.stderr)
 		files, err := os.ReadDir(directory)
-		if err != nil || len(files) != 1 || !regexp.MustCompile(`^shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d$`).MatchString(files[0].Name()) {
+		name := regexp.MustCompile(`^shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d$`)
+		if err != nil || len(files) != 1 || !name.MatchString(files[0].Name()) {
 			t.Fatalf("files %v, %v; want one with a time in its name", files, err)
 		}
 		if text, err := os.ReadFile(filepath.Join(directory, files[0].Name())); err != nil || string(text) != e.stderr {

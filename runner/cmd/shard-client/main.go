@@ -3,13 +3,13 @@
 //
 // # Where to look
 //
-// This package is wiring only: flags to settings, parts to each other, outcome to exit code. What the
-// parts do stands in their own packages: runner/config has the settings, runner/loop when a shard
-// beats, runner/shard what a beat does, runner/ops what operators see of it.
+// This package is wiring only: flags to settings, parts to each other, outcome to exit code. What
+// the parts do stands in their own packages: runner/config has the settings, runner/loop when a
+// shard beats, runner/shard what a beat does, runner/ops what operators see of it.
 //
-// Each command has a file of its own: run.go, once.go, migrate.go, quarantine.go, version.go. A start
-// goes through parse.go (the command line), this file, the file of the command, and exit.go (the exit
-// code). open.go makes the client of a shard out of its parts, for run and once.
+// Each command has a file of its own: run.go, once.go, migrate.go, quarantine.go, version.go. A
+// start goes through parse.go (the command line), this file, the file of the command, and exit.go
+// (the exit code). open.go makes the client of a shard out of its parts, for run and once.
 package main
 
 import (

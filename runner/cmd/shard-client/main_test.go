@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(cleanup{binaries.Removed(pgtest.WithServer(m))},
+	goleak.VerifyTestMain(cleanup{binaries.WithBinaries(pgtest.WithServer(m))},
 		goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
@@ -49,8 +49,8 @@ func (c cleanup) Run() int {
 	return code
 }
 
-// forgetEnvironment drops everything of a machine that is set up as a shard: the
-// tests start from defaults, and reach no database of that machine.
+// forgetEnvironment drops everything of a machine that is set up as a shard: the tests start from
+// defaults, and reach no database of that machine.
 func forgetEnvironment() error {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -121,8 +121,8 @@ func (e ended) silent(t testing.TB) ended {
 	return e
 }
 
-// result reads the one report on stdout, and fails the test when anything else is there, when a key is
-// missing or new, or when the phases cannot be true.
+// result reads the one report on stdout, and fails the test when anything else is there, when a key
+// is missing or new, or when the phases cannot be true.
 func (e ended) result(t testing.TB) beat.Report {
 	t.Helper()
 	var result beat.Report
@@ -202,8 +202,7 @@ func query[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
 	return value
 }
 
-// patience is for a machine that is busy with other things; nothing waits for
-// it to pass.
+// patience is for a machine that is busy with other things; nothing waits for it to pass.
 const patience = 30 * time.Second
 
 // eventually asks until it is so.

@@ -44,8 +44,8 @@ func master(t testing.TB, answer http.Handler) *fakeMaster {
 	return masterThat(t, func(int, []byte) http.Handler { return answer })
 }
 
-// masterThat starts a fakeMaster that chooses its answer by the number of the request, from 1 on, and
-// its body.
+// masterThat starts a fakeMaster that chooses its answer by the number of the request, from 1 on,
+// and its body.
 func masterThat(t testing.TB, answer func(number int, body []byte) http.Handler) *fakeMaster {
 	t.Helper()
 	m := &fakeMaster{answer: answer}
@@ -174,7 +174,7 @@ func recorded(t testing.TB, name string) http.Handler {
 	head, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
 	var status int
 	if _, err := fmt.Sscanf(string(head), "HTTP/1.0 %d", &status); err != nil || !ok {
-		t.Fatalf("%s is no answer: %v", name, err)
+		t.Fatalf("%s is not an HTTP answer: %v", name, err)
 	}
 	return page(status, string(body))
 }

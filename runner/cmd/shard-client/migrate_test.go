@@ -152,7 +152,8 @@ func TestTwoMigrateUpAtOnce(t *testing.T) {
 func TestMigrateWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	for _, step := range []string{"up", "down", "status"} {
-		invoke("migrate", step, "--database-url=postgres://127.0.0.1:1/shard").want(t, exitFailed).silent(t).says(t, "migrate "+step, "failed to connect")
+		e := invoke("migrate", step, "--database-url=postgres://127.0.0.1:1/shard").want(t, exitFailed)
+		e.silent(t).says(t, "migrate "+step, "failed to connect")
 	}
 }
 

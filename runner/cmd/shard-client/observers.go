@@ -43,7 +43,8 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if o.server, err = ops.Serve(ctx, c.Listen, metrics, health, p.log); err != nil {
 		return nil, &usageError{&config.SettingError{
 			Flag: "listen", Value: c.Listen, Cause: err.Error(),
-			Hint: "give an address of this machine with a port that is free, or stop what listens there, perhaps another shard-client",
+			Hint: "give an address of this machine with a port that is free, " +
+				"or stop what listens there, perhaps another shard-client",
 		}}
 	}
 	p.log.Info("metrics and health are served", "address", o.server.Address(), "paths", "/metrics /healthz")

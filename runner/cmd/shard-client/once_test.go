@@ -143,14 +143,15 @@ func TestDefaultUser(t *testing.T) {
 	}
 }
 
-// In a database that comes from the original, finished jobs have their shard_id: none is uploaded again,
-// and the open ones are known.
+// In a database that comes from the original, finished jobs have their shard_id: none is uploaded
+// again, and the open ones are known.
 func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
 	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'another')", ourShard)
 	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) SELECT id, '2019-03-15', 1 + id % 2 FROM generate_series(1, 1000) AS id")
-	execute(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id")
+	execute(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+		SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id`)
 	execute(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
 	m := master(t, answers(nothing))
 	for range 2 {

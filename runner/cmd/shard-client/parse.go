@@ -15,7 +15,7 @@ type commandLine struct {
 	config.Config `embed:""`
 
 	RunCommand   runCommand        `cmd:"" name:"run" help:"Beat until stopped."`
-	Once         onceCommand       `cmd:"" help:"Beat once and tell how it went."`
+	Once         onceCommand       `cmd:"" help:"Beat once and print the result."`
 	Migrate      migrateCommand    `cmd:"" help:"Bring the schema of the database up or down, or show where it is."`
 	Quarantine   quarantineCommand `cmd:"" help:"Objects that could not be stored or sent."`
 	PrintVersion versionCommand    `cmd:"" name:"version" help:"Print version and schema version."`

@@ -47,9 +47,9 @@ func TestPGPASSFILE(t *testing.T) {
 	invoke(once(master(t, answers(nothing)), s.url(""))...).want(t, exitOK)
 }
 
-// A password is changed on the server and in its file, and connections break: the client that is running
-// goes on with the new password, for its beats and for its lock. While the file is missing, its beats fail
-// and it goes on.
+// A password is changed on the server and in its file, and connections break: the client that is
+// running goes on with the new password, for its beats and for its lock. While the file is missing,
+// its beats fail and it goes on.
 func TestRotatedDatabasePassword(t *testing.T) {
 	t.Parallel()
 	s := securedDatabase(t, "first")

@@ -16,8 +16,8 @@ func master2015(_ int, body []byte) http.Handler {
 	return answers(`{"hosts": [], "jobs": [], "suite_keyvals": []}`)
 }
 
-// A beat that meets a 2015 master falls back at once: it sends a second request, without the arguments
-// that the master does not have.
+// A beat that meets a 2015 master falls back at once: it sends a second request, without the
+// arguments that the master does not have.
 func TestAutoFallsBackWithinOneBeat(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

@@ -87,8 +87,8 @@ func (p *proxy) address(user, password string) string {
 	return edit(p.t, p.URL, func(u *url.URL) { u.User = url.UserPassword(user, password) })
 }
 
-// The environment names the proxies. net/http reads it once in a process, so each case starts the real
-// program.
+// The environment names the proxies. net/http reads it once in a process, so each case starts the
+// real program.
 func TestProxies(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	ours := newAuthority(t)
@@ -134,8 +134,8 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// An impossible address of a proxy is a mistake in the settings. It may hold a password, so it is not
-// shown.
+// An impossible address of a proxy is a mistake in the settings. It may hold a password, so it is
+// not shown.
 func TestUnusableProxy(t *testing.T) {
 	for _, address := range []string{
 		"http://user:CANARY@pro xy:3128", "http://user:CANARY%ZZ@proxy",
@@ -144,7 +144,7 @@ func TestUnusableProxy(t *testing.T) {
 		t.Setenv("HTTP_PROXY", address)
 		for _, command := range []string{"once", "run"} {
 			e := start(t, command, "--shard-hostname=s", "--master=master.test", "--database-url=postgres://h/d", "--log-level=debug").
-				end().want(t, exitUsage).silent(t).says(t, "HTTP_PROXY: its value is no address of a proxy")
+				end().want(t, exitUsage).silent(t).says(t, "HTTP_PROXY: its value is not the address of a proxy")
 			if fmt.Sprint(e) != withoutCanary(fmt.Sprint(e)) {
 				t.Errorf("%s: a password is shown: %v", address, e)
 			}

@@ -78,7 +78,9 @@ func TestQuarantineList(t *testing.T) {
 		}
 	}
 	text := invoke("quarantine", "list", "--database-url", databaseURL).want(t, exitOK).stdout
-	if !regexp.MustCompile(`(?s)^DIR +KIND +ID +CODE +TIMES +FIRST SEEN +LAST SEEN +REASON\nin +job +6 +\w+ +2 +\S+Z +\S+Z +.*priority.*\nin +job +- .*\nin +suite_keyval +- `).MatchString(text) {
+	table := regexp.MustCompile(`(?s)^DIR +KIND +ID +CODE +TIMES +FIRST SEEN +LAST SEEN +REASON\n` +
+		`in +job +6 +\w+ +2 +\S+Z +\S+Z +.*priority.*\nin +job +- .*\nin +suite_keyval +- `)
+	if !table.MatchString(text) {
 		t.Errorf("as text:\n%s", text)
 	}
 	// Without an id nothing shows that an object was stored later: such rows expire.

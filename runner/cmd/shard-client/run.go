@@ -17,20 +17,20 @@ type runCommand struct{}
 
 // Run beats until a signal or the end of the lifetime.
 func (*runCommand) Run(ctx context.Context, p *program) error {
-	shard, err := p.open(ctx)
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer shard.close()
+	defer c.close()
 	o, err := p.openObservers(ctx)
 	if err != nil {
 		return err
 	}
 	defer o.close()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
-		"master", p.settings.Master, "proxy", shard.proxy, "database", p.settings.RedactedDatabaseURL(),
+		"master", p.settings.Master, "proxy", c.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if ready, err := p.waitForDatabase(ctx, shard, o.health); err != nil || !ready {
+	if ready, err := p.waitForDatabase(ctx, c, o.health); err != nil || !ready {
 		return err
 	}
 	lifetime := p.settings.Lifetime
@@ -39,7 +39,7 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	}
 	l, err := loop.New(loop.Options{
 		Beat: o.observed(func(ctx context.Context) beat.Report {
-			return shard.Beat(ctx, time.Now())
+			return c.Beat(ctx, time.Now())
 		}),
 		Pause:    p.settings.HeartbeatPause,
 		Drain:    p.settings.DrainPause,
@@ -54,9 +54,9 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	return l.Run(ctx)
 }
 
-// waitForDatabase waits until the database answers, has our schema, and its lock is ours. It reports
-// false when a signal came or the lifetime was over before that.
-func (p *program) waitForDatabase(ctx context.Context, shard *client, health *ops.Health) (ready bool, err error) {
+// waitForDatabase waits until the database answers, has our schema, and its lock is ours. It
+// reports false when a signal came or the lifetime was over before that.
+func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.Health) (ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
@@ -64,7 +64,7 @@ func (p *program) waitForDatabase(ctx context.Context, shard *client, health *op
 	}
 	err = loop.Until(ctx, func() (final bool, err error) {
 		health.Doing("wait for the database")
-		return shard.takeDatabase(ctx)
+		return c.takeDatabase(ctx)
 	}, func(err error, tries int) {
 		p.log.Warn("waiting for the database",
 			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)

@@ -30,7 +30,8 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 	eventually(t, "for five beats", func() bool { return len(m.received()) >= 5 })
 	e := p.stop().silent(t).says(t, `msg="shard-client starts" version=test shard_hostname=`+ourShard, "signal=terminated", "msg=stopped")
 	beats := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome = 'ok'")
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs"); n != beats || n != len(m.received()) || n != strings.Count(e.stderr, "level=INFO msg=heartbeat ") {
+	n := query[int](t, pool, "SELECT count(*) FROM afe_jobs")
+	if n != beats || n != len(m.received()) || n != strings.Count(e.stderr, "level=INFO msg=heartbeat ") {
 		t.Errorf("%d requests, %d jobs stored, %d beats in the history: %v", len(m.received()), n, beats, e)
 	}
 	lines := beats + 3
@@ -42,8 +43,8 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 	}
 }
 
-// The lifetime leaves a busy machine time to connect. The parts of the test run side by side, because
-// each waits for all of it.
+// The lifetime leaves a busy machine time to connect. The parts of the test run side by side,
+// because each waits for all of it.
 func TestLifetimeEndsRun(t *testing.T) {
 	t.Parallel()
 	const lifetime = 2 * time.Second
@@ -99,7 +100,8 @@ func TestFirstSignalFinishesTheBeat(t *testing.T) {
 				if command == "once" && e.result(t).UploadedJobs != 1 {
 					t.Errorf("once says %v", e)
 				}
-				free := query[int](t, pool, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+				free := query[int](t, pool, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+					AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 				if free != 0 {
 					t.Error("the lock was not given back")
 				}
@@ -156,7 +158,8 @@ func TestSignalWhileWaiting(t *testing.T) {
 	}
 }
 
-// allow opens or closes a database to all connections. It does so from another database of the server.
+// allow opens or closes a database to all connections. It does so from another database of the
+// server.
 func allow(t *testing.T, databaseURL string, allowed bool) {
 	t.Helper()
 	name := strings.TrimPrefix(parseURL(t, databaseURL).Path, "/")
@@ -197,8 +200,8 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 	p.stop()
 }
 
-// Nothing that a master does ends run. A failure that repeats is a warning at the 1st, 2nd, 4th, 8th
-// time, and its end has a line too.
+// Nothing that a master does ends run. A failure that repeats is a warning at the 1st, 2nd, 4th,
+// 8th time, and its end has a line too.
 func TestRunOutlivesItsMaster(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -243,8 +246,8 @@ func TestRunTakesABrokenLockAgain(t *testing.T) {
 	}
 }
 
-// A client that starts right after another was killed finds the lock free, and stores what the killed
-// one could not.
+// A client that starts right after another was killed finds the lock free, and stores what the
+// killed one could not.
 func TestKilledClientLeavesNoLock(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)

@@ -87,7 +87,8 @@ func (s *seen) healthy() ops.HealthStatus {
 	return h
 }
 
-// runHere starts `run` in this process, where the race detector sees beats and scrapes. stop ends it.
+// runHere starts `run` in this process, where the race detector sees beats and scrapes. stop ends
+// it.
 func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	t.Helper()
 	stderr := &output{}

@@ -51,8 +51,8 @@ func field(t *testing.T, c *config.Config, flag string) any {
 	return value.Interface()
 }
 
-// Every command accepts every setting: as --x v, as --x=v, and as a variable, so
-// that one environment serves them all.
+// Every command accepts every setting: as --x v, as --x=v, and as a variable, so that one
+// environment serves them all.
 func TestEveryCommandAcceptsEverySetting(t *testing.T) {
 	if n := reflect.TypeFor[config.Config]().NumField(); n != len(settings) {
 		t.Errorf("there are %d settings, this test knows %d", n, len(settings))

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Two signals within this time count as one: timeout(1) signals its child and then the child's whole
-// group.
+// Two signals within this time count as one: timeout(1) signals its child and then the child's
+// whole group.
 const sameSignal = 50 * time.Millisecond
 
-// untilSignal returns a context that ends at the first SIGINT or SIGTERM, so that the beat in hand is
-// finished. A second signal ends the process at once.
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM, so that the beat in hand
+// is finished. A second signal ends the process at once.
 func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

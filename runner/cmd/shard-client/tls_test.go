@@ -65,7 +65,8 @@ func TestClientCertificate(t *testing.T) {
 		args := once(m, databaseURL, "--ca-file", ours.file, "--rpc-timeout=500ms")
 		invoke(append(args, "--client-cert", client.cert, "--client-key", client.key)...).want(t, exitOK)
 		invoke(args...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
-		invoke(append(args, "--client-cert", stranger.cert, "--client-key", stranger.key)...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
+		e := invoke(append(args, "--client-cert", stranger.cert, "--client-key", stranger.key)...)
+		e.want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
 		if n := len(m.received()); n != 1 {
 			t.Errorf("%v: %d requests, want only that of the client that is known", protocols, n)
 		}
@@ -98,8 +99,8 @@ func TestUnusableCertificates(t *testing.T) {
 	}
 }
 
-// A rotated certificate is shown at the next connection, without a restart. While only one of its two
-// files is new, the old pair serves.
+// A rotated certificate is shown at the next connection, without a restart. While only one of its
+// two files is new, the old pair serves.
 func TestRotatedClientCertificate(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -140,8 +141,8 @@ func TestRotatedClientCertificate(t *testing.T) {
 	}
 }
 
-// A request to an https master is never sent in plain: neither to a port that does not answer in TLS,
-// nor to one that speaks plain HTTP.
+// A request to an https master is never sent in plain: neither to a port that does not answer in
+// TLS, nor to one that speaks plain HTTP.
 func TestHTTPSNeverFallsBack(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -176,7 +177,8 @@ func TestRedirectsLeadNowhere(t *testing.T) {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			target := scheme + "://" + elsewhere.Addr().String() + "/afe/server/noauth/rpc/"
 			m := ours.secureMaster(http.RedirectHandler(target, status), &tls.Config{})
-			invoke(once(m, databaseURL, "--ca-file", ours.file)...).want(t, exitFailed).says(t, "failure=http_status", target, "redirects are not followed")
+			e := invoke(once(m, databaseURL, "--ca-file", ours.file)...).want(t, exitFailed)
+			e.says(t, "failure=http_status", target, "redirects are not followed")
 			if n := len(m.received()); n != 1 {
 				t.Errorf("%d to %s: %d requests, want 1", status, scheme, n)
 			}

@@ -15,7 +15,8 @@ func finish(t testing.TB, pool *pgxpool.Pool, id int, text string) {
 	t.Helper()
 	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
 	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
-	execute(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n", id)
+	execute(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+		SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n`, id)
 }
 
 const (
@@ -38,8 +39,8 @@ func hugeAmongSmall(t testing.TB) (string, *pgxpool.Pool) {
 	return databaseURL, pool
 }
 
-// uploadAll beats until only `left` jobs wait, each time with a new client, and returns how often each
-// job was sent.
+// uploadAll beats until only `left` jobs wait, each time with a new client, and returns how often
+// each job was sent.
 func uploadAll(t testing.TB, m *fakeMaster, pool *pgxpool.Pool, databaseURL string, left int) map[int64]int {
 	t.Helper()
 	for beats := 0; query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") > left; beats++ {

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// warn logs once, at the start of a client, what makes its secrets or the machine less safe than they
-// could be. None of it keeps a shard from beating.
+// warn logs once, at the start of a client, what makes its secrets or the machine less safe than
+// they could be. None of it keeps a shard from beating.
 func (p *program) warn() {
 	if p.root {
 		p.log.Warn("running as root",

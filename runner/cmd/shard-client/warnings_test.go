@@ -37,12 +37,21 @@ func TestWarnings(t *testing.T) {
 		as          func(...string) ended
 		want        string
 	}{
-		"nothing to warn of":       {databaseURL: databaseURL, more: []string{"--database-password-file", closed}},
-		"root":                     {databaseURL: databaseURL, as: invokeAsRoot, want: `msg="running as root" hint="shard-client needs no rights of root, and a fault in it would have them all: set User= in its systemd unit`},
-		"password on command line": {databaseURL: withPassword, want: `msg="a password stands on the command line" flag=--database-url hint="every user of this machine sees it in ps`},
-		"password in variable":     {variables: map[string]string{"SHARD_CLIENT_DATABASE_URL": withPassword}},
+		"nothing to warn of": {databaseURL: databaseURL, more: []string{"--database-password-file", closed}},
+		"root": {
+			databaseURL: databaseURL, as: invokeAsRoot,
+			want: `msg="running as root" hint="shard-client needs no rights of root, ` +
+				`and a fault in it would have them all: set User= in its systemd unit`,
+		},
+		"password on command line": {
+			databaseURL: withPassword,
+			want: `msg="a password stands on the command line" flag=--database-url ` +
+				`hint="every user of this machine sees it in ps`,
+		},
+		"password in variable": {variables: map[string]string{"SHARD_CLIENT_DATABASE_URL": withPassword}},
 		"password file": {databaseURL: databaseURL, more: []string{"--database-password-file", open},
-			want: `msg="a file with a secret is open to other users" setting=--database-password-file file=` + open + ` mode=0640 hint="chmod 600 ` + open + `"`},
+			want: `msg="a file with a secret is open to other users" setting=--database-password-file file=` + open +
+				` mode=0640 hint="chmod 600 ` + open + `"`},
 		"PGPASSFILE": {databaseURL: databaseURL, variables: map[string]string{"PGPASSFILE": open},
 			want: `setting=PGPASSFILE file=` + open + ` mode=0640`},
 		"key of a client": {databaseURL: databaseURL, more: []string{"--client-cert", client.cert, "--client-key", client.key},

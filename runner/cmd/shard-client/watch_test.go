@@ -18,8 +18,8 @@ import (
 	"shardclient/schema"
 )
 
-// misfortunes are answers that fail a beat, each in another class, for a client that reads at most 1200
-// bytes of an answer.
+// misfortunes are answers that fail a beat, each in another class, for a client that reads at most
+// 1200 bytes of an answer.
 func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	after := func(do func(), then http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,8 +38,9 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	}
 }
 
-// A real client has a good beat, then one of each class of failure, then good ones again, while a scraper
-// reads. Each beat is counted under its class, and no series appears that was not there from the start.
+// A real client has a good beat, then one of each class of failure, then good ones again, while a
+// scraper reads. Each beat is counted under its class, and no series appears that was not there
+// from the start.
 func TestMetricsOfRealBeats(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
@@ -82,8 +83,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	later := s.metrics()
 	checkMetrics(t, "after the misfortunes", later, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
-		// The incomplete answer acknowledged the one job of its packet. The refusal made the
-		// client look for a guilty record: an empty packet, then one with a job, and the lock was lost.
+		// The incomplete answer acknowledged the one job of its packet. The refusal made the client
+		// look for a guilty record: an empty packet, then one with a job, and the lock was lost.
 		"uploaded_jobs_total": 4, "uploaded_entries_total": 8, "pending_jobs": 3, "known_jobs": 3, "known_hosts": 1,
 		"received_jobs_total": 3, "quarantined_total": 0,
 		`beat_phase_duration_seconds_count{phase="pack"}`: 10, `beat_phase_duration_seconds_count{phase="rpc"}`: 10,
@@ -109,9 +110,10 @@ func TestMetricsOfRealBeats(t *testing.T) {
 		"consecutive_failures": 0, "pending_jobs": 0, "known_jobs": 1, "uploaded_jobs_total": 7, "uploaded_entries_total": 14,
 		`quarantine_objects{direction="in"}`: 2, `quarantine_objects{direction="out"}`: 0, "quarantine_waiting_for_host": 1,
 	})
-	if after["last_success_timestamp_seconds"] < began || after["last_beat_timestamp_seconds"] < after["last_success_timestamp_seconds"] || after["quarantined_total"] < 4 {
-		t.Errorf("last success at %v, last beat at %v, began at %v, %v objects set aside", after["last_success_timestamp_seconds"],
-			after["last_beat_timestamp_seconds"], began, after["quarantined_total"])
+	success, ended := after["last_success_timestamp_seconds"], after["last_beat_timestamp_seconds"]
+	if success < began || ended < success || after["quarantined_total"] < 4 {
+		t.Errorf("last success at %v, last beat at %v, began at %v, %v objects set aside",
+			success, ended, began, after["quarantined_total"])
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))); diff != "" {
 		t.Errorf("series changed with beats (-before +after):\n%s", diff)
@@ -144,7 +146,7 @@ func TestHealthWithoutDatabase(t *testing.T) {
 	stop()
 	if c, err := net.Dial("tcp", s.address); err == nil {
 		_ = c.Close()
-		t.Error("somebody still listens after the end of run")
+		t.Error("the address still answers after the end of run")
 	}
 }
 
@@ -159,7 +161,8 @@ func TestListenAtATakenAddress(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	listen := "--listen=" + taken.Addr().String()
-	invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t).says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
+	e := invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t)
+	e.says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
 	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
 		t.Error("run went on without metrics and health")
 	}

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	// os/signal starts one goroutine for the process, for good.
-	goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m)), goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
+	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m)), goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
 // invoke runs shard-lab as main would.
@@ -86,7 +86,7 @@ func TestPostgresPrintsItsDatabases(t *testing.T) {
 		{[]string{"--database", "lab"}, []string{"postgres:///lab?host=/"}},
 		{[]string{"--database", "master", "--database", "shard1"}, []string{"master\tpostgres:///master?host=/", "shard1\tpostgres:///shard1?host=/"}},
 	} {
-		stdout, stderr := newWatched(), newWatched()
+		stdout, stderr := &watched{}, &watched{}
 		ended := make(chan int, 1)
 		go func() {
 			ended <- run(context.Background(), append([]string{"postgres"}, c.args...), output{stdout, stderr})

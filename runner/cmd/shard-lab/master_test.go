@@ -34,7 +34,7 @@ type runningMaster struct {
 func startMaster(t *testing.T, databaseURL string, flags ...string) *runningMaster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	m := &runningMaster{stop: cancel, code: make(chan int, 1), rest: &bytes.Buffer{}, stderr: newWatched()}
+	m := &runningMaster{stop: cancel, code: make(chan int, 1), rest: &bytes.Buffer{}, stderr: &watched{}}
 	reader, writer := io.Pipe()
 	copied := make(chan struct{})
 	go func() {

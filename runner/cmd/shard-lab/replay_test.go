@@ -10,11 +10,10 @@ import (
 
 // From the command line to the exit code, with the real shard-client.
 func TestReplayAgreesWithTheRecording(t *testing.T) {
-	client := binaries.ShardClient(t)
 	for _, name := range []string{"PGSERVICE", "PGOPTIONS", "PGTZ"} {
 		t.Setenv(name, "nonsense") // a developer's own, for another database
 	}
-	code, stdout, stderr := invoke("replay", "--client", client)
+	code, stdout, stderr := invoke("replay", "--client", binaries.ShardClient(t))
 	if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "database and recording agree\n") {
 		t.Errorf("exit %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}

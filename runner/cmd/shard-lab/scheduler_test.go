@@ -8,33 +8,22 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"shardclient/runner/await"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
-
-// patience is how long a test waits for something that has to happen.
-const patience = await.Patience
 
 // watched is an output that somebody waits at.
 type watched struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	written chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
 }
-
-func newWatched() *watched { return &watched{written: make(chan struct{}, 1)} }
 
 func (w *watched) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	select {
-	case w.written <- struct{}{}:
-	default:
-	}
 	return w.text.Write(p)
 }
 
@@ -46,14 +35,7 @@ func (w *watched) String() string {
 
 func (w *watched) waitFor(t *testing.T, text string) {
 	t.Helper()
-	late := time.After(patience)
-	for !strings.Contains(w.String(), text) {
-		select {
-		case <-w.written:
-		case <-late:
-			t.Fatalf("no %q within %s in:\n%s", text, patience, w)
-		}
-	}
+	wait.Until(t, text+" in the log", func() bool { return strings.Contains(w.String(), text) }, w.String)
 }
 
 // terminate sends the signal to the test itself, which run catches.
@@ -77,7 +59,7 @@ func connect(t *testing.T, databaseURL string) *pgx.Conn {
 // waitUntil asks the database until it says true.
 func waitUntil(t *testing.T, conn *pgx.Conn, condition string) {
 	t.Helper()
-	await.True(t, condition, func() bool { return pgtest.Query[bool](t, conn, "SELECT "+condition) })
+	wait.Until(t, condition, func() bool { return pgtest.Query[bool](t, conn, "SELECT "+condition) })
 }
 
 // The database goes away in the middle of a job and comes back: the scheduler waits, ends the job, and itself at a
@@ -96,7 +78,7 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	elsewhere, name := outside(t, databaseURL)
 
 	t.Setenv("SHARD_LAB_DATABASE_URL", databaseURL)
-	log := newWatched()
+	log := &watched{}
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(context.Background(), []string{"scheduler", "--tick", "5ms", "--fail-share", "0"}, output{&bytes.Buffer{}, log})

@@ -11,6 +11,7 @@ import (
 
 	"shardclient/runner/binaries"
 	"shardclient/runner/process"
+	"shardclient/runner/wait"
 )
 
 // command is a start of shard-client; its settings come from the environment, as an operator's do.
@@ -32,7 +33,7 @@ func (p *pair) run(databaseURL string) {
 	p.client = &process.Program{Name: "client", LogDir: dir, Command: func() *exec.Cmd { return p.command(databaseURL, "run") }}
 	p.must(p.client.Start())
 	p.t.Cleanup(func() {
-		p.client.Stop(patience)
+		p.client.Stop(wait.Patience)
 		if p.t.Failed() {
 			p.t.Logf("shard-client said:\n%s", strings.Join(p.said(), "\n"))
 		}
@@ -52,7 +53,7 @@ func (p *pair) said() []string {
 func (p *pair) goesOn(since int) {
 	p.t.Helper()
 	failed := 0
-	p.eventually("for a heartbeat that succeeds", func(context.Context) (bool, error) {
+	p.until("for a heartbeat that succeeds", func(context.Context) (bool, error) {
 		failed = 0
 		for _, line := range p.said()[since:] {
 			switch {

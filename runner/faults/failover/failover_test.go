@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"shardclient/runner/wait"
 )
 
 // The primary dies while nothing happens. Asynchronous replication has all that was committed by then.
@@ -37,7 +39,7 @@ func TestPrimaryDiesBeforeTheAcknowledge(t *testing.T) {
 	held, release := p.desk.whenStored()
 	defer release()
 	p.work(p.primary, p.scheduler(p.primary))
-	p.await(held)
+	wait.For(p.t, "for an upload", held)
 	p.failOver()
 	said := len(p.said())
 	release()
@@ -87,7 +89,7 @@ func TestLastCommitsAreLost(t *testing.T) {
 	p.failOver()
 	p.goesOn(len(p.said()))
 	p.arrive(p.standby, 4)
-	open, err := query[int](t.Context(), p.standby, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete")
+	open, err := look[int](t.Context(), p.standby, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete")
 	if err != nil || open != 4 {
 		t.Errorf("%d open entries on the promoted standby (%v), want 4: what was finished is forgotten there", open, err)
 	}
@@ -104,7 +106,7 @@ func TestLastAcknowledgeIsLost(t *testing.T) {
 	held, release := p.desk.whenStored()
 	defer release()
 	p.work(p.primary, p.scheduler(p.primary))
-	p.await(held)
+	wait.For(p.t, "for an upload", held)
 	p.cut()
 	release()
 	p.converges(p.primary, 3)
@@ -151,7 +153,7 @@ func TestOldPrimaryComesBackReadOnly(t *testing.T) {
 	p.goesOn(len(p.said()))
 	p.must(os.WriteFile(filepath.Join(p.primary.DataDir(), "standby.signal"), nil, 0o600))
 	p.must(p.primary.Restart(t.Context()))
-	epoch, err := query[int](t.Context(), p.standby, "SELECT epoch FROM shard_client_owner")
+	epoch, err := look[int](t.Context(), p.standby, "SELECT epoch FROM shard_client_owner")
 	p.must(err)
 	p.execute(p.standby, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'shard-client%'")
 	p.wait(p.standby, "for the client to take the lock again", "SELECT epoch > $1 FROM shard_client_owner", epoch)
@@ -172,7 +174,7 @@ func TestOldPrimaryComesBackReadWrite(t *testing.T) {
 	p.converges(p.standby, 2)
 	old := "SELECT epoch::int FROM shard_client_owner"
 	p.must(p.primary.Restart(t.Context()))
-	before, err := query[int](t.Context(), p.primary, old)
+	before, err := look[int](t.Context(), p.primary, old)
 	p.must(err)
 	said := len(p.said())
 	// Only the pool's connection breaks; the lock stays at the other server.
@@ -180,7 +182,7 @@ func TestOldPrimaryComesBackReadWrite(t *testing.T) {
 		WHERE application_name LIKE 'shard-client%' AND pid <> (SELECT backend_pid FROM shard_client_owner)`)
 	p.wait(p.primary, "for the client to take the lock of the first server", "SELECT epoch > $1 FROM shard_client_owner", before)
 	p.goesOn(said)
-	held, err := query[bool](t.Context(), p.standby, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')")
+	held, err := look[bool](t.Context(), p.standby, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')")
 	if err != nil || held {
 		t.Errorf("the lock at the server that was left is held: %t (%v)", held, err)
 	}

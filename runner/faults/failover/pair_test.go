@@ -7,14 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/await"
 	"shardclient/runner/binaries"
 	"shardclient/runner/lab/converge"
 	"shardclient/runner/lab/scheduler"
@@ -22,6 +20,7 @@ import (
 	"shardclient/runner/pgtest"
 	"shardclient/runner/postgres"
 	"shardclient/runner/process"
+	"shardclient/runner/wait"
 	"shardclient/schema"
 )
 
@@ -29,12 +28,9 @@ const (
 	hostname = "shard1.example"
 	board    = "board:eve"
 	database = "shard"
-
-	// patience is for a machine that is busy with other things; nothing waits for it to pass.
-	patience = await.Patience
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // pair is a shard with a database of two servers, and its master.
 type pair struct {
@@ -111,14 +107,20 @@ func (p *pair) url(more string, servers ...*postgres.Server) string {
 // both is the URL that an operator writes.
 func (p *pair) both() string { return p.url("&target_session_attrs=read-write", p.primary, p.standby) }
 
-// eventually asks until it is so.
-func (p *pair) eventually(what string, so func(context.Context) (bool, error)) {
+// until asks until it is so. An error is what happens while servers die and others take over.
+func (p *pair) until(what string, so func(context.Context) (bool, error)) {
 	p.t.Helper()
-	await.NoError(p.t, what, so)
+	ctx := wait.Context(p.t)
+	var last error
+	wait.Until(p.t, what, func() bool {
+		done, err := so(ctx)
+		last = err
+		return done && err == nil
+	}, func() string { return fmt.Sprint(last) })
 }
 
-// query returns one value from one server, by a connection of its own: servers die here.
-func query[T any](ctx context.Context, server *postgres.Server, sql string, args ...any) (value T, err error) {
+// look returns one value from one server, by a connection of its own: servers die here.
+func look[T any](ctx context.Context, server *postgres.Server, sql string, args ...any) (value T, err error) {
 	conn, err := pgx.Connect(ctx, server.URL(database))
 	if err != nil {
 		return value, err
@@ -128,10 +130,10 @@ func query[T any](ctx context.Context, server *postgres.Server, sql string, args
 	return value, err
 }
 
-// wait is eventually for a condition in a server's tables.
+// wait is until for a condition in a server's tables.
 func (p *pair) wait(server *postgres.Server, what, sql string, args ...any) {
 	p.t.Helper()
-	p.eventually(what, func(ctx context.Context) (bool, error) { return query[bool](ctx, server, sql, args...) })
+	p.until(what, func(ctx context.Context) (bool, error) { return look[bool](ctx, server, sql, args...) })
 }
 
 // execute runs statements at one server, each by itself.
@@ -156,7 +158,7 @@ func (p *pair) synchronous() {
 // asynchronous.
 func (p *pair) replicated() {
 	p.t.Helper()
-	end, err := query[string](p.t.Context(), p.primary, "SELECT pg_current_wal_lsn()::text")
+	end, err := look[string](p.t.Context(), p.primary, "SELECT pg_current_wal_lsn()::text")
 	p.must(err)
 	p.wait(p.standby, "for the standby to catch up", "SELECT pg_last_wal_receive_lsn() >= $1::pg_lsn", end)
 }
@@ -174,16 +176,6 @@ func (p *pair) failOver() {
 	p.t.Helper()
 	p.must(p.primary.Kill())
 	p.must(p.standby.Promote(p.t.Context()))
-}
-
-// await waits for a channel to close.
-func (p *pair) await(closed <-chan struct{}) {
-	p.t.Helper()
-	select {
-	case <-closed:
-	case <-time.After(patience):
-		p.t.Fatal("waited in vain for an upload")
-	}
 }
 
 // create makes jobs for the shard on the master.
@@ -208,11 +200,11 @@ func (p *pair) arrive(server *postgres.Server, n int) {
 // work lets the shard's scheduler take turns at a server until nothing is open there.
 func (p *pair) work(server *postgres.Server, s *scheduler.Scheduler) {
 	p.t.Helper()
-	p.eventually("for the scheduler to finish all jobs", func(ctx context.Context) (bool, error) {
+	p.until("for the scheduler to finish all jobs", func(ctx context.Context) (bool, error) {
 		if _, err := s.Turn(ctx); err != nil {
 			return false, err
 		}
-		return query[bool](ctx, server, "SELECT NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE NOT complete)")
+		return look[bool](ctx, server, "SELECT NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE NOT complete)")
 	})
 }
 
@@ -235,7 +227,7 @@ func (p *pair) converges(server *postgres.Server, jobs int) {
 	p.t.Helper()
 	pool := p.pool(server)
 	s := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})
-	p.eventually("for both sides to agree", func(ctx context.Context) (bool, error) {
+	p.until("for both sides to agree", func(ctx context.Context) (bool, error) {
 		if work, err := s.Turn(ctx); err != nil || work.Open > 0 {
 			return false, errors.Join(err, fmt.Errorf("%d entries are open", work.Open))
 		}
@@ -248,7 +240,7 @@ func (p *pair) converges(server *postgres.Server, jobs int) {
 		}
 		return false, fmt.Errorf("last seen: %+v", *r)
 	})
-	half, err := query[int](p.t.Context(), server, "SELECT count(*) FROM afe_jobs AS j WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE job_id = j.id)")
+	half, err := look[int](p.t.Context(), server, "SELECT count(*) FROM afe_jobs AS j WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries WHERE job_id = j.id)")
 	if err != nil || half != 0 {
 		p.t.Errorf("%d jobs without entries (%v)", half, err)
 	}

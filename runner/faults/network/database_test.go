@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 	"shardclient/runner/postgres"
+	"shardclient/runner/wait"
 )
 
 // The network between the client and its database, each of toxiproxy's toxics once and more. What the client stores and
@@ -121,8 +123,8 @@ func testSlowClose(t *testing.T, server *faults.Server) {
 		t.Fatalf("the next client ended with %d, want 3", code)
 	}
 	p.heal()
-	faults.Eventually(t, "the end of the killed client's sessions", func() bool {
-		return faults.Count(t, r.s.DB, `SELECT count(*) FROM pg_stat_activity
+	wait.Until(t, "the end of the killed client's sessions", func() bool {
+		return pgtest.Query[int](t, r.s.DB, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'shard-client%'`) == 0
 	})
 	r.run(again)

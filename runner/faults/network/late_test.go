@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // A request whose connection broke lives on in the queue of the master, and is stored after a newer one. It held an entry
@@ -53,13 +54,8 @@ func newLate(t *testing.T, lost http.HandlerFunc) *late {
 // storedLate waits until the kept request is stored after the newer one.
 func (l *late) storedLate() {
 	l.r.t.Helper()
-	select {
-	case complete := <-l.stored:
-		if complete != 1 {
-			l.r.t.Fatalf("the master has %d complete entries after the late request, want 1: it shows nothing", complete)
-		}
-	case <-time.After(faults.Patience):
-		l.r.t.Fatal("the newer upload does not come")
+	if complete := wait.For(l.r.t, "for the newer upload", l.stored, l.r.client.Log); complete != 1 {
+		l.r.t.Fatalf("the master has %d complete entries after the late request, want 1: it shows nothing", complete)
 	}
 }
 
@@ -78,22 +74,18 @@ func (r *rig) twoEntries() {
 func (r *rig) workUntil(uploaded <-chan struct{}) {
 	r.t.Helper()
 	const ended = "SELECT count(*) FROM afe_host_queue_entries WHERE complete"
-	for faults.Count(r.t, r.s.DB, ended) == 0 {
+	for pgtest.Query[int](r.t, r.s.DB, ended) == 0 {
 		if _, err := r.s.Scheduler.Turn(r.t.Context()); err != nil {
 			r.t.Fatal(err)
 		}
 	}
-	if n := faults.Count(r.t, r.s.DB, ended+" OR status IN ('Completed', 'Failed', 'Stopped')"); n != 1 {
+	if n := pgtest.Query[int](r.t, r.s.DB, ended+" OR status IN ('Completed', 'Failed', 'Stopped')"); n != 1 {
 		r.t.Fatalf("%d entries have ended, want one: choose another seed", n)
 	}
 	if _, err := r.s.DB.Exec(r.t.Context(), "UPDATE afe_jobs SET shard_id = NULL"); err != nil {
 		r.t.Fatal(err)
 	}
-	select {
-	case <-uploaded:
-	case <-time.After(faults.Patience):
-		r.t.Fatal("the upload of one of two entries does not come")
-	}
+	wait.For(r.t, "for the upload of one of two entries", uploaded, r.client.Log)
 }
 
 // late keeps the first upload, and has it stored right after the first that has both entries complete.
@@ -170,7 +162,7 @@ func TestLostAnswerIsAskedForAgainInTheBeat(t *testing.T) {
 	r.l.Work(r.s)
 	r.feels("heartbeat attempt failed", "EOF", "retry=true")
 	r.recovers()
-	if failed := faults.Count(t, r.s.DB, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome <> 'ok'"); failed != 0 {
+	if failed := pgtest.Query[int](t, r.s.DB, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome <> 'ok'"); failed != 0 {
 		t.Errorf("%d heartbeats failed, want none", failed)
 	}
 }

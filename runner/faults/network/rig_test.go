@@ -12,6 +12,7 @@ import (
 	"shardclient/runner/faults"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	}
 	// A link of toxiproxy whose toxic has closed one end never reads the other to its end: its three goroutines wait at
 	// their channels for good. They are the fault's, not ours; all else is still looked for.
-	goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m)),
+	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m)),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
@@ -79,8 +80,8 @@ func (r *rig) create(count, size int) {
 // arrive waits until all jobs are on the shard.
 func (r *rig) arrive() {
 	r.t.Helper()
-	faults.Eventually(r.t, "all jobs on the shard", func() bool {
-		return faults.Count(r.t, r.s.DB, "SELECT count(*) FROM afe_jobs") == r.jobs
+	wait.Until(r.t, "all jobs on the shard", func() bool {
+		return pgtest.Query[int](r.t, r.s.DB, "SELECT count(*) FROM afe_jobs") == r.jobs
 	})
 }
 
@@ -104,8 +105,8 @@ func (r *rig) play(f fault) {
 	r.l.Work(r.s)
 	r.create(3, f.size)
 	if f.slow > 0 {
-		faults.Eventually(r.t, "a slow heartbeat that uploads", func() bool {
-			return faults.Count(r.t, r.s.DB, `SELECT count(*) FROM shard_client_heartbeats
+		wait.Until(r.t, "a slow heartbeat that uploads", func() bool {
+			return pgtest.Query[int](r.t, r.s.DB, `SELECT count(*) FROM shard_client_heartbeats
 				WHERE id > $1 AND outcome = 'ok' AND uploaded_jobs > 0 AND packed_ms + rpc_ms + ack_ms + apply_ms >= $2`,
 				before, f.slow.Milliseconds()) > 0
 		})
@@ -119,7 +120,7 @@ func (r *rig) play(f fault) {
 // feels waits for a line with all of the words.
 func (r *rig) feels(words ...string) {
 	r.t.Helper()
-	faults.Eventually(r.t, "a line of the log with "+strings.Join(words, " and "), func() bool {
+	wait.Until(r.t, "a line of the log with "+strings.Join(words, " and "), func() bool {
 		for line := range strings.SplitSeq(r.client.Log()[r.since:], "\n") {
 			found := true
 			for _, word := range words {
@@ -136,7 +137,7 @@ func (r *rig) feels(words ...string) {
 // beats is the last beat of the history.
 func (r *rig) beats() int {
 	r.t.Helper()
-	return faults.Count(r.t, r.s.DB, "SELECT coalesce(max(id), 0) FROM shard_client_heartbeats")
+	return pgtest.Query[int](r.t, r.s.DB, "SELECT coalesce(max(id), 0) FROM shard_client_heartbeats")
 }
 
 // recovers fails the test unless the client itself comes back, in few beats, and both sides agree on all jobs.
@@ -148,14 +149,14 @@ func (r *rig) recoversEntries(complete int) {
 	since := r.beats()
 	r.arrive()
 	r.l.Work(r.s)
-	faults.Eventually(r.t, "agreement", func() bool { return len(r.l.Compare().Disagreements) == 0 })
+	wait.Until(r.t, "agreement", func() bool { return len(r.l.Compare().Disagreements) == 0 })
 	r.client.Stop()
 	r.l.Agree(complete)
 	const after = "SELECT count(*) FROM shard_client_heartbeats WHERE id > $1 AND "
-	if failed := faults.Count(r.t, r.s.DB, after+"outcome <> 'ok'", since); failed > atMost {
+	if failed := pgtest.Query[int](r.t, r.s.DB, after+"outcome <> 'ok'", since); failed > atMost {
 		r.t.Errorf("%d heartbeats failed after the end of the fault, want at most %d", failed, atMost)
 	}
-	if busy := faults.Count(r.t, r.s.DB, after+"(outcome <> 'ok' OR uploaded_jobs + received_jobs > 0)", since); busy > busyAtMost {
+	if busy := pgtest.Query[int](r.t, r.s.DB, after+"(outcome <> 'ok' OR uploaded_jobs + received_jobs > 0)", since); busy > busyAtMost {
 		r.t.Errorf("%d heartbeats had something to do after the end of the fault, want at most %d", busy, busyAtMost)
 	}
 }

@@ -21,7 +21,7 @@ func TestClockJumps(t *testing.T) {
 			gate.Strike(faults.Once(faults.StepHeartbeat, faults.After, func() faults.Verdict { return faults.Cut }))
 			client := l.Start(s, "once", "--rpc-timeout=1s", "--database-url="+gate.DatabaseURL())
 			client.End()
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM shard_client_uploads WHERE unsure_since IS NOT NULL"); n != 1 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM shard_client_uploads WHERE unsure_since IS NOT NULL"); n != 1 {
 				t.Fatalf("%d uncertain uploads, want one", n)
 			}
 			pgtest.Exec(t, s.DB, `UPDATE shard_client_uploads SET unsure_since = unsure_since + $1::text::interval`, jump)

@@ -6,6 +6,7 @@ import (
 
 	"shardclient/runner/faults"
 	"shardclient/runner/postgres"
+	"shardclient/runner/wait"
 )
 
 // PostgreSQL is killed, and starts again over what it had made durable: the client goes on by itself within two pauses,
@@ -40,11 +41,11 @@ func TestPostgresKilledAndRestarted(t *testing.T) {
 				must(t)(nil, server.Kill())
 				close(died)
 			}
-			await(t, died, client)
+			wait.For(t, "for PostgreSQL to be killed", died, client.Log)
 			must(t)(nil, server.Restart(t.Context()))
 			s.DB.Reset()
 			said := len(client.Log())
-			faults.Eventually(t, "a heartbeat", func() bool { return strings.Contains(client.Log()[said:], "msg=heartbeat ") })
+			wait.Until(t, "a heartbeat", func() bool { return strings.Contains(client.Log()[said:], "msg=heartbeat ") })
 			since, _, _ := strings.Cut(client.Log()[said:], "msg=heartbeat ")
 			if failed := strings.Count(since, "heartbeat failed"); failed > 2 {
 				t.Errorf("%d heartbeats failed although the server was back, want at most 2", failed)

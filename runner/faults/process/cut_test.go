@@ -7,12 +7,13 @@ import (
 
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // goesOn waits for a beat that succeeds after the client had said so much, and ends it in order.
 func goesOn(t *testing.T, client *faults.Program, said *atomic.Int64) {
 	t.Helper()
-	faults.Eventually(t, "a heartbeat after the fault", func() bool {
+	wait.Until(t, "a heartbeat after the fault", func() bool {
 		at := said.Load()
 		return at > 0 && strings.Contains(client.Log()[at:], "msg=heartbeat ")
 	})

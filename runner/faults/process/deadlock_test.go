@@ -6,6 +6,7 @@ import (
 
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // ran counts a statement.
@@ -49,8 +50,8 @@ func TestDeadlocks(t *testing.T) {
 			must(t)(scheduler.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1min'"))
 			must(t)(scheduler.Exec(t.Context(), tt.first))
 			client := l.Start(s, "once", "--database-url="+gate.DatabaseURL())
-			faults.Eventually(t, "a client that waits for a lock", func() bool {
-				return faults.Count(t, s.DB, `SELECT count(*) FROM pg_stat_activity
+			wait.Until(t, "a client that waits for a lock", func() bool {
+				return pgtest.Query[int](t, s.DB, `SELECT count(*) FROM pg_stat_activity
 					WHERE application_name LIKE 'shard-client%' AND wait_event_type = 'Lock' AND datname = current_database()`) > 0
 			})
 			must(t)(scheduler.Exec(t.Context(), tt.second))
@@ -90,7 +91,7 @@ func TestDefaultIsolation(t *testing.T) {
 			if n := ran(gate, "AcknowledgeLock"); n != 1 {
 				t.Errorf("the rows were locked %d times, want 1", n)
 			}
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs WHERE id = (SELECT min(id) FROM afe_jobs) AND shard_id IS NULL"); n != 1 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM afe_jobs WHERE id = (SELECT min(id) FROM afe_jobs) AND shard_id IS NULL"); n != 1 {
 				t.Error("a job that changed after it was sent is acknowledged")
 			}
 			r.recovers(t, l)

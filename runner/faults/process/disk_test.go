@@ -66,7 +66,7 @@ func TestDiskFull(t *testing.T) {
 			client.Says("SQLSTATE 53100")
 			client.Says("failure=database")
 			holds(t, l, truth)
-			if n := faults.Count(t, s.DB, "SELECT count(*) FROM afe_jobs WHERE name = 'long'"); n != 0 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM afe_jobs WHERE name = 'long'"); n != 0 {
 				t.Errorf("%d jobs of the answer are here", n)
 			}
 			var said atomic.Int64

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 )
 
 // everyStep takes minutes: a beat with something of everything has 180 round trips, and each has two sides.
@@ -28,7 +29,7 @@ func (r *rich) count(t *testing.T, command string) []faults.Step {
 		t.Fatalf("the undisturbed beat ended with %d:\n%s", code, client.Log())
 	}
 	holds(t, l, before)
-	if n := faults.Count(t, l.Shards[0].DB, "SELECT count(*) FROM shard_client_quarantine WHERE kind = 'job'"); n != 1 {
+	if n := pgtest.Query[int](t, l.Shards[0].DB, "SELECT count(*) FROM shard_client_quarantine WHERE kind = 'job'"); n != 1 {
 		t.Errorf("%d jobs are set aside, want the one that PostgreSQL refuses", n)
 	}
 	steps := gate.Steps()

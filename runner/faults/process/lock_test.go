@@ -10,6 +10,7 @@ import (
 
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // versions identifies every row of a shard's database and the transaction that wrote it.
@@ -58,7 +59,7 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 		return answered(step, side)
 	})
 	client = l.Start(s, "run", "--database-url="+gate.DatabaseURL())
-	await(t, compared, client)
+	wait.For(t, "for a client that asks for the lock again", compared, client.Log)
 	return client, before, after
 }
 

@@ -2,7 +2,6 @@ package process_test
 
 import (
 	"context"
-
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 	"shardclient/runner/shard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
 // rich is a frozen lab whose shard has something of everything before it at its next beat: finished jobs, a job of two
 // entries with one open, jobs and hosts that come, one of them refused by PostgreSQL, an aborted job, an incorrect host.
@@ -118,7 +117,7 @@ func localTruth(t *testing.T, l *faults.Lab) []state {
 func holds(t *testing.T, l *faults.Lab, before []state) {
 	t.Helper()
 	s := l.Shards[0]
-	if n := faults.Count(t, s.DB, `SELECT count(*) FROM afe_jobs AS j
+	if n := pgtest.Query[int](t, s.DB, `SELECT count(*) FROM afe_jobs AS j
 		WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id)`); n != 0 {
 		t.Errorf("%d jobs are here without their entries", n)
 	}
@@ -126,7 +125,7 @@ func holds(t *testing.T, l *faults.Lab, before []state) {
 	must(t)(nil, s.DB.QueryRow(t.Context(), `SELECT coalesce(array_agg(e.id), '{}') FROM afe_host_queue_entries AS e
 		JOIN afe_jobs AS j ON j.id = e.job_id LEFT JOIN shard_client_uploads AS u ON u.job_id = j.id
 		WHERE e.complete AND j.shard_id IS NOT NULL AND (u.job_id IS NULL OR e.id = ANY (u.sent_complete))`).Scan(&acknowledged))
-	stored := faults.Count(t, l.Master, `SELECT count(*) FROM afe_host_queue_entries WHERE id = ANY ($1) AND complete`, acknowledged)
+	stored := pgtest.Query[int](t, l.Master, `SELECT count(*) FROM afe_host_queue_entries WHERE id = ANY ($1) AND complete`, acknowledged)
 	if stored != len(acknowledged) {
 		t.Errorf("%d entries are acknowledged as complete, the master has %d of them", len(acknowledged), stored)
 	}
@@ -179,14 +178,4 @@ func settle(t *testing.T, client *shard.Client) {
 		}
 	}
 	t.Error("four undisturbed beats do not come to rest")
-}
-
-// await waits for what a client leads to.
-func await(t *testing.T, done <-chan struct{}, client *faults.Program) {
-	t.Helper()
-	select {
-	case <-done:
-	case <-time.After(faults.Patience):
-		t.Fatalf("waited in vain; shard-client said:\n%s", client.Log())
-	}
 }

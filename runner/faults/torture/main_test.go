@@ -27,5 +27,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(binaries.Removed(pgtest.WithServer(m)))
+	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m)))
 }

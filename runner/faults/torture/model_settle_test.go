@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/pgtest"
 )
 
 // settle stops the faults, lets everything come to its end, and looks whether both sides agree.
@@ -29,7 +31,7 @@ func (w *world) settle() {
 			w.mustPass(s, w.run(s, nil))
 			w.lab.Work(s.Shard)
 			// The pauses of what the master refused, and of what it may yet store.
-			w.exec(s.Shard, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
+			pgtest.Exec(w.t, s.Shard.DB, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
 		}
 	}
 	w.network.deliver()

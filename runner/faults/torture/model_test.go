@@ -92,7 +92,7 @@ func newWorld(t *testing.T, check *rapid.T) *world {
 	w.lab = faults.NewLab(stage{t, check}, faults.Options{Shards: shards, HostsPerShard: hostsPerShard, FailShare: 0.2, Seed: 1})
 	w.lab.Between(w.network.between)
 	for _, s := range w.lab.Shards {
-		w.exec(s, auditSQL)
+		pgtest.Exec(w.t, s.DB, auditSQL)
 		w.stations = append(w.stations, &station{Shard: s})
 		w.stock(check, w.stations[len(w.stations)-1])
 	}
@@ -118,11 +118,6 @@ func (w *world) must(what string, err error) {
 	if err != nil {
 		w.t.Fatalf("%s: %v", what, err)
 	}
-}
-
-func (w *world) exec(s *faults.Shard, sql string, args ...any) {
-	w.t.Helper()
-	pgtest.Exec(w.t, s.DB, sql, args...)
 }
 
 func (w *world) station(t *rapid.T) *station { return rapid.SampledFrom(w.stations).Draw(t, "shard") }

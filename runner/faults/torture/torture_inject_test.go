@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // Faults of programs and connections, in the order of the table.
@@ -80,9 +80,7 @@ func (x *rack) killServer(*victim) {
 	if err := x.server.Kill(); err != nil {
 		x.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(x.t.Context(), faults.Patience)
-	defer cancel()
-	if err := x.server.Restart(ctx); err != nil {
+	if err := x.server.Restart(wait.Context(x.t)); err != nil {
 		x.t.Fatal(err)
 	}
 	for _, v := range x.victims {
@@ -108,13 +106,10 @@ func (x *rack) exec(v *victim, sql string) {
 // its lock.
 func (x *rack) startSecond(v *victim) {
 	second := x.launch(v)
+	wait.Until(x.t, v.Hostname+": for one of two clients to end", func() bool { return second.Ended() || v.program.Ended() })
 	loser := second
-	select {
-	case <-second.Done():
-	case <-v.program.Done():
+	if !second.Ended() {
 		loser, v.program = v.program, second
-	case <-time.After(faults.Patience):
-		x.t.Fatalf("%s: two clients of one shard", v.Hostname)
 	}
 	if code := loser.End(); code != exitHeld {
 		x.t.Errorf("%s: of two clients one ended with %d, want %d; it said:\n%s", v.Hostname, code, exitHeld, loser.Log())

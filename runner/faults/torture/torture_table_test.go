@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 )
 
 // aside is what is set aside and should not be: an object that is not here although nothing is wrong with it any more,
@@ -74,8 +74,8 @@ func (x *rack) tell() {
 	row("connections ended", x.cut.Load())
 	row("aborts, moves of hosts", fmt.Sprintf("%d, %d", x.aborts.Load(), x.moves.Load()))
 	report := x.lab.Compare()
-	created := faults.Count(x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL")
-	completed := faults.Count(x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL AND complete")
+	created := pgtest.Query[int](x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL")
+	completed := pgtest.Query[int](x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL AND complete")
 	row("jobs created", x.jobs.Load())
 	row("entries created, complete on the master", fmt.Sprintf("%d, %d", created, completed))
 	row("entries complete and agreed in all fields", fmt.Sprintf("%d (%.1f a second)", report.Agreed, float64(report.Agreed)/time.Since(x.began).Seconds()))

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"shardclient/runner/faults"
+	"shardclient/runner/pgtest"
 	"shardclient/runner/postgres"
+	"shardclient/runner/wait"
 )
 
 const (
@@ -18,9 +20,6 @@ const (
 	hosts   = 6 // of each shard
 
 	tortureRPCTimeout = 1500 * time.Millisecond
-
-	// settleTime is for everything to come to its end on a busy machine, once no fault happens any more; some seconds do.
-	settleTime = 90 * time.Second
 
 	maxOpen = 90 // entries on the master: past it, people wait
 )
@@ -157,7 +156,7 @@ func (x *rack) work(until context.Context) {
 
 // open are the entries that wait for their end, of those that go to shards.
 func (x *rack) open() int {
-	return faults.Count(x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL AND NOT complete")
+	return pgtest.Query[int](x.t, x.lab.Master, "SELECT count(*) FROM afe_host_queue_entries WHERE meta_host IS NOT NULL AND NOT complete")
 }
 
 // settle ends the faults and waits until all that people asked for is done and both sides agree.
@@ -172,19 +171,10 @@ func (x *rack) settle() {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(x.t.Context(), settleTime)
-	defer cancel()
-	poll := time.NewTicker(100 * time.Millisecond)
-	defer poll.Stop()
-	for x.open() > 0 || !x.lab.Compare().Agree() || len(x.aside()) > 0 {
+	wait.Until(x.t, "for everything to come to its end", func() bool {
 		x.revive()
-		select {
-		case <-ctx.Done():
-			x.t.Errorf("no end after %s: %d entries are open; set aside: %v", settleTime, x.open(), x.aside())
-			return
-		case <-poll.C:
-		}
-	}
+		return x.open() == 0 && x.lab.Compare().Agree() && len(x.aside()) == 0
+	}, func() string { return fmt.Sprintf("%d entries are open; set aside: %v", x.open(), x.aside()) })
 	for _, v := range x.victims {
 		v.program.Stop()
 	}

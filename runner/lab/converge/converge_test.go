@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 
-func statements(t *testing.T, pool *pgxpool.Pool, statements ...string) {
+func fill(t *testing.T, pool *pgxpool.Pool, statements ...string) {
 	t.Helper()
 	for _, sql := range statements {
 		pgtest.Exec(t, pool, sql)
@@ -39,9 +39,9 @@ func pair(t *testing.T) (master, shard *pgxpool.Pool) {
 	t.Helper()
 	master, shard = pgtest.Pool(t), pgtest.Pool(t)
 	for _, pool := range []*pgxpool.Pool{master, shard} {
-		statements(t, pool, shards, label, hosts, jobs, entries)
+		fill(t, pool, shards, label, hosts, jobs, entries)
 	}
-	statements(t, master,
+	fill(t, master,
 		`INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (1, 1)`,
 		`INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 1), (2, 1)`,
 		`UPDATE afe_host_queue_entries SET started_on = date_trunc('milliseconds', started_on)`,
@@ -98,10 +98,10 @@ func TestEveryDisagreementIsNamed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			master, shard := pair(t)
 			if c.here != "" {
-				statements(t, shard, c.here)
+				fill(t, shard, c.here)
 			}
 			if c.there != "" {
-				statements(t, master, c.there)
+				fill(t, master, c.there)
 			}
 			report := check(t, master, afe.Protocol2019, converge.Shard{Hostname: "one", DB: shard})
 			var got []string
@@ -121,8 +121,8 @@ func TestEveryDisagreementIsNamed(t *testing.T) {
 // A 2015 master is told neither the statuses of hosts nor which host an entry ran on.
 func TestWhat2015MastersCannotKnow(t *testing.T) {
 	master, shard := pair(t)
-	statements(t, shard, `UPDATE afe_hosts SET status = 'Dead'`)
-	statements(t, master, `UPDATE afe_host_queue_entries SET host_id = NULL`)
+	fill(t, shard, `UPDATE afe_hosts SET status = 'Dead'`)
+	fill(t, master, `UPDATE afe_host_queue_entries SET host_id = NULL`)
 	if report := check(t, master, afe.Protocol2015, converge.Shard{Hostname: "one", DB: shard}); !report.Agree() {
 		t.Errorf("2015: %v", report.Disagreements)
 	}
@@ -135,13 +135,13 @@ func TestWhat2015MastersCannotKnow(t *testing.T) {
 func TestDuplicates(t *testing.T) {
 	master, one := pair(t)
 	two := pgtest.Pool(t)
-	statements(t, two, shards, `INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (1, 'alice', 'done', '2026-01-01 10:00', 1)`,
+	fill(t, two, shards, `INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (1, 'alice', 'done', '2026-01-01 10:00', 1)`,
 		`INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (11, 1, 'Queued')`)
 	both := []converge.Shard{{Hostname: "one", DB: one}, {Hostname: "two", DB: two}}
 	if report := check(t, master, afe.Protocol2019, both...); report.Duplicated != 0 || report.Agree() {
 		t.Errorf("duplicated %d, agree %t; the job only waits there: want 0, and a job of another shard", report.Duplicated, report.Agree())
 	}
-	statements(t, two, `UPDATE afe_host_queue_entries SET started_on = now()`)
+	fill(t, two, `UPDATE afe_host_queue_entries SET started_on = now()`)
 	if report := check(t, master, afe.Protocol2019, both...); report.Duplicated != 1 {
 		t.Errorf("duplicated %d, want 1", report.Duplicated)
 	}
@@ -151,9 +151,9 @@ func TestDuplicates(t *testing.T) {
 func TestPages(t *testing.T) {
 	master, shard := pgtest.Pool(t), pgtest.Pool(t)
 	for _, pool := range []*pgxpool.Pool{master, shard} {
-		statements(t, pool, shards, `INSERT INTO afe_jobs (id, created_on, shard_id) SELECT i, '2026-01-01', 1 FROM generate_series(1, 12000) AS i`)
+		fill(t, pool, shards, `INSERT INTO afe_jobs (id, created_on, shard_id) SELECT i, '2026-01-01', 1 FROM generate_series(1, 12000) AS i`)
 	}
-	statements(t, shard, `DELETE FROM afe_jobs WHERE id IN (1, 5001, 12000)`)
+	fill(t, shard, `DELETE FROM afe_jobs WHERE id IN (1, 5001, 12000)`)
 	report := check(t, master, afe.Protocol2019, converge.Shard{Hostname: "one", DB: shard})
 	if report.Jobs != 11997 || len(report.Disagreements) != 3 {
 		t.Errorf("%d jobs and %v, want 11997 and 3 disagreements", report.Jobs, report.Disagreements)

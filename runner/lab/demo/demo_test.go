@@ -14,9 +14,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"shardclient/runner/await"
 	"shardclient/runner/binaries"
 	"shardclient/runner/postgres"
+	"shardclient/runner/wait"
 )
 
 func TestMain(m *testing.M) {
@@ -29,11 +29,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(binaries.Removed(m))
+	goleak.VerifyTestMain(binaries.WithBinaries(m))
 }
 
 // small is a play of some seconds, with every scene in it.
-var small = size{boardHosts: 4, suites: 3, children: 10, aborted: 3, perform: await.Patience, atEnd: await.Patience}
+var small = size{boardHosts: 4, suites: 3, children: 10, aborted: 3, perform: wait.Patience, atEnd: wait.Patience}
 
 // stoppingAt is what a demo prints. It stops the demo at a text.
 type stoppingAt struct {

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"shardclient/runner/await"
 	"shardclient/runner/binaries"
+	"shardclient/runner/wait"
 )
 
 // whole plays every case; a plain run plays one of each kind.
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(binaries.Removed(m).Run())
+	os.Exit(binaries.WithBinaries(m).Run())
 }
 
 // recorded returns a conversation that may be tampered with.
@@ -49,7 +49,7 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 	if d.Out == nil {
 		d.Out = &out
 	}
-	d.patience = await.Patience // a busy machine is no failure
+	d.patience = wait.Patience // a busy machine is no failure
 	err = d.Run(ctx)
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")

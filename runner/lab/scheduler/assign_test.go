@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pgtest"
 )
 
 // Which host an entry may have, case by case: job 7 of alice, who is in the group lab, and host 1.
@@ -67,7 +68,7 @@ func TestHostIsNoLongerFree(t *testing.T) {
 		d.refill(oneHost + jobSQL(7, 1, 0))
 		work := d.turn(scheduler.New(&hooked{DBTX: d.schedules, before: func(sql string) error {
 			if strings.Contains(sql, "name: SchedulerLeaseHost ") {
-				d.exec("UPDATE afe_hosts SET " + edit)
+				pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET "+edit)
 			}
 			return nil
 		}}, scheduler.Options{}))
@@ -84,7 +85,7 @@ func TestOrderOfAssignment(t *testing.T) {
 		UPDATE afe_jobs SET priority = 50 WHERE id = 9;
 		UPDATE afe_host_queue_entries SET id = 699 WHERE id = 801`)
 	d.run(d.scheduler(scheduler.Options{}), nil)
-	order := column[int64](t, d.pool, "SELECT (changed ->> 'synch_id')::bigint FROM audit WHERE of_table = 'afe_hosts' AND changed -> 'leased' = 'true' ORDER BY n")
+	order := pgtest.Column[int64](t, d.pool, "SELECT (changed ->> 'synch_id')::bigint FROM audit WHERE of_table = 'afe_hosts' AND changed -> 'leased' = 'true' ORDER BY n")
 	if diff := cmp.Diff([]int64{901, 699, 701, 702}, order); diff != "" {
 		t.Errorf("entries that got the host (-want +got):\n%s", diff)
 	}
@@ -103,7 +104,7 @@ func TestGroupGetsAllHostsOrNone(t *testing.T) {
 	if work := d.turn(s); work.Assigned != 0 || work.Statements != 0 {
 		t.Errorf("assigned %d of 2 entries with %d statements, want none", work.Assigned, work.Statements)
 	}
-	d.exec("UPDATE afe_hosts SET locked = false")
+	pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET locked = false")
 	if work := d.turn(s); work.Assigned != 2 {
 		t.Errorf("assigned %d of 2 entries", work.Assigned)
 	}
@@ -121,7 +122,7 @@ func TestTooFewEntriesForAGroup(t *testing.T) {
 		d.refill(oneHost + moreHosts(3))
 		s := d.scheduler(scheduler.Options{Seed: seed})
 		d.turn(s) // what it finds in its first turn would wait for nothing
-		d.exec(jobSQL(7, 2, 3))
+		pgtest.Exec(d.t, d.pool, jobSQL(7, 2, 3))
 		d.run(s, nil)
 		d.must("both entries are stopped, and uploaded", `
 			SELECT * FROM afe_host_queue_entries AS e JOIN afe_jobs AS j ON j.id = e.job_id
@@ -161,7 +162,7 @@ func TestGroupBreaksByAnAbort(t *testing.T) {
 			d.refill(oneHost + moreHosts(hosts) + jobSQL(7, 4, 2))
 			s := d.scheduler(scheduler.Options{Seed: seed})
 			d.turn(s)
-			d.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE id = 701")
+			pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE id = 701")
 			d.run(s, nil)
 			d.atTheEnd()
 			d.must("nobody runs, and all but the first are stopped",

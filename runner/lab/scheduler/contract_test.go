@@ -137,7 +137,7 @@ func TestEndsOfTwoEntries(t *testing.T) {
 		t.Run(variant, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t, oneHost+jobSQL(7, 2, 0))
-			d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), func() { d.exec(acknowledges) })
+			d.run(d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)}), func() { pgtest.Exec(d.t, d.pool, acknowledges) })
 			if diff := cmp.Diff(want, ends(d.written())); diff != "" {
 				t.Errorf("statements (-want +written):\n%s", diff)
 			}
@@ -156,7 +156,7 @@ func TestLuciferCachedLateLeavesTheNullOut(t *testing.T) {
 		d := newDesk(t, oneHost+jobSQL(7, 1, 0))
 		s := d.scheduler(scheduler.Options{Seed: seedFor(t, variant, 7)})
 		d.turn(s)
-		d.exec("UPDATE afe_jobs SET shard_id = NULL")
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_jobs SET shard_id = NULL")
 		d.run(s, nil)
 		if diff := cmp.Diff(want, ends(d.written())); diff != "" {
 			t.Errorf("%s (-want +written):\n%s", variant, diff)
@@ -177,9 +177,9 @@ func TestLuciferCachedLateIsStale(t *testing.T) {
 		s := d.scheduler(scheduler.Options{Seed: seed})
 		for d.turn(s).Open > 0 {
 		}
-		d.exec("UPDATE afe_jobs SET shard_id = NULL")
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_jobs SET shard_id = NULL")
 		d.turn(s) // lucifer reads the job
-		d.exec(acknowledges)
+		pgtest.Exec(d.t, d.pool, acknowledges)
 		d.run(s, nil)
 		d.must("the NULL is left out", "SELECT * FROM audit WHERE of_table = 'afe_jobs' AND program = 'scheduler'")
 	}
@@ -229,14 +229,14 @@ func TestAbortInAnyPhase(t *testing.T) {
 				// Only an entry that waits for another is seen Pending.
 				d.refill(oneHost + moreHosts(2) + jobSQL(7, 2, 2))
 				if status == "Queued" {
-					d.exec("UPDATE afe_hosts SET locked = true")
+					pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET locked = true")
 				}
 				s := d.scheduler(scheduler.Options{Seed: seed})
 				if !d.runUntil(s, status) {
 					continue // other preparations were drawn
 				}
 				met++
-				d.exec("UPDATE afe_host_queue_entries SET aborted = true")
+				pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET aborted = true")
 				d.run(s, nil)
 				d.aborted(variant, status)
 			}

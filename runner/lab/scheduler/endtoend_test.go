@@ -133,16 +133,16 @@ func (w *worldwide) disturb(round int) {
 	defer w.mu.Unlock()
 	switch {
 	case round == 20:
-		w.there.exec("UPDATE afe_hosts SET shard_id = 2 WHERE id = 6")
-		w.there.exec("DELETE FROM afe_hosts_labels WHERE host_id = 6")
+		pgtest.Exec(w.there.t, w.there.pool, "UPDATE afe_hosts SET shard_id = 2 WHERE id = 6")
+		pgtest.Exec(w.there.t, w.there.pool, "DELETE FROM afe_hosts_labels WHERE host_id = 6")
 	case w.random.IntN(6) == 0:
-		w.there.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = $1 AND NOT complete", 2+w.random.IntN(24))
+		pgtest.Exec(w.there.t, w.there.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = $1 AND NOT complete", 2+w.random.IntN(24))
 	}
 }
 
 // entriesOf is what both sides must say of the jobs that the shard has.
 func (w *worldwide) entriesOf(d *desk) []string {
-	return column[string](w.t, d.pool, `
+	return pgtest.Column[string](w.t, d.pool, `
 		SELECT concat_ws(' ', id, job_id, status, active, complete, aborted, host_id, execution_subdir, started_on, finished_on)
 		FROM afe_host_queue_entries WHERE job_id > 1 ORDER BY id`)
 }

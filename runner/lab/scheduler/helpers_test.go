@@ -57,15 +57,15 @@ func newDesk(t testing.TB, sql string) *desk {
 	url := pgtest.Database(t)
 	d := &desk{t: t, clock: time.Date(2026, 3, 15, 10, 0, 0, 0, time.UTC)}
 	d.pool, d.schedules = open(t, url, "test"), open(t, url, "scheduler")
-	d.exec(sql)
-	d.exec(auditSQL)
+	pgtest.Exec(d.t, d.pool, sql)
+	pgtest.Exec(d.t, d.pool, auditSQL)
 	return d
 }
 
 // refill does what a new desk would, in a fraction of the time.
 func (d *desk) refill(sql string) {
 	d.t.Helper()
-	d.exec(`
+	pgtest.Exec(d.t, d.pool, `
 		SET session_replication_role = replica;
 		DO $$
 		DECLARE name text;
@@ -74,7 +74,7 @@ func (d *desk) refill(sql string) {
 				EXECUTE format('DELETE FROM %I', name);
 			END LOOP;
 		END $$;
-		RESET session_replication_role;` + sql + "; DELETE FROM audit")
+		RESET session_replication_role;`+sql+"; DELETE FROM audit")
 }
 
 func open(t testing.TB, url, program string) *pgxpool.Pool {
@@ -147,29 +147,10 @@ func (d *desk) openEntries() string {
 	return pgtest.Query[string](d.t, d.pool, "SELECT coalesce(string_agg(e::text, E'\n'), 'none') FROM afe_host_queue_entries AS e WHERE NOT complete")
 }
 
-func (d *desk) exec(sql string, args ...any) {
-	d.t.Helper()
-	pgtest.Exec(d.t, d.pool, sql, args...)
-}
-
-// column returns the values of a query's only column.
-func column[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) []T {
-	t.Helper()
-	rows, err := pool.Query(t.Context(), sql, args...)
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return values
-}
-
 // written is what the scheduler has changed, a line a row, in order: "entry 101: status=Starting".
 func (d *desk) written() []string {
 	d.t.Helper()
-	return column[string](d.t, d.pool, `
+	return pgtest.Column[string](d.t, d.pool, `
 		SELECT
 			CASE of_table WHEN 'afe_host_queue_entries' THEN 'entry' WHEN 'afe_hosts' THEN 'host' WHEN 'afe_jobs' THEN 'job' ELSE of_table END
 			|| ' ' || id || ': ' || CASE operation WHEN 'UPDATE' THEN '' ELSE operation || ' ' END
@@ -182,7 +163,7 @@ func (d *desk) written() []string {
 // must fails the test when a query that looks for wrong rows finds some.
 func (d *desk) must(rule, wrongRows string, args ...any) {
 	d.t.Helper()
-	wrong := column[string](d.t, d.pool, "SELECT row_to_json(wrong)::text FROM ("+wrongRows+") AS wrong LIMIT 5", args...)
+	wrong := pgtest.Column[string](d.t, d.pool, "SELECT row_to_json(wrong)::text FROM ("+wrongRows+") AS wrong LIMIT 5", args...)
 	if len(wrong) > 0 {
 		d.t.Errorf("%s, but:\n\t%s", rule, strings.Join(wrong, "\n\t"))
 	}

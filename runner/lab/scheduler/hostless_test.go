@@ -29,7 +29,7 @@ func TestHostlessWaitsForItsChildren(t *testing.T) {
 	if diff := cmp.Diff(begun, normal(d.written())); diff != "" {
 		t.Fatalf("while the child is open (-want +written):\n%s", diff)
 	}
-	d.exec("UPDATE afe_host_queue_entries SET complete = true WHERE id = 701")
+	pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 701")
 	d.run(s, nil)
 	want := slices.Concat(begun, []string{
 		"entry 501: status=Gathering", "entry 501: status=Parsing", "entry 501: active=false",

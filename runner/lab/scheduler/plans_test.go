@@ -40,10 +40,10 @@ func TestCostOfATurnFollowsOpenEntries(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	d := &desk{t: t, pool: open(t, url, "test")}
-	d.exec(oneHost + moreHosts(20) + jobSQL(7, 3, 2) + jobSQL(8, 50, 0) + `
+	pgtest.Exec(d.t, d.pool, oneHost+moreHosts(20)+jobSQL(7, 3, 2)+jobSQL(8, 50, 0)+`
 		INSERT INTO afe_jobs (id, owner, name, created_on) VALUES (5, 'alice', 'suite', now());
-		INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (501, 5, 'Queued');` + longHistory)
-	d.exec("VACUUM ANALYZE")
+		INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (501, 5, 'Queued');`+longHistory)
+	pgtest.Exec(d.t, d.pool, "VACUUM ANALYZE")
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestCostOfATurnFollowsOpenEntries(t *testing.T) {
 		d.turn(d.scheduler(scheduler.Options{Hostless: hostless}))
 	}
 	for _, sql := range seen.sql {
-		plan := strings.Join(column[string](t, d.pool, "EXPLAIN "+sql), "\n")
+		plan := strings.Join(pgtest.Column[string](t, d.pool, "EXPLAIN "+sql), "\n")
 		if wholeTable.MatchString(plan) {
 			t.Errorf("reads a whole table:\n%s\n%s", sql, plan)
 		}
@@ -72,7 +72,7 @@ func TestCostOfATurnFollowsOpenEntries(t *testing.T) {
 func BenchmarkTurn(b *testing.B) {
 	url := pgtest.Database(b)
 	d := &desk{t: b, pool: open(b, url, "test"), schedules: open(b, url, "scheduler")}
-	d.exec(oneHost + moreHosts(60) + `
+	pgtest.Exec(d.t, d.pool, oneHost+moreHosts(60)+`
 		INSERT INTO afe_users (id, login) VALUES (1, 'alice');
 		INSERT INTO afe_acl_groups_users (aclgroup_id, user_id) VALUES (1, 1);
 		INSERT INTO afe_labels (id, name) SELECT n, 'l' || n FROM generate_series(2, 20) AS n;
@@ -83,14 +83,14 @@ func BenchmarkTurn(b *testing.B) {
 	for b.Loop() {
 		if open == 0 {
 			b.StopTimer()
-			d.exec(`
+			pgtest.Exec(d.t, d.pool, `
 				INSERT INTO afe_jobs (owner, name, created_on, synch_count) SELECT 'alice', 'job', now(), n % 3 FROM generate_series(1, 600) AS n;
 				INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
 					SELECT j.id, l FROM afe_jobs AS j, generate_series(1, 2) AS l ON CONFLICT DO NOTHING;
 				INSERT INTO afe_host_queue_entries (job_id, status, meta_host)
 					SELECT j.id, 'Queued', 1 FROM afe_jobs AS j, generate_series(1, 1 + j.synch_count) WHERE j.shard_id IS NULL AND j.priority = 40;
 				UPDATE afe_jobs SET priority = 41`)
-			d.exec("VACUUM ANALYZE")
+			pgtest.Exec(d.t, d.pool, "VACUUM ANALYZE")
 			s = d.scheduler(scheduler.Options{Seed: 1, FailShare: 0.1})
 			b.StartTimer()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"shardclient/gen/labdb"
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pgtest"
 )
 
 // lossy is a connection that is lost at one statement, before it is done or after.
@@ -127,18 +128,18 @@ func (d *desk) disturb(random *rand.Rand, aborts bool) {
 	}
 	switch random.IntN(kinds) {
 	case 0, 1, 2:
-		d.exec(acknowledges)
+		pgtest.Exec(d.t, d.pool, acknowledges)
 	case 3:
-		d.exec("UPDATE afe_hosts SET locked = true WHERE id = $1", host)
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET locked = true WHERE id = $1", host)
 	case 4, 5:
-		d.exec("UPDATE afe_hosts SET invalid = false, locked = false WHERE id = $1", host)
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET invalid = false, locked = false WHERE id = $1", host)
 	case 9:
-		d.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE id = $1 AND NOT complete", entry())
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE id = $1 AND NOT complete", entry())
 	case 10:
-		d.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = $1 AND NOT complete", 1+random.Int64N(randomJobs))
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE job_id = $1 AND NOT complete", 1+random.Int64N(randomJobs))
 	case 11: // moved away
-		d.exec("UPDATE afe_hosts SET invalid = true WHERE id = $1", host)
-		d.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE host_id = $1 AND NOT complete", host)
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET invalid = true WHERE id = $1", host)
+		pgtest.Exec(d.t, d.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE host_id = $1 AND NOT complete", host)
 	}
 }
 
@@ -232,8 +233,8 @@ func TestEveryEntryEnds(t *testing.T) {
 				d.disturb(random, aborts)
 			}
 			lost.left = -1
-			d.exec("UPDATE afe_hosts SET invalid = false, locked = false")
-			d.run(s, func() { d.exec(acknowledges) })
+			pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET invalid = false, locked = false")
+			d.run(s, func() { pgtest.Exec(d.t, d.pool, acknowledges) })
 			d.atTheEnd()
 			if !aborts || !losses {
 				d.together()

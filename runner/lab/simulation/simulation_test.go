@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	if err := postgres.ForgetLibpqSettings(); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(binaries.Removed(m))
+	goleak.VerifyTestMain(binaries.WithBinaries(m))
 }
 
 // Three shards and two masters, from the programs to the table.

@@ -21,7 +21,7 @@ func TestAbortJobs(t *testing.T) {
 	l.want("known", "", l.hears("one", known))
 
 	l.want("aborted", []admin.AbortedJob{{ID: id, Entries: 2}}, got(l.AbortJobs(ctx, "bob", id)).ok(l))
-	l.want("blamed", "bob 2 t", pgtest.Query[string](l, l.pool, `SELECT concat_ws(' ', min(u.login), count(*), min(a.aborted_on) > now() AT TIME ZONE 'UTC' - interval '1 hour')
+	l.want("blamed", "bob 2 t", pgtest.Query[string](l.T, l.pool, `SELECT concat_ws(' ', min(u.login), count(*), min(a.aborted_on) > now() AT TIME ZONE 'UTC' - interval '1 hour')
 		FROM afe_aborted_host_queue_entries AS a JOIN afe_users AS u ON u.id = a.aborted_by_id`))
 	for range 2 {
 		r, err := l.beat(ctx, "one", known)
@@ -31,7 +31,7 @@ func TestAbortJobs(t *testing.T) {
 	}
 	l.want("aborted again", []admin.AbortedJob{{ID: id}}, got(l.AbortJobs(ctx, "amy", id)).ok(l))
 
-	entries := pgtest.Query[string](l, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Aborted", "aborted": true}', ', ') FROM afe_host_queue_entries`)
+	entries := pgtest.Query[string](l.T, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Aborted", "aborted": true}', ', ') FROM afe_host_queue_entries`)
 	l.want("upload", "", l.hears("one", l.knows("a1", "a2")+fmt.Sprintf(`, "jobs": [{"id": %d}], "hqes": [%s]`, id, entries)))
 	l.want("after the end", "", l.hears("one", l.knows("a1", "a2")))
 	l.want("entries", map[string]int{"Aborted": 2}, got(l.Jobs(ctx, admin.JobFilter{})).ok(l)[0].Entries)
@@ -45,13 +45,13 @@ func TestAbortJobsReachesChildren(t *testing.T) {
 	suite := got(l.CreateSuite(ctx, admin.NewSuite{Parent: admin.NewJob{Name: "s", Owner: "o"}, Children: []admin.NewJob{child, child}})).ok(l)
 	child.ParentID = suite.ChildIDs[1]
 	grandchild := got(l.CreateJobs(ctx, child, admin.NewJob{Name: "other", Owner: "o", Hostless: true})).ok(l)
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = ANY ($1)", []int64{suite.ParentID, suite.ChildIDs[0]})
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = ANY ($1)", []int64{suite.ParentID, suite.ChildIDs[0]})
 
 	l.want("aborted", []admin.AbortedJob{
 		{ID: suite.ParentID}, {ID: suite.ChildIDs[0]}, {ID: suite.ChildIDs[1], Entries: 1}, {ID: grandchild[0], Entries: 1},
 	}, got(l.AbortJobs(ctx, "bob", suite.ParentID, suite.ChildIDs[1])).ok(l))
 	l.want("jobs with aborted entries", []int64{suite.ChildIDs[1], grandchild[0]},
-		pgtest.Query[[]int64](l, l.pool, "SELECT array_agg(job_id ORDER BY job_id) FROM afe_host_queue_entries WHERE aborted"))
+		pgtest.Query[[]int64](l.T, l.pool, "SELECT array_agg(job_id ORDER BY job_id) FROM afe_host_queue_entries WHERE aborted"))
 }
 
 func TestAbortJobsRefuses(t *testing.T) {
@@ -84,7 +84,7 @@ func TestAbortJobsWaitsForAnUpload(t *testing.T) {
 	if err != nil || aborted[0].Entries != 0 {
 		t.Errorf("%+v, %v; want nothing aborted", aborted, err)
 	}
-	l.want("marks", 0, pgtest.Query[int](l, l.pool, `SELECT (SELECT count(*) FROM afe_host_queue_entries WHERE aborted)
+	l.want("marks", 0, pgtest.Query[int](l.T, l.pool, `SELECT (SELECT count(*) FROM afe_host_queue_entries WHERE aborted)
 		+ (SELECT count(*) FROM afe_aborted_host_queue_entries)`))
 }
 
@@ -94,9 +94,9 @@ func TestAbortJobsAfterAnUploadTookTheMark(t *testing.T) {
 	ctx := t.Context()
 	id := got(l.CreateJobs(ctx, admin.NewJob{Name: "j", Owner: "o", MetaHosts: []string{"board:a"}})).ok(l)[0]
 	got(l.AbortJobs(ctx, "bob", id)).ok(l)
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Running', active = true, aborted = false")
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, aborted = false")
 	l.want("aborted", []admin.AbortedJob{{ID: id, Entries: 1}}, got(l.AbortJobs(ctx, "amy", id)).ok(l))
-	l.want("blamed", "amy", pgtest.Query[string](l, l.pool, "SELECT u.login FROM afe_aborted_host_queue_entries AS a JOIN afe_users AS u ON u.id = a.aborted_by_id"))
+	l.want("blamed", "amy", pgtest.Query[string](l.T, l.pool, "SELECT u.login FROM afe_aborted_host_queue_entries AS a JOIN afe_users AS u ON u.id = a.aborted_by_id"))
 }
 
 func TestCheckKnowsTheDatabaseOfAShard(t *testing.T) {
@@ -104,8 +104,8 @@ func TestCheckKnowsTheDatabaseOfAShard(t *testing.T) {
 	if err := l.Check(t.Context()); err != nil {
 		t.Errorf("fresh database: %v", err)
 	}
-	l.exec("INSERT INTO shard_client_owner (epoch) VALUES (0) ON CONFLICT DO NOTHING")
-	l.exec("UPDATE shard_client_owner SET epoch = 1")
+	pgtest.Exec(l.T, l.pool, "INSERT INTO shard_client_owner (epoch) VALUES (0) ON CONFLICT DO NOTHING")
+	pgtest.Exec(l.T, l.pool, "UPDATE shard_client_owner SET epoch = 1")
 	if err := l.Check(t.Context()); !errors.Is(err, admin.ErrShardDatabase) {
 		t.Errorf("database of a shard: %v, want ErrShardDatabase", err)
 	}

@@ -29,7 +29,7 @@ func TestEditsBesideHeartbeatsDoNotDeadlock(t *testing.T) {
 		uploads += fmt.Sprintf(`, {"id": %d}`, id)
 	}
 	// Each upload takes back the marks of an abort, so that there is something to abort again.
-	entries := pgtest.Query[string](l, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Queued", "aborted": false}', ', ' ORDER BY id DESC) FROM afe_host_queue_entries`)
+	entries := pgtest.Query[string](l.T, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Queued", "aborted": false}', ', ' ORDER BY id DESC) FROM afe_host_queue_entries`)
 	upload := fmt.Sprintf(`"jobs": [%s], "hqes": [%s]`, uploads[2:], entries)
 
 	ctx := t.Context()
@@ -128,7 +128,7 @@ func TestTheSameEditsAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	l.want("hosts added", int64(20), added.Load())
-	l.want("rows", "20 20 20 20 20 80 1", pgtest.Query[string](l, l.pool, `SELECT concat_ws(' ', (SELECT count(*) FROM afe_labels), (SELECT count(*) FROM afe_shards),
+	l.want("rows", "20 20 20 20 20 80 1", pgtest.Query[string](l.T, l.pool, `SELECT concat_ws(' ', (SELECT count(*) FROM afe_labels), (SELECT count(*) FROM afe_shards),
 		(SELECT count(*) FROM afe_shards_labels), (SELECT count(*) FROM afe_hosts), (SELECT count(*) FROM afe_hosts_labels),
 		(SELECT count(*) FROM afe_jobs), (SELECT count(*) FROM afe_users))`))
 }

@@ -16,10 +16,10 @@ import (
 	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/await"
 	"shardclient/runner/master"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
@@ -172,7 +172,7 @@ func (l *lab) hears(shard, more string) string {
 			}
 		case "incorrect":
 			for _, id := range r.IncorrectHosts {
-				list.items = append(list.items, pgtest.Query[string](l, l.pool, "SELECT hostname FROM afe_hosts WHERE id = $1", id))
+				list.items = append(list.items, pgtest.Query[string](l.T, l.pool, "SELECT hostname FROM afe_hosts WHERE id = $1", id))
 			}
 		}
 		if len(list.items) > 0 {
@@ -185,7 +185,7 @@ func (l *lab) hears(shard, more string) string {
 // knows are the arguments of a shard that has these hosts.
 func (l *lab) knows(hostnames ...string) string {
 	l.Helper()
-	ids := pgtest.Query[string](l, l.pool, "SELECT coalesce(string_agg(id::text, ', ' ORDER BY id), '') FROM afe_hosts WHERE hostname = ANY ($1)", hostnames)
+	ids := pgtest.Query[string](l.T, l.pool, "SELECT coalesce(string_agg(id::text, ', ' ORDER BY id), '') FROM afe_hosts WHERE hostname = ANY ($1)", hostnames)
 	statuses := strings.TrimSuffix(strings.Repeat(`"Ready", `, len(hostnames)), ", ")
 	return fmt.Sprintf(`"known_host_ids": [%s], "known_host_statuses": [%s]`, ids, statuses)
 }
@@ -207,11 +207,6 @@ func outcomesOf(changes []admin.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-func (l *lab) exec(sql string, args ...any) {
-	l.Helper()
-	pgtest.Exec(l, l.pool, sql, args...)
-}
-
 // everything is a digest of all that the master has.
 func (l *lab) everything() string {
 	l.Helper()
@@ -221,20 +216,16 @@ func (l *lab) everything() string {
 		"acl_groups_hosts", "host_attributes", "jobs", "jobs_dependency_labels", "job_keyvals", "host_queue_entries",
 		"aborted_host_queue_entries",
 	} {
-		parts = append(parts, pgtest.Query[string](l, l.pool, "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM afe_"+table+" AS t"))
+		parts = append(parts, pgtest.Query[string](l.T, l.pool, "SELECT coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM afe_"+table+" AS t"))
 	}
 	return strings.Join(parts, "\n")
 }
-
-// patience is for a machine that is busy with other things; nothing waits for it to pass.
-const patience = await.Patience
 
 // behind runs a call that meets an open transaction of somebody else: it holds these statements back until the call
 // waits for it, then commits.
 func behind[T any](l *lab, call func(context.Context) (T, error), statements ...string) (T, error) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), patience)
-	defer cancel()
+	ctx := wait.Context(l.T)
 	result := make(chan outcome[T], 1)
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		for _, sql := range statements {

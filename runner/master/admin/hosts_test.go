@@ -14,7 +14,7 @@ func TestAddHosts(t *testing.T) {
 	l := newLab(t)
 	ctx := t.Context()
 	// A user who called before there was a group of everyone.
-	l.exec("INSERT INTO afe_users (login) VALUES ('early')")
+	pgtest.Exec(l.T, l.pool, "INSERT INTO afe_users (login) VALUES ('early')")
 	got(l.AddLabels(ctx, admin.NewLabel{Name: "board:a"}, admin.NewLabel{Name: "pool:x"})).ok(l)
 	got(l.AddShard(ctx, "one", "board:a")).ok(l)
 	hosts := []admin.NewHost{
@@ -100,7 +100,7 @@ func TestLockHosts(t *testing.T) {
 		LockedBy: "bob", LockTime: locked[0].LockTime, LockReason: "flaky USB",
 	}}
 	l.want("locked", want, locked)
-	l.want("row", "bob flaky USB t", pgtest.Query[string](l, l.pool, `SELECT concat_ws(' ', u.login, h.lock_reason, h.dirty)
+	l.want("row", "bob flaky USB t", pgtest.Query[string](l.T, l.pool, `SELECT concat_ws(' ', u.login, h.lock_reason, h.dirty)
 		FROM afe_hosts AS h JOIN afe_users AS u ON u.id = h.locked_by_id WHERE h.hostname = 'a1' AND h.locked`))
 	r, err := l.beat(ctx, "one", "")
 	if err != nil || len(r.Hosts) != 2 || !r.Hosts[0].Locked || r.Hosts[0].LockReason != "flaky USB" || r.Hosts[1].Locked {
@@ -118,7 +118,7 @@ func TestLockHosts(t *testing.T) {
 
 	unlocked := got(l.UnlockHosts(ctx, "b1", "a1")).ok(l)
 	l.want("unlocked", "a1 changed, b1 unchanged", outcomesOf([]admin.Change{unlocked[0].Change, unlocked[1].Change}))
-	l.want("row", "f", pgtest.Query[string](l, l.pool, "SELECT concat_ws(' ', locked, locked_by_id, lock_time) || lock_reason FROM afe_hosts WHERE hostname = 'a1'"))
+	l.want("row", "f", pgtest.Query[string](l.T, l.pool, "SELECT concat_ws(' ', locked, locked_by_id, lock_time) || lock_reason FROM afe_hosts WHERE hostname = 'a1'"))
 }
 
 func TestLockHostsRefuses(t *testing.T) {
@@ -152,7 +152,7 @@ func TestMoveHosts(t *testing.T) {
 	l.want("shard one", "incorrect a1", l.hears("one", l.knows("a1", "a2")))
 	l.want("shard two", "hosts a1 b1; jobs j", l.hears("two", ""))
 	l.want("moved again", "a1 unchanged", outcomesOf(got(l.MoveHosts(ctx, "board:b", "a1")).ok(l)))
-	l.want("shard two", "", l.hears("two", l.knows("a1", "b1")+`, "known_job_ids": [`+pgtest.Query[string](l, l.pool, "SELECT id::text FROM afe_jobs")+`]`))
+	l.want("shard two", "", l.hears("two", l.knows("a1", "b1")+`, "known_job_ids": [`+pgtest.Query[string](l.T, l.pool, "SELECT id::text FROM afe_jobs")+`]`))
 }
 
 func TestMoveHostsRefuses(t *testing.T) {
@@ -181,31 +181,31 @@ func TestRemoveHosts(t *testing.T) {
 		admin.NewJob{Name: "j", Owner: "o", Dependencies: []string{"board:a"}, Hosts: []string{"a1", "a2"}},
 		admin.NewJob{Name: "done", Owner: "o", Hosts: []string{"a1"}},
 	)).ok(l)
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = $1", jobs[1])
-	l.exec("INSERT INTO afe_host_attributes (host_id, attribute) SELECT id, 'a' FROM afe_hosts WHERE hostname = 'a1'")
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = $1", jobs[1])
+	pgtest.Exec(l.T, l.pool, "INSERT INTO afe_host_attributes (host_id, attribute) SELECT id, 'a' FROM afe_hosts WHERE hostname = 'a1'")
 	l.want("shard one", "hosts a1 a2; jobs j", l.hears("one", ""))
-	id := pgtest.Query[int64](l, l.pool, "SELECT id FROM afe_hosts WHERE hostname = 'a1'")
+	id := pgtest.Query[int64](l.T, l.pool, "SELECT id FROM afe_hosts WHERE hostname = 'a1'")
 
 	l.want("removed", admin.RemovedHosts{Hosts: []admin.Change{{ID: id, Name: "a1", Outcome: admin.Removed}}, Aborted: 1},
 		got(l.RemoveHosts(ctx, "bob", "a1")).ok(l))
-	l.want("aborted", "j a1 bob", pgtest.Query[string](l, l.pool, `SELECT string_agg(concat_ws(' ', j.name, h.hostname, u.login), ', ')
+	l.want("aborted", "j a1 bob", pgtest.Query[string](l.T, l.pool, `SELECT string_agg(concat_ws(' ', j.name, h.hostname, u.login), ', ')
 		FROM afe_host_queue_entries AS e JOIN afe_jobs AS j ON j.id = e.job_id JOIN afe_hosts AS h ON h.id = e.host_id
 		JOIN afe_aborted_host_queue_entries AS a ON a.queue_entry_id = e.id JOIN afe_users AS u ON u.id = a.aborted_by_id
 		WHERE e.aborted`))
-	l.want("relations left", 0, pgtest.Query[int](l, l.pool, `SELECT (SELECT count(*) FROM afe_hosts_labels WHERE host_id = $1)
+	l.want("relations left", 0, pgtest.Query[int](l.T, l.pool, `SELECT (SELECT count(*) FROM afe_hosts_labels WHERE host_id = $1)
 		+ (SELECT count(*) FROM afe_acl_groups_hosts WHERE host_id = $1) + (SELECT count(*) FROM afe_host_attributes WHERE host_id = $1)`, id))
 	l.want("hosts listed", 2, len(got(l.Hosts(ctx)).ok(l)))
-	l.want("shard one", "incorrect a1", l.hears("one", l.knows("a1", "a2")+`, "known_job_ids": [`+pgtest.Query[string](l, l.pool, "SELECT min(id)::text FROM afe_jobs")+`]`))
+	l.want("shard one", "incorrect a1", l.hears("one", l.knows("a1", "a2")+`, "known_job_ids": [`+pgtest.Query[string](l.T, l.pool, "SELECT min(id)::text FROM afe_jobs")+`]`))
 
-	l.exec(`UPDATE afe_hosts SET status = 'Repairing', locked = true, lock_reason = 'x', lock_time = now(), leased = true, protection = 2,
+	pgtest.Exec(l.T, l.pool, `UPDATE afe_hosts SET status = 'Repairing', locked = true, lock_reason = 'x', lock_time = now(), leased = true, protection = 2,
 		shard_id = (SELECT min(id) FROM afe_shards) WHERE hostname = 'a1'`)
 	l.want("added again", []admin.Change{{ID: id, Name: "a1", Outcome: admin.Restored}},
 		got(l.AddHosts(ctx, admin.NewHost{Hostname: "a1", Labels: []string{"board:a"}})).ok(l))
 	l.want("as new, except its status", admin.Host{
 		ID: id, Hostname: "a1", Status: "Repairing", Labels: []string{"board:a"}, ACLGroups: []string{"Everyone"}, Attributes: map[string]string{},
 	}, got(l.Hosts(ctx)).ok(l)[0])
-	l.want("protection", 0, pgtest.Query[int](l, l.pool, "SELECT protection FROM afe_hosts WHERE id = $1", id))
-	l.want("shard one", "hosts a1", l.hears("one", l.knows("a2")+`, "known_job_ids": [`+pgtest.Query[string](l, l.pool, "SELECT min(id)::text FROM afe_jobs")+`]`))
+	l.want("protection", 0, pgtest.Query[int](l.T, l.pool, "SELECT protection FROM afe_hosts WHERE id = $1", id))
+	l.want("shard one", "hosts a1", l.hears("one", l.knows("a2")+`, "known_job_ids": [`+pgtest.Query[string](l.T, l.pool, "SELECT min(id)::text FROM afe_jobs")+`]`))
 }
 
 func TestRemoveHostsRefuses(t *testing.T) {

@@ -25,13 +25,13 @@ func TestCreateJobs(t *testing.T) {
 		admin.NewJob{Name: "plain", Owner: "amy", Hosts: []string{"b1"}},
 		admin.NewJob{Name: "hostless", Owner: "shard-client", Hostless: true},
 	)).ok(l)
-	l.want("order", "full plain hostless", pgtest.Query[string](l, l.pool, "SELECT string_agg(name, ' ' ORDER BY array_position($1::bigint[], id)) FROM afe_jobs", ids))
-	l.want("columns", "full amy 20 2 2 run() / plain amy 40 1 1 / hostless shard-client 40 1 1", pgtest.Query[string](l, l.pool, `SELECT
+	l.want("order", "full plain hostless", pgtest.Query[string](l.T, l.pool, "SELECT string_agg(name, ' ' ORDER BY array_position($1::bigint[], id)) FROM afe_jobs", ids))
+	l.want("columns", "full amy 20 2 2 run() / plain amy 40 1 1 / hostless shard-client 40 1 1", pgtest.Query[string](l.T, l.pool, `SELECT
 		string_agg(concat_ws(' ', name, owner, priority, control_type, synch_count, control_file), ' / ' ORDER BY id) FROM afe_jobs`))
-	l.want("entries", "board:a -, board:a -, - a2, - b1, - -", pgtest.Query[string](l, l.pool, `SELECT string_agg(concat_ws(' ', coalesce(l.name, '-'),
+	l.want("entries", "board:a -, board:a -, - a2, - b1, - -", pgtest.Query[string](l.T, l.pool, `SELECT string_agg(concat_ws(' ', coalesce(l.name, '-'),
 		coalesce(h.hostname, '-')), ', ' ORDER BY e.id) FROM afe_host_queue_entries AS e LEFT JOIN afe_labels AS l ON l.id = e.meta_host
 		LEFT JOIN afe_hosts AS h ON h.id = e.host_id WHERE e.status = 'Queued' AND NOT e.active AND NOT e.complete AND NOT e.aborted`))
-	l.want("owner in", "Everyone", pgtest.Query[string](l, l.pool, `SELECT g.name FROM afe_users AS u JOIN afe_acl_groups_users AS gu ON gu.user_id = u.id
+	l.want("owner in", "Everyone", pgtest.Query[string](l.T, l.pool, `SELECT g.name FROM afe_users AS u JOIN afe_acl_groups_users AS gu ON gu.user_id = u.id
 		JOIN afe_acl_groups AS g ON g.id = gu.aclgroup_id WHERE u.login = 'amy'`))
 	if at := got(l.Jobs(ctx, admin.JobFilter{})).ok(l)[0].CreatedOn; time.Since(at).Abs() > time.Hour || at.Nanosecond()%1e6 != 0 {
 		t.Errorf("created on %v, want now in UTC, in milliseconds", at)
@@ -120,7 +120,7 @@ func TestCreateSuite(t *testing.T) {
 	l.want("parent of a child", suite.ParentID, jobs[0].ParentID)
 
 	retry := got(l.CreateJobs(ctx, admin.NewJob{Name: "retry", Owner: "amy", MetaHosts: []string{"board:a"}, ParentID: suite.ParentID})).ok(l)
-	l.want("retry's keyval", strconv.FormatInt(suite.ParentID, 10), pgtest.Query[string](l, l.pool, "SELECT value FROM afe_job_keyvals WHERE job_id = $1 AND key = 'parent_job_id'", retry[0]))
+	l.want("retry's keyval", strconv.FormatInt(suite.ParentID, 10), pgtest.Query[string](l.T, l.pool, "SELECT value FROM afe_job_keyvals WHERE job_id = $1 AND key = 'parent_job_id'", retry[0]))
 
 	empty := got(l.CreateSuite(ctx, admin.NewSuite{Parent: admin.NewJob{Name: "empty", Owner: "amy"}})).ok(l)
 	text := got(json.Marshal(empty)).ok(l)
@@ -143,9 +143,9 @@ func TestJobs(t *testing.T) {
 	)).ok(l)
 	l.hears("one", "")
 	l.hears("two", "")
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Completed', complete = true, aborted = true WHERE job_id = $1", ids[1])
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Running', active = true WHERE id = (SELECT min(id) FROM afe_host_queue_entries)")
-	l.exec("UPDATE afe_host_queue_entries SET aborted = true WHERE id = (SELECT min(id) + 1 FROM afe_host_queue_entries)")
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true, aborted = true WHERE job_id = $1", ids[1])
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true WHERE id = (SELECT min(id) FROM afe_host_queue_entries)")
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET aborted = true WHERE id = (SELECT min(id) + 1 FROM afe_host_queue_entries)")
 	for _, c := range []struct {
 		filter admin.JobFilter
 		want   string

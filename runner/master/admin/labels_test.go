@@ -52,14 +52,14 @@ func TestRemoveLabel(t *testing.T) {
 	refused("hosts (1), open jobs (2)")
 	got(l.DetachLabel(ctx, "pool:x", "a1")).ok(l)
 	refused("open jobs (2)")
-	l.exec("UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id = $1", job)
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id = $1", job)
 	refused("open jobs (1)")
-	l.exec("UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id = $1", meta)
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE job_id = $1", meta)
 	if err := l.RemoveLabel(ctx, "pool:x"); err != nil {
 		t.Fatal(err)
 	}
 
-	id := pgtest.Query[int64](l, l.pool, "SELECT id FROM afe_labels WHERE name = 'pool:x' AND invalid")
+	id := pgtest.Query[int64](l.T, l.pool, "SELECT id FROM afe_labels WHERE name = 'pool:x' AND invalid")
 	l.want("labels left", 2, len(got(l.Labels(ctx)).ok(l)))
 	var missing *admin.MissingError
 	if err := l.RemoveLabel(ctx, "pool:x"); !errors.As(err, &missing) {
@@ -70,7 +70,7 @@ func TestRemoveLabel(t *testing.T) {
 	}
 	l.want("added again", []admin.Change{{ID: id, Name: "pool:x", Outcome: admin.Restored}},
 		got(l.AddLabels(ctx, admin.NewLabel{Name: "pool:x", Platform: true})).ok(l))
-	l.want("valid platform", true, pgtest.Query[bool](l, l.pool, "SELECT platform AND NOT invalid FROM afe_labels WHERE name = 'pool:x'"))
+	l.want("valid platform", true, pgtest.Query[bool](l.T, l.pool, "SELECT platform AND NOT invalid FROM afe_labels WHERE name = 'pool:x'"))
 }
 
 // Whoever begins to use a label while it is being removed has it.

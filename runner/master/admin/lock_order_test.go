@@ -10,6 +10,7 @@ import (
 
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // lockOrder is that of the heartbeat, within each table by id.
@@ -65,7 +66,7 @@ func TestEditsLockInOneOrder(t *testing.T) {
 			for _, row := range []string{"min", "max"} {
 				t.Run(fmt.Sprintf("%s/%s of %s", edit.name, row, table), func(t *testing.T) {
 					l, jobs := shardOneAtWork(t)
-					held := pgtest.Query[int64](l, l.pool, fmt.Sprintf("SELECT %s(id) FROM %s WHERE %s", row, table, ofShardOne[table]))
+					held := pgtest.Query[int64](l.T, l.pool, fmt.Sprintf("SELECT %s(id) FROM %s WHERE %s", row, table, ofShardOne[table]))
 					l.heldBack(table, held, func(ctx context.Context) error { return edit.do(ctx, l, jobs) })
 				})
 			}
@@ -85,7 +86,7 @@ func shardOneAtWork(t *testing.T) (*lab, []int64) {
 	jobs := got(l.CreateJobs(t.Context(), job, job)).ok(l)
 	l.want("heartbeat", "hosts a1 a2; jobs j j", l.hears("one", ""))
 	for _, table := range lockOrder {
-		l.exec(fmt.Sprintf("UPDATE %[1]s SET id = id WHERE id = (SELECT min(id) FROM %[1]s)", table))
+		pgtest.Exec(l.T, l.pool, fmt.Sprintf("UPDATE %[1]s SET id = id WHERE id = (SELECT min(id) FROM %[1]s)", table))
 	}
 	return l, jobs
 }
@@ -93,8 +94,7 @@ func shardOneAtWork(t *testing.T) (*lab, []int64) {
 // heldBack holds a row until the edit waits for it, and then looks whether every later row is free.
 func (l *lab) heldBack(table string, id int64, edit func(context.Context) error) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), patience)
-	defer cancel()
+	ctx := wait.Context(l.T)
 	result := make(chan error, 1)
 	err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT FROM "+table+" WHERE id = $1 FOR UPDATE", id); err != nil {

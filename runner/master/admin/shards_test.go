@@ -24,7 +24,7 @@ func TestAddShard(t *testing.T) {
 	} {
 		added := got(l.AddShard(ctx, "one", c.labels...)).ok(l)
 		l.want("outcomes", "one "+c.shard+"; "+c.gave, outcomesOf([]admin.Change{added.Shard})+"; "+outcomesOf(added.Labels))
-		l.want("id", pgtest.Query[int64](l, l.pool, "SELECT id FROM afe_shards WHERE hostname = 'one'"), added.Shard.ID)
+		l.want("id", pgtest.Query[int64](l.T, l.pool, "SELECT id FROM afe_shards WHERE hostname = 'one'"), added.Shard.ID)
 	}
 	shards := got(l.Shards(ctx)).ok(l)
 	l.want("shards", []admin.Shard{{ID: shards[0].ID, Hostname: "one", Labels: []string{"board:a", "board:b"}}}, shards)
@@ -63,7 +63,7 @@ func TestRemoveLabelsFromShard(t *testing.T) {
 	l.want("other shard", "hosts b1", l.hears("two", ""))
 
 	l.want("hosts", int64(1), got(l.RemoveLabelsFromShard(ctx, "one", "board:a")).ok(l))
-	l.want("hosts of shards", "a2 b1", pgtest.Query[string](l, l.pool, "SELECT string_agg(hostname, ' ' ORDER BY hostname) FROM afe_hosts WHERE shard_id IS NOT NULL"))
+	l.want("hosts of shards", "a2 b1", pgtest.Query[string](l.T, l.pool, "SELECT string_agg(hostname, ' ' ORDER BY hostname) FROM afe_hosts WHERE shard_id IS NOT NULL"))
 	l.want("next heartbeat", "incorrect a1", l.hears("one", l.knows("a1", "a2")))
 	got(l.DetachLabel(ctx, "pool:x", "a2")).ok(l)
 	got(l.AddShard(ctx, "two", "board:a")).ok(l)
@@ -100,7 +100,7 @@ func TestRemoveLabelsFromShardWaitsForAHeartbeat(t *testing.T) {
 	if hosts != 1 || err != nil {
 		t.Errorf("%d hosts freed, %v; want a1", hosts, err)
 	}
-	l.want("hosts of a shard", 0, pgtest.Query[int](l, l.pool, "SELECT count(*) FROM afe_hosts WHERE shard_id IS NOT NULL"))
+	l.want("hosts of a shard", 0, pgtest.Query[int](l.T, l.pool, "SELECT count(*) FROM afe_hosts WHERE shard_id IS NOT NULL"))
 }
 
 // Removing a shard frees what it had; the shard hears that it is none; another takes over.
@@ -115,7 +115,7 @@ func TestRemoveShard(t *testing.T) {
 	if _, err := l.beat(ctx, "one", ""); err == nil || !strings.HasPrefix(err.Error(), "DoesNotExist") {
 		t.Errorf("its heartbeat: %v, want DoesNotExist", err)
 	}
-	l.want("left to the other shard", "b1", pgtest.Query[string](l, l.pool, "SELECT string_agg(hostname, ' ') FROM afe_hosts WHERE shard_id IS NOT NULL"))
+	l.want("left to the other shard", "b1", pgtest.Query[string](l.T, l.pool, "SELECT string_agg(hostname, ' ') FROM afe_hosts WHERE shard_id IS NOT NULL"))
 	got(l.AddShard(ctx, "two", "board:a")).ok(l)
 	l.want("the other shard", "hosts a1 a2; jobs j", l.hears("two", l.knows("b1")))
 
@@ -142,7 +142,7 @@ func TestShardsCountJobs(t *testing.T) {
 	job := admin.NewJob{Name: "j", Owner: "o", Dependencies: []string{"board:a"}, MetaHosts: []string{"board:a", "board:a"}}
 	ids := got(l.CreateJobs(ctx, job, job, job)).ok(l)
 	l.want("heartbeat", "hosts a1 a2; jobs j j j", l.hears("one", ""))
-	l.exec("UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = $1", ids[0])
+	pgtest.Exec(l.T, l.pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = $1", ids[0])
 	shards := got(l.Shards(ctx)).ok(l)
 	l.want("shards", []admin.Shard{
 		{ID: shards[0].ID, Hostname: "one", Labels: []string{"board:a"}, Hosts: 2, OpenJobs: 2, Jobs: 3},
