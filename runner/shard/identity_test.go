@@ -23,8 +23,8 @@ func labelled(id int, labelID int, label string, groupID int, group string, user
 
 func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
 
-// A label that was made here first has another id than the master's (docs/decisions.md, 2015): it
-// gives way without losing what it had.
+// A label that was made here first has another id than the master's (docs/promises.md,
+// "foreign ids"): it gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -178,8 +178,9 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	}
 }
 
-// Hosts that are unknown, already invalid or named twice are removed in silence (docs/decisions.md,
-// 2018); entries of removed hosts are aborted, also those that come with the same answer.
+// Hosts that are unknown, already invalid or named twice are removed in silence (docs/promises.md,
+// "hosts removed twice"); entries of removed hosts are aborted, also those that come with the same
+// answer.
 func TestIncorrectHosts(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -244,7 +245,7 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 }
 
 // A request that may still be stored late is not forgotten because the master named its job
-// meanwhile (docs/decisions.md, fault 3a).
+// meanwhile (docs/promises.md, "late request").
 func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -270,7 +271,7 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	}
 }
 
-// The race of 2014: the master sends a job that was completed here meanwhile.
+// docs/promises.md, "overwritten NULL": the master sends a job that was completed here meanwhile.
 func TestResync(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

@@ -119,7 +119,7 @@ func TestP8CostFollowsChange(t *testing.T) {
 }
 
 // A beat with one object and one with a thousand take the same number of statements
-// (docs/decisions.md, fault 4).
+// (docs/promises.md, "statements per object").
 func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	count := func(jobs int) int {
 		pool, seen := tracedPool(t, pgtest.Database(t))
@@ -134,8 +134,8 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	}
 }
 
-// BenchmarkIdleBeat measures what known jobs cost: 50,000 are a normal load (docs/decisions.md,
-// 2018), and finished ones cost nothing.
+// BenchmarkIdleBeat measures what known jobs cost: 50,000 are a normal load (docs/promises.md,
+// "drowned log"), and finished ones cost nothing.
 func BenchmarkIdleBeat(b *testing.B) {
 	for _, known := range []int{0, 5000, 50000} {
 		b.Run(fmt.Sprintf("known %d", known), func(b *testing.B) {

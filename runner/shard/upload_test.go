@@ -53,7 +53,7 @@ func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 }
 
 // A backlog goes up in batches, each with exactly the entries of its jobs; what waits is known, so
-// that the master does not send it again (docs/decisions.md, 2018).
+// that the master does not send it again (docs/promises.md, "growing uploads").
 func TestUploadIsBoundedByJobs(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
