@@ -99,9 +99,9 @@ SELECT
 FROM afe_host_queue_entries AS e;
 
 -- COPY puts a chunk of received objects here before it is merged: that is the fastest typed way for
--- rows with NULLs (docs/decisions.md). Each chunk fills, merges and empties these tables in one
--- transaction, so nothing ever stays. A NULL in a column that has none in the real table means: not
--- sent.
+-- rows with NULLs (docs/decisions/0001-copy-into-staging-tables-and-merge.md). Each chunk fills,
+-- merges and empties these tables in one transaction, so nothing ever stays. A NULL in a column
+-- that has none in the real table means: not sent.
 CREATE UNLOGGED TABLE shard_client_staged_hosts (
     id          bigint  NOT NULL,
     hostname    text    NOT NULL,

@@ -1,6 +1,5 @@
--- What a reference master looks up at each heartbeat: open jobs by the labels of
--- a shard. Measured in docs/decisions.md, "A heartbeat costs the master what the
--- shard has open".
+-- What a reference master looks up at each heartbeat: open jobs by the labels of a shard. Measured
+-- in docs/decisions/0021-a-heartbeat-costs-what-is-open.md.
 
 -- +goose Up
 

@@ -1,4 +1,4 @@
--- The master can refuse what a shard sends, too (P6, docs/decisions.md, fault 3).
+-- The master can refuse what a shard sends, too (P6, docs/promises.md, "one record blocks all").
 
 -- +goose Up
 
@@ -27,8 +27,8 @@ CREATE TABLE shard_client_suspects (
 );
 
 -- batch_jobs and batch_bytes: how much the next packet may hold after this beat. The batch halves
--- when the master cannot cope and grows again with success (docs/decisions.md, 2018). 0: the whole
--- limit. probe: the mode of the packet that this beat sent; see ProbePlan in
+-- when the master cannot cope and grows again with success (docs/promises.md, "growing uploads").
+-- 0: the whole limit. probe: the mode of the packet that this beat sent; see ProbePlan in
 -- queries/shard/probe.sql.
 ALTER TABLE shard_client_heartbeats
     ADD COLUMN batch_jobs bigint NOT NULL DEFAULT 0,

@@ -155,7 +155,7 @@ WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id)
 
 // The upload ledger and the acknowledgement of what was sent (P1, P2).
 // Runs before a packet with an open entry leaves: until it is clearly answered, the master may
-// store it late, over a newer one (docs/decisions.md, fault 3a). Returns the jobs whose fate a
+// store it late, over a newer one (docs/promises.md, "late request"). Returns the jobs whose fate a
 // clear answer to this packet decides, because no earlier packet of this kind may still be on its
 // way.
 func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]int64, error) {

@@ -249,9 +249,9 @@ WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
 `
 
 // Invalidates the hosts that the master says are not ours, and passes over unknown and already
-// invalid ones (docs/decisions.md, 2018). Their open entries are marked aborted, which the
-// scheduler carries out. Hosts are locked before entries, as when they are stored: the last
-// condition makes the entries wait for the hosts.
+// invalid ones (docs/promises.md, "hosts removed twice"). Their open entries are marked aborted,
+// which the scheduler carries out. Hosts are locked before entries, as when they are stored: the
+// last condition makes the entries wait for the hosts.
 func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, incorrectHostsRemove, ids)
 	if err != nil {

@@ -163,7 +163,8 @@ WHERE here.id = s.id
 `
 
 // P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
-// here. NULL is how the scheduler says "upload me"; writing over it lost jobs in 2014.
+// here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
+// "overwritten NULL").
 func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, jobUpdate)
 	if err != nil {
@@ -270,8 +271,8 @@ WHERE j.id = ended.job_id AND j.shard_id IS NOT NULL
 
 // The resync rule: the master sends a job that has a complete entry here, so it does not know of
 // that completion. With shard_id NULL and no memory of what was sent, the next packet holds the
-// whole job. A request that may still be stored late is not forgotten (docs/decisions.md, 2014 b
-// and fault 3a).
+// whole job. A request that may still be stored late is not forgotten (docs/promises.md,
+// "overwritten NULL" and "late request").
 func (q *Queries) ResyncJobs(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, resyncJobs, ids)
 	if err != nil {

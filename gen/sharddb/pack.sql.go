@@ -45,8 +45,8 @@ ORDER BY job_id
 `
 
 // Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
-// nothing about it (docs/decisions.md, 2014). This uses the partial index on open entries, which
-// does not grow with finished jobs (P8).
+// nothing about it (docs/promises.md, "overwritten NULL"). This uses the partial index on open
+// entries, which does not grow with finished jobs (P8).
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, packOpenJobs)
 	if err != nil {
@@ -215,7 +215,7 @@ type PackUploadRow struct {
 // not fit by itself is large: it goes alone, and takes turns with the others and with other large
 // jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
 // holds all entries of exactly its jobs: the original limited the jobs but sent every entry
-// (docs/decisions.md, 2018).
+// (docs/promises.md, "growing uploads").
 //
 // OFFSET 0 makes each look-up by job use an index: without statistics, or with many rows pending,
 // the planner would rather read whole tables (P8).

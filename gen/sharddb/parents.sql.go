@@ -320,11 +320,12 @@ FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields j
 `
 
 // The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
-// the master's id and a natural key: its hostname, name or login. If an id has another name here, it
-// gets the master's name. If a name has another id here, the local row gives way: it is renamed to
-// `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts and
-// open jobs are copied (docs/decisions.md, 2015 and fault 3b). The response may also name the id that
-// gave way: then the master has renamed it, and there is nothing to copy.
+// the master's id and a natural key: its hostname, name or login. If an id has another name here,
+// it gets the master's name. If a name has another id here, the local row gives way: it is renamed
+// to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
+// and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
+// response may also name the id that gave way: then the master has renamed it, and there is nothing
+// to copy.
 // Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 // master made it after it had removed the other.
 func (q *Queries) StageParents(ctx context.Context, parents []byte) (int64, error) {

@@ -1,7 +1,6 @@
--- Which hosts and jobs go to a shard: docs/protocol.md, "What the master does
--- otherwise". version is that of the row, which every change gives another: the
--- id of the transaction that wrote it (docs/decisions.md, "Heartbeats that overlap
--- share nothing").
+-- Which hosts and jobs go to a shard: docs/protocol.md, "What the master does otherwise". version
+-- is that of the row, which every change gives another: the id of the transaction that wrote it
+-- (docs/decisions/0020-overlapping-heartbeats-share-nothing.md).
 
 -- Has a label of the shard, not leased, not known; whosever it is now.
 -- name: HostsToSend :many

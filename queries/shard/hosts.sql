@@ -150,9 +150,9 @@ WHERE NOT EXISTS (
 ORDER BY s.host_id, s.attribute, s.value;
 
 -- Invalidates the hosts that the master says are not ours, and passes over unknown and already
--- invalid ones (docs/decisions.md, 2018). Their open entries are marked aborted, which the
--- scheduler carries out. Hosts are locked before entries, as when they are stored: the last
--- condition makes the entries wait for the hosts.
+-- invalid ones (docs/promises.md, "hosts removed twice"). Their open entries are marked aborted,
+-- which the scheduler carries out. Hosts are locked before entries, as when they are stored: the
+-- last condition makes the entries wait for the hosts.
 -- name: IncorrectHostsRemove :execrows
 WITH invalidated AS (
     UPDATE afe_hosts

@@ -56,7 +56,8 @@ FROM refused AS r
 ORDER BY r.job_id, r.rank, r.place;
 
 -- P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
--- here. NULL is how the scheduler says "upload me"; writing over it lost jobs in 2014.
+-- here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
+-- "overwritten NULL").
 -- name: JobUpdate :execrows
 UPDATE afe_jobs AS here
 SET shard_id = s.shard_id
@@ -182,8 +183,8 @@ ORDER BY s.job_id, s.key;
 
 -- The resync rule: the master sends a job that has a complete entry here, so it does not know of
 -- that completion. With shard_id NULL and no memory of what was sent, the next packet holds the
--- whole job. A request that may still be stored late is not forgotten (docs/decisions.md, 2014 b
--- and fault 3a).
+-- whole job. A request that may still be stored late is not forgotten (docs/promises.md,
+-- "overwritten NULL" and "late request").
 -- name: ResyncJobs :execrows
 WITH ended AS (
     SELECT DISTINCT e.job_id

@@ -170,7 +170,7 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 // allocate ends the process, and no recovery helps.
 const maxTrusted = 128 << 20
 
-// read takes at most MaxResponseBytes into memory (docs/decisions.md, fault 6).
+// read takes at most MaxResponseBytes into memory (docs/promises.md, "unbounded answer").
 func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
 	limit := c.options.MaxResponseBytes
 	tooLarge := &Error{

@@ -59,7 +59,7 @@ func TestProtocolAuto(t *testing.T) {
 }
 
 // A copy of the first packet may be stored late although the second was the only one of its
-// version: its answer is not the last word (docs/decisions.md, fault 3a).
+// version: its answer is not the last word (docs/promises.md, "late request").
 func TestProtocolSwitchForgetsNoRetry(t *testing.T) {
 	rpcError := says(200, `{"error": {"name": "DoesNotExist", "message": "m"}}`)
 	for name, answers := range map[string][]http.HandlerFunc{

@@ -13,7 +13,7 @@ type Response struct {
 	Protocol Protocol
 	// Sure reports whether this is the only request of the beat that reached, or may yet reach, the
 	// master. After a retry an earlier copy may still wait in the master's queue and be stored late
-	// (docs/decisions.md, fault 3a).
+	// (docs/promises.md, "late request").
 	Sure bool
 
 	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad. A section

@@ -8,12 +8,12 @@ const minBatchBytes = 64 << 10
 
 // slowShare is the part of the deadline, one in so many, that an answer may take before uploads
 // stop to grow: the master has other shards, whose uploads grow too. Without this limit the
-// master's queue grew twelve times as long in the test of the outage of 2018.
+// master's queue grew twelve times as long in the test of the incident "growing uploads".
 const slowShare = 4
 
 // Batch is how much a packet may hold. It halves when the master cannot cope and grows again by
-// success (docs/decisions.md, 2018: each upload took longer than its time-out, so the next one was
-// larger). The history carries it from one process to the next.
+// success (docs/promises.md, "growing uploads": each upload took longer than its time-out, so the
+// next one was larger). The history carries it from one process to the next.
 type Batch struct {
 	Jobs  int   // finished jobs
 	Bytes int64 // of the request's body

@@ -28,8 +28,8 @@ import (
 )
 
 // jitter is the part of the pause by which a beat lies before or after its time, to keep shards
-// apart that were started together (docs/decisions.md, 2017). The window moves on by whole pauses,
-// so the average pause is the one asked for.
+// apart that were started together (docs/promises.md, "beating in phase"). The window moves on by
+// whole pauses, so the average pause is the one asked for.
 const jitter = 0.1
 
 // Options say when a loop beats. Durations other than Pause may be 0.
@@ -38,9 +38,9 @@ type Options struct {
 	Beat func(ctx context.Context) beat.Report
 	// Pause is the time between two beats.
 	Pause time.Duration
-	// Drain is the time between beats while finished jobs are left over (docs/decisions.md, 2018),
-	// or while the client looks for the record that the master refuses. A shorter Pause goes
-	// before.
+	// Drain is the time between beats while finished jobs are left over (docs/promises.md,
+	// "growing uploads"), or while the client looks for the record that the master refuses. A
+	// shorter Pause goes before.
 	Drain time.Duration
 	// Splay is the time of which the first beat, and the first after an outage, waits a random
 	// part.

@@ -13,7 +13,7 @@ import (
 	"shardclient/runner/shard"
 )
 
-// The lab of the outage of 2018 (docs/decisions.md).
+// The lab of docs/promises.md, "growing uploads".
 const (
 	outageShards = 50
 	outageJobs   = 10000
@@ -138,9 +138,10 @@ func drain(t *testing.T, next nextBatch, limit beat.Batch) (o result) {
 	return o
 }
 
-// The backlog of the outage of 2018 is uploaded, and no shard repeats a beat in vain for ever. The
-// original uploaded everything at once and sent it again when it timed out: that never ends.
-func TestOutageOf2018Drains(t *testing.T) {
+// The backlog of the incident "growing uploads" is uploaded, and no shard repeats a beat in vain
+// for ever. The original uploaded everything at once and sent it again when it timed out: that
+// never ends.
+func TestGrowingUploadsDrain(t *testing.T) {
 	whole := beat.Batch{Jobs: 1000, Bytes: 16 << 20}
 	o := drain(t, func(b, sent, limit beat.Batch, err error, took time.Duration) beat.Batch {
 		if err != nil {

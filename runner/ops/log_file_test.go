@@ -83,8 +83,8 @@ func makeOld(t *testing.T, dir, name string, hours int, suffixes ...string) {
 	}
 }
 
-// TestOldStartsAreRemoved is incident 2015: every restart made a new log file, until the disk was
-// full.
+// TestOldStartsAreRemoved plays docs/promises.md, "full disk": every restart made a new log file,
+// until the disk was full.
 func TestOldStartsAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	for day := 1; day <= 14; day++ {

@@ -29,7 +29,7 @@ var logFileName = regexp.MustCompile(
 
 // pruneLogFiles removes the files of starts that are over, but for the keptStarts that were written
 // to last. It never removes those of current, the path of this start's file. The original made a
-// new file with every restart until the disk was full (incident 2015).
+// new file with every restart until the disk was full (docs/promises.md, "full disk").
 //
 // The time of the last line counts, not the name, and a locked file stays: the file of a client
 // that has run for a month has an old name, and eleven runs of `once` must not remove it.

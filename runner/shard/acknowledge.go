@@ -16,8 +16,8 @@ import (
 // value, with the rows once they are locked.
 
 // markUnsure notes, before the packet leaves, which jobs it could undo later: a request with an
-// open entry that waits in the master's queue may be stored after a newer one (docs/decisions.md,
-// fault 3a).
+// open entry that waits in the master's queue may be stored after a newer one (docs/promises.md,
+// "late request").
 func (c *Client) markUnsure(ctx context.Context, m *memo) error {
 	if len(m.open) == 0 {
 		return nil

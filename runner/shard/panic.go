@@ -10,7 +10,7 @@ import (
 )
 
 // guarded turns a panic into an error. A server, a proxy or a master may send anything, and no
-// failed beat is an exit (docs/decisions.md, 2015).
+// failed beat is an exit (docs/promises.md, "full disk").
 func guarded(step func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
