@@ -21,7 +21,7 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	for id := 1; id <= 5; id++ {
 		finish(t, pool, id, "x")
 	}
-	exec(t, pool, `INSERT INTO shard_client_quarantine
+	pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine
 			(direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
 		VALUES
 			('out', 'job', 901, 'refused', '', '', 0, ''),
@@ -40,7 +40,7 @@ func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
 	}
 
 	// A beat that cannot count must not report that nothing is set aside.
-	exec(t, pool, "ALTER TABLE shard_client_quarantine RENAME TO elsewhere")
+	pgtest.Exec(t, pool, "ALTER TABLE shard_client_quarantine RENAME TO elsewhere")
 	master.saysResult(result(nil, nil, nil))
 	if b := client.Beat(t.Context(), time.Now()); b.Quarantine != nil {
 		t.Errorf("it counted %+v in a table that is gone", b.Quarantine)

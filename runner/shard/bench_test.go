@@ -42,21 +42,21 @@ func BenchmarkApplyLarge(b *testing.B) {
 func BenchmarkUpload(b *testing.B) {
 	pool, master := pgtest.Pool(b), newMaster(b)
 	master.saysResult(result(nil, nil, nil))
-	exec(b, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1)", ourShard)
-	exec(b, pool, `INSERT INTO afe_jobs (id, owner, name, created_on, control_file)
+	pgtest.Exec(b, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1)", ourShard)
+	pgtest.Exec(b, pool, `INSERT INTO afe_jobs (id, owner, name, created_on, control_file)
 		SELECT n, 'alice', 'job-' || n, '2019-03-15 10:20:31.123', repeat(E'job.run_test("dummy_Pass")\n', 55)
 		FROM generate_series(1, 1000) AS n`)
-	exec(b, pool, `INSERT INTO afe_host_queue_entries
+	pgtest.Exec(b, pool, `INSERT INTO afe_host_queue_entries
 			(id, job_id, status, complete, execution_subdir, started_on, finished_on)
 		SELECT n, (n + 1) / 2, 'Completed', true, 'host' || n, '2019-03-15 10:21:31', '2019-03-15 11:21:31.5'
 		FROM generate_series(1, 2000) AS n`)
-	exec(b, pool, "VACUUM ANALYZE")
+	pgtest.Exec(b, pool, "VACUUM ANALYZE")
 	client := newClient(b, pool, wire(b, master, afe.Protocol2019), options())
 	var pack, rpc, ack float64
 	for b.Loop() {
 		b.StopTimer()
-		exec(b, pool, "UPDATE afe_jobs SET shard_id = NULL")
-		exec(b, pool, "VACUUM afe_jobs")
+		pgtest.Exec(b, pool, "UPDATE afe_jobs SET shard_id = NULL")
+		pgtest.Exec(b, pool, "VACUUM afe_jobs")
 		b.StartTimer()
 		beat := client.Beat(b.Context(), time.Now())
 		if !beat.OK() || beat.UploadedJobs != 1000 || beat.UploadedEntries != 2000 {

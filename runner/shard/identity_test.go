@@ -28,18 +28,18 @@ func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login":
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (5, $1)", ourShard)
-	exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (70, 'board:eve')")
-	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (71, 'Everyone')")
-	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (72, 'alice'), (3, 'carol')")
-	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, shard_id, invalid) VALUES (10, 'valid', 5, false), (11, 'invalid', 5, true)")
-	exec(t, pool, "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (10, 70), (11, 70)")
-	exec(t, pool, "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (10, 71), (11, 71)")
-	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (72, 71), (3, 71)")
-	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id, owner) VALUES (20, now(), 5, 'alice'), (21, now(), 5, 'carol'), (22, now(), NULL, 'alice')")
-	exec(t, pool, "INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (5, 70)")
-	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, complete) VALUES (20, 20, false), (21, 21, true), (22, 22, false)")
-	exec(t, pool, "INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (20, 70), (21, 70)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (5, $1)", ourShard)
+	pgtest.Exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (70, 'board:eve')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (71, 'Everyone')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (72, 'alice'), (3, 'carol')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname, shard_id, invalid) VALUES (10, 'valid', 5, false), (11, 'invalid', 5, true)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (10, 70), (11, 70)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (10, 71), (11, 71)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (72, 71), (3, 71)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id, owner) VALUES (20, now(), 5, 'alice'), (21, now(), 5, 'carol'), (22, now(), NULL, 'alice')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (5, 70)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, complete) VALUES (20, 20, false), (21, 21, true), (22, 22, false)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (20, 70), (21, 70)")
 
 	// The master numbers all of them anew; its user 3 is alice, not carol.
 	newcomer := labelled(12, 1, "board:eve", 2, "Everyone", user(3, "alice"), user(4, "dave"))
@@ -60,7 +60,7 @@ func TestNamesGiveWay(t *testing.T) {
 		// alice keeps what alice had; carol's membership does not pass to her id's new login.
 		"SELECT string_agg(aclgroup_id || ':' || user_id, ' ' ORDER BY aclgroup_id, user_id) FROM afe_acl_groups_users": "2:3 2:4 2:72 71:3 71:72",
 	} {
-		if got := query[string](t, pool, sql); got != want {
+		if got := pgtest.Query[string](t, pool, sql); got != want {
 			t.Errorf("%s:\n\t%s, want\n\t%s", sql, got, want)
 		}
 	}
@@ -69,13 +69,13 @@ func TestNamesGiveWay(t *testing.T) {
 func TestAUsersMembershipsDoNotPassToAnotherLogin(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
-	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
-	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
 	// The master knows the two the other way round.
 	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g", user(1, "bob"), user(2, "alice"))}, nil, nil))
 	mustBeat(t, client)
-	got := query[string](t, pool, `SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
+	got := pgtest.Query[string](t, pool, `SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
 		FROM afe_acl_groups_users m JOIN afe_users u ON u.id = m.user_id JOIN afe_acl_groups g ON g.id = m.aclgroup_id`)
 	if want := "1=bob:g 2=alice:g 2=alice:secret"; got != want {
 		t.Errorf("memberships: %s, want %s", got, want)
@@ -96,7 +96,7 @@ func TestLabelsMayTradeNames(t *testing.T) {
 	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
-	got := query[string](t, pool, `SELECT string_agg(host_id || '=' || label_id || name, ' ' ORDER BY host_id, label_id)
+	got := pgtest.Query[string](t, pool, `SELECT string_agg(host_id || '=' || label_id || name, ' ' ORDER BY host_id, label_id)
 		FROM afe_hosts_labels JOIN afe_labels l ON l.id = label_id`)
 	if want := "1=1b 2=2a 3=1b 4=2a"; got != want {
 		t.Errorf("labels: %s, want %s", got, want)
@@ -111,7 +111,7 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
-	got := query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels")
+	got := pgtest.Query[string](t, pool, "SELECT string_agg(id || '=' || name, ', ' ORDER BY id) FROM afe_labels")
 	if want := "3=a (was id 3), 8=a"; got != want {
 		t.Errorf("labels: %s, want %s", got, want)
 	}
@@ -124,10 +124,10 @@ func TestNamesDoNotDependOnChunks(t *testing.T) {
 	o := options()
 	o.ApplyChunk = 1
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-	exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
-	exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
-	exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
-	exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (1, 'a'), (2, 'b')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_users (id, login) VALUES (1, 'alice'), (2, 'bob')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups_users (user_id, aclgroup_id) VALUES (1, 9)")
+	pgtest.Exec(t, pool, "INSERT INTO afe_labels (id, name) VALUES (1, 'a'), (2, 'b')")
 	waiting := strings.Replace(job(1, entry(1, `"host_id": 99`)), `"dependency_labels": []`,
 		`"dependency_labels": [{"id": 8, "name": "board:eve"}, {"id": 2, "name": "a"}]`, 1)
 	master.saysResult(result([]string{
@@ -141,7 +141,7 @@ func TestNamesDoNotDependOnChunks(t *testing.T) {
 		`SELECT string_agg(u.id || '=' || login || ':' || g.name, ' ' ORDER BY u.id, g.name)
 			FROM afe_acl_groups_users m JOIN afe_users u ON u.id = m.user_id JOIN afe_acl_groups g ON g.id = m.aclgroup_id`: "1=bob:g 2=alice:g 2=alice:secret",
 	} {
-		if got := query[string](t, pool, sql); got != want {
+		if got := pgtest.Query[string](t, pool, sql); got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
@@ -160,7 +160,7 @@ func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 		hosts = append(hosts, labelled(id, 1, "l", 1, "g"))
 	}
 	master.saysResult(result(append(hosts, labelled(21, 1, long.String(), 1, "g")), nil, nil))
-	if b := mustBeat(t, client); b.Quarantined != 1 || query[int](t, pool, "SELECT count(*) FROM afe_hosts_labels") != 20 {
+	if b := mustBeat(t, client); b.Quarantined != 1 || pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_hosts_labels") != 20 {
 		t.Errorf("%d objects set aside: %v", b.Quarantined, quarantine(t, pool))
 	}
 }
@@ -173,7 +173,7 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 	master.saysResult(result(nil, []string{job(1, entry(1))}, nil))
 	mustBeat(t, client)
 	master.saysResult(result(nil, []string{job(1, entry(1, `"host_id": 99`, `"aborted": true`))}, nil))
-	if b := mustBeat(t, client); b.Quarantined != 0 || !query[bool](t, pool, "SELECT aborted FROM afe_host_queue_entries") {
+	if b := mustBeat(t, client); b.Quarantined != 0 || !pgtest.Query[bool](t, pool, "SELECT aborted FROM afe_host_queue_entries") {
 		t.Errorf("%d objects set aside, or not aborted", b.Quarantined)
 	}
 }
@@ -188,17 +188,17 @@ func TestIncorrectHosts(t *testing.T) {
 		job(1, entry(1, `"host_id": 1`), entry(2, `"host_id": 2`)), job(2, entry(3, `"host_id": 1`)),
 	}, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE id = 3")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE id = 3")
 	newcomer := strings.Replace(labelled(5, 1, "l", 1, "g"), `"h5"`, `"h1"`, 1)
 	master.saysResult(result([]string{newcomer}, []string{job(4, entry(4, `"host_id": 1`))}, nil, "1", "1", "99"))
 	if b := mustBeat(t, client); b.Quarantined != 0 {
 		t.Errorf("%d objects set aside", b.Quarantined)
 	}
-	hosts := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
+	hosts := pgtest.Query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
 	if want := "1=h1 (was id 1) true, 2=h2 false, 5=h1 false"; hosts != want {
 		t.Errorf("hosts: %s, want %s", hosts, want)
 	}
-	aborted := query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries WHERE aborted")
+	aborted := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries WHERE aborted")
 	if want := "1 4"; aborted != want {
 		t.Errorf("aborted entries: %s, want %s", aborted, want)
 	}
@@ -236,8 +236,8 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 	master.saysResult(result(nil, []string{job(1, entries...)}, nil))
 	mustBeat(t, client)
 	for status, flags := range want {
-		active := query[bool](t, pool, "SELECT active FROM afe_host_queue_entries WHERE status = $1", status)
-		complete := query[bool](t, pool, "SELECT complete FROM afe_host_queue_entries WHERE status = $1", status)
+		active := pgtest.Query[bool](t, pool, "SELECT active FROM afe_host_queue_entries WHERE status = $1", status)
+		complete := pgtest.Query[bool](t, pool, "SELECT complete FROM afe_host_queue_entries WHERE status = $1", status)
 		if got := [2]bool{active, complete}; got != flags {
 			t.Errorf("%q: active, complete = %v, want %v", status, got, flags)
 		}
@@ -252,8 +252,8 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	jobs := []string{job(1, entry(1), entry(2))}
 	master.saysResult(result(nil, jobs, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 1")
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 1")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}))
@@ -262,10 +262,10 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 	}
 	master.saysResult(result(nil, jobs, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 2")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 2")
 	master.saysResult(result(nil, nil, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	pgtest.Exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs once the late request must be dead, want 1", b.UploadedJobs)
 	}
@@ -278,10 +278,10 @@ func TestResync(t *testing.T) {
 	jobs := []string{job(1, entry(1))}
 	master.saysResult(result(nil, jobs, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
 	master.saysResult(result(nil, jobs, nil))
 	mustBeat(t, client)
-	if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
+	if !pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
 		t.Error("the master does not know that job 1 ended here, and it is not marked for upload")
 	}
 	master.saysResult(result(nil, nil, nil))

@@ -19,16 +19,16 @@ func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	o.RPCTimeout = 2 * time.Second // far more than the steps before the wait take, also on a busy machine
 	client := newClient(t, pool, nobody{}, o)
 	finish(t, pool, 1, "x")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
 		t.Fatal(err)
 	}
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	whole, err := client.Pack(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for !query[bool](t, pool, "SELECT unsure_since < now() - interval '2100 milliseconds' FROM shard_client_uploads") {
+	for !pgtest.Query[bool](t, pool, "SELECT unsure_since < now() - interval '2100 milliseconds' FROM shard_client_uploads") {
 		continue // the answer is slow
 	}
 	if err := client.Acknowledge(t.Context(), whole); err != nil {
@@ -45,20 +45,20 @@ func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
-	exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (13, 1, 'Running')")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "<html>no answer</html>")
 	}))
 	client.Beat(t.Context(), time.Now())
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
 	for _, want := range []int{1, 0} {
 		if b := mustBeat(t, client); b.UploadedJobs != want {
 			t.Errorf("uploaded %d jobs, want %d", b.UploadedJobs, want)
 		}
 	}
-	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	pgtest.Exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
 	for _, want := range []int{1, 0} {
 		if b := mustBeat(t, client); b.UploadedJobs != want {
 			t.Errorf("once the late request must be dead: uploaded %d jobs, want %d", b.UploadedJobs, want)
@@ -72,7 +72,7 @@ func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 12")
 	calls := 0
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if calls++; calls == 1 {
@@ -82,21 +82,21 @@ func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"result": %s, "error": null}`, result(nil, nil, nil))
 	}))
 	mustBeat(t, client)
-	if query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
+	if pgtest.Query[bool](t, pool, "SELECT unsure_since IS NULL FROM shard_client_uploads WHERE job_id = 1") {
 		t.Error("a retried request settled the job")
 	}
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 12")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
 	}
 	if b := mustBeat(t, client); b.UploadedJobs != 0 {
 		t.Errorf("uploaded %d jobs before the lost request must be dead, want 0", b.UploadedJobs)
 	}
-	exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
+	pgtest.Exec(t, pool, "UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs once the lost request must be dead, want 1", b.UploadedJobs)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
 		t.Errorf("%d rows are left in the ledger", n)
 	}
 }

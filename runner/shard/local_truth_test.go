@@ -54,7 +54,7 @@ func TestP5TheLocalTruthWins(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(firstAnswer)
 	mustBeat(t, client)
-	if running := query[bool](t, pool, "SELECT active AND NOT complete FROM afe_host_queue_entries"); !running {
+	if running := pgtest.Query[bool](t, pool, "SELECT active AND NOT complete FROM afe_host_queue_entries"); !running {
 		t.Error("a new entry's active and complete do not follow from its status Running")
 	}
 	before := rowsAsJSON(t, pool)
@@ -88,13 +88,13 @@ func TestP5TheLocalTruthWins(t *testing.T) {
 		"1k=v2":          "SELECT string_agg(job_id || key || '=' || value, ' ' ORDER BY id) FROM afe_job_keyvals WHERE job_id = 1",
 		"build=2 kept=1": "SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM afe_job_keyvals WHERE job_id = 9",
 	} {
-		if got := query[string](t, pool, sql); got != what {
+		if got := pgtest.Query[string](t, pool, sql); got != what {
 			t.Errorf("%s: %q, want %q", sql, got, what)
 		}
 	}
 
 	// NULL is the scheduler's; a field that is left out changes nothing.
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
 	before = rowsAsJSON(t, pool)
 	master.saysResult(`{"hosts": [{"id": 1, "hostname": "h1"}], "jobs": [
 		{"id": 1, "owner": "o", "name": "n", "created_on": "2019-01-01T00:00:00", "hostqueueentry_set": [{"id": 1, "status": "Queued"}], "shard": {"id": 1, "hostname": "s"}}],

@@ -31,20 +31,20 @@ func TestP7OneClientPerShard(t *testing.T) {
 
 	// Somebody empties our tables while the client runs: one beat is lost, and the next takes the
 	// lock anew.
-	exec(t, pool, "DELETE FROM shard_client_owner")
+	pgtest.Exec(t, pool, "DELETE FROM shard_client_owner")
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 	if b := first.Beat(t.Context(), time.Now()); b.Failure != "lock_lost" {
 		t.Errorf("beat without an owner row: %s %q, want lock_lost", b.Outcome, b.Failure)
 	}
 	mustBeat(t, first)
-	held.BackendPID = query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
+	held.BackendPID = pgtest.Query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
 
 	// The connection that holds the lock breaks between two beats: the client goes on, under a new
 	// epoch.
-	epoch := query[int64](t, pool, "SELECT epoch FROM shard_client_owner")
-	exec(t, pool, "SELECT pg_terminate_backend($1)", held.BackendPID)
+	epoch := pgtest.Query[int64](t, pool, "SELECT epoch FROM shard_client_owner")
+	pgtest.Exec(t, pool, "SELECT pg_terminate_backend($1)", held.BackendPID)
 	mustBeat(t, first)
-	if now := query[int64](t, pool, "SELECT epoch FROM shard_client_owner"); now != epoch+1 {
+	if now := pgtest.Query[int64](t, pool, "SELECT epoch FROM shard_client_owner"); now != epoch+1 {
 		t.Errorf("epoch is %d after the lock was taken anew, want %d", now, epoch+1)
 	}
 }
@@ -61,8 +61,8 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 			second := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 			response := result([]string{host(1, "h1")}, goodJobs(1), nil)
 			master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				exec(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
-				for query[bool](t, pool, "SELECT EXISTS (SELECT FROM pg_stat_activity JOIN shard_client_owner ON pid = backend_pid)") {
+				pgtest.Exec(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
+				for pgtest.Query[bool](t, pool, "SELECT EXISTS (SELECT FROM pg_stat_activity JOIN shard_client_owner ON pid = backend_pid)") {
 					continue // it was told to end, but is not gone yet
 				}
 				if takenOver {
@@ -78,7 +78,7 @@ func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
 			}
 			const written = `SELECT (SELECT count(*) FROM afe_jobs) + (SELECT count(*) FROM afe_hosts)
 				+ (SELECT count(*) FROM shard_client_heartbeats)`
-			if n := query[int](t, pool, written); n != 0 {
+			if n := pgtest.Query[int](t, pool, written); n != 0 {
 				t.Errorf("%d rows were written after the lock was lost", n)
 			}
 			master.saysResult(response)

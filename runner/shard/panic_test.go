@@ -70,7 +70,7 @@ func TestPanicIsAFailedBeat(t *testing.T) {
 			}
 			const left = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
-			if n := query[int](t, pool, left); n != 0 {
+			if n := pgtest.Query[int](t, pool, left); n != 0 {
 				t.Errorf("%d locks are held after the panic", n)
 			}
 			if n := pool.Stat().AcquiredConns(); n != 0 {
@@ -110,7 +110,7 @@ func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
 			master := newMaster(t)
 			client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 			master.saysResult(result([]string{host(1, "h1")}, nil, nil))
-			exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken' USING ERRCODE = '55000'; END $$;
+			pgtest.Exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken' USING ERRCODE = '55000'; END $$;
 				CREATE TRIGGER fail BEFORE INSERT ON afe_hosts FOR EACH ROW EXECUTE FUNCTION fail()`)
 			change := withoutState(state)
 			w.change.Store(&change)
@@ -120,7 +120,7 @@ func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
 				t.Errorf("%s: %s: %s", b.Outcome, b.Failure, b.Error)
 			}
 			w.change.Store(nil)
-			exec(t, pool, "DROP TRIGGER fail ON afe_hosts")
+			pgtest.Exec(t, pool, "DROP TRIGGER fail ON afe_hosts")
 			mustBeat(t, client)
 		})
 	}

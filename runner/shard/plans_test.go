@@ -71,17 +71,17 @@ func TestP8CostFollowsChange(t *testing.T) {
 	if _, err := plain.Exec(t.Context(), finishedJobs, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, plain, "VACUUM ANALYZE")
+	pgtest.Exec(t, plain, "VACUUM ANALYZE")
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 
 	master.saysResult(result(nil, nil, nil))
 	mustBeat(t, client) // idle
 	// A long ledger that nobody has analysed yet, as after an outage or a restore.
-	exec(t, plain, `INSERT INTO shard_client_uploads (job_id, sent_complete) SELECT n, ARRAY[n] FROM generate_series(1, 2000) AS n`)
+	pgtest.Exec(t, plain, `INSERT INTO shard_client_uploads (job_id, sent_complete) SELECT n, ARRAY[n] FROM generate_series(1, 2000) AS n`)
 	mustBeat(t, client)
-	exec(t, plain, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 200001")
-	exec(t, plain, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 200001")
+	pgtest.Exec(t, plain, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 200001")
+	pgtest.Exec(t, plain, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 200001")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Fatalf("uploaded %d jobs, want 1", b.UploadedJobs)
 	}
@@ -143,9 +143,9 @@ func BenchmarkIdleBeat(b *testing.B) {
 			if _, err := pool.Exec(b.Context(), finishedJobs, pgx.QueryExecModeSimpleProtocol); err != nil {
 				b.Fatal(err)
 			}
-			exec(b, pool, `INSERT INTO afe_jobs (id, created_on, shard_id) SELECT n, now(), 1 FROM generate_series(300001, 300000 + $1) AS n`, known)
-			exec(b, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(300001, 300000 + $1) AS n`, known)
-			exec(b, pool, "VACUUM ANALYZE")
+			pgtest.Exec(b, pool, `INSERT INTO afe_jobs (id, created_on, shard_id) SELECT n, now(), 1 FROM generate_series(300001, 300000 + $1) AS n`, known)
+			pgtest.Exec(b, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(300001, 300000 + $1) AS n`, known)
+			pgtest.Exec(b, pool, "VACUUM ANALYZE")
 			master.saysResult(result(nil, nil, nil))
 			client := newClient(b, pool, wire(b, master, afe.Protocol2019), options())
 			var last beat.Report

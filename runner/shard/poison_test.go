@@ -25,7 +25,7 @@ func TestP6ManyBadObjects(t *testing.T) {
 	var log bytes.Buffer
 	o.QuarantineKeep, o.Logger = 50, slog.New(slog.NewTextHandler(&log, nil))
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-	exec(t, pool, `CREATE FUNCTION bounded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	pgtest.Exec(t, pool, `CREATE FUNCTION bounded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF (SELECT count(*) FROM shard_client_quarantine) > 50 THEN RAISE 'too many rows' USING ERRCODE = '55000'; END IF; RETURN NULL;
 		END $$;
 		CREATE CONSTRAINT TRIGGER bounded AFTER INSERT ON shard_client_quarantine DEFERRABLE INITIALLY DEFERRED
@@ -56,10 +56,10 @@ func TestP6ManyBadObjects(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || len(log.String()) > 1000 {
 		t.Errorf("%d lines of %d bytes in the log, want one short one", lines, log.Len())
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine WHERE object_id >= 2000"); n != 50 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine WHERE object_id >= 2000"); n != 50 {
 		t.Errorf("%d rows, want 50", n)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_hosts"); n != 1 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_hosts"); n != 1 {
 		t.Errorf("%d hosts, want the good one", n)
 	}
 }
@@ -72,7 +72,7 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	exec(t, pool, "ALTER TABLE afe_job_keyvals ADD CHECK (value <> 'bad')")
+	pgtest.Exec(t, pool, "ALTER TABLE afe_job_keyvals ADD CHECK (value <> 'bad')")
 	var keyvals strings.Builder
 	for id := 1; id <= 101_000; id++ {
 		value := "bad"
@@ -93,7 +93,7 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	if n := len(seen.sql); n > 5*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > 100000"); n != 1000 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > 100000"); n != 1000 {
 		t.Errorf("%d good keyvals stored, want all of the chunks without bad ones", n)
 	}
 	if b.Quarantined == 0 || b.Quarantined > 2*splits {
@@ -110,22 +110,22 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 	o := options()
 	o.ApplyChunk = 10
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-	exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0)")
+	pgtest.Exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0)")
 	master.saysResult(result(nil, goodJobs(120), nil))
 	beatUntil := func(jobs int) {
 		for range 40 {
 			client.Beat(t.Context(), time.Now())
-			if query[int](t, pool, "SELECT count(*) FROM afe_jobs") == jobs {
+			if pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs") == jobs {
 				return
 			}
 		}
-		t.Fatalf("%d jobs stored after 40 beats, want %d", query[int](t, pool, "SELECT count(*) FROM afe_jobs"), jobs)
+		t.Fatalf("%d jobs stored after 40 beats, want %d", pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs"), jobs)
 	}
 	beatUntil(60)
-	exec(t, pool, "ALTER TABLE afe_jobs DROP CONSTRAINT poison")
-	exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0 OR id = 119)")
+	pgtest.Exec(t, pool, "ALTER TABLE afe_jobs DROP CONSTRAINT poison")
+	pgtest.Exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0 OR id = 119)")
 	beatUntil(61)
-	exec(t, pool, "ALTER TABLE afe_jobs DROP CONSTRAINT poison")
+	pgtest.Exec(t, pool, "ALTER TABLE afe_jobs DROP CONSTRAINT poison")
 	mustBeat(t, client)
 	if rows := quarantine(t, pool); len(rows) != 0 {
 		t.Errorf("quarantine after all were mended: %q", rows)
@@ -148,19 +148,19 @@ func TestP6HugeAndDeepValues(t *testing.T) {
 		job(16, entry(9223372036854775807)), strings.Replace(job(17), `"priority": 20`, `"priority": 9223372036854775808`, 1),
 	)
 	master.saysResult(result([]string{host(1, "h1")}, jobs, nil))
-	if b := mustBeat(t, client); b.Quarantined != 6 || query[int](t, pool, "SELECT count(*) FROM afe_hosts") != 1 {
+	if b := mustBeat(t, client); b.Quarantined != 6 || pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_hosts") != 1 {
 		t.Errorf("%d objects set aside: %q", b.Quarantined, quarantine(t, pool))
 	}
-	if got := query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_jobs"); got != "1 2 3 16" {
+	if got := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_jobs"); got != "1 2 3 16" {
 		t.Errorf("jobs %s", got)
 	}
 	const kept = `SELECT string_agg(object_id || ' ' || (octet_length(payload) <= 65536) || ' ' || (payload_bytes > 65536), ', ' ORDER BY object_id)
 		FROM shard_client_quarantine`
 	want := "11 true true, 12 true true, 13 true true, 14 true false, 15 true false, 17 true false"
-	if got := query[string](t, pool, kept); got != want {
+	if got := pgtest.Query[string](t, pool, kept); got != want {
 		t.Errorf("id, whether the payload is cut, and was longer: %s, want %s", got, want)
 	}
-	if n := query[int](t, pool, "SELECT max(octet_length(reason)) FROM shard_client_quarantine"); n > 600 {
+	if n := pgtest.Query[int](t, pool, "SELECT max(octet_length(reason)) FROM shard_client_quarantine"); n > 600 {
 		t.Errorf("a reason of %d bytes", n)
 	}
 }
@@ -178,13 +178,13 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 					o.ApplyChunk = chunk
 					client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 					if here != "new" {
-						exec(t, pool, "INSERT INTO afe_hosts (id, hostname, invalid) VALUES (1, 'h', $1)", here == "invalid here")
+						pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname, invalid) VALUES (1, 'h', $1)", here == "invalid here")
 					}
 					master.saysResult(result(hosts, nil, nil))
 					var before *replay.Snapshot
 					for turn := range 3 {
 						mustBeat(t, client)
-						got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
+						got := pgtest.Query[string](t, pool, "SELECT string_agg(id || '=' || hostname || ' ' || invalid, ', ' ORDER BY id) FROM afe_hosts")
 						if want := "1=h (was id 1) true, 2=h false"; got != want || len(quarantine(t, pool)) > 0 {
 							t.Errorf("%s, want %s; quarantine %q", got, want, quarantine(t, pool))
 						}
@@ -208,12 +208,12 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 		o := options()
 		o.ApplyChunk = chunk
 		client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-		exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (5, 'v')")
+		pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (5, 'v')")
 		answer := result([]string{host(1, "h"), host(2, "h"), host(3, "v")}, nil, nil)
 		master.saysResult(strings.ReplaceAll(answer, `"leased"`, `"invalid": true, "leased"`))
 		for range 3 {
 			mustBeat(t, client)
-			got := query[string](t, pool, "SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_hosts")
+			got := pgtest.Query[string](t, pool, "SELECT string_agg(id || '=' || hostname, ', ' ORDER BY id) FROM afe_hosts")
 			if want := "1=h, 2=h (was id 2), 3=v (was id 3), 5=v"; got != want || len(quarantine(t, pool)) > 0 {
 				t.Errorf("chunks of %d: %s, want %s; quarantine %q", chunk, got, want, quarantine(t, pool))
 			}
@@ -239,7 +239,7 @@ func TestP6FirstClaimCounts(t *testing.T) {
 			!strings.HasPrefix(rows[1], "in job 1 entry_taken: entry 6 belongs to job 2") {
 			t.Errorf("chunks of %d: %q", chunk, rows)
 		}
-		if n := query[int](t, pool, "SELECT (SELECT count(*) FROM afe_hosts) * 10 + (SELECT count(*) FROM afe_jobs)"); n != 22 {
+		if n := pgtest.Query[int](t, pool, "SELECT (SELECT count(*) FROM afe_hosts) * 10 + (SELECT count(*) FROM afe_jobs)"); n != 22 {
 			t.Errorf("chunks of %d: %d, want 2 hosts and 2 jobs", chunk, n)
 		}
 	}

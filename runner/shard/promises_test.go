@@ -79,15 +79,15 @@ func TestP4ObjectsAppearWhole(t *testing.T) {
 	master.say(large(t))
 
 	// The last statement of a chunk fails: nothing of the chunk is there.
-	exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '53100'; END $$`)
-	exec(t, pool, `CREATE TRIGGER broken BEFORE INSERT ON afe_job_keyvals FOR EACH ROW WHEN (NEW.job_id = 500) EXECUTE FUNCTION fail()`)
+	pgtest.Exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken' USING ERRCODE = '53100'; END $$`)
+	pgtest.Exec(t, pool, `CREATE TRIGGER broken BEFORE INSERT ON afe_job_keyvals FOR EACH ROW WHEN (NEW.job_id = 500) EXECUTE FUNCTION fail()`)
 	if b := client.Beat(t.Context(), time.Now()); b.Failure != "database" {
 		t.Fatalf("beat with a broken table: %s %s, want a database failure", b.Outcome, b.Failure)
 	}
-	if n := query[int](t, pool, halves); n != 0 {
+	if n := pgtest.Query[int](t, pool, halves); n != 0 {
 		t.Errorf("%d objects are half stored after a failure", n)
 	}
-	exec(t, pool, "DROP TRIGGER broken ON afe_job_keyvals")
+	pgtest.Exec(t, pool, "DROP TRIGGER broken ON afe_job_keyvals")
 
 	done := make(chan struct{})
 	seen := make(chan int, 1)
@@ -128,16 +128,16 @@ func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
 			t.Errorf("set aside %d hosts, want %d", b.Quarantined, 40-i)
 		}
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 3 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 3 {
 		t.Errorf("the history has %d rows, want 3", n)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 5 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 5 {
 		t.Errorf("the quarantine has %d rows, want 5", n)
 	}
-	exec(t, pool, "UPDATE shard_client_quarantine SET last_seen = now() - interval '8 days'")
+	pgtest.Exec(t, pool, "UPDATE shard_client_quarantine SET last_seen = now() - interval '8 days'")
 	master.saysResult(result(nil, nil, nil))
 	mustBeat(t, client)
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 0 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 0 {
 		t.Errorf("%d rows of the quarantine were not seen for 8 days and are still there", n)
 	}
 }

@@ -66,10 +66,10 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	if b.Quarantined != 7 || b.ReceivedJobs != 57 || b.ReceivedHosts != 2 {
 		t.Errorf("set aside %d of %d jobs and %d hosts, want 7 of 57 and 2", b.Quarantined, b.ReceivedJobs, b.ReceivedHosts)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs j JOIN afe_host_queue_entries e ON e.job_id = j.id"); n != 50 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs j JOIN afe_host_queue_entries e ON e.job_id = j.id"); n != 50 {
 		t.Errorf("%d jobs stored with their entry, want 50", n)
 	}
-	if name := query[string](t, pool, "SELECT name FROM afe_jobs WHERE id = 7"); name != "job7" {
+	if name := pgtest.Query[string](t, pool, "SELECT name FROM afe_jobs WHERE id = 7"); name != "job7" {
 		t.Errorf("job 7 is %q, want the first one", name)
 	}
 	want := []string{
@@ -86,7 +86,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	}
 
 	// Each is gone once it could be stored.
-	exec(t, pool, "UPDATE afe_hosts SET invalid = true WHERE id = 1")
+	pgtest.Exec(t, pool, "UPDATE afe_hosts SET invalid = true WHERE id = 1")
 	mended := []string{
 		job(101, entry(1101)), job(102, entry(1102)), job(7, entry(1007)),
 		job(105, entry(1105, `"host_id": 99`)), job(106, entry(1106)),
@@ -98,7 +98,7 @@ func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
 	if diff := cmp.Diff([]string{"in job - malformed: id: is missing"}, quarantine(t, pool)); diff != "" {
 		t.Errorf("quarantine after mending (-want +got):\n%s", diff)
 	}
-	if name := query[string](t, pool, "SELECT hostname FROM afe_hosts WHERE id = 1"); name != "h1 (was id 1)" {
+	if name := pgtest.Query[string](t, pool, "SELECT hostname FROM afe_hosts WHERE id = 1"); name != "h1 (was id 1)" {
 		t.Errorf("the invalid holder of the name is now called %q", name)
 	}
 }

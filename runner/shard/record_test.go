@@ -32,10 +32,10 @@ func TestRecordsOnTheWire(t *testing.T) {
 		`"max_runtime_mins":60,"run_verify":false,"run_reset":true,"email_list":"","reboot_before":1,"reboot_after":0,` +
 		`"parse_failed_repair":false,"test_retry":3,"require_ssp":null}`
 	pool := pgtest.Pool(t)
-	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, invalid) VALUES (1, 'h1', true)")
-	exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, priority, created_on, synch_count, max_runtime_mins, test_retry, drone_set_id)
+	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname, invalid) VALUES (1, 'h1', true)")
+	pgtest.Exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, priority, created_on, synch_count, max_runtime_mins, test_retry, drone_set_id)
 		VALUES (2, 'alice', $1, 20, '2019-03-15 10:20:31.1239', 1, 60, 3, 5)`, "j\"\\\x1f/\x7f")
-	exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete, aborted, execution_subdir, finished_on, host_id)
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete, aborted, execution_subdir, finished_on, host_id)
 		VALUES (8, 2, 'Aborted', true, true, '', NULL, NULL), (7, 2, 'Completed', true, false, 'host1', '2019-03-15 10:21:31', 1)`)
 	body, err := packetOf(t, pool).Body(afe.Protocol2019)
 	want := `{"method":"shard_heartbeat","params":[{"shard_hostname":"shard1.example","known_job_ids":[],"known_host_ids":[],` +
@@ -67,10 +67,10 @@ func TestTimesOnTheWire(t *testing.T) {
 		"-infinity":                  "null",
 	}
 	for stored, want := range times {
-		exec(t, pool, "DELETE FROM afe_host_queue_entries")
-		exec(t, pool, "DELETE FROM afe_jobs")
-		exec(t, pool, "INSERT INTO afe_jobs (id, created_on) VALUES (1, $1::text::timestamp)", stored)
-		exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, complete, started_on, finished_on)
+		pgtest.Exec(t, pool, "DELETE FROM afe_host_queue_entries")
+		pgtest.Exec(t, pool, "DELETE FROM afe_jobs")
+		pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on) VALUES (1, $1::text::timestamp)", stored)
+		pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, complete, started_on, finished_on)
 			VALUES (1, 1, true, $1::text::timestamp, $1::text::timestamp)`, stored)
 		p := packetOf(t, pool)
 		for record, fields := range map[string][]string{
@@ -116,7 +116,7 @@ func TestFieldsOutsideASCII(t *testing.T) {
 					return names
 				}
 				whole := record()
-				exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text)
+				pgtest.Exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text)
 				want := slices.DeleteFunc(slices.Clone(whole), func(name string) bool { return name == field })
 				if diff := cmp.Diff(want, record()); diff != "" {
 					t.Errorf("%s = %q: fields (-want +sent):\n%s", field, text, diff)
@@ -125,11 +125,11 @@ func TestFieldsOutsideASCII(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text+"!")
+				pgtest.Exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text+"!")
 				if err := client.Acknowledge(t.Context(), p); err != nil {
 					t.Fatal(err)
 				}
-				if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
+				if !pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
 					t.Errorf("%s = %q: a change after the packet was acknowledged", field, text)
 				}
 				client.Close(t.Context())

@@ -52,14 +52,14 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 	t.Helper()
 	r := &refusing{master: pgtest.Pool(t), shard: pgtest.Pool(t)}
 	for _, pool := range []*pgxpool.Pool{r.master, r.shard} {
-		exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'other')`, ourShard)
-		exec(t, pool, `INSERT INTO afe_users (login) VALUES ('chromeos-test')`)
-		exec(t, pool, `INSERT INTO afe_hosts (id, hostname, leased, shard_id) SELECT i, 'h' || i, true, 1 FROM generate_series(1, 3) AS i`)
-		exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT i, 'o', 'j', '2026-01-01', 1 FROM generate_series(1, $1::int) AS i`, n)
-		exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT 10000 + i, i, 'Queued' FROM generate_series(1, $1::int) AS i`, n)
+		pgtest.Exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'other')`, ourShard)
+		pgtest.Exec(t, pool, `INSERT INTO afe_users (login) VALUES ('chromeos-test')`)
+		pgtest.Exec(t, pool, `INSERT INTO afe_hosts (id, hostname, leased, shard_id) SELECT i, 'h' || i, true, 1 FROM generate_series(1, 3) AS i`)
+		pgtest.Exec(t, pool, `INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT i, 'o', 'j', '2026-01-01', 1 FROM generate_series(1, $1::int) AS i`, n)
+		pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT 10000 + i, i, 'Queued' FROM generate_series(1, $1::int) AS i`, n)
 	}
-	exec(t, r.shard, `UPDATE afe_host_queue_entries SET status = 'Completed', complete = true`)
-	exec(t, r.shard, `UPDATE afe_jobs SET shard_id = NULL`)
+	pgtest.Exec(t, r.shard, `UPDATE afe_host_queue_entries SET status = 'Completed', complete = true`)
+	pgtest.Exec(t, r.shard, `UPDATE afe_jobs SET shard_id = NULL`)
 	next, err := master.New(r.master, master.Options{Protocol: protocol})
 	if err != nil {
 		t.Fatal(err)
@@ -122,13 +122,13 @@ func (r *refusing) beats(t *testing.T, most int) {
 // aside lists what is set aside, as in "host 2, job 7".
 func (r *refusing) aside(t *testing.T) string {
 	t.Helper()
-	return query[string](t, r.shard, `SELECT coalesce(string_agg(kind || ' ' || object_id, ', ' ORDER BY kind, object_id), '')
+	return pgtest.Query[string](t, r.shard, `SELECT coalesce(string_agg(kind || ' ' || object_id, ', ' ORDER BY kind, object_id), '')
 		FROM shard_client_quarantine WHERE direction = 'out'`)
 }
 
 func (r *refusing) open(t *testing.T) int64 {
 	t.Helper()
-	return query[int64](t, r.master, `SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete`)
+	return pgtest.Query[int64](t, r.master, `SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete`)
 }
 
 func html500(w http.ResponseWriter) bool {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
 )
 
 // For each kind of record for which the original master refuses the whole call: only that record is
@@ -23,7 +24,7 @@ func TestP6RefusedRecordHarmsOnlyItself(t *testing.T) {
 			r := newRefusing(t, c.protocol, refusedAmong)
 			r.answer = c.answer
 			for _, sql := range strings.Split(c.master, ";") {
-				exec(t, r.master, sql)
+				pgtest.Exec(t, r.master, sql)
 			}
 			r.beats(t, 60)
 			if got := r.aside(t); sorted(got) != sorted(c.aside) || r.failed > c.failed {
@@ -32,7 +33,7 @@ func TestP6RefusedRecordHarmsOnlyItself(t *testing.T) {
 			if got := r.open(t); got != c.left {
 				t.Errorf("%d entries are open on the master, want %d", got, c.left)
 			}
-			if rows := query[int64](t, r.shard, "SELECT count(*) FROM shard_client_suspects"); rows != 0 {
+			if rows := pgtest.Query[int64](t, r.shard, "SELECT count(*) FROM shard_client_suspects"); rows != 0 {
 				t.Errorf("%d suspects are left when the search is over", rows)
 			}
 		})
@@ -132,41 +133,41 @@ func TestP6SearchSurvivesTheProcess(t *testing.T) {
 // grow, and forgotten as soon as it passes.
 func TestP6RefusedRecordIsTriedAgain(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
-	exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 1 WHERE job_id = 7`)
-	exec(t, r.master, `DELETE FROM afe_jobs WHERE id = 7`)
+	pgtest.Exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 1 WHERE job_id = 7`)
+	pgtest.Exec(t, r.master, `DELETE FROM afe_jobs WHERE id = 7`)
 	r.beats(t, 10)
 	if got := r.aside(t); got != "job 7" {
 		t.Fatalf("set aside: %q", got)
 	}
 	r.failed = 0
 	r.beats(t, 1)
-	if r.failed != 0 || !query[bool](t, r.shard, "SELECT shard_id IS NULL FROM afe_jobs WHERE id = 7") {
+	if r.failed != 0 || !pgtest.Query[bool](t, r.shard, "SELECT shard_id IS NULL FROM afe_jobs WHERE id = 7") {
 		t.Error("the record goes up before its time, or is taken for uploaded")
 	}
 	pause := func() time.Duration {
-		return query[time.Duration](t, r.shard, "SELECT retry_at - last_seen FROM shard_client_quarantine WHERE direction = 'out'")
+		return pgtest.Query[time.Duration](t, r.shard, "SELECT retry_at - last_seen FROM shard_client_quarantine WHERE direction = 'out'")
 	}
 	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
 		if got := pause(); got != want {
 			t.Errorf("tried again after %s, want %s", got, want)
 		}
-		exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+		pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
 		if b := r.client.Beat(t.Context(), time.Now()); b.OK() {
 			t.Error("the record was not tried")
 		}
 		r.beats(t, 1) // a beat without it comes next
 	}
 	for range 12 {
-		exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+		pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
 		r.client.Beat(t.Context(), time.Now())
 		r.beats(t, 1)
 	}
 	if got := pause(); got != 6*time.Hour {
 		t.Errorf("the longest pause is %s, want 6 h", got)
 	}
-	exec(t, r.master, `INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (7, now(), 1)`)
-	exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 7 WHERE id = 10007`)
-	exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+	pgtest.Exec(t, r.master, `INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (7, now(), 1)`)
+	pgtest.Exec(t, r.master, `UPDATE afe_host_queue_entries SET job_id = 7 WHERE id = 10007`)
+	pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
 	r.beats(t, 3)
 	if got := r.aside(t); got != "" || r.open(t) != 0 {
 		t.Errorf("once the master has the job: set aside %q, %d entries open there", got, r.open(t))
@@ -176,16 +177,16 @@ func TestP6RefusedRecordIsTriedAgain(t *testing.T) {
 // A record that has changed is tried after a minute, whatever its pause has grown to.
 func TestP6ChangedRecordIsTriedSooner(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
-	exec(t, r.master, `DELETE FROM afe_host_queue_entries WHERE job_id = 7`)
+	pgtest.Exec(t, r.master, `DELETE FROM afe_host_queue_entries WHERE job_id = 7`)
 	r.beats(t, 10)
-	exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now() + interval '6 hours', last_seen = now() - interval '2 minutes'")
+	pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now() + interval '6 hours', last_seen = now() - interval '2 minutes'")
 	r.failed = 0
 	r.beats(t, 1)
 	if r.failed != 0 {
 		t.Error("a record that has not changed is tried before its time")
 	}
-	exec(t, r.shard, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = 7")
-	exec(t, r.master, `INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (10007, 7, 'Queued')`)
+	pgtest.Exec(t, r.shard, "UPDATE afe_host_queue_entries SET status = 'Failed' WHERE job_id = 7")
+	pgtest.Exec(t, r.master, `INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (10007, 7, 'Queued')`)
 	r.beats(t, 3)
 	if got := r.aside(t); got != "" || r.open(t) != 0 {
 		t.Errorf("set aside %q, %d entries open on the master", got, r.open(t))
@@ -204,7 +205,7 @@ func TestP6MasterThatFallsSickInASearch(t *testing.T) {
 	if got := r.aside(t); strings.Contains(got, ",") || r.open(t) > 1 {
 		t.Errorf("set aside %q, %d entries open; want one innocent at most", got, r.open(t))
 	}
-	exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+	pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
 	r.beats(t, 5)
 	if got := r.aside(t); got != "" || r.open(t) != 0 {
 		t.Errorf("set aside %q, %d entries open, once it was tried again", got, r.open(t))
@@ -243,8 +244,8 @@ func TestP6TriedAgainOnlyAfterABeatThatPassed(t *testing.T) {
 		return tried && html500(w)
 	}
 	r.beats(t, 12)
-	exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
-	exec(t, r.shard, "UPDATE shard_client_heartbeats SET outcome = 'failed' WHERE id = (SELECT max(id) FROM shard_client_heartbeats)")
+	pgtest.Exec(t, r.shard, "UPDATE shard_client_quarantine SET retry_at = now()")
+	pgtest.Exec(t, r.shard, "UPDATE shard_client_heartbeats SET outcome = 'failed' WHERE id = (SELECT max(id) FROM shard_client_heartbeats)")
 	if b := r.client.Beat(t.Context(), time.Now()); !b.OK() || tried {
 		t.Errorf("the beat after a failed one tried the record again: %s", b.Error)
 	}

@@ -50,8 +50,8 @@ func shardWithAnUpload(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Cli
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1"), host(2, "h2")}, []string{ofASuite(job(1, entry(1001))), job(2, entry(1002))}, nil))
 	mustBeat(t, client)
-	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = 2")
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 2")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id = 2")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 2")
 	return pool, master, client
 }
 
@@ -96,10 +96,10 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 				if b.OK() != tolerated || !tolerated && (b.Failure != "incomplete" || !strings.Contains(b.Error, section)) {
 					t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 				}
-				if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 2 AND shard_id = 1"); b.UploadedJobs != 1 || n != 1 {
+				if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 2 AND shard_id = 1"); b.UploadedJobs != 1 || n != 1 {
 					t.Errorf("%d jobs acknowledged, want 1", b.UploadedJobs)
 				}
-				if got := query[string](t, pool, state); got != want {
+				if got := pgtest.Query[string](t, pool, state); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 				master.saysResult(answerOf(sections()))
@@ -119,13 +119,13 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 // as long as the job is not here.
 func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 	pool, master, client := shardWithAnUpload(t)
-	exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;
+	pgtest.Exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;
 		CREATE TRIGGER fail BEFORE INSERT ON afe_job_keyvals FOR EACH ROW WHEN (NEW.job_id = 77) EXECUTE FUNCTION fail()`)
 	master.saysResult(answerOf(sections()))
 	if b := client.Beat(t.Context(), time.Now()); b.Failure != beat.FailureDatabase {
 		t.Fatalf("%s: %s", b.Failure, b.Error)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 4"); n != 0 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 4"); n != 0 {
 		t.Error("job 4 is here without its suite's keyvals, and the master will not send them again")
 	}
 }
@@ -153,7 +153,7 @@ func TestP6AnswerThatIsNone(t *testing.T) {
 			t.Errorf("%s: %d jobs acknowledged (-before +after):\n%s", body, b.UploadedJobs, diff)
 		}
 		// An error begins a search; without it, the next packet holds everything again.
-		exec(t, pool, "DELETE FROM shard_client_suspects")
+		pgtest.Exec(t, pool, "DELETE FROM shard_client_suspects")
 	}
 	master.saysResult(result(nil, nil, nil))
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {

@@ -17,7 +17,7 @@ import (
 // keyvalsOf lists the keyvals of job 7.
 func keyvalsOf(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
-	return query[string](t, pool, `SELECT coalesce(string_agg(key || '=' || value, ' ' ORDER BY key, value), '') FROM afe_job_keyvals WHERE job_id = 7`)
+	return pgtest.Query[string](t, pool, `SELECT coalesce(string_agg(key || '=' || value, ' ' ORDER BY key, value), '') FROM afe_job_keyvals WHERE job_id = 7`)
 }
 
 // job7 has the given list of keyvals; "": none was sent.
@@ -59,10 +59,10 @@ func TestSuiteKeyvalsWinOverTheJobsOwn(t *testing.T) {
 			t.Run(fmt.Sprintf("%s in chunks of %d", tt.name, chunk), func(t *testing.T) {
 				pool, reference := pgtest.Pool(t), pgtest.Pool(t)
 				prepare := func(pool *pgxpool.Pool) (*scriptedMaster, *shard.Client) {
-					exec(t, pool, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = '23514'; END $$;
+					pgtest.Exec(t, pool, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = '23514'; END $$;
 						CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON afe_job_keyvals FOR EACH ROW WHEN (NEW.value = 'refused') EXECUTE FUNCTION refuse()`, simple)
 					if key, value, found := strings.Cut(tt.here, "="); found {
-						exec(t, pool, `INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (7, $1, $2)`, key, value)
+						pgtest.Exec(t, pool, `INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (7, $1, $2)`, key, value)
 					}
 					o, master := options(), newMaster(t)
 					o.ApplyChunk = chunk
@@ -110,13 +110,13 @@ func TestP3SuiteKeyvalsOfABrokenBeat(t *testing.T) {
 				o := options()
 				o.ApplyChunk = 1
 				client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
-				exec(t, pool, fmt.Sprintf(`CREATE SEQUENCE calls;
+				pgtest.Exec(t, pool, fmt.Sprintf(`CREATE SEQUENCE calls;
 					CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 						IF nextval('calls') = %d THEN RAISE 'broken' USING ERRCODE = '55000'; END IF; RETURN coalesce(NEW, OLD); END $$;
 					CREATE TRIGGER fail BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION fail()`, nth, event, table), simple)
 				master.saysResult(result(nil, []string{job7(`[{"key": "build", "value": "R1"}]`), job(8, entry(1008))}, []string{keyval(1, "suite", "bvt")}))
 				client.Beat(t.Context(), time.Now())
-				if here := query[int](t, pool, `SELECT count(*) FROM afe_jobs WHERE id = 7`); here == 1 && keyvalsOf(t, pool) != "build=R1 suite=bvt" {
+				if here := pgtest.Query[int](t, pool, `SELECT count(*) FROM afe_jobs WHERE id = 7`); here == 1 && keyvalsOf(t, pool) != "build=R1 suite=bvt" {
 					t.Errorf("job 7 is here with %q", keyvalsOf(t, pool))
 				}
 				mustBeat(t, client)

@@ -46,9 +46,9 @@ func lastSent(t *testing.T, m *scriptedMaster) sent {
 // finish puts a finished job with two entries and some text into the database.
 func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 	t.Helper()
-	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
-	exec(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
-	exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
 		SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n`, id)
 }
 
@@ -161,13 +161,13 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
-	exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
 	if b := mustBeat(t, client); b.UploadedJobs != 0 {
 		t.Errorf("uploaded %d jobs that were acknowledged elsewhere", b.UploadedJobs)
 	}
-	exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
 		t.Errorf("uploaded %d jobs after the completion, want 1", b.UploadedJobs)
 	}
@@ -183,7 +183,7 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	client.SetMaxUploadJobs(1)
 	finish(t, pool, 1, "x")
 	finish(t, pool, 2, "x") // waits: without progress there is no hurry
-	exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
+	pgtest.Exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
 		if b := mustBeat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
@@ -191,8 +191,8 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 		}
 	}
 	// The shard was removed from the master and added again: its id is another.
-	exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (77, $1)", ourShard)
-	if b := mustBeat(t, client); b.UploadedJobs != 1 || query[int64](t, pool, "SELECT shard_id FROM afe_jobs WHERE id = 1") != 77 {
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (77, $1)", ourShard)
+	if b := mustBeat(t, client); b.UploadedJobs != 1 || pgtest.Query[int64](t, pool, "SELECT shard_id FROM afe_jobs WHERE id = 1") != 77 {
 		t.Errorf("acknowledged %d jobs", b.UploadedJobs)
 	}
 }
@@ -203,9 +203,9 @@ func TestNonASCIIStringsAreLeftOut(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "naïve")
-	exec(t, pool, "UPDATE afe_jobs SET name = 'né'")
-	exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Fertig ✓', execution_subdir = 'ü' WHERE id = 11")
-	exec(t, pool, "INSERT INTO afe_hosts (id, hostname, status) VALUES (1, 'h1', 'Ready'), (2, 'h2', 'kaputt – ja')")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET name = 'né'")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Fertig ✓', execution_subdir = 'ü' WHERE id = 11")
+	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname, status) VALUES (1, 'h1', 'Ready'), (2, 'h2', 'kaputt – ja')")
 	master.saysResult(result(nil, nil, nil))
 	mustBeat(t, client)
 	body := string(master.last(t))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // A mistake in the command line ends with exit code 2, nothing on stdout, and what to do on stderr.
@@ -82,12 +83,12 @@ func TestSecondClientIsRefused(t *testing.T) {
 	release := make(chan struct{})
 	m := master(t, hangs(release, answers(nothing)))
 	first := startRun(t, m, databaseURL)
-	eventually(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
+	wait.Until(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	since := query[string](t, pool, `SELECT to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM shard_client_owner`)
+	since := pgtest.Query[string](t, pool, `SELECT to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM shard_client_owner`)
 	var others sync.WaitGroup
 	for _, args := range [][]string{once(m, databaseURL), once(m, databaseURL, "--output=text"), runArgs(m, databaseURL)} {
 		others.Go(func() {
@@ -120,7 +121,7 @@ func TestSchemaMismatch(t *testing.T) {
 		}, []string{"schema version is", "shard-client migrate up"}},
 		"newer": {func(t *testing.T) string {
 			databaseURL, pool := database(t)
-			execute(t, pool, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
+			pgtest.Exec(t, pool, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 			return databaseURL
 		}, []string{"schema version is 9999", "newer shard-client"}},
 	} {
@@ -128,12 +129,12 @@ func TestSchemaMismatch(t *testing.T) {
 			t.Parallel()
 			databaseURL := tt.prepare(t)
 			pool := open(t, databaseURL)
-			tables := query[int](t, pool, "SELECT count(*) FROM pg_class")
+			tables := pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_class")
 			for _, command := range [][]string{{"once"}, {"run"}, {"quarantine", "list"}} {
 				args := append(once(m, databaseURL), "--startup-splay=0")
 				invoke(slices.Concat(command, args[1:])...).want(t, exitSchema).silent(t).says(t, tt.says...)
 			}
-			if now := query[int](t, pool, "SELECT count(*) FROM pg_class"); now != tables {
+			if now := pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_class"); now != tables {
 				t.Errorf("%d relations, %d before", now, tables)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // Every class of failure that the master or the network can cause ends with exit code 1, a result
@@ -73,10 +74,10 @@ func TestOnceFailures(t *testing.T) {
 			if n := len(m.received()); n != tt.requests {
 				t.Errorf("%d requests, want %d", n, tt.requests)
 			}
-			if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
+			if !pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
 				t.Error("a job was acknowledged")
 			}
-			if got := query[string](t, pool, "SELECT outcome || ' ' || failure FROM shard_client_heartbeats"); got != "failed "+tt.failure {
+			if got := pgtest.Query[string](t, pool, "SELECT outcome || ' ' || failure FROM shard_client_heartbeats"); got != "failed "+tt.failure {
 				t.Errorf("history says %q", got)
 			}
 		})
@@ -151,19 +152,19 @@ func TestOnceLockLost(t *testing.T) {
 	if counts(got) != want || !strings.Contains(got.Error, "lock of this shard is lost") {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 1 AND shard_id IS NULL"); n != 1 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 1 AND shard_id IS NULL"); n != 1 {
 		t.Error("the beat acknowledged after it had lost the lock")
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM afe_jobs"); n != 1 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs"); n != 1 {
 		t.Error("the beat stored a job after it had lost the lock")
 	}
 }
 
 // endLockHolder breaks the connection that holds the lock, and waits until it is gone.
 func endLockHolder(t *testing.T, pool *pgxpool.Pool) {
-	execute(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
-	eventually(t, "for the end of the lock's connection", func() bool {
-		return query[int](t, pool, "SELECT count(*) FROM pg_stat_activity, shard_client_owner WHERE pid = backend_pid") == 0
+	pgtest.Exec(t, pool, "SELECT pg_terminate_backend(backend_pid) FROM shard_client_owner")
+	wait.Until(t, "for the end of the lock's connection", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_stat_activity, shard_client_owner WHERE pid = backend_pid") == 0
 	})
 }
 
@@ -172,7 +173,7 @@ func TestOnceDatabaseFailsUnderWay(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
 	m := master(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		execute(t, pool, "ALTER TABLE afe_jobs RENAME TO elsewhere")
+		pgtest.Exec(t, pool, "ALTER TABLE afe_jobs RENAME TO elsewhere")
 		answers(jobs(2)).ServeHTTP(w, r)
 	}))
 	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)

@@ -18,6 +18,7 @@ import (
 
 	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // leastRole is the role that docs/grants.sql names.
@@ -41,11 +42,11 @@ func grantsFile(t testing.TB, database string) string {
 func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	t.Helper()
 	ownerURL, owner := database(t)
-	roleOnce.Do(func() { execute(t, owner, "CREATE ROLE "+leastRole+" LOGIN") })
+	roleOnce.Do(func() { pgtest.Exec(t, owner, "CREATE ROLE "+leastRole+" LOGIN") })
 	name := owner.Config().ConnConfig.Database
-	execute(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
-	execute(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-	execute(t, owner, grantsFile(t, name))
+	pgtest.Exec(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
+	pgtest.Exec(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	pgtest.Exec(t, owner, grantsFile(t, name))
 	return edit(t, ownerURL, func(u *url.URL) {
 		query := u.Query()
 		query.Set("user", leastRole)
@@ -83,13 +84,13 @@ func TestLeastRights(t *testing.T) {
 	if err := errand(t, databaseURL, owner); err != nil {
 		t.Error(err)
 	}
-	if n := query[int](t, owner, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
+	if n := pgtest.Query[int](t, owner, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
 		t.Errorf("%d beats in the history, want the two that are kept", n)
 	}
 	release := make(chan struct{})
 	m = master(t, hangs(release, answers(nothing)))
 	first := startRun(t, m, databaseURL)
-	eventually(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
+	wait.Until(t, "for the first client's request", func() bool { return len(m.received()) == 1 })
 	invoke(once(m, databaseURL)...).want(t, exitHeld).says(t, fmt.Sprintf("pid %d", first.Process.Pid))
 	close(release)
 	first.stop()
@@ -108,7 +109,7 @@ func TestEachRightIsNeeded(t *testing.T) {
 			t.Parallel()
 			databaseURL, owner := leastRights(t)
 			right := strings.Replace(right, "DATABASE autotest", "DATABASE "+owner.Config().ConnConfig.Database, 1)
-			execute(t, owner, "REVOKE "+right+" FROM "+leastRole)
+			pgtest.Exec(t, owner, "REVOKE "+right+" FROM "+leastRole)
 			if err := errand(t, databaseURL, owner); err == nil {
 				t.Errorf("nothing fails without %s: take it out of docs/grants.sql", right)
 			}
@@ -171,7 +172,7 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)`,
 		"INSERT INTO afe_shards (id, hostname) VALUES (89, '" + ourShard + "') ON CONFLICT DO NOTHING",
 	} {
-		execute(t, owner, sql)
+		pgtest.Exec(t, owner, sql)
 	}
 	m := master(t, nil)
 	for _, answer := range []string{errandAnswer, strings.Replace(errandAnswer, `"owner": 7`, `"owner": "o"`, 1)} {
@@ -179,11 +180,11 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 		if err := permitted(invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=2")...)); err != nil {
 			return err
 		}
-		execute(t, owner, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 9001")
+		pgtest.Exec(t, owner, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 9001")
 	}
 	// An unclear answer, after which the ledger is settled.
-	execute(t, owner, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 9001")
-	execute(t, owner, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 900")
+	pgtest.Exec(t, owner, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 9001")
+	pgtest.Exec(t, owner, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 900")
 	m.says(page(http.StatusInternalServerError, "<html>"))
 	if e := invoke(once(m, databaseURL, "--history-keep=2")...); e.code != exitFailed || strings.Contains(e.stderr, "permission denied") {
 		return errors.New(e.String())
@@ -202,13 +203,13 @@ func refusedErrand(t *testing.T, m *fakeMaster, databaseURL string, owner *pgxpo
 	oops := page(http.StatusInternalServerError, "<html>")
 	for i, answer := range []http.Handler{answers(nothing), answers(nothing), oops, answers(nothing), oops} {
 		m.says(answer)
-		execute(t, owner, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
+		pgtest.Exec(t, owner, "UPDATE shard_client_quarantine SET retry_at = now() WHERE direction = 'out'")
 		e := invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=9")...)
 		if strings.Contains(e.stderr+e.stdout, "permission denied") || (e.code == exitOK) != (i != 2 && i != 4) {
 			return errors.New(e.String())
 		}
 	}
-	if n := query[int](t, owner, "SELECT coalesce(max(occurrences), 0)::int FROM shard_client_quarantine WHERE direction = 'out'"); n != 2 {
+	if n := pgtest.Query[int](t, owner, "SELECT coalesce(max(occurrences), 0)::int FROM shard_client_quarantine WHERE direction = 'out'"); n != 2 {
 		return fmt.Errorf("the refused job was set aside %d times, want 2", n)
 	}
 	return nil
@@ -231,8 +232,8 @@ const errandAnswer = `{
 func TestLeastRightsAreFew(t *testing.T) {
 	t.Parallel()
 	databaseURL, owner := leastRights(t)
-	execute(t, owner, "INSERT INTO afe_jobs (id, created_on) VALUES (1, '2019-03-15')")
-	execute(t, owner, "INSERT INTO afe_host_queue_entries (id, job_id) VALUES (1, 1)")
+	pgtest.Exec(t, owner, "INSERT INTO afe_jobs (id, created_on) VALUES (1, '2019-03-15')")
+	pgtest.Exec(t, owner, "INSERT INTO afe_host_queue_entries (id, job_id) VALUES (1, 1)")
 	role := open(t, databaseURL)
 	statements := []string{
 		"INSERT INTO afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on) VALUES (1, 1, now())",
@@ -247,7 +248,7 @@ func TestLeastRightsAreFew(t *testing.T) {
 		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999",
 		"CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
 	}
-	tables := query[string](t, owner, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
+	tables := pgtest.Query[string](t, owner, "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
 	for _, table := range strings.Fields(tables) {
 		statements = append(statements, "DROP TABLE "+table+" CASCADE", "TRUNCATE "+table+" CASCADE", "ALTER TABLE "+table+" RENAME TO mine")
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"shardclient/runner/pgtest"
 )
 
 // No output shows the password of the database, wherever it comes from and whatever fails.
@@ -182,13 +184,13 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 				}
 			}
 			l.beats("packed_ms", args...)
-			history := query[string](t, pool, "SELECT string_agg(error, ' ') FROM shard_client_heartbeats")
+			history := pgtest.Query[string](t, pool, "SELECT string_agg(error, ' ') FROM shard_client_heartbeats")
 			if tt.shown && !strings.Contains(history, "xxxxx") {
 				t.Errorf("the proxy's words did not reach the history: %s", history)
 			}
-			execute(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it holds the object as it came, byte for byte
+			pgtest.Exec(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it holds the object as it came, byte for byte
 			l.reads(pool)
-			execute(t, pool, "TRUNCATE shard_client_heartbeats, shard_client_quarantine")
+			pgtest.Exec(t, pool, "TRUNCATE shard_client_heartbeats, shard_client_quarantine")
 			l.heardNothing()
 		})
 	}
@@ -216,9 +218,9 @@ func TestPasswordInAReasonIsNeverShown(t *testing.T) {
 	l := newListener(t)
 	more := []string{"--database-url", db.url(oddPassword)}
 	l.invokes(exitOK, append([]string{"migrate", "up"}, more...)...)
-	execute(t, db.admin, `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $f$
+	pgtest.Exec(t, db.admin, `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $f$
 		BEGIN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = $m$refused by `+oddPassword+`$m$; END $f$`)
-	execute(t, db.admin, "CREATE TRIGGER tell BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION tell()")
+	pgtest.Exec(t, db.admin, "CREATE TRIGGER tell BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION tell()")
 	m := master(t, answers(jobs(1)))
 	l.invokes(exitOK, append(append([]string{"once"}, beatArgs(m.URL)...), more...)...)
 	l.invokes(exitOK, append([]string{"quarantine", "list"}, more...)...)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"shardclient/runner/pgtest"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -60,7 +62,7 @@ func (l *listener) talkative(args []string) []string {
 // reads adds the contents of the client's tables, payloads as text.
 func (l *listener) reads(pool *pgxpool.Pool) string {
 	l.t.Helper()
-	rows := query[string](l.t, pool, `SELECT concat(
+	rows := pgtest.Query[string](l.t, pool, `SELECT concat(
 		(SELECT string_agg(to_json(h)::text, E'\n') FROM shard_client_heartbeats AS h),
 		(SELECT string_agg(to_json(q)::text || convert_from(q.payload, 'UTF8'), E'\n') FROM shard_client_quarantine AS q),
 		(SELECT string_agg(to_json(s)::text, E'\n') FROM shard_client_suspects AS s),

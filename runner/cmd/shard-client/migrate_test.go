@@ -44,7 +44,7 @@ func latest(t testing.TB) int {
 }
 
 func relations(t testing.TB, pool *pgxpool.Pool) int {
-	return query[int](t, pool, `SELECT count(*) FROM pg_class WHERE relname LIKE 'afe\_%' OR relname LIKE 'shard\_client\_%'`)
+	return pgtest.Query[int](t, pool, `SELECT count(*) FROM pg_class WHERE relname LIKE 'afe\_%' OR relname LIKE 'shard\_client\_%'`)
 }
 
 func TestMigrateJSON(t *testing.T) {

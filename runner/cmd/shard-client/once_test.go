@@ -15,6 +15,7 @@ import (
 
 	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
+	"shardclient/runner/pgtest"
 )
 
 // The first heartbeat of a new shard, as recorded, from command line to tables.
@@ -104,7 +105,7 @@ func TestOnceUploads(t *testing.T) {
 	databaseURL, pool := database(t)
 	finish(t, pool, 1, "x")
 	finish(t, pool, 2, "x")
-	execute(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 21")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false, status = 'Running' WHERE id = 21")
 	m := master(t, answers(nothing))
 	want := beat.Report{Outcome: "ok", KnownJobs: 1, UploadedJobs: 2, UploadedEntries: 4}
 	if got := invoke(once(m, databaseURL)...).want(t, exitOK).result(t); counts(got) != want {
@@ -148,11 +149,11 @@ func TestDefaultUser(t *testing.T) {
 func TestInheritedDatabaseUploadsNothing(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
-	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'another')", ourShard)
-	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) SELECT id, '2019-03-15', 1 + id % 2 FROM generate_series(1, 1000) AS id")
-	execute(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1), (2, 'another')", ourShard)
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) SELECT id, '2019-03-15', 1 + id % 2 FROM generate_series(1, 1000) AS id")
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
 		SELECT id, id, 'Completed', true FROM generate_series(1, 1000) AS id`)
-	execute(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Running', active = true, complete = false WHERE id > 995")
 	m := master(t, answers(nothing))
 	for range 2 {
 		want := beat.Report{Outcome: "ok", KnownJobs: 5}
@@ -185,7 +186,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
 	m := master(t, answers(jobs(1, 2, 3, 4)))
-	transactions := func() int { return query[int](t, pool, "SELECT count(DISTINCT xmin::text) FROM afe_jobs") }
+	transactions := func() int { return pgtest.Query[int](t, pool, "SELECT count(DISTINCT xmin::text) FROM afe_jobs") }
 	invoke(once(m, databaseURL, "--apply-chunk=3")...).want(t, exitOK)
 	if n := transactions(); n != 2 {
 		t.Errorf("4 jobs in chunks of 3 were stored in %d transactions, want 2", n)
@@ -194,13 +195,13 @@ func TestLimits(t *testing.T) {
 	for range 3 {
 		invoke(once(m, databaseURL, "--history-keep=2", "--quarantine-keep=3")...).want(t, exitOK)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
 		t.Errorf("%d beats in the history, want 2", n)
 	}
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 3 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 3 {
 		t.Errorf("%d objects in quarantine, want 3", n)
 	}
-	if name := query[string](t, pool, "SELECT who FROM shard_client_owner"); !strings.Contains(name, "pid "+strconv.Itoa(os.Getpid())) {
+	if name := pgtest.Query[string](t, pool, "SELECT who FROM shard_client_owner"); !strings.Contains(name, "pid "+strconv.Itoa(os.Getpid())) {
 		t.Errorf("the owner is %q", name)
 	}
 }

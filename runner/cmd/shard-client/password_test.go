@@ -4,6 +4,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // oddPassword has every character that must be escaped in a URL, a key=value list or a pgpass file.
@@ -58,9 +61,9 @@ func TestRotatedDatabasePassword(t *testing.T) {
 	m := master(t, answers(nothing))
 	p := startRun(t, m, s.url(""), "--database-password-file", path)
 	beats := func(outcome string) int {
-		return query[int](t, s.admin, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome = $1", outcome)
+		return pgtest.Query[int](t, s.admin, "SELECT count(*) FROM shard_client_heartbeats WHERE outcome = $1", outcome)
 	}
-	eventually(t, "for a beat", func() bool { return beats("ok") > 0 })
+	wait.Until(t, "for a beat", func() bool { return beats("ok") > 0 })
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +72,11 @@ func TestRotatedDatabasePassword(t *testing.T) {
 	p.logs(`--database-password-file \"` + path)
 	writeSecret(t, path, "second\n")
 	before := beats("ok")
-	eventually(t, "for beats with the new password", func() bool { return beats("ok") > before+1 })
+	wait.Until(t, "for beats with the new password", func() bool { return beats("ok") > before+1 })
 	if e := p.stop(); strings.Contains(e.stderr, "first") || strings.Contains(e.stderr, "second") {
 		t.Errorf("a password is shown: %v", e)
 	}
-	if epochs := query[int](t, s.admin, "SELECT count(DISTINCT epoch) FROM shard_client_heartbeats WHERE outcome = 'ok'"); epochs != 2 {
+	if epochs := pgtest.Query[int](t, s.admin, "SELECT count(DISTINCT epoch) FROM shard_client_heartbeats WHERE outcome = 'ok'"); epochs != 2 {
 		t.Errorf("beats under %d epochs, want one before and one after", epochs)
 	}
 }
@@ -88,6 +91,6 @@ func TestRunWaitsForAPassword(t *testing.T) {
 	p := startRun(t, m, s.url(""), "--database-password-file", path)
 	p.logs("waiting for the database")
 	writeSecret(t, path, "right")
-	eventually(t, "for a beat", func() bool { return len(m.received()) > 0 })
+	wait.Until(t, "for a beat", func() bool { return len(m.received()) > 0 })
 	p.stop()
 }

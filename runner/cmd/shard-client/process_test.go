@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shardclient/runner/binaries"
+	"shardclient/runner/wait"
 )
 
 // process is a running shard-client.
@@ -78,7 +79,7 @@ func (p *process) signal(s syscall.Signal) {
 // logs waits for a text on stderr.
 func (p *process) logs(text string) {
 	p.t.Helper()
-	eventually(p.t, "for "+text+" on stderr", func() bool { return strings.Contains(p.stderr.String(), text) })
+	wait.Until(p.t, "for "+text+" on stderr", func() bool { return strings.Contains(p.stderr.String(), text) })
 }
 
 // running reports whether the process has not ended.
@@ -94,11 +95,7 @@ func (p *process) running() bool {
 // end waits for the end.
 func (p *process) end() ended {
 	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(patience):
-		p.t.Fatalf("shard-client does not end")
-	}
+	wait.For(p.t, "the end of shard-client", p.done)
 	return ended{p.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String(), time.Since(p.began)}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"shardclient/runner/beat"
+	"shardclient/runner/wait"
 )
 
 // master2015 refuses the statuses of hosts, as a master of 2015 does.
@@ -67,7 +68,7 @@ func TestRunRemembersTheProtocol(t *testing.T) {
 		return answers(nothing)
 	})
 	p := startRun(t, m, databaseURL)
-	eventually(t, "for the 7th request", func() bool { return len(m.received()) >= 7 })
+	wait.Until(t, "for the 7th request", func() bool { return len(m.received()) >= 7 })
 	p.stop()
 	for i, want := range []bool{true, false, false, false, false, true, true} {
 		if got := m.received()[i].Statuses != nil; got != want {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/pgtest"
 	"shardclient/runner/postgres"
 )
 
@@ -51,22 +52,22 @@ func securedDatabase(t testing.TB, password string) *secured {
 	server := securedServer.Load()
 	name := fmt.Sprintf("secured_%d", securedCount.Add(1))
 	s := &secured{t: t, role: name, database: name, address: server.Address(), admin: open(t, server.SocketURL("postgres"))}
-	execute(t, s.admin, "CREATE ROLE "+name+" LOGIN")
+	pgtest.Exec(t, s.admin, "CREATE ROLE "+name+" LOGIN")
 	s.setPassword(password)
-	execute(t, s.admin, "CREATE DATABASE "+name+" OWNER "+name)
+	pgtest.Exec(t, s.admin, "CREATE DATABASE "+name+" OWNER "+name)
 	s.admin = open(t, server.SocketURL(name))
 	return s
 }
 
 func (s *secured) setPassword(password string) {
 	s.t.Helper()
-	execute(s.t, s.admin, "ALTER ROLE "+s.role+" PASSWORD '"+strings.ReplaceAll(password, "'", "''")+"'")
+	pgtest.Exec(s.t, s.admin, "ALTER ROLE "+s.role+" PASSWORD '"+strings.ReplaceAll(password, "'", "''")+"'")
 }
 
 // disconnect ends the sessions of the role.
 func (s *secured) disconnect() {
 	s.t.Helper()
-	execute(s.t, s.admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", s.role)
+	pgtest.Exec(s.t, s.admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", s.role)
 }
 
 // url returns the address, with the password unless it is "".

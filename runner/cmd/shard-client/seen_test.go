@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"shardclient/runner/ops"
+	"shardclient/runner/wait"
 )
 
 // seen is a run whose metrics and health are read over HTTP.
@@ -29,7 +30,7 @@ var servedAt = regexp.MustCompile(`metrics and health are served" address=(\S+)`
 func see(t testing.TB, stderr *output) *seen {
 	t.Helper()
 	s := &seen{t: t, client: http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	eventually(t, "for the address of the metrics", func() bool {
+	wait.Until(t, "for the address of the metrics", func() bool {
 		match := servedAt.FindStringSubmatch(stderr.String())
 		if match != nil {
 			s.address = match[1]

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"shardclient/runner/config"
+	"shardclient/runner/pgtest"
 )
 
 // settings are the flags of the contract, each with a value that is not its default.
@@ -129,7 +130,7 @@ func TestLibpqVariables(t *testing.T) {
 	t.Setenv("SHARD_CLIENT_DATABASE_URL", "")
 	args := slices.DeleteFunc(once(m, databaseURL), func(arg string) bool { return arg == "--database-url" || arg == databaseURL })
 	invoke(args...).want(t, exitOK)
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 1 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_heartbeats"); n != 1 {
 		t.Errorf("%d beats in the history, want 1", n)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // A master with a certificate of a private authority is trusted with --ca-file, and only with it.
@@ -126,16 +127,16 @@ func TestRotatedClientCertificate(t *testing.T) {
 			return shown == name
 		}
 	}
-	eventually(t, "for the first certificate", seen("before"))
+	wait.Until(t, "for the first certificate", seen("before"))
 	copyFile(t, next.cert, client.cert)
 	p.logs("client certificate not read again")
 	before := len(m.received())
-	eventually(t, "for a beat meanwhile", func() bool { return len(m.received()) > before+1 })
+	wait.Until(t, "for a beat meanwhile", func() bool { return len(m.received()) > before+1 })
 	if !seen("before")() {
 		t.Error("half a pair was shown")
 	}
 	copyFile(t, next.key, client.key)
-	eventually(t, "for the new certificate", seen("after"))
+	wait.Until(t, "for the new certificate", seen("after"))
 	if e := p.stop(); strings.Contains(e.stderr, "heartbeat failed") {
 		t.Errorf("a beat failed: %v", e)
 	}

@@ -7,15 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"shardclient/runner/pgtest"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // finish puts a finished job with two entries and some text into the database.
 func finish(t testing.TB, pool *pgxpool.Pool, id int, text string) {
 	t.Helper()
-	execute(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
-	execute(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
-	execute(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1) ON CONFLICT DO NOTHING", ourShard)
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, control_file) VALUES ($1, '2019-03-15', $2)", id, text)
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
 		SELECT $1::bigint * 10 + n, $1::bigint, 'Completed', true FROM generate_series(1, 2) AS n`, id)
 }
 
@@ -43,7 +45,7 @@ func hugeAmongSmall(t testing.TB) (string, *pgxpool.Pool) {
 // each job was sent.
 func uploadAll(t testing.TB, m *fakeMaster, pool *pgxpool.Pool, databaseURL string, left int) map[int64]int {
 	t.Helper()
-	for beats := 0; query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") > left; beats++ {
+	for beats := 0; pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") > left; beats++ {
 		if beats > 3*smallJobs {
 			t.Fatalf("jobs still wait after %d beats", beats)
 		}
@@ -94,7 +96,7 @@ func TestRefusedHugeJobBlocksNobody(t *testing.T) {
 	if sent[hugeJob] == 0 {
 		t.Error("the huge job never had its turn")
 	}
-	if !query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs WHERE id = $1", hugeJob) {
+	if !pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs WHERE id = $1", hugeJob) {
 		t.Error("the huge job counts as uploaded")
 	}
 }

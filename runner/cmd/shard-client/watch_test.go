@@ -14,7 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
+	"shardclient/runner/wait"
 	"shardclient/schema"
 )
 
@@ -30,9 +32,9 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	return []http.Handler{
 		breaksOff, hangs(nil, nil), page(404, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)),
 		answers(`{"hosts": [], "jobs": []}`), refuses("E", "no"),
-		after(func() { execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN require_ssp TO elsewhere") }, answers(jobs(101))),
+		after(func() { pgtest.Exec(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN require_ssp TO elsewhere") }, answers(jobs(101))),
 		after(func() {
-			execute(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN elsewhere TO require_ssp")
+			pgtest.Exec(t, pool, "ALTER TABLE afe_jobs RENAME COLUMN elsewhere TO require_ssp")
 			endLockHolder(t, pool)
 		}, answers(jobs(101))),
 	}
@@ -47,7 +49,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	for id := 1; id <= 7; id++ {
 		finish(t, pool, id, "x")
 	}
-	execute(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')")
+	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')")
 	bad := misfortunes(t, pool)
 	last, release := 1+len(bad)+1, make(chan struct{})
 	setAside := strings.Replace(jobs(7, 8), `"id": 70,`, `"id": 70, "host_id": 99,`, 1)
@@ -79,7 +81,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	began := float64(time.Now().Unix())
 	allow(t, databaseURL, true)
 
-	eventually(t, "for the request after the misfortunes", func() bool { return len(m.received()) == last })
+	wait.Until(t, "for the request after the misfortunes", func() bool { return len(m.received()) == last })
 	later := s.metrics()
 	checkMetrics(t, "after the misfortunes", later, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 1, "consecutive_failures": float64(len(bad)),
@@ -101,7 +103,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	}
 
 	close(release)
-	eventually(t, "for good beats", func() bool {
+	wait.Until(t, "for good beats", func() bool {
 		seen := s.metrics()
 		return seen[`beats_total{failure="",outcome="ok"}`] >= 3 && seen["pending_jobs"] == 0
 	})
@@ -163,7 +165,7 @@ func TestListenAtATakenAddress(t *testing.T) {
 	listen := "--listen=" + taken.Addr().String()
 	e := invoke(runArgs(m, databaseURL, listen)...).want(t, exitUsage).silent(t)
 	e.says(t, "--listen", taken.Addr().String(), "address already in use", "another shard-client")
-	if n := query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_owner WHERE epoch > 0"); n != 0 || len(m.received()) != 0 {
 		t.Error("run went on without metrics and health")
 	}
 	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
