@@ -121,3 +121,18 @@ func TestTablesAreNarrow(t *testing.T) {
 		}
 	}
 }
+
+func TestRoomsAreListed(t *testing.T) {
+	t.Parallel()
+	rooms := section(t, documents(t)["README.md"], "Where things are")
+	for room := range arrows {
+		if room != "runner" && !strings.Contains(rooms, "`"+room+"/`") {
+			t.Errorf("README.md lacks the room %s", room)
+		}
+	}
+	for _, room := range found("`([a-z]+(?:/[a-z-]+)*)/`", rooms) {
+		if entries, err := filepath.Glob(filepath.Join("..", room, "*")); err != nil || len(entries) == 0 {
+			t.Errorf("README.md has the room %s, which is not there", room)
+		}
+	}
+}
