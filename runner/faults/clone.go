@@ -10,8 +10,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Freeze closes a lab that lives on the server of pgtest, so that [Lab.Clone] can copy it: a database
-// cannot be copied while somebody is connected to it.
+// Freeze closes a lab that lives on the server of pgtest, so that [Lab.Clone] can copy it: a
+// database cannot be copied while somebody is connected to it.
 func (l *Lab) Freeze() {
 	l.server.Close()
 	l.Master.Close()

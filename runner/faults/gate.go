@@ -51,8 +51,8 @@ const (
 	StepHeartbeat = "heartbeat" // the HTTP request
 )
 
-// Strike is called on both sides of each step and decides what becomes of it. It may kill the client.
-// It may also wait; nothing moves on the connection meanwhile.
+// Strike is called on both sides of each step and decides what becomes of it. It may kill the
+// client. It may also wait; nothing moves on the connection meanwhile.
 type Strike func(step Step, side Side) Verdict
 
 // At returns a Strike that strikes on one side of the n-th step.
@@ -101,8 +101,8 @@ type Gate struct {
 }
 
 // Gate puts a gate before the database of a shard and before the master. It ends with the test. The
-// URL of the shard's database must lead through the server's socket, which asks for no password. The
-// client must be started with --database-url=g.DatabaseURL().
+// URL of the shard's database must lead through the server's socket, which asks for no password.
+// The client must be started with --database-url=g.DatabaseURL().
 func (l *Lab) Gate(s *Shard) *Gate {
 	l.t.Helper()
 	config, err := pgconn.ParseConfig(s.DatabaseURL)
@@ -133,7 +133,8 @@ func (l *Lab) Gate(s *Shard) *Gate {
 // DatabaseURL returns the URL of the shard's database that leads through the gate.
 func (g *Gate) DatabaseURL() string { return g.databaseURL }
 
-// Strike starts to count steps from 1 again, and asks strike about each. With nil everything passes.
+// Strike starts to count steps from 1 again, and asks strike about each. With nil everything
+// passes.
 func (g *Gate) Strike(strike Strike) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

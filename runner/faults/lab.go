@@ -33,8 +33,8 @@ type Options struct {
 	Seed          uint64       // decides how the schedulers draw
 }
 
-// Lab is a reference master behind a real HTTP server, and shards with a scheduler each. Nothing runs
-// by itself: the test decides when a scheduler takes a turn and when a client beats.
+// Lab is a reference master behind a real HTTP server, and shards with a scheduler each. Nothing
+// runs by itself: the test decides when a scheduler takes a turn and when a client beats.
 type Lab struct {
 	t        testing.TB
 	protocol afe.Protocol
@@ -155,9 +155,9 @@ func (l *Lab) CreateJobs(s *Shard, count int) []int64 {
 	return ids
 }
 
-// Work lets a shard's scheduler take turns until no entry is open and no host is leased. It waits for
-// the hosts too because lucifer asks for the upload of a job only when it releases the host, after
-// the entry is complete.
+// Work lets a shard's scheduler take turns until no entry is open and no host is leased. It waits
+// for the hosts too because lucifer asks for the upload of a job only when it releases the host,
+// after the entry is complete.
 func (l *Lab) Work(s *Shard) {
 	l.t.Helper()
 	for range 1000 {
@@ -233,8 +233,8 @@ func (l *Lab) Agree(complete int) {
 	}
 }
 
-// ForgetUnsure moves the start of all waiting for unanswered uploads back by a day. The clients then
-// take a request that they gave up for dead, as they would after the waiting time.
+// ForgetUnsure moves the start of all waiting for unanswered uploads back by a day. The clients
+// then take a request that they gave up for dead, as they would after the waiting time.
 func (l *Lab) ForgetUnsure() {
 	l.t.Helper()
 	const dayEarlier = `UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`

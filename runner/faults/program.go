@@ -16,8 +16,8 @@ import (
 	"shardclient/runner/process"
 )
 
-// Patience is how long a test waits for an event before it fails. It is generous because the machine
-// may be busy; no test waits for all of it in order to pass.
+// Patience is how long a test waits for an event before it fails. It is generous because the
+// machine may be busy; no test waits for all of it in order to pass.
 const Patience = 30 * time.Second
 
 // M is the part of [*testing.M] that a TestMain needs.
@@ -89,8 +89,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// Start starts the real shard-client of a shard with a command, "run" or "once", and more flags. Of a
-// flag that is given twice the last one counts, so a test may give its own --master or
+// Start starts the real shard-client of a shard with a command, "run" or "once", and more flags. Of
+// a flag that is given twice the last one counts, so a test may give its own --master or
 // --database-url. The program is killed at the end of the test if it still runs.
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()

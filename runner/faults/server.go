@@ -11,19 +11,22 @@ import (
 	"shardclient/schema"
 )
 
-// startPatience bounds the start of a server. It is long, because the machine may be busy compiling.
+// startPatience bounds the start of a server. It is long, because the machine may be busy
+// compiling.
 const startPatience = 2 * time.Minute
 
 // template is the migrated database that Database clones.
 const template = "faults_template"
 
-// Server is a PostgreSQL of the test's own, for faults that every database on a server would suffer.
+// Server is a PostgreSQL of the test's own, for faults that every database on a server would
+// suffer.
 type Server struct {
 	*postgres.Server
 	databases atomic.Int64
 }
 
-// StartServer starts a server that ends with the test. It listens on TCP only if the options say so.
+// StartServer starts a server that ends with the test. It listens on TCP only if the options say
+// so.
 func StartServer(t testing.TB, o postgres.Options) *Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)

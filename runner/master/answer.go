@@ -48,8 +48,8 @@ func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, er
 	return given, err
 }
 
-// incorrectHosts returns the known hosts that are not the shard's. The list is never nil, which would
-// be null in JSON.
+// incorrectHosts returns the known hosts that are not the shard's. The list is never nil, which
+// would be null in JSON.
 func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
 	if len(b.args.knownHostIDs) == 0 {
 		return []int64{}, nil

@@ -8,8 +8,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// candidate is a host or a job that may be sent, with the version of its row, which every change of the
-// row replaces.
+// candidate is a host or a job that may be sent, with the version of its row, which every change of
+// the row replaces.
 type candidate struct {
 	id      int64
 	version string
@@ -41,9 +41,9 @@ func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
 	return jobs, nil
 }
 
-// assignHosts assigns the locked hosts that did not change between the reading and the lock, and that
-// may still be sent. The second check is needed because the labels of a host or shard can change
-// without changing the host's row.
+// assignHosts assigns the locked hosts that did not change between the reading and the lock, and
+// that may still be sent. The second check is needed because the labels of a host or shard can
+// change without changing the host's row.
 func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, error) {
 	unchanged := both(b.hosts, locked)
 	if len(unchanged) == 0 {
@@ -92,8 +92,8 @@ func both(read, locked []candidate) map[int64]bool {
 	return same
 }
 
-// stillThere returns the unchanged ids that are in now, in that order. It ignores the versions in now:
-// this heartbeat may have written these rows itself.
+// stillThere returns the unchanged ids that are in now, in that order. It ignores the versions in
+// now: this heartbeat may have written these rows itself.
 func stillThere(unchanged map[int64]bool, now []candidate) []int64 {
 	ids := []int64{}
 	for _, one := range now {

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// connectionSettings are the settings with which the queries were measured. Which plan is good depends
-// on the lists of known ids. Without the first setting PostgreSQL soon uses one plan for all lists, and
-// assumes that each has ten ids. Compiling a query or starting processes for it takes longer than
-// running it.
+// connectionSettings are the settings with which the queries were measured. Which plan is good
+// depends on the lists of known ids. Without the first setting PostgreSQL soon uses one plan for
+// all lists, and assumes that each has ten ids. Compiling a query or starting processes for it
+// takes longer than running it.
 var connectionSettings = map[string]string{
 	"plan_cache_mode":                 "force_custom_plan",
 	"jit":                             "off",
@@ -20,8 +20,8 @@ var connectionSettings = map[string]string{
 	"application_name":                "shard-lab master",
 }
 
-// Connect opens a pool for [New]. Settings in the URL override connectionSettings. stats may be nil. That
-// a database is down shows only when it is used.
+// Connect opens a pool for [New]. Settings in the URL override connectionSettings. stats may be
+// nil. That a database is down shows only when it is used.
 func Connect(ctx context.Context, databaseURL string, maxConnections int32, stats *Stats) (*pgxpool.Pool, error) {
 	if maxConnections < 1 {
 		return nil, fmt.Errorf("reference master: maxConnections is %d: want at least 1", maxConnections)

@@ -16,13 +16,14 @@ type fault struct{ name, message string }
 
 func (f *fault) Error() string { return f.name + ": " + f.message }
 
-// traceback returns a traceback for the client to log. The original's would list files of an Autotest
-// tree, which does not exist here.
+// traceback returns a traceback for the client to log. The original's would list files of an
+// Autotest tree, which does not exist here.
 func (f *fault) traceback() string {
 	return "Traceback (most recent call last):\n  (reference master)\n" + f.Error() + "\n"
 }
 
-// asFault gives an error of the database the name that Django gives it. The text is PostgreSQL's own.
+// asFault gives an error of the database the name that Django gives it. The text is PostgreSQL's
+// own.
 func asFault(err error) *fault {
 	var known *fault
 	if errors.As(err, &known) {

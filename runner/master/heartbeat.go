@@ -13,12 +13,13 @@ import (
 	"shardclient/runner/afe"
 )
 
-// maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one. That
-// is a deadlock with somebody who edits the tables; heartbeats all lock in the same order.
+// maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one.
+// That is a deadlock with somebody who edits the tables; heartbeats all lock in the same order.
 const maxAttempts = 3
 
 // heartbeat reads in one snapshot which objects may be sent, and then writes and answers in one
-// transaction. A second attempt of that transaction takes nothing that others took since the snapshot.
+// transaction. A second attempt of that transaction takes nothing that others took since the
+// snapshot.
 func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
 	conn, err := m.pool.Acquire(ctx)
 	if err != nil {
@@ -76,9 +77,9 @@ func (b *beat) read(ctx context.Context) (err error) {
 	return err
 }
 
-// write stores the upload, and assigns only hosts and jobs that have not changed since they were read:
-// of several heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order:
-// the user, labels of the shard, jobs, entries, hosts, each by id.
+// write stores the upload, and assigns only hosts and jobs that have not changed since they were
+// read: of several heartbeats that overlap, only one gets a host or a job. Locks are taken in a
+// fixed order: the user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context) (*answer, error) {
 	if _, err := b.q.UserAdd(ctx, b.args.user); err != nil {
 		return nil, fmt.Errorf("add user: %w", err)
@@ -107,8 +108,8 @@ func (b *beat) write(ctx context.Context) (*answer, error) {
 	return b.answer(ctx, hostIDs, jobIDs)
 }
 
-// storeUploads stores the uploaded jobs and entries. It returns the jobs that it locked, as they were
-// before.
+// storeUploads stores the uploaded jobs and entries. It returns the jobs that it locked, as they
+// were before.
 func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
 	lock := idsOf(b.jobs)
 	for _, record := range b.args.jobs {
@@ -132,8 +133,8 @@ func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
 	return locked, b.storeEntries(ctx, stored)
 }
 
-// storeStatuses stores the statuses of known hosts. It returns the hosts that it locked, as they were
-// before.
+// storeStatuses stores the statuses of known hosts. It returns the hosts that it locked, as they
+// were before.
 func (b *beat) storeStatuses(ctx context.Context) ([]candidate, error) {
 	ids, statuses := b.args.knownHostIDs, b.args.knownStatuses
 	if b.protocol == afe.Protocol2015 {

@@ -1,18 +1,18 @@
-// Package master is the reference master. It serves shard_heartbeat as an Autotest AFE of 2015 or 2019
-// does, from a database with the project's own schema.
+// Package master is the reference master. It serves shard_heartbeat as an Autotest AFE of 2015 or
+// 2019 does, from a database with the project's own schema.
 //
-// It owns the master's half of the protocol: the envelope, the checks of uploads, and the choice of the
-// shard for each host and job. It must not be linked into shard-client.
+// It owns the master's half of the protocol: the envelope, the checks of uploads, and the choice of
+// the shard for each host and job. It must not be linked into shard-client.
 //
 // # Use
 //
-// [Connect] opens the database and [New] returns the HTTP handler. Any number of masters may share one
-// database. Package admin edits the same database.
+// [Connect] opens the database and [New] returns the HTTP handler. Any number of masters may share
+// one database. Package admin edits the same database.
 //
 // # A heartbeat
 //
-// A heartbeat first reads in one snapshot which hosts and jobs may be sent. Then it stores, assigns and
-// answers in one transaction, and takes nothing that has changed in between.
+// A heartbeat first reads in one snapshot which hosts and jobs may be sent. Then it stores, assigns
+// and answers in one transaction, and takes nothing that has changed in between.
 package master
 
 import (
@@ -51,8 +51,8 @@ type master struct {
 	o    Options
 }
 
-// New returns a handler that serves heartbeats from a migrated database. It fails when an option makes no
-// sense or pool is nil.
+// New returns a handler that serves heartbeats from a migrated database. It fails when an option
+// makes no sense or pool is nil.
 func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	switch {
 	case pool == nil:

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// repr returns a JSON value as Python 2 prints it, for messages. Keys are sorted, since a Python 2 dict
-// has no order to keep.
+// repr returns a JSON value as Python 2 prints it, for messages. Keys are sorted, since a Python 2
+// dict has no order to keep.
 func repr(value any) string {
 	switch v := value.(type) {
 	case nil:

@@ -49,8 +49,8 @@ func parseRequest(body []byte) (*request, *fault) {
 	return &request{method: method, params: params, id: rawID}, nil
 }
 
-// decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8 become
-// U+FFFD, which is outside ASCII like themselves.
+// decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
+// become U+FFFD, which is outside ASCII like themselves.
 func decode(body []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -78,8 +78,8 @@ var argumentNames = []string{
 	"shard_hostname", "jobs", "hqes", "known_job_ids", "known_host_ids", "known_host_statuses",
 }
 
-// parseArguments binds params as Python does: the last one holds the keyword arguments, and those before
-// it are positional. Each argument but the shard's name defaults to an empty list.
+// parseArguments binds params as Python does: the last one holds the keyword arguments, and those
+// before it are positional. Each argument but the shard's name defaults to an empty list.
 func parseArguments(params []any, protocol afe.Protocol) (*arguments, error) {
 	names := argumentNames
 	if protocol == afe.Protocol2015 {

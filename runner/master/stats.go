@@ -16,8 +16,8 @@ import (
 // StatsPath is the path at which a master with [Stats] shows its [Counts].
 const StatsPath = "/stats"
 
-// Stats counts what a master does and what that costs its database. Give the same one to [Connect] and
-// [New]. Any number of goroutines may use it. It is a [pgx.QueryTracer].
+// Stats counts what a master does and what that costs its database. Give the same one to [Connect]
+// and [New]. Any number of goroutines may use it. It is a [pgx.QueryTracer].
 type Stats struct {
 	heartbeats, failed         atomic.Int64
 	statements, errors         atomic.Int64
@@ -37,8 +37,8 @@ type Counts struct {
 	RowsAffected     int64   `json:"rows_affected"`
 	DatabaseMS       float64 `json:"database_ms"` // from sending a statement to its last row, waits for locks included
 
-	// Heartbeats that found every open connection in use. They waited for one of these, or for a new
-	// one to be opened.
+	// Heartbeats that found every open connection in use. They waited for one of these, or for a
+	// new one to be opened.
 	ConnectionsWaited   int64   `json:"connections_waited"`
 	ConnectionsWaitedMS float64 `json:"connections_waited_ms"`
 

@@ -9,8 +9,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// nested are the relations of a record that are never sent to the master, by Autotest's names. The ids of
-// foreign keys may be sent.
+// nested are the relations of a record that are never sent to the master, by Autotest's names. The
+// ids of foreign keys may be sent.
 var nested = map[string][]string{
 	"Job": {
 		"dependency_labels", "hostqueueentry_set", "jobkeyval_set",
@@ -21,8 +21,9 @@ var nested = map[string][]string{
 
 var times = []string{"created_on", "started_on", "finished_on"}
 
-// storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the jobs
-// whose entries may be stored. Records of another shard's jobs are an error in 2015 and ignored in 2019.
+// storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the
+// jobs whose entries may be stored. Records of another shard's jobs are an error in 2015 and
+// ignored in 2019.
 func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map[int64]bool, error) {
 	owner := map[int64]int64{}
 	for _, row := range locked {
@@ -104,8 +105,8 @@ func (b *beat) store(
 	return nil
 }
 
-// checkRecord refuses what PostgreSQL would accept although the original refuses it: nested relations,
-// and times with a zone.
+// checkRecord refuses what PostgreSQL would accept although the original refuses it: nested
+// relations, and times with a zone.
 func checkRecord(record map[string]any, kind string) error {
 	for _, name := range nested[kind] {
 		if value, sent := record[name]; sent {

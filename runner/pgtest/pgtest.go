@@ -3,9 +3,9 @@
 //
 // # The server
 //
-// A test process has one private server, which starts when the first test asks for a database. [Main]
-// or [WithServer], called in TestMain, stops it. Without PostgreSQL on the machine such tests fail;
-// they are never skipped.
+// A test process has one private server, which starts when the first test asks for a database.
+// [Main] or [WithServer], called in TestMain, stops it. Without PostgreSQL on the machine such
+// tests fail; they are never skipped.
 //
 // # The databases
 //
@@ -50,8 +50,8 @@ type M interface{ Run() int }
 //	func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 func Main(m M) int { return WithServer(m).Run() }
 
-// WithServer returns an M whose Run does what [Main] does. It is for a TestMain that hands its tests
-// on, as to goleak, which looks for leaks after the server has stopped:
+// WithServer returns an M whose Run does what [Main] does. It is for a TestMain that hands its
+// tests on, as to goleak, which looks for leaks after the server has stopped:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 //
@@ -135,8 +135,8 @@ func create(t testing.TB, server *postgres.Server, from string) string {
 var (
 	inMain atomic.Bool
 
-	// serverStarted is nil until serverOnce has run: stopServer must not start a server that no test
-	// needed.
+	// serverStarted is nil until serverOnce has run: stopServer must not start a server that no
+	// test needed.
 	serverStarted atomic.Pointer[postgres.Server]
 	serverOnce    = sync.OnceValue(startServer)
 

@@ -1,12 +1,12 @@
-// Command shard-lab is a laboratory on a desk: it starts everything that a shard needs around it, on
-// one machine.
+// Command shard-lab is a laboratory on a desk: it starts everything that a shard needs around it,
+// on one machine.
 //
 // # Commands
 //
 // demo and replay show a shard at work, simulate measures what a master can carry. postgres, master
-// and scheduler start one part of a lab each. shard, label, host, job and user edit the database of a
-// master. Each command has a file of its own: a struct with its flags and a Run method, and a line in
-// commandLine.
+// and scheduler start one part of a lab each. shard, label, host, job and user edit the database of
+// a master. Each command has a file of its own: a struct with its flags and a Run method, and a
+// line in commandLine.
 //
 // # Exit codes
 //
@@ -84,7 +84,8 @@ func run(ctx context.Context, args []string, out output) int {
 	return exitCode(command.Run(out), out)
 }
 
-// parse returns the command to run, or nil and the exit code after --help, --version and usage errors.
+// parse returns the command to run, or nil and the exit code after --help, --version and usage
+// errors.
 func parse(args []string, out output) (*kong.Context, int) {
 	exited, code := false, exitOK
 	parser, err := kong.New(&commandLine{},

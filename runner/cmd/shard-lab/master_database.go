@@ -107,8 +107,8 @@ func (m *masterDatabase) print(out output, result any, text func(io.Writer) erro
 	return text(out.stdout)
 }
 
-// table prints rows under a header. Names come from outside: a tab or a line break in one would spoil
-// the table, and an escape sequence the terminal.
+// table prints rows under a header. Names come from outside: a tab or a line break in one would
+// spoil the table, and an escape sequence the terminal.
 func table(w io.Writer, header string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t")) // Flush returns the error
@@ -153,8 +153,8 @@ func printChanges(w io.Writer, kind string, changes []admin.Change, own map[admi
 	return nil
 }
 
-// actor returns the user in whose name something is done: the login that was given, or the operating
-// system's user.
+// actor returns the user in whose name something is done: the login that was given, or the
+// operating system's user.
 func actor(login string) (string, error) {
 	name, err := (&config.Config{User: login}).Login()
 	if err != nil {

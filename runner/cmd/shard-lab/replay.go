@@ -47,8 +47,8 @@ func (c *replayCommand) Run(ctx context.Context, out output) error {
 	return err
 }
 
-// findProgram returns the absolute path of a program. Without a path that is the program of this name
-// in the directory of shard-lab itself.
+// findProgram returns the absolute path of a program. Without a path that is the program of this
+// name in the directory of shard-lab itself.
 func findProgram(path, name string) (string, error) {
 	if path == "" {
 		self, err := os.Executable()

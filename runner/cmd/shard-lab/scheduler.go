@@ -93,8 +93,8 @@ func (c *schedulerCommand) redactError(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// open fails when the database is missing or has another schema. Otherwise a mistake in the URL would
-// look like a database that is down.
+// open fails when the database is missing or has another schema. Otherwise a mistake in the URL
+// would look like a database that is down.
 func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
 	poolConfig, err := parseDatabaseURL(c.DatabaseURL)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package converge finds out whether shards and their master agree, from their databases.
 //
 // It owns the comparison, entry by entry and field by field. It writes nothing, and does not help
-// agreement to come about. While beats and schedulers run, its findings hold only for that moment; a
-// verdict needs them at rest.
+// agreement to come about. While beats and schedulers run, its findings hold only for that moment;
+// a verdict needs them at rest.
 package converge
 
 import (
@@ -66,8 +66,8 @@ type Report struct {
 	Entries  int `json:"entries"`  // on the shards
 	Complete int `json:"complete"` // how many of those entries are complete
 	Agreed   int `json:"agreed"`   // how many have the same values on the master in all fields compared
-	// Lost counts the entries that are complete on a shard but not on the master. While an upload is
-	// under way such an entry is not lost yet; when everything is at rest, it is.
+	// Lost counts the entries that are complete on a shard but not on the master. While an upload
+	// is under way such an entry is not lost yet; when everything is at rest, it is.
 	Lost int `json:"lost"`
 	// Duplicated counts the entries that ran on more than one shard.
 	Duplicated int `json:"duplicated"`
@@ -78,8 +78,8 @@ type Report struct {
 // Agree reports whether nothing differs and nothing ran twice.
 func (r *Report) Agree() bool { return len(r.Disagreements) == 0 && r.Duplicated == 0 }
 
-// Check compares every shard with the master. protocol decides what the master can know: in 2015 it is
-// told neither the statuses of hosts nor the hosts of entries.
+// Check compares every shard with the master. protocol decides what the master can know: in 2015 it
+// is told neither the statuses of hosts nor the hosts of entries.
 func Check(ctx context.Context, master labdb.DBTX, shards []Shard, protocol afe.Protocol) (*Report, error) {
 	c := &check{
 		report: &Report{Disagreements: []Disagreement{}},

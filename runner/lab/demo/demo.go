@@ -1,8 +1,8 @@
-// Package demo plays a whole lab live: a master, three shards and their schedulers, with a few faults
-// on the way.
+// Package demo plays a whole lab live: a master, three shards and their schedulers, with a few
+// faults on the way.
 //
-// The programs that it starts are the real ones, with databases on a private PostgreSQL. It owns the
-// play and the verdict, which is counted from the databases of both sides.
+// The programs that it starts are the real ones, with databases on a private PostgreSQL. It owns
+// the play and the verdict, which is counted from the databases of both sides.
 package demo
 
 import (
@@ -161,8 +161,8 @@ func (p *play) perform(ctx context.Context) error {
 	}
 }
 
-// stop is called when perform ran out of time. With Watch, the Ctrl-C of the user lets the lab come to
-// rest. Otherwise the lab was too slow, and the verdict will show it in numbers.
+// stop is called when perform ran out of time. With Watch, the Ctrl-C of the user lets the lab come
+// to rest. Otherwise the lab was too slow, and the verdict will show it in numbers.
 func (p *play) stop(ctx context.Context) error {
 	if p.demo.Watch {
 		p.say("no new jobs; waiting until both sides are at rest")
@@ -175,8 +175,8 @@ func (p *play) stop(ctx context.Context) error {
 	return nil
 }
 
-// rest waits until everything is finished and known on both sides. It returns the last verdict, even
-// when that is bad.
+// rest waits until everything is finished and known on both sides. It returns the last verdict,
+// even when that is bad.
 func (p *play) rest(ctx context.Context) (*verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.size.atEnd)
 	defer cancel()

@@ -121,7 +121,8 @@ func (s *stage) shardClient(d *Demo, hostname string) *process.Program {
 	}}
 }
 
-// program returns a command that works on one of the databases. The URL is passed in the environment.
+// program returns a command that works on one of the databases. The URL is passed in the
+// environment.
 func (s *stage) program(path, database string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command(path, arguments...)
 	url := s.server.URL(database)
@@ -135,8 +136,8 @@ func (s *stage) start(a *process.Program) error {
 	return a.Start()
 }
 
-// strike ends everything in the reverse order of its start, PostgreSQL last. keepLogs leaves the logs
-// for people who have to find out what went wrong.
+// strike ends everything in the reverse order of its start, PostgreSQL last. keepLogs leaves the
+// logs for people who have to find out what went wrong.
 func (s *stage) strike(keepLogs bool) error {
 	for _, a := range slices.Backward(s.programs) {
 		a.Stop(patience)

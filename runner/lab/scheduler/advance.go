@@ -1,7 +1,7 @@
 package scheduler
 
-// advance takes all due steps of the open entries. It repeats a job until nothing moves, because the
-// entries of a job wait for each other.
+// advance takes all due steps of the open entries. It repeats a job until nothing moves, because
+// the entries of a job wait for each other.
 func (t *turn) advance() error {
 	for _, j := range t.jobs {
 		for moved := true; moved; {
@@ -110,8 +110,8 @@ func (t *turn) to(e *entry, status string, atLeast, atMost int) *step {
 	}}
 }
 
-// nextOfQueued starts an entry as soon as it has its host. If it waited, it could be aborted before it
-// began, and its group would not notice.
+// nextOfQueued starts an entry as soon as it has its host. If it waited, it could be aborted before
+// it began, and its group would not notice.
 func (t *turn) nextOfQueued(e *entry) *step {
 	if e.lease == nil && !t.s.o.Hostless {
 		return nil
@@ -120,7 +120,8 @@ func (t *turn) nextOfQueued(e *entry) *step {
 		if err := t.setHost(e); err != nil {
 			return err
 		}
-		// The host comes first: a scheduler that finds the entry begun must not find the host Ready.
+		// The host comes first: a scheduler that finds the entry begun must not find the host
+		// Ready.
 		if err := t.setHostStatus(e.lease, pending); err != nil {
 			return err
 		}

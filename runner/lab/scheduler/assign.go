@@ -34,8 +34,8 @@ func (t *turn) wantsHost(j *job) bool {
 	return slices.ContainsFunc(j.entries, func(e *entry) bool { return e.mayRun() && e.lease == nil })
 }
 
-// assignGroup serves an entry together with those that must run with it. A group gets all its hosts or
-// none: two groups that each held a part would wait for each other for ever.
+// assignGroup serves an entry together with those that must run with it. A group gets all its hosts
+// or none: two groups that each held a part would wait for each other for ever.
 func (t *turn) assignGroup(a *assignment, e *entry) error {
 	if e.lease != nil || e.job.cannotRun() {
 		return nil
@@ -88,8 +88,8 @@ func (t *turn) lease(e *entry, hostID int64) error {
 	return t.setHost(e)
 }
 
-// setHost writes the leased host into the entry. Another scheduler may have leased the host and ended
-// before it did that.
+// setHost writes the leased host into the entry. Another scheduler may have leased the host and
+// ended before it did that.
 func (t *turn) setHost(e *entry) error {
 	if e.lease == nil || e.HostID != nil {
 		return nil
@@ -109,9 +109,9 @@ type assignment struct {
 	taken map[int64]bool    // hosts that were given away
 }
 
-// match finds hosts for want of the entries, the lower ids first, or returns nil. An entry gives up its
-// host to another entry when a second host fits it too (augmenting paths). That way every group that
-// could run gets its hosts.
+// match finds hosts for want of the entries, the lower ids first, or returns nil. An entry gives up
+// its host to another entry when a second host fits it too (augmenting paths). That way every group
+// that could run gets its hosts.
 func (a *assignment) match(waiting []*entry, want int) map[int64]int64 {
 	holder := map[int64]int64{} // host to entry
 	places := map[int64]int64{} // entry to host

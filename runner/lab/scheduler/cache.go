@@ -1,7 +1,7 @@
 package scheduler
 
-// cachedJob is the job object that the original keeps in memory. Its shard_id decides whether a NULL
-// is written, and may be long out of date: see docs/scheduler-contract.md.
+// cachedJob is the job object that the original keeps in memory. Its shard_id decides whether a
+// NULL is written, and may be long out of date: see docs/scheduler-contract.md.
 type cachedJob struct {
 	shardIsNull bool
 	read        bool // by lucifer, after the job's last entry completed
@@ -25,9 +25,9 @@ func (t *turn) seeJob(id int64, shardIsNull, hasOpenEntry bool) {
 	}
 }
 
-// asks returns the step that sets a job's shard_id to NULL, which means "upload me". It writes nothing
-// when the cached job is at NULL already. That the step was taken is remembered in m, because the row
-// does not show it: the client writes shard_id too.
+// asks returns the step that sets a job's shard_id to NULL, which means "upload me". It writes
+// nothing when the cached job is at NULL already. That the step was taken is remembered in m,
+// because the row does not show it: the client writes shard_id too.
 func (t *turn) asks(jobID int64, m *memory) *step {
 	next := spread("shard_id", func() error {
 		if c := t.s.cache[jobID]; !c.shardIsNull {

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// variant is a way in which the entries of a job end: docs/scheduler-contract.md, "Orders that are assumed: none".
+// variant is a way in which the entries of a job end: docs/scheduler-contract.md, "Orders that are
+// assumed: none".
 type variant string
 
 const (
@@ -22,8 +23,8 @@ var variants = []variant{fresh, stale, siblings, lucifer, luciferLate}
 // isLucifer reports whether lucifer, the later job runner, ends the entries that have begun.
 func (v variant) isLucifer() bool { return v == lucifer || v == luciferLate }
 
-// draw returns the source of randomness for one decision. It depends only on the seed, the decision and
-// the id, so the result is the same in every process, in whatever order decisions are made.
+// draw returns the source of randomness for one decision. It depends only on the seed, the decision
+// and the id, so the result is the same in every process, in whatever order decisions are made.
 func (s *Scheduler) draw(what string, id int64) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s %d", what, id) // a hash never fails to take it

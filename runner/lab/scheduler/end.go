@@ -17,8 +17,8 @@ func (e *entry) ends(why, final string, atLeast, atMost int) *step {
 }
 
 // nextOfEnd returns the next step of an end. Lucifer ends only entries that have begun on a host,
-// because the NULL comes with the host's release. The scheduler ends all others, whatever the variant
-// of the job.
+// because the NULL comes with the host's release. The scheduler ends all others, whatever the
+// variant of the job.
 func (t *turn) nextOfEnd(e *entry) *step {
 	if e.job.variant.isLucifer() && e.lease != nil && e.Status != queued && !isFinal(e.Status) {
 		return t.nextOfLucifer(e)
@@ -85,7 +85,8 @@ func (t *turn) setComplete(e *entry) error {
 	return err
 }
 
-// ended records the end of an entry in the turn. The host stays leased until a later turn releases it.
+// ended records the end of an entry in the turn. The host stays leased until a later turn releases
+// it.
 func (t *turn) ended(e *entry, final string) {
 	e.complete, e.Status, e.Active = true, final, false
 	t.work.Open--

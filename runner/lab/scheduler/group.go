@@ -62,8 +62,8 @@ func (j *job) chooses(e *entry) bool {
 	return place > 0 && place <= size && waiting >= size
 }
 
-// cannotRun reports whether the rest of a synchronous job can never run: too few entries are left for
-// a group, or its group lost an entry before it ran.
+// cannotRun reports whether the rest of a synchronous job can never run: too few entries are left
+// for a group, or its group lost an entry before it ran.
 func (j *job) cannotRun() bool {
 	if j.synchCount == 1 {
 		return false
@@ -80,8 +80,8 @@ func (j *job) cannotRun() bool {
 	return j.broken || mayRun < j.groupSize()
 }
 
-// isDoomed reports whether an entry waits in vain, and no other entry is left that would stop it when
-// it ends. Of several such entries, the first is doomed and stops the others.
+// isDoomed reports whether an entry waits in vain, and no other entry is left that would stop it
+// when it ends. Of several such entries, the first is doomed and stops the others.
 func (e *entry) isDoomed() bool {
 	waits := func(e *entry) bool { return e.isIdle() || e.isStranded() }
 	if !waits(e) || !e.job.cannotRun() {
@@ -95,9 +95,9 @@ func (e *entry) isDoomed() bool {
 	return true
 }
 
-// idleSibling returns an entry that has to be stopped when e ends, although it has not begun. When the
-// rest of the job cannot run, that is any idle entry; in the siblings variant it is one without a
-// host. An aborted entry stops no others.
+// idleSibling returns an entry that has to be stopped when e ends, although it has not begun. When
+// the rest of the job cannot run, that is any idle entry; in the siblings variant it is one without
+// a host. An aborted entry stops no others.
 func (e *entry) idleSibling() *entry {
 	if e.memory.final == aborted {
 		return nil

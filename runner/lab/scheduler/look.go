@@ -56,8 +56,8 @@ type host struct {
 }
 
 // look reads the tables: open entries with their jobs, then the hosts at work. assign reads a third
-// time when an entry waits for a host. Between these reads only a client can write, and nothing that a
-// client writes makes an entry or a lease appear twice.
+// time when an entry waits for a host. Between these reads only a client can write, and nothing
+// that a client writes makes an entry or a lease appear twice.
 func (s *Scheduler) look(ctx context.Context) (*turn, error) {
 	rows, err := s.openEntries(ctx)
 	if err != nil {

@@ -36,8 +36,8 @@ func (t *turn) nextOfHost(h *host, m *memory) *step {
 }
 
 // owesAsk reports whether lucifer has ended the last entry of the host's job and the NULL has not
-// followed yet. A restarted scheduler recognises that only by the host, which is not cleaned yet. When
-// two hosts of one job both owe the NULL, the cached job lets only the first one write it.
+// followed yet. A restarted scheduler recognises that only by the host, which is not cleaned yet.
+// When two hosts of one job both owe the NULL, the cached job lets only the first one write it.
 func (t *turn) owesAsk(h *host, m *memory) bool {
 	return !m.asked && t.s.variantOf(h.jobID).isLucifer() && !t.hasOpenEntry(h.jobID)
 }

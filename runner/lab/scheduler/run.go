@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Bounds of the pause after a turn that failed. It starts short, because a database that restarts is
-// back within seconds, and grows, to spare a database that is down for long.
+// Bounds of the pause after a turn that failed. It starts short, because a database that restarts
+// is back within seconds, and grows, to spare a database that is down for long.
 const (
 	failurePauseMin = 100 * time.Millisecond
 	failurePauseMax = 5 * time.Second
 )
 
-// Run takes turns until ctx ends, and finishes a turn that has begun. A turn that fails, as when the
-// database is down, does not end Run; another one follows after a pause.
+// Run takes turns until ctx ends, and finishes a turn that has begun. A turn that fails, as when
+// the database is down, does not end Run; another one follows after a pause.
 func (s *Scheduler) Run(ctx context.Context) {
 	r := &report{s: s, last: time.Now()}
 	for {

@@ -6,8 +6,9 @@
 //
 // # What it writes
 //
-// It writes only what docs/scheduler-contract.md allows. Each statement commits by itself and is never
-// part of a transaction. So every interleaving of that contract can happen between it and a beat.
+// It writes only what docs/scheduler-contract.md allows. Each statement commits by itself and is
+// never part of a transaction. So every interleaving of that contract can happen between it and a
+// beat.
 //
 // # What it remembers
 //
@@ -29,8 +30,8 @@ import (
 )
 
 const (
-	// defaultTick lets an entry take about two seconds. A lab of 60 hosts then works off 600 jobs in
-	// half a minute.
+	// defaultTick lets an entry take about two seconds. A lab of 60 hosts then works off 600 jobs
+	// in half a minute.
 	defaultTick = 100 * time.Millisecond
 
 	defaultReport = 10 * time.Second
@@ -38,8 +39,8 @@ const (
 
 // Options of a scheduler. The zero value is usable.
 type Options struct {
-	// Seed decides everything that is drawn, together with the ids and contents of the tables: how a
-	// job ends, which entries fail, how many turns a phase takes.
+	// Seed decides everything that is drawn, together with the ids and contents of the tables: how
+	// a job ends, which entries fail, how many turns a phase takes.
 	Seed uint64
 
 	// FailShare is the share of the entries that fail, from 0 to 1.
@@ -74,16 +75,16 @@ type memories map[int64]*memory
 type memory struct {
 	next string // the name of the step that waits
 	due  int    // the turn in which it is taken
-	// found means that the first turn found it: nobody knows how long it has waited, so its steps are
-	// due at once, up to the first one that leaves something in the tables.
+	// found means that the first turn found it: nobody knows how long it has waited, so its steps
+	// are due at once, up to the first one that leaves something in the tables.
 	found bool
 
 	final string // the status that the entry ends with, once that is decided
 	asked bool   // the NULL of its end was written, or left out
 }
 
-// New returns a scheduler that has not looked at its database yet. Each statement that it gives to db
-// must commit by itself: pass a connection or a pool, not a transaction.
+// New returns a scheduler that has not looked at its database yet. Each statement that it gives to
+// db must commit by itself: pass a connection or a pool, not a transaction.
 func New(db labdb.DBTX, o Options) *Scheduler {
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
@@ -138,8 +139,8 @@ func (w *Work) add(o Work) {
 	}
 }
 
-// Turn looks at the tables once and takes every step that is due. After an error, the next turn goes on
-// from what was written.
+// Turn looks at the tables once and takes every step that is due. After an error, the next turn
+// goes on from what was written.
 func (s *Scheduler) Turn(ctx context.Context) (Work, error) {
 	t, err := s.look(ctx)
 	if err != nil {
@@ -169,9 +170,9 @@ func (s *Scheduler) remember(of memories, id int64) *memory {
 	return of[id]
 }
 
-// step is one statement or a few, or a decision. It waits for a number of turns from atLeast to atMost,
-// drawn by its name and the id of the entry. A negative number counts as 0, so a negative atLeast makes
-// it more likely that the step does not wait.
+// step is one statement or a few, or a decision. It waits for a number of turns from atLeast to
+// atMost, drawn by its name and the id of the entry. A negative number counts as 0, so a negative
+// atLeast makes it more likely that the step does not wait.
 type step struct {
 	name            string
 	atLeast, atMost int

@@ -145,8 +145,8 @@ func sum(a, b master.Counts, sign int64) master.Counts {
 	}
 }
 
-// converge waits until both sides agree. When they do not within settle and three pauses, the report
-// shows the differences.
+// converge waits until both sides agree. When they do not within settle and three pauses, the
+// report shows the differences.
 func (at *site) converge(ctx context.Context) (*converge.Report, error) {
 	limited, cancel := context.WithTimeout(ctx, settle+3*at.Pause)
 	defer cancel()

@@ -1,9 +1,10 @@
-// Package simulation finds out how many shards a master can serve. It lets any number of clients beat
-// to real master processes, and measures what that costs.
+// Package simulation finds out how many shards a master can serve. It lets any number of clients
+// beat to real master processes, and measures what that costs.
 //
-// It owns the load and the measurement. The clients are shard-client's own code, in this process, with
-// a schema for each shard; one statement before each beat stands in for the shard's scheduler. Masters
-// and their database are separate processes, which keeps their cost apart from that of the simulation.
+// It owns the load and the measurement. The clients are shard-client's own code, in this process,
+// with a schema for each shard; one statement before each beat stands in for the shard's scheduler.
+// Masters and their database are separate processes, which keeps their cost apart from that of the
+// simulation.
 package simulation
 
 import (

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// saturated is the share of the offered heartbeats that the masters must serve to count as keeping up.
+// saturated is the share of the offered heartbeats that the masters must serve to count as keeping
+// up.
 const saturated = 0.95
 
 // rates are the figures that the table shows, computed from a result.
@@ -71,8 +72,9 @@ func (r *result) percentile(p int) time.Duration {
 	return r.latencies[index].Round(100 * time.Microsecond)
 }
 
-// saturation describes what reaches its limit first, the masters or their database, and whether that
-// has happened: the cost grows with the heartbeats, and a core can serve only a certain number.
+// saturation describes what reaches its limit first, the masters or their database, and whether
+// that has happened: the cost grows with the heartbeats, and a core can serve only a certain
+// number.
 func (r *result) saturation(x rates) string {
 	busy := x.masterCores + x.databaseCores + x.ownCore
 	first, cost := "the masters", x.masterCPU

@@ -13,12 +13,12 @@ type AbortedJob struct {
 	Entries int   `json:"aborted_entries"` // 0 when all of them were complete or aborted already
 }
 
-// AbortJobs marks the entries of jobs and of their child jobs as aborted, in the name of a user, who is
-// made if missing. Entries that are complete or marked already stay as they are. AbortJobs only sets the
-// marks: the shard ends the entries, when the job is sent to it again.
+// AbortJobs marks the entries of jobs and of their child jobs as aborted, in the name of a user,
+// who is made if missing. Entries that are complete or marked already stay as they are. AbortJobs
+// only sets the marks: the shard ends the entries, when the job is sent to it again.
 //
-// Autotest reaches the children of a parent only while an entry of the parent is open; AbortJobs always
-// reaches them.
+// Autotest reaches the children of a parent only while an entry of the parent is open; AbortJobs
+// always reaches them.
 func (a *Admin) AbortJobs(ctx context.Context, by string, ids ...int64) ([]AbortedJob, error) {
 	return write(ctx, a, "abort jobs", func(q *masterdb.Queries) ([]AbortedJob, error) {
 		if len(ids) == 0 {

@@ -1,20 +1,22 @@
-// Package admin edits the master's tables. It does what people and suites do at an Autotest AFE, in the
-// database that the reference master serves.
+// Package admin edits the master's tables. It does what people and suites do at an Autotest AFE, in
+// the database that the reference master serves.
 //
-// It owns every write to that database except heartbeats: users, labels, shards, hosts and jobs, and
-// their removal or abort. It does not talk to shards; a shard learns of an edit by its next heartbeats
-// (docs/lab.md). It must not be linked into shard-client, nor be used on the database of a shard.
+// It owns every write to that database except heartbeats: users, labels, shards, hosts and jobs,
+// and their removal or abort. It does not talk to shards; a shard learns of an edit by its next
+// heartbeats (docs/lab.md). It must not be linked into shard-client, nor be used on the database of
+// a shard.
 //
 // # Transactions
 //
 // Each method is one transaction. Any number of goroutines and programs may call methods while
-// heartbeats run. The number of statements does not depend on the number of objects. Rows are locked in
-// a fixed order: users, labels, and then, like heartbeats, jobs, entries and hosts, each by id.
+// heartbeats run. The number of statements does not depend on the number of objects. Rows are
+// locked in a fixed order: users, labels, and then, like heartbeats, jobs, entries and hosts, each
+// by id.
 //
 // # Errors
 //
-// [MissingError], [InvalidError], [LabelOwnerError], [LabelUsedError] and [TornError] say what is wrong
-// with a call. After any error nothing was written.
+// [MissingError], [InvalidError], [LabelOwnerError], [LabelUsedError] and [TornError] say what is
+// wrong with a call. After any error nothing was written.
 package admin
 
 import (
@@ -34,12 +36,12 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// maxAttempts is how often a transaction is tried that lost a race. It loses again only if another edit
-// or heartbeat meets the same rows within a few milliseconds.
+// maxAttempts is how often a transaction is tried that lost a race. It loses again only if another
+// edit or heartbeat meets the same rows within a few milliseconds.
 const maxAttempts = 5
 
-// SQLSTATEs of a lost race: another transaction made the same object, or an object that refers to one
-// that this transaction removes.
+// SQLSTATEs of a lost race: another transaction made the same object, or an object that refers to
+// one that this transaction removes.
 const (
 	uniqueViolation     = "23505"
 	foreignKeyViolation = "23503"
@@ -55,7 +57,8 @@ func New(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
 var ErrShardDatabase = errors.New("this is a shard's database, not the master's: " +
 	"what is added here would clash with what the master sends")
 
-// Check returns [ErrShardDatabase] when the database is that of a shard, whose tables look the same.
+// Check returns [ErrShardDatabase] when the database is that of a shard, whose tables look the
+// same.
 func (a *Admin) Check(ctx context.Context) error {
 	shard, err := masterdb.New(a.pool).AdminIsShard(ctx)
 	if err != nil {
@@ -86,8 +89,8 @@ type Change struct {
 	Outcome Outcome `json:"outcome"`
 }
 
-// write runs one transaction, and tries again when it loses a race: the next attempt sees what the winner
-// wrote.
+// write runs one transaction, and tries again when it loses a race: the next attempt sees what the
+// winner wrote.
 func write[T any](
 	ctx context.Context, a *Admin, what string, do func(*masterdb.Queries) (T, error),
 ) (result T, err error) {

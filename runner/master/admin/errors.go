@@ -33,8 +33,8 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%s %s: %s", e.Kind, e.Name, e.Cause)
 }
 
-// LabelOwnerError means that a label does not belong to the shard Want, but to the shard Owner, or to
-// none if Owner is empty.
+// LabelOwnerError means that a label does not belong to the shard Want, but to the shard Owner, or
+// to none if Owner is empty.
 type LabelOwnerError struct{ Label, Owner, Want string }
 
 func (e *LabelOwnerError) Error() string {
@@ -65,8 +65,8 @@ func (e *LabelUsedError) Error() string {
 	return fmt.Sprintf("label %s is in use by %s; take it from them first", e.Label, strings.Join(users, ", "))
 }
 
-// TornError names a host or a job that would belong to two shards. They would take it from each other
-// with every heartbeat.
+// TornError names a host or a job that would belong to two shards. They would take it from each
+// other with every heartbeat.
 type TornError struct {
 	Kind, Name string
 	Shards     [2]string

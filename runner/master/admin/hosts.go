@@ -15,8 +15,9 @@ type NewHost struct {
 	Attributes map[string]string // values by attribute
 }
 
-// AddHosts adds hosts. They are not leased, so they may be sent to a shard. A host that exists already is
-// left alone, with its labels, groups and attributes. A host with labels of two shards is a [*TornError].
+// AddHosts adds hosts. They are not leased, so they may be sent to a shard. A host that exists
+// already is left alone, with its labels, groups and attributes. A host with labels of two shards
+// is a [*TornError].
 func (a *Admin) AddHosts(ctx context.Context, hosts ...NewHost) ([]Change, error) {
 	return write(ctx, a, "add hosts", func(q *masterdb.Queries) ([]Change, error) {
 		byName, err := hostsByName(hosts)

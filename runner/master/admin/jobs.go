@@ -10,8 +10,8 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// ParentKeyval is the keyval by which a suite's job names its parent: the column parent_job_id is not
-// sent to shards.
+// ParentKeyval is the keyval by which a suite's job names its parent: the column parent_job_id is
+// not sent to shards.
 const ParentKeyval = "parent_job_id"
 
 // defaultPriority is the default in Autotest, between those of post-build and build suites.
@@ -26,8 +26,8 @@ const (
 // statusQueued is the first status of an entry.
 const statusQueued = "Queued"
 
-// NewJob is a job to create. It has an entry for each of MetaHosts and Hosts, or one entry without a host
-// if it is hostless.
+// NewJob is a job to create. It has an entry for each of MetaHosts and Hosts, or one entry without
+// a host if it is hostless.
 type NewJob struct {
 	Name         string
 	Owner        string   // a login; the user is made if missing
@@ -153,8 +153,8 @@ type named struct {
 	hosts  map[string]masterdb.AdminHostsForJobsRow
 }
 
-// findNamed finds the labels and hosts of jobs, and makes missing owners. The labels and hosts cannot be
-// removed until the transaction ends.
+// findNamed finds the labels and hosts of jobs, and makes missing owners. The labels and hosts
+// cannot be removed until the transaction ends.
 func findNamed(ctx context.Context, q *masterdb.Queries, jobs []NewJob) (*named, error) {
 	owners, labels, hosts := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	parents := map[string]int64{}

@@ -10,8 +10,8 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// jobRows are the rows of new jobs. They are stored with COPY, which takes NULLs and any number of rows
-// in one statement.
+// jobRows are the rows of new jobs. They are stored with COPY, which takes NULLs and any number of
+// rows in one statement.
 type jobRows struct {
 	named        *named
 	at           pgtype.Timestamp

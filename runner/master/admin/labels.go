@@ -82,8 +82,8 @@ func findLabels(
 	return found, missing("label", names, found)
 }
 
-// lockLabels does the same for a transaction that depends on who uses a label: until it ends, nobody can
-// begin to use the label.
+// lockLabels does the same for a transaction that depends on who uses a label: until it ends,
+// nobody can begin to use the label.
 func lockLabels(
 	ctx context.Context, q *masterdb.Queries, names []string,
 ) (map[string]masterdb.AdminLabelsNamedRow, error) {
@@ -96,8 +96,8 @@ func lockLabels(
 }
 
 // RemoveLabel removes a label that no shard, host or open job uses; otherwise the error is a
-// [*LabelUsedError]. Its row stays, because finished jobs refer to it. A label that is added again gets
-// its old row back.
+// [*LabelUsedError]. Its row stays, because finished jobs refer to it. A label that is added again
+// gets its old row back.
 func (a *Admin) RemoveLabel(ctx context.Context, name string) error {
 	_, err := write(ctx, a, "remove label", func(q *masterdb.Queries) (int64, error) {
 		found, err := lockLabels(ctx, q, []string{name})

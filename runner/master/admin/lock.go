@@ -15,13 +15,13 @@ type LockedHost struct {
 	LockedBy   string     `json:"locked_by"`
 	LockTime   *time.Time `json:"lock_time"`
 	LockReason string     `json:"lock_reason"`
-	// Shard is the shard that has the host already, or empty. It does not learn of the lock until the
-	// host has belonged to another shard for a while.
+	// Shard is the shard that has the host already, or empty. It does not learn of the lock until
+	// the host has belonged to another shard for a while.
 	Shard string `json:"shard"`
 }
 
-// LockHosts keeps hosts from being used, in the name of a user, who is made if missing. A host that is
-// locked already stays as it is.
+// LockHosts keeps hosts from being used, in the name of a user, who is made if missing. A host that
+// is locked already stays as it is.
 func (a *Admin) LockHosts(ctx context.Context, by, reason string, hostnames ...string) ([]LockedHost, error) {
 	return write(ctx, a, "lock hosts", func(q *masterdb.Queries) ([]LockedHost, error) {
 		if strings.TrimSpace(reason) == "" {

@@ -13,9 +13,9 @@ type RemovedHosts struct {
 	Aborted int64    `json:"aborted_entries"`
 }
 
-// RemoveHosts removes hosts. They become invalid and lose their shard, labels, ACL groups and attributes.
-// Their entries that are not complete are aborted in the name of a user. The rows of the hosts stay,
-// because finished entries refer to them.
+// RemoveHosts removes hosts. They become invalid and lose their shard, labels, ACL groups and
+// attributes. Their entries that are not complete are aborted in the name of a user. The rows of
+// the hosts stay, because finished entries refer to them.
 func (a *Admin) RemoveHosts(ctx context.Context, by string, hostnames ...string) (RemovedHosts, error) {
 	return write(ctx, a, "remove hosts", func(q *masterdb.Queries) (removed RemovedHosts, err error) {
 		names, err := checkNames("host", hostnames)

@@ -98,10 +98,10 @@ func giveLabels(
 	return changes, checkTorn(ctx, q, nil, given)
 }
 
-// RemoveLabelsFromShard takes labels from a shard and returns how many hosts the shard loses: those that
-// carry one of the labels and no other label of the shard. These hosts then belong to no shard, and the
-// answer to the shard's next heartbeat says so. A label that does not belong to the shard is a
-// [*LabelOwnerError].
+// RemoveLabelsFromShard takes labels from a shard and returns how many hosts the shard loses: those
+// that carry one of the labels and no other label of the shard. These hosts then belong to no
+// shard, and the answer to the shard's next heartbeat says so. A label that does not belong to the
+// shard is a [*LabelOwnerError].
 func (a *Admin) RemoveLabelsFromShard(ctx context.Context, hostname string, labels ...string) (hosts int64, err error) {
 	return write(ctx, a, "remove labels from shard", func(q *masterdb.Queries) (int64, error) {
 		names, err := checkNames("label", labels)
@@ -126,8 +126,8 @@ func (a *Admin) RemoveLabelsFromShard(ctx context.Context, hostname string, labe
 		if _, err := q.AdminShardLabelRemove(ctx, shardID, ids); err != nil {
 			return 0, fmt.Errorf("remove labels of the shard: %w", err)
 		}
-		// All hosts with these labels are locked, whichever shard they belong to now: a heartbeat may
-		// be taking one.
+		// All hosts with these labels are locked, whichever shard they belong to now: a heartbeat
+		// may be taking one.
 		hostIDs, err := q.AdminHostLockLabelled(ctx, ids)
 		if err != nil {
 			return 0, fmt.Errorf("lock hosts: %w", err)
@@ -143,8 +143,8 @@ type FreedShard struct {
 	Labels int64 `json:"labels"`
 }
 
-// RemoveShard removes a shard. Its hosts, jobs and labels then belong to no shard. Anything that it has
-// not uploaded yet is lost: its heartbeats fail with DoesNotExist.
+// RemoveShard removes a shard. Its hosts, jobs and labels then belong to no shard. Anything that it
+// has not uploaded yet is lost: its heartbeats fail with DoesNotExist.
 func (a *Admin) RemoveShard(ctx context.Context, hostname string) (FreedShard, error) {
 	return write(ctx, a, "remove shard", func(q *masterdb.Queries) (freed FreedShard, err error) {
 		// The row is not locked: two removals that both held the lock would wait for each other.
@@ -161,8 +161,8 @@ func (a *Admin) RemoveShard(ctx context.Context, hostname string) (FreedShard, e
 		if freed.Labels, err = q.AdminShardFreeLabels(ctx, id); err != nil {
 			return freed, fmt.Errorf("free labels: %w", err)
 		}
-		// An object that a heartbeat assigned to the shard meanwhile refers to it. That is a foreign key
-		// violation, and leads to another attempt.
+		// An object that a heartbeat assigned to the shard meanwhile refers to it. That is a
+		// foreign key violation, and leads to another attempt.
 		removed, err := q.AdminShardRemove(ctx, id)
 		if err == nil && removed == 0 {
 			err = pgx.ErrNoRows

@@ -58,7 +58,8 @@ func (a *Admin) AddUsers(ctx context.Context, users ...NewUser) ([]Change, error
 	})
 }
 
-// ensureUsers adds the missing users. It returns the ids of all logins, and which of them were added.
+// ensureUsers adds the missing users. It returns the ids of all logins, and which of them were
+// added.
 func ensureUsers(ctx context.Context, q *masterdb.Queries, logins []string) (map[string]int64, map[string]bool, error) {
 	made, err := q.AdminUserAdd(ctx, logins)
 	if err != nil {
