@@ -91,9 +91,10 @@ type ConvergeDiffRow struct {
 	MasterValue string
 }
 
-// What the master has otherwise than a page says, and what it gave to the shard
-// that the page lacks. kind is job or entry. An entry that exists on one side only
-// is complete or open there.
+// Lists the differences between the master and a page, including jobs that the
+// master gave to the shard and that the page lacks. kind is job or entry. For an
+// entry that exists only on the shard, the shard's value says whether it is
+// complete or open.
 func (q *Queries) ConvergeDiff(ctx context.Context, arg ConvergeDiffParams) ([]ConvergeDiffRow, error) {
 	rows, err := q.db.Query(ctx, convergeDiff,
 		arg.ShardHostname,
@@ -186,8 +187,9 @@ type ConvergeHostDiffRow struct {
 	MasterValue string
 }
 
-// A host that is leased on the master, or carries no label of the shard, is not
-// sent. 2015 masters are not told statuses.
+// Lists the differences between the hosts of the shard and of the master. The shard
+// need not have a host that is leased on the master or carries no label of the
+// shard, because such a host is not sent. Masters of 2015 are not told statuses.
 func (q *Queries) ConvergeHostDiff(ctx context.Context, arg ConvergeHostDiffParams) ([]ConvergeHostDiffRow, error) {
 	rows, err := q.db.Query(ctx, convergeHostDiff, arg.ShardHostname, arg.Hosts, arg.Statuses)
 	if err != nil {
@@ -219,7 +221,7 @@ FROM afe_hosts AS h
 WHERE NOT h.invalid
 `
 
-// Hosts that a shard uses, with their statuses.
+// Returns the hosts that a shard uses, with their statuses.
 func (q *Queries) ConvergeHosts(ctx context.Context) (string, error) {
 	row := q.db.QueryRow(ctx, convergeHosts)
 	var hosts string
@@ -289,12 +291,12 @@ type ConvergePageRow struct {
 	Records         string
 }
 
-// Whether a shard and its master agree. The shard's jobs travel as JSON to the
-// master's database, which names what differs there.
-// A page of a shard's jobs, by id, as the master should have them. Of an entry
-// that is still open only that counts: its other fields are uploaded when it is
-// complete. Times on the wire have milliseconds. 2015 masters are not told hosts.
-// ran are the entries that began here.
+// Compares a shard with its master. The shard's jobs are sent as JSON to the
+// master's database, which finds the differences.
+// Returns a page of a shard's jobs, by id, as the master should have them. For an
+// open entry it matters only that it is open: its other fields are uploaded when
+// it is complete. Times on the wire have milliseconds. Masters of 2015 are not told
+// the hosts of entries. ran lists the entries that began on this shard.
 func (q *Queries) ConvergePage(ctx context.Context, arg ConvergePageParams) (ConvergePageRow, error) {
 	row := q.db.QueryRow(ctx, convergePage, arg.AfterID, arg.Jobs, arg.HostIds)
 	var i ConvergePageRow

@@ -51,8 +51,8 @@ type DemoMasterRow struct {
 	OpenSuites int64
 }
 
-// What a live demo counts while it runs.
-// Of the jobs that a suite made. A job is finished when none of its entries is
+// Counts for a live demo.
+// Counts the jobs that suites made. A job is finished when none of its entries is
 // open.
 func (q *Queries) DemoMaster(ctx context.Context) (DemoMasterRow, error) {
 	row := q.db.QueryRow(ctx, demoMaster)

@@ -23,8 +23,8 @@ type LuciferEndEntryParams struct {
 	ID         int64
 }
 
-// Lucifer's one update of an entry that ends; one that never started has no
-// finished_on.
+// Ends an entry in one statement, as lucifer does. An entry that never started has
+// no finished_on.
 func (q *Queries) LuciferEndEntry(ctx context.Context, arg LuciferEndEntryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, luciferEndEntry, arg.Status, arg.FinishedOn, arg.ID)
 	if err != nil {
@@ -132,12 +132,13 @@ type SchedulerFitsRow struct {
 	HostIds []int64
 }
 
-// Which free hosts would do for which queued entry, in the order in which entries
+// Returns the free hosts that fit each queued entry, in the order in which entries
 // are served. A host is free when it is valid, unlocked, not leased and Ready. It
-// must carry the entry's meta host and all labels that the job depends on, be the
-// entry's host if that has one, and share an ACL group with the job's owner; of
-// Everyone all are members. Labels and groups are gathered once for each host, job
-// and owner, not for each pair. Without a free host nothing else is read.
+// fits when it carries the entry's meta host and all labels that the job depends
+// on, is the entry's own host if there is one, and shares an ACL group with the
+// job's owner; everybody is a member of Everyone. Labels and groups are gathered
+// once for each host, job and owner, not for each pair. Without a free host nothing
+// else is read.
 func (q *Queries) SchedulerFits(ctx context.Context) ([]SchedulerFitsRow, error) {
 	rows, err := q.db.Query(ctx, schedulerFits)
 	if err != nil {
@@ -181,7 +182,7 @@ type SchedulerHostsAtWorkRow struct {
 	ShardIsNull   bool
 }
 
-// The hosts that are leased for an entry, and what became of that entry.
+// Returns the hosts that are leased for an entry, with the state of that entry.
 func (q *Queries) SchedulerHostsAtWork(ctx context.Context) ([]SchedulerHostsAtWorkRow, error) {
 	rows, err := q.db.Query(ctx, schedulerHostsAtWork)
 	if err != nil {
@@ -218,7 +219,7 @@ WHERE id = $2::bigint AND NOT invalid AND NOT locked AND NOT leased AND status =
 RETURNING hostname
 `
 
-// Takes a free host for an entry; no row: it is not free any longer.
+// Takes a free host for an entry. It returns no row when the host is no longer free.
 func (q *Queries) SchedulerLeaseHost(ctx context.Context, entryID int64, iD int64) ([]string, error) {
 	rows, err := q.db.Query(ctx, schedulerLeaseHost, entryID, iD)
 	if err != nil {
@@ -300,17 +301,18 @@ type SchedulerOpenEntriesRow struct {
 	WaitsForChildren bool
 }
 
-// The shard's scheduler, one statement at a time, as docs/scheduler-contract.md
-// says: every statement commits by itself, and shard_id is set to NULL only by a
-// scheduler whose cached job object does not hold a NULL already.
+// The statements of the shard's scheduler, as in docs/scheduler-contract.md: each
+// one commits by itself, and shard_id is set to NULL only by a scheduler whose
+// cached job object does not hold a NULL already.
 //
 // afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
-// leased for. It is set and cleared with the lease, in one statement, so that a
-// restarted scheduler finds out what another left.
-// Every open entry that has to do with a host, with what the scheduler needs of
-// its job. Of a synchronous job also what its complete entries say: how many ran,
-// and whether one ended before it ran, which breaks its group. Finished entries of
-// other jobs cost nothing: OFFSET 0 keeps each look-up by job an index look-up.
+// leased for. It is set and cleared together with the lease, in one statement. From
+// it a restarted scheduler learns what the one before it had begun.
+// Returns every open entry that uses or needs a host, with the columns of its job
+// that the scheduler needs. For a synchronous job it also returns how many complete
+// entries ran, and whether one ended before it ran, which breaks its group. Finished
+// entries of other jobs cost nothing: OFFSET 0 makes PostgreSQL look up each job by
+// index.
 func (q *Queries) SchedulerOpenEntries(ctx context.Context) ([]SchedulerOpenEntriesRow, error) {
 	rows, err := q.db.Query(ctx, schedulerOpenEntries)
 	if err != nil {
@@ -398,8 +400,8 @@ type SchedulerOpenHostlessEntriesRow struct {
 	WaitsForChildren bool
 }
 
-// The others: open entries that want no host. A master runs them itself. Such a
-// job (a suite) waits until no child of it has an open entry.
+// Returns the other open entries, which need no host. A master runs them itself.
+// Such a job, a suite, waits until none of its children has an open entry.
 func (q *Queries) SchedulerOpenHostlessEntries(ctx context.Context) ([]SchedulerOpenHostlessEntriesRow, error) {
 	rows, err := q.db.Query(ctx, schedulerOpenHostlessEntries)
 	if err != nil {
@@ -564,7 +566,7 @@ type SchedulerStartEntryParams struct {
 	ID              int64
 }
 
-// An entry starts on its host; the recordings show it in one piece.
+// Starts an entry on its host, in one statement, as the recordings show it.
 func (q *Queries) SchedulerStartEntry(ctx context.Context, arg SchedulerStartEntryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerStartEntry,
 		arg.HostID,
@@ -584,7 +586,7 @@ SET status = 'Stopped', active = false, complete = true
 WHERE id = $1::bigint
 `
 
-// An idle sibling of an entry that ends.
+// Stops an idle sibling of an entry that ends.
 func (q *Queries) SchedulerStopEntry(ctx context.Context, id int64) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerStopEntry, id)
 	if err != nil {

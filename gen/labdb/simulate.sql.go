@@ -37,9 +37,9 @@ SELECT count(*)::bigint AS jobs
 FROM chosen
 `
 
-// What the shard of a simulation does instead of running jobs.
-// The oldest open jobs end, all entries at once and each job with a NULL, as
-// lucifer would end them.
+// Stands in for running jobs in a simulation.
+// Ends the oldest open jobs as lucifer would: all entries at once, and each job
+// with a NULL.
 func (q *Queries) SimulateFinish(ctx context.Context, jobs int64) (int64, error) {
 	row := q.db.QueryRow(ctx, simulateFinish, jobs)
 	var jobs_2 int64

@@ -73,8 +73,8 @@ SELECT json_build_object(
 )::text AS snapshot
 `
 
-// What a shard's database holds, in the shape of the recordings' client-db.json.
-// Times are written as the recordings write them: microseconds only when there are any.
+// Returns the contents of a shard's database in the shape of client-db.json in the
+// recordings. Like there, a time has microseconds only when they are not zero.
 func (q *Queries) Snapshot(ctx context.Context) (string, error) {
 	row := q.db.QueryRow(ctx, snapshot)
 	var snapshot string

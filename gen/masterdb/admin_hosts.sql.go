@@ -338,7 +338,8 @@ type AdminHostLockToRemoveRow struct {
 	Hostname string
 }
 
-// Stronger than what an update takes: whoever creates a job for the host waits.
+// The lock is stronger than that of an update: it makes a transaction wait that
+// creates a job for the host.
 func (q *Queries) AdminHostLockToRemove(ctx context.Context, hostnames []string) ([]AdminHostLockToRemoveRow, error) {
 	rows, err := q.db.Query(ctx, adminHostLockToRemove, hostnames)
 	if err != nil {
@@ -372,8 +373,8 @@ WHERE here.id = ANY ($1::bigint[])
 RETURNING here.id
 `
 
-// Hosts whose shard has none of their labels any more become nobody's: the
-// shard's next heartbeat is told that they are not its own.
+// Takes the shard from hosts that no longer have any label of it. The answer to the
+// shard's next heartbeat says that these hosts are not its own.
 func (q *Queries) AdminHostRelease(ctx context.Context, ids []int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, adminHostRelease, ids)
 	if err != nil {
@@ -407,8 +408,8 @@ SET invalid = true, shard_id = NULL
 WHERE id = ANY ($1::bigint[])
 `
 
-// Its shard is taken from it, so that the shard is told: the master does not
-// report a host that is merely invalid.
+// Removing the host's shard makes the master report the host to that shard as
+// incorrect. It does not report a host that is merely invalid.
 func (q *Queries) AdminHostRemove(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, adminHostRemove, ids)
 	if err != nil {
@@ -440,8 +441,8 @@ type AdminHostRestoreRow struct {
 }
 
 // Edits of the master's tables by people: hosts. A host that is removed keeps
-// its row, invalid, because finished entries name it; added again it is the
-// same, with the status that its shard last reported.
+// its row, marked as invalid, because finished entries refer to it. When it is added
+// again it gets that row back, with the status that its shard last reported.
 func (q *Queries) AdminHostRestore(ctx context.Context, hostnames []string) ([]AdminHostRestoreRow, error) {
 	rows, err := q.db.Query(ctx, adminHostRestore, hostnames)
 	if err != nil {
@@ -525,9 +526,9 @@ type AdminHostsForJobsRow struct {
 	Shard    string
 }
 
-// Those that a job is for. The lock keeps them from being removed until their
-// entries are there to be aborted. shard is that of the host's labels: a host
-// that no heartbeat has taken yet has no other.
+// Returns the hosts that new jobs name. The lock keeps a host from being removed
+// before the new entries are visible to the removal, which aborts them. shard is the
+// shard of the host's labels: a host that no heartbeat has taken yet has no other.
 func (q *Queries) AdminHostsForJobs(ctx context.Context, hostnames []string) ([]AdminHostsForJobsRow, error) {
 	rows, err := q.db.Query(ctx, adminHostsForJobs, hostnames)
 	if err != nil {
@@ -600,7 +601,8 @@ type AdminHostsTornRow struct {
 	LastShard  string
 }
 
-// Two shards would take such a host from each other, heartbeat by heartbeat.
+// Finds a host with labels of two shards, which would take it from each other with
+// every heartbeat.
 func (q *Queries) AdminHostsTorn(ctx context.Context, hostIds []int64, labelIds []int64) ([]AdminHostsTornRow, error) {
 	rows, err := q.db.Query(ctx, adminHostsTorn, hostIds, labelIds)
 	if err != nil {

@@ -36,8 +36,8 @@ type AdminEntryAbortParams struct {
 	AbortedOn   pgtype.Timestamp
 }
 
-// An upload may have taken the mark of an earlier abort back; then the later
-// one counts.
+// An upload may have cleared the mark of an earlier abort; then the later abort
+// counts.
 func (q *Queries) AdminEntryAbort(ctx context.Context, arg AdminEntryAbortParams) (int64, error) {
 	result, err := q.db.Exec(ctx, adminEntryAbort, arg.Ids, arg.AbortedByID, arg.AbortedOn)
 	if err != nil {
@@ -100,8 +100,8 @@ type AdminEntryLockOfJobsRow struct {
 	JobID int64
 }
 
-// What can be aborted, locked in the order of the heartbeat. An upload that
-// completes an entry meanwhile is waited for, and its entry left out.
+// Locks the entries that can be aborted, in the order of the heartbeat. It waits for
+// an upload that is completing an entry, and then leaves that entry out.
 func (q *Queries) AdminEntryLockOfJobs(ctx context.Context, jobIds []int64) ([]AdminEntryLockOfJobsRow, error) {
 	rows, err := q.db.Query(ctx, adminEntryLockOfJobs, jobIds)
 	if err != nil {
@@ -140,8 +140,8 @@ SELECT nextval(pg_get_serial_sequence('afe_jobs', 'id')::regclass)::bigint AS id
 FROM generate_series(1, $1::bigint)
 `
 
-// Edits of the master's tables by people and suites: jobs. Ids are taken first,
-// so that all rows of any number of jobs go in by COPY.
+// Edits of the master's tables by people and suites: jobs. Ids are taken first. All
+// rows of any number of jobs can then be stored with COPY.
 func (q *Queries) AdminJobIDs(ctx context.Context, jobs int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, adminJobIDs, jobs)
 	if err != nil {
@@ -209,7 +209,8 @@ type AdminJobListRow struct {
 	Entries     string
 }
 
-// Newest first. entries counts them by what Autotest calls the full status.
+// Lists jobs, the newest first. entries counts a job's entries by what Autotest calls
+// their full status.
 func (q *Queries) AdminJobList(ctx context.Context, arg AdminJobListParams) ([]AdminJobListRow, error) {
 	rows, err := q.db.Query(ctx, adminJobList,
 		arg.Shard,
@@ -259,7 +260,7 @@ FROM tree
 ORDER BY tree.id
 `
 
-// Jobs, the jobs that they are parents of, and so on.
+// Returns jobs, their children, the children of these, and so on.
 func (q *Queries) AdminJobTree(ctx context.Context, ids []int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, adminJobTree, ids)
 	if err != nil {

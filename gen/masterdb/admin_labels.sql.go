@@ -97,7 +97,8 @@ ORDER BY l.id
 FOR UPDATE
 `
 
-// For those who decide by who uses a label: whoever begins to use it waits.
+// For a transaction that depends on who uses a label: another one that begins to use
+// the label has to wait.
 func (q *Queries) AdminLabelLock(ctx context.Context, names []string) ([]int64, error) {
 	rows, err := q.db.Query(ctx, adminLabelLock, names)
 	if err != nil {
@@ -154,7 +155,8 @@ type AdminLabelRestoreRow struct {
 }
 
 // Edits of the master's tables by people: labels. A label that is removed keeps
-// its row, invalid, because finished jobs name it; added again it is the same.
+// its row, marked as invalid, because finished jobs refer to it. When it is added
+// again it gets that row back.
 func (q *Queries) AdminLabelRestore(ctx context.Context, names []string, platforms []bool) ([]AdminLabelRestoreRow, error) {
 	rows, err := q.db.Query(ctx, adminLabelRestore, names, platforms)
 	if err != nil {
@@ -205,7 +207,8 @@ type AdminLabelUsesRow struct {
 	OpenJobs int64
 }
 
-// Hosts that are removed have no labels; jobs that are finished no longer count.
+// Counts the uses of a label. Removed hosts have no labels; finished jobs do not
+// count.
 func (q *Queries) AdminLabelUses(ctx context.Context, labelID int64) (AdminLabelUsesRow, error) {
 	row := q.db.QueryRow(ctx, adminLabelUses, labelID)
 	var i AdminLabelUsesRow
@@ -229,8 +232,8 @@ type AdminLabelsNamedRow struct {
 	Shard string
 }
 
-// Labels and whose they are. The lock keeps them from being removed, or given to
-// a shard, until this transaction's use of them is there to be seen.
+// Returns labels with their shards. The lock keeps them from being removed, or given
+// to a shard, before this transaction's use of them is visible.
 func (q *Queries) AdminLabelsNamed(ctx context.Context, names []string) ([]AdminLabelsNamedRow, error) {
 	rows, err := q.db.Query(ctx, adminLabelsNamed, names)
 	if err != nil {

@@ -13,8 +13,8 @@ const adminIsShard = `-- name: AdminIsShard :one
 SELECT EXISTS (SELECT FROM shard_client_owner AS o WHERE o.epoch > 0)::boolean AS is_shard
 `
 
-// A database in which a shard-client has taken the lock is a shard's: ids made
-// there would clash with the master's.
+// Reports whether a shard-client has ever taken the lock in this database. Then it
+// is a shard's database, and ids made there would clash with the master's.
 func (q *Queries) AdminIsShard(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, adminIsShard)
 	var is_shard bool
@@ -31,7 +31,7 @@ ON CONFLICT (hostname) DO NOTHING
 RETURNING id
 `
 
-// Edits of the master's tables by people: shards and whose labels are.
+// Edits of the master's tables by people: shards and their labels.
 func (q *Queries) AdminShardAdd(ctx context.Context, hostname string) ([]int64, error) {
 	rows, err := q.db.Query(ctx, adminShardAdd, hostname)
 	if err != nil {
@@ -88,8 +88,8 @@ FROM locked
 WHERE here.id = locked.id
 `
 
-// Locks in the order of the heartbeat, jobs before hosts, each by id. Finished
-// jobs too: their rows name the shard.
+// Takes locks in the order of the heartbeat: jobs before hosts, each by id. Finished
+// jobs are included, because their rows name the shard.
 func (q *Queries) AdminShardFreeJobs(ctx context.Context, shardID int64) (int64, error) {
 	result, err := q.db.Exec(ctx, adminShardFreeJobs, shardID)
 	if err != nil {

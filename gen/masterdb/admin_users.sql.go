@@ -19,7 +19,7 @@ ORDER BY u.id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
 
-// Whoever is a user belongs to Everyone, also those who were made before it.
+// Every user belongs to Everyone, including those who were made before that group.
 func (q *Queries) AdminEveryoneJoin(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, adminEveryoneJoin)
 	if err != nil {
@@ -122,9 +122,10 @@ type AdminUserAddRow struct {
 }
 
 // Edits of the master's tables by people: users and ACL groups. Users are
-// written before all else in a transaction, in the order of their logins, so
-// that two transactions cannot wait for each other here.
-// A user who is new is made, and belongs to Everyone, as one who calls does.
+// written first in a transaction, in the order of their logins. Two transactions
+// therefore cannot wait for each other here.
+// Makes the missing users. A new user belongs to Everyone, like a user whom a
+// heartbeat makes.
 func (q *Queries) AdminUserAdd(ctx context.Context, logins []string) ([]AdminUserAddRow, error) {
 	rows, err := q.db.Query(ctx, adminUserAdd, logins)
 	if err != nil {
@@ -197,7 +198,7 @@ SET access_level = 100
 WHERE id = ANY ($1::bigint[]) AND access_level < 100
 `
 
-// 100 is what Autotest calls root: the user may change the status of any host.
+// 100 is Autotest's access level of root: the user may change the status of any host.
 func (q *Queries) AdminUserRaise(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, adminUserRaise, ids)
 	if err != nil {

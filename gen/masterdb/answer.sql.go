@@ -83,12 +83,12 @@ FROM afe_hosts AS h
 WHERE h.id = ANY ($2::bigint[])
 `
 
-// The objects of an answer, as the JSON that travels. Times have exactly three
-// digits of fraction, truncated, when the fraction is not zero. What belongs to an
-// object is looked up object by object, by index: where PostgreSQL may join as it
-// likes it reads all labels for each job, or all keyvals, before it has statistics.
-// lock_reason came with 2019. An ACL group is made once, not once for each of its
-// hosts: everybody in the lab may be in it.
+// The objects of an answer, as the JSON that is sent. A time has exactly three
+// digits of fraction, truncated, when its fraction is not zero. Whatever belongs to
+// an object is looked up by index, one object at a time: if PostgreSQL may choose the
+// join before it has statistics, it reads all labels for each job, or all keyvals.
+// lock_reason came with 2019. The JSON of an ACL group is built once, not once for
+// each of its hosts: the group may have everybody in the lab as a member.
 func (q *Queries) HostsJSON(ctx context.Context, lockReasons bool, ids []int64) (string, error) {
 	row := q.db.QueryRow(ctx, hostsJSON, lockReasons, ids)
 	var hosts string
@@ -186,7 +186,7 @@ CROSS JOIN LATERAL (
 ) AS k
 `
 
-// The keyvals of the parents of the jobs sent, each once.
+// Returns the keyvals of the parents of the jobs that are sent, each once.
 func (q *Queries) SuiteKeyvalsJSON(ctx context.Context, ids []int64) (string, error) {
 	row := q.db.QueryRow(ctx, suiteKeyvalsJSON, ids)
 	var keyvals string

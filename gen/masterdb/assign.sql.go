@@ -15,8 +15,8 @@ SET shard_id = $1::bigint
 WHERE id = ANY ($2::bigint[])
 `
 
-// Writes rows that are the shard's already too: the new version tells a heartbeat
-// at the same time that they are taken.
+// Writes even rows that belong to the shard already: from their new version another
+// heartbeat at the same time sees that they are taken.
 func (q *Queries) HostAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, hostAssign, shardID, ids)
 	if err != nil {
@@ -33,7 +33,7 @@ WHERE h.id = ANY ($1::bigint[])
 ORDER BY h.id
 `
 
-// Known to the shard, but another's or nobody's.
+// Returns the hosts that the shard knows but that belong to another shard or to none.
 func (q *Queries) HostsIncorrect(ctx context.Context, knownHostIds []int64, shardID int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, hostsIncorrect, knownHostIds, shardID)
 	if err != nil {
@@ -76,7 +76,8 @@ type HostsToSendRow struct {
 // Which hosts and jobs go to a shard: docs/protocol.md, "What the master does otherwise". version
 // is that of the row, which every change gives another: the id of the transaction that wrote it
 // (docs/decisions/0020-overlapping-heartbeats-share-nothing.md).
-// Has a label of the shard, not leased, not known; whosever it is now.
+// Returns the hosts that have a label of the shard, are not leased and are not known
+// to it, whichever shard they belong to now.
 func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds []int64) ([]HostsToSendRow, error) {
 	rows, err := q.db.Query(ctx, hostsToSend, shardID, knownHostIds)
 	if err != nil {
@@ -103,8 +104,8 @@ SET shard_id = $1::bigint
 WHERE id = ANY ($2::bigint[])
 `
 
-// As HostAssign. A job whose abort the shard does not know yet is written at
-// every heartbeat until its end is uploaded.
+// Like HostAssign. An aborted job is written at every heartbeat until the shard has
+// uploaded its end.
 func (q *Queries) JobAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, jobAssign, shardID, ids)
 	if err != nil {
@@ -184,21 +185,22 @@ type JobsToSendRow struct {
 	Version string
 }
 
-// Depends on a label of the shard, or (2019) an entry's meta host is one, or an
-// entry without a meta host has a host that carries one. No entry complete, none
-// active. Not known, or known with every entry aborted.
+// Returns the jobs that may be sent. Such a job depends on a label of the shard, or
+// (2019) the meta host of an entry is one, or an entry without a meta host has a host
+// that carries one. None of its entries is complete or active. It is not known to the
+// shard, or it is known and every entry is aborted.
 //
-// Three ways lead from a shard's labels to its open entries, each by an index,
-// so that finished jobs cost nothing. Only the way through dependency labels
-// meets them: it looks at windows of 1,024 ids that hold an open job, found by
+// Three ways lead from a shard's labels to its open entries, each by an index, where
+// finished jobs cost nothing. Only the way through dependency labels meets finished
+// jobs. It looks at windows of 1,024 ids that hold an open job. It finds them by
 // jumping through the index of open entries, because one job that stays open for
-// months would make a plain lower bound useless. What is known falls out before
-// anything else is read of it.
+// months would make a plain lower bound useless. Known jobs are dropped before
+// anything else is read of them.
 //
-// PostgreSQL cannot guess the numbers here, and where it may join as it likes it
-// reads whole tables: with 50,000 known jobs, a million rows. OFFSET 0, a
-// subquery that aggregates, and one in the list of columns are looked up one by
-// one.
+// PostgreSQL cannot guess the numbers here, and if it may choose the joins it reads
+// whole tables: with 50,000 known jobs, a million rows. OFFSET 0, an aggregating
+// subquery, and a subquery in the list of columns make it look up one row after the
+// other.
 func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsToSendRow, error) {
 	rows, err := q.db.Query(ctx, jobsToSend, arg.MetaHosts, arg.ShardID, arg.KnownJobIds)
 	if err != nil {
@@ -227,9 +229,9 @@ ORDER BY sl.id
 FOR KEY SHARE
 `
 
-// Whoever takes a label from the shard waits until the heartbeat is over, and
-// then finds what it assigned: otherwise a host could stay assigned to a shard
-// that has none of its labels.
+// A transaction that takes a label from the shard waits until the heartbeat is over,
+// and then finds the hosts that it assigned. Otherwise a host could stay assigned to
+// a shard that has none of its labels.
 func (q *Queries) ShardLabelsLock(ctx context.Context, shardID int64) (int64, error) {
 	result, err := q.db.Exec(ctx, shardLabelsLock, shardID)
 	if err != nil {

@@ -38,8 +38,8 @@ CROSS JOIN afe_acl_groups AS g
 WHERE g.name = 'Everyone'
 `
 
-// Who calls: the user whom the Authorization header names, and the shard.
-// A user who calls for the first time is made, and belongs to Everyone.
+// The caller: the user whom the Authorization header names, and the shard.
+// Makes a user who calls for the first time. Such a user belongs to Everyone.
 func (q *Queries) UserAdd(ctx context.Context, login string) (int64, error) {
 	result, err := q.db.Exec(ctx, userAdd, login)
 	if err != nil {

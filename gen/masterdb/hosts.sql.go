@@ -36,7 +36,7 @@ type HostLockRow struct {
 	Version string
 }
 
-// Hosts whose status differs and hosts that may be sent, in id order.
+// Locks the hosts whose status differs and those that may be sent, in id order.
 func (q *Queries) HostLock(ctx context.Context, arg HostLockParams) ([]HostLockRow, error) {
 	rows, err := q.db.Query(ctx, hostLock, arg.CandidateIds, arg.Ids, arg.Statuses)
 	if err != nil {
@@ -111,8 +111,8 @@ type HostStatusRefusedRow struct {
 }
 
 // The statuses of the hosts that a shard knows.
-// The first host in the packet whose status would change but that the user may
-// not change, or that does not exist. At most one row; none is well.
+// Returns the first host in the packet that does not exist, or whose status would
+// change although the user may not change it. Without such a host it returns no row.
 func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedParams) ([]HostStatusRefusedRow, error) {
 	rows, err := q.db.Query(ctx, hostStatusRefused, arg.Ids, arg.Statuses, arg.Login)
 	if err != nil {

@@ -91,10 +91,10 @@ type JobLockRow struct {
 	Version string
 }
 
-// What a shard uploads: records travel as they were sent, and the database
-// takes from each the fields that are in it.
-// Locks, in the one order that all heartbeats keep (jobs, entries, hosts; each
-// by id), the jobs that are uploaded and those that may be sent.
+// Uploads of a shard. Records reach the database as they were sent, and it takes
+// from each the fields that are in it.
+// Locks the jobs that are uploaded and those that may be sent. All heartbeats take
+// locks in the same order: jobs, entries, hosts, each by id.
 func (q *Queries) JobLock(ctx context.Context, ids []int64) ([]JobLockRow, error) {
 	rows, err := q.db.Query(ctx, jobLock, ids)
 	if err != nil {
@@ -140,7 +140,7 @@ WHERE here.id = sent.id
 `
 
 // Fields that are left out keep their value; a foreign key that is null is
-// erased. Of a job that was sent twice the later record counts.
+// cleared. If a job was sent twice, the later record counts.
 func (q *Queries) JobStore(ctx context.Context, records []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, jobStore, records)
 	if err != nil {

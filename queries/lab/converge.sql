@@ -1,10 +1,10 @@
--- Whether a shard and its master agree. The shard's jobs travel as JSON to the
--- master's database, which names what differs there.
+-- Compares a shard with its master. The shard's jobs are sent as JSON to the
+-- master's database, which finds the differences.
 
--- A page of a shard's jobs, by id, as the master should have them. Of an entry
--- that is still open only that counts: its other fields are uploaded when it is
--- complete. Times on the wire have milliseconds. 2015 masters are not told hosts.
--- ran are the entries that began here.
+-- Returns a page of a shard's jobs, by id, as the master should have them. For an
+-- open entry it matters only that it is open: its other fields are uploaded when
+-- it is complete. Times on the wire have milliseconds. Masters of 2015 are not told
+-- the hosts of entries. ran lists the entries that began on this shard.
 -- name: ConvergePage :one
 WITH page AS (
     SELECT j.*
@@ -50,9 +50,10 @@ SELECT
     ) ORDER BY p.id), '[]')::text AS records
 FROM page AS p;
 
--- What the master has otherwise than a page says, and what it gave to the shard
--- that the page lacks. kind is job or entry. An entry that exists on one side only
--- is complete or open there.
+-- Lists the differences between the master and a page, including jobs that the
+-- master gave to the shard and that the page lacks. kind is job or entry. For an
+-- entry that exists only on the shard, the shard's value says whether it is
+-- complete or open.
 -- name: ConvergeDiff :many
 WITH us AS (
     SELECT s.id
@@ -118,14 +119,15 @@ SELECT
 FROM different AS d
 ORDER BY d.kind, d.id, d.field;
 
--- Hosts that a shard uses, with their statuses.
+-- Returns the hosts that a shard uses, with their statuses.
 -- name: ConvergeHosts :one
 SELECT coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'status', h.status)), '[]')::text AS hosts
 FROM afe_hosts AS h
 WHERE NOT h.invalid;
 
--- A host that is leased on the master, or carries no label of the shard, is not
--- sent. 2015 masters are not told statuses.
+-- Lists the differences between the hosts of the shard and of the master. The shard
+-- need not have a host that is leased on the master or carries no label of the
+-- shard, because such a host is not sent. Masters of 2015 are not told statuses.
 -- name: ConvergeHostDiff :many
 WITH us AS (
     SELECT s.id

@@ -1,6 +1,6 @@
--- What a live demo counts while it runs.
+-- Counts for a live demo.
 
--- Of the jobs that a suite made. A job is finished when none of its entries is
+-- Counts the jobs that suites made. A job is finished when none of its entries is
 -- open.
 -- name: DemoMaster :one
 SELECT

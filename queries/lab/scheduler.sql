@@ -1,15 +1,16 @@
--- The shard's scheduler, one statement at a time, as docs/scheduler-contract.md
--- says: every statement commits by itself, and shard_id is set to NULL only by a
--- scheduler whose cached job object does not hold a NULL already.
+-- The statements of the shard's scheduler, as in docs/scheduler-contract.md: each
+-- one commits by itself, and shard_id is set to NULL only by a scheduler whose
+-- cached job object does not hold a NULL already.
 --
 -- afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
--- leased for. It is set and cleared with the lease, in one statement, so that a
--- restarted scheduler finds out what another left.
+-- leased for. It is set and cleared together with the lease, in one statement. From
+-- it a restarted scheduler learns what the one before it had begun.
 
--- Every open entry that has to do with a host, with what the scheduler needs of
--- its job. Of a synchronous job also what its complete entries say: how many ran,
--- and whether one ended before it ran, which breaks its group. Finished entries of
--- other jobs cost nothing: OFFSET 0 keeps each look-up by job an index look-up.
+-- Returns every open entry that uses or needs a host, with the columns of its job
+-- that the scheduler needs. For a synchronous job it also returns how many complete
+-- entries ran, and whether one ended before it ran, which breaks its group. Finished
+-- entries of other jobs cost nothing: OFFSET 0 makes PostgreSQL look up each job by
+-- index.
 -- name: SchedulerOpenEntries :many
 SELECT
     e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
@@ -48,8 +49,8 @@ WHERE NOT e.complete
     )
 ORDER BY e.job_id, e.id;
 
--- The others: open entries that want no host. A master runs them itself. Such a
--- job (a suite) waits until no child of it has an open entry.
+-- Returns the other open entries, which need no host. A master runs them itself.
+-- Such a job, a suite, waits until none of its children has an open entry.
 -- name: SchedulerOpenHostlessEntries :many
 SELECT
     e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
@@ -76,7 +77,7 @@ WHERE NOT e.complete
     AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS d WHERE d.job_id = e.job_id OFFSET 0)
 ORDER BY e.job_id, e.id;
 
--- The hosts that are leased for an entry, and what became of that entry.
+-- Returns the hosts that are leased for an entry, with the state of that entry.
 -- name: SchedulerHostsAtWork :many
 SELECT
     h.id, h.hostname, h.status,
@@ -88,12 +89,13 @@ JOIN afe_jobs AS j ON j.id = e.job_id
 WHERE h.leased
 ORDER BY h.id;
 
--- Which free hosts would do for which queued entry, in the order in which entries
+-- Returns the free hosts that fit each queued entry, in the order in which entries
 -- are served. A host is free when it is valid, unlocked, not leased and Ready. It
--- must carry the entry's meta host and all labels that the job depends on, be the
--- entry's host if that has one, and share an ACL group with the job's owner; of
--- Everyone all are members. Labels and groups are gathered once for each host, job
--- and owner, not for each pair. Without a free host nothing else is read.
+-- fits when it carries the entry's meta host and all labels that the job depends
+-- on, is the entry's own host if there is one, and shares an ACL group with the
+-- job's owner; everybody is a member of Everyone. Labels and groups are gathered
+-- once for each host, job and owner, not for each pair. Without a free host nothing
+-- else is read.
 -- name: SchedulerFits :many
 WITH free AS MATERIALIZED (
     SELECT
@@ -144,7 +146,7 @@ JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
 GROUP BY q.priority, q.id
 ORDER BY q.priority DESC, q.id;
 
--- Takes a free host for an entry; no row: it is not free any longer.
+-- Takes a free host for an entry. It returns no row when the host is no longer free.
 -- name: SchedulerLeaseHost :many
 UPDATE afe_hosts
 SET leased = true, synch_id = @entry_id::bigint
@@ -167,7 +169,7 @@ UPDATE afe_hosts
 SET status = @status
 WHERE id = @id;
 
--- An entry starts on its host; the recordings show it in one piece.
+-- Starts an entry on its host, in one statement, as the recordings show it.
 -- name: SchedulerStartEntry :execrows
 UPDATE afe_host_queue_entries
 SET host_id = sqlc.narg('host_id')::bigint, execution_subdir = @execution_subdir, started_on = sqlc.narg('started_on')::timestamp
@@ -213,14 +215,14 @@ UPDATE afe_host_queue_entries
 SET complete = true
 WHERE id = @id;
 
--- An idle sibling of an entry that ends.
+-- Stops an idle sibling of an entry that ends.
 -- name: SchedulerStopEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = 'Stopped', active = false, complete = true
 WHERE id = @id::bigint;
 
--- Lucifer's one update of an entry that ends; one that never started has no
--- finished_on.
+-- Ends an entry in one statement, as lucifer does. An entry that never started has
+-- no finished_on.
 -- name: LuciferEndEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = @status::text, active = false, complete = true, finished_on = sqlc.narg('finished_on')::timestamp

@@ -1,7 +1,7 @@
--- What the shard of a simulation does instead of running jobs.
+-- Stands in for running jobs in a simulation.
 
--- The oldest open jobs end, all entries at once and each job with a NULL, as
--- lucifer would end them.
+-- Ends the oldest open jobs as lucifer would: all entries at once, and each job
+-- with a NULL.
 -- name: SimulateFinish :one
 WITH chosen AS (
     SELECT DISTINCT e.job_id

@@ -1,5 +1,5 @@
--- What a shard's database holds, in the shape of the recordings' client-db.json.
--- Times are written as the recordings write them: microseconds only when there are any.
+-- Returns the contents of a shard's database in the shape of client-db.json in the
+-- recordings. Like there, a time has microseconds only when they are not zero.
 -- name: Snapshot :one
 SELECT json_build_object(
     'shards', (

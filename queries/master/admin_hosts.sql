@@ -1,6 +1,6 @@
 -- Edits of the master's tables by people: hosts. A host that is removed keeps
--- its row, invalid, because finished entries name it; added again it is the
--- same, with the status that its shard last reported.
+-- its row, marked as invalid, because finished entries refer to it. When it is added
+-- again it gets that row back, with the status that its shard last reported.
 
 -- name: AdminHostRestore :many
 WITH locked AS (
@@ -33,9 +33,9 @@ FROM afe_hosts AS h
 WHERE h.hostname = ANY (@hostnames::text[]) AND NOT h.invalid
 ORDER BY h.id;
 
--- Those that a job is for. The lock keeps them from being removed until their
--- entries are there to be aborted. shard is that of the host's labels: a host
--- that no heartbeat has taken yet has no other.
+-- Returns the hosts that new jobs name. The lock keeps a host from being removed
+-- before the new entries are visible to the removal, which aborts them. shard is the
+-- shard of the host's labels: a host that no heartbeat has taken yet has no other.
 -- name: AdminHostsForJobs :many
 SELECT
     h.id, h.hostname,
@@ -69,7 +69,8 @@ WHERE h.id IN (SELECT hl.host_id FROM afe_hosts_labels AS hl WHERE hl.label_id =
 ORDER BY h.id
 FOR NO KEY UPDATE;
 
--- Stronger than what an update takes: whoever creates a job for the host waits.
+-- The lock is stronger than that of an update: it makes a transaction wait that
+-- creates a job for the host.
 -- name: AdminHostLockToRemove :many
 SELECT h.id, h.hostname
 FROM afe_hosts AS h
@@ -112,8 +113,8 @@ SELECT s.host_id, s.attribute, s.value
 FROM ROWS FROM (unnest(@host_ids::bigint[]), unnest(@attributes::text[]), unnest(@values::text[])) AS s (host_id, attribute, value)
 ORDER BY s.host_id, s.attribute;
 
--- Hosts whose shard has none of their labels any more become nobody's: the
--- shard's next heartbeat is told that they are not its own.
+-- Takes the shard from hosts that no longer have any label of it. The answer to the
+-- shard's next heartbeat says that these hosts are not its own.
 -- name: AdminHostRelease :many
 UPDATE afe_hosts AS here
 SET shard_id = NULL
@@ -126,7 +127,8 @@ WHERE here.id = ANY (@ids::bigint[])
     )
 RETURNING here.id;
 
--- Two shards would take such a host from each other, heartbeat by heartbeat.
+-- Finds a host with labels of two shards, which would take it from each other with
+-- every heartbeat.
 -- name: AdminHostsTorn :many
 SELECT h.hostname, min(s.hostname)::text AS first_shard, max(s.hostname)::text AS last_shard
 FROM afe_hosts AS h
@@ -151,8 +153,8 @@ UPDATE afe_hosts
 SET locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = ''
 WHERE id = ANY (@ids::bigint[]);
 
--- Its shard is taken from it, so that the shard is told: the master does not
--- report a host that is merely invalid.
+-- Removing the host's shard makes the master report the host to that shard as
+-- incorrect. It does not report a host that is merely invalid.
 -- name: AdminHostRemove :execrows
 WITH no_labels AS (
     DELETE FROM afe_hosts_labels WHERE host_id = ANY (@ids::bigint[])

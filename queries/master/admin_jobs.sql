@@ -1,5 +1,5 @@
--- Edits of the master's tables by people and suites: jobs. Ids are taken first,
--- so that all rows of any number of jobs go in by COPY.
+-- Edits of the master's tables by people and suites: jobs. Ids are taken first. All
+-- rows of any number of jobs can then be stored with COPY.
 
 -- name: AdminJobIDs :many
 SELECT nextval(pg_get_serial_sequence('afe_jobs', 'id')::regclass)::bigint AS id
@@ -30,7 +30,7 @@ FROM afe_jobs AS j
 WHERE j.id = ANY (@ids::bigint[])
 ORDER BY j.id;
 
--- Jobs, the jobs that they are parents of, and so on.
+-- Returns jobs, their children, the children of these, and so on.
 -- name: AdminJobTree :many
 WITH RECURSIVE tree AS (
     SELECT j.id
@@ -45,8 +45,8 @@ SELECT tree.id
 FROM tree
 ORDER BY tree.id;
 
--- What can be aborted, locked in the order of the heartbeat. An upload that
--- completes an entry meanwhile is waited for, and its entry left out.
+-- Locks the entries that can be aborted, in the order of the heartbeat. It waits for
+-- an upload that is completing an entry, and then leaves that entry out.
 -- name: AdminEntryLockOfJobs :many
 SELECT e.id, e.job_id
 FROM afe_host_queue_entries AS e
@@ -62,8 +62,8 @@ WHERE h.hostname = ANY (@hostnames::text[]) AND NOT e.complete AND NOT e.aborted
 ORDER BY e.id
 FOR NO KEY UPDATE OF e;
 
--- An upload may have taken the mark of an earlier abort back; then the later
--- one counts.
+-- An upload may have cleared the mark of an earlier abort; then the later abort
+-- counts.
 -- name: AdminEntryAbort :execrows
 WITH blamed AS (
     INSERT INTO afe_aborted_host_queue_entries (queue_entry_id, aborted_by_id, aborted_on)
@@ -77,7 +77,8 @@ UPDATE afe_host_queue_entries
 SET aborted = true
 WHERE id = ANY (@ids::bigint[]);
 
--- Newest first. entries counts them by what Autotest calls the full status.
+-- Lists jobs, the newest first. entries counts a job's entries by what Autotest calls
+-- their full status.
 -- name: AdminJobList :many
 SELECT
     j.id, j.name, j.owner, j.priority, j.created_on, coalesce(s.hostname, '')::text AS shard,

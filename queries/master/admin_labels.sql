@@ -1,5 +1,6 @@
 -- Edits of the master's tables by people: labels. A label that is removed keeps
--- its row, invalid, because finished jobs name it; added again it is the same.
+-- its row, marked as invalid, because finished jobs refer to it. When it is added
+-- again it gets that row back.
 
 -- name: AdminLabelRestore :many
 WITH locked AS (
@@ -24,7 +25,8 @@ ORDER BY s.name
 ON CONFLICT (name) DO NOTHING
 RETURNING id, name;
 
--- For those who decide by who uses a label: whoever begins to use it waits.
+-- For a transaction that depends on who uses a label: another one that begins to use
+-- the label has to wait.
 -- name: AdminLabelLock :many
 SELECT l.id
 FROM afe_labels AS l
@@ -32,8 +34,8 @@ WHERE l.name = ANY (@names::text[])
 ORDER BY l.id
 FOR UPDATE;
 
--- Labels and whose they are. The lock keeps them from being removed, or given to
--- a shard, until this transaction's use of them is there to be seen.
+-- Returns labels with their shards. The lock keeps them from being removed, or given
+-- to a shard, before this transaction's use of them is visible.
 -- name: AdminLabelsNamed :many
 SELECT l.id, l.name, coalesce(s.hostname, '')::text AS shard
 FROM afe_labels AS l
@@ -48,7 +50,8 @@ UPDATE afe_labels
 SET invalid = true
 WHERE id = ANY (@ids::bigint[]) AND NOT invalid;
 
--- Hosts that are removed have no labels; jobs that are finished no longer count.
+-- Counts the uses of a label. Removed hosts have no labels; finished jobs do not
+-- count.
 -- name: AdminLabelUses :one
 SELECT
     coalesce((

@@ -1,4 +1,4 @@
--- Edits of the master's tables by people: shards and whose labels are.
+-- Edits of the master's tables by people: shards and their labels.
 
 -- name: AdminShardAdd :many
 INSERT INTO afe_shards (hostname)
@@ -23,8 +23,8 @@ ORDER BY s.label_id;
 DELETE FROM afe_shards_labels
 WHERE shard_id = @shard_id::bigint AND label_id = ANY (@label_ids::bigint[]);
 
--- Locks in the order of the heartbeat, jobs before hosts, each by id. Finished
--- jobs too: their rows name the shard.
+-- Takes locks in the order of the heartbeat: jobs before hosts, each by id. Finished
+-- jobs are included, because their rows name the shard.
 -- name: AdminShardFreeJobs :execrows
 WITH locked AS (
     SELECT j.id
@@ -90,7 +90,7 @@ LEFT JOIN open_counts ON open_counts.shard_id = s.id
 LEFT JOIN job_counts ON job_counts.shard_id = s.id
 ORDER BY s.hostname;
 
--- A database in which a shard-client has taken the lock is a shard's: ids made
--- there would clash with the master's.
+-- Reports whether a shard-client has ever taken the lock in this database. Then it
+-- is a shard's database, and ids made there would clash with the master's.
 -- name: AdminIsShard :one
 SELECT EXISTS (SELECT FROM shard_client_owner AS o WHERE o.epoch > 0)::boolean AS is_shard;

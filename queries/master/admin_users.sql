@@ -1,8 +1,9 @@
 -- Edits of the master's tables by people: users and ACL groups. Users are
--- written before all else in a transaction, in the order of their logins, so
--- that two transactions cannot wait for each other here.
+-- written first in a transaction, in the order of their logins. Two transactions
+-- therefore cannot wait for each other here.
 
--- A user who is new is made, and belongs to Everyone, as one who calls does.
+-- Makes the missing users. A new user belongs to Everyone, like a user whom a
+-- heartbeat makes.
 -- name: AdminUserAdd :many
 WITH made AS (
     INSERT INTO afe_users (login)
@@ -29,7 +30,7 @@ FROM afe_users AS u
 WHERE u.login = ANY (@logins::text[])
 ORDER BY u.login;
 
--- 100 is what Autotest calls root: the user may change the status of any host.
+-- 100 is Autotest's access level of root: the user may change the status of any host.
 -- name: AdminUserRaise :execrows
 UPDATE afe_users
 SET access_level = 100
@@ -50,7 +51,7 @@ WHERE g.name = ANY (@names::text[])
 ORDER BY g.id
 FOR KEY SHARE;
 
--- Whoever is a user belongs to Everyone, also those who were made before it.
+-- Every user belongs to Everyone, including those who were made before that group.
 -- name: AdminEveryoneJoin :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT g.id, u.id

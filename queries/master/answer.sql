@@ -1,10 +1,10 @@
--- The objects of an answer, as the JSON that travels. Times have exactly three
--- digits of fraction, truncated, when the fraction is not zero. What belongs to an
--- object is looked up object by object, by index: where PostgreSQL may join as it
--- likes it reads all labels for each job, or all keyvals, before it has statistics.
+-- The objects of an answer, as the JSON that is sent. A time has exactly three
+-- digits of fraction, truncated, when its fraction is not zero. Whatever belongs to
+-- an object is looked up by index, one object at a time: if PostgreSQL may choose the
+-- join before it has statistics, it reads all labels for each job, or all keyvals.
 
--- lock_reason came with 2019. An ACL group is made once, not once for each of its
--- hosts: everybody in the lab may be in it.
+-- lock_reason came with 2019. The JSON of an ACL group is built once, not once for
+-- each of its hosts: the group may have everybody in the lab as a member.
 -- name: HostsJSON :one
 WITH acl_groups AS MATERIALIZED (
     SELECT
@@ -142,7 +142,7 @@ SELECT coalesce(json_agg(
 FROM afe_jobs AS j
 WHERE j.id = ANY (@ids::bigint[]);
 
--- The keyvals of the parents of the jobs sent, each once.
+-- Returns the keyvals of the parents of the jobs that are sent, each once.
 -- name: SuiteKeyvalsJSON :one
 SELECT coalesce(json_agg(json_build_object(
     'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value

@@ -2,7 +2,8 @@
 -- is that of the row, which every change gives another: the id of the transaction that wrote it
 -- (docs/decisions/0020-overlapping-heartbeats-share-nothing.md).
 
--- Has a label of the shard, not leased, not known; whosever it is now.
+-- Returns the hosts that have a label of the shard, are not leased and are not known
+-- to it, whichever shard they belong to now.
 -- name: HostsToSend :many
 SELECT h.id, h.xmin::text AS version
 FROM afe_hosts AS h
@@ -15,21 +16,22 @@ WHERE NOT h.leased
     AND NOT EXISTS (SELECT FROM unnest(@known_host_ids::bigint[]) AS k (id) WHERE k.id = h.id)
 ORDER BY h.id;
 
--- Depends on a label of the shard, or (2019) an entry's meta host is one, or an
--- entry without a meta host has a host that carries one. No entry complete, none
--- active. Not known, or known with every entry aborted.
+-- Returns the jobs that may be sent. Such a job depends on a label of the shard, or
+-- (2019) the meta host of an entry is one, or an entry without a meta host has a host
+-- that carries one. None of its entries is complete or active. It is not known to the
+-- shard, or it is known and every entry is aborted.
 --
--- Three ways lead from a shard's labels to its open entries, each by an index,
--- so that finished jobs cost nothing. Only the way through dependency labels
--- meets them: it looks at windows of 1,024 ids that hold an open job, found by
+-- Three ways lead from a shard's labels to its open entries, each by an index, where
+-- finished jobs cost nothing. Only the way through dependency labels meets finished
+-- jobs. It looks at windows of 1,024 ids that hold an open job. It finds them by
 -- jumping through the index of open entries, because one job that stays open for
--- months would make a plain lower bound useless. What is known falls out before
--- anything else is read of it.
+-- months would make a plain lower bound useless. Known jobs are dropped before
+-- anything else is read of them.
 --
--- PostgreSQL cannot guess the numbers here, and where it may join as it likes it
--- reads whole tables: with 50,000 known jobs, a million rows. OFFSET 0, a
--- subquery that aggregates, and one in the list of columns are looked up one by
--- one.
+-- PostgreSQL cannot guess the numbers here, and if it may choose the joins it reads
+-- whole tables: with 50,000 known jobs, a million rows. OFFSET 0, an aggregating
+-- subquery, and a subquery in the list of columns make it look up one row after the
+-- other.
 -- name: JobsToSend :many
 WITH RECURSIVE open_windows (first_id) AS (
     SELECT min(e.job_id) AS first_id
@@ -89,9 +91,9 @@ CROSS JOIN LATERAL (
 WHERE NOT entries.begun AND (NOT o.known OR entries.aborted)
 ORDER BY o.job_id;
 
--- Whoever takes a label from the shard waits until the heartbeat is over, and
--- then finds what it assigned: otherwise a host could stay assigned to a shard
--- that has none of its labels.
+-- A transaction that takes a label from the shard waits until the heartbeat is over,
+-- and then finds the hosts that it assigned. Otherwise a host could stay assigned to
+-- a shard that has none of its labels.
 -- name: ShardLabelsLock :execrows
 SELECT sl.id
 FROM afe_shards_labels AS sl
@@ -99,21 +101,21 @@ WHERE sl.shard_id = @shard_id::bigint
 ORDER BY sl.id
 FOR KEY SHARE;
 
--- Writes rows that are the shard's already too: the new version tells a heartbeat
--- at the same time that they are taken.
+-- Writes even rows that belong to the shard already: from their new version another
+-- heartbeat at the same time sees that they are taken.
 -- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = @shard_id::bigint
 WHERE id = ANY (@ids::bigint[]);
 
--- As HostAssign. A job whose abort the shard does not know yet is written at
--- every heartbeat until its end is uploaded.
+-- Like HostAssign. An aborted job is written at every heartbeat until the shard has
+-- uploaded its end.
 -- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = @shard_id::bigint
 WHERE id = ANY (@ids::bigint[]);
 
--- Known to the shard, but another's or nobody's.
+-- Returns the hosts that the shard knows but that belong to another shard or to none.
 -- name: HostsIncorrect :many
 SELECT h.id
 FROM afe_hosts AS h

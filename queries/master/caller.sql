@@ -1,6 +1,6 @@
--- Who calls: the user whom the Authorization header names, and the shard.
+-- The caller: the user whom the Authorization header names, and the shard.
 
--- A user who calls for the first time is made, and belongs to Everyone.
+-- Makes a user who calls for the first time. Such a user belongs to Everyone.
 -- name: UserAdd :execrows
 WITH made AS (
     INSERT INTO afe_users (login)

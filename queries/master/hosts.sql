@@ -1,7 +1,7 @@
 -- The statuses of the hosts that a shard knows.
 
--- The first host in the packet whose status would change but that the user may
--- not change, or that does not exist. At most one row; none is well.
+-- Returns the first host in the packet that does not exist, or whose status would
+-- change although the user may not change it. Without such a host it returns no row.
 -- name: HostStatusRefused :many
 SELECT s.id::bigint AS id, coalesce(h.hostname, '')::text AS hostname, (h.id IS NOT NULL)::boolean AS known
 FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) WITH ORDINALITY AS s (id, status, position)
@@ -21,7 +21,7 @@ WHERE h.id IS NULL
 ORDER BY s.position
 LIMIT 1;
 
--- Hosts whose status differs and hosts that may be sent, in id order.
+-- Locks the hosts whose status differs and those that may be sent, in id order.
 -- name: HostLock :many
 SELECT h.id, h.xmin::text AS version
 FROM afe_hosts AS h

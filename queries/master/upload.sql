@@ -1,8 +1,8 @@
--- What a shard uploads: records travel as they were sent, and the database
--- takes from each the fields that are in it.
+-- Uploads of a shard. Records reach the database as they were sent, and it takes
+-- from each the fields that are in it.
 
--- Locks, in the one order that all heartbeats keep (jobs, entries, hosts; each
--- by id), the jobs that are uploaded and those that may be sent.
+-- Locks the jobs that are uploaded and those that may be sent. All heartbeats take
+-- locks in the same order: jobs, entries, hosts, each by id.
 -- name: JobLock :many
 SELECT j.id, coalesce(j.shard_id, 0)::bigint AS shard_id, j.xmin::text AS version
 FROM afe_jobs AS j
@@ -18,7 +18,7 @@ ORDER BY e.id
 FOR NO KEY UPDATE;
 
 -- Fields that are left out keep their value; a foreign key that is null is
--- erased. Of a job that was sent twice the later record counts.
+-- cleared. If a job was sent twice, the later record counts.
 -- name: JobStore :execrows
 WITH sent AS (
     SELECT DISTINCT ON ((r.record ->> 'id')::bigint) (r.record ->> 'id')::bigint AS id, r.record

@@ -10,8 +10,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Freeze ends the use of a lab on the server of pgtest: from then on it is what Clone copies. A database that somebody is
-// connected to cannot be copied.
+// Freeze closes a lab that lives on the server of pgtest, so that [Lab.Clone] can copy it: a
+// database cannot be copied while somebody is connected to it.
 func (l *Lab) Freeze() {
 	l.server.Close()
 	l.Master.Close()
@@ -20,8 +20,8 @@ func (l *Lab) Freeze() {
 	}
 }
 
-// Clone is a lab with copies of all the databases of a frozen one, which takes 50 ms where building it anew takes
-// seconds. It ends with its own test.
+// Clone returns a lab with copies of all the databases of a frozen one. That takes 50 ms, where
+// building a new lab takes seconds. The copy ends with the test t.
 func (l *Lab) Clone(t testing.TB) *Lab {
 	t.Helper()
 	c := &Lab{t: t, protocol: l.protocol, Master: pool(t, pgtest.Clone(t, l.Master.Config().ConnString()))}

@@ -15,35 +15,34 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Side is where in a round trip a fault strikes.
+// Side says where in a round trip a fault strikes.
 type Side int
 
-// Before: the request has not been forwarded. After: it was answered, and the answer has not been relayed.
 const (
-	Before Side = iota
-	After
+	Before Side = iota // the request has not been forwarded
+	After              // it was answered, and the answer has not been relayed
 )
 
 func (s Side) String() string { return [...]string{"before", "after"}[s] }
 
-// Verdict is what becomes of a round trip.
+// Verdict says what becomes of a round trip.
 type Verdict int
 
-// GoOn relays it, Cut closes its connection in both directions.
 const (
-	GoOn Verdict = iota
-	Cut
+	GoOn Verdict = iota // relay it
+	Cut                 // close its connection in both directions
 )
 
 // Step is a round trip of a shard-client, to its database or to the master.
 type Step struct {
-	Number     int // from 1, over all connections, in the order in which they come
-	Connection int // to the database, from 1; 0: to the master
-	// What is asked: the name of the statement in queries/, the SQL of one without a name, or one of the words below.
+	Number     int // counted over all connections, from 1
+	Connection int // which connection to the database, from 1; 0 means the master
+	// What is the name of the statement in queries/, the SQL of a statement without a name, or one
+	// of the constants below.
 	What string
 }
 
-// Steps that are no statements.
+// Steps that are not statements.
 const (
 	StepStartup   = "startup" // of a connection
 	StepCopyDone  = "copy done"
@@ -52,10 +51,11 @@ const (
 	StepHeartbeat = "heartbeat" // the HTTP request
 )
 
-// Strike decides over each side of each step. It may kill the client, or wait: nothing moves on the connection meanwhile.
+// Strike is called on both sides of each step and decides what becomes of it. It may kill the
+// client. It may also wait; nothing moves on the connection meanwhile.
 type Strike func(step Step, side Side) Verdict
 
-// At strikes at one side of the n-th step.
+// At returns a Strike that strikes on one side of the n-th step.
 func At(n int, side Side, strike func() Verdict) Strike {
 	return func(step Step, at Side) Verdict {
 		if step.Number != n || at != side {
@@ -65,7 +65,7 @@ func At(n int, side Side, strike func() Verdict) Strike {
 	}
 }
 
-// Once strikes at one side of the first step of a name that comes from now on.
+// Once returns a Strike that strikes one time: on one side of the next step with that name.
 func Once(what string, side Side, strike func() Verdict) Strike {
 	var mu sync.Mutex
 	struck := false
@@ -81,13 +81,14 @@ func Once(what string, side Side, strike func() Verdict) Strike {
 	}
 }
 
-// Gate stands on the wires of a shard-client, so that every step of a beat can be reached in the real program: it has
-// no failpoint of its own. It knows as much of PostgreSQL's protocol as it takes to tell one round trip from the next.
+// Gate stands on the wires of a shard-client. Through it a test reaches every step of a beat of the
+// real program, which has no failpoints. It knows just enough of PostgreSQL's protocol to tell one
+// round trip from the next.
 type Gate struct {
 	t           testing.TB
 	listener    net.Listener
-	network     string // of the server behind it
-	address     string
+	network     string // of the database server behind it
+	address     string // likewise
 	databaseURL string
 	running     sync.WaitGroup
 
@@ -99,15 +100,17 @@ type Gate struct {
 	closed      bool
 }
 
-// Gate builds one before the database of a shard and before the master; it ends with the test. The shard's server must
-// be reached through its socket, which asks for no password. A test starts a client with --database-url=g.DatabaseURL().
+// Gate puts a gate before the database of a shard and before the master. It ends with the test. The
+// URL of the shard's database must lead through the server's socket, which asks for no password.
+// The client must be started with --database-url=g.DatabaseURL().
 func (l *Lab) Gate(s *Shard) *Gate {
 	l.t.Helper()
 	config, err := pgconn.ParseConfig(s.DatabaseURL)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	// Not t.TempDir, whose name is the test's: it may hold commas, which part hosts, and be too long for a socket.
+	// t.TempDir contains the test's name: that may hold commas, which separate hosts in a URL, and
+	// its path may be too long for a socket.
 	directory, err := os.MkdirTemp("", "gate-")
 	if err != nil {
 		l.t.Fatal(err)
@@ -117,7 +120,8 @@ func (l *Lab) Gate(s *Shard) *Gate {
 	g.network, g.address = pgconn.NetworkAddress(config.Host, config.Port)
 	query := url.Values{"host": {directory}, "port": {strconv.Itoa(int(config.Port))}, "user": {config.User}}
 	g.databaseURL = "postgres:///" + config.Database + "?" + query.Encode()
-	if g.listener, err = net.Listen("unix", filepath.Join(directory, ".s.PGSQL."+strconv.Itoa(int(config.Port)))); err != nil {
+	socket := filepath.Join(directory, ".s.PGSQL."+strconv.Itoa(int(config.Port)))
+	if g.listener, err = net.Listen("unix", socket); err != nil {
 		l.t.Fatal(err)
 	}
 	g.running.Go(g.accept)
@@ -126,17 +130,18 @@ func (l *Lab) Gate(s *Shard) *Gate {
 	return g
 }
 
-// DatabaseURL leads through the gate.
+// DatabaseURL returns the URL of the shard's database that leads through the gate.
 func (g *Gate) DatabaseURL() string { return g.databaseURL }
 
-// Strike begins to count anew, and lets a test strike; nil: everything passes.
+// Strike starts to count steps from 1 again, and asks strike about each. With nil everything
+// passes.
 func (g *Gate) Strike(strike Strike) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.strike, g.steps = strike, nil
 }
 
-// Steps are those since the last Strike.
+// Steps returns the steps since the last call of Strike.
 func (g *Gate) Steps() []Step {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -162,7 +167,7 @@ func (g *Gate) judge(step Step, side Side) Verdict {
 	return strike(step, side)
 }
 
-// between is the gate before the master.
+// between returns the gate before the master.
 func (g *Gate) between(master http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		step := g.count(0, StepHeartbeat)
@@ -187,7 +192,7 @@ func (g *Gate) accept() {
 		}
 		server, err := net.Dial(g.network, g.address)
 		if err != nil {
-			_ = client.Close() // a server that is down: the client meets what it would meet there
+			_ = client.Close() // the server is down: the client meets what it would meet there
 			continue
 		}
 		g.mu.Lock()
@@ -204,7 +209,7 @@ func (g *Gate) accept() {
 	}
 }
 
-// forget is for connections that were closed.
+// forget drops connections that were closed.
 func (g *Gate) forget(connections ...net.Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -224,9 +229,10 @@ func (g *Gate) close() {
 	g.running.Wait()
 }
 
-// sqlcName is how sqlc heads a statement.
+// sqlcName matches the comment with which sqlc begins a statement.
 var sqlcName = regexp.MustCompile(`^-- name: (\w+)`)
 
+// nameOf returns the name that sqlc gave a statement; without one, the statement itself.
 func nameOf(sql string) string {
 	if found := sqlcName.FindStringSubmatch(sql); found != nil {
 		return found[1]

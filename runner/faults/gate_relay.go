@@ -18,7 +18,8 @@ type relay struct {
 
 	mu      sync.Mutex
 	waiting []Step // for their answers, which come in order
-	// refused: the server ended a COPY before the client did, and will not answer the client's end of it.
+	// refused means that the server ended a COPY before the client did. It will not answer the
+	// client's end of the COPY.
 	refused bool
 }
 
@@ -29,13 +30,13 @@ func newRelay(g *Gate, number int, client, server net.Conn) *relay {
 	}
 }
 
-// cut closes both ends; what either of them has sent by then and is not relayed is lost.
+// cut closes both ends. Anything that was sent and not yet relayed is lost.
 func (r *relay) cut() {
 	_, _ = r.client.Close(), r.server.Close()
 	r.gate.forget(r.client, r.server)
 }
 
-// up relays what the client asks, until either side goes away.
+// up relays the client's messages until either side goes away.
 func (r *relay) up() {
 	if !r.startup() {
 		r.cut()
@@ -78,7 +79,8 @@ func (r *relay) up() {
 	}
 }
 
-// startup relays the first message. A request to cancel is one of its own kind, and has no answer.
+// startup relays the first message of a connection. A request to cancel a statement comes on a
+// connection of its own, and has no answer.
 func (r *relay) startup() bool {
 	message, err := r.fromClient.ReceiveStartupMessage()
 	if err != nil {
@@ -92,7 +94,7 @@ func (r *relay) startup() bool {
 	return r.forward(StepStartup)
 }
 
-// forward sends what ends a round trip, unless the test cuts it.
+// forward sends the message that completes a request, unless the test cuts the round trip.
 func (r *relay) forward(what string) bool {
 	r.mu.Lock()
 	unanswered := r.refused && (what == StepCopyDone || what == StepCopyFail)
@@ -115,14 +117,14 @@ func (r *relay) forward(what string) bool {
 	return true
 }
 
-// down relays the answers, each when it is whole.
+// down relays the answers, each once it is complete.
 func (r *relay) down() {
 	defer r.cut()
 	fromServer, toClient := pgproto3.NewFrontend(r.server, r.server), pgproto3.NewBackend(r.client, r.client)
 	for {
 		message, err := fromServer.Receive()
 		if err != nil {
-			_ = toClient.Flush() // why the server ends the connection
+			_ = toClient.Flush() // it may hold the reason why the server ended the connection
 			return
 		}
 		toClient.Send(message)
@@ -138,7 +140,7 @@ func (r *relay) down() {
 	}
 }
 
-// answered is the step whose answer has come.
+// answered returns the step whose answer has come.
 func (r *relay) answered() (Step, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

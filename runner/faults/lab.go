@@ -20,21 +20,21 @@ import (
 	"shardclient/runner/shard"
 )
 
-// Login is the user that the lab's clients beat as; the master lets it change every host.
+// Login is the user name of the lab's clients. The master lets this user change every host.
 const Login = "chromeos-test"
 
-// Options of a Lab. The zero value is one shard with four hosts on the server of pgtest.
+// Options of a [Lab]. The zero value gives one shard with four hosts, on the server of pgtest.
 type Options struct {
-	Shards        int          // 0: 1
-	HostsPerShard int          // 0: 4
-	Protocol      afe.Protocol // "": 2019
-	Server        *Server      // has the shards' databases; nil: the test process's own server
-	FailShare     float64      // of the entries that the schedulers run
-	Seed          uint64       // of the schedulers
+	Shards        int          // 0 means 1
+	HostsPerShard int          // 0 means 4
+	Protocol      afe.Protocol // "" means 2019
+	Server        *Server      // where the shards' databases are; nil means pgtest's server
+	FailShare     float64      // the share of entries that fail, from 0 to 1
+	Seed          uint64       // decides how the schedulers draw
 }
 
-// Lab is a reference master behind a real HTTP server, and shards with a scheduler each. Nothing runs by itself: a test
-// takes the schedulers' turns and the beats.
+// Lab is a reference master behind a real HTTP server, and shards with a scheduler each. Nothing
+// runs by itself: the test decides when a scheduler takes a turn and when a client beats.
 type Lab struct {
 	t        testing.TB
 	protocol afe.Protocol
@@ -43,16 +43,16 @@ type Lab struct {
 	Shards   []*Shard
 
 	server *httptest.Server
-	// between stands between the clients and the master: a test's fault.
+	// between is the test's fault between the clients and the master.
 	between atomic.Pointer[func(master http.Handler) http.Handler]
 }
 
 // Shard is one shard of a Lab.
 type Shard struct {
 	Hostname    string
-	Board       string // the label that its jobs ask for
+	Board       string // the label that its jobs require
 	DatabaseURL string
-	DB          *pgxpool.Pool // the test's look into it
+	DB          *pgxpool.Pool // for the test to look into the database
 	Scheduler   *scheduler.Scheduler
 }
 
@@ -98,7 +98,7 @@ func (l *Lab) addShard(o Options, number int) {
 		s.DatabaseURL = pgtest.Database(l.t)
 	}
 	s.DB = pool(l.t, s.DatabaseURL)
-	// The schedulers' clock is the machine's: their phases are counted in turns.
+	// The scheduler may use the machine's clock: the length of its phases is counted in turns.
 	s.Scheduler = scheduler.New(s.DB, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
 	l.must(l.People.AddLabels(l.t.Context(), admin.NewLabel{Name: s.Board}))
 	l.must(l.People.AddShard(l.t.Context(), s.Hostname, s.Board))
@@ -108,7 +108,9 @@ func (l *Lab) addShard(o Options, number int) {
 	}
 	for n := range hosts {
 		l.must(l.People.AddHosts(l.t.Context(), admin.NewHost{
-			Hostname: fmt.Sprintf("shard%d-host%d", number, n+1), Labels: []string{s.Board}, Attributes: map[string]string{"rack": "7"},
+			Hostname:   fmt.Sprintf("shard%d-host%d", number, n+1),
+			Labels:     []string{s.Board},
+			Attributes: map[string]string{"rack": "7"},
 		}))
 	}
 	l.Shards = append(l.Shards, s)
@@ -121,10 +123,10 @@ func (l *Lab) must(_ any, err error) {
 	}
 }
 
-// URL is where the master is.
+// URL returns the address of the master.
 func (l *Lab) URL() string { return l.server.URL }
 
-// Between puts a fault between the clients and the master; nil takes it away.
+// Between puts a fault between the clients and the master. With nil it takes the fault away.
 func (l *Lab) Between(fault func(master http.Handler) http.Handler) {
 	if fault == nil {
 		l.between.Store(nil)
@@ -139,7 +141,11 @@ func (l *Lab) CreateJobs(s *Shard, count int) []int64 {
 	jobs := make([]admin.NewJob, count)
 	for i := range jobs {
 		jobs[i] = admin.NewJob{
-			Name: "job", Owner: "alice", MetaHosts: []string{s.Board}, Dependencies: []string{s.Board}, Keyvals: map[string]string{"build": "R75"},
+			Name:         "job",
+			Owner:        "alice",
+			MetaHosts:    []string{s.Board},
+			Dependencies: []string{s.Board},
+			Keyvals:      map[string]string{"build": "R75"},
 		}
 	}
 	ids, err := l.People.CreateJobs(l.t.Context(), jobs...)
@@ -149,8 +155,9 @@ func (l *Lab) CreateJobs(s *Shard, count int) []int64 {
 	return ids
 }
 
-// Work takes turns of a shard's scheduler until nothing is open on it and no host is leased: lucifer asks for the upload
-// only when it releases the host, after the entry is complete.
+// Work lets a shard's scheduler take turns until no entry is open and no host is leased. It waits
+// for the hosts too because lucifer asks for the upload of a job only when it releases the host,
+// after the entry is complete.
 func (l *Lab) Work(s *Shard) {
 	l.t.Helper()
 	for range 1000 {
@@ -165,7 +172,7 @@ func (l *Lab) Work(s *Shard) {
 	l.t.Fatalf("the scheduler of %s does not come to an end", s.Hostname)
 }
 
-// Wire returns the real HTTP client to an address of the master, or of what stands before it.
+// Wire returns the real HTTP client for the master at an address, which may be that of a proxy.
 func (l *Lab) Wire(address string) *afe.Client {
 	l.t.Helper()
 	u, err := url.Parse(address)
@@ -173,7 +180,12 @@ func (l *Lab) Wire(address string) *afe.Client {
 		l.t.Fatal(err)
 	}
 	wire, err := afe.NewClient(afe.Options{
-		Master: u, User: Login, Protocol: l.protocol, Timeout: 30 * time.Second, MaxResponseBytes: 64 << 20, UserAgent: "test",
+		Master:           u,
+		User:             Login,
+		Protocol:         l.protocol,
+		Timeout:          30 * time.Second,
+		MaxResponseBytes: 64 << 20,
+		UserAgent:        "test",
 	})
 	if err != nil {
 		l.t.Fatal(err)
@@ -182,15 +194,22 @@ func (l *Lab) Wire(address string) *afe.Client {
 	return wire
 }
 
-// ClientOptions are those of an in-process client of a shard.
+// ClientOptions returns options for a client of a shard that runs inside the test.
 func (l *Lab) ClientOptions(s *Shard) shard.Options {
 	return shard.Options{
-		ShardHostname: s.Hostname, Who: "test", RPCTimeout: 30 * time.Second, StopTimeout: time.Second,
-		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
+		ShardHostname:  s.Hostname,
+		Who:            "test",
+		RPCTimeout:     30 * time.Second,
+		StopTimeout:    time.Second,
+		MaxUploadJobs:  1000,
+		MaxUploadBytes: 16 << 20,
+		ApplyChunk:     500,
+		HistoryKeep:    1000,
+		QuarantineKeep: 1000,
 	}
 }
 
-// Compare compares all shards with the master, as they are now.
+// Compare compares all shards with the master, as they are at the moment.
 func (l *Lab) Compare() *converge.Report {
 	l.t.Helper()
 	var shards []converge.Shard
@@ -204,8 +223,8 @@ func (l *Lab) Compare() *converge.Report {
 	return report
 }
 
-// Agree fails the test unless both sides agree on so many complete entries: nothing lost, nothing run twice. It is for the
-// end, when faults, schedulers and beats rest.
+// Agree fails the test unless both sides agree, with that many complete entries, none lost and none
+// run twice. It is for the end of a test, when faults, schedulers and clients have stopped.
 func (l *Lab) Agree(complete int) {
 	l.t.Helper()
 	report := l.Compare()
@@ -214,11 +233,13 @@ func (l *Lab) Agree(complete int) {
 	}
 }
 
-// ForgetUnsure lets the time pass after which a request that was given up must be dead.
+// ForgetUnsure moves the start of all waiting for unanswered uploads back by a day. The clients
+// then take a request that they gave up for dead, as they would after the waiting time.
 func (l *Lab) ForgetUnsure() {
 	l.t.Helper()
+	const dayEarlier = `UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`
 	for _, s := range l.Shards {
-		if _, err := s.DB.Exec(l.t.Context(), `UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`); err != nil {
+		if _, err := s.DB.Exec(l.t.Context(), dayEarlier); err != nil {
 			l.t.Fatal(err)
 		}
 	}

@@ -14,15 +14,6 @@ import (
 	"shardclient/runner/wait"
 )
 
-// M is what is needed of *testing.M.
-type M interface{ Run() int }
-
-// WithBinary is binaries.WithBinaries.
-func WithBinary(m M) M { return binaries.WithBinaries(m) }
-
-// Binary is binaries.ShardClient.
-func Binary(t testing.TB) string { t.Helper(); return binaries.ShardClient(t) }
-
 // Program is a shard-client that was started.
 type Program struct {
 	t    testing.TB
@@ -31,7 +22,7 @@ type Program struct {
 	done chan struct{}
 }
 
-// output is read while it is written.
+// output may be read while it is written.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -49,22 +40,29 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// Start starts the real shard-client of a shard: "run" or "once" with more flags. What is given last counts: a test puts
-// its own --master or --database-url there. It is killed when the test ends first.
+// Start starts the real shard-client of a shard with a command, "run" or "once", and more flags. Of
+// a flag that is given twice the last one counts, so a test may give its own --master or
+// --database-url. The program is killed at the end of the test if it still runs.
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
 	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...), done: make(chan struct{})}
 	p.cmd.Env = append(process.Environment(os.Environ()),
-		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
-		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")
+		"SHARD_CLIENT_MASTER="+l.URL(),
+		"SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL,
+		"SHARD_CLIENT_STARTUP_SPLAY=0",
+		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms",
+		"SHARD_CLIENT_DRAIN_PAUSE=10ms",
+		"SHARD_CLIENT_RPC_TIMEOUT=5s",
+		"SHARD_CLIENT_STOP_TIMEOUT=1s",
+	)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		l.t.Fatal(err)
 	}
 	go func() {
 		defer close(p.done)
-		_ = p.cmd.Wait() // the exit code tells
+		_ = p.cmd.Wait() // End returns the exit code
 	}()
 	l.t.Cleanup(func() {
 		p.Kill()
@@ -75,25 +73,25 @@ func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	return p
 }
 
-// Log is what it has said so far, stdout and stderr.
+// Log returns what the program has printed so far, stdout and stderr together.
 func (p *Program) Log() string { return p.log.String() }
 
-// Says waits for a text in the log.
+// Says waits until the log contains a text.
 func (p *Program) Says(text string) {
 	p.t.Helper()
 	wait.Until(p.t, text+" in the log of shard-client", func() bool { return strings.Contains(p.Log(), text) }, p.Log)
 }
 
-// Signal sends a signal to a program that may have ended.
+// Signal sends a signal. It does nothing to a program that has ended.
 func (p *Program) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// Kill ends it as a power cut would, and waits until it is gone.
+// Kill ends the program as a power cut would, and waits until it is gone.
 func (p *Program) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// Ended reports whether it has ended.
+// Ended reports whether the program has ended.
 func (p *Program) Ended() bool {
 	select {
 	case <-p.done:
@@ -103,17 +101,17 @@ func (p *Program) Ended() bool {
 	}
 }
 
-// Done is closed when it has ended.
+// Done returns a channel that is closed when the program has ended.
 func (p *Program) Done() <-chan struct{} { return p.done }
 
-// End waits for the end and returns the exit code; -1: a signal ended it.
+// End waits for the end and returns the exit code, or -1 when a signal ended the program.
 func (p *Program) End() int {
 	p.t.Helper()
 	wait.For(p.t, "for the end of shard-client", p.done, p.Log)
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Stop asks it to end in order, and fails the test when it does not.
+// Stop asks the program to end, and fails the test unless it does so with exit code 0.
 func (p *Program) Stop() {
 	p.t.Helper()
 	p.Signal(syscall.SIGTERM)

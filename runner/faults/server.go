@@ -13,13 +13,15 @@ import (
 // template is the migrated database that Database clones.
 const template = "faults_template"
 
-// Server is a PostgreSQL of the test's own, for faults that all databases of a server would feel.
+// Server is a PostgreSQL of the test's own, for faults that every database on a server would
+// suffer.
 type Server struct {
 	*postgres.Server
 	databases atomic.Int64
 }
 
-// StartServer starts one that ends with the test. It is made without TCP unless the options ask for it.
+// StartServer starts a server that ends with the test. It listens on TCP only if the options say
+// so.
 func StartServer(t testing.TB, o postgres.Options) *Server {
 	t.Helper()
 	ctx := wait.Context(t)
@@ -44,7 +46,7 @@ func StartServer(t testing.TB, o postgres.Options) *Server {
 	return &Server{Server: server}
 }
 
-// Database returns the URL of a fresh, migrated database. It ends with the server.
+// Database returns the URL of a new, migrated database, which lives as long as the server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := "faults_" + strconv.FormatInt(s.databases.Add(1), 10)

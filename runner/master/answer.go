@@ -8,13 +8,13 @@ import (
 	"shardclient/runner/afe"
 )
 
-// answer is a result as it travels, and how much is in it.
+// answer is a result as it is sent, with the number of objects in it.
 type answer struct {
 	result                 []byte
 	hosts, jobs, incorrect int
 }
 
-// answer carries the JSON that the database builds.
+// answer builds the answer from the JSON of hosts and jobs, which the database writes.
 func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
 	result := map[string]any{"hosts": []int64{}, "jobs": []int64{}, "suite_keyvals": []int64{}}
 	given := &answer{hosts: len(hostIDs), jobs: len(jobIDs)}
@@ -48,7 +48,8 @@ func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, er
 	return given, err
 }
 
-// incorrectHosts is never nil: nil would be null in JSON.
+// incorrectHosts returns the known hosts that are not the shard's. The list is never nil, which
+// would be null in JSON.
 func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
 	if len(b.args.knownHostIDs) == 0 {
 		return []int64{}, nil

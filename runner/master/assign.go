@@ -8,7 +8,8 @@ import (
 	"shardclient/runner/afe"
 )
 
-// candidate is a host or a job that may be sent, and the version of its row: every change gives it another.
+// candidate is a host or a job that may be sent, with the version of its row, which every change of
+// the row replaces.
 type candidate struct {
 	id      int64
 	version string
@@ -40,8 +41,9 @@ func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
 	return jobs, nil
 }
 
-// assignHosts takes those of the locked hosts that did not change between the reading and the lock and may still be
-// sent: the labels of a host, or of the shard, are not in the host's row.
+// assignHosts assigns the locked hosts that did not change between the reading and the lock, and
+// that may still be sent. The second check is needed because the labels of a host or shard can
+// change without changing the host's row.
 func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, error) {
 	unchanged := both(b.hosts, locked)
 	if len(unchanged) == 0 {
@@ -58,7 +60,7 @@ func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, er
 	return ids, nil
 }
 
-// assignJobs is assignHosts for jobs.
+// assignJobs does for jobs what assignHosts does for hosts.
 func (b *beat) assignJobs(ctx context.Context, locked []candidate) ([]int64, error) {
 	unchanged := both(b.jobs, locked)
 	if len(unchanged) == 0 {
@@ -75,7 +77,7 @@ func (b *beat) assignJobs(ctx context.Context, locked []candidate) ([]int64, err
 	return ids, nil
 }
 
-// both is what is in both lists with the same version.
+// both returns the ids that are in both lists with the same version.
 func both(read, locked []candidate) map[int64]bool {
 	was := make(map[candidate]bool, len(read))
 	for _, one := range read {
@@ -90,7 +92,8 @@ func both(read, locked []candidate) map[int64]bool {
 	return same
 }
 
-// stillThere keeps the order of now. Its versions may be of this heartbeat's own writing.
+// stillThere returns the unchanged ids that are in now, in that order. It ignores the versions in
+// now: this heartbeat may have written these rows itself.
 func stillThere(unchanged map[int64]bool, now []candidate) []int64 {
 	ids := []int64{}
 	for _, one := range now {

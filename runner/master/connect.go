@@ -9,9 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// connectionSettings are those that the queries are measured with. The lists of known ids decide which plan is good, so
-// a plan made for any list is not: without the first line PostgreSQL soon takes one, believing that every list has ten
-// ids. Compiling a query, and starting processes for it, takes longer than running it.
+// connectionSettings are the settings with which the queries were measured. Which plan is good
+// depends on the lists of known ids. Without the first setting PostgreSQL soon uses one plan for
+// all lists, and assumes that each has ten ids. Compiling a query or starting processes for it
+// takes longer than running it.
 var connectionSettings = map[string]string{
 	"plan_cache_mode":                 "force_custom_plan",
 	"jit":                             "off",
@@ -19,8 +20,8 @@ var connectionSettings = map[string]string{
 	"application_name":                "shard-lab master",
 }
 
-// Connect opens a pool for New. What the URL says goes before these settings. Stats may be nil. A database that is down
-// shows only when it is used.
+// Connect opens a pool for [New]. Settings in the URL override connectionSettings. stats may be
+// nil. That a database is down shows only when it is used.
 func Connect(ctx context.Context, databaseURL string, maxConnections int32, stats *Stats) (*pgxpool.Pool, error) {
 	if maxConnections < 1 {
 		return nil, fmt.Errorf("reference master: maxConnections is %d: want at least 1", maxConnections)

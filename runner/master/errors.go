@@ -16,12 +16,14 @@ type fault struct{ name, message string }
 
 func (f *fault) Error() string { return f.name + ": " + f.message }
 
-// traceback is what a client may log. The original's lists the files of an Autotest tree, which is not here.
+// traceback returns a traceback for the client to log. The original's would list files of an
+// Autotest tree, which does not exist here.
 func (f *fault) traceback() string {
 	return "Traceback (most recent call last):\n  (reference master)\n" + f.Error() + "\n"
 }
 
-// asFault names an error of the database as Django names it; the text is PostgreSQL's own.
+// asFault gives an error of the database the name that Django gives it. The text is PostgreSQL's
+// own.
 func asFault(err error) *fault {
 	var known *fault
 	if errors.As(err, &known) {
@@ -39,7 +41,7 @@ func asFault(err error) *fault {
 	return &fault{name: "OperationalError", message: err.Error()}
 }
 
-// writeEnvelope answers a call: an error inside it is HTTP 200.
+// writeEnvelope answers a call. The answer is HTTP 200 even when it holds an error.
 func writeEnvelope(w http.ResponseWriter, result []byte, failure *fault, id json.RawMessage) {
 	var body bytes.Buffer
 	if failure == nil {
@@ -60,7 +62,7 @@ func writeEnvelope(w http.ResponseWriter, result []byte, failure *fault, id json
 	_, _ = w.Write(body.Bytes())
 }
 
-// writePage answers what is no call: HTTP 500 and a page for people.
+// writePage answers a request that is not a call with HTTP 500 and a page for people.
 func writePage(w http.ResponseWriter, failure *fault) {
 	last := failure.name
 	if failure.message != "" {

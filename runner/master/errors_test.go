@@ -95,7 +95,7 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 		{both, "", `"jobs": [` + job2 + `], "hqes": [{"id": 99}]`, "UnallowedRecordsSentToMaster", "Object with pk 99 of type"},
 		{both, "", `"jobs": [` + job2 + `, {"id": 3, "shard": null}]`, "ValueError", "Serialized must not contain foreign objects: [('shard', None)]"},
 		{both, "", `"jobs": [` + job2 + `], "hqes": [{"id": 2, "meta_host": {"id": 1}}]`, "ValueError", "[('meta_host', {'id': 1})]"},
-		{both, "", `"jobs": [` + job2 + `], "hqes": [{"id": 2, "started_on": "2019-03-15T11:00:00Z"}]`, "ValueError", "no time without a zone"},
+		{both, "", `"jobs": [` + job2 + `], "hqes": [{"id": 2, "started_on": "2019-03-15T11:00:00Z"}]`, "ValueError", "not a time without a zone"},
 		{both, "", `"jobs": [` + job2 + `, {"id": 3, "owner": null}]`, "IntegrityError", "owner"},
 		{both, "", `"jobs": [` + job2 + `, {"name": "x"}]`, "KeyError", "'id'"},
 		{only2015, "", `"jobs": [` + job2 + `, {"id": 5}]`, "UnallowedRecordsSentToMaster", "Job id=5 is assigned to shard (2). Cannot update it with {'id': 5} from shard 1."},

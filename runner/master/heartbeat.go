@@ -13,12 +13,13 @@ import (
 	"shardclient/runner/afe"
 )
 
-// maxAttempts of a transaction that PostgreSQL gave up for another's sake: a deadlock with whoever edits the tables.
-// Heartbeats among themselves lock in one order.
+// maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one.
+// That is a deadlock with somebody who edits the tables; heartbeats all lock in the same order.
 const maxAttempts = 3
 
-// heartbeat reads what may be sent in one snapshot, and then writes and answers in one transaction. When that is given up
-// and tried again, what others took since the snapshot stays taken.
+// heartbeat reads in one snapshot which objects may be sent, and then writes and answers in one
+// transaction. A second attempt of that transaction takes nothing that others took since the
+// snapshot.
 func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
 	conn, err := m.pool.Acquire(ctx)
 	if err != nil {
@@ -51,7 +52,7 @@ func wasGivenUp(err error) bool {
 	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "40")
 }
 
-// beat is a heartbeat, in whatever transaction q belongs to.
+// beat is a heartbeat. Its statements run in the transaction that q belongs to.
 type beat struct {
 	q           *masterdb.Queries
 	protocol    afe.Protocol
@@ -60,7 +61,7 @@ type beat struct {
 	hosts, jobs []candidate
 }
 
-// read finds the shard and what may be sent to it.
+// read finds the shard, and the hosts and jobs that may be sent to it.
 func (b *beat) read(ctx context.Context) (err error) {
 	b.shardID, err = b.q.ShardByHostname(ctx, b.args.shardHostname)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -76,8 +77,9 @@ func (b *beat) read(ctx context.Context) (err error) {
 	return err
 }
 
-// write takes only what has not changed since it was read: of heartbeats that overlap only one gets a host or a job.
-// Locks are taken in one order: the user, labels of the shard, jobs, entries, hosts, each by id.
+// write stores the upload, and assigns only hosts and jobs that have not changed since they were
+// read: of several heartbeats that overlap, only one gets a host or a job. Locks are taken in a
+// fixed order: the user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context) (*answer, error) {
 	if _, err := b.q.UserAdd(ctx, b.args.user); err != nil {
 		return nil, fmt.Errorf("add user: %w", err)
@@ -106,7 +108,8 @@ func (b *beat) write(ctx context.Context) (*answer, error) {
 	return b.answer(ctx, hostIDs, jobIDs)
 }
 
-// storeUploads returns the jobs that it locked, as they were before it stored anything.
+// storeUploads stores the uploaded jobs and entries. It returns the jobs that it locked, as they
+// were before.
 func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
 	lock := idsOf(b.jobs)
 	for _, record := range b.args.jobs {
@@ -130,7 +133,8 @@ func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
 	return locked, b.storeEntries(ctx, stored)
 }
 
-// storeStatuses returns the hosts that it locked, as storeUploads does.
+// storeStatuses stores the statuses of known hosts. It returns the hosts that it locked, as they
+// were before.
 func (b *beat) storeStatuses(ctx context.Context) ([]candidate, error) {
 	ids, statuses := b.args.knownHostIDs, b.args.knownStatuses
 	if b.protocol == afe.Protocol2015 {
@@ -178,7 +182,7 @@ func (b *beat) checkStatuses(ctx context.Context) error {
 	return &fault{name: "AclAccessViolation", message: b.args.user + " does not have access to " + refused[0].Hostname}
 }
 
-// doesNotExist is Django's error of a lookup that finds nothing.
+// doesNotExist returns Django's error for a lookup that finds nothing.
 func doesNotExist(kind, field, value string) error {
 	return &fault{name: "DoesNotExist", message: fmt.Sprintf(
 		"%s matching query does not exist. Lookup parameters were {'%s': %s}", kind, field, value)}

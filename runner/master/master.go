@@ -1,9 +1,18 @@
-// Package master is the reference master: shard_heartbeat as an Autotest AFE of 2015 or 2019 serves it, over the
-// project's own schema.
+// Package master is the reference master. It serves shard_heartbeat as an Autotest AFE of 2015 or
+// 2019 does, from a database with the project's own schema.
 //
-// It owns the master's half of the protocol: the envelope, the checks of what shards upload, and which hosts and jobs
-// go to whom. A heartbeat is one transaction. Any number of masters may serve one database. It must not be linked into
-// shard-client.
+// It owns the master's half of the protocol: the envelope, the checks of uploads, and the choice of
+// the shard for each host and job. It must not be linked into shard-client.
+//
+// # Use
+//
+// [Connect] opens the database and [New] returns the HTTP handler. Any number of masters may share
+// one database. Package admin edits the same database.
+//
+// # A heartbeat
+//
+// A heartbeat first reads in one snapshot which hosts and jobs may be sent. Then it stores, assigns
+// and answers in one transaction, and takes nothing that has changed in between.
 package master
 
 import (
@@ -20,21 +29,21 @@ import (
 	"shardclient/runner/afe"
 )
 
-// Path is where an AFE serves its calls.
+// Path is the path at which an AFE serves its calls.
 const Path = "/afe/server/noauth/rpc/"
 
-// contentType is the AFE's, also for JSON.
+// contentType is the content type of all answers of an AFE, even of JSON.
 const contentType = "text/html; charset=utf-8"
 
-// defaultMaxRequestBytes holds some ten thousand finished jobs.
+// defaultMaxRequestBytes is enough for about ten thousand finished jobs.
 const defaultMaxRequestBytes = 64 << 20
 
 // Options of a master.
 type Options struct {
 	Protocol        afe.Protocol // 2015 or 2019
-	MaxRequestBytes int64        // a longer body is answered with 413; 0: 64 MiB
-	Log             *slog.Logger // nil: nothing is logged
-	Stats           *Stats       // shown at StatsPath; nil: not counted, not shown
+	MaxRequestBytes int64        // a longer body is answered with 413; 0 means 64 MiB
+	Log             *slog.Logger // nil means that nothing is logged
+	Stats           *Stats       // shown at StatsPath; nil means that nothing is counted or shown
 }
 
 type master struct {
@@ -42,8 +51,8 @@ type master struct {
 	o    Options
 }
 
-// New serves heartbeats over a migrated database. It fails when the protocol is neither of the two, and when there is
-// no pool.
+// New returns a handler that serves heartbeats from a migrated database. It fails when an option
+// makes no sense or pool is nil.
 func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	switch {
 	case pool == nil:
@@ -52,7 +61,8 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("reference master: Options.MaxRequestBytes is %d: want 0 or more", o.MaxRequestBytes)
 	}
 	if o.Protocol != afe.Protocol2015 && o.Protocol != afe.Protocol2019 {
-		return nil, fmt.Errorf("reference master: Options.Protocol is %q: want %s or %s", o.Protocol, afe.Protocol2015, afe.Protocol2019)
+		return nil, fmt.Errorf("reference master: Options.Protocol is %q: want %s or %s",
+			o.Protocol, afe.Protocol2015, afe.Protocol2019)
 	}
 	if o.MaxRequestBytes == 0 {
 		o.MaxRequestBytes = defaultMaxRequestBytes
@@ -60,7 +70,7 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	// "/" at the end makes the mux redirect the path without it, as the AFE does.
+	// Path ends in a slash, so the mux redirects the path without it, as the AFE does.
 	mux := http.NewServeMux()
 	m := &master{pool: pool, o: o}
 	mux.Handle(Path, m)

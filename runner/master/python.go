@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// repr writes a JSON value as Python 2 prints it, for messages. Keys are sorted: a Python 2 dict has no order to keep.
+// repr returns a JSON value as Python 2 prints it, for messages. Keys are sorted, since a Python 2
+// dict has no order to keep.
 func repr(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -48,7 +49,7 @@ func reprString(s string) string {
 	return "'" + strings.ReplaceAll(inner, "'", `\'`) + "'"
 }
 
-// outsideASCII finds a string, key or value, that Python 2's str() would refuse.
+// outsideASCII looks for a string, as key or value, that Python 2's str() would refuse.
 func outsideASCII(value any) (string, bool) {
 	switch v := value.(type) {
 	case string:

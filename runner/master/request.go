@@ -13,21 +13,24 @@ import (
 	"shardclient/runner/afe"
 )
 
-// request is a readable call.
+// request is a call that could be read.
 type request struct {
 	method string
 	params []any
 	id     json.RawMessage
 }
 
-// parseRequest fails with what the original answers as a page.
+// parseRequest reads a call. It fails where the original answers with a page.
 func parseRequest(body []byte) (*request, *fault) {
 	decoded, err := decode(body)
 	if err != nil {
 		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
 	}
 	if _, found := outsideASCII(decoded); found {
-		return nil, &fault{name: "UnicodeEncodeError", message: "'ascii' codec can't encode characters: ordinal not in range(128)"}
+		return nil, &fault{
+			name:    "UnicodeEncodeError",
+			message: "'ascii' codec can't encode characters: ordinal not in range(128)",
+		}
 	}
 	object, ok := decoded.(map[string]any)
 	if !ok {
@@ -46,8 +49,8 @@ func parseRequest(body []byte) (*request, *fault) {
 	return &request{method: method, params: params, id: rawID}, nil
 }
 
-// decode reads one JSON value and nothing after it. Raw bytes outside ASCII that are no UTF-8 become U+FFFD, which is
-// outside ASCII too.
+// decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
+// become U+FFFD, which is outside ASCII like themselves.
 func decode(body []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -68,15 +71,15 @@ type arguments struct {
 	jobs, entries []map[string]any
 	knownJobIDs   []int64
 	knownHostIDs  []int64
-	knownStatuses []string // nil: protocol 2015
+	knownStatuses []string // nil for protocol 2015
 }
 
 var argumentNames = []string{
 	"shard_hostname", "jobs", "hqes", "known_job_ids", "known_host_ids", "known_host_statuses",
 }
 
-// parseArguments binds params as Python does: the last one holds the keyword arguments, those before it are positional.
-// All but the shard's name have the empty list as default.
+// parseArguments binds params as Python does: the last one holds the keyword arguments, and those
+// before it are positional. Each argument but the shard's name defaults to an empty list.
 func parseArguments(params []any, protocol afe.Protocol) (*arguments, error) {
 	names := argumentNames
 	if protocol == afe.Protocol2015 {
@@ -132,7 +135,7 @@ func bind(given map[string]any, protocol afe.Protocol) (*arguments, error) {
 	return a, err
 }
 
-// listOf is never nil: nil would be NULL in SQL.
+// listOf returns an argument as a list. It is never nil, which would be NULL in SQL.
 func listOf[T any](given map[string]any, name string, convert func(any) (T, error)) ([]T, error) {
 	value, sent := given[name]
 	if !sent {

@@ -13,11 +13,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// StatsPath is where a master with Stats shows its Counts.
+// StatsPath is the path at which a master with [Stats] shows its [Counts].
 const StatsPath = "/stats"
 
-// Stats counts what a master does and what that costs its database: give one to Connect and to New. Any number of
-// goroutines may use it. It is a pgx.QueryTracer.
+// Stats counts what a master does and what that costs its database. Give the same one to [Connect]
+// and [New]. Any number of goroutines may use it. It is a [pgx.QueryTracer].
 type Stats struct {
 	heartbeats, failed         atomic.Int64
 	statements, errors         atomic.Int64
@@ -25,19 +25,20 @@ type Stats struct {
 	database                   atomic.Int64 // nanoseconds
 }
 
-// Counts since the start of the process, as GET /stats shows them.
+// Counts are the counts since the start of the process, as GET /stats shows them.
 type Counts struct {
 	Heartbeats int64 `json:"heartbeats"` // calls that have ended
-	Failed     int64 `json:"failed"`     // those of them that were answered with an error
+	Failed     int64 `json:"failed"`     // calls that were answered with an error
 
-	// Of all statements, BEGIN and COMMIT too.
+	// All statements count, BEGIN and COMMIT included.
 	Statements       int64   `json:"statements"`
 	FailedStatements int64   `json:"failed_statements"`
 	RowsReturned     int64   `json:"rows_returned"`
 	RowsAffected     int64   `json:"rows_affected"`
 	DatabaseMS       float64 `json:"database_ms"` // from sending a statement to its last row, waits for locks included
 
-	// Heartbeats that found every open connection in use, and waited for one of them or for another to be opened.
+	// Heartbeats that found every open connection in use. They waited for one of these, or for a
+	// new one to be opened.
 	ConnectionsWaited   int64   `json:"connections_waited"`
 	ConnectionsWaitedMS float64 `json:"connections_waited_ms"`
 
@@ -67,7 +68,7 @@ func (s *Stats) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 	}
 }
 
-// heartbeat counts one that has ended.
+// heartbeat counts a heartbeat that has ended.
 func (s *Stats) heartbeat(err error) {
 	s.heartbeats.Add(1)
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Stats) heartbeat(err error) {
 	}
 }
 
-// counts are not of one moment: heartbeats may end meanwhile.
+// counts returns the counts. They need not belong to the same moment: heartbeats may end meanwhile.
 func (s *Stats) counts(pool *pgxpool.Pool) (Counts, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -83,9 +84,12 @@ func (s *Stats) counts(pool *pgxpool.Pool) (Counts, error) {
 	}
 	connections := pool.Stat()
 	return Counts{
-		Heartbeats: s.heartbeats.Load(), Failed: s.failed.Load(),
-		Statements: s.statements.Load(), FailedStatements: s.errors.Load(),
-		RowsReturned: s.rowsReturned.Load(), RowsAffected: s.rowsAffected.Load(),
+		Heartbeats:          s.heartbeats.Load(),
+		Failed:              s.failed.Load(),
+		Statements:          s.statements.Load(),
+		FailedStatements:    s.errors.Load(),
+		RowsReturned:        s.rowsReturned.Load(),
+		RowsAffected:        s.rowsAffected.Load(),
 		DatabaseMS:          milliseconds(time.Duration(s.database.Load())),
 		ConnectionsWaited:   connections.EmptyAcquireCount(),
 		ConnectionsWaitedMS: milliseconds(connections.EmptyAcquireWaitTime()),
@@ -102,5 +106,5 @@ func (m *master) serveStats(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(counts) // else the caller is gone
+	_ = json.NewEncoder(w).Encode(counts) // fails only when the caller is gone
 }

@@ -9,18 +9,21 @@ import (
 	"shardclient/runner/afe"
 )
 
-// nested are relations of a record: they never travel to the master. Autotest's names of foreign keys whose ids may.
+// nested are the relations of a record that are never sent to the master, by Autotest's names. The
+// ids of foreign keys may be sent.
 var nested = map[string][]string{
 	"Job": {
-		"dependency_labels", "hostqueueentry_set", "jobkeyval_set", "shard", "drone_set", "parent_job", "parameterized_job",
+		"dependency_labels", "hostqueueentry_set", "jobkeyval_set",
+		"shard", "drone_set", "parent_job", "parameterized_job",
 	},
 	"HostQueueEntry": {"meta_host", "job", "host", "atomic_group"},
 }
 
 var times = []string{"created_on", "started_on", "finished_on"}
 
-// storeJobs checks and stores the uploaded jobs, whose rows are locked, and returns the ids that entries may follow.
-// Records of another shard are an error in 2015 and passed over in 2019.
+// storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the
+// jobs whose entries may be stored. Records of another shard's jobs are an error in 2015 and
+// ignored in 2019.
 func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map[int64]bool, error) {
 	owner := map[int64]int64{}
 	for _, row := range locked {
@@ -102,7 +105,8 @@ func (b *beat) store(
 	return nil
 }
 
-// checkRecord refuses what the original refuses and PostgreSQL would take: nested relations, and times with a zone.
+// checkRecord refuses what PostgreSQL would accept although the original refuses it: nested
+// relations, and times with a zone.
 func checkRecord(record map[string]any, kind string) error {
 	for _, name := range nested[kind] {
 		if value, sent := record[name]; sent {
@@ -116,21 +120,22 @@ func checkRecord(record map[string]any, kind string) error {
 			continue
 		}
 		if _, err := afe.ParseTime(text); err != nil {
-			return &fault{name: "ValueError", message: fmt.Sprintf("%s of %s %d: %s is no time without a zone",
+			return &fault{name: "ValueError", message: fmt.Sprintf("%s of %s %d: %s is not a time without a zone",
 				name, kind, recordID(record), reprString(text))}
 		}
 	}
 	return nil
 }
 
-// recordID of a record that asRecord has accepted.
+// recordID returns the id of a record that asRecord has accepted.
 func recordID(record map[string]any) int64 {
 	id, _ := asID(record["id"])
 	return id
 }
 
 func unknownRecord(id int64, kind string) error {
-	return unallowed("Object with pk %d of type <class 'autotest_lib.frontend.afe.models.%s'> does not exist on master.", id, kind)
+	return unallowed("Object with pk %d of type <class 'autotest_lib.frontend.afe.models.%s'> "+
+		"does not exist on master.", id, kind)
 }
 
 func unallowed(format string, args ...any) error {

@@ -16,8 +16,8 @@ type account struct {
 	switches bool // whether it differs from the user of this process
 }
 
-// serverAccount returns the user of this process. When that is root, it returns an unprivileged user
-// instead, because initdb and postgres refuse to run as root.
+// serverAccount returns the user of this process. When that is root, it returns an unprivileged
+// user instead, because initdb and postgres refuse to run as root.
 func serverAccount() (account, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return account{name: "uid " + strconv.Itoa(uid), uid: uid, gid: os.Getegid()}, nil
@@ -40,8 +40,8 @@ func accountOf(u *user.User) (account, error) {
 	return account{name: "user " + u.Username, uid: uid, gid: gid, switches: true}, nil
 }
 
-// credential makes a child run as the account; it is nil when the child does so anyway. Supplementary
-// groups are dropped, or the server would keep root's.
+// credential makes a child run as the account; it is nil when the child does so anyway.
+// Supplementary groups are dropped, or the server would keep root's.
 func (a account) credential() *syscall.Credential {
 	if !a.switches {
 		return nil

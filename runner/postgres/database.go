@@ -51,8 +51,8 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// proveOurs fails unless the server at the address works in our data directory. A port, and even the
-// path of a socket, can belong to somebody else's server, and we must not touch its databases.
+// proveOurs fails unless the server at the address works in our data directory. A port, and even
+// the path of a socket, can belong to somebody else's server, and we must not touch its databases.
 func proveOurs(ctx context.Context, databaseURL, dataDir string) error {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
@@ -76,8 +76,8 @@ func samePath(a, b string) bool {
 	return errA == nil && errB == nil && resolvedA == resolvedB
 }
 
-// CreateDatabase creates a database as a copy of a template ("template1" is PostgreSQL's own). Nobody
-// may be connected to the template meanwhile.
+// CreateDatabase creates a database as a copy of a template ("template1" is PostgreSQL's own).
+// Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
 	statement := "CREATE DATABASE " + quote(name) + " TEMPLATE " + quote(template)
 	if s.binaries.version >= 15 {
@@ -132,8 +132,8 @@ func hangUp(ctx context.Context, conn *pgx.Conn) { _ = conn.Close(context.Withou
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // ForgetLibpqSettings unsets the PG* variables of this process. pgx would mix them into the address
-// of a private server: a PGSERVICE or PGOPTIONS that suits somebody's own database would keep us from
-// reaching ours. Programs that work with private servers call it before they start one.
+// of a private server: a PGSERVICE or PGOPTIONS that suits somebody's own database would keep us
+// from reaching ours. Programs that work with private servers call it before they start one.
 func ForgetLibpqSettings() error {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")

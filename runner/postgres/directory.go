@@ -21,8 +21,8 @@ const (
 	// memoryBase is Linux's directory in memory. In many containers it holds only 64 MB.
 	memoryBase = "/dev/shm"
 
-	// enoughMemory is how much room a server must find in memory to live there: 40 MB for itself,
-	// 9 MB for each database that a test uses, and all that the tests store.
+	// enoughMemory is how much room a server must find in memory to live there: 40 MB for itself, 9
+	// MB for each database that a test uses, and all that the tests store.
 	enoughMemory = 4 << 30
 
 	// youngestAbandoned protects a directory between its creation and its lock.
@@ -68,7 +68,8 @@ func (d *directory) remove() error {
 	return nil
 }
 
-// lockDirectory fails when another living process holds the lock. The file closes on exec: a child never inherits it.
+// lockDirectory fails when another living process holds the lock. The file closes on exec: a child
+// never inherits it.
 func lockDirectory(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
@@ -100,8 +101,8 @@ func removeAbandoned(base string, owner account, log *slog.Logger) {
 	}
 }
 
-// mayBeAbandoned reports whether a path may be a directory that we left behind. It rules out another
-// user's directory, and a link that somebody planted in a directory open to all.
+// mayBeAbandoned reports whether a path may be a directory that we left behind. It rules out
+// another user's directory, and a link that somebody planted in a directory open to all.
 func mayBeAbandoned(path string, owner account) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.IsDir() || time.Since(info.ModTime()) < youngestAbandoned {
@@ -111,15 +112,15 @@ func mayBeAbandoned(path string, owner account) bool {
 	return ok && int(stat.Uid) == owner.uid
 }
 
-// base returns the directory in which to make a server's own. A server that need not be durable gets
-// memory, unless TMPDIR is set or this process may not write there: in some containers the directory
-// in memory belongs to root. Any other server gets the temporary directory, or /tmp when the path of
-// the temporary directory is too long for a socket or closed to the server's user, as a TMPDIR below
-// /root is.
+// base returns the directory in which to make a server's own. A server that need not be durable
+// gets memory, unless TMPDIR is set or this process may not write there: in some containers the
+// directory in memory belongs to root. Any other server gets the temporary directory, or /tmp when
+// the path of the temporary directory is too long for a socket or closed to the server's user, as a
+// TMPDIR below /root is.
 //
 // The point of memory is not that disks are slow. When ext4 creates a file it searches past the
-// inodes of recently deleted ones, so servers and databases that come and go by the hundred slow down
-// their successors: on ext4, cloning and dropping a database took 300 ms after a few dozen; in
+// inodes of recently deleted ones, so servers and databases that come and go by the hundred slow
+// down their successors: on ext4, cloning and dropping a database took 300 ms after a few dozen; in
 // memory it takes 16 ms, however often.
 func base(memory string, durable bool, owner account) string {
 	if !durable && os.Getenv("TMPDIR") == "" && roomIn(memory) >= enoughMemory && writable(memory, owner) {

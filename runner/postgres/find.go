@@ -63,8 +63,8 @@ func newSearch(chosen string) search {
 	}
 }
 
-// find returns the first usable directory. When a directory was chosen and is not usable, that is an
-// error rather than a reason to take another: whoever chose it wants that version.
+// find returns the first usable directory. When a directory was chosen and is not usable, that is
+// an error rather than a reason to take another: whoever chose it wants that version.
 func (s search) find() (binaries, error) {
 	if s.chosen != "" {
 		return s.findChosen()
@@ -111,8 +111,8 @@ func (s search) onPath() []string {
 	return dirs
 }
 
-// byPgConfig lists the directory that pg_config names, if a server is there: pg_config may come from
-// a development package without one.
+// byPgConfig lists the directory that pg_config names, if a server is there: pg_config may come
+// from a development package without one.
 func (s search) byPgConfig() []string {
 	for _, dir := range filepath.SplitList(s.path) {
 		out, err := exec.Command(filepath.Join(dir, "pg_config"), "--bindir").Output()

@@ -9,7 +9,7 @@ import (
 	"shardclient/runner/wait"
 )
 
-// ended says whether a process is gone, or only waits for its new parent to notice.
+// ended reports whether a process is gone, or only waits for its new parent to notice.
 func ended(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	_, state, _ := bytes.Cut(stat, []byte(") "))

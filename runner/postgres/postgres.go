@@ -39,7 +39,8 @@ type Options struct {
 	// Durable implies.
 	Settings map[string]string
 
-	// BinDir holds initdb and postgres. Empty: the directory in SHARD_LAB_PG_BIN, else the first usable one found.
+	// BinDir holds initdb and postgres. Empty: the directory in SHARD_LAB_PG_BIN, else the first
+	// usable one found.
 	BinDir string
 
 	// Logger gets a line about each start and stop; nil means silence. The server's own log is a
@@ -69,9 +70,9 @@ type Server struct {
 	stopErr  error
 }
 
-// Start starts a private PostgreSQL server in a new temporary directory and returns when it answers.
-// The context bounds the start only. Without usable binaries the error is [ErrNoPostgres]; when the
-// server dies while starting, it is a [*ServerExitedError] with the last lines of its log.
+// Start starts a private PostgreSQL server in a new temporary directory and returns when it
+// answers. The context bounds the start only. Without usable binaries the error is [ErrNoPostgres];
+// when the server dies while starting, it is a [*ServerExitedError] with the last lines of its log.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	s := newServer(options)
 	if err := s.start(ctx); err != nil {

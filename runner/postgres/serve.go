@@ -18,11 +18,12 @@ import (
 )
 
 const (
-	// portAttempts is how many ports are tried when a server with TCP ends while it starts: somebody
-	// can take the chosen port before the server binds it.
+	// portAttempts is how many ports are tried when a server with TCP ends while it starts:
+	// somebody can take the chosen port before the server binds it.
 	portAttempts = 5
 
-	// fastStop, immediateStop and killStop bound the three ways to stop a server, the gentlest first.
+	// fastStop, immediateStop and killStop bound the three ways to stop a server, the gentlest
+	// first.
 	fastStop      = 10 * time.Second
 	immediateStop = 6 * time.Second // the postmaster itself waits 5 s for its children
 	killStop      = 5 * time.Second
@@ -49,7 +50,8 @@ func (e *ServerExitedError) Unwrap() error { return e.Err }
 func (s *Server) initialise(ctx context.Context) error {
 	args := []string{
 		"--pgdata=" + s.DataDir(), "--username=" + superuser, "--no-sync",
-		// The environment's locale would cost another 0.6 s, and results would depend on the machine.
+		// The environment's locale would cost another 0.6 s, and results would depend on the
+		// machine.
 		"--encoding=UTF8", "--locale=C",
 		// The socket is in a directory of mode 0700, so nobody else reaches it.
 		"--auth-local=trust",
@@ -90,8 +92,8 @@ func (s *Server) writePassword() (path string, err error) {
 	return path, s.writeSecret(path, s.password)
 }
 
-// serve starts the server and waits until it answers. With TCP it tries another port when the server
-// ends at once.
+// serve starts the server and waits until it answers. With TCP it tries another port when the
+// server ends at once.
 func (s *Server) serve(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := s.serveOnce(ctx)
@@ -147,8 +149,8 @@ func (s *Server) serverArgs() []string {
 		"-c", "unix_socket_directories="+s.dir.path)
 }
 
-// launch runs one of PostgreSQL's programs in the private directory and appends its output to the log
-// there.
+// launch runs one of PostgreSQL's programs in the private directory and appends its output to the
+// log there.
 func (s *Server) launch(program string, args []string) (*process.Process, error) {
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -156,7 +158,8 @@ func (s *Server) launch(program string, args []string) (*process.Process, error)
 	}
 	defer func() { _ = log.Close() }() // the child writes through a copy of its own
 	cmd := exec.Command(s.binaries.path(program), args...)
-	// The caller's directory may be closed to the server's user, and initdb insists on returning to where it started.
+	// The caller's directory may be closed to the server's user, and initdb insists on returning to
+	// where it started.
 	cmd.Dir = s.dir.path
 	cmd.Env = serverEnvironment(os.Environ())
 	cmd.Stdout, cmd.Stderr = log, log
@@ -181,8 +184,8 @@ func serverEnvironment(inherited []string) []string {
 	return append(kept, "LC_ALL=C", "TZ=UTC")
 }
 
-// shutDown ends the server: first by disconnecting its clients in an orderly way, then at once, then
-// by force.
+// shutDown ends the server: first by disconnecting its clients in an orderly way, then at once,
+// then by force.
 func (s *Server) shutDown() error {
 	s.mu.Lock()
 	server, killed := s.server, s.killed

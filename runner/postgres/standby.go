@@ -11,7 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// StandbyName is the name by which a standby is known to its primary, for synchronous_standby_names.
+// StandbyName is the name by which a standby is known to its primary, for
+// synchronous_standby_names.
 const StandbyName = "standby"
 
 // promoteTimeout bounds a promotion, which first replays the rest of the log.

@@ -67,7 +67,8 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Done returns a channel that is closed once the child has ended and has been waited for.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err returns how the child ended: nil after exit status 0, otherwise an *exec.ExitError. It waits for the end.
+// Err returns how the child ended: nil after exit status 0, otherwise an *exec.ExitError. It waits
+// for the end.
 func (p *Process) Err() error {
 	<-p.done
 	return p.err

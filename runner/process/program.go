@@ -29,7 +29,8 @@ type Program struct {
 // Start starts the program. Its output is appended to the log of earlier starts.
 func (p *Program) Start() error { return p.start(nil) }
 
-// start sends what the program prints to the given file instead of its log; stderr is always logged.
+// start sends what the program prints to the given file instead of its log; stderr is always
+// logged.
 func (p *Program) start(stdout *os.File) error {
 	log, err := os.OpenFile(p.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -83,8 +84,8 @@ func (p *Program) Stop(patience time.Duration) {
 }
 
 // Environment returns the inherited environment without any setting that one of our programs would
-// read. On a machine that is set up as a shard, the lab then behaves as anywhere else and keeps away
-// from the shard's database.
+// read. On a machine that is set up as a shard, the lab then behaves as anywhere else and keeps
+// away from the shard's database.
 func Environment(inherited []string) []string {
 	var kept []string
 	for _, entry := range inherited {

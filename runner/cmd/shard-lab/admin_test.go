@@ -77,10 +77,10 @@ func TestAdministration(t *testing.T) {
 		{"job abort 1 --user bob", "job 1: nothing left to abort\n"},
 		{"job list --finished", "ID  NAME  OWNER  SHARD  CREATED  ENTRIES\n"},
 		{"job list --limit 0", "ID  NAME  OWNER  SHARD  CREATED              ENTRIES\n1   j     bob    -      TIME  2 Aborted (Queued)\n"},
-		{"shard remove s --label b", "shard s: without b now; nobody's now: 0 hosts\n"},
+		{"shard remove s --label b", "shard s: without b now; without a shard now: 0 hosts\n"},
 		{"label remove b", "label b: removed\n"},
 		{"label add b", "label b (id 3): added again, with its old id\n"},
-		{"shard remove s", "shard s: removed; nobody's now: 1 label, 0 hosts, 0 jobs\n"},
+		{"shard remove s", "shard s: removed; without a shard now: 1 label, 0 hosts, 0 jobs\n"},
 		{"shard list", "ID  HOSTNAME  LABELS  HOSTS  OPEN_JOBS  JOBS\n"},
 	} {
 		prints(t, step.command, step.want)

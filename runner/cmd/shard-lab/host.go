@@ -11,20 +11,20 @@ import (
 )
 
 type hostCommand struct {
-	Add    hostAdd    `cmd:"" help:"Add hosts. They go to the shard that has one of their labels."`
+	Add    hostAdd    `cmd:"" help:"Add hosts. A host goes to the shard that has one of its labels."`
 	List   hostList   `cmd:"" help:"List hosts."`
 	Lock   hostLock   `cmd:"" help:"Keep hosts from being used."`
 	Unlock hostUnlock `cmd:"" help:"Let hosts be used again."`
 	Move   hostMove   `cmd:"" help:"Take hosts to another board, and with it to another shard."`
-	Remove hostRemove `cmd:"" help:"Remove hosts, and abort what they were to do."`
+	Remove hostRemove `cmd:"" help:"Remove hosts, and abort their open entries."`
 }
 
 type hostAdd struct {
 	masterDatabase `embed:""`
 	Hostname       []string          `arg:"" help:"Host names."`
-	Label          []string          `sep:"none" placeholder:"LABEL" help:"Label of each of them; it must be there."`
-	ACL            []string          `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group of each of them; it must be there. Default: Everyone."`
-	Attribute      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Attribute of each of them."`
+	Label          []string          `sep:"none" placeholder:"LABEL" help:"Label of each host; it must exist."`
+	ACL            []string          `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group of each host; it must exist. Default: Everyone."`
+	Attribute      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Attribute of each host."`
 }
 
 func (c *hostAdd) Run(ctx context.Context, out output) error {
@@ -71,7 +71,7 @@ func (c *hostList) Run(ctx context.Context, out output) error {
 type hostLock struct {
 	masterDatabase `embed:""`
 	Hostname       []string `arg:"" help:"Host names."`
-	Reason         string   `required:"" placeholder:"TEXT" help:"Why."`
+	Reason         string   `required:"" placeholder:"TEXT" help:"Why the hosts are locked."`
 	User           string   `placeholder:"LOGIN" help:"Who locks; default: the operating system's user."`
 }
 
@@ -108,7 +108,7 @@ func (c *hostUnlock) Run(ctx context.Context, out output) error {
 	})
 }
 
-// printLocked also says when a shard goes on as before: heartbeats bring a host once.
+// printLocked also says when a shard does not learn of the lock: heartbeats send a host only once.
 func printLocked(w io.Writer, hosts []admin.LockedHost, changed, unchanged string) error {
 	for _, host := range hosts {
 		words := unchanged

@@ -14,15 +14,15 @@ import (
 type jobCommand struct {
 	Create jobCreate `cmd:"" help:"Create a job, or a suite of jobs."`
 	List   jobList   `cmd:"" help:"List jobs, the newest first."`
-	Abort  jobAbort  `cmd:"" help:"Abort jobs, and those that they are the parents of."`
+	Abort  jobAbort  `cmd:"" help:"Abort jobs and their child jobs."`
 }
 
 type jobList struct {
 	masterDatabase `embed:""`
 	Shard          string `placeholder:"HOSTNAME" help:"Only jobs of this shard."`
 	Open           bool   `xor:"state" help:"Only jobs with an entry that is not complete."`
-	Finished       bool   `xor:"state" help:"Only jobs without one."`
-	Limit          int    `default:"50" help:"At most so many; 0: all."`
+	Finished       bool   `xor:"state" help:"Only jobs whose entries are all complete."`
+	Limit          int    `default:"50" help:"List at most this many; 0: all."`
 }
 
 // Validate is called by kong.
@@ -52,7 +52,7 @@ func (c *jobList) Run(ctx context.Context, out output) error {
 	})
 }
 
-// entries reads: 2 Completed, 1 Running.
+// entries returns the number of entries in each status, as in "1 Running, 2 Completed".
 func entries(byStatus map[string]int) string {
 	var parts []string
 	for status, n := range byStatus {
@@ -82,12 +82,13 @@ func (c *jobAbort) Run(ctx context.Context, out output) error {
 	})
 }
 
-// printAborted has a line for each job that was named, and one for all jobs that these are the parents of.
+// printAborted prints a line for each job that was named, and one line for all of their child jobs.
 func (c *jobAbort) printAborted(w io.Writer, jobs []admin.AbortedJob) error {
 	children, childEntries := 0, 0
 	for _, job := range jobs {
 		if !slices.Contains(c.ID, job.ID) {
-			children, childEntries = children+1, childEntries+job.Entries
+			children++
+			childEntries += job.Entries
 			continue
 		}
 		words := count(int64(job.Entries), "entry") + " aborted"
@@ -101,6 +102,7 @@ func (c *jobAbort) printAborted(w io.Writer, jobs []admin.AbortedJob) error {
 	if children == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%s of theirs: %s aborted\n", count(int64(children), "job"), count(int64(childEntries), "entry"))
+	_, err := fmt.Fprintf(w, "%s of theirs: %s aborted\n",
+		count(int64(children), "job"), count(int64(childEntries), "entry"))
 	return err
 }

@@ -22,7 +22,7 @@ type jobCreate struct {
 	MetaHost       []string             `sep:"none" placeholder:"LABEL" help:"Label from which the shard takes a host; one entry each time it is given."`
 	Host           []string             `sep:"none" placeholder:"HOSTNAME" help:"Host to run on; one entry each."`
 	SynchCount     int                  `default:"1" placeholder:"N" help:"Entries that start together."`
-	ControlFile    kong.FileContentFlag `xor:"control" placeholder:"FILE" help:"File with the control file."`
+	ControlFile    kong.FileContentFlag `xor:"control" placeholder:"FILE" help:"Where to read the control file."`
 	ControlText    string               `xor:"control" placeholder:"TEXT" help:"The control file itself."`
 	ClientSide     bool                 `help:"The control file runs on the host, not on the shard."`
 	Keyval         map[string]string    `mapsep:"none" placeholder:"KEY=VALUE" help:"Keyval of the job; of a suite: of each child."`
@@ -30,7 +30,7 @@ type jobCreate struct {
 	Parent         int64                `placeholder:"ID" help:"The job belongs to this one, which may be any job."`
 	Suite          bool                 `help:"Create a hostless job NAME, and children NAME/1, NAME/2 and so on with all the other flags."`
 	Children       int                  `placeholder:"N" help:"Number of children of the suite."`
-	SuiteKeyval    map[string]string    `mapsep:"none" placeholder:"KEY=VALUE" help:"Keyval of the suite's own job; it goes to the shards with every child."`
+	SuiteKeyval    map[string]string    `mapsep:"none" placeholder:"KEY=VALUE" help:"Keyval of the suite's own job; it is sent to the shards with every child."`
 }
 
 // Help is what --help says below the usage line.
@@ -44,11 +44,12 @@ func (*jobCreate) Help() string {
 func (c *jobCreate) Validate() error {
 	switch {
 	case c.Suite && (c.Hostless || c.Parent != 0):
-		return errors.New("--suite: its own job is hostless, and the parent of the others: leave out --hostless and --parent")
+		return errors.New("--suite: its own job is always hostless, and the parent of the others: " +
+			"leave out --hostless and --parent")
 	case c.Suite && c.Children < 1:
 		return errors.New("--suite: give the number of --children, 1 or more")
 	case !c.Suite && (c.Children != 0 || len(c.SuiteKeyval) > 0):
-		return errors.New("--children and --suite-keyval: they belong to --suite")
+		return errors.New("--children and --suite-keyval: use them together with --suite only")
 	}
 	return nil
 }
@@ -101,13 +102,22 @@ func (c *jobCreate) job() (admin.NewJob, error) {
 		control = string(c.ControlFile)
 	}
 	return admin.NewJob{
-		Name: c.Name, Owner: owner, Priority: c.Priority, SynchCount: c.SynchCount,
-		ControlFile: control, ClientSide: c.ClientSide, Dependencies: c.Label, MetaHosts: c.MetaHost, Hosts: c.Host,
-		Hostless: c.Hostless, Keyvals: c.Keyval, ParentID: c.Parent,
+		Name:         c.Name,
+		Owner:        owner,
+		Priority:     c.Priority,
+		SynchCount:   c.SynchCount,
+		ControlFile:  control,
+		ClientSide:   c.ClientSide,
+		Dependencies: c.Label,
+		MetaHosts:    c.MetaHost,
+		Hosts:        c.Host,
+		Hostless:     c.Hostless,
+		Keyvals:      c.Keyval,
+		ParentID:     c.Parent,
 	}, nil
 }
 
-// ranges reads 3-5, 9 for ascending ids.
+// ranges shortens ascending ids: "3-5, 9".
 func ranges(ids []int64) string {
 	var parts []string
 	for i := 0; i < len(ids); {

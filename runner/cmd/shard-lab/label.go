@@ -11,7 +11,7 @@ import (
 
 type labelCommand struct {
 	Add    labelAdd    `cmd:"" help:"Add labels."`
-	List   labelList   `cmd:"" help:"List labels, whose they are, and how many hosts carry them."`
+	List   labelList   `cmd:"" help:"List labels, their shards, and how many hosts carry them."`
 	Remove labelRemove `cmd:"" help:"Remove a label that no shard, host or open job uses."`
 	Attach labelAttach `cmd:"" help:"Give a label to hosts."`
 	Detach labelDetach `cmd:"" help:"Take a label from hosts."`
@@ -59,9 +59,9 @@ func (c *labelList) Run(ctx context.Context, out output) error {
 	})
 }
 
-// yes is a mark in a table.
-func yes(so bool) string {
-	if so {
+// yes returns the cell of a table for a mark: "yes", or nothing.
+func yes(marked bool) string {
+	if marked {
 		return "yes"
 	}
 	return ""

@@ -1,6 +1,17 @@
-// Command shard-lab is the laboratory on a desk: it starts whatever a shard needs around it, on one machine.
+// Command shard-lab is a laboratory on a desk: it starts everything that a shard needs around it,
+// on one machine.
 //
-// Each subcommand has a file of its own: a struct with its flags and a Run method, and a line in commandLine.
+// # Commands
+//
+// demo and replay show a shard at work, simulate measures what a master can carry. postgres, master
+// and scheduler start one part of a lab each. shard, label, host, job and user edit the database of
+// a master. Each command has a file of its own: a struct with its flags and a Run method, and a
+// line in commandLine.
+//
+// # Exit codes
+//
+// 0 means success, 1 failure, 2 a mistake on the command line, and 130 that Ctrl-C stopped a show.
+// The postgres command returns the exit code of the command that it ran.
 package main
 
 import (
@@ -18,7 +29,7 @@ import (
 	"shardclient/runner/postgres"
 )
 
-// Exit codes; a command that shard-lab runs for somebody keeps its own.
+// Exit codes. A command that shard-lab runs for somebody keeps its own.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -34,7 +45,7 @@ type commandLine struct {
 	Replay    replayCommand    `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
 	Simulate  simulateCommand  `cmd:"" help:"Measure how many shards a master can serve."`
 	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
-	Master    masterCommand    `cmd:"" help:"Serve heartbeats as a master does, over a database of yours."`
+	Master    masterCommand    `cmd:"" help:"Serve heartbeats as a master does, with a database of yours."`
 	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`
 
 	Shard shardCommand `cmd:"" group:"Edit the master's database" help:"Shards and their labels."`
@@ -46,15 +57,15 @@ type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
-// output is where a subcommand prints: results and everything else.
+// output is where a subcommand prints: results to stdout, everything else to stderr.
 type output struct{ stdout, stderr io.Writer }
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], output{os.Stdout, os.Stderr}))
 }
 
-// run returns the exit code. The end of the context and both signals end whatever a subcommand does; a second signal
-// kills, as without us.
+// run returns the exit code. The end of the context and both signals stop any subcommand; a second
+// signal kills the process, as it would any other.
 func run(ctx context.Context, args []string, out output) int {
 	command, code := parse(args, out)
 	if command == nil {
@@ -64,7 +75,7 @@ func run(ctx context.Context, args []string, out output) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	command.BindTo(ctx, (*context.Context)(nil))
-	// PG* belongs to somebody's own database, which only the master uses.
+	// The PG* variables are meant for somebody's own database, which only the master uses.
 	if command.Command() != "master" {
 		if err := postgres.ForgetLibpqSettings(); err != nil {
 			return exitCode(err, out)
@@ -73,7 +84,8 @@ func run(ctx context.Context, args []string, out output) int {
 	return exitCode(command.Run(out), out)
 }
 
-// parse returns nothing to run after --help, --version and usage errors.
+// parse returns the command to run, or nil and the exit code after --help, --version and usage
+// errors.
 func parse(args []string, out output) (*kong.Context, int) {
 	exited, code := false, exitOK
 	parser, err := kong.New(&commandLine{},
@@ -81,7 +93,7 @@ func parse(args []string, out output) (*kong.Context, int) {
 		kong.Description("A laboratory on a desk: what a shard needs around it, on one machine."),
 		kong.Vars{"version": version},
 		kong.Writers(out.stdout, out.stderr),
-		// kong exits after --help and --version; tests could not see that.
+		// kong would exit the process after --help and --version, and a test with it.
 		kong.Exit(func(status int) { exited, code = true, status }),
 	)
 	if err != nil {
@@ -92,7 +104,7 @@ func parse(args []string, out output) (*kong.Context, int) {
 	case exited:
 		return nil, code
 	case err != nil:
-		fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
+		_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
 		return nil, exitUsage
 	}
 	return command, exitOK
@@ -119,7 +131,7 @@ func exitCode(err error, out output) int {
 	case errors.As(err, &exit):
 		return exit.code
 	}
-	fmt.Fprintf(out.stderr, "shard-lab: %v\n", err)
+	_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\n", err)
 	if errors.As(err, &usage) || errors.As(err, &invalid) {
 		return exitUsage
 	}

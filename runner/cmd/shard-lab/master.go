@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// reachTimeout is for a database host that does not answer at all.
+	// reachTimeout bounds the wait for a database host that does not answer at all.
 	reachTimeout = 15 * time.Second
 
 	// headerTimeout ends connections that never become a request.
@@ -35,19 +35,19 @@ type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
 	Listen         string             `default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where to serve; port 0: a free one."`
 	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol: 2015 or 2019."`
-	MaxConnections int32              `default:"10" help:"Connections to the database, and so heartbeats at the same time. The others wait."`
-	StopTimeout    time.Duration      `default:"5s" help:"Time heartbeats in flight get to finish after SIGINT or SIGTERM."`
-	LogLevel       string             `enum:"debug,info,warn,error" default:"info" help:"Least severe lines to log. At info there is one for each heartbeat."`
+	MaxConnections int32              `default:"10" help:"Connections to the database, which is also how many heartbeats run at the same time. The others wait."`
+	StopTimeout    time.Duration      `default:"5s" help:"How long heartbeats in flight may take to finish after SIGINT or SIGTERM."`
+	LogLevel       string             `enum:"debug,info,warn,error" default:"info" help:"Least severe lines to log. info logs a line for each heartbeat."`
 }
 
 // Help is what --help says below the usage line.
 func (*masterCommand) Help() string {
-	return `Serves shard_heartbeat over a migrated database of its own (shard-client migrate up). It prints its URL when it
+	return `Serves shard_heartbeat from a migrated database of its own (shard-client migrate up). It prints its URL when it
 listens; give that to shard-client as --master. URL/stats shows what it has done and what that cost, as JSON. Any number
-of masters may serve one database.`
+of masters may share one database.`
 }
 
-// Validate makes what cannot be meant a usage error.
+// Validate turns values that make no sense into usage errors.
 func (c *masterCommand) Validate() error {
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("--max-connections %d: give 1 or more", c.MaxConnections)
@@ -79,17 +79,18 @@ func (c *masterCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return c.unusableAddress(err)
 	}
-	fmt.Fprintln(out.stdout, "http://"+reachableAddress(listener.Addr()))
+	_, _ = fmt.Fprintln(out.stdout, "http://"+reachableAddress(listener.Addr()))
 	return c.serve(ctx, listener, handler, log)
 }
 
-// logger keeps lines short, whatever a shard sends.
+// logger returns a logger that keeps its lines short, whatever a shard sends.
 func (c *masterCommand) logger(out output) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		return nil, fmt.Errorf("--log-level: %w", err)
 	}
-	log, _, err := ops.NewLogger(ops.LogOptions{Writer: out.stderr, Level: level}) // without a file there is nothing to close
+	// Without a file there is nothing to close.
+	log, _, err := ops.NewLogger(ops.LogOptions{Writer: out.stderr, Level: level})
 	return log, err
 }
 
@@ -102,7 +103,8 @@ func (c *masterCommand) check(ctx context.Context, pool *pgxpool.Pool) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &version) && version.Have < version.Want:
-		return fmt.Errorf("database %s: %w with SHARD_CLIENT_DATABASE_URL set to what is SHARD_LAB_DATABASE_URL here", c.DatabaseURL, err)
+		return fmt.Errorf("database %s: %w, with SHARD_CLIENT_DATABASE_URL set to the value of SHARD_LAB_DATABASE_URL",
+			c.DatabaseURL, err)
 	case errors.As(err, &version):
 		return fmt.Errorf("database %s: %w", c.DatabaseURL, err)
 	}
@@ -115,7 +117,8 @@ func (c *masterCommand) unreachable(err error) error {
 		hint = "see that --database-url (or SHARD_LAB_DATABASE_URL) names the right database, user and password"
 	}
 	settings := &config.Config{DatabaseURL: c.DatabaseURL}
-	cause := strings.ReplaceAll(settings.Secrets(nil).Redact(err.Error()), "\n\t", " ") // the driver has a line for each attempt
+	cause := settings.Secrets(nil).Redact(err.Error())
+	cause = strings.ReplaceAll(cause, "\n\t", " ") // the driver prints a line for each attempt
 	return fmt.Errorf("reach the database %s: %s; %s", c.DatabaseURL, cause, hint)
 }
 
@@ -123,14 +126,14 @@ func (c *masterCommand) unusableAddress(err error) error {
 	hint := "give --listen HOST:PORT of this machine"
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "stop who listens there, or give --listen HOST:PORT with another port; port 0 is a free one"
+		hint = "stop the program that listens there, or give --listen HOST:PORT with another port; port 0 is a free one"
 	case errors.Is(err, os.ErrPermission):
-		hint = "ports below 1024 are root's: give --listen HOST:PORT with a higher one"
+		hint = "only root may use ports below 1024: give --listen HOST:PORT with a higher one"
 	}
 	return fmt.Errorf("serve heartbeats: %w; %s", err, hint)
 }
 
-// reachableAddress replaces "every address of this machine", to which nobody can connect.
+// reachableAddress returns an address to connect to: "every address of this machine" is not one.
 func reachableAddress(bound net.Addr) string {
 	if tcp, ok := bound.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
@@ -138,7 +141,9 @@ func reachableAddress(bound net.Addr) string {
 	return bound.String()
 }
 
-func (c *masterCommand) serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+func (c *masterCommand) serve(
+	ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger,
+) error {
 	var inFlight sync.WaitGroup
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -156,15 +161,19 @@ func (c *masterCommand) serve(ctx context.Context, listener net.Listener, handle
 		return fmt.Errorf("serve heartbeats: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("stopping after the heartbeats in flight; a second signal stops at once", "stop_timeout_ms", c.StopTimeout.Milliseconds())
+	log.Info("stopping after the heartbeats in flight; a second signal stops at once",
+		"stop_timeout_ms", c.StopTimeout.Milliseconds())
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopTimeout)
 	defer cancel()
 	err := server.Shutdown(finish)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("heartbeats in flight were cut off; nothing of them is stored", "stop_timeout_ms", c.StopTimeout.Milliseconds())
+		log.Warn("heartbeats in flight were cut off; nothing of them is stored",
+			"stop_timeout_ms", c.StopTimeout.Milliseconds())
 		err = server.Close()
 	}
-	<-served
-	inFlight.Wait() // whose callers are gone end at once, and say so
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	inFlight.Wait() // heartbeats whose callers are gone end at once, and log that
 	return err
 }

@@ -20,20 +20,20 @@ import (
 )
 
 const (
-	// connectTimeout is for a database host that does not answer at all.
+	// connectTimeout bounds the wait for a database host that does not answer at all.
 	connectTimeout = 15 * time.Second
 
 	// maxCell bounds a text from outside in a table, in bytes. Autotest's own names are shorter.
 	maxCell = 300
 )
 
-// masterDatabase is embedded by every command that edits or lists what the master has.
+// masterDatabase is embedded in every command that edits or lists the objects of the master.
 type masterDatabase struct {
 	DatabaseURL config.DatabaseURL `env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
 	Output      string             `enum:"text,json" default:"text" help:"Format of the result: text or json."`
 }
 
-// use connects for one call. Whatever the driver says is printed without the password.
+// use connects for one call. Its errors, also those of the driver, never contain the password.
 func (m *masterDatabase) use(ctx context.Context, call func(*admin.Admin) error) error {
 	settings, err := m.settings()
 	if err != nil {
@@ -60,7 +60,8 @@ func (m *masterDatabase) use(ctx context.Context, call func(*admin.Admin) error)
 func (m *masterDatabase) settings() (*pgxpool.Config, error) {
 	if m.DatabaseURL == "" {
 		return nil, &usageError{errors.New("--database-url: nothing says where the master's database is: " +
-			"give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded, or set SHARD_LAB_DATABASE_URL")}
+			"give postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password percent-encoded, " +
+			"or set SHARD_LAB_DATABASE_URL")}
 	}
 	settings, err := parseDatabaseURL(m.DatabaseURL)
 	if err != nil {
@@ -75,8 +76,8 @@ func (m *masterDatabase) settings() (*pgxpool.Config, error) {
 	return settings, nil
 }
 
-// parseDatabaseURL is how every command of shard-lab reads a database URL. Its error names the flag and repeats
-// nothing of the URL.
+// parseDatabaseURL reads the database URL of any command of shard-lab. Its error names the flag and
+// repeats no part of the URL.
 func parseDatabaseURL(url config.DatabaseURL) (*pgxpool.Config, error) {
 	settings, err := pg.ParseURL(string(url), (&config.Config{DatabaseURL: url}).Secrets(nil).Redact)
 	if err != nil {
@@ -85,7 +86,7 @@ func parseDatabaseURL(url config.DatabaseURL) (*pgxpool.Config, error) {
 	return settings, nil
 }
 
-// redactedError keeps what an error is while its text loses the password.
+// redactedError wraps an error and shows its text without the password.
 type redactedError struct {
 	text string
 	err  error
@@ -106,22 +107,22 @@ func (m *masterDatabase) print(out output, result any, text func(io.Writer) erro
 	return text(out.stdout)
 }
 
-// table prints rows under a header. Names come from outside: a tab or a line end in one would break the table, an
-// escape the terminal.
+// table prints rows under a header. Names come from outside: a tab or a line break in one would
+// spoil the table, and an escape sequence the terminal.
 func table(w io.Writer, header string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t"))
+	_, _ = fmt.Fprintln(t, strings.ReplaceAll(header, " ", "\t")) // Flush returns the error
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
 			cells[i] = line(cell)
 		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
+		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // likewise
 	}
 	return t.Flush()
 }
 
-// line is what a text from outside is in a table or message.
+// line returns a text from outside as it may stand in a table or message.
 func line(text string) string {
 	if text == "" {
 		return "-"
@@ -129,7 +130,7 @@ func line(text string) string {
 	return plain.Line(text, maxCell)
 }
 
-// outcomes are the words for what became of an object; a command may have its own.
+// outcomes say in words what happened to an object. A command may have its own words.
 var outcomes = map[admin.Outcome]string{
 	admin.Added:     "added",
 	admin.Restored:  "added again, with its old id",
@@ -152,7 +153,8 @@ func printChanges(w io.Writer, kind string, changes []admin.Change, own map[admi
 	return nil
 }
 
-// actor is in whose name something is done: the login that was given, or the operating system's user.
+// actor returns the user in whose name something is done: the login that was given, or the
+// operating system's user.
 func actor(login string) (string, error) {
 	name, err := (&config.Config{User: login}).Login()
 	if err != nil {
@@ -161,5 +163,5 @@ func actor(login string) (string, error) {
 	return name, nil
 }
 
-// when is a time of the master, which has no zone and is in UTC.
+// when formats a time of the master, which is in UTC and has no zone.
 func when(t time.Time) string { return t.Format("2006-01-02 15:04:05") }

@@ -15,7 +15,7 @@ import (
 )
 
 type postgresCommand struct {
-	Durable   bool     `help:"Keep PostgreSQL's promises about crashes of the machine: slower writes, on disk."`
+	Durable   bool     `help:"Survive a crash of the machine, as PostgreSQL usually does: slower writes, on disk."`
 	TCP       bool     `name:"tcp" help:"Also listen on 127.0.0.1, at a free port, with a password."`
 	Database  []string `default:"shard" placeholder:"NAME" help:"Create this database; may be given several times. Default: shard."`
 	NoMigrate bool     `help:"Leave the databases empty."`
@@ -24,10 +24,10 @@ type postgresCommand struct {
 
 // Help is what --help says below the usage line.
 func (*postgresCommand) Help() string {
-	return `Without a command it prints the URL of the database and serves until SIGINT or SIGTERM. Of several databases
-it prints a line each, NAME, a tab and URL; a command gets the URL of the first.
-The server and all it stores vanish with this process. Its programs are found on PATH, by pg_config or where
-distributions put them; SHARD_LAB_PG_BIN names their directory otherwise.
+	return `Without a command it prints the URL of the database and serves until SIGINT or SIGTERM. For several databases
+it prints one line each: NAME, a tab and the URL; a command gets the URL of the first.
+The server and all that it stores vanish with this process. Its programs are found on PATH, by pg_config or where
+distributions put them; to use others, set SHARD_LAB_PG_BIN to their directory.
 
 Example: shard-lab postgres -- shard-client migrate status`
 }
@@ -42,7 +42,7 @@ func (c *postgresCommand) Run(ctx context.Context, out output) (err error) {
 	if err != nil {
 		return err
 	}
-	// The command's exit code says more than a server that did not stop in order.
+	// The command's exit code says more than the error of a server that did not stop properly.
 	defer func() { err = firstError(err, server.Stop()) }()
 	if err := c.prepare(ctx, server); err != nil {
 		return err
@@ -90,15 +90,15 @@ func (c *postgresCommand) prepare(ctx context.Context, server *postgres.Server) 
 	return nil
 }
 
-// serve waits for a signal, or for the server to end on its own, which Stop reports.
+// serve waits for a signal, or for the server to end on its own; Stop reports the latter.
 func (c *postgresCommand) serve(ctx context.Context, server *postgres.Server, out output) error {
 	for _, name := range c.Database {
 		if len(c.Database) > 1 {
-			fmt.Fprintf(out.stdout, "%s\t", name)
+			_, _ = fmt.Fprintf(out.stdout, "%s\t", name)
 		}
-		fmt.Fprintln(out.stdout, server.URL(name))
+		_, _ = fmt.Fprintln(out.stdout, server.URL(name))
 	}
-	fmt.Fprintln(out.stderr, "serving until Ctrl-C")
+	_, _ = fmt.Fprintln(out.stderr, "serving until Ctrl-C")
 	select {
 	case <-ctx.Done():
 	case <-server.Done():
@@ -112,7 +112,8 @@ func (c *postgresCommand) runCommand(server *postgres.Server, out output) error 
 	url := server.URL(c.Database[0])
 	cmd.Env = append(os.Environ(), "SHARD_CLIENT_DATABASE_URL="+url, "DATABASE_URL="+url)
 
-	// The command decides when to end: a Ctrl-C reaches it from the terminal without our help, SIGTERM through us.
+	// The command decides when to end. A Ctrl-C reaches it from the terminal without our help; we
+	// pass on a SIGTERM.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -138,7 +139,7 @@ func forwardTerminate(signals <-chan os.Signal, to *os.Process, ended <-chan str
 	}
 }
 
-// commandError turns the end of a command into the exit code that a shell would give it.
+// commandError returns the end of a command as the exit code that a shell would report.
 func commandError(name string, err error) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

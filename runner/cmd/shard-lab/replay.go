@@ -11,7 +11,7 @@ import (
 	"shardclient/runner/lab/replay"
 )
 
-// exitInterrupted is what a shell reports of a command that Ctrl-C ended.
+// exitInterrupted is the exit code that a shell reports for a command that Ctrl-C ended.
 const exitInterrupted = 130
 
 type replayCommand struct {
@@ -26,7 +26,7 @@ and compares every request and every stored row with the recording. The last lin
 Exit codes: 0 everything agrees, 1 something differs or failed, 130 stopped by Ctrl-C.`
 }
 
-// Run returns an *exitError after a failure that the replay itself has told.
+// Run returns an *exitError after a failure that the replay itself has reported.
 func (c *replayCommand) Run(ctx context.Context, out output) error {
 	client, err := findProgram(c.Client, "shard-client")
 	if err != nil {
@@ -47,7 +47,8 @@ func (c *replayCommand) Run(ctx context.Context, out output) error {
 	return err
 }
 
-// findProgram returns the absolute path of a program: the one given, or the one of that name beside this program.
+// findProgram returns the absolute path of a program. Without a path that is the program of this
+// name in the directory of shard-lab itself.
 func findProgram(path, name string) (string, error) {
 	if path == "" {
 		self, err := os.Executable()

@@ -15,22 +15,24 @@ import (
 )
 
 const (
-	// schedulerConnections: it has one statement at a time. The second is for the moment in which a broken one is replaced.
+	// schedulerConnections is two, although the scheduler runs one statement at a time: the second
+	// is needed while a broken one is replaced.
 	schedulerConnections = 2
 
-	// schedulerConnectTimeout is for a database host that does not answer at all.
+	// schedulerConnectTimeout bounds the wait for a database host that does not answer at all.
 	schedulerConnectTimeout = 5 * time.Second
 
-	// schedulerStatementTimeout ends a statement that waits for a lock, and the turn with it. shard-client has its own of 60 s.
+	// schedulerStatementTimeout ends a statement that waits for a lock, and its turn with it.
+	// shard-client allows its own statements 60 s.
 	schedulerStatementTimeout = "30s"
 )
 
 type schedulerCommand struct {
-	DatabaseURL config.DatabaseURL `name:"database-url" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The shard's database, migrated; with --hostless, the master's."`
+	DatabaseURL config.DatabaseURL `name:"database-url" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The shard's database, or with --hostless the master's. It must be migrated."`
 	Seed        uint64             `default:"1" help:"Decides how jobs end, which entries fail and how long phases take."`
 	Tick        time.Duration      `default:"100ms" help:"Pause between two turns."`
 	FailShare   float64            `default:"0.1" help:"Share of the entries that fail, from 0 to 1."`
-	Hostless    bool               `help:"Run the entries that want no host, and no others: the master's own scheduler."`
+	Hostless    bool               `help:"Run only the entries that need no host, as the master's own scheduler does."`
 }
 
 // Help is what --help says below the usage line.
@@ -51,13 +53,14 @@ func (c *schedulerCommand) Validate() error {
 		return fmt.Errorf("--fail-share %v: give a number from 0 to 1", c.FailShare)
 	}
 	if c.DatabaseURL == "" {
-		return errors.New("--database-url is missing: give it, or set SHARD_LAB_DATABASE_URL, to postgres://USER@HOST/DATABASE")
+		return errors.New("--database-url is missing: give it as postgres://USER@HOST/DATABASE, " +
+			"or set SHARD_LAB_DATABASE_URL")
 	}
 	_, err := parseDatabaseURL(c.DatabaseURL)
 	return err
 }
 
-// redact keeps the password out of what is printed.
+// redact removes the password from a text.
 func (c *schedulerCommand) redact(text string) string {
 	return (&config.Config{DatabaseURL: c.DatabaseURL}).Secrets(nil).Redact(text)
 }
@@ -73,7 +76,11 @@ func (c *schedulerCommand) Run(ctx context.Context, out output) error {
 	log.Info("scheduler starts", "database", c.DatabaseURL, "seed", c.Seed, "tick_ms", c.Tick.Milliseconds(),
 		"fail_share", c.FailShare, "hostless", c.Hostless)
 	scheduler.New(pool, scheduler.Options{
-		Seed: c.Seed, FailShare: c.FailShare, Hostless: c.Hostless, Tick: c.Tick, Log: log,
+		Seed:      c.Seed,
+		FailShare: c.FailShare,
+		Hostless:  c.Hostless,
+		Tick:      c.Tick,
+		Log:       log,
 	}).Run(ctx)
 	log.Info("stopped")
 	return nil
@@ -86,8 +93,8 @@ func (c *schedulerCommand) redactError(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// open fails when the database is not there or has another schema: a mistake in the URL would otherwise look like a
-// database that is away.
+// open fails when the database is missing or has another schema. Otherwise a mistake in the URL
+// would look like a database that is down.
 func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
 	poolConfig, err := parseDatabaseURL(c.DatabaseURL)
 	if err != nil {

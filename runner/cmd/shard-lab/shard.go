@@ -18,8 +18,8 @@ type shardCommand struct {
 
 type shardAdd struct {
 	masterDatabase `embed:""`
-	Hostname       string   `arg:"" help:"Host name, as the shard's shard-client has it."`
-	Label          []string `sep:"none" placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must be there, and be no other shard's."`
+	Hostname       string   `arg:"" help:"Host name that the shard's shard-client is configured with."`
+	Label          []string `sep:"none" placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must exist and not belong to another shard."`
 }
 
 func (c *shardAdd) Run(ctx context.Context, out output) error {
@@ -78,7 +78,7 @@ func (c *shardRemove) Run(ctx context.Context, out output) error {
 			return err
 		}
 		return c.print(out, freed, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "shard %s: removed; nobody's now: %s, %s, %s\n", line(c.Hostname),
+			_, err := fmt.Fprintf(w, "shard %s: removed; without a shard now: %s, %s, %s\n", line(c.Hostname),
 				count(freed.Labels, "label"), count(freed.Hosts, "host"), count(freed.Jobs, "job"))
 			return err
 		})
@@ -91,13 +91,13 @@ func (c *shardRemove) removeLabels(ctx context.Context, a *admin.Admin, out outp
 		return err
 	}
 	return c.print(out, map[string]int64{"hosts": hosts}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "shard %s: without %s now; nobody's now: %s\n", line(c.Hostname),
+		_, err := fmt.Fprintf(w, "shard %s: without %s now; without a shard now: %s\n", line(c.Hostname),
 			line(strings.Join(c.Label, ", ")), count(hosts, "host"))
 		return err
 	})
 }
 
-// count is a number of things in words.
+// count returns a number of things in words, such as "2 entries".
 func count(n int64, thing string) string {
 	switch {
 	case n == 1:

@@ -18,7 +18,7 @@ type userAdd struct {
 	masterDatabase `embed:""`
 	Login          []string `arg:"" help:"Logins."`
 	Superuser      bool     `help:"They may change the status of any host, as the login of a shard-client must."`
-	ACL            []string `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group to join; made when it is not there. All are in Everyone."`
+	ACL            []string `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group to join, made if missing. All users are in Everyone."`
 }
 
 func (c *userAdd) Run(ctx context.Context, out output) error {

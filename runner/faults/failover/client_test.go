@@ -70,7 +70,7 @@ func (p *pair) goesOn(since int) {
 	}
 }
 
-// count tells how many lines hold a text.
+// count returns how many lines hold a text.
 func (p *pair) count(since int, text string) int {
 	p.t.Helper()
 	return strings.Count(strings.Join(p.said()[since:], "\n"), text)

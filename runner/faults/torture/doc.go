@@ -1,6 +1,7 @@
-// Package torture breaks everything at once, by chance, and looks whether the promises hold.
+// Package torture breaks everything at once, at random, and checks whether the promises hold.
 //
-// TestModel plays one step after the other, in one process, and looks after each step; TestTorture lets real programs run
-// and be killed, and looks in the end. Both say the seed that plays the same again. It owns nothing else: the lab is
-// runner/faults, and what happened on purpose is tested beside the rule that it concerns.
+// TestModel plays one step after the other, in one process, and checks after each. TestTorture lets
+// real programs run and kills them, and checks in the end. Both print the seed that plays the same
+// again. The package owns nothing else: the lab is runner/faults, and a fault that happens on
+// purpose is tested beside the rule that it concerns.
 package torture

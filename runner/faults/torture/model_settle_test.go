@@ -53,8 +53,9 @@ const wanted = "FROM afe_host_queue_entries AS e WHERE e.job_id = ANY ($1)"
 
 func (w *world) wanted() int { return w.count(w.lab.Master, "SELECT count(*) "+wanted, w.jobs) }
 
-// worked tells that the shards have completed all there is, and look for nothing that the master refuses. What the master
-// has of it is another matter: a request that was stored late may have undone it, and must be dead first.
+// worked reports whether the shards have completed everything, and have stopped looking for records
+// that the master refuses. The master may still hold something else: a request that was stored late
+// may have undone it, and must be dead first.
 func (w *world) worked() bool {
 	for _, s := range w.stations {
 		if w.count(s.DB, `SELECT (SELECT count(*) FROM shard_client_suspects)
@@ -65,7 +66,8 @@ func (w *world) worked() bool {
 	return w.lab.Compare().Complete == w.wanted()
 }
 
-// agree tells that nothing is lost, nothing ran twice, and nothing is set aside but what never came again.
+// agree reports whether nothing is lost, nothing ran twice, and nothing is set aside except what
+// never came again.
 func (w *world) agree() bool {
 	report := w.lab.Compare()
 	return report.Agree() && report.Lost == 0 && report.Complete == w.wanted() && len(w.aside()) == 0

@@ -1,7 +1,8 @@
-// Package converge tells whether shards and their master agree, by what is in their databases.
+// Package converge finds out whether shards and their master agree, from their databases.
 //
-// It owns the comparison, entry by entry and field by field. It writes nothing, and takes no part in how agreement comes
-// about. What it finds while beats and schedulers run is of that moment; a verdict needs them at rest.
+// It owns the comparison, entry by entry and field by field. It writes nothing, and does not help
+// agreement to come about. While beats and schedulers run, its findings hold only for that moment;
+// a verdict needs them at rest.
 package converge
 
 import (
@@ -12,10 +13,10 @@ import (
 	"shardclient/runner/afe"
 )
 
-// pageJobs is how many jobs travel from one database to the other at a time, some MB.
+// pageJobs is how many jobs are sent from one database to the other at a time, some MB.
 const pageJobs = 5000
 
-// Kinds of a Disagreement.
+// Kinds of a [Disagreement].
 const (
 	KindHost  = "host"
 	KindJob   = "job"
@@ -28,19 +29,21 @@ type Shard struct {
 	DB       labdb.DBTX
 }
 
-// Disagreement is one field that reads otherwise on the shard than on the master. The field "exists" is for what only one
-// of them has, "shard" for a job that the master gave to another, "uploaded" for a job that waits for its upload.
+// Disagreement is one field that differs between a shard and the master. Three fields are special:
+// "exists" means that only one side has the object, "shard" that the master gave the job to another
+// shard, and "uploaded" that the job waits for its upload.
 type Disagreement struct {
 	Shard  string `json:"shard"`
 	Kind   string `json:"kind"`
 	ID     int64  `json:"id"`
-	JobID  int64  `json:"job_id"` // of an entry or a job
+	JobID  int64  `json:"job_id"` // the job itself, or the job of the entry
 	Field  string `json:"field"`
-	Here   string `json:"here"`   // on the shard; NULL is "NULL"
-	Master string `json:"master"` // the master's
+	Here   string `json:"here"`   // the value on the shard; "NULL" for NULL
+	Master string `json:"master"` // the value on the master
 }
 
-// String reads "shard1: entry 7 of job 3: status is Failed here, Queued on the master".
+// String returns a line such as "shard1: entry 7 of job 3: status is Failed here, Queued on the
+// master".
 func (d Disagreement) String() string {
 	object := fmt.Sprintf("%s %d", d.Kind, d.ID)
 	if d.Kind == KindEntry {
@@ -49,7 +52,7 @@ func (d Disagreement) String() string {
 	return fmt.Sprintf("%s: %s: %s is %s here, %s on the master", d.Shard, object, d.Field, d.Here, d.Master)
 }
 
-// lost tells a completion that the master does not have.
+// lost reports whether an entry is complete on the shard, but not on the master.
 func (d Disagreement) lost() bool {
 	if d.Kind != KindEntry {
 		return false
@@ -57,30 +60,32 @@ func (d Disagreement) lost() bool {
 	return d.Field == "complete" && d.Here == "true" || d.Field == "exists" && d.Here == "complete"
 }
 
-// Report is what a check found.
+// Report holds what a check found.
 type Report struct {
 	Jobs     int `json:"jobs"`     // on the shards
 	Entries  int `json:"entries"`  // on the shards
-	Complete int `json:"complete"` // of those entries
-	Agreed   int `json:"agreed"`   // of those entries: every field that is compared is the same on the master
-	// Lost are entries that are complete on a shard and not on the master. While an upload is under way that is no loss
-	// yet; it is one when everything is at rest.
+	Complete int `json:"complete"` // how many of those entries are complete
+	Agreed   int `json:"agreed"`   // how many have the same values on the master in all fields compared
+	// Lost counts the entries that are complete on a shard but not on the master. While an upload
+	// is under way such an entry is not lost yet; when everything is at rest, it is.
 	Lost int `json:"lost"`
-	// Duplicated are entries that ran on more than one shard.
+	// Duplicated counts the entries that ran on more than one shard.
 	Duplicated int `json:"duplicated"`
-	// Disagreements are in the order of the shards, then hosts, then jobs and entries by page.
+	// Disagreements are ordered by shard; within a shard hosts come first, then jobs and entries.
 	Disagreements []Disagreement `json:"disagreements"`
 }
 
-// Agree tells that nothing reads otherwise anywhere, and nothing ran twice.
+// Agree reports whether nothing differs and nothing ran twice.
 func (r *Report) Agree() bool { return len(r.Disagreements) == 0 && r.Duplicated == 0 }
 
-// Check compares every shard with the master. protocol decides what the master can know: a 2015 one is told no host
-// statuses, and no hosts of entries.
+// Check compares every shard with the master. protocol decides what the master can know: in 2015 it
+// is told neither the statuses of hosts nor the hosts of entries.
 func Check(ctx context.Context, master labdb.DBTX, shards []Shard, protocol afe.Protocol) (*Report, error) {
 	c := &check{
-		report: &Report{Disagreements: []Disagreement{}}, master: labdb.New(master),
-		newer: protocol != afe.Protocol2015, ranOn: map[int64]string{},
+		report: &Report{Disagreements: []Disagreement{}},
+		master: labdb.New(master),
+		newer:  protocol != afe.Protocol2015,
+		ranOn:  map[int64]string{},
 	}
 	for _, shard := range shards {
 		c.shard, c.here = shard.Hostname, labdb.New(shard.DB)
@@ -94,12 +99,12 @@ func Check(ctx context.Context, master labdb.DBTX, shards []Shard, protocol afe.
 	return c.report, nil
 }
 
-// check is one run, at one shard at a time.
+// check is one call of Check. It looks at one shard after the other.
 type check struct {
 	report *Report
 	master *labdb.Queries
-	newer  bool // than 2015
-	ranOn  map[int64]string
+	newer  bool             // the protocol is newer than 2015
+	ranOn  map[int64]string // the shard on which an entry ran, by entry
 
 	shard string
 	here  *labdb.Queries
@@ -138,7 +143,7 @@ func (c *check) page(ctx context.Context, page labdb.ConvergePageRow, after int6
 		ShardHostname: c.shard, Records: []byte(page.Records), AfterID: after, UntilID: page.LastID,
 	}
 	if last {
-		args.UntilID = 1<<63 - 1 // also what the master gave to the shard and has not arrived
+		args.UntilID = 1<<63 - 1 // includes jobs that the master assigned and that have not arrived
 	}
 	rows, err := c.master.ConvergeDiff(ctx, args)
 	if err != nil {
@@ -146,7 +151,14 @@ func (c *check) page(ctx context.Context, page labdb.ConvergePageRow, after int6
 	}
 	disagreed := map[int64]bool{}
 	for _, r := range rows {
-		d := Disagreement{Kind: r.Kind, ID: r.ID, JobID: r.JobID, Field: r.Field, Here: r.ShardValue, Master: r.MasterValue}
+		d := Disagreement{
+			Kind:   r.Kind,
+			ID:     r.ID,
+			JobID:  r.JobID,
+			Field:  r.Field,
+			Here:   r.ShardValue,
+			Master: r.MasterValue,
+		}
 		c.disagree(d)
 		if d.lost() {
 			c.report.Lost++

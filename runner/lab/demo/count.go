@@ -10,11 +10,11 @@ import (
 	"shardclient/runner/lab/converge"
 )
 
-// progress counts jobs of suites.
+// progress counts the jobs of suites.
 type progress struct {
 	created, assigned int64 // on the master
 	running, finished int64 // on the shards
-	known             int64 // finished, and the master knows
+	known             int64 // finished, and known to the master to be so
 	openSuites        int64
 }
 
@@ -30,12 +30,13 @@ func (s *stage) progress(ctx context.Context) (progress, error) {
 		if err != nil {
 			return progress{}, fmt.Errorf("count the jobs of %s: %w", one.hostname, err)
 		}
-		p.running, p.finished = p.running+row.Running, p.finished+row.Finished
+		p.running += row.Running
+		p.finished += row.Finished
 	}
 	return p, nil
 }
 
-// verdict is what both sides' databases hold at the end.
+// verdict holds what the databases of both sides say at the end.
 type verdict struct {
 	progress
 	report        *converge.Report
@@ -52,21 +53,23 @@ func (s *stage) judge(ctx context.Context, now progress, plot *plot) (*verdict, 
 		if err != nil {
 			return nil, fmt.Errorf("count the beats of %s: %w", one.hostname, err)
 		}
-		v.beats, v.failed = v.beats+row.Beats, v.failed+row.Failed
+		v.beats += row.Beats
+		v.failed += row.Failed
 	}
 	var err error
 	v.report, err = converge.Check(ctx, s.masterDB, shards, afe.Protocol2019)
 	return v, err
 }
 
-// agree asks for more than equal databases: that everything that was created has come to its end on both sides.
+// agree reports whether the demo succeeded. Equal databases are not enough: everything that was
+// created must also have come to its end on both sides.
 func (v *verdict) agree() bool {
 	return v != nil && v.report.Agree() && v.report.Lost == 0 &&
 		v.known == v.created && v.finished == v.created && int64(v.report.Jobs) == v.created &&
 		v.report.Complete == v.report.Entries && v.openSuites == 0
 }
 
-// shownDisagreements are enough to see what kind of fault it is.
+// shownDisagreements is how many disagreements are printed: enough to see what kind of fault it is.
 const shownDisagreements = 20
 
 func (v *verdict) String() string {
@@ -83,10 +86,12 @@ func (v *verdict) String() string {
 	word := "both sides agree"
 	if !v.agree() {
 		word = "FAILED (see above)"
-		fmt.Fprintf(&text, "%d jobs finished on the shards, %d are known to the master, %d suites are open, %d disagreements\n",
-			v.finished, v.known, v.openSuites, len(v.report.Disagreements))
+		fmt.Fprintf(&text, "%d jobs finished on the shards, %d are known to the master, %d suites are open, "+
+			"%d disagreements\n", v.finished, v.known, v.openSuites, len(v.report.Disagreements))
 	}
-	fmt.Fprintf(&text, "demo: %d jobs, %d entries: %d agreed, %d lost, %d duplicated; %d beats, %d failures survived: %s\n",
-		v.report.Jobs, v.report.Entries, v.report.Agreed, v.report.Lost, v.report.Duplicated, v.beats, v.failed+int64(v.plot.kills), word)
+	r := v.report
+	fmt.Fprintf(&text, "demo: %d jobs, %d entries: %d agreed, %d lost, %d duplicated; "+
+		"%d beats, %d failures survived: %s\n",
+		r.Jobs, r.Entries, r.Agreed, r.Lost, r.Duplicated, v.beats, v.failed+int64(v.plot.kills), word)
 	return text.String()
 }

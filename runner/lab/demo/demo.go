@@ -1,7 +1,8 @@
-// Package demo plays a whole lab live: a master, three shards and their schedulers, with a few faults on the way.
+// Package demo plays a whole lab live: a master, three shards and their schedulers, with a few
+// faults on the way.
 //
-// Everything in it is real: the programs that it starts are the ones that a lab runs, on databases of a private
-// PostgreSQL. It owns the play and the verdict, which is counted from the databases of both sides.
+// The programs that it starts are the real ones, with databases on a private PostgreSQL. It owns
+// the play and the verdict, which is counted from the databases of both sides.
 package demo
 
 import (
@@ -18,10 +19,10 @@ const (
 
 	turn         = 250 * time.Millisecond // between two looks at the databases
 	betweenSuite = 600 * time.Millisecond
-	watchSuite   = 4 * time.Second // between two suites when somebody watches on
+	watchSuite   = 4 * time.Second // between two suites in the watch that follows the play
 )
 
-// size says how large the play is, and how long it may take.
+// size is how large the play is, and how long it may take.
 type size struct {
 	boardHosts     int // hosts of each board
 	suites         int
@@ -30,30 +31,38 @@ type size struct {
 	perform, atEnd time.Duration // until all jobs have finished, and then until both sides agree
 }
 
-var fullSize = size{boardHosts: 20, suites: 12, children: 50, aborted: 25, perform: 40 * time.Second, atEnd: 20 * time.Second}
+var fullSize = size{
+	boardHosts: 20,
+	suites:     12,
+	children:   50,
+	aborted:    25,
+	perform:    40 * time.Second,
+	atEnd:      20 * time.Second,
+}
 
 func (s size) jobs() int64 { return int64(s.suites * s.children) }
 
 // boards are the kinds of hosts, each with a shard of its own.
 var boards = []string{"eve", "kevin", "coral"}
 
-// ErrFailed says that the demo failed. Its output has told why, and ends with the verdict.
+// ErrFailed means that the demo failed. Its output says why, and ends with the verdict.
 var ErrFailed = errors.New("the demo failed")
 
 // Demo is one play.
 type Demo struct {
 	Client string       // path of the shard-client program
 	Lab    string       // path of the shard-lab program
-	Out    io.Writer    // gets everything that is said; bars when it is a terminal
+	Out    io.Writer    // gets everything that is printed; a terminal gets bars
 	Watch  bool         // go on with small suites until the context ends
-	Seed   uint64       // of the schedulers
-	Logger *slog.Logger // hears about the private PostgreSQL; nil: silence
+	Seed   uint64       // decides how the schedulers draw
+	Logger *slog.Logger // for the private PostgreSQL; nil means silence
 
-	size size // zero: fullSize. Tests play on a small stage
+	size size // zero means fullSize; tests play on a small stage
 }
 
-// Run plays until both sides are at rest and prints the verdict as the last line. The error is ErrFailed unless both
-// sides agree, and the context's when that ended a play that is not watched.
+// Run plays until both sides are at rest and prints the verdict as the last line. The error is nil
+// when both sides agree, the context's when that ended the play before its end, and [ErrFailed]
+// otherwise. With Watch, the end of the context is the regular end.
 func (d *Demo) Run(ctx context.Context) error {
 	p := &play{demo: d, size: d.size, began: time.Now()}
 	if p.size == (size{}) {
@@ -62,14 +71,14 @@ func (d *Demo) Run(ctx context.Context) error {
 	verdict, err := p.run(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		fmt.Fprintln(d.Out, "demo: FAILED: stopped before both sides were at rest")
+		p.printf("demo: FAILED: stopped before both sides were at rest\n")
 		return ctx.Err()
 	case err != nil:
-		fmt.Fprintf(d.Out, "error: %v\n", err)
-		fmt.Fprintln(d.Out, "demo: FAILED: it could not go on (see above)")
+		p.printf("error: %v\n", err)
+		p.printf("demo: FAILED: it could not go on (see above)\n")
 		return ErrFailed
 	}
-	fmt.Fprint(d.Out, verdict)
+	p.printf("%s", verdict)
 	if !verdict.agree() {
 		return ErrFailed
 	}
@@ -86,8 +95,11 @@ type play struct {
 	plot  *plot
 }
 
+// printf prints what does not wait for the show. When the output is gone, so are its readers.
+func (p *play) printf(format string, args ...any) { _, _ = fmt.Fprintf(p.demo.Out, format, args...) }
+
 func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
-	fmt.Fprintf(p.demo.Out, "A lab on this machine: a master, %d shards (each with %d hosts, a scheduler and a shard-client),\n"+
+	p.printf("A lab on this machine: a master, %d shards (each with %d hosts, a scheduler and a shard-client),\n"+
 		"%d suites with %d jobs in all. Some jobs fail or are aborted, a host moves to another shard,\n"+
 		"a shard-client and the master are killed.\n",
 		len(boards), p.size.boardHosts, p.size.suites, p.size.jobs())
@@ -96,14 +108,15 @@ func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
 		stopped := err != nil && ctx.Err() != nil // by somebody who has nothing to find out
 		failed := !stopped && (err != nil || !verdict.agree())
 		if failed {
-			fmt.Fprintf(p.demo.Out, "the programs' logs are in %s\n", p.stage.logs)
+			p.printf("the programs' logs are in %s\n", p.stage.logs)
 		}
 		err = errors.Join(err, p.stage.strike(failed))
 	}()
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(p.demo.Out, "PostgreSQL in %s, master at %s;\nall of it vanishes afterwards.\n\n", p.stage.server.DataDir(), p.stage.masterURL)
+	p.printf("PostgreSQL in %s, master at %s;\nall of it vanishes afterwards.\n\n",
+		p.stage.server.DataDir(), p.stage.masterURL)
 	p.show = newShow(p.demo.Out, p.began, p.size)
 	defer p.show.close()
 	p.plot = newPlot(p.stage, p.size, p.say)
@@ -113,12 +126,12 @@ func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
 	return p.rest(context.WithoutCancel(ctx))
 }
 
-// say tells what happens, with its time.
+// say prints what happens, with the time since the beginning.
 func (p *play) say(format string, args ...any) {
 	p.show.say(fmt.Sprintf("%5.1f s  %s", time.Since(p.began).Seconds(), fmt.Sprintf(format, args...)))
 }
 
-// perform goes on until all jobs have finished on the shards, or until somebody who watches has seen enough.
+// perform goes on until all jobs have finished on the shards, or with Watch until the context ends.
 func (p *play) perform(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, p.size.perform)
 	if p.demo.Watch {
@@ -149,8 +162,8 @@ func (p *play) perform(ctx context.Context) error {
 	}
 }
 
-// stop is what follows when the time is over: a watcher's Ctrl-C lets the lab come to rest, anything else is a failure
-// that the verdict tells in numbers.
+// stop is called when perform ran out of time. With Watch, the Ctrl-C of the user lets the lab come
+// to rest. Otherwise the lab was too slow, and the verdict will show it in numbers.
 func (p *play) stop(ctx context.Context) error {
 	if p.demo.Watch {
 		p.say("no new jobs; waiting until both sides are at rest")
@@ -159,11 +172,12 @@ func (p *play) stop(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.say("the time is over, and not all jobs have finished: this machine is very busy, or something hangs")
+	p.say("time is up, and not all jobs have finished: this machine is very busy, or something hangs")
 	return nil
 }
 
-// rest waits until everything is finished and known on both sides, and returns the verdict in any case.
+// rest waits until everything is finished and known on both sides. It returns the last verdict,
+// even when that is bad.
 func (p *play) rest(ctx context.Context) (*verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.size.atEnd)
 	defer cancel()

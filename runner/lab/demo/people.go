@@ -7,7 +7,7 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-// owner is whose suites run, and who aborts some.
+// owner is the user who owns the suites, and who aborts some jobs.
 const owner = "chromeos-test"
 
 // poolLabel is carried by every host.
@@ -22,7 +22,8 @@ func (s *stage) addShard(ctx context.Context, hostname, board string, hostCount 
 		return err
 	}
 	s.shards = append(s.shards, &shard{hostname: hostname, board: board, db: db})
-	if _, err := s.people.AddLabels(ctx, admin.NewLabel{Name: boardLabel(board)}, admin.NewLabel{Name: poolLabel}); err != nil {
+	labels := []admin.NewLabel{{Name: boardLabel(board)}, {Name: poolLabel}}
+	if _, err := s.people.AddLabels(ctx, labels...); err != nil {
 		return err
 	}
 	if _, err := s.people.AddShard(ctx, hostname, boardLabel(board)); err != nil {
@@ -44,7 +45,7 @@ func hostOf(board string, number int) string {
 	return fmt.Sprintf("chromeos1-%s-host%d", board, number)
 }
 
-// createSuite makes a suite of a board, some of whose jobs need two hosts at once.
+// createSuite makes a suite for a board. Some of its jobs need two hosts at once.
 func (s *stage) createSuite(ctx context.Context, board string, number, children int) (admin.CreatedSuite, error) {
 	label := boardLabel(board)
 	suite := admin.NewSuite{Parent: admin.NewJob{

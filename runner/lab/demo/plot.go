@@ -8,10 +8,11 @@ import (
 	"shardclient/runner/process"
 )
 
-// outage is how long a killed program is gone.
+// outage is how long a killed program stays away.
 const outage = 1500 * time.Millisecond
 
-// plot is what happens, and when: suites by time, everything else by how far the jobs have come.
+// plot decides what happens, and when. Suites are created by time; everything else depends on how
+// many jobs have finished.
 type plot struct {
 	stage *stage
 	size  size
@@ -21,7 +22,7 @@ type plot struct {
 	nextSuite time.Time
 	children  []int64 // of the newest suite
 	scenes    []scene
-	due       []scene // what follows a scene that has begun
+	due       []scene // scenes that follow one that was played, such as the restart after a kill
 
 	aborted, moved, kills int
 }
@@ -46,10 +47,10 @@ func newPlot(s *stage, size size, say func(string, ...any)) *plot {
 	return p
 }
 
-// over tells that nothing more will happen by itself.
+// over reports whether nothing more will happen by itself.
 func (p *plot) over() bool { return p.suites >= p.size.suites && len(p.scenes)+len(p.due) == 0 }
 
-// advance plays what is ready. With watch there is no last suite.
+// advance plays the scenes that are ready. With watch, new suites never end.
 func (p *plot) advance(ctx context.Context, now progress, watch bool) error {
 	if time.Now().After(p.nextSuite) && (p.suites < p.size.suites || watch) {
 		if err := p.suite(ctx); err != nil {
@@ -79,7 +80,7 @@ func (p *plot) follow(ctx context.Context, now progress) error {
 	return nil
 }
 
-// end plays at once what is still to follow.
+// end plays all due scenes at once, and drops the others.
 func (p *plot) end(ctx context.Context) error {
 	for _, s := range p.due {
 		if err := s.play(ctx); err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// show is how progress looks: bars on a terminal, a line now and then elsewhere.
+// show displays the progress: as bars on a terminal, as a line now and then elsewhere.
 type show interface {
 	progress(progress)
 	say(line string)
@@ -25,10 +25,10 @@ func newShow(out io.Writer, began time.Time, size size) show {
 	return &lines{out: out, began: began}
 }
 
-// everyLine is between two lines where nobody watches.
+// everyLine is the time between two lines of progress.
 const everyLine = 2 * time.Second
 
-// lines print progress plainly.
+// lines show progress as plain text.
 type lines struct {
 	out   io.Writer
 	began time.Time
@@ -41,26 +41,30 @@ func (l *lines) progress(p progress) {
 		return
 	}
 	l.last = now
-	fmt.Fprintf(l.out, "%5.1f s  jobs: created %d, assigned %d, running %d, finished on the shard %d, known to the master %d\n",
-		now.Sub(l.began).Seconds(), p.created, p.assigned, p.running, p.finished, p.known)
+	l.say(fmt.Sprintf("%5.1f s  jobs: created %d, assigned %d, running %d, finished on the shard %d, "+
+		"known to the master %d",
+		now.Sub(l.began).Seconds(), p.created, p.assigned, p.running, p.finished, p.known))
 }
 
-func (l *lines) say(line string) { fmt.Fprintln(l.out, line) }
+func (l *lines) say(line string) { _, _ = fmt.Fprintln(l.out, line) }
 
 func (l *lines) close() {}
 
-// bars are drawn on a terminal; what is said goes above them.
+// bars show progress on a terminal. Lines are printed above them.
 type bars struct {
 	container *mpb.Progress
 	all       []*mpb.Bar
 	jobs      int64
 }
 
-// barNames are the ways of a job, in their order.
+// barNames are the stages of a job, in order.
 var barNames = []string{"created", "assigned", "running", "finished on the shard", "known to the master"}
 
 func newBars(out io.Writer, size size) *bars {
-	b := &bars{jobs: size.jobs(), container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(50), mpb.WithRefreshRate(turn/2))}
+	b := &bars{
+		jobs:      size.jobs(),
+		container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(50), mpb.WithRefreshRate(turn/2)),
+	}
 	for _, name := range barNames {
 		b.all = append(b.all, b.container.AddBar(b.jobs,
 			mpb.PrependDecorators(decor.Name(name, decor.WC{W: 22, C: decor.DindentRight})),
@@ -76,7 +80,7 @@ func (b *bars) progress(p progress) {
 	}
 }
 
-// say cannot fail but for a terminal that is gone.
+// say fails only when the terminal is gone.
 func (b *bars) say(line string) { _, _ = fmt.Fprintln(b.container, line) }
 
 func (b *bars) close() {

@@ -18,13 +18,13 @@ import (
 	"shardclient/schema"
 )
 
-// pause is between two beats of a shard; a real lab's is a minute.
+// pause is the pause between two beats of a shard. In a real lab it is a minute.
 const pause = time.Second
 
-// masterDatabase is the name of the master's database; a shard's is its host name.
+// masterDatabase is the name of the master's database. A shard's database is named after its host.
 const masterDatabase = "master"
 
-// patience is how long a program may take to end.
+// patience is how long a program may take to end before it is killed.
 const patience = 5 * time.Second
 
 // stage is everything that takes part.
@@ -46,7 +46,7 @@ type shard struct {
 	client          *process.Program
 }
 
-// setStage starts everything. What it has started ends with strike, also when it fails in the middle.
+// setStage starts everything. Even when it fails in the middle, strike ends what it has started.
 func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
 	s = &stage{}
 	if s.logs, err = os.MkdirTemp("", "shard-demo-"); err != nil {
@@ -97,7 +97,7 @@ func (s *stage) startMaster(d *Demo) error {
 	s.master = &process.Program{Name: "master", LogDir: s.logs, Command: func() *exec.Cmd {
 		listen := "127.0.0.1:0"
 		if s.masterURL != "" {
-			listen = s.masterURL[len("http://"):] // a restarted master is where it was
+			listen = s.masterURL[len("http://"):] // a restarted master keeps its address
 		}
 		return s.program(d.Lab, masterDatabase, "master", "--listen", listen)
 	}}
@@ -108,8 +108,9 @@ func (s *stage) startMaster(d *Demo) error {
 }
 
 func (s *stage) scheduler(d *Demo, database string, flags ...string) *process.Program {
+	arguments := append([]string{"scheduler", "--seed", strconv.FormatUint(d.Seed, 10)}, flags...)
 	return &process.Program{Name: "scheduler of " + database, LogDir: s.logs, Command: func() *exec.Cmd {
-		return s.program(d.Lab, database, append([]string{"scheduler", "--seed", strconv.FormatUint(d.Seed, 10)}, flags...)...)
+		return s.program(d.Lab, database, arguments...)
 	}}
 }
 
@@ -120,11 +121,13 @@ func (s *stage) shardClient(d *Demo, hostname string) *process.Program {
 	}}
 }
 
-// program is a command on one of the databases, whose URLs travel in the environment.
+// program returns a command that works on one of the databases. The URL is passed in the
+// environment.
 func (s *stage) program(path, database string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command(path, arguments...)
 	url := s.server.URL(database)
-	cmd.Env = append(process.Environment(os.Environ()), "SHARD_CLIENT_DATABASE_URL="+url, "SHARD_LAB_DATABASE_URL="+url)
+	cmd.Env = append(process.Environment(os.Environ()),
+		"SHARD_CLIENT_DATABASE_URL="+url, "SHARD_LAB_DATABASE_URL="+url)
 	return cmd
 }
 
@@ -133,7 +136,8 @@ func (s *stage) start(a *process.Program) error {
 	return a.Start()
 }
 
-// strike ends everything in the reverse order of its start, PostgreSQL last. Logs are kept for whoever has to find out.
+// strike ends everything in the reverse order of its start, PostgreSQL last. keepLogs leaves the
+// logs for people who have to find out what went wrong.
 func (s *stage) strike(keepLogs bool) error {
 	for _, a := range slices.Backward(s.programs) {
 		a.Stop(patience)

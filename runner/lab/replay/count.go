@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/beat"
 )
 
-// The counts below are taken from the bytes on the wire and from the tables, not from the reports of
-// shard-client.
+// The counts below are taken from the bytes on the wire and from the tables, not from the reports
+// of shard-client.
 
 // sentCounts says how many of each a request held.
 type sentCounts struct{ knownHosts, knownJobs, jobs, entries int }
@@ -19,7 +19,8 @@ type cameCounts struct{ hosts, jobs, keyvals, incorrect int }
 // storedCounts says how many of each a shard's database holds.
 type storedCounts struct {
 	hosts, invalid int
-	// pending jobs have finished and wait for their upload: the scheduler has set their shard_id to NULL.
+	// pending jobs have finished and wait for their upload: the scheduler has set their shard_id to
+	// NULL.
 	jobs, pending int
 	// An entry is open or complete, and either may be aborted: the scheduler still has to end an
 	// open one.

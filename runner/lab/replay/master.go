@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// heartbeatPattern matches heartbeats. Any other request is answered with 404 or 405, as by a real master.
+// heartbeatPattern matches heartbeats. Any other request is answered with 404 or 405, as by a real
+// master.
 const heartbeatPattern = "POST /afe/server/noauth/rpc/{$}"
 
 // maxRecordedRequest is the largest request that the played master takes; recorded ones have 2 KB.
 const maxRecordedRequest = 16 << 20
 
-// recordedMaster plays a master. It is an HTTP server on a free port of this machine that answers any
-// request with the recorded answer, and keeps the requests.
+// recordedMaster plays a master. It is an HTTP server on a free port of this machine that answers
+// any request with the recorded answer, and keeps the requests.
 type recordedMaster struct {
 	url    string
 	server *http.Server

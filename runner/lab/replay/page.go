@@ -15,11 +15,13 @@ const (
 	// pageWidth is how wide a line of the replay may be, in columns.
 	pageWidth = 100
 
-	// maxTroubleLines is how many lines of one difference or error are shown; the beginning says most.
+	// maxTroubleLines is how many lines of one difference or error are shown; the beginning says
+	// most.
 	maxTroubleLines = 40
 )
 
-// Widths of the columns: heartbeat, sent, came. The last column, stored, takes the rest of the line.
+// Widths of the columns: heartbeat, sent, came. The last column, stored, takes the rest of the
+// line.
 const (
 	beatColumn = 8
 	sentColumn = 29
@@ -48,7 +50,8 @@ func titleOf(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// page prints the replay. It prints only ASCII, because some terminals and logs spoil anything else.
+// page prints the replay. It prints only ASCII, because some terminals and logs spoil anything
+// else.
 type page struct{ out io.Writer }
 
 // linef prints one line, broken where it is too wide.

@@ -17,8 +17,8 @@ import (
 // clientStop is how long shard-client gets to end when told to, before it is killed.
 const clientStop = 3 * time.Second
 
-// clientProgram is the shard-client binary and its database. The database and the timeouts are passed
-// in the environment, which leaves the command lines as short as in daily life.
+// clientProgram is the shard-client binary and its database. The database and the timeouts are
+// passed in the environment, which leaves the command lines as short as in daily life.
 type clientProgram struct {
 	path        string
 	databaseURL string

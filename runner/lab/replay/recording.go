@@ -26,8 +26,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recordings hold exchanges of the original client with the original master, in both versions of the
-// protocol: raw requests and answers, and what either side had stored afterwards.
+// recordings hold exchanges of the original client with the original master, in both versions of
+// the protocol: raw requests and answers, and what either side had stored afterwards.
 //
 //go:embed testdata/wire
 var recordings embed.FS
@@ -124,8 +124,8 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 }
 
 // DiffRequests describes how a request differs from a recorded one; "" means not at all. The order
-// of known ids does not count, nor does a job id that the original repeats; each host id is compared
-// together with its status.
+// of known ids does not count, nor does a job id that the original repeats; each host id is
+// compared together with its status.
 func DiffRequests(recorded, sent []byte) string {
 	want, err := comparableRequest(recorded)
 	if err != nil {

@@ -31,8 +31,8 @@ const (
 // ErrFailed means that a replay failed. Its output says why, and ends with the verdict.
 var ErrFailed = errors.New("the replay failed")
 
-// Replay shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes on
-// the wire are real. A small HTTP server plays the master and gives its recorded answers; the
+// Replay shows the first heartbeats of a shard. The shard-client binary, PostgreSQL and the bytes
+// on the wire are real. A small HTTP server plays the master and gives its recorded answers; the
 // scheduler's part is to run the statements that it writes between heartbeats. After each heartbeat
 // the request and the database are compared with what the original client sent and stored.
 type Replay struct {
@@ -81,8 +81,8 @@ type run struct {
 	played, different int
 }
 
-// play returns an error when it could not go on. A difference from the recording is not an error; it
-// is counted.
+// play returns an error when it could not go on. A difference from the recording is not an error;
+// it is counted.
 func (r *run) play(ctx context.Context) (err error) {
 	r.page.introduction(len(r.exchanges))
 	server, err := postgres.Start(ctx, postgres.Options{Logger: r.replay.Logger})
@@ -157,8 +157,8 @@ type playedBeat struct {
 
 func (b *playedBeat) differs() bool { return b.requestDiff+b.databaseDiff+b.reportDiff != "" }
 
-// beat writes what the scheduler wrote before the recorded heartbeat, then runs shard-client for one
-// heartbeat.
+// beat writes what the scheduler wrote before the recorded heartbeat, then runs shard-client for
+// one heartbeat.
 func (r *run) beat(ctx context.Context, e Exchange, arguments []string) (*playedBeat, error) {
 	before, err := ReadSnapshot(ctx, r.db)
 	if err != nil {

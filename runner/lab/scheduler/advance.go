@@ -1,7 +1,7 @@
 package scheduler
 
-// advance takes every step of an open entry that is due. A job is gone over until nothing moves, because its entries
-// wait for each other.
+// advance takes all due steps of the open entries. It repeats a job until nothing moves, because
+// the entries of a job wait for each other.
 func (t *turn) advance() error {
 	for _, j := range t.jobs {
 		for moved := true; moved; {
@@ -34,14 +34,14 @@ func (t *turn) walk(e *entry) (moved bool, err error) {
 	}
 }
 
-// adopt leases the host of an entry that a scheduler began that does not mark its leases.
+// adopt leases the host of an entry that was begun by a scheduler which does not mark its leases.
 func (t *turn) adopt(e *entry) error {
 	begun := e.ExecutionSubdir != "" || e.Status != queued && e.memory.final == ""
 	if e.complete || e.lease != nil || e.HostID == nil || e.HostMarked || !begun {
 		return nil
 	}
 	h := &host{id: *e.HostID, hostname: e.Hostname, status: e.HostStatus, entryID: e.ID, jobID: e.JobID}
-	if h.status == ready { // which is what a host is when nothing is owed any longer
+	if h.status == ready { // a host at Ready would count as finished with
 		if err := t.setHostStatus(h, running); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (t *turn) adopt(e *entry) error {
 	return err
 }
 
-// next is what an entry does next; nil: nothing, as long as nobody else does something.
+// next returns the next step of an entry, or nil when it has to wait for somebody else.
 func (t *turn) next(e *entry) *step {
 	switch {
 	case e.complete:
@@ -95,10 +95,10 @@ func (t *turn) next(e *entry) *step {
 		}
 		return e.ends("succeed", completed, 1, 3)
 	}
-	return nil // a status that is not ours to end, unless it is aborted
+	return nil // not a status of ours: we end such an entry only when it is aborted
 }
 
-// to is the step into a phase, whose host shows it too until the entry has run.
+// to returns the step into a phase. Until the entry runs, its host shows the phase too.
 func (t *turn) to(e *entry, status string, atLeast, atMost int) *step {
 	return &step{name: status, atLeast: atLeast, atMost: atMost, do: func() error {
 		if isBeforeRun(status) {
@@ -110,8 +110,8 @@ func (t *turn) to(e *entry, status string, atLeast, atMost int) *step {
 	}}
 }
 
-// nextOfQueued starts an entry at once when it has what it needs: an entry with a host that has not begun could be
-// aborted without its group hearing of it.
+// nextOfQueued starts an entry as soon as it has its host. If it waited, it could be aborted before
+// it began, and its group would not notice.
 func (t *turn) nextOfQueued(e *entry) *step {
 	if e.lease == nil && !t.s.o.Hostless {
 		return nil
@@ -120,7 +120,8 @@ func (t *turn) nextOfQueued(e *entry) *step {
 		if err := t.setHost(e); err != nil {
 			return err
 		}
-		// The host first: whoever finds the entry begun finds the host no longer Ready.
+		// The host comes first: a scheduler that finds the entry begun must not find the host
+		// Ready.
 		if err := t.setHostStatus(e.lease, pending); err != nil {
 			return err
 		}
@@ -131,8 +132,8 @@ func (t *turn) nextOfQueued(e *entry) *step {
 	}}
 }
 
-// nextOfPending lets entries run together. First all of the group are marked as started, then each runs: a scheduler
-// that ends in between leaves a group that can be told.
+// nextOfPending lets the entries of a group run together. First all of them are marked as started,
+// then each one runs. If this scheduler ends in between, the next one still recognises the group.
 func (t *turn) nextOfPending(e *entry) *step {
 	switch {
 	case e.Started && e.job.lacking() == 0:
@@ -143,7 +144,8 @@ func (t *turn) nextOfPending(e *entry) *step {
 	return nil
 }
 
-// run may find done what comes first, or left undone by another scheduler.
+// run starts an entry. The first statements may have been run already, or left out by another
+// scheduler.
 func (t *turn) run(e *entry) error {
 	if err := t.setExecutionSubdir(e); err != nil {
 		return err

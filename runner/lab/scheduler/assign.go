@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// assign gives free hosts to queued entries, by priority, then id.
+// assign gives free hosts to queued entries, in the order of priority and id.
 func (t *turn) assign() error {
 	if t.s.o.Hostless || !slices.ContainsFunc(t.jobs, t.wantsHost) {
 		return nil
@@ -21,7 +21,7 @@ func (t *turn) assign() error {
 	for _, row := range rows {
 		e := t.entries[row.EntryID]
 		if e == nil || !e.mayRun() {
-			continue // it came or ended since the first read
+			continue // it was created or ended after the first read
 		}
 		if err := t.assignGroup(a, e); err != nil {
 			return err
@@ -34,8 +34,8 @@ func (t *turn) wantsHost(j *job) bool {
 	return slices.ContainsFunc(j.entries, func(e *entry) bool { return e.mayRun() && e.lease == nil })
 }
 
-// assignGroup serves an entry together with those that must run with it. A group gets all its hosts or none: groups
-// that each held a part would wait for each other for ever.
+// assignGroup serves an entry together with those that must run with it. A group gets all its hosts
+// or none: two groups that each held a part would wait for each other for ever.
 func (t *turn) assignGroup(a *assignment, e *entry) error {
 	if e.lease != nil || e.job.cannotRun() {
 		return nil
@@ -58,7 +58,7 @@ func (t *turn) assignGroup(a *assignment, e *entry) error {
 	return nil
 }
 
-// waiting returns the entries that wait for a host, and how many hosts the next group lacks.
+// waiting returns the entries that wait for a host, and how many hosts the next group still needs.
 func (j *job) waiting() (entries []*entry, missing int) {
 	leased := 0
 	for _, e := range j.entries {
@@ -88,7 +88,8 @@ func (t *turn) lease(e *entry, hostID int64) error {
 	return t.setHost(e)
 }
 
-// setHost names the leased host in the entry, which another scheduler may have left undone.
+// setHost writes the leased host into the entry. Another scheduler may have leased the host and
+// ended before it did that.
 func (t *turn) setHost(e *entry) error {
 	if e.lease == nil || e.HostID != nil {
 		return nil
@@ -102,14 +103,15 @@ func (t *turn) setHost(e *entry) error {
 	return err
 }
 
-// assignment is which host goes to whom in a turn.
+// assignment says which hosts are still free for which entries in a turn.
 type assignment struct {
-	fits  map[int64][]int64 // hosts, by entry
-	taken map[int64]bool    // hosts
+	fits  map[int64][]int64 // the hosts that fit an entry, by entry
+	taken map[int64]bool    // hosts that were given away
 }
 
-// match finds hosts for `want` of the entries, the lower ids first, or returns nil. An entry gives its host up to
-// another when a second one fits it too (augmenting paths), so that no group is refused that could run.
+// match finds hosts for want of the entries, the lower ids first, or returns nil. An entry gives up
+// its host to another entry when a second host fits it too (augmenting paths). That way every group
+// that could run gets its hosts.
 func (a *assignment) match(waiting []*entry, want int) map[int64]int64 {
 	holder := map[int64]int64{} // host to entry
 	places := map[int64]int64{} // entry to host

@@ -1,13 +1,13 @@
 package scheduler
 
-// cachedJob is the job object that the original keeps. What it says of shard_id decides whether a NULL is written, and
-// it may say what was true long ago: docs/scheduler-contract.md.
+// cachedJob is the job object that the original keeps in memory. Its shard_id decides whether a
+// NULL is written, and may be long out of date: see docs/scheduler-contract.md.
 type cachedJob struct {
 	shardIsNull bool
 	read        bool // by lucifer, after the job's last entry completed
 }
 
-// seeJob shows the cache the row of a job. When it is looked at is the difference between the variants.
+// seeJob offers the row of a job to the cache. The variants differ in when the cache takes it.
 func (t *turn) seeJob(id int64, shardIsNull, hasOpenEntry bool) {
 	t.seenJobs[id] = true
 	c := t.s.cache[id]
@@ -25,8 +25,9 @@ func (t *turn) seeJob(id int64, shardIsNull, hasOpenEntry bool) {
 	}
 }
 
-// asks is the step that sets a job's shard_id to NULL, "upload me", unless the cached object says that it is. Whoever
-// takes it remembers that, because the row does not tell: the client writes there too.
+// asks returns the step that sets a job's shard_id to NULL, which means "upload me". It writes
+// nothing when the cached job is at NULL already. That the step was taken is remembered in m,
+// because the row does not show it: the client writes shard_id too.
 func (t *turn) asks(jobID int64, m *memory) *step {
 	next := spread("shard_id", func() error {
 		if c := t.s.cache[jobID]; !c.shardIsNull {

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// variant is a way in which the entries of a job end: docs/scheduler-contract.md, "Orders that are assumed: none".
+// variant is a way in which the entries of a job end: docs/scheduler-contract.md, "Orders that are
+// assumed: none".
 type variant string
 
 const (
@@ -19,14 +20,14 @@ const (
 
 var variants = []variant{fresh, stale, siblings, lucifer, luciferLate}
 
-// isLucifer says whether the later job runner ends what has begun.
+// isLucifer reports whether lucifer, the later job runner, ends the entries that have begun.
 func (v variant) isLucifer() bool { return v == lucifer || v == luciferLate }
 
-// draw returns the source of one decision. It depends on nothing but the seed, the decision and the id, so that it
-// comes out the same in every process and in whatever order decisions are made.
+// draw returns the source of randomness for one decision. It depends only on the seed, the decision
+// and the id, so the result is the same in every process, in whatever order decisions are made.
 func (s *Scheduler) draw(what string, id int64) *rand.Rand {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %d", what, id)
+	_, _ = fmt.Fprintf(h, "%s %d", what, id) // a hash never fails to take it
 	return rand.New(rand.NewPCG(s.o.Seed, h.Sum64()))
 }
 
@@ -38,18 +39,18 @@ func (s *Scheduler) fails(entryID int64) bool {
 	return s.draw("fail", entryID).Float64() < s.o.FailShare
 }
 
-// failsEarly says whether a failing entry fails before it runs: it never starts and has no finished_on.
+// failsEarly reports whether an entry fails before it runs: it never starts and has no finished_on.
 func (s *Scheduler) failsEarly(entryID int64) bool {
 	return s.fails(entryID) && s.draw("fail early", entryID).IntN(4) == 0
 }
 
-// preparation is what a host goes through before an entry runs on it.
+// preparation returns the status of a host while it is prepared for an entry.
 func (s *Scheduler) preparation(entryID int64) string {
 	kinds := []string{provisioning, resetting, verifying}
 	return kinds[s.draw("preparation", entryID).IntN(len(kinds))]
 }
 
-// cleanup is what a host goes through after its entry has ended.
+// cleanup returns the status that a host takes after its entry has ended.
 func (s *Scheduler) cleanup(h *host) string {
 	switch {
 	case s.draw("cleanup", h.entryID).IntN(2) == 0:
@@ -60,7 +61,7 @@ func (s *Scheduler) cleanup(h *host) string {
 	return cleaning
 }
 
-// turns before a step.
+// turns draws how many turns a step waits.
 func (s *Scheduler) turns(next *step, id int64) int {
 	span := next.atMost - next.atLeast + 1
 	return max(0, next.atLeast+s.draw(next.name, id).IntN(span))

@@ -8,7 +8,7 @@ import (
 	"shardclient/gen/labdb"
 )
 
-// ends decides how an entry ends; the statements follow.
+// ends returns the step that decides how an entry ends. The statements follow in later steps.
 func (e *entry) ends(why, final string, atLeast, atMost int) *step {
 	return &step{name: why, atLeast: atLeast, atMost: atMost, passing: true, do: func() error {
 		e.memory.final = final
@@ -16,8 +16,9 @@ func (e *entry) ends(why, final string, atLeast, atMost int) *step {
 	}}
 }
 
-// nextOfEnd is the next statement of an end. Lucifer ends only what has begun on a host, which owes the NULL then: all
-// else is the scheduler's, whatever the job's variant.
+// nextOfEnd returns the next step of an end. Lucifer ends only entries that have begun on a host,
+// because the NULL comes with the host's release. The scheduler ends all others, whatever the
+// variant of the job.
 func (t *turn) nextOfEnd(e *entry) *step {
 	if e.job.variant.isLucifer() && e.lease != nil && e.Status != queued && !isFinal(e.Status) {
 		return t.nextOfLucifer(e)
@@ -39,7 +40,8 @@ func (t *turn) nextOfEnd(e *entry) *step {
 	return spread("end: complete", func() error { return t.setComplete(e) })
 }
 
-// nextOfLucifer ends an entry in one statement. The NULL comes when its host is released, after all entries.
+// nextOfLucifer ends an entry in one statement. The NULL comes after the last entry, when a host is
+// released.
 func (t *turn) nextOfLucifer(e *entry) *step {
 	if sibling := e.idleSibling(); sibling != nil {
 		return t.stop(sibling)
@@ -83,7 +85,8 @@ func (t *turn) setComplete(e *entry) error {
 	return err
 }
 
-// ended keeps the turn's books. The host stays leased until it is released, in a later turn.
+// ended records the end of an entry in the turn. The host stays leased until a later turn releases
+// it.
 func (t *turn) ended(e *entry, final string) {
 	e.complete, e.Status, e.Active = true, final, false
 	t.work.Open--

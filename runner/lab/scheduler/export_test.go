@@ -14,7 +14,7 @@ func Variants() []string {
 	return names
 }
 
-// Fails says whether an entry fails, and whether it does so before it runs.
+// Fails reports whether an entry fails, and whether it does so before it runs.
 func Fails(seed uint64, failShare float64, entryID int64) (fails, early bool) {
 	s := New(nil, Options{Seed: seed, FailShare: failShare})
 	return s.fails(entryID), s.failsEarly(entryID)

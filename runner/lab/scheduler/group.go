@@ -1,23 +1,24 @@
 package scheduler
 
-// The entries of a job with a synch_count run in groups of that size; without one each is a group of its own.
+// The entries of a job with a synch_count run in groups of that size. Without one, each entry is a
+// group of its own.
 
-// mayRun says whether an entry has not run and still may.
+// mayRun reports whether an entry has not run and still may.
 func (e *entry) mayRun() bool {
 	return !e.complete && e.memory.final == "" && !e.Aborted && !e.Started && isBeforeRun(e.Status)
 }
 
-// isIdle says whether an entry does nothing but wait: for a host, or for others to run with.
+// isIdle reports whether an entry only waits: for a host, or for the rest of its group.
 func (e *entry) isIdle() bool {
 	return e.mayRun() && (e.Status == queued || e.Status == pending)
 }
 
-// isStranded says whether an entry was to run with others that are no longer there.
+// isStranded reports whether an entry was to run with others that are gone.
 func (e *entry) isStranded() bool {
 	return e.memory.final == "" && !e.Aborted && e.Started && e.Status == pending && e.job.lacking() > 0
 }
 
-// started counts the entries that ran or are about to, whole groups as a rule.
+// started counts the entries that ran or are about to. As a rule these are whole groups.
 func (j *job) started() int {
 	n := j.ran
 	for _, e := range j.entries {
@@ -28,12 +29,13 @@ func (j *job) started() int {
 	return n
 }
 
-// lacking is how many entries a group lacks that another scheduler began to mark as started; 0: no such group.
+// lacking returns how many entries are missing from a group that another scheduler began to mark as
+// started. It is 0 when there is no such group.
 func (j *job) lacking() int {
 	return (j.synchCount - j.started()%j.synchCount) % j.synchCount
 }
 
-// groupSize is how many entries the next group needs.
+// groupSize returns how many entries the next group needs.
 func (j *job) groupSize() int {
 	if lacking := j.lacking(); lacking > 0 {
 		return lacking
@@ -41,7 +43,8 @@ func (j *job) groupSize() int {
 	return j.synchCount
 }
 
-// chooses says whether the entry is in the next group: the lowest ids that are pending, once there are enough.
+// chooses reports whether the entry is in the next group. The group consists of the pending entries
+// with the lowest ids, once there are enough.
 func (j *job) chooses(e *entry) bool {
 	if j.cannotRun() {
 		return false
@@ -59,7 +62,8 @@ func (j *job) chooses(e *entry) bool {
 	return place > 0 && place <= size && waiting >= size
 }
 
-// cannotRun says whether what is left of a synchronous job is too little for a group, or its group lost one on the way.
+// cannotRun reports whether the rest of a synchronous job can never run: too few entries are left
+// for a group, or its group lost an entry before it ran.
 func (j *job) cannotRun() bool {
 	if j.synchCount == 1 {
 		return false
@@ -70,14 +74,14 @@ func (j *job) cannotRun() bool {
 		case e.mayRun():
 			mayRun++
 		case !e.Started && e.ExecutionSubdir != "":
-			return true // it began, and ends before it runs
+			return true // it began, and ended before it ran
 		}
 	}
 	return j.broken || mayRun < j.groupSize()
 }
 
-// isDoomed says whether an entry waits in vain and nobody is left whose end would stop it. Of several the first ends by
-// itself and stops the others.
+// isDoomed reports whether an entry waits in vain, and no other entry is left that would stop it
+// when it ends. Of several such entries, the first is doomed and stops the others.
 func (e *entry) isDoomed() bool {
 	waits := func(e *entry) bool { return e.isIdle() || e.isStranded() }
 	if !waits(e) || !e.job.cannotRun() {
@@ -91,8 +95,9 @@ func (e *entry) isDoomed() bool {
 	return true
 }
 
-// idleSibling is an entry that ends with e although it has not begun: one of a job whose rest cannot run, or, in the
-// siblings variant, one that has no host yet. An aborted entry stops nobody.
+// idleSibling returns an entry that has to be stopped when e ends, although it has not begun. When
+// the rest of the job cannot run, that is any idle entry; in the siblings variant it is one without
+// a host. An aborted entry stops no others.
 func (e *entry) idleSibling() *entry {
 	if e.memory.final == aborted {
 		return nil

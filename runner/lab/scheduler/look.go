@@ -9,15 +9,15 @@ import (
 	"shardclient/gen/labdb"
 )
 
-// turn is what one turn has read, kept up with what it writes.
+// turn holds what one turn has read, kept up to date with what it writes.
 type turn struct {
 	s    *Scheduler
 	ctx  context.Context
 	work Work
 
-	jobs    []*job // with an open entry, by id
-	entries map[int64]*entry
-	hosts   []*host // leased for an entry, by id
+	jobs    []*job           // jobs with an open entry, ordered by id
+	entries map[int64]*entry // open entries
+	hosts   []*host          // hosts that are leased for an entry, ordered by id
 
 	leased   map[int64]bool // entries that a host is leased for
 	seenJobs map[int64]bool
@@ -29,18 +29,18 @@ type job struct {
 	variant variant
 	entries []*entry // open when the turn began, by id
 
-	synchCount int  // at least 1: so many entries run together
-	ran        int  // complete entries that have started
-	broken     bool // an entry ended on its way to a group that was to run together
+	synchCount int  // how many entries run together; at least 1
+	ran        int  // how many complete entries had started
+	broken     bool // an entry ended while its group was gathering
 }
 
 // entry is an open entry.
 type entry struct {
 	labdb.SchedulerOpenEntriesRow
 	job      *job
-	lease    *host // nil: no host is leased for it
+	lease    *host // nil means that no host is leased for it
 	memory   *memory
-	complete bool // by this turn
+	complete bool // it was completed in this turn
 }
 
 // host is a host that is leased for an entry.
@@ -55,9 +55,9 @@ type host struct {
 	entryComplete bool // when the turn began
 }
 
-// look reads the tables: open entries with their jobs, then the hosts at work. assign reads a third time when an entry
-// waits for a host. Between these reads only a client may have written, and of what it writes nothing makes an entry
-// or a lease appear twice.
+// look reads the tables: open entries with their jobs, then the hosts at work. assign reads a third
+// time when an entry waits for a host. Between these reads only a client can write, and nothing
+// that a client writes makes an entry or a lease appear twice.
 func (s *Scheduler) look(ctx context.Context) (*turn, error) {
 	rows, err := s.openEntries(ctx)
 	if err != nil {
@@ -71,8 +71,12 @@ func (s *Scheduler) look(ctx context.Context) (*turn, error) {
 	}
 	s.looks++
 	t := &turn{
-		s: s, ctx: ctx, work: Work{Turns: 1}, entries: make(map[int64]*entry, len(rows)),
-		leased: map[int64]bool{}, seenJobs: map[int64]bool{},
+		s:        s,
+		ctx:      ctx,
+		work:     Work{Turns: 1},
+		entries:  make(map[int64]*entry, len(rows)),
+		leased:   map[int64]bool{},
+		seenJobs: map[int64]bool{},
 	}
 	for _, row := range rows {
 		t.addEntry(row)
@@ -96,15 +100,18 @@ func (s *Scheduler) openEntries(ctx context.Context) ([]labdb.SchedulerOpenEntri
 	return rows, err
 }
 
-// addEntry takes rows by job.
+// addEntry adds an entry and its job. Rows must come ordered by job.
 func (t *turn) addEntry(row labdb.SchedulerOpenEntriesRow) {
 	if len(t.jobs) == 0 || t.jobs[len(t.jobs)-1].id != row.JobID {
 		j := &job{
-			id: row.JobID, variant: t.s.variantOf(row.JobID),
-			synchCount: max(1, int(row.SynchCount)), ran: int(row.Ran), broken: row.Broken,
+			id:         row.JobID,
+			variant:    t.s.variantOf(row.JobID),
+			synchCount: max(1, int(row.SynchCount)),
+			ran:        int(row.Ran),
+			broken:     row.Broken,
 		}
 		if t.s.o.Hostless {
-			j.synchCount = 1 // there is nothing to wait for each other with
+			j.synchCount = 1 // entries without hosts do not wait for each other
 		}
 		t.jobs = append(t.jobs, j)
 		t.seeJob(j.id, row.ShardIsNull, true)
@@ -112,7 +119,7 @@ func (t *turn) addEntry(row labdb.SchedulerOpenEntriesRow) {
 	j := t.jobs[len(t.jobs)-1]
 	e := &entry{SchedulerOpenEntriesRow: row, job: j, memory: t.s.remember(t.s.open, row.ID)}
 	if isFinal(row.Status) {
-		e.memory.final = row.Status // another scheduler began its end
+		e.memory.final = row.Status // another scheduler began to end it
 	}
 	j.entries = append(j.entries, e)
 	t.entries[e.ID] = e
@@ -120,8 +127,13 @@ func (t *turn) addEntry(row labdb.SchedulerOpenEntriesRow) {
 
 func (t *turn) addHost(row labdb.SchedulerHostsAtWorkRow) {
 	h := &host{
-		id: row.ID, hostname: row.Hostname, status: row.Status,
-		entryID: row.EntryID, jobID: row.JobID, entryStatus: row.EntryStatus, entryComplete: row.EntryComplete,
+		id:            row.ID,
+		hostname:      row.Hostname,
+		status:        row.Status,
+		entryID:       row.EntryID,
+		jobID:         row.JobID,
+		entryStatus:   row.EntryStatus,
+		entryComplete: row.EntryComplete,
 	}
 	t.hosts = append(t.hosts, h)
 	t.leased[h.entryID] = true
@@ -132,7 +144,7 @@ func (t *turn) addHost(row labdb.SchedulerHostsAtWorkRow) {
 	}
 }
 
-// write runs one statement and says whether it met its row.
+// write runs one statement and reports whether it found its row.
 func (t *turn) write(what string, id int64, statement func() (int64, error)) (bool, error) {
 	changed, err := statement()
 	if err != nil {
@@ -142,7 +154,7 @@ func (t *turn) write(what string, id int64, statement func() (int64, error)) (bo
 	return changed > 0, nil
 }
 
-// hasOpenEntry says whether an entry of the job was open when the turn began.
+// hasOpenEntry reports whether an entry of the job was open when the turn began.
 func (t *turn) hasOpenEntry(jobID int64) bool {
 	_, found := slices.BinarySearchFunc(t.jobs, jobID, func(j *job, id int64) int { return cmp.Compare(j.id, id) })
 	return found

@@ -1,6 +1,6 @@
 package scheduler
 
-// release takes the hosts of ended entries on to Ready and frees them.
+// release brings the hosts of ended entries to Ready and frees them.
 func (t *turn) release() error {
 	for _, h := range t.hosts {
 		if !h.entryComplete {
@@ -35,9 +35,9 @@ func (t *turn) nextOfHost(h *host, m *memory) *step {
 	return spread("clean up", func() error { return t.setHostStatus(h, t.s.cleanup(h)) })
 }
 
-// owesAsk says whether lucifer has ended the last entry of the host's job and the NULL has not followed. A host that is
-// not cleaned yet is what tells a restarted scheduler: nothing else in the tables does. Two hosts of one job may both
-// owe it; the cached job lets only the first one write.
+// owesAsk reports whether lucifer has ended the last entry of the host's job and the NULL has not
+// followed yet. A restarted scheduler recognises that only by the host, which is not cleaned yet.
+// When two hosts of one job both owe the NULL, the cached job lets only the first one write it.
 func (t *turn) owesAsk(h *host, m *memory) bool {
 	return !m.asked && t.s.variantOf(h.jobID).isLucifer() && !t.hasOpenEntry(h.jobID)
 }

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Pauses after a turn that failed: a database that restarts is back within seconds, and one that is down for long is
-// not asked ten times a second.
+// Bounds of the pause after a turn that failed. It starts short, because a database that restarts
+// is back within seconds, and grows, to spare a database that is down for long.
 const (
 	failurePauseMin = 100 * time.Millisecond
 	failurePauseMax = 5 * time.Second
 )
 
-// Run takes turns until ctx ends. A turn that has begun is finished. A turn that fails, because the database is away,
-// is taken again later; it never ends Run.
+// Run takes turns until ctx ends, and finishes a turn that has begun. A turn that fails, as when
+// the database is down, does not end Run; another one follows after a pause.
 func (s *Scheduler) Run(ctx context.Context) {
 	r := &report{s: s, last: time.Now()}
 	for {
@@ -30,7 +30,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 }
 
-// report is what Run tells about its turns.
+// report collects what Run logs about its turns.
 type report struct {
 	s        *Scheduler
 	work     Work
@@ -61,7 +61,7 @@ func (r *report) after(work Work, err error) time.Duration {
 	return r.s.o.Tick
 }
 
-// tell writes one line about the turns since the last one, unless they met nothing.
+// tell logs one line about the turns since the line before, unless there was nothing to do in them.
 func (r *report) tell() {
 	w := r.work
 	if w.Statements > 0 || w.Open > 0 {

@@ -1,11 +1,20 @@
-// Package scheduler is the toy scheduler: it stands in for monitor_db and lucifer where there is no lab.
+// Package scheduler is the toy scheduler. It stands in for monitor_db and lucifer where there is no
+// lab.
 //
-// It owns the walk of host queue entries from Queued to their end. It writes only what docs/scheduler-contract.md
-// allows, one statement at a time, each committed by itself and never in a transaction, so that every interleaving of
-// that contract can happen between it and a beat. It runs no test, and it must not know of the shard-client.
+// It owns the way of host queue entries from Queued to their end. It does not run any tests, and it
+// must not know of shard-client.
 //
-// What it is in the middle of stands in the tables: another scheduler goes on where this one ended, wherever that was.
-// In memory are only the job objects, because monitor_db caches them too, and how long each phase has lasted.
+// # What it writes
+//
+// It writes only what docs/scheduler-contract.md allows. Each statement commits by itself and is
+// never part of a transaction. So every interleaving of that contract can happen between it and a
+// beat.
+//
+// # What it remembers
+//
+// Its progress is in the tables: another scheduler goes on where this one ended, wherever that was.
+// Only two things are in memory: the job objects, because monitor_db caches them too, and how long
+// each phase has lasted.
 package scheduler
 
 import (
@@ -21,7 +30,8 @@ import (
 )
 
 const (
-	// defaultTick lets an entry take some two seconds, so that a lab of 60 hosts works off 600 jobs in half a minute.
+	// defaultTick lets an entry take about two seconds. A lab of 60 hosts then works off 600 jobs
+	// in half a minute.
 	defaultTick = 100 * time.Millisecond
 
 	defaultReport = 10 * time.Second
@@ -29,48 +39,52 @@ const (
 
 // Options of a scheduler. The zero value is usable.
 type Options struct {
-	// Seed decides, with ids and what the tables hold, everything that is drawn: how a job ends, which entries fail,
-	// how many turns a phase takes.
+	// Seed decides everything that is drawn, together with the ids and contents of the tables: how
+	// a job ends, which entries fail, how many turns a phase takes.
 	Seed uint64
 
 	// FailShare is the share of the entries that fail, from 0 to 1.
 	FailShare float64
 
-	// Hostless runs only the entries that want no host, as a master's own scheduler does; otherwise they are left alone.
+	// Hostless makes the scheduler run only entries that need no host, as a master's own scheduler
+	// does. Without it, the scheduler leaves such entries alone.
 	Hostless bool
 
-	Tick   time.Duration    // Run's pause between two turns; 0: 100 ms
-	Report time.Duration    // between two lines in the log; 0: 10 s
-	Now    func() time.Time // nil: time.Now
-	Log    *slog.Logger     // nil: nothing is logged
+	Tick   time.Duration    // Run's pause between two turns; 0 means 100 ms
+	Report time.Duration    // between two lines in the log; 0 means 10 s
+	Now    func() time.Time // nil means time.Now
+	Log    *slog.Logger     // nil means that nothing is logged
 }
 
-// Scheduler is the one scheduler of a database. It is not safe for concurrent use.
+// Scheduler is the only scheduler of a database. It is not safe for concurrent use.
 type Scheduler struct {
 	o Options
 	q *labdb.Queries
 
-	looks int // turns that could read the tables
+	looks int // how many turns could read the tables
 	cache map[int64]*cachedJob
 
 	open, leases memories
 }
 
-// memories are kept by entry id, those of a lease too: a host is leased again, an entry ends once.
+// memories are kept by entry id. That goes for the memories of leases too, because a host is leased
+// again and again, while an entry ends only once.
 type memories map[int64]*memory
 
-// memory is what is known of an open entry, or of the lease of its host, beside the row.
+// memory is what the scheduler knows of an open entry, or of the lease of its host, beside the row.
 type memory struct {
-	next  string // the step that waits
-	due   int    // the turn in which it is taken
-	found bool   // in the first turn: how long it has waited is not known, so it is due, up to a step that lasts
+	next string // the name of the step that waits
+	due  int    // the turn in which it is taken
+	// found means that the first turn found it: nobody knows how long it has waited, so its steps
+	// are due at once, up to the first one that leaves something in the tables.
+	found bool
 
-	final string // of an entry: the status that it ends with, once that is decided
-	asked bool   // the NULL of its end is written, or left out
+	final string // the status that the entry ends with, once that is decided
+	asked bool   // the NULL of its end was written, or left out
 }
 
-// New returns a scheduler that has not looked at its database yet. Every call of db must be a statement that commits by
-// itself: pass a connection or a pool, not a transaction.
+// New returns a scheduler that has not looked at its database yet. Each statement that it gives to
+// db must commit by itself: pass a connection or a pool, not a transaction.
 func New(db labdb.DBTX, o Options) *Scheduler {
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
@@ -85,12 +99,15 @@ func New(db labdb.DBTX, o Options) *Scheduler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Scheduler{
-		o: o, q: labdb.New(db), cache: map[int64]*cachedJob{},
-		open: memories{}, leases: memories{},
+		o:      o,
+		q:      labdb.New(db),
+		cache:  map[int64]*cachedJob{},
+		open:   memories{},
+		leases: memories{},
 	}
 }
 
-// Work is what turns did.
+// Work counts what one turn or several turns did.
 type Work struct {
 	Turns      int
 	Statements int // that changed something
@@ -104,7 +121,7 @@ type Work struct {
 	Busy int // hosts that were leased when it ended
 }
 
-// Ended counts entries.
+// Ended returns how many entries ended, whatever their status.
 func (w Work) Ended() int { return w.Completed + w.Failed + w.Aborted + w.Stopped }
 
 func (w *Work) add(o Work) {
@@ -122,8 +139,8 @@ func (w *Work) add(o Work) {
 	}
 }
 
-// Turn looks at the tables once and takes every step that is due. After an error the next turn goes on from what was
-// written.
+// Turn looks at the tables once and takes every step that is due. After an error, the next turn
+// goes on from what was written.
 func (s *Scheduler) Turn(ctx context.Context) (Work, error) {
 	t, err := s.look(ctx)
 	if err != nil {
@@ -138,14 +155,14 @@ func (s *Scheduler) Turn(ctx context.Context) (Work, error) {
 	return t.work, nil
 }
 
-// forget drops what is remembered of entries, leases and jobs that this turn has not met.
+// forget drops the memories of entries, leases and jobs that this turn has not found.
 func (s *Scheduler) forget(t *turn) {
 	maps.DeleteFunc(s.open, func(id int64, _ *memory) bool { return t.entries[id] == nil })
 	maps.DeleteFunc(s.leases, func(id int64, _ *memory) bool { return !t.leased[id] })
 	maps.DeleteFunc(s.cache, func(id int64, _ *cachedJob) bool { return !t.seenJobs[id] })
 }
 
-// remember returns the memory of an id, a new one when it was not met before.
+// remember returns the memory of an id, which is new when the id was not found before.
 func (s *Scheduler) remember(of memories, id int64) *memory {
 	if of[id] == nil {
 		of[id] = &memory{found: s.looks == 1}
@@ -153,22 +170,23 @@ func (s *Scheduler) remember(of memories, id int64) *memory {
 	return of[id]
 }
 
-// step is a statement or a few, or a decision. The draw of the turns before it depends on its name and the id of what
-// takes it. atLeast may be negative: then that many more chances are for no turn at all.
+// step is one statement or a few, or a decision. It waits for a number of turns from atLeast to
+// atMost, drawn by its name and the id of the entry. A negative number counts as 0, so a negative
+// atLeast makes it more likely that the step does not wait.
 type step struct {
 	name            string
 	atLeast, atMost int
-	held            bool // however long it has waited
-	passing         bool // leaves nothing in the tables: a scheduler that ends now has not taken it
+	held            bool // not to be taken, however long it has waited
+	passing         bool // leaves nothing in the tables, and is lost when the scheduler ends
 	do              func() error
 }
 
-// spread is the wait between two statements of one end: mostly none.
+// spread returns a step that mostly does not wait, such as between two statements of one end.
 func spread(name string, do func() error) *step {
 	return &step{name: name, atLeast: -2, atMost: 2, do: do}
 }
 
-// isDue says whether the step is to be taken in this turn.
+// isDue reports whether the step is to be taken in this turn.
 func (s *Scheduler) isDue(m *memory, id int64, next *step) bool {
 	if m.next != next.name {
 		m.next, m.due = next.name, s.looks
@@ -180,7 +198,7 @@ func (s *Scheduler) isDue(m *memory, id int64, next *step) bool {
 	return s.looks >= m.due && !next.held
 }
 
-// now is the time as the tables hold it, in milliseconds because no more travels to the master.
+// now returns the time as the tables hold it, in milliseconds: more is not sent to the master.
 func (s *Scheduler) now() pgtype.Timestamp {
 	return pgtype.Timestamp{Time: s.o.Now().UTC().Truncate(time.Millisecond), Valid: true}
 }

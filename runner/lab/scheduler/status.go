@@ -24,7 +24,8 @@ const (
 	repairing = "Repairing"
 )
 
-// isActive is docs/protocol.md, "The shard's scheduler", for the statuses that occur here.
+// isActive reports whether an entry with the status is active, as in docs/protocol.md, "The shard's
+// scheduler".
 func isActive(status string) bool {
 	switch status {
 	case starting, provisioning, resetting, verifying, pending, running, gathering:
@@ -33,7 +34,7 @@ func isActive(status string) bool {
 	return false
 }
 
-// isFinal says whether an entry that has the status is at its end, complete or about to be.
+// isFinal reports whether an entry with the status has ended: it is complete, or about to be.
 func isFinal(status string) bool {
 	switch status {
 	case completed, failed, aborted, stopped, template:
@@ -42,7 +43,7 @@ func isFinal(status string) bool {
 	return false
 }
 
-// isBeforeRun says whether an entry that has the status may still be stopped without having run.
+// isBeforeRun reports whether an entry with the status has not run yet and may still be stopped.
 func isBeforeRun(status string) bool {
 	switch status {
 	case queued, starting, provisioning, resetting, verifying, pending:

@@ -2,8 +2,8 @@ package scheduler
 
 import "fmt"
 
-// Statements that would change nothing are left out, as the original leaves them out: it compares with the object that
-// it holds.
+// Statements that would change nothing are left out. So does the original, which compares with the
+// object that it holds in memory.
 
 func (t *turn) setStatus(e *entry, status string) error {
 	if err := t.setOnlyStatus(e, status); err != nil {
@@ -38,7 +38,7 @@ func (t *turn) setActive(e *entry, active bool) error {
 	return err
 }
 
-// setExecutionSubdir says where the results are, once: ID-owner/hostname.
+// setExecutionSubdir sets the place of the results once, as in 12-alice/host3.
 func (t *turn) setExecutionSubdir(e *entry) error {
 	if e.ExecutionSubdir != "" {
 		return nil
@@ -76,7 +76,7 @@ func (t *turn) setFinished(e *entry) error {
 	return err
 }
 
-// setHostStatus of no host does nothing.
+// setHostStatus sets the status of a host. Without a host it does nothing.
 func (t *turn) setHostStatus(h *host, status string) error {
 	if h == nil || h.status == status {
 		return nil

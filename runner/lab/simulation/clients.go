@@ -28,11 +28,11 @@ const (
 	keep           = 1000
 	drainPause     = time.Second
 
-	// refillEvery is between two looks at how many jobs have finished.
+	// refillEvery is the time between two looks at how many jobs have finished.
 	refillEvery = time.Second
 )
 
-// clients are all shards' clients at work, and who makes new jobs for those that finished.
+// clients runs the clients of all shards, and creates a new job for each one that finished.
 type clients struct {
 	at     *site
 	cancel context.CancelFunc
@@ -40,7 +40,7 @@ type clients struct {
 
 	working  atomic.Bool    // jobs finish, and new ones come
 	finished []atomic.Int64 // by shard, since the last refill
-	received atomic.Int64   // shards that have beaten well
+	received atomic.Int64   // shards with at least one successful beat
 
 	mu        sync.Mutex
 	measuring bool
@@ -75,8 +75,12 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 		return
 	}
 	wire, err := afe.NewClient(afe.Options{
-		Master: address, User: "chromeos-test", Protocol: afe.Protocol(c.at.Protocol), Timeout: rpcTimeout,
-		MaxResponseBytes: maxResponse, UserAgent: "shard-lab simulate",
+		Master:           address,
+		User:             "chromeos-test",
+		Protocol:         afe.Protocol(c.at.Protocol),
+		Timeout:          rpcTimeout,
+		MaxResponseBytes: maxResponse,
+		UserAgent:        "shard-lab simulate",
 	})
 	if err != nil {
 		c.note(0, err)
@@ -84,9 +88,15 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 	}
 	defer wire.Close()
 	client, err := shard.NewClient(one.pool, wire, shard.Options{
-		ShardHostname: one.hostname, Who: "shard-lab simulate", RPCTimeout: rpcTimeout, StopTimeout: stopTimeout,
-		MaxUploadJobs: maxUploadJobs, MaxUploadBytes: maxUploadBytes, ApplyChunk: applyChunk,
-		HistoryKeep: keep, QuarantineKeep: keep,
+		ShardHostname:  one.hostname,
+		Who:            "shard-lab simulate",
+		RPCTimeout:     rpcTimeout,
+		StopTimeout:    stopTimeout,
+		MaxUploadJobs:  maxUploadJobs,
+		MaxUploadBytes: maxUploadBytes,
+		ApplyChunk:     applyChunk,
+		HistoryKeep:    keep,
+		QuarantineKeep: keep,
 	})
 	if err != nil {
 		c.note(0, err)
@@ -150,7 +160,7 @@ func (c *clients) refill(ctx context.Context) {
 	}
 }
 
-// note keeps what a beat took while it is measured, and what failed at any time.
+// note keeps the latency of a beat while the measurement runs, and a failure at any time.
 func (c *clients) note(latency time.Duration, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// cpuOfServer is the CPU time that a PostgreSQL server has used so far: its postmaster's, that of its children, and that
-// of the children that have ended.
+// cpuOfServer returns the CPU time that a PostgreSQL server has used so far: its postmaster, its
+// children, and the children that have ended.
 func cpuOfServer(postmaster int) (time.Duration, error) {
 	all, err := procfs.AllProcs()
 	if err != nil {
@@ -30,5 +30,6 @@ func cpuOfServer(postmaster int) (time.Duration, error) {
 	return time.Duration(seconds * float64(time.Second)), nil
 }
 
-// ticks is Linux's unit of CPU time as user space sees it, on every architecture that Go knows; procfs assumes the same.
+// ticks is how many units of CPU time Linux reports for a second, on every architecture that Go
+// supports. procfs assumes the same.
 const ticks = 100

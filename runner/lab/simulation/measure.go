@@ -17,18 +17,19 @@ import (
 )
 
 const (
-	// warmLimit is how long the first beats of all shards may take: each receives all its hosts and jobs. Beside it two
-	// pauses are granted.
+	// warmLimit, plus two pauses, is how long the first beats of all shards may take, in which each
+	// receives all its hosts and jobs.
 	warmLimit = 5 * time.Minute
 
-	// settle is how long both sides may take to agree after the last job has finished, beside three pauses: masters that
-	// do not keep up have a queue to work off.
+	// settle, plus three pauses, is how long both sides may take to agree after the last job has
+	// finished. It is long because masters that did not keep up have a queue to work off.
 	settle = 5 * time.Minute
 
+	// look is the time between two looks at how many shards have received their jobs.
 	look = 100 * time.Millisecond
 )
 
-// sample is what has been used so far.
+// sample is how much has been used and done up to a moment.
 type sample struct {
 	at       time.Time
 	masters  master.Counts // of all processes together
@@ -36,7 +37,7 @@ type sample struct {
 	own      time.Duration // CPU of this process and of the shards' PostgreSQL
 }
 
-// result is what a simulation measured between two samples.
+// result holds what a simulation measured between two samples.
 type result struct {
 	site      *site
 	elapsed   time.Duration
@@ -46,7 +47,7 @@ type result struct {
 	lastError error
 }
 
-// warm waits until every shard has received what is its.
+// warm waits until every shard has received its hosts and jobs.
 func (at *site) warm(ctx context.Context, c *clients) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, warmLimit+2*at.Pause)
@@ -59,9 +60,10 @@ func (at *site) warm(ctx context.Context, c *clients) error {
 				c.received.Load(), len(at.shards), time.Since(began).Round(time.Second), err, c.lastError)
 		}
 	}
-	fmt.Fprintf(at.Out, "all shards have received their hosts and jobs after %s\n", time.Since(began).Round(100*time.Millisecond))
+	at.printf("all shards have received their hosts and jobs after %s\n",
+		time.Since(began).Round(100*time.Millisecond))
 	c.working.Store(true)
-	return sleep(ctx, at.Pause) // the beat after the first is still another than all later ones
+	return sleep(ctx, at.Pause) // a shard's second beat still differs from all later ones
 }
 
 func (at *site) measure(ctx context.Context, c *clients) (*result, error) {
@@ -117,30 +119,34 @@ func stats(ctx context.Context, address string) (counts master.Counts, err error
 	if err != nil {
 		return counts, err
 	}
-	request.Close = true // two calls a simulation are no reason to keep a connection
+	request.Close = true // a simulation makes two calls, which are not worth an open connection
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return counts, fmt.Errorf("ask the master for its counts: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if err := json.NewDecoder(response.Body).Decode(&counts); err != nil {
 		return counts, fmt.Errorf("read the master's counts at %s: %w", address, err)
 	}
 	return counts, nil
 }
 
-// sum adds what is added up in the table, or takes it away.
+// sum returns a + sign*b, for the counts that the table shows. sign is 1 or -1.
 func sum(a, b master.Counts, sign int64) master.Counts {
 	return master.Counts{
-		Heartbeats: a.Heartbeats + sign*b.Heartbeats, Failed: a.Failed + sign*b.Failed,
-		Statements:   a.Statements + sign*b.Statements,
-		RowsReturned: a.RowsReturned + sign*b.RowsReturned, RowsAffected: a.RowsAffected + sign*b.RowsAffected,
-		DatabaseMS: a.DatabaseMS + float64(sign)*b.DatabaseMS, CPUMS: a.CPUMS + float64(sign)*b.CPUMS,
+		Heartbeats:        a.Heartbeats + sign*b.Heartbeats,
+		Failed:            a.Failed + sign*b.Failed,
+		Statements:        a.Statements + sign*b.Statements,
+		RowsReturned:      a.RowsReturned + sign*b.RowsReturned,
+		RowsAffected:      a.RowsAffected + sign*b.RowsAffected,
+		DatabaseMS:        a.DatabaseMS + float64(sign)*b.DatabaseMS,
+		CPUMS:             a.CPUMS + float64(sign)*b.CPUMS,
 		ConnectionsWaited: a.ConnectionsWaited + sign*b.ConnectionsWaited,
 	}
 }
 
-// converge waits until both sides agree, or says how they differ in the end.
+// converge waits until both sides agree. When they do not within settle and three pauses, the
+// report shows the differences.
 func (at *site) converge(ctx context.Context) (*converge.Report, error) {
 	limited, cancel := context.WithTimeout(ctx, settle+3*at.Pause)
 	defer cancel()
@@ -170,5 +176,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cores of this machine, which everything shares.
+// cores returns the number of cores of this machine, which everything shares.
 func cores() float64 { return float64(runtime.NumCPU()) }

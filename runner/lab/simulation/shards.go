@@ -52,14 +52,18 @@ func (at *site) populate(ctx context.Context) error {
 	return at.createJobs(ctx, want)
 }
 
-// createJobs makes so many new jobs for each shard.
+// createJobs creates jobs; want says how many for each shard.
 func (at *site) createJobs(ctx context.Context, want []int) error {
 	var jobs []admin.NewJob
 	for i, n := range want {
 		for range n {
 			jobs = append(jobs, admin.NewJob{
-				Name: "test", Owner: "chromeos-test", ControlFile: controlFile, Dependencies: []string{label(i)}, MetaHosts: []string{label(i)},
-				Keyvals: map[string]string{"suite": "bvt", "build": "R99-1.2.3"},
+				Name:         "test",
+				Owner:        "chromeos-test",
+				ControlFile:  controlFile,
+				Dependencies: []string{label(i)},
+				MetaHosts:    []string{label(i)},
+				Keyvals:      map[string]string{"suite": "bvt", "build": "R99-1.2.3"},
 			})
 		}
 	}
@@ -70,7 +74,7 @@ func (at *site) createJobs(ctx context.Context, want []int) error {
 	return err
 }
 
-// controlFile is as large as those of the recorded large answer are on average.
+// controlFile has the average size of a control file in the recorded large answer.
 var controlFile = string(make1k())
 
 func make1k() []byte {
@@ -81,8 +85,8 @@ func make1k() []byte {
 	return text
 }
 
-// openShards makes a schema for each shard. Each has a pool of its own: a connection that many shards share would plan
-// every statement anew whenever it changes hands, which no real shard does.
+// openShards makes a schema and a pool for each shard. A connection that several shards share would
+// plan every statement anew whenever it changes hands, which never happens to a real shard.
 func (at *site) openShards(ctx context.Context) error {
 	if err := at.shardServer.CreateDatabase(ctx, shardDatabase, "template1"); err != nil {
 		return err
@@ -94,7 +98,7 @@ func (at *site) openShards(ctx context.Context) error {
 		}
 		at.shards = append(at.shards, one)
 		if n := i + 1; n%100 == 0 {
-			fmt.Fprintf(at.Out, "%d of %d shards prepared\n", n, at.Shards)
+			at.printf("%d of %d shards prepared\n", n, at.Shards)
 		}
 	}
 	return nil
@@ -119,5 +123,10 @@ func (at *site) openShard(ctx context.Context, number int) (*simulatedShard, err
 	if err != nil {
 		return nil, err
 	}
-	return &simulatedShard{hostname: name, label: label(number), pool: pool, url: at.masterURLs[number%len(at.masterURLs)]}, nil
+	return &simulatedShard{
+		hostname: name,
+		label:    label(number),
+		pool:     pool,
+		url:      at.masterURLs[number%len(at.masterURLs)],
+	}, nil
 }

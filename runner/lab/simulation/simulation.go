@@ -1,9 +1,10 @@
-// Package simulation finds out how many shards a master can serve: any number of clients beat to real master processes
-// and it is measured what that costs.
+// Package simulation finds out how many shards a master can serve. It lets any number of clients
+// beat to real master processes, and measures what that costs.
 //
-// It owns the load and the measuring. The clients are shard-client's own code, in this process, with a schema for each
-// shard; their schedulers are played by one statement a beat. Masters and their database are processes of their own, so
-// that their cost can be told from that of the simulation.
+// It owns the load and the measurement. The clients are shard-client's own code, in this process,
+// with a schema for each shard; one statement before each beat stands in for the shard's scheduler.
+// Masters and their database are separate processes, which keeps their cost apart from that of the
+// simulation.
 package simulation
 
 import (
@@ -30,25 +31,25 @@ import (
 type Simulation struct {
 	Shards        int
 	HostsPerShard int
-	JobsPerShard  int           // open ones; as many come as finish
+	JobsPerShard  int           // open jobs; for each that finishes a new one is created
 	Pause         time.Duration // between two beats of a shard
-	Duration      time.Duration // of what is measured, after every shard has received its jobs
-	Masters       int           // processes over one database
+	Duration      time.Duration // of the measurement, after every shard has received its jobs
+	Masters       int           // master processes, which share one database
 	Finish        float64       // share of a shard's jobs that finish between two of its beats
-	Protocol      string
-	Lab           string    // path of the shard-lab program
-	Out           io.Writer // gets the progress and the table
-	Logger        *slog.Logger
+	Protocol      string        // that the masters speak: "2015" or "2019"
+	Lab           string        // path of the shard-lab program
+	Out           io.Writer     // gets the progress and the table
+	Logger        *slog.Logger  // for the private PostgreSQL servers
 }
 
 const (
 	masterDatabase = "master"
 	shardDatabase  = "shards"
 
-	// patience is how long a master may take to end.
+	// patience is how long a master may take to end before it is killed.
 	patience = 10 * time.Second
 
-	// spareConnections are for whoever looks, beside two for each shard.
+	// spareConnections come on top of those for shards and masters, for the simulation itself.
 	spareConnections = 20
 
 	// masterConnections is the pool of each master process.
@@ -59,7 +60,7 @@ const (
 type site struct {
 	*Simulation
 	logs         string
-	masterServer *postgres.Server // alone, so that its cost is the masters'
+	masterServer *postgres.Server // serves only the masters, so its cost is theirs
 	shardServer  *postgres.Server
 	masterDB     *pgxpool.Pool
 	people       *admin.Admin
@@ -75,7 +76,7 @@ func (s *Simulation) Run(ctx context.Context) (err error) {
 	if err := at.open(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%d shards, each with %d hosts and %d open jobs, a beat every %s; %d master process(es), protocol %s\n",
+	s.printf("%d shards, each with %d hosts and %d open jobs, a beat every %s; %d master process(es), protocol %s\n",
 		s.Shards, s.HostsPerShard, s.JobsPerShard, s.Pause, s.Masters, s.Protocol)
 	clients := at.start(ctx)
 	defer clients.stop()
@@ -92,13 +93,21 @@ func (s *Simulation) Run(ctx context.Context) (err error) {
 		return err
 	}
 	measured.print(s.Out)
-	fmt.Fprintf(s.Out, "agreement: %d jobs, %d entries: %d agreed, %d lost, %d duplicated\n",
+	s.printf("agreement: %d jobs, %d entries: %d agreed, %d lost, %d duplicated\n",
 		report.Jobs, report.Entries, report.Agreed, report.Lost, report.Duplicated)
-	if !report.Agree() {
-		return fmt.Errorf("simulate: the sides did not agree within %s after the last job had finished, first: %s", settle+3*s.Pause, report.Disagreements[0])
+	if report.Agree() {
+		return nil
 	}
-	return nil
+	first := "an entry ran on two shards"
+	if len(report.Disagreements) > 0 {
+		first = report.Disagreements[0].String()
+	}
+	return fmt.Errorf("simulate: the sides did not agree within %s after the last job had finished, first: %s",
+		settle+3*s.Pause, first)
 }
+
+// printf prints to Out. When the output is gone, so are its readers.
+func (s *Simulation) printf(format string, args ...any) { _, _ = fmt.Fprintf(s.Out, format, args...) }
 
 func (at *site) open(ctx context.Context) (err error) {
 	if at.logs, err = os.MkdirTemp("", "shard-simulate-"); err != nil {
@@ -132,7 +141,8 @@ func (at *site) open(ctx context.Context) (err error) {
 	return at.openShards(ctx)
 }
 
-// postgres starts a server whose data is not synced to disk: what is measured is the work, not this machine's disk.
+// postgres starts a server whose data is not synced to disk: the measurement is about the work, not
+// about this machine's disk.
 func (at *site) postgres(ctx context.Context, connections int) (*postgres.Server, error) {
 	return postgres.Start(ctx, postgres.Options{Logger: at.Logger, Settings: map[string]string{
 		"max_connections": strconv.Itoa(connections), "shared_buffers": "512MB",

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// saturated is the share of the offered heartbeats below which the masters do not keep up.
+// saturated is the share of the offered heartbeats that the masters must serve to count as keeping
+// up.
 const saturated = 0.95
 
-// rates derive from a result what the table shows.
+// rates are the figures that the table shows, computed from a result.
 type rates struct {
 	offered, achieved                   float64 // heartbeats a second
 	masterCPU, databaseCPU, databaseMS  float64 // ms a heartbeat
@@ -26,23 +27,28 @@ func (r *result) rates() rates {
 	served := max(float64(counts.Heartbeats), 1)
 	database := r.to.database - r.from.database
 	return rates{
-		offered: float64(r.site.Shards) / r.site.Pause.Seconds(), achieved: beats / seconds,
-		masterCPU: counts.CPUMS / served, databaseCPU: float64(database.Microseconds()) / 1000 / served,
-		databaseMS:   counts.DatabaseMS / served,
-		statements:   float64(counts.Statements) / served,
-		rowsReturned: float64(counts.RowsReturned) / served, rowsWrote: float64(counts.RowsAffected) / served,
-		masterCores: counts.CPUMS / 1000 / seconds, databaseCores: database.Seconds() / seconds,
-		waited: counts.ConnectionsWaited, ownCore: (r.to.own - r.from.own).Seconds() / seconds,
+		offered:       float64(r.site.Shards) / r.site.Pause.Seconds(),
+		achieved:      beats / seconds,
+		masterCPU:     counts.CPUMS / served,
+		databaseCPU:   float64(database.Microseconds()) / 1000 / served,
+		databaseMS:    counts.DatabaseMS / served,
+		statements:    float64(counts.Statements) / served,
+		rowsReturned:  float64(counts.RowsReturned) / served,
+		rowsWrote:     float64(counts.RowsAffected) / served,
+		waited:        counts.ConnectionsWaited,
+		masterCores:   counts.CPUMS / 1000 / seconds,
+		databaseCores: database.Seconds() / seconds,
+		ownCore:       (r.to.own - r.from.own).Seconds() / seconds,
 	}
 }
 
-// print writes the table. Its figures are whole-process ones; a heartbeat's latency is what its client sees, with the
-// way there and back.
+// print writes the table. CPU times are those of whole processes. The latency of a heartbeat is the
+// one that its client sees, which includes the way there and back.
 func (r *result) print(out io.Writer) {
 	x := r.rates()
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("heartbeats", "%d in %s, %d failed", len(r.latencies), r.elapsed.Round(100*time.Millisecond), r.failed)
 	row("heartbeats per second", "%.1f of %.1f offered", x.achieved, x.offered)
@@ -55,9 +61,9 @@ func (r *result) print(out io.Writer) {
 	row("database time", "%.2f ms per heartbeat", x.databaseMS)
 	row("the simulation itself", "%.2f of %.0f cores", x.ownCore, cores())
 	row("saturation", "%s", r.saturation(x))
-	_ = table.Flush() // an output that cannot be written to has nobody to tell
+	_ = table.Flush() // when the output is gone, so are its readers
 	if r.lastError != nil {
-		fmt.Fprintf(out, "last failure: %v\n", r.lastError)
+		_, _ = fmt.Fprintf(out, "last failure: %v\n", r.lastError)
 	}
 }
 
@@ -66,7 +72,9 @@ func (r *result) percentile(p int) time.Duration {
 	return r.latencies[index].Round(100 * time.Microsecond)
 }
 
-// saturation says what gives out first, now or later: cost grows with heartbeats, and a core serves only so many.
+// saturation describes what reaches its limit first, the masters or their database, and whether
+// that has happened: the cost grows with the heartbeats, and a core can serve only a certain
+// number.
 func (r *result) saturation(x rates) string {
 	busy := x.masterCores + x.databaseCores + x.ownCore
 	first, cost := "the masters", x.masterCPU
@@ -75,7 +83,8 @@ func (r *result) saturation(x rates) string {
 	}
 	ceiling := fmt.Sprintf("%s would be first, at %.0f heartbeats per second and core", first, 1000/cost)
 	if x.achieved < saturated*x.offered {
-		return fmt.Sprintf("reached: %.0f %% of what was offered, %.1f of %.0f cores busy; %s", 100*x.achieved/x.offered, busy, cores(), ceiling)
+		return fmt.Sprintf("reached: %.0f %% of what was offered, %.1f of %.0f cores busy; %s",
+			100*x.achieved/x.offered, busy, cores(), ceiling)
 	}
 	return fmt.Sprintf("not reached, %.1f of %.0f cores busy; %s", busy, cores(), ceiling)
 }

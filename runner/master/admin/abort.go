@@ -7,18 +7,18 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// AbortedJob is a job that AbortJobs reached.
+// AbortedJob is a job that [Admin.AbortJobs] reached.
 type AbortedJob struct {
 	ID      int64 `json:"id"`
-	Entries int   `json:"aborted_entries"` // 0: all of them were complete or aborted already
+	Entries int   `json:"aborted_entries"` // 0 when all of them were complete or aborted already
 }
 
-// AbortJobs marks the entries of jobs, and of the jobs that these are parents of, as aborted, in the name of a user who
-// is made when there is none. Entries that are complete or marked already stay as they are. The marks are all: it is
-// the shard that ends the entries, when the job is sent to it again.
+// AbortJobs marks the entries of jobs and of their child jobs as aborted, in the name of a user,
+// who is made if missing. Entries that are complete or marked already stay as they are. AbortJobs
+// only sets the marks: the shard ends the entries, when the job is sent to it again.
 //
-// Unlike Autotest, which reaches the children of a parent only when an entry of the parent is still open, this reaches
-// them in any case.
+// Autotest reaches the children of a parent only while an entry of the parent is open; AbortJobs
+// always reaches them.
 func (a *Admin) AbortJobs(ctx context.Context, by string, ids ...int64) ([]AbortedJob, error) {
 	return write(ctx, a, "abort jobs", func(q *masterdb.Queries) ([]AbortedJob, error) {
 		if len(ids) == 0 {

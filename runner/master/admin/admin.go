@@ -1,13 +1,22 @@
-// Package admin edits the master's tables: what people and suites do at an Autotest AFE, over the same database that
-// the reference master serves.
+// Package admin edits the master's tables. It does what people and suites do at an Autotest AFE, in
+// the database that the reference master serves.
 //
-// It owns every write there that is no heartbeat: users, labels, shards, hosts, jobs, and their ends. It says nothing
-// to a shard; a shard hears of an edit by its next heartbeats (docs/lab.md). It must not be linked into shard-client,
-// nor be used on the database of a shard.
+// It owns every write to that database except heartbeats: users, labels, shards, hosts and jobs,
+// and their removal or abort. It does not talk to shards; a shard learns of an edit by its next
+// heartbeats (docs/lab.md). It must not be linked into shard-client, nor be used on the database of
+// a shard.
 //
-// Each method is one transaction, and may be called by any number of goroutines and programs beside running heartbeats.
-// The number of statements does not depend on the number of objects. Rows are locked in one order: users, labels, and
-// then as heartbeats do: jobs, entries, hosts, each by id.
+// # Transactions
+//
+// Each method is one transaction. Any number of goroutines and programs may call methods while
+// heartbeats run. The number of statements does not depend on the number of objects. Rows are
+// locked in a fixed order: users, labels, and then, like heartbeats, jobs, entries and hosts, each
+// by id.
+//
+// # Errors
+//
+// [MissingError], [InvalidError], [LabelOwnerError], [LabelUsedError] and [TornError] say what is
+// wrong with a call. After any error nothing was written.
 package admin
 
 import (
@@ -27,11 +36,12 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// maxAttempts of a transaction that lost a race. Each further one needs another edit or heartbeat at the same rows
-// within the milliseconds that it takes.
+// maxAttempts is how often a transaction is tried that lost a race. It loses again only if another
+// edit or heartbeat meets the same rows within a few milliseconds.
 const maxAttempts = 5
 
-// SQLSTATEs of a lost race: another transaction made the same object, or one that refers to what this one removes.
+// SQLSTATEs of a lost race: another transaction made the same object, or an object that refers to
+// one that this transaction removes.
 const (
 	uniqueViolation     = "23505"
 	foreignKeyViolation = "23503"
@@ -40,13 +50,15 @@ const (
 // Admin edits the database of one master.
 type Admin struct{ pool *pgxpool.Pool }
 
-// New returns an Admin of a migrated database. The pool stays the caller's.
+// New returns an Admin of a migrated database. The caller keeps the pool, and closes it.
 func New(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
 
-// ErrShardDatabase is returned by Check for a database in which a shard-client has worked.
-var ErrShardDatabase = errors.New("this is a shard's database, not the master's: what is added here would clash with what the master sends")
+// ErrShardDatabase is returned by [Admin.Check] for a database in which a shard-client has worked.
+var ErrShardDatabase = errors.New("this is a shard's database, not the master's: " +
+	"what is added here would clash with what the master sends")
 
-// Check returns ErrShardDatabase when the database is that of a shard, whose tables look the same.
+// Check returns [ErrShardDatabase] when the database is that of a shard, whose tables look the
+// same.
 func (a *Admin) Check(ctx context.Context) error {
 	shard, err := masterdb.New(a.pool).AdminIsShard(ctx)
 	if err != nil {
@@ -58,27 +70,30 @@ func (a *Admin) Check(ctx context.Context) error {
 	return nil
 }
 
-// Outcome is what became of one object of a call.
+// Outcome says what happened to one object of a call.
 type Outcome string
 
-// Outcomes. Calling a method again leaves everything as it is and says Unchanged.
+// Outcomes. Calling a method again changes nothing, and the outcome is Unchanged.
 const (
 	Added     Outcome = "added"
-	Restored  Outcome = "restored" // it was removed once, and has its old id
+	Restored  Outcome = "restored" // it had been removed, and has its old id again
 	Changed   Outcome = "changed"
 	Removed   Outcome = "removed"
 	Unchanged Outcome = "unchanged" // it was so already
 )
 
-// Change is what a call did to one object, a shard, label, host or user.
+// Change says what a call did to one object: a shard, label, host or user.
 type Change struct {
 	ID      int64   `json:"id"`
 	Name    string  `json:"name"`
 	Outcome Outcome `json:"outcome"`
 }
 
-// write runs one transaction, again when it lost a race: the next attempt sees what the winner did.
-func write[T any](ctx context.Context, a *Admin, what string, do func(*masterdb.Queries) (T, error)) (result T, err error) {
+// write runs one transaction, and tries again when it loses a race: the next attempt sees what the
+// winner wrote.
+func write[T any](
+	ctx context.Context, a *Admin, what string, do func(*masterdb.Queries) (T, error),
+) (result T, err error) {
 	for attempt := 1; ; attempt++ {
 		err = pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			result, err = do(masterdb.New(tx))
@@ -102,7 +117,7 @@ func lostRace(err error) bool {
 	return strings.HasPrefix(pgErr.Code, "40") || pgErr.Code == uniqueViolation || pgErr.Code == foreignKeyViolation
 }
 
-// checkNames returns the names sorted, each once. One of them is at least there, and none is empty.
+// checkNames returns the names sorted, each once. It fails when there are none, or one is empty.
 func checkNames(kind string, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, &InvalidError{Kind: kind, Cause: "none is named"}
@@ -114,12 +129,12 @@ func checkNames(kind string, names []string) ([]string, error) {
 	return sorted, nil
 }
 
-// now is the time as the master keeps it: UTC, without a zone, in milliseconds.
+// now returns the time as the master stores it: UTC, without a zone, in milliseconds.
 func now() pgtype.Timestamp {
 	return pgtype.Timestamp{Time: time.Now().UTC().Truncate(time.Millisecond), Valid: true}
 }
 
-// timeOf is nil for NULL.
+// timeOf returns a time, or nil for NULL.
 func timeOf(stamp pgtype.Timestamp) *time.Time {
 	if !stamp.Valid {
 		return nil

@@ -133,7 +133,7 @@ func TestTheSameEditsAtOnce(t *testing.T) {
 		(SELECT count(*) FROM afe_jobs), (SELECT count(*) FROM afe_users))`))
 }
 
-// setUp makes a shard with a host and a job, and says whether the host was new.
+// setUp makes a shard with a host and a job, and reports whether the host was new.
 func (l *lab) setUp(n int) (bool, error) {
 	ctx := l.Context()
 	label, shard, host := fmt.Sprintf("board:%d", n), fmt.Sprintf("s%d", n), fmt.Sprintf("h%d", n)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// MissingError names objects that are not there. Nothing was written.
+// MissingError names objects that do not exist.
 type MissingError struct {
 	Kind  string // "shard", "label", "host", "ACL group", "job"
 	Names []string
@@ -33,17 +33,18 @@ func (e *InvalidError) Error() string {
 	return fmt.Sprintf("%s %s: %s", e.Kind, e.Name, e.Cause)
 }
 
-// LabelOwnerError says whose a label is when it should be another's.
-type LabelOwnerError struct{ Label, Owner, Want string } // no Owner: nobody's
+// LabelOwnerError means that a label does not belong to the shard Want, but to the shard Owner, or
+// to none if Owner is empty.
+type LabelOwnerError struct{ Label, Owner, Want string }
 
 func (e *LabelOwnerError) Error() string {
 	if e.Owner == "" {
-		return fmt.Sprintf("label %s is no label of shard %s, nor of any other", e.Label, e.Want)
+		return fmt.Sprintf("label %s does not belong to shard %s, nor to any other", e.Label, e.Want)
 	}
 	return fmt.Sprintf("label %s belongs to shard %s, not to %s; remove it there first", e.Label, e.Owner, e.Want)
 }
 
-// LabelUsedError says who uses a label that should go.
+// LabelUsedError says who still uses a label that was to be removed.
 type LabelUsedError struct {
 	Label           string
 	Shard           string
@@ -64,7 +65,8 @@ func (e *LabelUsedError) Error() string {
 	return fmt.Sprintf("label %s is in use by %s; take it from them first", e.Label, strings.Join(users, ", "))
 }
 
-// TornError names a host or a job that two shards would take from each other, heartbeat by heartbeat.
+// TornError names a host or a job that would belong to two shards. They would take it from each
+// other with every heartbeat.
 type TornError struct {
 	Kind, Name string
 	Shards     [2]string
@@ -74,7 +76,7 @@ func (e *TornError) Error() string {
 	return fmt.Sprintf("%s %s would belong to two shards, %s and %s", e.Kind, e.Name, e.Shards[0], e.Shards[1])
 }
 
-// maxNames of a list in an error.
+// maxNames is how many names of a list are printed in an error.
 const maxNames = 10
 
 func short(names []string) []string {
@@ -84,7 +86,7 @@ func short(names []string) []string {
 	return append(names[:maxNames:maxNames], fmt.Sprintf("and %d more", len(names)-maxNames))
 }
 
-// missing returns a *MissingError unless every name was found.
+// missing returns a [*MissingError] unless every name was found.
 func missing[T any](kind string, names []string, found map[string]T) error {
 	var absent []string
 	for _, name := range names {
@@ -98,7 +100,7 @@ func missing[T any](kind string, names []string, found map[string]T) error {
 	return &MissingError{Kind: kind, Names: absent}
 }
 
-// missingIDs is missing for jobs.
+// missingIDs does for jobs what missing does for names.
 func missingIDs(ids, found []int64) error {
 	have := map[string]bool{}
 	for _, id := range found {

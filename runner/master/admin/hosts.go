@@ -10,13 +10,14 @@ import (
 // NewHost is a host to add.
 type NewHost struct {
 	Hostname   string
-	Labels     []string          // must be there
-	ACLGroups  []string          // must be there; none: Everyone, which is made when it is not
-	Attributes map[string]string // attribute to value
+	Labels     []string          // must exist
+	ACLGroups  []string          // must exist; empty means Everyone, which is made if missing
+	Attributes map[string]string // values by attribute
 }
 
-// AddHosts adds hosts that may be sent to a shard: not leased. A host that is there is left alone, with the labels,
-// groups and attributes that it has. A host with labels of two shards is a *TornError.
+// AddHosts adds hosts. They are not leased, so they may be sent to a shard. A host that exists
+// already is left alone, with its labels, groups and attributes. A host with labels of two shards
+// is a [*TornError].
 func (a *Admin) AddHosts(ctx context.Context, hosts ...NewHost) ([]Change, error) {
 	return write(ctx, a, "add hosts", func(q *masterdb.Queries) ([]Change, error) {
 		byName, err := hostsByName(hosts)
@@ -59,7 +60,7 @@ func hostsByName(hosts []NewHost) (map[string]NewHost, error) {
 	return byName, err
 }
 
-// storeHosts returns a change for each name, in that order.
+// storeHosts adds the missing hosts and returns a change for each name, in the same order.
 func storeHosts(ctx context.Context, q *masterdb.Queries, names []string) ([]Change, error) {
 	outcomes := map[string]Outcome{}
 	restored, err := q.AdminHostRestore(ctx, names)
@@ -94,7 +95,7 @@ func storeHosts(ctx context.Context, q *masterdb.Queries, names []string) ([]Cha
 	return changes, nil
 }
 
-// relations are what new hosts refer to, and the rows that say so.
+// relations are the objects that new hosts refer to, and the rows to store for that.
 type relations struct {
 	labels     map[string]masterdb.AdminLabelsNamedRow
 	groups     map[string]int64
@@ -103,11 +104,12 @@ type relations struct {
 	attributes masterdb.AdminHostAttributeAddParams
 }
 
-// pairs are the columns of a relation.
+// pairs are the two columns of a relation.
 type pairs struct{ hosts, others []int64 }
 
 func (p *pairs) add(host, other int64) {
-	p.hosts, p.others = append(p.hosts, host), append(p.others, other)
+	p.hosts = append(p.hosts, host)
+	p.others = append(p.others, other)
 }
 
 func findRelations(ctx context.Context, q *masterdb.Queries, hosts map[string]NewHost) (*relations, error) {

@@ -10,10 +10,11 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// ParentKeyval is the keyval by which a suite's job names its parent: parent_job_id itself does not travel to shards.
+// ParentKeyval is the keyval by which a suite's job names its parent: the column parent_job_id is
+// not sent to shards.
 const ParentKeyval = "parent_job_id"
 
-// defaultPriority is Autotest's, between the post-build and the build suites.
+// defaultPriority is the default in Autotest, between those of post-build and build suites.
 const defaultPriority = 40
 
 // Control types.
@@ -22,32 +23,33 @@ const (
 	clientControl = 2
 )
 
-// statusQueued is where an entry begins.
+// statusQueued is the first status of an entry.
 const statusQueued = "Queued"
 
-// NewJob is a job to create. It has an entry for each of MetaHosts and Hosts, or one without a host when it is hostless.
+// NewJob is a job to create. It has an entry for each of MetaHosts and Hosts, or one entry without
+// a host if it is hostless.
 type NewJob struct {
 	Name         string
-	Owner        string   // made when there is no such user
-	Priority     int      // 0: 40
-	SynchCount   int      // entries that start together; 0: 1, each by itself
-	ControlFile  string   // empty: none
-	ClientSide   bool     // the control file runs on the host; a hostless job's cannot
-	Dependencies []string // labels that a host must have; they decide to which shard the job goes
-	MetaHosts    []string // labels; for each the shard finds a host. A label may be named more than once
+	Owner        string   // a login; the user is made if missing
+	Priority     int      // 0 means 40
+	SynchCount   int      // how many entries start together; 0 means 1, each by itself
+	ControlFile  string   // empty means none
+	ClientSide   bool     // the control file runs on the host, so the job cannot be hostless
+	Dependencies []string // labels that a host must have; they decide which shard gets the job
+	MetaHosts    []string // for each of these labels the shard finds a host; a label may be repeated
 	Hosts        []string // hostnames
 	Hostless     bool     // such a job never goes to a shard
 	Keyvals      map[string]string
-	ParentID     int64 // job that this one belongs to; 0: none. Adds the keyval ParentKeyval
+	ParentID     int64 // the job that this one belongs to, which adds ParentKeyval; 0 means none
 }
 
 // NewSuite is a suite to create: a hostless parent and its jobs.
 type NewSuite struct {
-	Parent   NewJob   // Hostless is implied. Its keyvals travel to shards with every job of the suite
+	Parent   NewJob   // Hostless is implied. Its keyvals are sent to shards with every job of the suite
 	Children []NewJob // ParentID is implied
 }
 
-// CreatedSuite are the ids of a suite's jobs, the children in the order in which they were given.
+// CreatedSuite holds the ids of a suite's jobs, with the children in the given order.
 type CreatedSuite struct {
 	ParentID int64   `json:"parent_id"`
 	ChildIDs []int64 `json:"child_ids"`
@@ -109,7 +111,7 @@ func createJobs(ctx context.Context, q *masterdb.Queries, jobs []NewJob) ([]int6
 	return ids, rows.store(ctx, q)
 }
 
-// check finds what is wrong with a job by itself.
+// check finds mistakes in a job that show without looking at the database.
 func (j *NewJob) check() error {
 	entries := len(j.Hosts) + len(j.MetaHosts)
 	switch {
@@ -145,15 +147,17 @@ func firstTwice(names []string) string {
 	return ""
 }
 
-// named is what jobs refer to by name.
+// named holds the objects that jobs refer to by name.
 type named struct {
 	labels map[string]masterdb.AdminLabelsNamedRow
 	hosts  map[string]masterdb.AdminHostsForJobsRow
 }
 
-// findNamed makes the owners, and keeps labels and hosts from being removed until the transaction ends.
+// findNamed finds the labels and hosts of jobs, and makes missing owners. The labels and hosts
+// cannot be removed until the transaction ends.
 func findNamed(ctx context.Context, q *masterdb.Queries, jobs []NewJob) (*named, error) {
-	owners, labels, hosts, parents := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]int64{}
+	owners, labels, hosts := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	parents := map[string]int64{}
 	for i := range jobs {
 		owners[jobs[i].Owner] = true
 		for _, name := range jobs[i].Dependencies {
@@ -199,7 +203,9 @@ func findParents(ctx context.Context, q *masterdb.Queries, parents map[string]in
 	return missingIDs(ids, found)
 }
 
-func findHosts(ctx context.Context, q *masterdb.Queries, names []string) (map[string]masterdb.AdminHostsForJobsRow, error) {
+func findHosts(
+	ctx context.Context, q *masterdb.Queries, names []string,
+) (map[string]masterdb.AdminHostsForJobsRow, error) {
 	found := map[string]masterdb.AdminHostsForJobsRow{}
 	if len(names) == 0 {
 		return found, nil
@@ -214,7 +220,7 @@ func findHosts(ctx context.Context, q *masterdb.Queries, names []string) (map[st
 	return found, missing("host", names, found)
 }
 
-// checkShard refuses a job that two shards would take from each other.
+// checkShard returns a [*TornError] for a job that would belong to two shards.
 func (n *named) checkShard(job *NewJob) error {
 	shards := map[string]bool{}
 	for _, label := range job.Dependencies {

@@ -10,7 +10,8 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// jobRows are the rows of new jobs. They go in by COPY, which takes NULLs and any number of rows in one statement.
+// jobRows are the rows of new jobs. They are stored with COPY, which takes NULLs and any number of
+// rows in one statement.
 type jobRows struct {
 	named        *named
 	at           pgtype.Timestamp
@@ -22,8 +23,13 @@ type jobRows struct {
 
 func (r *jobRows) add(id int64, job *NewJob) {
 	row := masterdb.AdminJobAddParams{
-		ID: id, Owner: job.Owner, Name: job.Name, Priority: int32(job.Priority), ControlType: serverControl,
-		CreatedOn: r.at, SynchCount: int32(max(job.SynchCount, 1)),
+		ID:          id,
+		Owner:       job.Owner,
+		Name:        job.Name,
+		Priority:    int32(job.Priority),
+		ControlType: serverControl,
+		CreatedOn:   r.at,
+		SynchCount:  int32(max(job.SynchCount, 1)),
 	}
 	if job.Priority == 0 {
 		row.Priority = defaultPriority
@@ -47,7 +53,9 @@ func (r *jobRows) addDependencies(id int64, job *NewJob) {
 	seen := map[string]bool{}
 	for _, label := range job.Dependencies {
 		if !seen[label] {
-			r.dependencies = append(r.dependencies, masterdb.AdminDependencyAddParams{JobID: id, LabelID: r.named.labels[label].ID})
+			r.dependencies = append(r.dependencies, masterdb.AdminDependencyAddParams{
+				JobID: id, LabelID: r.named.labels[label].ID,
+			})
 		}
 		seen[label] = true
 	}

@@ -13,7 +13,7 @@ type NewLabel struct {
 	Platform bool
 }
 
-// AddLabels adds labels. One that is there stays as it is.
+// AddLabels adds labels. A label that exists already stays as it is.
 func (a *Admin) AddLabels(ctx context.Context, labels ...NewLabel) ([]Change, error) {
 	return write(ctx, a, "add labels", func(q *masterdb.Queries) ([]Change, error) {
 		platform := map[string]bool{}
@@ -63,8 +63,11 @@ func addLabels(ctx context.Context, q *masterdb.Queries, names []string, platfor
 	return changes, nil
 }
 
-// findLabels keeps the labels from being removed, or given to a shard, until the transaction ends. All must be there.
-func findLabels(ctx context.Context, q *masterdb.Queries, names []string) (map[string]masterdb.AdminLabelsNamedRow, error) {
+// findLabels returns labels by name. All must exist. Until the transaction ends they can neither be
+// removed nor given to a shard.
+func findLabels(
+	ctx context.Context, q *masterdb.Queries, names []string,
+) (map[string]masterdb.AdminLabelsNamedRow, error) {
 	found := map[string]masterdb.AdminLabelsNamedRow{}
 	if len(names) == 0 {
 		return found, nil
@@ -79,8 +82,11 @@ func findLabels(ctx context.Context, q *masterdb.Queries, names []string) (map[s
 	return found, missing("label", names, found)
 }
 
-// lockLabels is findLabels for those who decide by who uses a label: what others begin to do with it waits.
-func lockLabels(ctx context.Context, q *masterdb.Queries, names []string) (map[string]masterdb.AdminLabelsNamedRow, error) {
+// lockLabels does the same for a transaction that depends on who uses a label: until it ends,
+// nobody can begin to use the label.
+func lockLabels(
+	ctx context.Context, q *masterdb.Queries, names []string,
+) (map[string]masterdb.AdminLabelsNamedRow, error) {
 	if len(names) > 0 {
 		if _, err := q.AdminLabelLock(ctx, names); err != nil {
 			return nil, fmt.Errorf("lock labels: %w", err)
@@ -89,8 +95,9 @@ func lockLabels(ctx context.Context, q *masterdb.Queries, names []string) (map[s
 	return findLabels(ctx, q, names)
 }
 
-// RemoveLabel removes a label that no shard, host or open job uses; otherwise the error is a *LabelUsedError. Its row
-// stays, because finished jobs name it, and is the label again when it is added again.
+// RemoveLabel removes a label that no shard, host or open job uses; otherwise the error is a
+// [*LabelUsedError]. Its row stays, because finished jobs refer to it. A label that is added again
+// gets its old row back.
 func (a *Admin) RemoveLabel(ctx context.Context, name string) error {
 	_, err := write(ctx, a, "remove label", func(q *masterdb.Queries) (int64, error) {
 		found, err := lockLabels(ctx, q, []string{name})

@@ -16,7 +16,7 @@ type Shard struct {
 	Hostname string   `json:"hostname"`
 	Labels   []string `json:"labels"`
 	Hosts    int64    `json:"hosts"`
-	OpenJobs int64    `json:"open_jobs"` // with an entry that is not complete
+	OpenJobs int64    `json:"open_jobs"` // jobs with an entry that is not complete
 	Jobs     int64    `json:"jobs"`
 }
 
@@ -33,13 +33,13 @@ func (a *Admin) Shards(ctx context.Context) ([]Shard, error) {
 	return shards, nil
 }
 
-// Label is a label of the master that is not removed.
+// Label is a label of the master. Removed labels are not listed.
 type Label struct {
 	ID       int64  `json:"id"`
 	Name     string `json:"name"`
 	Platform bool   `json:"platform"`
-	Shard    string `json:"shard"` // its hostname; empty: nobody's
-	Hosts    int64  `json:"hosts"`
+	Shard    string `json:"shard"` // hostname of the shard that has it; empty if none has
+	Hosts    int64  `json:"hosts"` // how many hosts carry it
 }
 
 // Labels lists all labels by name.
@@ -55,17 +55,17 @@ func (a *Admin) Labels(ctx context.Context) ([]Label, error) {
 	return labels, nil
 }
 
-// Host is a host of the master that is not removed.
+// Host is a host of the master. Removed hosts are not listed.
 type Host struct {
 	ID         int64             `json:"id"`
 	Hostname   string            `json:"hostname"`
 	Status     string            `json:"status"` // as its shard last reported it
-	Leased     bool              `json:"leased"` // a host that is leased is not sent
+	Leased     bool              `json:"leased"` // a leased host is not sent to a shard
 	Locked     bool              `json:"locked"`
 	LockedBy   string            `json:"locked_by"`
 	LockTime   *time.Time        `json:"lock_time"`
 	LockReason string            `json:"lock_reason"`
-	Shard      string            `json:"shard"` // its hostname; empty: nobody's
+	Shard      string            `json:"shard"` // hostname of the shard that has it; empty if none has
 	Labels     []string          `json:"labels"`
 	ACLGroups  []string          `json:"acl_groups"`
 	Attributes map[string]string `json:"attributes"`
@@ -119,17 +119,17 @@ type Job struct {
 	Owner     string         `json:"owner"`
 	Priority  int            `json:"priority"`
 	CreatedOn time.Time      `json:"created_on"` // UTC
-	Shard     string         `json:"shard"`      // its hostname; empty: nobody's
-	ParentID  int64          `json:"parent_id"`  // 0: none
-	Entries   map[string]int `json:"entries"`    // by status; one that is to be aborted: "Aborted (Queued)"
+	Shard     string         `json:"shard"`      // hostname of the shard that has it; empty if none has
+	ParentID  int64          `json:"parent_id"`  // 0 if it has none
+	Entries   map[string]int `json:"entries"`    // by status, which before the end of an abort is as in "Aborted (Queued)"
 }
 
 // JobFilter chooses jobs.
 type JobFilter struct {
-	Shard    string // its hostname; empty: all
-	Open     bool   // only those with an entry that is not complete
-	Finished bool   // only those without one
-	Limit    int    // at most so many, the newest; 0: all
+	Shard    string // only the jobs of the shard with this hostname; empty means all
+	Open     bool   // only jobs with an entry that is not complete
+	Finished bool   // only jobs whose entries are all complete
+	Limit    int    // only this many, the newest; 0 means all
 }
 
 // Jobs lists jobs, the newest first.

@@ -9,18 +9,19 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// LockedHost is a host that LockHosts or UnlockHosts was called for, as it is afterwards.
+// LockedHost is a host after [Admin.LockHosts] or [Admin.UnlockHosts].
 type LockedHost struct {
 	Change
 	LockedBy   string     `json:"locked_by"`
 	LockTime   *time.Time `json:"lock_time"`
 	LockReason string     `json:"lock_reason"`
-	// Shard has the host already, if it is not empty. It is not told of the lock until the host is another's for a while.
+	// Shard is the shard that has the host already, or empty. It does not learn of the lock until
+	// the host has belonged to another shard for a while.
 	Shard string `json:"shard"`
 }
 
-// LockHosts keeps hosts from being used, in the name of a user, who is made when there is none. A host that is locked
-// already stays as it is.
+// LockHosts keeps hosts from being used, in the name of a user, who is made if missing. A host that
+// is locked already stays as it is.
 func (a *Admin) LockHosts(ctx context.Context, by, reason string, hostnames ...string) ([]LockedHost, error) {
 	return write(ctx, a, "lock hosts", func(q *masterdb.Queries) ([]LockedHost, error) {
 		if strings.TrimSpace(reason) == "" {
@@ -50,7 +51,7 @@ func (a *Admin) LockHosts(ctx context.Context, by, reason string, hostnames ...s
 	})
 }
 
-// UnlockHosts is the way back from LockHosts.
+// UnlockHosts lets hosts be used again. A host that is not locked stays as it is.
 func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedHost, error) {
 	return write(ctx, a, "unlock hosts", func(q *masterdb.Queries) ([]LockedHost, error) {
 		rows, err := lockHosts(ctx, q, hostnames)
@@ -68,10 +69,16 @@ func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedH
 	})
 }
 
-// lockedHosts also returns the ids of those whose lock has to change.
+// lockedHosts returns the hosts, and the ids of those whose lock has to change to become want.
 func lockedHosts(rows []masterdb.AdminHostLockRow, want bool) (hosts []LockedHost, changed []int64) {
 	for _, row := range rows {
-		host := LockedHost{Change{row.ID, row.Hostname, Unchanged}, row.LockedBy, timeOf(row.LockTime), row.LockReason, row.Shard}
+		host := LockedHost{
+			Change:     Change{row.ID, row.Hostname, Unchanged},
+			LockedBy:   row.LockedBy,
+			LockTime:   timeOf(row.LockTime),
+			LockReason: row.LockReason,
+			Shard:      row.Shard,
+		}
 		if row.Locked != want {
 			host.Outcome = Changed
 			changed = append(changed, row.ID)

@@ -9,11 +9,12 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// boardPrefix begins the names of the labels that say what a host is. In Autotest a host has one of them, and shards
-// are given no others.
+// boardPrefix is how the labels begin that say what kind a host is. In Autotest a host has exactly
+// one of these labels, and shards are given no other labels.
 const boardPrefix = "board:"
 
-// AttachLabel gives a label to hosts. A host that would then belong to two shards is a *TornError.
+// AttachLabel gives a label to hosts. A host that would then belong to two shards is a
+// [*TornError].
 func (a *Admin) AttachLabel(ctx context.Context, label string, hostnames ...string) ([]Change, error) {
 	return write(ctx, a, "attach label", func(q *masterdb.Queries) ([]Change, error) {
 		labels, err := findLabels(ctx, q, []string{label})
@@ -33,7 +34,8 @@ func (a *Admin) AttachLabel(ctx context.Context, label string, hostnames ...stri
 	})
 }
 
-// DetachLabel takes a label from hosts. A host whose shard has none of its labels any more is nobody's from then on.
+// DetachLabel takes a label from hosts. A host loses its shard when it no longer has any label of
+// that shard.
 func (a *Admin) DetachLabel(ctx context.Context, label string, hostnames ...string) ([]Change, error) {
 	return write(ctx, a, "detach label", func(q *masterdb.Queries) ([]Change, error) {
 		labels, err := findLabels(ctx, q, []string{label})
@@ -54,8 +56,9 @@ func (a *Admin) DetachLabel(ctx context.Context, label string, hostnames ...stri
 	})
 }
 
-// MoveHosts takes hosts to another board: the label replaces all other board: labels. A host whose shard has none of
-// its labels any more is nobody's until the shard of the new board takes it. The result names the hosts.
+// MoveHosts moves hosts to another board: the label replaces all their other board: labels. A host
+// that no longer has any label of its shard loses it, and belongs to none until the shard of the
+// new board takes the host. The result says which hosts were moved.
 func (a *Admin) MoveHosts(ctx context.Context, label string, hostnames ...string) ([]Change, error) {
 	return write(ctx, a, "move hosts", func(q *masterdb.Queries) ([]Change, error) {
 		if !strings.HasPrefix(label, boardPrefix) {
@@ -85,7 +88,7 @@ func (a *Admin) MoveHosts(ctx context.Context, label string, hostnames ...string
 	})
 }
 
-// lockHosts returns the hosts by id. All must be there.
+// lockHosts locks hosts and returns them in the order of their ids. All must exist.
 func lockHosts(ctx context.Context, q *masterdb.Queries, hostnames []string) ([]masterdb.AdminHostLockRow, error) {
 	names, err := checkNames("host", hostnames)
 	if err != nil {
@@ -126,8 +129,9 @@ func hostChanges(rows []masterdb.AdminHostLockRow, changed []int64) []Change {
 	return changes
 }
 
-// release makes hosts nobody's whose shard has none of their labels any more, and returns how many. They are locked: a
-// heartbeat that is about to take one waits, and then decides anew.
+// release takes the shard from hosts that no longer have any label of it, and returns how many
+// these are. The hosts are locked: a heartbeat that is about to take one waits, and then decides
+// anew.
 func release(ctx context.Context, q *masterdb.Queries, ids []int64) (int64, error) {
 	released, err := q.AdminHostRelease(ctx, ids)
 	if err != nil {
@@ -136,14 +140,16 @@ func release(ctx context.Context, q *masterdb.Queries, ids []int64) (int64, erro
 	return int64(len(released)), nil
 }
 
-// checkTorn looks at these hosts and at those that carry these labels.
+// checkTorn returns a [*TornError] if one of the hosts, or of the hosts that carry one of the
+// labels, belongs to two shards.
 func checkTorn(ctx context.Context, q *masterdb.Queries, hostIDs, labelIDs []int64) error {
 	torn, err := q.AdminHostsTorn(ctx, hostIDs, labelIDs)
 	switch {
 	case err != nil:
 		return fmt.Errorf("look for hosts of two shards: %w", err)
 	case len(torn) > 0:
-		return &TornError{Kind: "host", Name: torn[0].Hostname, Shards: [2]string{torn[0].FirstShard, torn[0].LastShard}}
+		shards := [2]string{torn[0].FirstShard, torn[0].LastShard}
+		return &TornError{Kind: "host", Name: torn[0].Hostname, Shards: shards}
 	}
 	return nil
 }

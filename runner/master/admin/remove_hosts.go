@@ -7,14 +7,15 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// RemovedHosts is what RemoveHosts did.
+// RemovedHosts says what [Admin.RemoveHosts] did.
 type RemovedHosts struct {
 	Hosts   []Change `json:"hosts"`
 	Aborted int64    `json:"aborted_entries"`
 }
 
-// RemoveHosts removes hosts: they become invalid and nobody's, lose labels, ACL groups and attributes, and their
-// entries that are not complete are aborted in the name of a user. Their rows stay, because finished entries name them.
+// RemoveHosts removes hosts. They become invalid and lose their shard, labels, ACL groups and
+// attributes. Their entries that are not complete are aborted in the name of a user. The rows of
+// the hosts stay, because finished entries refer to them.
 func (a *Admin) RemoveHosts(ctx context.Context, by string, hostnames ...string) (RemovedHosts, error) {
 	return write(ctx, a, "remove hosts", func(q *masterdb.Queries) (removed RemovedHosts, err error) {
 		names, err := checkNames("host", hostnames)
@@ -25,8 +26,8 @@ func (a *Admin) RemoveHosts(ctx context.Context, by string, hostnames ...string)
 		if err != nil {
 			return removed, err
 		}
-		// Entries come before hosts. Once the hosts are locked no job can be created for them; the second pass is for
-		// jobs that were created between the two.
+		// Entries must be locked before hosts. Once the hosts are locked, no job can be created for
+		// them; the second pass aborts jobs that were created between the first pass and the lock.
 		before, err := abortOnHosts(ctx, q, userID, names)
 		if err != nil {
 			return removed, err

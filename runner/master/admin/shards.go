@@ -11,14 +11,14 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// AddedShard is what AddShard did.
+// AddedShard says what [Admin.AddShard] did.
 type AddedShard struct {
 	Shard  Change   `json:"shard"`
 	Labels []Change `json:"labels"`
 }
 
-// AddShard adds a shard and gives it labels; a shard that is there is given the labels. A label of another shard is a
-// *LabelOwnerError, a host that would then belong to two shards a *TornError.
+// AddShard adds a shard, if it is missing, and gives it labels. A label of another shard is a
+// [*LabelOwnerError], and a host that would then belong to two shards is a [*TornError].
 func (a *Admin) AddShard(ctx context.Context, hostname string, labels ...string) (AddedShard, error) {
 	return write(ctx, a, "add shard", func(q *masterdb.Queries) (AddedShard, error) {
 		if err := checkShardHostname(hostname); err != nil {
@@ -37,7 +37,7 @@ func (a *Admin) AddShard(ctx context.Context, hostname string, labels ...string)
 	})
 }
 
-// checkShardHostname refuses what a shard could not say in a heartbeat.
+// checkShardHostname refuses a name that a shard could not send in a heartbeat.
 func checkShardHostname(hostname string) error {
 	if hostname == "" || strings.ContainsFunc(hostname, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return &InvalidError{Kind: "shard", Name: hostname, Cause: "give its host name in printable ASCII, without spaces"}
@@ -98,9 +98,10 @@ func giveLabels(
 	return changes, checkTorn(ctx, q, nil, given)
 }
 
-// RemoveLabelsFromShard takes labels from a shard and returns how many hosts it loses: those that carry one of them and
-// no other label of the shard. They are nobody's from then on, and the shard's next heartbeat is told so. A label that
-// is not the shard's is a *LabelOwnerError.
+// RemoveLabelsFromShard takes labels from a shard and returns how many hosts the shard loses: those
+// that carry one of the labels and no other label of the shard. These hosts then belong to no
+// shard, and the answer to the shard's next heartbeat says so. A label that does not belong to the
+// shard is a [*LabelOwnerError].
 func (a *Admin) RemoveLabelsFromShard(ctx context.Context, hostname string, labels ...string) (hosts int64, err error) {
 	return write(ctx, a, "remove labels from shard", func(q *masterdb.Queries) (int64, error) {
 		names, err := checkNames("label", labels)
@@ -125,7 +126,8 @@ func (a *Admin) RemoveLabelsFromShard(ctx context.Context, hostname string, labe
 		if _, err := q.AdminShardLabelRemove(ctx, shardID, ids); err != nil {
 			return 0, fmt.Errorf("remove labels of the shard: %w", err)
 		}
-		// All of their hosts are locked, whosever they are now: a heartbeat may be taking one.
+		// All hosts with these labels are locked, whichever shard they belong to now: a heartbeat
+		// may be taking one.
 		hostIDs, err := q.AdminHostLockLabelled(ctx, ids)
 		if err != nil {
 			return 0, fmt.Errorf("lock hosts: %w", err)
@@ -134,18 +136,18 @@ func (a *Admin) RemoveLabelsFromShard(ctx context.Context, hostname string, labe
 	})
 }
 
-// FreedShard is what belonged to a shard that was removed.
+// FreedShard says how many objects belonged to a shard that was removed.
 type FreedShard struct {
-	Jobs   int64 `json:"jobs"` // finished ones too
+	Jobs   int64 `json:"jobs"` // including finished ones
 	Hosts  int64 `json:"hosts"`
 	Labels int64 `json:"labels"`
 }
 
-// RemoveShard removes a shard. Its hosts, jobs and labels are nobody's from then on. What it has not uploaded yet is
-// lost: its heartbeats fail with DoesNotExist.
+// RemoveShard removes a shard. Its hosts, jobs and labels then belong to no shard. Anything that it
+// has not uploaded yet is lost: its heartbeats fail with DoesNotExist.
 func (a *Admin) RemoveShard(ctx context.Context, hostname string) (FreedShard, error) {
 	return write(ctx, a, "remove shard", func(q *masterdb.Queries) (freed FreedShard, err error) {
-		// Not locked: two removals that both held the row would wait for each other.
+		// The row is not locked: two removals that both held the lock would wait for each other.
 		id, err := q.ShardByHostname(ctx, hostname)
 		if err != nil {
 			return freed, shardError(hostname, err)
@@ -159,7 +161,8 @@ func (a *Admin) RemoveShard(ctx context.Context, hostname string) (FreedShard, e
 		if freed.Labels, err = q.AdminShardFreeLabels(ctx, id); err != nil {
 			return freed, fmt.Errorf("free labels: %w", err)
 		}
-		// What a heartbeat gave to the shard meanwhile refers to it: a foreign key violation, and another attempt.
+		// An object that a heartbeat assigned to the shard meanwhile refers to it. That is a
+		// foreign key violation, and leads to another attempt.
 		removed, err := q.AdminShardRemove(ctx, id)
 		if err == nil && removed == 0 {
 			err = pgx.ErrNoRows

@@ -79,7 +79,7 @@ func TestRemoveLabelsFromShardRefuses(t *testing.T) {
 		want     string
 	}{
 		{"one", []string{"board:a", "board:b"}, "label board:b belongs to shard two, not to one; remove it there first"},
-		{"one", []string{"pool:x"}, "label pool:x is no label of shard one, nor of any other"},
+		{"one", []string{"pool:x"}, "label pool:x does not belong to shard one, nor to any other"},
 		{"three", []string{"board:a"}, "no such shard: three"},
 		{"one", []string{"nope"}, "no such label: nope; add it first"},
 		{"one", nil, "label: none is named"},

@@ -9,20 +9,21 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// Everyone is the ACL group of all users, and of hosts that name no other.
+// Everyone is the ACL group of all users, and of all hosts that are added without a group.
 const Everyone = "Everyone"
 
 // NewUser is a user to add.
 type NewUser struct {
 	Login     string
-	Superuser bool     // may change the status of any host, as the login of a shard-client must
-	ACLGroups []string // made when they are not there; Everyone comes by itself
+	Superuser bool     // may change the status of any host; a shard-client needs such a login
+	ACLGroups []string // groups to join beside Everyone; made if missing
 }
 
-// superuser is Autotest's access level of root.
+// superuser is the access level of root in Autotest.
 const superuser = 100
 
-// AddUsers adds users and ACL groups. A user who is there joins the groups all the same, and rises to a superuser.
+// AddUsers adds users and ACL groups. A user who exists already joins the groups too, and becomes a
+// superuser when asked for.
 func (a *Admin) AddUsers(ctx context.Context, users ...NewUser) ([]Change, error) {
 	return write(ctx, a, "add users", func(q *masterdb.Queries) ([]Change, error) {
 		logins := make([]string, len(users))
@@ -57,7 +58,8 @@ func (a *Admin) AddUsers(ctx context.Context, users ...NewUser) ([]Change, error
 	})
 }
 
-// ensureUsers returns the ids of all logins and which were added.
+// ensureUsers adds the missing users. It returns the ids of all logins, and which of them were
+// added.
 func ensureUsers(ctx context.Context, q *masterdb.Queries, logins []string) (map[string]int64, map[string]bool, error) {
 	made, err := q.AdminUserAdd(ctx, logins)
 	if err != nil {
@@ -78,7 +80,7 @@ func ensureUsers(ctx context.Context, q *masterdb.Queries, logins []string) (map
 	return ids, added, nil
 }
 
-// ensureUser is for whoever acts: locks, aborts.
+// ensureUser returns the id of the user in whose name something is done, who is made if missing.
 func ensureUser(ctx context.Context, q *masterdb.Queries, login string) (int64, error) {
 	logins, err := checkNames("user", []string{login})
 	if err != nil {
@@ -139,7 +141,8 @@ func joinGroups(ctx context.Context, q *masterdb.Queries, users []NewUser, ids m
 	var groupIDs, userIDs []int64
 	for _, user := range users {
 		for _, group := range user.ACLGroups {
-			groupIDs, userIDs = append(groupIDs, groups[group]), append(userIDs, ids[user.Login])
+			groupIDs = append(groupIDs, groups[group])
+			userIDs = append(userIDs, ids[user.Login])
 		}
 	}
 	if _, err := q.AdminGroupJoin(ctx, groupIDs, userIDs); err != nil {
