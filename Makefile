@@ -26,7 +26,7 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test every-step interleavings disk-full generate verify verify-generated verify-format verify-modules \
+.PHONY: help build demo test replay every-step interleavings disk-full generate verify verify-generated verify-format verify-modules \
 	verify-vet verify-imports vet-sql bench fuzz torture clean postgres
 
 help: ## Print this help
@@ -39,15 +39,20 @@ build: ## Build bin/shard-client and bin/shard-lab, static
 demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
 	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
 
+# testrun gives all packages one PostgreSQL and one build of the programs, and removes both.
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
 test: postgres ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
-	set -x; CGO_ENABLED=$$cgo go test $$race -timeout 10m ./runner/shard ./...
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && go build -o "$$dir/testrun" ./runner/cmd/testrun && \
+	set -x && CGO_ENABLED=$$cgo "$$dir/testrun" go test $$race -timeout 30m ./runner/shard ./...
 
 # In the suite is every thirteenth of them.
 interleavings: postgres ## Play every interleaving of a beat and the scheduler
 	go test -count 1 -v -run TestP1P2Interleavings ./runner/shard -interleavings 1
+
+replay: postgres ## Replay a conversation for every kind of difference from the recording
+	go test -count 1 ./runner/lab/replay -whole
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // heartbeatPattern is where a master serves heartbeats, and how. Anything else is 404 or 405, as on a real one.
@@ -36,7 +35,7 @@ func startRecordedMaster() (*recordedMaster, error) {
 	m := &recordedMaster{url: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle(heartbeatPattern, m)
-	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: replayTimeout}
 	go func() {
 		defer close(m.served)
 		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -22,8 +22,9 @@ const (
 	// replayDatabase is the database that the shard uses.
 	replayDatabase = "shard"
 
-	// replayTimeout ends a replay that hangs. A whole one takes two seconds, most of them the start of PostgreSQL.
-	replayTimeout = 25 * time.Second
+	// replayTimeout ends a replay that hangs. A whole one takes two seconds, most of them the start of PostgreSQL; a machine
+	// that is busy with other things may take a hundred times as long, and what it replays is as right.
+	replayTimeout = 5 * time.Minute
 )
 
 // ErrFailed says that a replay failed. Its output has told why, and ends with the verdict.
@@ -52,7 +53,7 @@ func (r *Replay) Run(ctx context.Context) error {
 		}
 	}
 	hurried, cancel := context.WithTimeoutCause(ctx, replayTimeout,
-		fmt.Errorf("it did not end within %s: something hangs, or this machine is very busy: try again", replayTimeout))
+		fmt.Errorf("it did not end within %s: something hangs", replayTimeout))
 	defer cancel()
 	run := &replayRun{replay: r, exchanges: exchanges, page: replayPage{out: r.Out}}
 	err := run.play(hurried)
