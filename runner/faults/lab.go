@@ -173,7 +173,7 @@ func (l *Lab) Wire(address string) *afe.Client {
 		l.t.Fatal(err)
 	}
 	wire := afe.NewClient(afe.Options{
-		Master: u, User: Login, Protocol: l.protocol, Timeout: 30 * time.Second, MaxResponseBytes: 64 << 20, UserAgent: "test",
+		Master: u, User: Login, Protocol: l.protocol, Timeout: 10 * time.Minute, MaxResponseBytes: 64 << 20, UserAgent: "test",
 	})
 	l.t.Cleanup(wire.Close)
 	return wire
@@ -182,7 +182,7 @@ func (l *Lab) Wire(address string) *afe.Client {
 // ClientOptions are those of an in-process client of a shard.
 func (l *Lab) ClientOptions(s *Shard) shard.Options {
 	return shard.Options{
-		ShardHostname: s.Hostname, Who: "test", RPCTimeout: 30 * time.Second, StopTimeout: time.Second,
+		ShardHostname: s.Hostname, Who: "test", RPCTimeout: 10 * time.Minute, StopTimeout: 10 * time.Minute,
 		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	}
 }

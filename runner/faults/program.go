@@ -50,14 +50,15 @@ func (o *output) String() string {
 }
 
 // Start starts the real shard-client of a shard: "run" or "once" with more flags. What is given last counts: a test puts
-// its own --master or --database-url there. It is killed when the test ends first.
+// its own --master or --database-url there. Its time-outs are longer than any machine needs, so that only faults fail beats;
+// a test whose fault is a time-out gives a short one. It is killed when the test ends first.
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
 	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...), done: make(chan struct{})}
 	p.cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(), "SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL, "SHARD_CLIENT_STARTUP_SPLAY=0",
-		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=5s", "SHARD_CLIENT_STOP_TIMEOUT=1s")
+		"SHARD_CLIENT_HEARTBEAT_PAUSE=50ms", "SHARD_CLIENT_DRAIN_PAUSE=10ms", "SHARD_CLIENT_RPC_TIMEOUT=10m", "SHARD_CLIENT_STOP_TIMEOUT=10m")
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		l.t.Fatal(err)

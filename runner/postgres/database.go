@@ -14,7 +14,7 @@ import (
 
 const (
 	// startTimeout bounds the start of a server that neither answers nor ends, as on a machine out of memory.
-	startTimeout = time.Minute
+	startTimeout = 5 * time.Minute
 
 	// readyPoll is the pause between two tries to connect to a starting server.
 	readyPoll = 5 * time.Millisecond

@@ -22,10 +22,11 @@ const (
 	// can be taken before the server binds it.
 	portAttempts = 5
 
-	// fastStop, immediateStop and killStop bound the three ways to stop a server, each ruder than the one before.
+	// fastStop, immediateStop and killStop bound the three ways to stop a server, each ruder than the one before. What
+	// SIGKILL does not end within killStop hangs in the kernel.
 	fastStop      = 10 * time.Second
 	immediateStop = 6 * time.Second // the postmaster itself waits 5 s for its children
-	killStop      = 5 * time.Second
+	killStop      = time.Minute
 )
 
 // ServerExitedError says that the server ended although nobody stopped it.
@@ -140,7 +141,8 @@ func (p *Server) serverArgs() []string {
 		args = append(args, "-c", name+"="+value)
 	}
 	host, _, _ := net.SplitHostPort(p.Address()) // "" without TCP: listen nowhere
-	return append(args, "-c", "listen_addresses="+host, "-c", "port="+strconv.Itoa(p.port),
+	// Segments of shared memory are files of the directory: a server that is killed leaves none behind.
+	return append(args, "-c", "dynamic_shared_memory_type=mmap", "-c", "listen_addresses="+host, "-c", "port="+strconv.Itoa(p.port),
 		"-c", "unix_socket_directories="+p.dir.path)
 }
 

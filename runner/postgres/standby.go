@@ -15,7 +15,7 @@ import (
 const StandbyName = "standby"
 
 // promoteTimeout bounds a promotion: the rest of the log is replayed first.
-const promoteTimeout = time.Minute
+const promoteTimeout = 5 * time.Minute
 
 // StartStandby starts a server of its own that copies primary and goes on to follow it by streaming replication; it
 // answers reads until Promote. The primary must listen on TCP, and so does the standby, with the primary's password and

@@ -68,7 +68,7 @@ func TestPrimaryDiesDuringApply(t *testing.T) {
 	p.wait(p.primary, "for an apply that waits", "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'afe_host_queue_entries'::regclass)")
 	said := len(p.said())
 	p.failOver()
-	p.goesOn(said)
+	p.goesOn(len(p.said()))
 	p.arrive(p.standby, 6)
 	p.converges(p.standby, 6)
 	p.mustSay(said, "heartbeat failed", `error="apply: `)
