@@ -13,14 +13,15 @@ import (
 	"time"
 )
 
-// killPatience is how long a process may take to be gone after SIGKILL, which only the kernel delays.
+// killPatience is the moment that a short-lived child gets to finish once nobody waits for its result.
 const killPatience = 5 * time.Second
 
 // Process is a child that ends with this process.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // how it ended; valid once done is closed
+	cmd      *exec.Cmd
+	patience time.Duration // killPatience, but for tests
+	done     chan struct{}
+	err      error // how it ended; valid once done is closed
 }
 
 // Start starts cmd in a process group of its own, which keeps a Ctrl-C on the terminal away from it: whoever started the
@@ -31,7 +32,7 @@ func Start(cmd *exec.Cmd, whenWeEnd syscall.Signal) (*Process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	bind(cmd.SysProcAttr, whenWeEnd)
-	p := &Process{cmd: cmd, done: make(chan struct{})}
+	p := &Process{cmd: cmd, patience: killPatience, done: make(chan struct{})}
 	started := make(chan error)
 	go p.hold(started)
 	if err := <-started; err != nil {
@@ -83,7 +84,7 @@ func (p *Process) SignalAndWait(signal os.Signal, timeout time.Duration) bool {
 	case <-p.done:
 		return true
 	case <-time.After(timeout):
-		return false
+		return p.Ended()
 	}
 }
 
@@ -97,7 +98,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 	select {
 	case <-p.done:
-	case <-time.After(killPatience):
+	case <-time.After(p.patience):
 		p.Kill()
 	}
 	return ctx.Err()
