@@ -183,7 +183,7 @@ func (l *Lab) Wire(address string) *afe.Client {
 		Master:           u,
 		User:             Login,
 		Protocol:         l.protocol,
-		Timeout:          30 * time.Second,
+		Timeout:          10 * time.Minute,
 		MaxResponseBytes: 64 << 20,
 		UserAgent:        "test",
 	})
@@ -199,8 +199,8 @@ func (l *Lab) ClientOptions(s *Shard) shard.Options {
 	return shard.Options{
 		ShardHostname:  s.Hostname,
 		Who:            "test",
-		RPCTimeout:     30 * time.Second,
-		StopTimeout:    time.Second,
+		RPCTimeout:     10 * time.Minute,
+		StopTimeout:    10 * time.Minute,
 		MaxUploadJobs:  1000,
 		MaxUploadBytes: 16 << 20,
 		ApplyChunk:     500,

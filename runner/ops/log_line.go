@@ -42,7 +42,9 @@ func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
 // Handle implements slog.Handler. It renders without a lock: a LogValue that logs would otherwise
 // wait for itself.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	r.Time = h.out.time(r.Time)
+	if !r.Time.IsZero() { // a record without a time is logged without one
+		r.Time = h.out.time(r.Time)
+	}
 	line, err := h.out.render(h.with, r)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 const (
 	// startTimeout ends the wait for a server that neither answers nor ends, as on a machine that
 	// has run out of memory.
-	startTimeout = time.Minute
+	startTimeout = 5 * time.Minute
 
 	// readyPoll is the pause between two tries to connect to a starting server.
 	readyPoll = 5 * time.Millisecond

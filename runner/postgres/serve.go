@@ -23,10 +23,10 @@ const (
 	portAttempts = 5
 
 	// fastStop, immediateStop and killStop bound the three ways to stop a server, the gentlest
-	// first.
+	// first. What SIGKILL does not end within killStop hangs in the kernel.
 	fastStop      = 10 * time.Second
 	immediateStop = 6 * time.Second // the postmaster itself waits 5 s for its children
-	killStop      = 5 * time.Second
+	killStop      = time.Minute
 )
 
 // ServerExitedError means that the server ended although nobody stopped it.

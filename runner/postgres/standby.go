@@ -16,7 +16,7 @@ import (
 const StandbyName = "standby"
 
 // promoteTimeout bounds a promotion, which first replays the rest of the log.
-const promoteTimeout = time.Minute
+const promoteTimeout = 5 * time.Minute
 
 // StartStandby starts a second server that copies primary and then follows it by streaming
 // replication. It only answers reads until [Server.Promote]. The primary must listen on TCP, and so

@@ -25,9 +25,10 @@ const killPatience = 5 * time.Second
 
 // Process is a child that ends with this process.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error // how it ended; valid once done is closed
+	cmd      *exec.Cmd
+	patience time.Duration // killPatience, but for tests
+	done     chan struct{}
+	err      error // how it ended; valid once done is closed
 }
 
 // Start starts cmd in a process group of its own, so that a Ctrl-C on the terminal does not reach
@@ -38,7 +39,7 @@ func Start(cmd *exec.Cmd, whenWeEnd syscall.Signal) (*Process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	bind(cmd.SysProcAttr, whenWeEnd)
-	p := &Process{cmd: cmd, done: make(chan struct{})}
+	p := &Process{cmd: cmd, patience: killPatience, done: make(chan struct{})}
 	started := make(chan error)
 	go p.hold(started)
 	if err := <-started; err != nil {
@@ -92,7 +93,7 @@ func (p *Process) SignalAndWait(signal os.Signal, timeout time.Duration) bool {
 	case <-p.done:
 		return true
 	case <-time.After(timeout):
-		return false
+		return p.Ended()
 	}
 }
 
@@ -107,7 +108,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 	select {
 	case <-p.done:
-	case <-time.After(killPatience):
+	case <-time.After(p.patience):
 		p.Kill()
 	}
 	return ctx.Err()

@@ -11,13 +11,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/master"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // runningMaster is `shard-lab master` in this process.
@@ -244,8 +244,7 @@ func TestMasterSaysWhyItDoesNotStart(t *testing.T) {
 		"other protocol":   {[]string{"--database-url", databaseURL, "--protocol", "2016"}, exitUsage, []string{"2015", "2019"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // one that starts after all is stopped
-			defer cancel()
+			ctx := wait.Context(t) // one that starts after all is stopped
 			var stdout, stderr bytes.Buffer
 			code := run(ctx, append([]string{"master"}, c.args...), output{&stdout, &stderr})
 			if code != c.code || stdout.Len() > 0 || strings.Contains(stderr.String(), "geheim") {

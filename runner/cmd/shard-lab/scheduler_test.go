@@ -83,7 +83,7 @@ func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	go func() {
 		ended <- run(context.Background(), []string{"scheduler", "--tick", "5ms", "--fail-share", "0"}, output{&bytes.Buffer{}, log})
 	}()
-	waitUntil(t, there, "EXISTS (SELECT FROM afe_host_queue_entries WHERE status = 'Running')")
+	waitUntil(t, there, "EXISTS (SELECT FROM afe_host_queue_entries WHERE status <> 'Queued')")
 
 	quoted := pgx.Identifier{name}.Sanitize()
 	pgtest.Exec(t, elsewhere, "ALTER DATABASE "+quoted+" ALLOW_CONNECTIONS false")

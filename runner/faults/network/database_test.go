@@ -51,7 +51,7 @@ func TestNetworkToTheDatabase(t *testing.T) {
 	})
 	t.Run("BlackHole", func(t *testing.T) {
 		t.Parallel()
-		r, p := newDatabaseRig(t, server)
+		r, p := newDatabaseRig(t, server, bounded...)
 		r.play(fault{
 			begin: func() { p.poison(both("timeout", nil)...) }, end: p.heal,
 			// Where it begins decides which wait ends first; that the lock's is among them is for the next test.
@@ -62,16 +62,16 @@ func TestNetworkToTheDatabase(t *testing.T) {
 	t.Run("SlowClose", func(t *testing.T) { testSlowClose(t, server) })
 }
 
-// patient are the parameters of a database URL that bound every wait to what a test can wait for, and leave a busy
-// machine time for what takes milliseconds otherwise.
-var patient = []string{"statement_timeout", "4s", "connect_timeout", "4", "pool_ping_timeout", "4s"}
+// bounded are the parameters of a database URL that bound every wait for a silent database to what a test can wait for. All
+// else is quicker, on a busy machine too.
+var bounded = []string{"statement_timeout", "8s", "connect_timeout", "8", "pool_ping_timeout", "8s"}
 
-// newDatabaseRig is a shard whose client, started, reaches its database through a proxy only.
-func newDatabaseRig(t *testing.T, server *faults.Server) (*rig, *proxy) {
+// newDatabaseRig is a shard whose client, started, reaches its database through a proxy only. The master is not what is slow.
+func newDatabaseRig(t *testing.T, server *faults.Server, parameters ...string) (*rig, *proxy) {
 	t.Helper()
 	r := newRig(t, faults.Options{Server: server})
 	p := newProxy(t, hostOf(t, r.s.DatabaseURL))
-	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
+	r.run(long, "--database-url="+p.through(r.s.DatabaseURL, parameters...))
 	return r, p
 }
 
@@ -79,7 +79,7 @@ func newDatabaseRig(t *testing.T, server *faults.Server) (*rig, *proxy) {
 // connection that the other side keeps alive. Nobody but the client can end that, and a SIGTERM must.
 func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
 	t.Parallel()
-	r, p := newDatabaseRig(t, server)
+	r, p := newDatabaseRig(t, server, bounded...)
 	r.create(3, 0)
 	r.arrive()
 	var once sync.Once
@@ -100,9 +100,9 @@ func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
 	if code := r.client.End(); code != 0 {
 		t.Fatalf("shard-client ended with %d after SIGTERM", code)
 	}
-	r.feels("failure=database", "acknowledge ", "the database was silent for 5s, a quarter more than its statement_timeout")
+	r.feels("failure=database", "acknowledge ", "the database was silent for 10s, a quarter more than its statement_timeout")
 	p.heal()
-	r.run("--database-url=" + p.through(r.s.DatabaseURL, patient...))
+	r.run(long, "--database-url="+p.through(r.s.DatabaseURL, bounded...))
 	r.recovers()
 }
 
@@ -116,8 +116,8 @@ func testSlowClose(t *testing.T, server *faults.Server) {
 	r.arrive()
 	r.client.Kill()
 	r.l.Work(r.s)
-	again := "--database-url=" + p.through(r.s.DatabaseURL, patient...)
-	r.run(again)
+	again := "--database-url=" + p.through(r.s.DatabaseURL)
+	r.run(long, again)
 	r.client.Says("another shard-client holds the lock of this shard")
 	if code := r.client.End(); code != 3 {
 		t.Fatalf("the next client ended with %d, want 3", code)
@@ -127,6 +127,6 @@ func testSlowClose(t *testing.T, server *faults.Server) {
 		return pgtest.Query[int](t, r.s.DB, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'shard-client%'`) == 0
 	})
-	r.run(again)
+	r.run(long, again)
 	r.recovers()
 }

@@ -29,14 +29,11 @@ func TestLateRequestIsStoredAfterANewerOne(t *testing.T) {
 		l := newLate(t, func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() })
 		l.r.l.Work(l.r.s)
 		l.r.client.Kill()
-		l.r.run(deadAfter)
+		l.r.run(long)
 		l.storedLate()
 		l.r.recoversEntries(2)
 	})
 }
-
-// deadAfter leaves time to start a client, and for a second try, which begins after one second.
-const deadAfter = "--rpc-timeout=3s"
 
 // newLate is a shard whose first upload, of one of two entries, has left and is kept.
 func newLate(t *testing.T, lost http.HandlerFunc) *late {
@@ -44,19 +41,24 @@ func newLate(t *testing.T, lost http.HandlerFunc) *late {
 	r := newRig(t, faults.Options{HostsPerShard: 2, Seed: 3})
 	l := &late{r: r, lost: lost, held: make(chan struct{}), stored: make(chan int, 1)}
 	r.l.Between(l.between)
-	r.run(deadAfter)
+	r.run(long)
 	r.twoEntries()
 	r.arrive()
 	r.workUntil(l.held)
 	return l
 }
 
-// storedLate waits until the kept request is stored after the newer one.
+// storedLate waits until the kept request is stored after the newer one, and that one is acknowledged. Then it lets the time
+// pass after which the kept one must be dead: the client has to upload once more what that one may have undone.
 func (l *late) storedLate() {
 	l.r.t.Helper()
 	if complete := wait.For(l.r.t, "for the newer upload", l.stored, l.r.client.Log); complete != 1 {
 		l.r.t.Fatalf("the master has %d complete entries after the late request, want 1: it shows nothing", complete)
 	}
+	wait.Until(l.r.t, "for the acknowledge of the newer upload", func() bool {
+		return pgtest.Query[int](l.r.t, l.r.s.DB, "SELECT count(*) FROM afe_jobs WHERE shard_id IS NULL") == 0
+	}, l.r.client.Log)
+	l.r.l.ForgetUnsure()
 }
 
 // twoEntries makes a job that runs on two hosts.
@@ -156,7 +158,7 @@ func TestLostAnswerIsAskedForAgainInTheBeat(t *testing.T) {
 			pass(w, answer)
 		})
 	})
-	r.run("--rpc-timeout=10s", "--log-level=debug")
+	r.run(long, "--log-level=debug")
 	r.create(3, 0)
 	r.arrive()
 	r.l.Work(r.s)

@@ -48,7 +48,7 @@ func TestNetworkToTheMaster(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, faults.Options{})
 			p := newProxy(t, hostOf(t, r.l.URL()))
-			r.run("--master=http://" + p.address)
+			r.run("--master=http://"+p.address, timeout(tt.slow))
 			r.play(fault{begin: func() { p.change(tt.toxics...) }, end: p.heal, size: tt.size, felt: tt.felt, slow: tt.slow})
 		})
 	}
@@ -67,7 +67,7 @@ func TestNetworkToTheMaster(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, faults.Options{})
 			p := newProxy(t, hostOf(t, r.l.URL()))
-			r.run("--master=http://" + p.address)
+			r.run("--master=http://"+p.address, timeout(f.slow))
 			f.begin = func() {
 				r.answers(untilClosed)
 				p.change(down("slow_close", ms("delay", int(cmp.Or(f.slow, time.Minute).Milliseconds()))))
@@ -76,6 +76,14 @@ func TestNetworkToTheMaster(t *testing.T) {
 			r.play(f)
 		})
 	}
+}
+
+// timeout is for a fault that makes beats slow, or fails them.
+func timeout(slow time.Duration) string {
+	if slow > 0 {
+		return long
+	}
+	return short
 }
 
 // untilClosed is an answer without a length: it ends where the connection does, which is what a slow close delays.

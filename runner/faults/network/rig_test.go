@@ -29,8 +29,11 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	// short ends a beat before a retry could begin, which waits a second: each attempt is a beat of its own.
+	// short ends a beat before a retry could begin, which waits a second: each attempt is a beat of its own. A busy machine may
+	// need longer for a beat without a fault, which counts for nothing: see recoversEntries.
 	short = "--rpc-timeout=900ms"
+	// long is for beats that are to succeed, however slow.
+	long = "--rpc-timeout=10m"
 	// atMost are the failed beats that an end of a fault may be followed by: the one in hand, and one with what that one left.
 	atMost = 2
 	// busyAtMost bounds the beats with anything to do between the end of a fault and agreement.
@@ -143,7 +146,8 @@ func (r *rig) beats() int {
 // recovers fails the test unless the client itself comes back, in few beats, and both sides agree on all jobs.
 func (r *rig) recovers() { r.t.Helper(); r.recoversEntries(r.jobs) }
 
-// recoversEntries is recovers for jobs of more than one entry.
+// recoversEntries is recovers for jobs of more than one entry. Beats that ran into their deadline are not counted: whether
+// 900 ms suffice says something of the machine only.
 func (r *rig) recoversEntries(complete int) {
 	r.t.Helper()
 	since := r.beats()
@@ -152,7 +156,7 @@ func (r *rig) recoversEntries(complete int) {
 	wait.Until(r.t, "agreement", func() bool { return len(r.l.Compare().Disagreements) == 0 })
 	r.client.Stop()
 	r.l.Agree(complete)
-	const after = "SELECT count(*) FROM shard_client_heartbeats WHERE id > $1 AND "
+	const after = "SELECT count(*) FROM shard_client_heartbeats WHERE id > $1 AND failure <> 'deadline' AND "
 	if failed := pgtest.Query[int](r.t, r.s.DB, after+"outcome <> 'ok'", since); failed > atMost {
 		r.t.Errorf("%d heartbeats failed after the end of the fault, want at most %d", failed, atMost)
 	}

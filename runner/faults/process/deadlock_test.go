@@ -47,7 +47,7 @@ func TestDeadlocks(t *testing.T) {
 			scheduler, err := s.DB.Begin(t.Context())
 			must(t)(scheduler, err)
 			defer func() { _ = scheduler.Rollback(context.Background()) }() // committed, unless the test failed before
-			must(t)(scheduler.Exec(t.Context(), "SET LOCAL deadlock_timeout = '1min'"))
+			must(t)(scheduler.Exec(t.Context(), "SET LOCAL deadlock_timeout = '10min'"))
 			must(t)(scheduler.Exec(t.Context(), tt.first))
 			client := l.Start(s, "once", "--database-url="+gate.DatabaseURL())
 			wait.Until(t, "a client that waits for a lock", func() bool {

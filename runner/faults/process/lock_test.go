@@ -42,7 +42,7 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 	s, gate := l.Shards[0], l.Gate(l.Shards[0])
 	compared := make(chan struct{})
 	answered := faults.Once(faults.StepHeartbeat, faults.After, func() faults.Verdict {
-		pgtest.Exec(t, s.DB, "SELECT pg_terminate_backend(backend_pid, 10000) FROM shard_client_owner")
+		pgtest.Exec(t, s.DB, "SELECT pg_terminate_backend(backend_pid, 300000) FROM shard_client_owner")
 		then()
 		before = versions(t, s)
 		return faults.GoOn

@@ -151,7 +151,7 @@ func (w *world) loseConnections(t *rapid.T) {
 	}
 	ctx, program := w.t.Context(), s.client.program
 	cut := func() error {
-		_, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+		_, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = $1`, program)
 		return err
 	}
@@ -204,7 +204,7 @@ func (w *world) takeOver(t *rapid.T) {
 }
 
 func takeLock(ctx context.Context, s *station, next *client) error {
-	if _, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 5000) FROM pg_locks AS l
+	if _, err := s.DB.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 300000) FROM pg_locks AS l
 		WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`); err != nil {
 		return err
 	}

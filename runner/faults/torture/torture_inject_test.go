@@ -27,20 +27,21 @@ var programFaults = []struct {
 // downTime is longer than a beat tries.
 const downTime = tortureRPCTimeout + 500*time.Millisecond
 
+// someLength is a run in which each fault of programs has to happen, in seconds.
+const someLength = 30
+
 // exitHeld is the code of a client that found another one's lock.
 const exitHeld = 3
 
-// inject goes through the faults in random order, again and again, one at a time, so that work gets done between them.
+// inject goes through the faults in random order, again and again, one at a time, so that work gets done between them. In a
+// run of some length each of them happens, however slow the machine is.
 func (x *rack) inject(until context.Context) {
 	draw := rand.New(rand.NewPCG(*seed, 3))
-	for {
+	for round := 0; ; round++ {
 		for _, i := range draw.Perm(len(programFaults)) {
-			pause := time.NewTimer(time.Duration(200+draw.IntN(400)) * time.Millisecond)
-			select {
-			case <-until.Done():
-				pause.Stop()
+			<-time.After(time.Duration(200+draw.IntN(400)) * time.Millisecond)
+			if until.Err() != nil && (round > 0 || *seconds < someLength) {
 				return
-			case <-pause.C:
 			}
 			x.revive()
 			fault := programFaults[i]

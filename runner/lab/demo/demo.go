@@ -17,6 +17,9 @@ import (
 const (
 	pairedEvery = 10 // every tenth child of a suite needs two hosts at once
 
+	// lookLimit bounds a look at all databases that hangs.
+	lookLimit = 5 * time.Minute
+
 	turn         = 250 * time.Millisecond // between two looks at the databases
 	betweenSuite = 600 * time.Millisecond
 	watchSuite   = 4 * time.Second // between two suites in the watch that follows the play
@@ -28,7 +31,7 @@ type size struct {
 	suites         int
 	children       int           // jobs of each suite
 	aborted        int           // jobs that somebody aborts
-	perform, atEnd time.Duration // until all jobs have finished, and then until both sides agree
+	perform, atEnd time.Duration // until all jobs have finished, and then until both sides agree: bounds for what hangs
 }
 
 var fullSize = size{
@@ -36,8 +39,8 @@ var fullSize = size{
 	suites:     12,
 	children:   50,
 	aborted:    25,
-	perform:    40 * time.Second,
-	atEnd:      20 * time.Second,
+	perform:    5 * time.Minute,
+	atEnd:      2 * time.Minute,
 }
 
 func (s size) jobs() int64 { return int64(s.suites * s.children) }
@@ -57,7 +60,8 @@ type Demo struct {
 	Seed   uint64       // decides how the schedulers draw
 	Logger *slog.Logger // for the private PostgreSQL; nil means silence
 
-	size size // zero means fullSize; tests play on a small stage
+	size size   // zero means fullSize; tests play on a small stage
+	logs string // a directory for the programs' logs; "": one of its own, which a failed demo keeps
 }
 
 // Run plays until both sides are at rest and prints the verdict as the last line. The error is nil
@@ -176,36 +180,34 @@ func (p *play) stop(ctx context.Context) error {
 	return nil
 }
 
-// rest waits until everything is finished and known on both sides. It returns the last verdict,
-// even when that is bad.
+// rest waits until everything is finished and known on both sides, and returns the verdict in any
+// case. It looks once at least, however long that takes.
 func (p *play) rest(ctx context.Context) (*verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.size.atEnd)
+	ctx, cancel := context.WithTimeout(ctx, p.size.atEnd+lookLimit)
 	defer cancel()
+	enough := time.NewTimer(p.size.atEnd)
+	defer enough.Stop()
 	ticker := time.NewTicker(turn)
 	defer ticker.Stop()
-	var last *verdict
 	for {
-		now, err := p.stage.progress(ctx)
-		if err == nil {
-			p.show.progress(now)
-			var v *verdict
-			if v, err = p.stage.judge(ctx, now, p.plot); err == nil {
-				last = v
-			}
-		}
-		switch {
-		case last != nil && last.agree():
-			return last, nil
-		case err != nil && ctx.Err() == nil:
-			return nil, err
+		v, err := p.look(ctx)
+		if err != nil || v.agree() {
+			return v, err
 		}
 		select {
-		case <-ctx.Done():
-			if last == nil {
-				return nil, fmt.Errorf("compare both sides: %w", ctx.Err())
-			}
-			return last, nil
+		case <-enough.C:
+			return v, nil
 		case <-ticker.C:
 		}
 	}
+}
+
+// look shows how far the jobs are, and compares both sides.
+func (p *play) look(ctx context.Context) (*verdict, error) {
+	now, err := p.stage.progress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.show.progress(now)
+	return p.stage.judge(ctx, now, p.plot)
 }

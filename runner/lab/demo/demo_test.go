@@ -35,28 +35,27 @@ func TestMain(m *testing.M) {
 // small is a play of some seconds, with every scene in it.
 var small = size{boardHosts: 4, suites: 3, children: 10, aborted: 3, perform: wait.Patience, atEnd: wait.Patience}
 
-// stoppingAt is what a demo prints. It stops the demo at a text.
-type stoppingAt struct {
+// spectator leaves once something was said, a regular expression; "": never.
+type spectator struct {
 	bytes.Buffer
-	text   string // "": none
-	cancel context.CancelFunc
+	at    string
+	leave context.CancelFunc
 }
 
-func (s *stoppingAt) Write(p []byte) (int, error) {
-	if s.text != "" && bytes.Contains(p, []byte(s.text)) {
-		s.cancel()
+func (s *spectator) Write(p []byte) (int, error) {
+	if s.at != "" && regexp.MustCompile(s.at).Match(p) {
+		s.leave()
 	}
 	return s.Buffer.Write(p)
 }
 
-// playOf runs a demo and returns what it printed, and the last line of that.
-func playOf(ctx context.Context, t *testing.T, d Demo) (text, last string, err error) {
+// playOf runs a demo, until something is said, and returns what it printed, and the last line of that.
+func playOf(t *testing.T, d Demo, until string) (text, last string, err error) {
 	t.Helper()
-	out, stops := d.Out.(*stoppingAt)
-	if !stops {
-		out = &stoppingAt{cancel: func() {}}
-	}
-	d.Out = out
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	out := &spectator{at: until, leave: leave}
+	d.Out, d.logs = out, t.TempDir()
 	err = d.Run(ctx)
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -86,7 +85,7 @@ func TestDemo(t *testing.T) {
 	client, shardLab := binaries.ShardClient(t), binaries.ShardLab(t)
 	t.Run("both sides agree", func(t *testing.T) {
 		t.Parallel()
-		text, last, err := playOf(t.Context(), t, Demo{Client: client, Lab: shardLab, Seed: 1, size: small})
+		text, last, err := playOf(t, Demo{Client: client, Lab: shardLab, Seed: 1, size: small}, "")
 		if err != nil || !strings.Contains(last, " 0 lost, 0 duplicated;") || !strings.HasPrefix(last, "demo: 30 jobs, ") || !strings.HasSuffix(last, ": both sides agree") {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
 		}
@@ -107,26 +106,23 @@ func TestDemo(t *testing.T) {
 			t.Fatal(err)
 		}
 		hurried := small
-		hurried.perform, hurried.atEnd = 3*time.Second, 2*time.Second
-		text, last, err := playOf(t.Context(), t, Demo{Client: idle, Lab: shardLab, size: hurried})
+		hurried.atEnd = 2 * time.Second
+		text, last, err := playOf(t, Demo{Client: idle, Lab: shardLab, Watch: true, size: hurried}, "created [1-9]")
 		if !errors.Is(err, ErrFailed) || !strings.HasSuffix(last, ": FAILED (see above)") ||
-			!regexp.MustCompile(`\n0 jobs finished on the shards, 0 are known to the master, \d+ suites? (is|are) open, `).MatchString(text) {
+			!regexp.MustCompile(`(?m)^0 jobs finished on the shards, 0 are known to the master, \d suites? (is|are) open, `).MatchString(text) {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
 		}
 	})
 	t.Run("a master that does not start", func(t *testing.T) {
 		t.Parallel()
-		text, last, err := playOf(t.Context(), t, Demo{Client: client, Lab: "/bin/false", size: small})
+		text, last, err := playOf(t, Demo{Client: client, Lab: "/bin/false", size: small}, "")
 		if !errors.Is(err, ErrFailed) || !strings.HasPrefix(last, "demo: FAILED: it could not go on") || !strings.Contains(text, "start master: it ended before it was ready") {
 			t.Errorf("error %v\n%s", err, text)
 		}
 	})
 	t.Run("stopped in the middle", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		out := &stoppingAt{text: "somebody aborts", cancel: cancel}
-		text, last, err := playOf(ctx, t, Demo{Client: client, Lab: shardLab, Out: out, size: fullSize})
+		text, last, err := playOf(t, Demo{Client: client, Lab: shardLab, size: fullSize}, "somebody aborts")
 		if !errors.Is(err, context.Canceled) || !strings.Contains(last, "FAILED: stopped before both sides were at rest") {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
 		}
@@ -136,10 +132,7 @@ func TestDemo(t *testing.T) {
 	})
 	t.Run("watched until somebody has seen enough", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		out := &stoppingAt{text: "it moves from", cancel: cancel}
-		text, last, err := playOf(ctx, t, Demo{Client: client, Lab: shardLab, Out: out, Watch: true, size: small})
+		text, last, err := playOf(t, Demo{Client: client, Lab: shardLab, Watch: true, size: small}, "the master is killed")
 		if err != nil || !strings.HasSuffix(last, ": both sides agree") {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
 		}

@@ -48,9 +48,11 @@ type shard struct {
 
 // setStage starts everything. Even when it fails in the middle, strike ends what it has started.
 func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
-	s = &stage{}
-	if s.logs, err = os.MkdirTemp("", "shard-demo-"); err != nil {
-		return s, fmt.Errorf("make a directory for logs: %w", err)
+	s = &stage{logs: d.logs}
+	if s.logs == "" {
+		if s.logs, err = os.MkdirTemp("", "shard-demo-"); err != nil {
+			return s, fmt.Errorf("make a directory for logs: %w", err)
+		}
 	}
 	if s.server, err = postgres.Start(ctx, postgres.Options{Logger: d.Logger}); err != nil {
 		return s, err

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // heartbeatPattern matches heartbeats. Any other request is answered with 404 or 405, as by a real
@@ -37,7 +36,7 @@ func startRecordedMaster() (*recordedMaster, error) {
 	m := &recordedMaster{url: "http://" + listener.Addr().String(), served: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle(heartbeatPattern, m)
-	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: timeLimit}
 	go func() {
 		defer close(m.served)
 		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

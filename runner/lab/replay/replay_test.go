@@ -6,30 +6,23 @@ import (
 	"errors"
 	"flag"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"go.uber.org/goleak"
+
 	"shardclient/runner/binaries"
-	"shardclient/runner/wait"
 )
 
-// whole plays every case; a plain run plays one of each kind.
-var whole = flag.Bool("whole", false, "play every way in which a replay can differ, not just some")
+// whole plays every difference; the suite plays one case of each kind. A play costs a PostgreSQL of its own and eleven
+// starts of shard-client, one after the other.
+var whole = flag.Bool("whole", false, "replay a conversation for every kind of difference, not for one")
 
 func TestMain(m *testing.M) {
-	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
-	for name, value := range map[string]string{
-		"SHARD_CLIENT_PROTOCOL": "nonsense", "SHARD_CLIENT_MAX_UPLOAD_JOBS": "nonsense", "PGHOST": "nonsense",
-		"PGDATABASE": "nonsense", "AUTOTEST_SCHEDULER_LOG_DIR": "/no/such/directory",
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(binaries.WithBinaries(m).Run())
+	flag.Parse()
+	goleak.VerifyTestMain(binaries.WithBinaries(m))
 }
 
 // recorded returns a conversation that may be tampered with.
@@ -49,7 +42,6 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 	if d.Out == nil {
 		d.Out = &out
 	}
-	d.patience = wait.Patience // a busy machine is no failure
 	err = d.Run(ctx)
 	text = out.String()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -62,12 +54,23 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 }
 
 func TestReplay(t *testing.T) {
-	t.Parallel()
+	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
+	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
+		t.Setenv(name, "nonsense")
+	}
+	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")
 	client := binaries.ShardClient(t)
-	t.Run("agrees with the recording", func(t *testing.T) { replayAgrees(t, client) })
-	t.Run("shows differences", func(t *testing.T) { replayShowsDifferences(t, client) })
-	t.Run("says that the client failed", func(t *testing.T) { replaySaysThatTheClientFailed(t, client) })
-	t.Run("can be stopped", func(t *testing.T) { replayStops(t, client) })
+	for name, play := range map[string]func(*testing.T, string){
+		"agrees with the recording":    replayAgrees,
+		"tells differences":            replayTellsDifferences,
+		"tells that the client failed": replayTellsClientFailure,
+		"can be stopped":               replayStops,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, client)
+		})
+	}
 }
 
 func replayAgrees(t *testing.T, client string) {
@@ -93,52 +96,57 @@ func replayAgrees(t *testing.T, client string) {
 	}
 }
 
-func replayShowsDifferences(t *testing.T, client string) {
-	for _, c := range []struct {
-		name   string
-		whole  bool // not in a plain run
-		tamper func([]Exchange)
-		want   []string
-	}{
+// difference is what a replay has to notice.
+type difference struct {
+	name   string
+	tamper func([]Exchange)
+	want   []string
+}
+
+func inRow(e []Exchange) { e[1].After.Jobs[0].Owner = "mallory" }
+
+func inRequest(e []Exchange) {
+	e[2].Request = bytes.ReplaceAll(e[2].Request, []byte("Completed"), []byte("Failed"))
+}
+
+func inAnswer(e []Exchange) {
+	e[0].Response.Body = bytes.ReplaceAll(e[0].Response.Body, []byte("row1-host3"), []byte("row1-host9"))
+}
+
+func setAside(e []Exchange) {
+	e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
+}
+
+// differences are those that this run plays. A row or a request differs at its own heartbeat only; what differs at the first
+// answer differs from then on.
+func differences() []difference {
+	all := []difference{
 		{
-			"a recorded row", true,
-			func(e []Exchange) { e[1].After.Jobs[0].Owner = "mallory" },
-			[]string{"database DIFFERS", "mallory", "replay: FAILED: 1 of 9 heartbeats differ from the recording (see above)"},
+			"a recorded row and a recorded request", func(e []Exchange) { inRow(e); inRequest(e) },
+			[]string{"database DIFFERS", "mallory", "request DIFFERS", "replay: FAILED: 2 of 9 heartbeats differ from the recording (see above)"},
 		},
-		{
-			"a recorded request", false,
-			func(e []Exchange) {
-				e[2].Request = bytes.ReplaceAll(e[2].Request, []byte("Completed"), []byte("Failed"))
-			},
-			[]string{"request DIFFERS", "replay: FAILED: 1 of 9 heartbeats differ"},
-		},
-		{
-			"an answer", true,
-			func(e []Exchange) {
-				e[0].Response.Body = bytes.ReplaceAll(e[0].Response.Body, []byte("row1-host3"), []byte("row1-host9"))
-			},
-			[]string{"row1-host9", "replay: FAILED: 9 of 9 heartbeats differ"},
-		},
-		{
-			"an object that is set aside", true,
-			func(e []Exchange) {
-				e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
-			},
-			[]string{"report of shard-client", "quarantine"},
-		},
-	} {
-		if c.whole && !*whole {
-			continue
-		}
-		t.Run(c.name, func(t *testing.T) {
+		{"a recorded row", inRow, []string{"database DIFFERS", "mallory", "replay: FAILED: 1 of 9 heartbeats differ"}},
+		{"a recorded request", inRequest, []string{"request DIFFERS", "replay: FAILED: 1 of 9 heartbeats differ"}},
+		{"an answer", inAnswer, []string{"row1-host9", "replay: FAILED: 9 of 9 heartbeats differ"}},
+		{"an object that is set aside", setAside, []string{"report of shard-client", "quarantine"}},
+	}
+	if *whole {
+		return all
+	}
+	return all[:1]
+}
+
+func replayTellsDifferences(t *testing.T, client string) {
+	for _, d := range differences() {
+		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			exchanges := recorded(t)
-			c.tamper(exchanges)
+			d.tamper(exchanges)
 			text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
 			if !errors.Is(err, ErrFailed) || !strings.HasPrefix(verdict, "replay: FAILED: ") {
 				t.Errorf("error %v, verdict %q; want a failed replay", err, verdict)
 			}
-			for _, want := range c.want {
+			for _, want := range d.want {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q is not told:\n%s", want, text)
 				}
@@ -175,19 +183,17 @@ func (c *canceller) Write(b []byte) (int, error) {
 }
 
 func replayStops(t *testing.T, client string) {
-	for at, want := range map[string]string{
-		"The first": "replay: FAILED: stopped after 0 of 9 heartbeats\n",
-		"2 of 9":    "replay: FAILED: stopped after 2 of 9 heartbeats\n",
-	} {
-		t.Run(at, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancel(t.Context())
-			out := &canceller{at: at, cancel: cancel}
-			_, _, err := show(ctx, t, Replay{Client: client, Out: out})
-			if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
-				t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
-			}
-		})
+	stops := map[string]string{"2 of 9": "replay: FAILED: stopped after 2 of 9 heartbeats\n"}
+	if *whole {
+		stops["The first"] = "replay: FAILED: stopped after 0 of 9 heartbeats\n"
+	}
+	for at, want := range stops {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &canceller{at: at, cancel: cancel}
+		_, _, err := show(ctx, t, Replay{Client: client, Out: out})
+		if !errors.Is(err, context.Canceled) || !strings.HasSuffix(out.String(), want) {
+			t.Errorf("error %v, want context.Canceled and %q at the end of:\n%s", err, want, out)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type clients struct {
 
 	working  atomic.Bool    // jobs finish, and new ones come
 	finished []atomic.Int64 // by shard, since the last refill
+	refilled atomic.Int64   // jobs that were made for those that finished
 	received atomic.Int64   // shards with at least one successful beat
 
 	mu        sync.Mutex
@@ -151,13 +152,25 @@ func (c *clients) refill(ctx context.Context) {
 		case <-ticker.C:
 		}
 		want := make([]int, len(c.finished))
+		all := 0
 		for i := range want {
 			want[i] = int(c.finished[i].Swap(0))
+			all += want[i]
 		}
 		if err := c.at.createJobs(ctx, want); err != nil && !errors.Is(err, context.Canceled) {
 			c.note(0, err)
+			continue
 		}
+		c.refilled.Add(int64(all))
 	}
+}
+
+// measured reports whether a beat has ended since the measuring began, and jobs have come for those that finished, if any
+// are to finish.
+func (c *clients) measured() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.latencies) > 0 && (c.refilled.Load() > 0 || c.at.Finish == 0)
 }
 
 // note keeps the latency of a beat while the measurement runs, and a failure at any time.
