@@ -62,8 +62,8 @@ func TestReplay(t *testing.T) {
 	client := binaries.ShardClient(t)
 	for name, play := range map[string]func(*testing.T, string){
 		"agrees with the recording":    replayAgrees,
-		"tells differences":            replayTellsDifferences,
-		"tells that the client failed": replayTellsClientFailure,
+		"shows differences":            replayShowsDifferences,
+		"says that the client failed": replaySaysThatTheClientFailed,
 		"can be stopped":               replayStops,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,6 @@ func TestReplay(t *testing.T) {
 }
 
 func replayAgrees(t *testing.T, client string) {
-	t.Parallel()
 	text, verdict, err := show(t.Context(), t, Replay{Client: client})
 	const want = "replay: 9 heartbeats, every request and every stored row as recorded: database and recording agree"
 	if err != nil || verdict != want {
@@ -136,7 +135,7 @@ func differences() []difference {
 	return all[:1]
 }
 
-func replayTellsDifferences(t *testing.T, client string) {
+func replayShowsDifferences(t *testing.T, client string) {
 	for _, d := range differences() {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +155,6 @@ func replayTellsDifferences(t *testing.T, client string) {
 }
 
 func replaySaysThatTheClientFailed(t *testing.T, client string) {
-	t.Parallel()
 	exchanges := recorded(t)
 	exchanges[1].Response = &Answer{Status: http.StatusInternalServerError, ContentType: "text/html", Body: []byte("<h1>oops</h1>")}
 	text, verdict, err := show(t.Context(), t, Replay{Client: client, exchanges: exchanges})
