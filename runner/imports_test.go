@@ -21,14 +21,14 @@ const module = "shardclient"
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
 //	          lock  afe                  postgres  process
-//	          pg  beat  plain  schema  gen
+//	          pg  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
-		"runner/beat", "runner/plain", "schema",
+		"runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"runner/shard", "runner/lock", "runner/pg", "gen/sharddb"},
-	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/plain", "gen/sharddb"},
+	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
 	"runner/lock":     {"runner/pg", "gen/sharddb"},
 	"runner/loop":     {"runner/beat"},
 	"runner/ops":      {"runner/beat"},
@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"runner/pg":       {},
 	"runner/config":   {},
 	"runner/beat":     {},
+	"runner/guard":    {},
 	"runner/plain":    {},
 	"schema":          {},
 	"gen":             {},

@@ -31,7 +31,8 @@ func asFault(err error) *fault {
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
-		switch pgErr.Code[:2] {
+		// A proxy or a pooler may leave the SQLSTATE out, or shorten it.
+		switch pgErr.Code[:min(len(pgErr.Code), 2)] {
 		case "22":
 			return &fault{name: "DataError", message: pgErr.Message}
 		case "23":

@@ -13,6 +13,7 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/guard"
 	"shardclient/runner/pg"
 )
 
@@ -162,7 +163,7 @@ func jsonList[T any](chunk []unit[T]) ([]byte, error) {
 func encode(rows any) ([]byte, error) {
 	body, err := json.Marshal(rows)
 	if err != nil {
-		return nil, &internalError{err: fmt.Errorf("encode rows: %w", err)}
+		return nil, &guard.Error{Err: fmt.Errorf("encode rows: %w", err)}
 	}
 	return body, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
+	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
@@ -35,7 +36,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) beat.Report {
 	t.report.Outcome = beat.OutcomeOK
 	t.report.Batch = c.limit()
 	t.watch.Start(&t.report.PackedMS)
-	err := guarded(func() error { return t.run(ctx) })
+	err := guard.Run(func() error { return t.run(ctx) })
 	Fail(&t.report, err, c.options.Redact)
 	t.watch.Stop()
 	work := context.WithoutCancel(ctx)
@@ -43,7 +44,7 @@ func (c *Client) Beat(ctx context.Context, since time.Time) beat.Report {
 		c.letGo(work)
 		return t.report
 	}
-	err = guarded(func() error { return t.record(work) })
+	err = guard.Run(func() error { return t.record(work) })
 	switch {
 	case c.panicked(err):
 		Fail(&t.report, err, c.options.Redact)

@@ -34,6 +34,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
+	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 )
 
@@ -129,7 +130,7 @@ func (o *Options) check() error {
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
 // [*lock.HeldError] when another client has the lock.
 func (c *Client) Own(ctx context.Context) error {
-	return guarded(func() error { return c.lock.Hold(ctx) })
+	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }
 
 // Close gives the lock back. The pool stays open: whoever opened it closes it.

@@ -5,6 +5,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
+	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 	"shardclient/runner/plain"
 )
@@ -37,7 +38,7 @@ func Fail(r *beat.Report, err error, redact func(string) string) {
 
 func failureClass(err error) string {
 	var failure *afe.Error
-	var internal *internalError
+	var internal *guard.Error
 	switch {
 	case errors.As(err, &internal):
 		return string(afe.Internal)
@@ -49,16 +50,3 @@ func failureClass(err error) string {
 		return beat.FailureDatabase
 	}
 }
-
-// internalError is a fault of shard-client itself: something that it cannot encode, or a panic.
-// Nothing that an operator or the master does wrong ends here. Its class is [afe.Internal].
-type internalError struct {
-	err   error
-	stack string // of a panic
-}
-
-func (e *internalError) Error() string {
-	return e.err.Error() + "; this is a fault of shard-client itself, please report it"
-}
-
-func (e *internalError) Unwrap() error { return e.err }

@@ -12,6 +12,7 @@ import (
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/beat"
+	"shardclient/runner/guard"
 	"shardclient/runner/pg"
 )
 
@@ -69,7 +70,7 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
-		return nil, nil, &internalError{err: fmt.Errorf("encode packet: %w", err)}
+		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
 	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),

@@ -47,7 +47,7 @@ func sorted(list string) string {
 }
 
 // boundOf is how many beats may fail for one bad record among n.
-func boundOf(n int) int { return int(math.Ceil(math.Log2(float64(n)))) + 3 }
+func boundOf(n int) int { return int(math.Ceil(math.Log2(float64(n)))) + 2 }
 
 func TestP6FailedBeatsOfASearchAreBounded(t *testing.T) {
 	const n = 500

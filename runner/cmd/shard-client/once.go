@@ -35,7 +35,7 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 	var report beat.Report
 	watch := beat.NewStopwatch(p.began)
 	watch.Start(&report.PackedMS)
-	if err := schema.Check(ctx, c.pool); err != nil {
+	if err := c.checkSchema(ctx); err != nil {
 		var wrong *schema.VersionError
 		if errors.As(err, &wrong) {
 			return report, err

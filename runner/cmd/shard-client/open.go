@@ -11,7 +11,9 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
+	"shardclient/runner/guard"
 	"shardclient/runner/shard"
+	"shardclient/schema"
 )
 
 // client is a shard's client with the parts that it is made of.
@@ -108,4 +110,10 @@ func thisProcess() string {
 		host = "unknown host"
 	}
 	return fmt.Sprintf("shard-client %s on %s, pid %d", version, host, os.Getpid())
+}
+
+// checkSchema returns a *schema.VersionError unless the database has the schema of this binary. Its
+// panics are errors, as those of a beat are.
+func (c *client) checkSchema(ctx context.Context) error {
+	return guard.Run(func() error { return schema.Check(ctx, c.pool) })
 }

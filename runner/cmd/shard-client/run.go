@@ -82,7 +82,7 @@ const maxErrorText = 1000
 // takeDatabase checks the schema and takes the lock. A wrong schema and a lock that another client
 // holds are final: the operator must mend them. A database that is down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
-	if err = schema.Check(ctx, c.pool); err == nil {
+	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)
 	}
 	var wrong *schema.VersionError

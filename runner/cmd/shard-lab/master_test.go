@@ -39,7 +39,7 @@ func startMaster(t *testing.T, databaseURL string, flags ...string) *runningMast
 	copied := make(chan struct{})
 	go func() {
 		code := run(ctx, append([]string{"master", "--database-url", databaseURL, "--listen", "127.0.0.1:0"}, flags...), output{writer, m.stderr})
-		writer.Close()
+		_ = writer.Close()
 		<-copied
 		m.code <- code
 	}()

@@ -61,10 +61,10 @@ func TestReplay(t *testing.T) {
 	t.Setenv("AUTOTEST_SCHEDULER_LOG_DIR", "/no/such/directory")
 	client := binaries.ShardClient(t)
 	for name, play := range map[string]func(*testing.T, string){
-		"agrees with the recording":    replayAgrees,
-		"shows differences":            replayShowsDifferences,
+		"agrees with the recording":   replayAgrees,
+		"shows differences":           replayShowsDifferences,
 		"says that the client failed": replaySaysThatTheClientFailed,
-		"can be stopped":               replayStops,
+		"can be stopped":              replayStops,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
