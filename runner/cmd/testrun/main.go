@@ -3,8 +3,9 @@
 //
 //	go build -o /tmp/testrun ./runner/cmd/testrun && /tmp/testrun go test ./...
 //
-// The exit code is the command's. Nothing is left behind, however the run ends. A go test without
-// testrun finds nothing of this and makes its own.
+// The exit code is the command's. Nothing is left behind when the run ends, by a signal too: only a
+// SIGKILL leaves the programs in the temporary directory. A go test without testrun finds nothing of
+// this and makes its own.
 package main
 
 import (
@@ -45,6 +46,7 @@ func run(command []string) (code int, err error) {
 	// after it.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	// The programs are big, and linking them is half a minute's work on a busy machine: PostgreSQL
 	// starts meanwhile.
 	started := make(chan started, 1)
