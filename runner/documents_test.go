@@ -21,7 +21,8 @@ import (
 	"shardclient/runner/shard"
 )
 
-// The documents are compared with the code here, because nobody compares them when the code changes.
+// The documents are compared with the code here, because nobody compares them when the code
+// changes.
 
 // documents returns the text of every page, by its path from the top of the repository.
 func documents(t *testing.T) map[string]string {

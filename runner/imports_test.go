@@ -15,8 +15,9 @@ import (
 
 const module = "shardclient"
 
-// arrows says what each room may import of ours; a room that is missing may be imported by tests only, or not at all.
-// They run one way, from the top of this list to its end. A newcomer may read them as the floors of the house:
+// arrows says what each room may import of ours; a room that is missing may be imported by tests
+// only, or not at all. They run one way, from the top of this list to its end. A newcomer may read
+// them as the floors of the house:
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
@@ -63,7 +64,8 @@ var arrows = map[string][]string{
 	},
 }
 
-// Limits that keep shard-client thin: past them, ask what SQL or a library should be doing, or whether a room is two.
+// Limits that keep shard-client thin: past them, ask what SQL or a library should be doing, or
+// whether a room is two.
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500 // code lines of one package
@@ -108,7 +110,7 @@ func goList(t *testing.T, args ...string) []goPackage {
 	}
 }
 
-// within says whether a path is the room or below it.
+// within reports whether a path is the room or below it.
 func within(path, room string) bool { return path == room || strings.HasPrefix(path, room+"/") }
 
 // roomOf returns the longest room that a package stands in.
@@ -228,8 +230,9 @@ func TestWhatIsNotOfPostgreSQLLinksNoDriver(t *testing.T) {
 	}
 }
 
-// A write transaction on a shard's tables passes the fence of package lock, or P7 does not hold. pgx begins one by these
-// names; package pg may read with one of them, and lock is the only room that may call pg.Write.
+// A write transaction on a shard's tables passes the fence of package lock, or P7 does not hold.
+// pgx begins one by these names; package pg may read with one of them, and lock is the only room
+// that may call pg.Write.
 func TestOnlyLockOpensWriteTransactions(t *testing.T) {
 	t.Parallel()
 	begins := regexp.MustCompile(`\b(BeginTxFunc|BeginFunc|BeginTx|Begin)\(|\bpg\.Write\(`)

@@ -13,20 +13,22 @@ import (
 	"testing"
 )
 
-// statement matches the beginning of a SQL statement, so that prose which merely starts with such a word passes when it
-// goes on with one that SQL does not have there.
+// statement matches the beginning of a SQL statement, so that prose which merely starts with such a
+// word passes when it goes on with one that SQL does not have there.
 var statement = regexp.MustCompile(`(?is)^\s*(` +
 	`select\s+(.*\sfrom\s|[\d*'$@(]|true|false|null|\w+\()|insert\s+into|update\s+\S+\s+set|delete\s+from|merge\s+into|with\s+(recursive\s+)?\S+\s+(\(.*\)\s*)?as|` +
 	`(create|alter|drop)\s+(unique\s+index|table|index|database|view|schema|type|function|trigger|unlogged|temp\S*|role|sequence)|` +
 	`truncate\s+\S+|copy\s+\S+\s+(from|to|\()|lock\s+table|set\s+(local|session)\s|values\s*\()`)
 
-// ownSQL is the one place that may talk to a server in SQL of its own: the starter of the private PostgreSQL.
+// ownSQL is the one place that may talk to a server in SQL of its own: the starter of the private
+// PostgreSQL.
 var ownSQL = filepath.Join("postgres", "*.go")
 
 // testsOwn is a room that only tests import: its statements disturb and look, as those of tests do.
 var testsOwn = "faults" + string(filepath.Separator)
 
-// SQL stands in queries/, where it is checked against the schema; a string in Go is checked by nobody.
+// SQL stands in queries/, where it is checked against the schema; a string in Go is checked by
+// nobody.
 func TestNoSQLOutsideQueries(t *testing.T) {
 	t.Parallel()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {

@@ -75,7 +75,7 @@ func (e *Error) Error() string {
 	case HTTPStatus:
 		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), e.body())
 	case Undecodable:
-		return fmt.Sprintf("heartbeat: answer of master %s is no JSON-RPC: %v: %s", e.URL, e.Err, e.body())
+		return fmt.Sprintf("heartbeat: answer of master %s is not JSON-RPC: %v: %s", e.URL, e.Err, e.body())
 	case Internal:
 		return fmt.Sprintf("heartbeat: nothing was sent to master %s: %v; "+
 			"this is a fault of shard-client itself, please report it", e.URL, e.Err)

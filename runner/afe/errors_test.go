@@ -34,9 +34,9 @@ func TestErrorText(t *testing.T) {
 		{"301", 301, "", HTTPStatus,
 			`heartbeat: master U answered HTTP 301 to "" (redirects are not followed; name the master's final address in --master): (empty)`},
 		{"HTML", 200, page, Undecodable,
-			`heartbeat: answer of master U is no JSON-RPC: invalid character '<' at start of value: <html> <body> ` +
+			`heartbeat: answer of master U is not JSON-RPC: invalid character '<' at start of value: <html> <body> ` +
 				strings.Repeat("x", 512-15)},
-		{"empty", 200, "", Undecodable, `heartbeat: answer of master U is no JSON-RPC: nothing came: (empty)`},
+		{"empty", 200, "", Undecodable, `heartbeat: answer of master U is not JSON-RPC: nothing came: (empty)`},
 		{"large", 200, strings.Repeat(" ", 1<<20+1), TooLarge,
 			`heartbeat: master U: answer exceeds 1048576 bytes; raise --max-response-bytes if it is meant to`},
 	}

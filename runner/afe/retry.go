@@ -29,8 +29,8 @@ func countAttempt(_ retryablehttp.Logger, r *http.Request, _ int) {
 
 // checkRetry repeats a request after a transport error, and after the statuses that a proxy gives
 // while the master restarts. Everything else is an answer: the 500 of the original master would
-// come again, and a JSON-RPC error is not retried within a beat (docs/promises.md,
-// "fatal exception").
+// come again, and a JSON-RPC error is not retried within a beat (docs/promises.md, "fatal
+// exception").
 func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()

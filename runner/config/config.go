@@ -74,8 +74,8 @@ type Config struct {
 }
 
 // Splay returns the time over which the first beat of run is spread: StartupSplay where it was
-// given, even as 0, and otherwise HeartbeatPause. Without it (docs/promises.md,
-// "beating in phase"), all shards hit the master together.
+// given, even as 0, and otherwise HeartbeatPause. Without it (docs/promises.md, "beating in
+// phase"), all shards hit the master together.
 func (c *Config) Splay() time.Duration {
 	if c.StartupSplay != nil {
 		return *c.StartupSplay

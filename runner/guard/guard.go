@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Error is a fault of shard-client itself: something that it cannot encode, or a panic. Nothing that
-// an operator or the master does wrong ends here.
+// Error is a fault of shard-client itself: something that it cannot encode, or a panic. Nothing
+// that an operator or the master does wrong ends here.
 type Error struct {
 	Err   error
 	Stack string // of a panic; "" for any other fault

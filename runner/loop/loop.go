@@ -38,9 +38,9 @@ type Options struct {
 	Beat func(ctx context.Context) beat.Report
 	// Pause is the time between two beats.
 	Pause time.Duration
-	// Drain is the time between beats while finished jobs are left over (docs/promises.md,
-	// "growing uploads"), or while the client looks for the record that the master refuses. A
-	// shorter Pause goes before.
+	// Drain is the time between beats while finished jobs are left over (docs/promises.md, "growing
+	// uploads"), or while the client looks for the record that the master refuses. A shorter Pause
+	// goes before.
 	Drain time.Duration
 	// Splay is the time of which the first beat, and the first after an outage, waits a random
 	// part.

@@ -11,7 +11,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// loadShared makes n hosts and n jobs (two entries each) that carry a label of shard 1 and one of shard 2.
+// loadShared makes n hosts and n jobs (two entries each) that carry a label of shard 1 and one of
+// shard 2.
 func loadShared(t testing.TB, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	for _, sql := range []string{
@@ -89,8 +90,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// The answer, or what the shard stored of it, was lost: the shard does not name it as known, and gets all of it again. An
-// abort that it knows too comes again, until its end is uploaded.
+// The answer, or what the shard stored of it, was lost: the shard does not name it as known, and
+// gets all of it again. An abort that it knows too comes again, until its end is uploaded.
 func TestSendsAgainWhatTheShardDoesNotKnow(t *testing.T) {
 	for _, protocol := range protocols {
 		pool := pgtest.Pool(t)
@@ -119,7 +120,8 @@ func TestSendsAgainWhatTheShardDoesNotKnow(t *testing.T) {
 	}
 }
 
-// Jobs are looked for in windows of ids that hold an open one: none falls between two windows, however far apart.
+// Jobs are looked for in windows of ids that hold an open one: none falls between two windows,
+// however far apart.
 func TestDependentJobsAreFoundAtAnyDistance(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 0)

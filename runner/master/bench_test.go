@@ -17,8 +17,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// BenchmarkHeartbeat shows what a heartbeat costs in a database with history, first as PostgreSQL finds it and then
-// with statistics.
+// BenchmarkHeartbeat shows what a heartbeat costs in a database with history, first as PostgreSQL
+// finds it and then with statistics.
 func BenchmarkHeartbeat(b *testing.B) {
 	pool, err := master.Connect(b.Context(), pgtest.Database(b), 4, nil)
 	if err != nil {

@@ -24,8 +24,9 @@ func loadThirdShard(t testing.TB, pool *pgxpool.Pool) {
 	pgtest.Exec(t, pool, `INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT id, 4 FROM afe_jobs`)
 }
 
-// Six heartbeats of three shards, through the pools of two masters. Each host and each job goes to one of them, whoever
-// had it before; also when they have to wait for each other because their user is new.
+// Six heartbeats of three shards, through the pools of two masters. Each host and each job goes to
+// one of them, whoever had it before; also when they have to wait for each other because their user
+// is new.
 func TestConcurrentHeartbeatsShareNothing(t *testing.T) {
 	const n, rounds = 20, 24
 	for _, protocol := range protocols {
@@ -50,8 +51,8 @@ func TestConcurrentHeartbeatsShareNothing(t *testing.T) {
 	}
 }
 
-// PostgreSQL gives a heartbeat's transaction up. What shard 2 got since it read what it may send is not taken by the
-// second attempt.
+// PostgreSQL gives a heartbeat's transaction up. What shard 2 got since it read what it may send is
+// not taken by the second attempt.
 func TestRetryTakesNothingThatWasTakenMeanwhile(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 2)
@@ -88,7 +89,8 @@ func TestRetryTakesNothingThatWasTakenMeanwhile(t *testing.T) {
 	}
 }
 
-// Another heartbeat that ends between the reading of hosts and the reading of jobs overlaps this one too.
+// Another heartbeat that ends between the reading of hosts and the reading of jobs overlaps this
+// one too.
 func TestHostsAndJobsAreReadInOneSnapshot(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 2)
@@ -112,13 +114,14 @@ func TestHostsAndJobsAreReadInOneSnapshot(t *testing.T) {
 	}
 }
 
-// A label is taken from the shard after the heartbeat has read what it may send: what carries only that label is neither
-// sent nor assigned, and nothing fails.
+// A label is taken from the shard after the heartbeat has read what it may send: what carries only
+// that label is neither sent nor assigned, and nothing fails.
 func TestLabelRemovedInTheMiddle(t *testing.T) {
 	for _, protocol := range protocols {
 		pool := pgtest.Pool(t)
 		loadShared(t, pool, 5)
-		// Label 3 is the shard's too. Host 2 and job 2 carry both; jobs 3 and 4 are fit by meta host and by host.
+		// Label 3 is the shard's too. Host 2 and job 2 carry both; jobs 3 and 4 are fit by meta
+		// host and by host.
 		for _, sql := range []string{
 			"INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (1, 3)",
 			"INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (2, 3)",
@@ -151,8 +154,9 @@ func TestLabelRemovedInTheMiddle(t *testing.T) {
 	}
 }
 
-// The AFE takes a label away and then its hosts' shard, in one transaction. It waits for a heartbeat that is about to
-// assign those hosts; otherwise it would miss them, and they stayed with a shard that has none of their labels.
+// The AFE takes a label away and then its hosts' shard, in one transaction. It waits for a
+// heartbeat that is about to assign those hosts; otherwise it would miss them, and they stayed with
+// a shard that has none of their labels.
 func TestLabelIsNotRemovedDuringAssignment(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadShared(t, pool, 3)

@@ -36,7 +36,8 @@ var edits = map[string][]string{
 	},
 }
 
-// An unmodified original client gets the recorded answers, and the database is the recorded one after each.
+// An unmodified original client gets the recorded answers, and the database is the recorded one
+// after each.
 func TestConversation(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(string(protocol), func(t *testing.T) {
@@ -70,8 +71,8 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// loadRecorded makes the database that the real master had before the first heartbeat: what its answer and the state
-// after it show, with nothing assigned.
+// loadRecorded makes the database that the real master had before the first heartbeat: what its
+// answer and the state after it show, with nothing assigned.
 func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 	t.Helper()
 	base := filepath.Join("..", "lab", "replay", "testdata", "wire", string(protocol), "01_first_heartbeat")
@@ -86,8 +87,8 @@ func loadRecorded(t testing.TB, pool *pgxpool.Pool, protocol afe.Protocol) {
 	pgtest.Exec(t, pool, `SELECT setval(pg_get_serial_sequence('afe_users', 'id'), max(id)) FROM afe_users`)
 }
 
-// loadAnswer makes the hosts and jobs of a recorded answer and what belongs to them; not entries and keyvals of jobs.
-// board:eve is shard 1's.
+// loadAnswer makes the hosts and jobs of a recorded answer and what belongs to them; not entries
+// and keyvals of jobs. board:eve is shard 1's.
 func loadAnswer(t testing.TB, pool *pgxpool.Pool, answer string) {
 	t.Helper()
 	for _, sql := range []string{
@@ -117,7 +118,8 @@ func loadAnswer(t testing.TB, pool *pgxpool.Pool, answer string) {
 	}
 }
 
-// loadState adds what an answer does not show: the suite's parent, a host of nobody, entries' jobs, microseconds.
+// loadState adds what an answer does not show: the suite's parent, a host of nobody, entries' jobs,
+// microseconds.
 func loadState(t testing.TB, pool *pgxpool.Pool, state string) {
 	t.Helper()
 	for _, sql := range []string{

@@ -127,8 +127,8 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 	}
 }
 
-// Fields that are left out stay, a foreign key that is null is erased, flags follow the status, and 2019 passes over what
-// is another shard's.
+// Fields that are left out stay, a foreign key that is null is erased, flags follow the status, and
+// 2019 passes over what is another shard's.
 func TestStoresUploads(t *testing.T) {
 	pool := pgtest.Pool(t)
 	loadRecorded(t, pool, afe.Protocol2019)

@@ -62,8 +62,8 @@ func TestLargeAnswer(t *testing.T) {
 	}
 }
 
-// history is a lab beside the large answer: finished jobs of ten boards, one of them board:eve, 5,000 open jobs that shard
-// 12 knows, and as many as it is told that shard 13 knows.
+// history is a lab beside the large answer: finished jobs of ten boards, one of them board:eve,
+// 5,000 open jobs that shard 12 knows, and as many as it is told that shard 13 knows.
 func loadHistory(t testing.TB, pool *pgxpool.Pool, finished, known int) {
 	t.Helper()
 	ids := fmt.Sprintf("generate_series(1000001, %d) AS n", 1000000+finished)

@@ -59,8 +59,8 @@ func during(t testing.TB, pool *pgxpool.Pool, do func(ctx context.Context, tx pg
 	}
 }
 
-// together sends heartbeats that overlap in the database: a lock of the tables holds each where it has read what it may
-// take and may not take it yet.
+// together sends heartbeats that overlap in the database: a lock of the tables holds each where it
+// has read what it may take and may not take it yet.
 func together(t testing.TB, pool *pgxpool.Pool, beats []beat) []*reply {
 	t.Helper()
 	var ended []<-chan outcome
@@ -116,8 +116,8 @@ func widePool(t testing.TB, databaseURL string) *pgxpool.Pool {
 	return pool
 }
 
-// holdAfterReading begins a heartbeat of shard 1 and returns when it has read what it may send. It goes on when the
-// transaction ends, which has made the same new user.
+// holdAfterReading begins a heartbeat of shard 1 and returns when it has read what it may send. It
+// goes on when the transaction ends, which has made the same new user.
 func holdAfterReading(t testing.TB, ctx context.Context, pool *pgxpool.Pool, tx pgx.Tx, url string) (<-chan outcome, error) {
 	t.Helper()
 	if _, err := tx.Exec(ctx, "INSERT INTO afe_users (login) VALUES ('new')"); err != nil {

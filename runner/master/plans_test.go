@@ -50,10 +50,12 @@ func connect(t testing.TB, databaseURL string) (*pgxpool.Pool, *statements) {
 	return pool, seen
 }
 
-// wholeTable is a plan that reads all there ever was. Hosts are few, and a shard knows many of them.
+// wholeTable is a plan that reads all there ever was. Hosts are few, and a shard knows many of
+// them.
 var wholeTable = regexp.MustCompile(`Seq Scan on (afe_jobs|afe_host_queue_entries|afe_job_keyvals|afe_jobs_dependency_labels)\b`)
 
-// Nothing that a heartbeat asks reads the jobs that are long finished, before PostgreSQL has statistics and after.
+// Nothing that a heartbeat asks reads the jobs that are long finished, before PostgreSQL has
+// statistics and after.
 func TestNoPlanReadsFinishedJobs(t *testing.T) {
 	pool, seen := connect(t, pgtest.Database(t))
 	keepWithoutStatistics(t, pool)

@@ -16,7 +16,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// startProcess runs `shard-lab master`. It is stopped after the test by SIGTERM, and has to end well.
+// startProcess runs `shard-lab master`. It is stopped after the test by SIGTERM, and has to end
+// well.
 func startProcess(t testing.TB, program, databaseURL string, protocol afe.Protocol) (url string) {
 	t.Helper()
 	cmd := exec.Command(program, "master", "--listen", "127.0.0.1:0", "--protocol", string(protocol), "--log-level", "warn")
@@ -43,8 +44,8 @@ func startProcess(t testing.TB, program, databaseURL string, protocol afe.Protoc
 	return strings.TrimSuffix(line, "\n") + master.Path
 }
 
-// What TestConcurrentHeartbeatsShareNothing shows, with master processes as an operator starts them: nothing but the
-// database connects them.
+// What TestConcurrentHeartbeatsShareNothing shows, with master processes as an operator starts
+// them: nothing but the database connects them.
 func TestMasterProcessesShareNothing(t *testing.T) {
 	const n, rounds = 20, 12
 	program := binaries.ShardLab(t)

@@ -9,7 +9,8 @@ import (
 	"testing/slogtest"
 )
 
-// Our handler keeps slog's own rules: groups and what is left out of them, values that resolve, a record without a time.
+// Our handler keeps slog's own rules: groups and what is left out of them, values that resolve, a
+// record without a time.
 func TestHandlerKeepsTheRulesOfSlog(t *testing.T) {
 	for name, o := range map[string]LogOptions{
 		"plain": {}, "with secrets and a clock": {Redact: strings.ToLower, Now: noon},

@@ -179,8 +179,8 @@ func (m *Metrics) count(r *beat.Report) {
 	m.limitBytes.Set(float64(r.Batch.Bytes))
 }
 
-// add counts what a database or a master said, which may be anything: a counter panics at less
-// than nothing.
+// add counts what a database or a master said, which may be anything: a counter panics at less than
+// nothing.
 func add(counter prometheus.Counter, n int) { counter.Add(float64(max(n, 0))) }
 
 func (m *Metrics) setQuarantine(q beat.Quarantine) {

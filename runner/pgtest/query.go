@@ -14,8 +14,8 @@ type DB interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// Exec runs one statement with arguments, or several without, and returns how many rows the last one
-// touched. An error ends the test.
+// Exec runs one statement with arguments, or several without, and returns how many rows the last
+// one touched. An error ends the test.
 func Exec(t T, db DB, sql string, args ...any) int64 {
 	t.Helper()
 	if len(args) == 0 {

@@ -83,7 +83,8 @@ func startHelper(t *testing.T, credential *syscall.Credential) helperProcess {
 	return h
 }
 
-// readableTestBinary copies the test binary to where any user may run it; `go test` keeps it in a closed directory.
+// readableTestBinary copies the test binary to where any user may run it; `go test` keeps it in a
+// closed directory.
 func readableTestBinary(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -157,8 +158,8 @@ func TestRemoveAbandonedSparesTheLivingAndTheYoung(t *testing.T) {
 	}
 }
 
-// Run by root, this is the other half of "works as root and as an ordinary user"; run by an ordinary user, all other
-// tests are.
+// Run by root, this is the other half of "works as root and as an ordinary user"; run by an
+// ordinary user, all other tests are.
 func TestPostgresRunsForAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	var credential *syscall.Credential

@@ -59,8 +59,8 @@ func TestKilledPostgresRestartsWithWhatItHadCommitted(t *testing.T) {
 	}
 }
 
-// A backend in the middle of a statement would finish and commit it, were only the postmaster killed. The statement
-// counts, because one that sleeps notices the death of the postmaster.
+// A backend in the middle of a statement would finish and commit it, were only the postmaster
+// killed. The statement counts, because one that sleeps notices the death of the postmaster.
 func TestKillLeavesNoBackendThatGoesOn(t *testing.T) {
 	t.Parallel()
 	p := start(t, Options{Durable: true})

@@ -16,7 +16,8 @@ func openDirectory(t *testing.T, base string) string {
 	return directory
 }
 
-// A container's /dev/shm may belong to root alone: an ordinary user's server then lives in the temporary directory.
+// A container's /dev/shm may belong to root alone: an ordinary user's server then lives in the
+// temporary directory.
 func TestBaseIsWhereTheAccountMayWrite(t *testing.T) {
 	t.Setenv("TMPDIR", "")
 	me := account{uid: os.Geteuid(), gid: os.Getegid()}

@@ -2,5 +2,6 @@
 
 package postgres
 
-// removeSegment removes nothing: the segment of a killed server stays until the next start of the machine.
+// removeSegment removes nothing: the segment of a killed server stays until the next start of the
+// machine.
 func removeSegment(string) error { return nil }

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// segmentLine is the line of postmaster.pid with the key and the id of the shared memory segment by which
-// PostgreSQL notices a second server over the same data.
+// segmentLine is the line of postmaster.pid with the key and the id of the shared memory segment by
+// which PostgreSQL notices a second server over the same data.
 const segmentLine = 7
 
-// removeSegment removes the shared memory segment of a server that was killed: the kernel keeps it until
-// the next start of the machine, and some systems have no more than 32. A server that was stopped has
-// removed its own, and postmaster.pid with it.
+// removeSegment removes the shared memory segment of a server that was killed: the kernel keeps it
+// until the next start of the machine, and some systems have no more than 32. A server that was
+// stopped has removed its own, and postmaster.pid with it.
 func removeSegment(dataDir string) error {
 	id, postmaster, found := segmentOf(dataDir)
 	if !found {

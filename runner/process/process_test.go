@@ -150,7 +150,8 @@ func TestWaitAfterItsContext(t *testing.T) {
 	})
 }
 
-// A child has a group of its own, away from a Ctrl-C on our terminal. Its own children are in there, and end with it.
+// A child has a group of its own, away from a Ctrl-C on our terminal. Its own children are in
+// there, and end with it.
 func TestSignalGroupReachesGrandchildren(t *testing.T) {
 	t.Parallel()
 	p, _, output := shell(t, "tail -f /dev/null & echo $!; wait")

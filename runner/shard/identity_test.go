@@ -23,8 +23,8 @@ func labelled(id int, labelID int, label string, groupID int, group string, user
 
 func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login": %q}`, id, login) }
 
-// A label that was made here first has another id than the master's (docs/promises.md,
-// "foreign ids"): it gives way without losing what it had.
+// A label that was made here first has another id than the master's (docs/promises.md, "foreign
+// ids"): it gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

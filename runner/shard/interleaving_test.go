@@ -11,9 +11,9 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// everyNth is what the suite has time for. 13 divides none of the table's dimensions, so that a thirteenth still has every
-// outcome with every extra at every place, and every statement of every variant at every place and with every outcome;
-// `make interleavings` plays all.
+// everyNth is what the suite has time for. 13 divides none of the table's dimensions, so that a
+// thirteenth still has every outcome with every extra at every place, and every statement of every
+// variant at every place and with every outcome; `make interleavings` plays all.
 var everyNth = flag.Int("interleavings", 13, "play every n-th interleaving; 1: all")
 
 // The places in a beat where a statement of the scheduler can commit. "blocked" is within

@@ -10,11 +10,11 @@ import (
 	"shardclient/runner/afe"
 )
 
-// How one record that the master refuses harms only itself (P6, docs/promises.md,
-// "one record blocks all"). The original master rejects a whole call for one record, and does not
-// always say which. So the packet is split over several beats until the guilty record is alone, and
-// then that record is set aside. The state of the search is in shard_client_suspects, because each
-// beat may come from another process.
+// How one record that the master refuses harms only itself (P6, docs/promises.md, "one record
+// blocks all"). The original master rejects a whole call for one record, and does not always say
+// which. So the packet is split over several beats until the guilty record is alone, and then that
+// record is set aside. The state of the search is in shard_client_suspects, because each beat may
+// come from another process.
 //
 // A sick master refuses everything. Therefore the second packet is an empty one, and only if that
 // passes is there anything to look for. Among n records, jobs and known hosts together, one guilty

@@ -45,7 +45,8 @@ func TestRunBeatsUntilStopped(t *testing.T) {
 }
 
 // longEnough runs a command with a lifetime, and with twice the lifetime as long as that was over
-// before the client had its database: how long a busy machine needs to connect is not what is tested.
+// before the client had its database: how long a busy machine needs to connect is not what is
+// tested.
 func longEnough(t *testing.T, arguments ...string) ended {
 	t.Helper()
 	for lifetime := 2 * time.Second; ; lifetime *= 2 {

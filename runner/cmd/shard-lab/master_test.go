@@ -143,7 +143,8 @@ func TestMasterSpeaksTheProtocolItIsTold(t *testing.T) {
 	}
 }
 
-// stopDuringHeartbeat stops a master while a heartbeat of it waits for a lock, and returns what the heartbeat got.
+// stopDuringHeartbeat stops a master while a heartbeat of it waits for a lock, and returns what the
+// heartbeat got.
 func stopDuringHeartbeat(t *testing.T, release func(m *runningMaster), flags ...string) (*runningMaster, string, error) {
 	t.Helper()
 	databaseURL, pool := databaseOfMaster(t)

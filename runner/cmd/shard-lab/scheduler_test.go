@@ -62,8 +62,8 @@ func waitUntil(t *testing.T, conn *pgx.Conn, condition string) {
 	wait.Until(t, condition, func() bool { return pgtest.Query[bool](t, conn, "SELECT "+condition) })
 }
 
-// The database goes away in the middle of a job and comes back: the scheduler waits, ends the job, and itself at a
-// signal.
+// The database goes away in the middle of a job and comes back: the scheduler waits, ends the job,
+// and itself at a signal.
 func TestSchedulerSurvivesItsDatabase(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	there := connect(t, databaseURL)

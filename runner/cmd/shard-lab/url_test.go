@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Every command that takes a database URL refuses one with an @ in its password, whichever of its hosts it stands
-// before, and shows no piece of it.
+// Every command that takes a database URL refuses one with an @ in its password, whichever of its
+// hosts it stands before, and shows no piece of it.
 func TestMistypedDatabasePasswordIsNeverShown(t *testing.T) {
 	for _, databaseURL := range []string{
 		"postgres://u:CANARY@CANARY@h/d", "postgres://u:CANARY@CANARY@h1,h2/d", "postgres://u:@CANARY@h1,h2/d", "postgres://u:CANARY@@h1,h2/d",

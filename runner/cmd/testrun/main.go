@@ -4,8 +4,8 @@
 //	go build -o /tmp/testrun ./runner/cmd/testrun && /tmp/testrun go test ./...
 //
 // The exit code is the command's. Nothing is left behind when the run ends, by a signal too: only a
-// SIGKILL leaves the programs in the temporary directory. A go test without testrun finds nothing of
-// this and makes its own.
+// SIGKILL leaves the programs in the temporary directory. A go test without testrun finds nothing
+// of this and makes its own.
 package main
 
 import (

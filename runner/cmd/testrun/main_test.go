@@ -43,7 +43,8 @@ func gone(t *testing.T, directories []string) {
 	}
 }
 
-// The command has a server and the programs, and its exit code is the run's; nothing is left behind.
+// The command has a server and the programs, and its exit code is the run's; nothing is left
+// behind.
 func TestRunIsOverWithItsCommand(t *testing.T) {
 	found := filepath.Join(t.TempDir(), "found")
 	code, err := run([]string{"sh", "-c", `

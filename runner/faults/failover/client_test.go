@@ -48,9 +48,9 @@ func (p *pair) said() []string {
 	return strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 }
 
-// goesOn fails the test unless the client, which lost its server, beats again after at most two failures, which is two
-// pauses; since is the number of lines that it had said when another server took writes. Failures before that say only how
-// long the promotion took.
+// goesOn fails the test unless the client, which lost its server, beats again after at most two
+// failures, which is two pauses; since is the number of lines that it had said when another server
+// took writes. Failures before that say only how long the promotion took.
 func (p *pair) goesOn(since int) {
 	p.t.Helper()
 	failed := 0

@@ -12,7 +12,8 @@ import (
 	"shardclient/runner/master"
 )
 
-// desk is the master behind a counter: what happens between the moment an upload is stored and its answer is the test's.
+// desk is the master behind a counter: what happens between the moment an upload is stored and its
+// answer is the test's.
 type desk struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -66,7 +67,8 @@ func uploads(body []byte) int {
 	return len(request.Params[0].Jobs)
 }
 
-// whenStored holds the answer to the next upload until the returned release is called; held is closed when it waits.
+// whenStored holds the answer to the next upload until the returned release is called; held is
+// closed when it waits.
 func (d *desk) whenStored() (held <-chan struct{}, release func()) {
 	waits, goes := make(chan struct{}), make(chan struct{})
 	d.mu.Lock()

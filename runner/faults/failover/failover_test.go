@@ -11,7 +11,8 @@ import (
 	"shardclient/runner/wait"
 )
 
-// The primary dies while nothing happens. Asynchronous replication has all that was committed by then.
+// The primary dies while nothing happens. Asynchronous replication has all that was committed by
+// then.
 func TestPrimaryDiesWhileIdle(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -27,8 +28,9 @@ func TestPrimaryDiesWhileIdle(t *testing.T) {
 	p.converges(p.standby, 10)
 }
 
-// The primary dies between the answer of the master and the acknowledge. The upload is repeated, and the master takes
-// it again. With synchronous replication the completions are on the standby whenever that happens.
+// The primary dies between the answer of the master and the acknowledge. The upload is repeated,
+// and the master takes it again. With synchronous replication the completions are on the standby
+// whenever that happens.
 func TestPrimaryDiesBeforeTheAcknowledge(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -45,12 +47,13 @@ func TestPrimaryDiesBeforeTheAcknowledge(t *testing.T) {
 	release()
 	p.goesOn(said)
 	p.converges(p.standby, 5)
-	// A pooled connection that was idle for a second is asked whether it lives; the new one meets the fence.
+	// A pooled connection that was idle for a second is asked whether it lives; the new one meets
+	// the fence.
 	p.mustSay(said, "heartbeat failed", `error="acknowledge `)
 }
 
-// The primary dies in the middle of a transaction that stores new jobs. The standby has none of it; the master sends
-// the jobs again because the known ids do not hold them.
+// The primary dies in the middle of a transaction that stores new jobs. The standby has none of it;
+// the master sends the jobs again because the known ids do not hold them.
 func TestPrimaryDiesDuringApply(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -74,8 +77,8 @@ func TestPrimaryDiesDuringApply(t *testing.T) {
 	p.mustSay(said, "heartbeat failed", `error="apply: `)
 }
 
-// The standby lacks the last commits: two jobs finished and uploaded, two arrived. The shard forgets all of it, runs
-// the two again and gets the other two again.
+// The standby lacks the last commits: two jobs finished and uploaded, two arrived. The shard
+// forgets all of it, runs the two again and gets the other two again.
 func TestLastCommitsAreLost(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -116,8 +119,8 @@ func TestLastAcknowledgeIsLost(t *testing.T) {
 	p.converges(p.standby, 3)
 }
 
-// A server that becomes read-only keeps its connections; an idle client would stay there for good. This is how a
-// primary is demoted by hand, and what a full disk does to some managed ones.
+// A server that becomes read-only keeps its connections; an idle client would stay there for good.
+// This is how a primary is demoted by hand, and what a full disk does to some managed ones.
 func TestPrimaryBecomesReadOnlyAndLives(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -160,8 +163,9 @@ func TestOldPrimaryComesBackReadOnly(t *testing.T) {
 	p.converges(p.standby, 2)
 }
 
-// The old primary comes back and takes writes: two histories of one shard, which no client can join. The fence keeps
-// the client from writing to one under the lock of the other; then it serves the first of the URL, whole.
+// The old primary comes back and takes writes: two histories of one shard, which no client can
+// join. The fence keeps the client from writing to one under the lock of the other; then it serves
+// the first of the URL, whole.
 func TestOldPrimaryComesBackReadWrite(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -189,7 +193,8 @@ func TestOldPrimaryComesBackReadWrite(t *testing.T) {
 	p.converges(p.primary, 2)
 }
 
-// A URL that names the standby first and forgets target_session_attrs serves every command all the same.
+// A URL that names the standby first and forgets target_session_attrs serves every command all the
+// same.
 func TestStandbyFirst(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -224,7 +229,8 @@ func TestStandbyFirst(t *testing.T) {
 	p.standbyAlone()
 }
 
-// standbyAlone is a URL without a server that takes writes: the message says why nothing is written.
+// standbyAlone is a URL without a server that takes writes: the message says why nothing is
+// written.
 func (p *pair) standbyAlone() {
 	p.t.Helper()
 	out, err := p.command(p.url("&target_session_attrs=read-write", p.standby), "once", "--output=json").Output()

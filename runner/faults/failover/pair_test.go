@@ -43,8 +43,9 @@ type pair struct {
 	log              string // its path
 }
 
-// newPair starts a primary and its standby, and a master with four hosts for the shard. The servers keep what they have
-// committed when they are killed: the machine lives, so that nothing needs to be synced to disk.
+// newPair starts a primary and its standby, and a master with four hosts for the shard. The servers
+// keep what they have committed when they are killed: the machine lives, so that nothing needs to
+// be synced to disk.
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{t: t, masterDB: pgtest.Pool(t)}
@@ -154,8 +155,8 @@ func (p *pair) synchronous() {
 	p.wait(p.primary, "for a synchronous standby", "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')")
 }
 
-// replicated waits until the standby has all that the primary has committed, as it mostly has when replication is
-// asynchronous.
+// replicated waits until the standby has all that the primary has committed, as it mostly has when
+// replication is asynchronous.
 func (p *pair) replicated() {
 	p.t.Helper()
 	end, err := look[string](p.t.Context(), p.primary, "SELECT pg_current_wal_lsn()::text")
@@ -221,8 +222,8 @@ func (p *pair) pool(server *postgres.Server) *pgxpool.Pool {
 	return pool
 }
 
-// converges lets the scheduler finish everything at a server and waits until the master agrees with it about so many
-// jobs, all complete: none lost, none run twice.
+// converges lets the scheduler finish everything at a server and waits until the master agrees with
+// it about so many jobs, all complete: none lost, none run twice.
 func (p *pair) converges(server *postgres.Server, jobs int) {
 	p.t.Helper()
 	pool := p.pool(server)

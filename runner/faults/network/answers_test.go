@@ -17,11 +17,12 @@ import (
 	"shardclient/runner/faults"
 )
 
-// answer stands between master and client. stored is what the master says to a request that it has served: the upload is
-// in its database, whatever the client hears.
+// answer stands between master and client. stored is what the master says to a request that it has
+// served: the upload is in its database, whatever the client hears.
 type answer func(w http.ResponseWriter, q *http.Request, stored *httptest.ResponseRecorder)
 
-// What a master, or whatever stands before it, should not answer. The upload is stored each time, and the answer of no use.
+// What a master, or whatever stands before it, should not answer. The upload is stored each time,
+// and the answer of no use.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const notMeant = "raise --max-response-bytes if it is meant to"
@@ -35,8 +36,8 @@ func TestAnswers(t *testing.T) {
 		{"ResetInTheMiddle", resetInTheMiddle, []string{"failure=transport", "connection reset by peer"}},
 		{"TooLarge", tooLarge, []string{"failure=too_large", "answer exceeds 131072 bytes", notMeant}},
 		{"Endless", endless, []string{"failure=too_large", "answer exceeds 131072 bytes", notMeant}},
-		{"GzipBomb", gzipBomb, []string{"failure=undecodable", "is no JSON-RPC"}},
-		{"PageWith200", page(200), []string{"failure=undecodable", "is no JSON-RPC", "Please log in"}},
+		{"GzipBomb", gzipBomb, []string{"failure=undecodable", "is not JSON-RPC"}},
+		{"PageWith200", page(200), []string{"failure=undecodable", "is not JSON-RPC", "Please log in"}},
 		{"EmptyWith200", empty(200), []string{"failure=undecodable", "nothing came"}},
 		{"NoContent", empty(204), []string{"failure=http_status", "answered HTTP 204"}},
 		{"PageWith502", page(502), []string{"failure=http_status", "answered HTTP 502", "Please log in"}},

@@ -13,8 +13,8 @@ import (
 	"shardclient/runner/wait"
 )
 
-// The network between the client and its database, each of toxiproxy's toxics once and more. What the client stores and
-// what it acknowledges may be cut anywhere.
+// The network between the client and its database, each of toxiproxy's toxics once and more. What
+// the client stores and what it acknowledges may be cut anywhere.
 func TestNetworkToTheDatabase(t *testing.T) {
 	t.Parallel()
 	server := faults.StartServer(t, postgres.Options{TCP: true})
@@ -54,7 +54,8 @@ func TestNetworkToTheDatabase(t *testing.T) {
 		r, p := newDatabaseRig(t, server, bounded...)
 		r.play(fault{
 			begin: func() { p.poison(both("timeout", nil)...) }, end: p.heal,
-			// Where it begins decides which wait ends first; that the lock's is among them is for the next test.
+			// Where it begins decides which wait ends first; that the lock's is among them is for
+			// the next test.
 			felt: []string{"failure=database", "timeout: "},
 		})
 	})
@@ -62,11 +63,12 @@ func TestNetworkToTheDatabase(t *testing.T) {
 	t.Run("SlowClose", func(t *testing.T) { testSlowClose(t, server) })
 }
 
-// bounded are the parameters of a database URL that bound every wait for a silent database to what a test can wait for. All
-// else is quicker, on a busy machine too.
+// bounded are the parameters of a database URL that bound every wait for a silent database to what
+// a test can wait for. All else is quicker, on a busy machine too.
 var bounded = []string{"statement_timeout", "8s", "connect_timeout", "8", "pool_ping_timeout", "8s"}
 
-// newDatabaseRig is a shard whose client, started, reaches its database through a proxy only. The master is not what is slow.
+// newDatabaseRig is a shard whose client, started, reaches its database through a proxy only. The
+// master is not what is slow.
 func newDatabaseRig(t *testing.T, server *faults.Server, parameters ...string) (*rig, *proxy) {
 	t.Helper()
 	r := newRig(t, faults.Options{Server: server})
@@ -75,8 +77,9 @@ func newDatabaseRig(t *testing.T, server *faults.Server, parameters ...string) (
 	return r, p
 }
 
-// The database falls silent while the master stores the upload: the acknowledge waits for an answer that never comes, on a
-// connection that the other side keeps alive. Nobody but the client can end that, and a SIGTERM must.
+// The database falls silent while the master stores the upload: the acknowledge waits for an answer
+// that never comes, on a connection that the other side keeps alive. Nobody but the client can end
+// that, and a SIGTERM must.
 func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
 	t.Parallel()
 	r, p := newDatabaseRig(t, server, bounded...)
@@ -106,8 +109,9 @@ func testSilentDatabaseAndSIGTERM(t *testing.T, server *faults.Server) {
 	r.recovers()
 }
 
-// The network hides from the server that a client was killed: its connections stay, and the lock with them. The next client
-// says so and ends, as it must while it cannot know that the other is dead; once the network lets go, one gets the lock.
+// The network hides from the server that a client was killed: its connections stay, and the lock
+// with them. The next client says so and ends, as it must while it cannot know that the other is
+// dead; once the network lets go, one gets the lock.
 func testSlowClose(t *testing.T, server *faults.Server) {
 	t.Parallel()
 	r, p := newDatabaseRig(t, server)

@@ -14,7 +14,8 @@ import (
 	"shardclient/runner/faults"
 )
 
-// A master behind https redirects to plain http, where anybody on the way would read and write the packets.
+// A master behind https redirects to plain http, where anybody on the way would read and write the
+// packets.
 func testRedirectToPlainHTTP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, faults.Options{})

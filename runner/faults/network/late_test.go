@@ -11,9 +11,10 @@ import (
 	"shardclient/runner/wait"
 )
 
-// A request whose connection broke lives on in the queue of the master, and is stored after a newer one. It held an entry
-// that was open then and is complete by now: the master takes back a completion, and never sends the job again. The shard
-// must upload it once more, when the old request is surely dead.
+// A request whose connection broke lives on in the queue of the master, and is stored after a newer
+// one. It held an entry that was open then and is complete by now: the master takes back a
+// completion, and never sends the job again. The shard must upload it once more, when the old
+// request is surely dead.
 func TestLateRequestIsStoredAfterANewerOne(t *testing.T) {
 	t.Parallel()
 	t.Run("SentAgainInTheBeat", func(t *testing.T) {
@@ -23,7 +24,8 @@ func TestLateRequestIsStoredAfterANewerOne(t *testing.T) {
 		l.storedLate()
 		l.r.recoversEntries(2)
 	})
-	// After a deadline the client itself waits until the request is dead. One that is started anew does not.
+	// After a deadline the client itself waits until the request is dead. One that is started anew
+	// does not.
 	t.Run("ClientKilledMeanwhile", func(t *testing.T) {
 		t.Parallel()
 		l := newLate(t, func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() })
@@ -48,8 +50,9 @@ func newLate(t *testing.T, lost http.HandlerFunc) *late {
 	return l
 }
 
-// storedLate waits until the kept request is stored after the newer one, and that one is acknowledged. Then it lets the time
-// pass after which the kept one must be dead: the client has to upload once more what that one may have undone.
+// storedLate waits until the kept request is stored after the newer one, and that one is
+// acknowledged. Then it lets the time pass after which the kept one must be dead: the client has to
+// upload once more what that one may have undone.
 func (l *late) storedLate() {
 	l.r.t.Helper()
 	if complete := wait.For(l.r.t, "for the newer upload", l.stored, l.r.client.Log); complete != 1 {
@@ -71,8 +74,8 @@ func (r *rig) twoEntries() {
 	r.jobs++
 }
 
-// workUntil lets the scheduler end one entry of two, asks for its upload as lucifer does at the release of a host, and waits
-// until the upload has left.
+// workUntil lets the scheduler end one entry of two, asks for its upload as lucifer does at the
+// release of a host, and waits until the upload has left.
 func (r *rig) workUntil(uploaded <-chan struct{}) {
 	r.t.Helper()
 	const ended = "SELECT count(*) FROM afe_host_queue_entries WHERE complete"
@@ -90,7 +93,8 @@ func (r *rig) workUntil(uploaded <-chan struct{}) {
 	wait.For(r.t, "for the upload of one of two entries", uploaded, r.client.Log)
 }
 
-// late keeps the first upload, and has it stored right after the first that has both entries complete.
+// late keeps the first upload, and has it stored right after the first that has both entries
+// complete.
 type late struct {
 	r      *rig
 	lost   http.HandlerFunc
@@ -144,7 +148,8 @@ func (l *late) complete() (n int) {
 	return n
 }
 
-// An answer is lost and the beat sends the packet again: the beat succeeds, and nothing is stored twice.
+// An answer is lost and the beat sends the packet again: the beat succeeds, and nothing is stored
+// twice.
 func TestLostAnswerIsAskedForAgainInTheBeat(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, faults.Options{})

@@ -86,7 +86,8 @@ func timeout(slow time.Duration) string {
 	return short
 }
 
-// untilClosed is an answer without a length: it ends where the connection does, which is what a slow close delays.
+// untilClosed is an answer without a length: it ends where the connection does, which is what a
+// slow close delays.
 func untilClosed(w http.ResponseWriter, _ *http.Request, stored *httptest.ResponseRecorder) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

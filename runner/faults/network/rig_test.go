@@ -16,12 +16,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// These tests wait for time-outs most of their time, not for the processors. A -parallel of the caller counts.
+	// These tests wait for time-outs most of their time, not for the processors. A -parallel of the
+	// caller counts.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	// A link of toxiproxy whose toxic has closed one end never reads the other to its end: its three goroutines wait at
-	// their channels for good. They are the fault's, not ours; all else is still looked for.
+	// A link of toxiproxy whose toxic has closed one end never reads the other to its end: its
+	// three goroutines wait at their channels for good. They are the fault's, not ours; all else is
+	// still looked for.
 	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m)),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
@@ -29,12 +31,14 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	// short ends a beat before a retry could begin, which waits a second: each attempt is a beat of its own. A busy machine may
-	// need longer for a beat without a fault, which counts for nothing: see recoversEntries.
+	// short ends a beat before a retry could begin, which waits a second: each attempt is a beat of
+	// its own. A busy machine may need longer for a beat without a fault, which counts for nothing:
+	// see recoversEntries.
 	short = "--rpc-timeout=900ms"
 	// long is for beats that are to succeed, however slow.
 	long = "--rpc-timeout=10m"
-	// atMost are the failed beats that an end of a fault may be followed by: the one in hand, and one with what that one left.
+	// atMost are the failed beats that an end of a fault may be followed by: the one in hand, and
+	// one with what that one left.
 	atMost = 2
 	// busyAtMost bounds the beats with anything to do between the end of a fault and agreement.
 	busyAtMost = 12
@@ -96,8 +100,8 @@ type fault struct {
 	slow       time.Duration // instead: heartbeats succeed, but no faster than this
 }
 
-// play plays a fault. Three jobs came before it and end during it, three are created during it; when it is over, everything
-// must agree after a bounded number of beats.
+// play plays a fault. Three jobs came before it and end during it, three are created during it;
+// when it is over, everything must agree after a bounded number of beats.
 func (r *rig) play(f fault) {
 	r.t.Helper()
 	r.create(3, f.size)
@@ -143,11 +147,12 @@ func (r *rig) beats() int {
 	return pgtest.Query[int](r.t, r.s.DB, "SELECT coalesce(max(id), 0) FROM shard_client_heartbeats")
 }
 
-// recovers fails the test unless the client itself comes back, in few beats, and both sides agree on all jobs.
+// recovers fails the test unless the client itself comes back, in few beats, and both sides agree
+// on all jobs.
 func (r *rig) recovers() { r.t.Helper(); r.recoversEntries(r.jobs) }
 
-// recoversEntries is recovers for jobs of more than one entry. Beats that ran into their deadline are not counted: whether
-// 900 ms suffice says something of the machine only.
+// recoversEntries is recovers for jobs of more than one entry. Beats that ran into their deadline
+// are not counted: whether 900 ms suffice says something of the machine only.
 func (r *rig) recoversEntries(complete int) {
 	r.t.Helper()
 	since := r.beats()

@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// The database's clock jumps by a day, which leaves every time of the client's own a day in the past or in the future:
-// nothing is stuck, nothing is lost.
+// The database's clock jumps by a day, which leaves every time of the client's own a day in the
+// past or in the future: nothing is stuck, nothing is lost.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	r := newRich(t)
@@ -36,7 +36,8 @@ func TestClockJumps(t *testing.T) {
 			beat(t, undisturbed)
 			finish(t, s)
 			pgtest.Exec(t, s.DB, `UPDATE shard_client_uploads SET unsure_since = now() + $1::text::interval`, jump)
-			// The scheduler left the NULL out for the pair: only the ledger knows that its second half is to be sent.
+			// The scheduler left the NULL out for the pair: only the ledger knows that its second
+			// half is to be sent.
 			pgtest.Exec(t, s.DB, `UPDATE afe_jobs SET shard_id = (SELECT shard_id FROM afe_jobs WHERE shard_id IS NOT NULL LIMIT 1) WHERE name = 'pair'`)
 			beat(t, undisturbed)
 			beat(t, undisturbed)

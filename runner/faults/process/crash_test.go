@@ -9,8 +9,8 @@ import (
 	"shardclient/runner/wait"
 )
 
-// PostgreSQL is killed, and starts again over what it had made durable: the client goes on by itself within two pauses,
-// and nothing is lost, at whichever step of a beat it was.
+// PostgreSQL is killed, and starts again over what it had made durable: the client goes on by
+// itself within two pauses, and nothing is lost, at whichever step of a beat it was.
 func TestPostgresKilledAndRestarted(t *testing.T) {
 	t.Parallel()
 	server := faults.StartServer(t, postgres.Options{

@@ -20,7 +20,8 @@ func goesOn(t *testing.T, client *faults.Program, said *atomic.Int64) {
 	client.Stop()
 }
 
-// A connection to PostgreSQL or to the master that breaks, whichever and whenever, costs a beat at most.
+// A connection to PostgreSQL or to the master that breaks, whichever and whenever, costs a beat at
+// most.
 func TestConnectionCutAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "run", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
@@ -33,7 +34,8 @@ func TestConnectionCutAtEveryStep(t *testing.T) {
 	})
 }
 
-// The same when the connection that holds the lock is the one that breaks, while another one is in use.
+// The same when the connection that holds the lock is the one that breaks, while another one is in
+// use.
 func TestLockConnectionTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "run", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {

@@ -19,8 +19,8 @@ func ran(gate *faults.Gate, what string) (count int) {
 	return count
 }
 
-// The scheduler locks what a beat locks, in the opposite order. PostgreSQL ends one of the two: here always the client,
-// which repeats the transaction.
+// The scheduler locks what a beat locks, in the opposite order. PostgreSQL ends one of the two:
+// here always the client, which repeats the transaction.
 func TestDeadlocks(t *testing.T) {
 	t.Parallel()
 	r := newRich(t)
@@ -68,8 +68,8 @@ func TestDeadlocks(t *testing.T) {
 	}
 }
 
-// What the role or the database has as its default isolation changes nothing: a transaction that waits for the
-// scheduler's locks sees what was committed under them, at its first try.
+// What the role or the database has as its default isolation changes nothing: a transaction that
+// waits for the scheduler's locks sees what was committed under them, at its first try.
 func TestDefaultIsolation(t *testing.T) {
 	t.Parallel()
 	r := newRich(t)

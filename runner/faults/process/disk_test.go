@@ -32,8 +32,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// The disk of PostgreSQL is full while a beat writes: it says so, stores no half, and goes on when there is room again.
-// `make disk-full` makes the small disk that DISK names.
+// The disk of PostgreSQL is full while a beat writes: it says so, stores no half, and goes on when
+// there is room again. `make disk-full` makes the small disk that DISK names.
 func TestDiskFull(t *testing.T) {
 	pgtest.Database(t) // the other server stays off the small disk
 	t.Setenv("TMPDIR", os.Getenv("DISK"))

@@ -12,7 +12,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// everyStep takes minutes: a beat with something of everything has 180 round trips, and each has two sides.
+// everyStep takes minutes: a beat with something of everything has 180 round trips, and each has
+// two sides.
 var everyStep = flag.Bool("every-step", false, "strike at both sides of every step of a beat, not at some of them")
 
 // count lets a client beat undisturbed and returns its steps until the end of the beat.
@@ -48,8 +49,8 @@ type point struct {
 	side faults.Side
 }
 
-// points are where to strike: at each share-th point whose step is one after which somebody else sees something new, or
-// one of every twelfth; at both sides of the heartbeat in any case.
+// points are where to strike: at each share-th point whose step is one after which somebody else
+// sees something new, or one of every twelfth; at both sides of the heartbeat in any case.
 func points(steps []faults.Step, share int) (chosen []point) {
 	decisive := 0
 	for _, step := range steps {
@@ -71,8 +72,8 @@ func points(steps []faults.Step, share int) (chosen []point) {
 	return chosen
 }
 
-// atEveryStep plays a beat for each point, on a copy of the same lab. play strikes there, and returns when the client
-// has ended.
+// atEveryStep plays a beat for each point, on a copy of the same lab. play strikes there, and
+// returns when the client has ended.
 func (r *rich) atEveryStep(t *testing.T, command string, share int, play func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point)) {
 	t.Helper()
 	for _, at := range points(r.count(t, command), share) {
@@ -97,7 +98,8 @@ func start(l *faults.Lab, gate *faults.Gate, at point, strike func(*faults.Progr
 	return p
 }
 
-// A client that is killed leaves a shard that the next beat brings to the same end, wherever it was.
+// A client that is killed leaves a shard that the next beat brings to the same end, wherever it
+// was.
 func TestP3KilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "once", 3, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
@@ -111,8 +113,8 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 	})
 }
 
-// A client that is told to stop finishes what began: the beat is whole. Before it has looked at the schema nothing began,
-// and `once` says that it did not beat.
+// A client that is told to stop finishes what began: the beat is whole. Before it has looked at the
+// schema nothing began, and `once` says that it did not beat.
 func TestTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "once", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {

@@ -35,8 +35,9 @@ func texts(t *testing.T, s *faults.Shard, sql string) []string {
 	return list
 }
 
-// lose starts a client whose lock's connection is terminated while the master's answer is on its way; then happens before
-// the answer arrives. It returns the rows as they were before the answer, and when the client next asks for the lock.
+// lose starts a client whose lock's connection is terminated while the master's answer is on its
+// way; then happens before the answer arrives. It returns the rows as they were before the answer,
+// and when the client next asks for the lock.
 func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, before, after map[string]bool) {
 	t.Helper()
 	s, gate := l.Shards[0], l.Gate(l.Shards[0])
@@ -63,8 +64,9 @@ func lose(t *testing.T, l *faults.Lab, then func()) (client *faults.Program, bef
 	return client, before, after
 }
 
-// A client that lost its lock while the master answered writes nothing more: not what the answer says, not even its
-// history. Then it meets who has the shard now and exits, or takes the shard again.
+// A client that lost its lock while the master answered writes nothing more: not what the answer
+// says, not even its history. Then it meets who has the shard now and exits, or takes the shard
+// again.
 func TestP7LockConnectionLost(t *testing.T) {
 	t.Parallel()
 	r := newRich(t)

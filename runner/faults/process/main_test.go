@@ -18,8 +18,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
 
-// rich is a frozen lab whose shard has something of everything before it at its next beat: finished jobs, a job of two
-// entries with one open, jobs and hosts that come, one of them refused by PostgreSQL, an aborted job, an incorrect host.
+// rich is a frozen lab whose shard has something of everything before it at its next beat: finished
+// jobs, a job of two entries with one open, jobs and hosts that come, one of them refused by
+// PostgreSQL, an aborted job, an incorrect host.
 type rich struct {
 	*faults.Lab
 	complete int // entries, when all is done
@@ -112,8 +113,8 @@ func localTruth(t *testing.T, l *faults.Lab) []state {
 	return states
 }
 
-// holds is what must be so whenever the client is gone: objects are whole, nothing is acknowledged that the master has
-// not stored, and nothing of the scheduler's is overwritten.
+// holds is what must be so whenever the client is gone: objects are whole, nothing is acknowledged
+// that the master has not stored, and nothing of the scheduler's is overwritten.
 func holds(t *testing.T, l *faults.Lab, before []state) {
 	t.Helper()
 	s := l.Shards[0]
@@ -140,7 +141,8 @@ func holds(t *testing.T, l *faults.Lab, before []state) {
 	}
 }
 
-// recovers fails the test unless beats that nothing disturbs bring all to its end: at most four until nothing moves.
+// recovers fails the test unless beats that nothing disturbs bring all to its end: at most four
+// until nothing moves.
 func (r *rich) recovers(t *testing.T, l *faults.Lab) {
 	t.Helper()
 	l.Between(nil)
@@ -154,7 +156,8 @@ func (r *rich) recovers(t *testing.T, l *faults.Lab) {
 	l.Agree(r.complete)
 }
 
-// finish is what the scheduler writes until nothing is open, in one go: its own turns take longer than all else.
+// finish is what the scheduler writes until nothing is open, in one go: its own turns take longer
+// than all else.
 func finish(t *testing.T, s *faults.Shard) {
 	t.Helper()
 	pgtest.Exec(t, s.DB, `WITH ended AS (

@@ -43,7 +43,8 @@ func (w *world) mustPass(s *station, b beat.Report) {
 	}
 }
 
-// setAside fails unless of the objects of the last answer those are set aside that were spoilt, and no others.
+// setAside fails unless of the objects of the last answer those are set aside that were spoilt, and
+// no others.
 func (w *world) setAside(s *station) {
 	w.t.Helper()
 	aside := map[string]bool{}
@@ -67,8 +68,8 @@ func (w *world) beat(t *rapid.T) {
 	}
 }
 
-// busy is a station at work: jobs are uploaded while their entries end one by one, some of them in the middle of a beat,
-// and requests are lost or late.
+// busy is a station at work: jobs are uploaded while their entries end one by one, some of them in
+// the middle of a beat, and requests are lost or late.
 func (w *world) busy(t *rapid.T) {
 	s := w.station(t)
 	if w.count(s.DB, "SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete") < 2*hostsPerShard {
@@ -142,8 +143,8 @@ func (w *world) beatAndCrash(t *rapid.T) {
 	w.dismiss(s)
 }
 
-// loseConnections ends the connections of a client, at rest or with a request under way. The beat that meets that may fail,
-// the one after it may not.
+// loseConnections ends the connections of a client, at rest or with a request under way. The beat
+// that meets that may fail, the one after it may not.
 func (w *world) loseConnections(t *rapid.T) {
 	s := w.station(t)
 	if s.client == nil {
@@ -176,8 +177,8 @@ func (w *world) secondClient(t *rapid.T) {
 	}
 }
 
-// takeOver lets the lock's connection of a client break in the middle of a beat, and another client take over and beat.
-// The first must not write any more.
+// takeOver lets the lock's connection of a client break in the middle of a beat, and another client
+// take over and beat. The first must not write any more.
 func (w *world) takeOver(t *rapid.T) {
 	s := w.station(t)
 	ctx := w.t.Context()

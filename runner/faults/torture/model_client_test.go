@@ -28,7 +28,8 @@ type client struct {
 	close   func() // of the connections to the master
 }
 
-// crash counts a client's statements. From the one at which it ends on, none reaches the database any more, as after a kill.
+// crash counts a client's statements. From the one at which it ends on, none reaches the database
+// any more, as after a kill.
 type crash struct {
 	left atomic.Int64
 	dead atomic.Bool

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// What becomes of a request. A request that waits is stored when the model says so, over newer ones; its client has
-// heard as much as of one that is lost.
+// What becomes of a request. A request that waits is stored when the model says so, over newer
+// ones; its client has heard as much as of one that is lost.
 const (
 	answered    = "answered"
 	requestLost = "request lost"
@@ -29,8 +29,8 @@ type plan struct {
 	before, stored func() error // before the master has it, and before the master's answer leaves
 }
 
-// network is what stands between the clients and the master. A beat has one request, and one beat runs at a time, but
-// for one that begins within another's plan.
+// network is what stands between the clients and the master. A beat has one request, and one beat
+// runs at a time, but for one that begins within another's plan.
 type network struct {
 	mu     sync.Mutex
 	master http.Handler
@@ -79,7 +79,8 @@ func copyOf(r *http.Request, body []byte) *http.Request {
 	return c
 }
 
-// breakOff ends an answer that has begun, so that the request is not repeated within the beat: that would take seconds.
+// breakOff ends an answer that has begun, so that the request is not repeated within the beat: that
+// would take seconds.
 func breakOff(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", "1000")
 	_, _ = io.WriteString(w, `{"result": {`)
@@ -119,7 +120,8 @@ func (n *network) deliver() {
 	n.late = nil
 }
 
-// breakObjects makes bad objects of those that the model names: one cannot be understood, one PostgreSQL does not take.
+// breakObjects makes bad objects of those that the model names: one cannot be understood, one
+// PostgreSQL does not take.
 func (n *network) breakObjects(body []byte) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()

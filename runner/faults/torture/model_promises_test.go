@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// auditSQL notes each change of a row, with the transaction, the program and the statement that made it. Of a job that
-// is acknowledged it keeps the entries as they read then.
+// auditSQL notes each change of a row, with the transaction, the program and the statement that
+// made it. Of a job that is acknowledged it keeps the entries as they read then.
 const auditSQL = `
 	CREATE TABLE audit (
 		n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, transaction bigint, program text, statement text,
@@ -35,7 +35,8 @@ const auditSQL = `
 		END LOOP;
 	END $$;`
 
-// entriesText is what of entries the master must have: active and complete it makes of the status itself.
+// entriesText is what of entries the master must have: active and complete it makes of the status
+// itself.
 const entriesText = `
 	SELECT string_agg(
 		concat_ws(' ', e.id, e.status, date_trunc('milliseconds', e.started_on), date_trunc('milliseconds', e.finished_on)), ', ' ORDER BY e.id
@@ -72,7 +73,8 @@ const (
 			)
 		)`
 
-	// The keyvals of a suite, which may have come with another of its jobs, are here before the job is.
+	// The keyvals of a suite, which may have come with another of its jobs, are here before the job
+	// is.
 	suiteJobsTooEarly = `
 		SELECT j.after -> 'id' AS job FROM audit AS j
 		JOIN audit AS p ON p.transaction = j.transaction AND p.of_table = 'afe_job_keyvals'
@@ -133,7 +135,8 @@ func (w *world) checkShard(s *station) {
 	pgtest.Exec(w.t, s.Shard.DB, "DELETE FROM audit")
 }
 
-// wholeJobs compares the jobs of a shard, but one whose entry is deleted on the master, with the master's.
+// wholeJobs compares the jobs of a shard, but one whose entry is deleted on the master, with the
+// master's.
 func (w *world) wholeJobs(s *station) {
 	w.t.Helper()
 	var here []int64
@@ -147,7 +150,8 @@ func (w *world) wholeJobs(s *station) {
 	}
 }
 
-// acknowledged compares what was just acknowledged, as it read then, with what the master has stored (P1, P2).
+// acknowledged compares what was just acknowledged, as it read then, with what the master has
+// stored (P1, P2).
 func (w *world) acknowledged(s *station) {
 	w.t.Helper()
 	rows, err := s.DB.Query(w.t.Context(), `SELECT (after ->> 'id')::bigint, coalesce(entries, '') FROM audit

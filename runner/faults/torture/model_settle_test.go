@@ -73,8 +73,8 @@ func (w *world) agree() bool {
 	return report.Agree() && report.Lost == 0 && report.Complete == w.wanted() && len(w.aside()) == 0
 }
 
-// aside is what is set aside and should not be: an object that is here, because it came when it was in order, may have
-// come broken later, and not again since.
+// aside is what is set aside and should not be: an object that is here, because it came when it was
+// in order, may have come broken later, and not again since.
 func (w *world) aside() (keys []string) {
 	for _, s := range w.stations {
 		for _, key := range w.column(s.DB, `

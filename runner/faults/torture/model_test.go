@@ -14,26 +14,29 @@ import (
 )
 
 const (
-	// rpcTimeout is longer than a check takes: until ForgetUnsure, whatever was given up may still be stored.
+	// rpcTimeout is longer than a check takes: until ForgetUnsure, whatever was given up may still
+	// be stored.
 	rpcTimeout = time.Hour
 
 	shards        = 2
 	hostsPerShard = 3
 
-	// What settling may take, once no fault happens any more: rounds of a beat and of all that the scheduler can do then,
-	// and after the last round beats until both sides agree. The search for a record that the master refused may be in its
-	// middle, which takes a beat for each halving.
+	// What settling may take, once no fault happens any more: rounds of a beat and of all that the
+	// scheduler can do then, and after the last round beats until both sides agree. The search for
+	// a record that the master refused may be in its middle, which takes a beat for each halving.
 	maxRounds = 12
 	maxBeats  = 3
 )
 
-// TestModel plays random steps of people, schedulers and clients, with faults, and looks after each step.
+// TestModel plays random steps of people, schedulers and clients, with faults, and looks after each
+// step.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(check *rapid.T) {
 		w := newWorld(t, check)
 		defer w.end()
-		// A step that cannot happen now says so by rapid's Skip, and another one is drawn: no test is left out.
+		// A step that cannot happen now says so by rapid's Skip, and another one is drawn: no test
+		// is left out.
 		check.Repeat(map[string]func(*rapid.T){
 			"":                     w.check,
 			"create":               w.create,
@@ -219,8 +222,8 @@ func (w *world) breakObject(t *rapid.T) {
 	w.network.bad[key], w.bad[key] = true, true
 }
 
-// refuse makes the master refuse whatever names an entry: it is deleted there. Only one that the shard has, because a job
-// that comes without an entry would never get it.
+// refuse makes the master refuse whatever names an entry: it is deleted there. Only one that the
+// shard has, because a job that comes without an entry would never get it.
 func (w *world) refuse(t *rapid.T) {
 	if w.refused != "" {
 		w.restoreEntry()
@@ -251,8 +254,8 @@ func (w *world) restoreEntry() {
 	w.refused = ""
 }
 
-// restoreBackup lets the master forget what a job has completed, as a backup that is put back does. The job is sent to its
-// shard again, which knows better.
+// restoreBackup lets the master forget what a job has completed, as a backup that is put back does.
+// The job is sent to its shard again, which knows better.
 func (w *world) restoreBackup(t *rapid.T) {
 	done := w.column(w.lab.Master, "SELECT DISTINCT e.job_id::text "+wanted+" AND e.complete ORDER BY 1", w.jobs)
 	if len(done) == 0 {

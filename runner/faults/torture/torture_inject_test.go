@@ -33,8 +33,8 @@ const someLength = 30
 // exitHeld is the code of a client that found another one's lock.
 const exitHeld = 3
 
-// inject goes through the faults in random order, again and again, one at a time, so that work gets done between them. In a
-// run of some length each of them happens, however slow the machine is.
+// inject goes through the faults in random order, again and again, one at a time, so that work gets
+// done between them. In a run of some length each of them happens, however slow the machine is.
 func (x *rack) inject(until context.Context) {
 	draw := rand.New(rand.NewPCG(*seed, 3))
 	for round := 0; ; round++ {
@@ -103,8 +103,8 @@ func (x *rack) exec(v *victim, sql string) {
 	x.cut.Add(pgtest.Exec(x.t, v.DB, sql))
 }
 
-// startSecond starts another client beside the first. One of them must end: the second, unless the first has just lost
-// its lock.
+// startSecond starts another client beside the first. One of them must end: the second, unless the
+// first has just lost its lock.
 func (x *rack) startSecond(v *victim) {
 	second := x.launch(v)
 	wait.Until(x.t, v.Hostname+": for one of two clients to end", func() bool { return second.Ended() || v.program.Ended() })

@@ -28,7 +28,8 @@ const (
 
 var roadFaults = []string{roadRequestLost, roadAnswerLost, roadTruncated, road500, road502, roadHTML, roadAnswerLate, roadRequestLate, roadBadObject}
 
-// every so many requests one meets a fault. Most faults cost the beat a second, and work has to get done.
+// every so many requests one meets a fault. Most faults cost the beat a second, and work has to get
+// done.
 const every = 6
 
 // road is between the clients and the master.
@@ -108,7 +109,8 @@ func (r *road) between(master http.Handler) http.Handler {
 	})
 }
 
-// gaveUp waits until the client has gone, and a little longer: that is how a request waits in the master's queue.
+// gaveUp waits until the client has gone, and a little longer: that is how a request waits in the
+// master's queue.
 func (r *road) gaveUp(q *http.Request) {
 	<-q.Context().Done()
 	r.mu.Lock()

@@ -10,8 +10,9 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// aside is what is set aside and should not be: an object that is not here although nothing is wrong with it any more,
-// and whatever the master refused. One that is here has come whole, and was spoilt when it came once more.
+// aside is what is set aside and should not be: an object that is not here although nothing is
+// wrong with it any more, and whatever the master refused. One that is here has come whole, and was
+// spoilt when it came once more.
 func (x *rack) aside() (all []string) {
 	for _, v := range x.victims {
 		var ids []string
@@ -97,7 +98,8 @@ func (x *rack) tell() {
 	}
 }
 
-// verdict also wants every fault to have happened that had the time to, and work that was done meanwhile.
+// verdict also wants every fault to have happened that had the time to, and work that was done
+// meanwhile.
 func (x *rack) verdict(agree bool, created, completed, here int) {
 	x.t.Helper()
 	if !agree || completed != created || here != created || created == 0 {

@@ -24,8 +24,8 @@ const (
 	maxOpen = 90 // entries on the master: past it, people wait
 )
 
-// TestTorture lets three shards work with the real program while faults are drawn from a seed, and looks in the end whether
-// a completion is lost or an entry ran twice.
+// TestTorture lets three shards work with the real program while faults are drawn from a seed, and
+// looks in the end whether a completion is lost or an entry ran twice.
 func TestTorture(t *testing.T) {
 	t.Parallel()
 	if *seed == 0 {
@@ -108,7 +108,8 @@ func (x *rack) launch(v *victim) *faults.Program {
 	return x.lab.Start(v.Shard, "run", "--rpc-timeout="+tortureRPCTimeout.String(), "--history-keep=1000000", "--log-level=warn")
 }
 
-// schedule takes turns. One that the database interrupts goes on from what was written, as the real one does after a restart.
+// schedule takes turns. One that the database interrupts goes on from what was written, as the real
+// one does after a restart.
 func (x *rack) schedule(ctx context.Context, v *victim) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -49,7 +49,8 @@ func (s *spectator) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-// playOf runs a demo, until something is said, and returns what it printed, and the last line of that.
+// playOf runs a demo, until something is said, and returns what it printed, and the last line of
+// that.
 func playOf(t *testing.T, d Demo, until string) (text, last string, err error) {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())

@@ -22,9 +22,9 @@ const (
 	// shardDatabase is the database that the shard uses.
 	shardDatabase = "shard"
 
-	// timeLimit ends a replay that hangs. A whole one takes two seconds, mostly to start PostgreSQL. A
-	// machine that is busy with other things may take a hundred times as long, and what it replays is
-	// as right.
+	// timeLimit ends a replay that hangs. A whole one takes two seconds, mostly to start
+	// PostgreSQL. A machine that is busy with other things may take a hundred times as long, and
+	// what it replays is as right.
 	timeLimit = 5 * time.Minute
 )
 

@@ -16,8 +16,8 @@ import (
 	"shardclient/runner/binaries"
 )
 
-// whole plays every difference; the suite plays one case of each kind. A play costs a PostgreSQL of its own and eleven
-// starts of shard-client, one after the other.
+// whole plays every difference; the suite plays one case of each kind. A play costs a PostgreSQL of
+// its own and eleven starts of shard-client, one after the other.
 var whole = flag.Bool("whole", false, "replay a conversation for every kind of difference, not for one")
 
 func TestMain(m *testing.M) {
@@ -54,7 +54,8 @@ func show(ctx context.Context, t *testing.T, d Replay) (text, verdict string, er
 }
 
 func TestReplay(t *testing.T) {
-	// What steers a shard on this machine, and would break the replay if it got through to shard-client.
+	// What steers a shard on this machine, and would break the replay if it got through to
+	// shard-client.
 	for _, name := range []string{"SHARD_CLIENT_PROTOCOL", "SHARD_CLIENT_MAX_UPLOAD_JOBS", "PGHOST", "PGDATABASE"} {
 		t.Setenv(name, "nonsense")
 	}
@@ -116,8 +117,8 @@ func setAside(e []Exchange) {
 	e[0].Response.Body = bytes.Replace(e[0].Response.Body, []byte(`"priority": 20`), []byte(`"priority": "high"`), 1)
 }
 
-// differences are those that this run plays. A row or a request differs at its own heartbeat only; what differs at the first
-// answer differs from then on.
+// differences are those that this run plays. A row or a request differs at its own heartbeat only;
+// what differs at the first answer differs from then on.
 func differences() []difference {
 	all := []difference{
 		{

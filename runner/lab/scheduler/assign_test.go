@@ -91,8 +91,8 @@ func TestOrderOfAssignment(t *testing.T) {
 	}
 }
 
-// A synchronous job gets all the hosts it needs or none, and an entry that could have several leaves the one that
-// another needs.
+// A synchronous job gets all the hosts it needs or none, and an entry that could have several
+// leaves the one that another needs.
 func TestGroupGetsAllHostsOrNone(t *testing.T) {
 	t.Parallel()
 	const three = `
@@ -152,8 +152,8 @@ func TestGroupBreaksBeforeItRuns(t *testing.T) {
 	t.Fatal("no seed lets entry 701 fail early")
 }
 
-// After an abort on the way to a group nobody of the job runs: who waited for another host, with one in hand, could
-// wait for one that waits for it.
+// After an abort on the way to a group nobody of the job runs: who waited for another host, with
+// one in hand, could wait for one that waits for it.
 func TestGroupBreaksByAnAbort(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")
@@ -171,7 +171,8 @@ func TestGroupBreaksByAnAbort(t *testing.T) {
 	}
 }
 
-// The second group of a job waits for a whole group's hosts, also while one of the first group still has its host.
+// The second group of a job waits for a whole group's hosts, also while one of the first group
+// still has its host.
 func TestGroupsOfOneJob(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")
@@ -183,7 +184,8 @@ func TestGroupsOfOneJob(t *testing.T) {
 	}
 }
 
-// What a scheduler that knows no marks has begun is taken over, its upload asked for and its host freed in the end.
+// What a scheduler that knows no marks has begun is taken over, its upload asked for and its host
+// freed in the end.
 func TestTakesOverFromAnotherScheduler(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")

@@ -145,7 +145,8 @@ func TestEndsOfTwoEntries(t *testing.T) {
 	}
 }
 
-// Lucifer leaves the NULL out when it read the job while that was NULL, as after an acknowledgement that met a change.
+// Lucifer leaves the NULL out when it read the job while that was NULL, as after an acknowledgement
+// that met a change.
 func TestLuciferCachedLateLeavesTheNullOut(t *testing.T) {
 	t.Parallel()
 	for variant, want := range map[string][]string{
@@ -185,8 +186,8 @@ func TestLuciferCachedLateIsStale(t *testing.T) {
 	}
 }
 
-// The stop of an idle sibling stands between status and finished_on of the entry that ends, also when a synchronous
-// group ends: each of its entries ends with its own statements.
+// The stop of an idle sibling stands between status and finished_on of the entry that ends, also
+// when a synchronous group ends: each of its entries ends with its own statements.
 func TestEndOfAGroup(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, oneHost+moreHosts(3)+jobSQL(7, 3, 2))
@@ -259,7 +260,8 @@ func (d *desk) aborted(variant, status string) {
 		strings.HasPrefix(variant, "lucifer") && status != "Queued")
 }
 
-// Lucifer runs nothing that has not begun: an entry that was just given its host is ended by the scheduler, and uploaded.
+// Lucifer runs nothing that has not begun: an entry that was just given its host is ended by the
+// scheduler, and uploaded.
 func TestAbortOfALeasedEntry(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "SELECT")

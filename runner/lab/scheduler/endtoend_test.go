@@ -21,8 +21,8 @@ import (
 	"shardclient/runner/shard"
 )
 
-// masterLab is what the master has: a shard with the label of all hosts, a suite (job 1, hostless) whose children are
-// the other jobs, and a second shard that a host moves to.
+// masterLab is what the master has: a shard with the label of all hosts, a suite (job 1, hostless)
+// whose children are the other jobs, and a second shard that a host moves to.
 const masterLab = `
 	INSERT INTO afe_shards (id, hostname) VALUES (1, 'shard1.example'), (2, 'shard2.example');
 	INSERT INTO afe_labels (id, name) VALUES (1, 'board:a'), (2, 'pool:b');
@@ -44,7 +44,8 @@ const masterLab = `
 		FROM generate_series(2, 25) AS n, generate_series(1, 3) AS e WHERE e <= 1 + n % 3 OR n % 3 = 0;
 	INSERT INTO afe_host_queue_entries (id, job_id, status, host_id) SELECT 100 * n + 9, n, 'Queued', 6 FROM generate_series(2, 25, 5) AS n`
 
-// worldwide is a master and a shard, both with their schedulers, joined by the real client over HTTP.
+// worldwide is a master and a shard, both with their schedulers, joined by the real client over
+// HTTP.
 type worldwide struct {
 	t             *testing.T
 	mu            sync.Mutex // the master's side of a beat is another goroutine
@@ -97,7 +98,8 @@ func newWorldwide(t *testing.T, seed uint64) *worldwide {
 	return w
 }
 
-// between lets the scheduler work while a packet is on its way, before it is stored and after, and loses answers.
+// between lets the scheduler work while a packet is on its way, before it is stored and after, and
+// loses answers.
 func (w *worldwide) between(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		w.turns()
@@ -147,8 +149,8 @@ func (w *worldwide) entriesOf(d *desk) []string {
 		FROM afe_host_queue_entries WHERE job_id > 1 ORDER BY id`)
 }
 
-// settle lets both sides finish: the master takes an entry for complete when its status is final, and hears of
-// finished_on later.
+// settle lets both sides finish: the master takes an entry for complete when its status is final,
+// and hears of finished_on later.
 func (w *worldwide) settle() {
 	w.t.Helper()
 	w.here.run(w.scheduler, nil)
@@ -161,7 +163,8 @@ func (w *worldwide) settle() {
 	w.t.Error("still something to upload after 100 beats")
 }
 
-// Turns and beats alternate at random, within beats too, until master and shard agree that every entry has ended.
+// Turns and beats alternate at random, within beats too, until master and shard agree that every
+// entry has ended.
 func TestMasterAndShardAgree(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

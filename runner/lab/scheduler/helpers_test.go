@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
 
-// auditSQL notes each change of a row of the AFE's tables, with the transaction and the program that made it.
+// auditSQL notes each change of a row of the AFE's tables, with the transaction and the program
+// that made it.
 const auditSQL = `
 	CREATE TABLE audit (
 		n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, transaction bigint, program text,

@@ -65,8 +65,9 @@ const (
 	randomJobs  = 16
 )
 
-// randomLab returns jobs of all kinds, each of which can run: for each there are enough hosts that fit it. Host labels:
-// 1 all, 2 the lower half, 3 the odd ones. ACL groups: 1 Everyone, 2 alice's; the last host is alice's alone.
+// randomLab returns jobs of all kinds, each of which can run: for each there are enough hosts that
+// fit it. Host labels: 1 all, 2 the lower half, 3 the odd ones. ACL groups: 1 Everyone, 2 alice's;
+// the last host is alice's alone.
 func randomLab(random *rand.Rand) string {
 	var sql strings.Builder
 	sql.WriteString(`
@@ -182,8 +183,8 @@ func (d *desk) atTheEnd() {
 		WHERE NOT EXISTS (SELECT FROM audit AS a WHERE a.of_table = 'afe_jobs' AND a.id = j.id AND a.changed -> 'shard_id' = 'null')`)
 }
 
-// together is what holds of jobs with a synch_count, unless an entry was aborted while its group was being marked:
-// entries run in whole groups, and no entry runs before the group is complete.
+// together is what holds of jobs with a synch_count, unless an entry was aborted while its group
+// was being marked: entries run in whole groups, and no entry runs before the group is complete.
 func (d *desk) together() {
 	d.t.Helper()
 	d.must("entries run in groups of synch_count", `
@@ -203,8 +204,8 @@ func (d *desk) together() {
 		) AS x WHERE ceil(running / synch_count::numeric) * synch_count > started`)
 }
 
-// Whatever is drawn, and whatever clients, operators, lost statements and restarts do in between, every entry ends by
-// the contract.
+// Whatever is drawn, and whatever clients, operators, lost statements and restarts do in between,
+// every entry ends by the contract.
 func TestEveryEntryEnds(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {

@@ -165,8 +165,8 @@ func (c *clients) refill(ctx context.Context) {
 	}
 }
 
-// measured reports whether a beat has ended since the measuring began, and jobs have come for those that finished, if any
-// are to finish.
+// measured reports whether a beat has ended since the measuring began, and jobs have come for those
+// that finished, if any are to finish.
 func (c *clients) measured() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

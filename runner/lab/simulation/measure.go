@@ -92,8 +92,8 @@ func (at *site) measure(ctx context.Context, c *clients) (*result, error) {
 	return r, nil
 }
 
-// busy is the time that is measured: what was asked for, and longer on a machine that has not even ended a beat and some jobs
-// by then.
+// busy is the time that is measured: what was asked for, and longer on a machine that has not even
+// ended a beat and some jobs by then.
 func (at *site) busy(ctx context.Context, c *clients) error {
 	if err := sleep(ctx, at.Duration); err != nil {
 		return err

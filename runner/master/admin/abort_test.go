@@ -88,7 +88,8 @@ func TestAbortJobsWaitsForAnUpload(t *testing.T) {
 		+ (SELECT count(*) FROM afe_aborted_host_queue_entries)`))
 }
 
-// A shard that had not heard of the abort uploads an entry without the mark; the next abort is possible, and counts.
+// A shard that had not heard of the abort uploads an entry without the mark; the next abort is
+// possible, and counts.
 func TestAbortJobsAfterAnUploadTookTheMark(t *testing.T) {
 	l := twoShards(t)
 	ctx := t.Context()

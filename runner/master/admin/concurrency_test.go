@@ -14,8 +14,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Edits lock in the order of the heartbeat. A deadlock would be repeated and so seen by nobody but PostgreSQL, which
-// counts them.
+// Edits lock in the order of the heartbeat. A deadlock would be repeated and so seen by nobody but
+// PostgreSQL, which counts them.
 func TestEditsBesideHeartbeatsDoNotDeadlock(t *testing.T) {
 	const rounds = 15
 	l := twoShards(t)
@@ -84,7 +84,8 @@ func (l *lab) statuses(round int) string {
 	return fmt.Sprintf(`"known_host_ids": [3, 1, 2], "known_host_statuses": ["S%[1]d", "S%[1]d", "S%[1]d"]`, round)
 }
 
-// deadlocks closes all connections, because each reports what it counted when it ends, and asks over a new one.
+// deadlocks closes all connections, because each reports what it counted when it ends, and asks
+// over a new one.
 func (l *lab) deadlocks() int64 {
 	l.Helper()
 	config := l.pool.Config().ConnConfig

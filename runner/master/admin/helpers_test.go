@@ -44,7 +44,8 @@ func newLab(t *testing.T) *lab {
 	return &lab{T: t, Admin: admin.New(pool), pool: pool, url: server.URL + master.Path}
 }
 
-// twoShards is a lab with hosts a1, a2 (board:a) of shard one and b1 (board:b) of shard two, none of them taken yet.
+// twoShards is a lab with hosts a1, a2 (board:a) of shard one and b1 (board:b) of shard two, none
+// of them taken yet.
 func twoShards(t *testing.T) *lab {
 	t.Helper()
 	l := newLab(t)
@@ -221,8 +222,8 @@ func (l *lab) everything() string {
 	return strings.Join(parts, "\n")
 }
 
-// behind runs a call that meets an open transaction of somebody else: it holds these statements back until the call
-// waits for it, then commits.
+// behind runs a call that meets an open transaction of somebody else: it holds these statements
+// back until the call waits for it, then commits.
 func behind[T any](l *lab, call func(context.Context) (T, error), statements ...string) (T, error) {
 	l.Helper()
 	ctx := wait.Context(l.T)

@@ -173,7 +173,8 @@ func TestMoveHostsRefuses(t *testing.T) {
 	l.want("database", before, l.everything())
 }
 
-// The shard is told that a removed host is not its own, and what it was to do is aborted. Added again, it is the same.
+// The shard is told that a removed host is not its own, and what it was to do is aborted. Added
+// again, it is the same.
 func TestRemoveHosts(t *testing.T) {
 	l := twoShards(t)
 	ctx := t.Context()

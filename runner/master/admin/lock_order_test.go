@@ -16,8 +16,8 @@ import (
 // lockOrder is that of the heartbeat, within each table by id.
 var lockOrder = []string{"afe_jobs", "afe_host_queue_entries", "afe_hosts"}
 
-// An edit that waits for a row must hold no row that comes later: a heartbeat, or another edit, may be waiting for that
-// one while it holds the first.
+// An edit that waits for a row must hold no row that comes later: a heartbeat, or another edit, may
+// be waiting for that one while it holds the first.
 func TestEditsLockInOneOrder(t *testing.T) {
 	hosts := []string{"a2", "a1"}
 	for _, edit := range []struct {

@@ -51,8 +51,8 @@ func TestAddShardRefuses(t *testing.T) {
 	l.want("database", before, l.everything())
 }
 
-// Removing a board from a shard: its hosts become incorrect, except those that another of its labels keeps, and its
-// jobs that have not begun go to whoever gets the board.
+// Removing a board from a shard: its hosts become incorrect, except those that another of its
+// labels keeps, and its jobs that have not begun go to whoever gets the board.
 func TestRemoveLabelsFromShard(t *testing.T) {
 	l := twoShards(t)
 	ctx := t.Context()
@@ -91,7 +91,8 @@ func TestRemoveLabelsFromShardRefuses(t *testing.T) {
 	l.want("database", before, l.everything())
 }
 
-// A heartbeat that is taking the host when its label goes must not leave it with the shard for ever.
+// A heartbeat that is taking the host when its label goes must not leave it with the shard for
+// ever.
 func TestRemoveLabelsFromShardWaitsForAHeartbeat(t *testing.T) {
 	l := twoShards(t)
 	hosts, err := behind(l, func(ctx context.Context) (int64, error) {
