@@ -9,15 +9,27 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // An old request must have been dead when the whole packet left; when the answer comes it is too
 // late for that.
 func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
+	// The steps before the wait must be over within the deadline: a machine that is too busy for that
+	// gets a longer one.
+	for deadline := 2 * time.Second; !outlivesASlowAnswer(t, deadline); deadline *= 2 {
+		t.Logf("%s were too short here", deadline)
+	}
+}
+
+// outlivesASlowAnswer reports false when the old request counted as dead too early to show anything.
+func outlivesASlowAnswer(t *testing.T, deadline time.Duration) bool {
+	t.Helper()
 	pool := pgtest.Pool(t)
 	o := options()
-	o.RPCTimeout = 2 * time.Second // far more than the steps before the wait take, also on a busy machine
+	o.RPCTimeout = deadline
 	client := newClient(t, pool, nobody{}, o)
+	const dead = "SELECT unsure_since < now() - make_interval(secs => $1) FROM shard_client_uploads"
 	finish(t, pool, 1, "x")
 	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	if _, err := client.Pack(t.Context()); err != nil { // and is killed: the request waits in the master's queue
@@ -28,15 +40,19 @@ func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for !pgtest.Query[bool](t, pool, "SELECT unsure_since < now() - interval '2100 milliseconds' FROM shard_client_uploads") {
-		continue // the answer is slow
+	if pgtest.Query[bool](t, pool, dead, deadline.Seconds()) {
+		return false
 	}
+	wait.Until(t, "the answer, which is slow", func() bool {
+		return pgtest.Query[bool](t, pool, dead, deadline.Seconds()+0.1)
+	})
 	if err := client.Acknowledge(t.Context(), whole); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := client.Pack(t.Context()); err != nil || len(again.Packet.Jobs) != 1 {
 		t.Errorf("the whole job is not uploaded once more: %v", err)
 	}
+	return true
 }
 
 // A completion that a late request undid is sent again although another entry of its job stays

@@ -30,7 +30,7 @@ func TestOnceFailures(t *testing.T) {
 		says     []string
 	}{
 		"answer breaks off":  {breaksOff, nil, "transport", 1, []string{"read answer", "unexpected EOF"}},
-		"answer never comes": {hangs(nil, nil), []string{"--rpc-timeout=200ms"}, "deadline", 1, []string{"200ms", "--rpc-timeout"}},
+		"answer never comes": {hangs(nil, nil), []string{"--rpc-timeout=8s"}, "deadline", 1, []string{"8s", "--rpc-timeout"}},
 		"500":                {page(500, html), nil, "http_status", 1, []string{"HTTP 500", "<html> <title>It really really"}},
 		"301": {
 			http.RedirectHandler("/elsewhere", http.StatusMovedPermanently), nil, "http_status", 1,

@@ -176,7 +176,7 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 			l := newListener(t)
 			p := startProxy(t, m, tt.answer)
 			t.Setenv("HTTP_PROXY", p.address("user", oddPassword))
-			args := append(beatArgs("http://master.test"), "--database-url", databaseURL, "--rpc-timeout=1500ms")
+			args := append(beatArgs("http://master.test"), "--database-url", databaseURL)
 			for range 2 {
 				e := l.hears(tt.exit, start(t, l.talkative(append([]string{"once"}, args...))...).end())
 				if tt.shown && !(strings.Contains(e.stdout, "xxxxx") && strings.Contains(e.stderr, "xxxxx")) {
@@ -201,7 +201,7 @@ func TestProxyThatIsDown(t *testing.T) {
 	databaseURL, pool := database(t)
 	l := newListener(t)
 	t.Setenv("HTTP_PROXY", userinfo("http://%s@127.0.0.1:1"))
-	args := append(beatArgs("http://master.test"), "--database-url", databaseURL, "--rpc-timeout=500ms")
+	args := append(beatArgs("http://master.test"), "--database-url", databaseURL)
 	e := l.hears(exitFailed, start(t, l.talkative(append([]string{"once"}, args...))...).end())
 	if !strings.Contains(e.stdout, "proxyconnect") || !strings.Contains(e.stdout, "127.0.0.1:1") {
 		t.Errorf("it does not say what is down: %v", e)

@@ -111,7 +111,7 @@ func TestProxies(t *testing.T) {
 			p := startProxy(t, tt.master, nil)
 			t.Setenv(tt.variable, p.address("user", "pass"))
 			t.Setenv("NO_PROXY", tt.noProxy)
-			args := []string{"--master", tt.address, "--heartbeat-pause=1h", "--rpc-timeout=500ms"}
+			args := []string{"--master", tt.address, "--heartbeat-pause=1h"}
 			if tt.master == secure {
 				args = append(args, "--ca-file", ours.file)
 			}

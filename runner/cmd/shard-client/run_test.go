@@ -296,7 +296,9 @@ func killWhileWriting(t *testing.T, databaseURL string, pool *pgxpool.Pool) {
 	m := master(t, answers(jobs(2)))
 	p := startRun(t, m, databaseURL)
 	wait.Until(t, "for a writer that waits", func() bool {
-		return pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'afe_jobs'::regclass") > 0
+		return pgtest.Query[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_locks
+			WHERE NOT granted AND relation = 'afe_jobs'::regclass
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
 	})
 	if err := p.Process.Kill(); err != nil {
 		t.Fatal(err)

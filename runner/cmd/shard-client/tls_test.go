@@ -45,7 +45,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	ours := newAuthority(t)
 	for version, want := range map[uint16]int{tls.VersionTLS11: exitFailed, tls.VersionTLS12: exitOK, tls.VersionTLS13: exitOK} {
 		m := ours.secureMaster(answers(nothing), &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version})
-		e := invoke(once(m, databaseURL, "--ca-file", ours.file, "--rpc-timeout=500ms")...).want(t, want)
+		e := invoke(once(m, databaseURL, "--ca-file", ours.file)...).want(t, want)
 		if want == exitFailed {
 			e.says(t, "failure=transport", "protocol version")
 		}
@@ -63,7 +63,7 @@ func TestClientCertificate(t *testing.T) {
 			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.pool(), NextProtos: protocols,
 			MaxVersion: tls.VersionTLS12, // 1.3 refuses a client after the handshake, and the reason may be lost
 		})
-		args := once(m, databaseURL, "--ca-file", ours.file, "--rpc-timeout=500ms")
+		args := once(m, databaseURL, "--ca-file", ours.file)
 		invoke(append(args, "--client-cert", client.cert, "--client-key", client.key)...).want(t, exitOK)
 		invoke(args...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
 		e := invoke(append(args, "--client-cert", stranger.cert, "--client-key", stranger.key)...)
@@ -151,7 +151,7 @@ func TestHTTPSNeverFallsBack(t *testing.T) {
 	deaf := listen(t)
 	for _, address := range []string{plain.Listener.Addr().String(), deaf.Addr().String()} {
 		m := &fakeMaster{Server: plain.Server}
-		args := append(once(m, databaseURL), "--master=https://"+address, "--rpc-timeout=1500ms")
+		args := append(once(m, databaseURL), "--master=https://"+address)
 		invoke(args...).want(t, exitFailed).says(t, "failure=transport")
 	}
 	if n := len(plain.received()); n != 0 {

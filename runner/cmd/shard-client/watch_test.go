@@ -70,7 +70,7 @@ func TestMetricsOfRealBeats(t *testing.T) {
 		t.Fatal(err)
 	}
 	allow(t, databaseURL, false)
-	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--rpc-timeout=5s", "--max-response-bytes=1200", "--max-upload-jobs=3")...)
+	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--rpc-timeout=15s", "--max-response-bytes=1200", "--max-upload-jobs=3")...)
 	before := s.metrics()
 	checkMetrics(t, "at the start", before, map[string]float64{
 		`beats_total{failure="",outcome="ok"}`: 0, "consecutive_failures": 0, "last_beat_timestamp_seconds": 0, "last_success_timestamp_seconds": 0,
