@@ -39,7 +39,7 @@ func TestOnceFailures(t *testing.T) {
 		"404":                    {page(404, "no such page"), nil, "http_status", 1, []string{"HTTP 404", "--master", "no such page"}},
 		"503 to the end":         {unavailable, nil, "http_status", 4, []string{"HTTP 503", "down for the night"}},
 		"recorded 500":           {recorded(t, "2019/21_error_malformed_json"), nil, "http_status", 1, []string{"HTTP 500", "django"}},
-		"page of a proxy":        {page(200, "<html><body>Please log in</body>"), nil, "undecodable", 1, []string{"no JSON-RPC", "Please log in"}},
+		"page of a proxy":        {page(200, "<html><body>Please log in</body>"), nil, "undecodable", 1, []string{"not JSON-RPC", "Please log in"}},
 		"nothing":                {page(200, ""), nil, "undecodable", 1, []string{"empty"}},
 		"neither result nor err": {page(200, `{"id": "jsonrpc"}`), nil, "undecodable", 1, []string{"neither result nor error"}},
 		"result not an object":   {answers(`[1]`), nil, "undecodable", 1, nil},

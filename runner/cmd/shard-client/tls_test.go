@@ -41,21 +41,22 @@ func TestSystemAuthorities(t *testing.T) {
 
 func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
-	databaseURL := pgtest.Database(t)
 	ours := newAuthority(t)
 	for version, want := range map[uint16]int{tls.VersionTLS11: exitFailed, tls.VersionTLS12: exitOK, tls.VersionTLS13: exitOK} {
 		m := ours.secureMaster(answers(nothing), &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version})
-		e := invoke(once(m, databaseURL, "--ca-file", ours.file)...).want(t, want)
-		if want == exitFailed {
-			e.says(t, "failure=transport", "protocol version")
-		}
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			e := invoke(once(m, pgtest.Database(t), "--ca-file", ours.file)...).want(t, want)
+			if want == exitFailed {
+				e.says(t, "failure=transport", "protocol version")
+			}
+		})
 	}
 }
 
 // A master may ask for a certificate of the client, over HTTP/1.1 and HTTP/2.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
-	databaseURL := pgtest.Database(t)
 	ours := newAuthority(t)
 	client, stranger := ours.issue("shard1"), newAuthority(t).issue("stranger")
 	for _, protocols := range [][]string{{"http/1.1"}, {"h2", "http/1.1"}} {
@@ -63,14 +64,26 @@ func TestClientCertificate(t *testing.T) {
 			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.pool(), NextProtos: protocols,
 			MaxVersion: tls.VersionTLS12, // 1.3 refuses a client after the handshake, and the reason may be lost
 		})
-		args := once(m, databaseURL, "--ca-file", ours.file)
-		invoke(append(args, "--client-cert", client.cert, "--client-key", client.key)...).want(t, exitOK)
-		invoke(args...).want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
-		e := invoke(append(args, "--client-cert", stranger.cert, "--client-key", stranger.key)...)
-		e.want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
-		if n := len(m.received()); n != 1 {
-			t.Errorf("%v: %d requests, want only that of the client that is known", protocols, n)
+		for name, shown := range map[string][]string{
+			"known":    {"--client-cert", client.cert, "--client-key", client.key},
+			"none":     nil,
+			"stranger": {"--client-cert", stranger.cert, "--client-key", stranger.key},
+		} {
+			t.Run(name+" by "+protocols[0], func(t *testing.T) {
+				t.Parallel() // a call that is refused is tried again for seconds
+				e := invoke(append(once(m, pgtest.Database(t), "--ca-file", ours.file), shown...)...)
+				if name == "known" {
+					e.want(t, exitOK)
+				} else {
+					e.want(t, exitFailed).says(t, "failure=transport", "remote error: tls")
+				}
+			})
 		}
+		t.Cleanup(func() {
+			if n := len(m.received()); n != 1 {
+				t.Errorf("%v: %d requests, want only that of the client that is known", protocols, n)
+			}
+		})
 	}
 }
 
