@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
 		"runner/beat", "runner/guard", "runner/plain", "schema",
 	},
-	"runner/operator": {"runner/shard", "runner/lock", "runner/pg", "gen/sharddb"},
+	"runner/operator": {"gen/sharddb"},
 	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
 	"runner/lock":     {"runner/pg", "gen/sharddb"},
 	"runner/loop":     {"runner/beat"},
@@ -39,15 +39,15 @@ var arrows = map[string][]string{
 	"runner/beat":     {},
 	"runner/guard":    {},
 	"runner/plain":    {},
-	"schema":          {},
+	"schema":          {"runner/pg"},
 	"gen":             {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
-		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema", "gen",
+		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema",
 	},
 	"runner/lab": {
-		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
+		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/master", "runner/postgres", "runner/process",
 		"schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},

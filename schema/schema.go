@@ -20,6 +20,8 @@ import (
 	"fmt"
 	"time"
 
+	"shardclient/runner/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -183,7 +185,7 @@ func Latest() (int64, error) {
 }
 
 func withProvider(databaseURL string, options []stdlib.OptionOpenDB, use func(*goose.Provider) error) error {
-	config, err := pgx.ParseConfig(databaseURL)
+	config, err := pg.ParseURL(databaseURL, nil)
 	if err != nil {
 		return fmt.Errorf("database URL: %w", err)
 	}
@@ -191,7 +193,7 @@ func withProvider(databaseURL string, options []stdlib.OptionOpenDB, use func(*g
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*config, options...)
+	db := stdlib.OpenDB(*config.ConnConfig, options...)
 	defer func() { _ = db.Close() }() // what was committed is committed
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
 	if err != nil {

@@ -42,6 +42,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Master == nil || o.Master.Host == "":
 		return errors.New("afe: Options.Master has no host: want the address of the master")
+	case o.Master.Scheme != "http" && o.Master.Scheme != "https":
+		return fmt.Errorf("afe: Options.Master has the scheme %s: want http or https", plain.Quote(o.Master.Scheme))
 	case !isHeader(o.User):
 		return fmt.Errorf("afe: Options.User is %s: want a user name that a header can hold", plain.Quote(o.User))
 	case o.Protocol != Protocol2015 && o.Protocol != Protocol2019 && o.Protocol != ProtocolAuto:

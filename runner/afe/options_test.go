@@ -20,6 +20,8 @@ func TestClientRefusesWhatWouldFailLater(t *testing.T) {
 	}
 	for want, spoil := range map[string]func(*Options){
 		`afe: Options.Master has no host: want the address of the master`: func(o *Options) { o.Master = nil },
+		`afe: Options.Master has the scheme "ftp": want http or https`:    func(o *Options) { o.Master = &url.URL{Scheme: "ftp", Host: "m"} },
+		`afe: Options.Master has the scheme "": want http or https`:       func(o *Options) { o.Master = &url.URL{Host: "m"} },
 		`afe: Options.Master has no host: want`:                           func(o *Options) { o.Master = &url.URL{Path: "m"} },
 		`afe: Options.User is "": want`:                                   func(o *Options) { o.User = "" },
 		`afe: Options.User is "u\nv": want`:                               func(o *Options) { o.User = "u\nv" },

@@ -31,7 +31,19 @@ type turn struct {
 //
 // The time of the first phase counts from since. A caller that has just opened its connections
 // passes the time from before that.
-func (c *Client) Beat(ctx context.Context, since time.Time) beat.Report {
+func (c *Client) Beat(ctx context.Context, since time.Time) (report beat.Report) {
+	err := guard.Run(func() error {
+		report = c.beat(ctx, since)
+		return nil
+	})
+	if err != nil { // what reports the beat has a fault itself
+		report.Fail(err, string(afe.Internal), "a beat could not be reported; this is a fault of shard-client itself, please report it")
+		_ = guard.Run(func() error { c.letGo(context.WithoutCancel(ctx)); return nil })
+	}
+	return report
+}
+
+func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t := &turn{c: c, startedAt: since, watch: beat.NewStopwatch(since)}
 	t.report.Outcome = beat.OutcomeOK
 	t.report.Batch = c.limit()

@@ -134,7 +134,9 @@ func (c *Client) Own(ctx context.Context) error {
 }
 
 // Close gives the lock back. The pool stays open: whoever opened it closes it.
-func (c *Client) Close(ctx context.Context) { c.lock.Release(ctx) }
+func (c *Client) Close(ctx context.Context) {
+	_ = guard.Run(func() error { c.lock.Release(ctx); return nil }) // the connection goes with the process
+}
 
 // limit returns the largest batch that the settings allow.
 func (c *Client) limit() beat.Batch {

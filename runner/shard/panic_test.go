@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,4 +199,24 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What reports a beat may have a fault too: redaction handles foreign text.
+func TestPanicOfTheRedactorIsAFailedBeat(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	o, armed := options(), true
+	o.Redact = func(text string) string {
+		if armed {
+			panic("no text is safe")
+		}
+		return text
+	}
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	if b := client.Beat(t.Context(), time.Now()); b.OK() || b.Failure != string(afe.Internal) {
+		t.Errorf("%s: %s: %s, want a failure of shard-client itself", b.Outcome, b.Failure, b.Error)
+	}
+	armed = false
+	master.saysResult(result(nil, nil, nil))
+	mustBeat(t, client)
 }

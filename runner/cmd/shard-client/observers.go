@@ -5,6 +5,7 @@ import (
 
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
+	"shardclient/runner/guard"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 	"shardclient/schema"
@@ -62,8 +63,12 @@ func (o *observers) observed(turn func(context.Context) beat.Report) func(contex
 	return func(ctx context.Context) beat.Report {
 		o.health.Doing("beat")
 		report := turn(ctx)
-		o.metrics.Observe(&report)
-		o.health.Observe(&report)
+		// A number that cannot be shown must not end what it is about.
+		_ = guard.Run(func() error {
+			o.health.Observe(&report)
+			o.metrics.Observe(&report)
+			return nil
+		})
 		return report
 	}
 }

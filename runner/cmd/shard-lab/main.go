@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -64,6 +65,9 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], output{os.Stdout, os.Stderr}))
 }
 
+// sameSignal is how close two signals count as one.
+const sameSignal = 50 * time.Millisecond
+
 // run returns the exit code. The end of the context and both signals stop any subcommand; a second
 // signal kills the process, as it would any other.
 func run(ctx context.Context, args []string, out output) int {
@@ -73,7 +77,9 @@ func run(ctx context.Context, args []string, out output) int {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	// timeout(1) signals its child and then the child's whole group: two signals so close are one, and
+	// only a later one ends the process at once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	command.BindTo(ctx, (*context.Context)(nil))
 	// The PG* variables are meant for somebody's own database, which only the master uses.
 	if command.Command() != "master" {

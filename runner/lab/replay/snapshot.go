@@ -107,7 +107,7 @@ func (s *Snapshot) WriteAsScheduler(ctx context.Context, db labdb.DBTX, recorded
 	}
 	for _, e := range recorded.Entries {
 		if e.Complete && open[e.ID] {
-			if err := FinishEntry(ctx, q, e); err != nil {
+			if err := finishEntry(ctx, q, e); err != nil {
 				return fmt.Errorf("scheduler: entry %d: %w", e.ID, err)
 			}
 		}
@@ -115,9 +115,9 @@ func (s *Snapshot) WriteAsScheduler(ctx context.Context, db labdb.DBTX, recorded
 	return nil
 }
 
-// FinishEntry writes the end of an entry that ran, in the scheduler's own order
+// finishEntry writes the end of an entry that ran, in the scheduler's own order
 // (docs/scheduler-contract.md): status, active, finished_on, the job's shard_id, complete.
-func FinishEntry(ctx context.Context, q *labdb.Queries, e SnapshotEntry) error {
+func finishEntry(ctx context.Context, q *labdb.Queries, e SnapshotEntry) error {
 	started, err := sqlTime(e.StartedOn)
 	if err != nil {
 		return err
