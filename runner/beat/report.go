@@ -98,7 +98,10 @@ type Quarantine struct {
 // Fail makes the report one of a failed beat. class is the value of Failure; text is for people:
 // one line, without secrets.
 func (r *Report) Fail(err error, class, text string) {
-	r.Outcome, r.Failure, r.Error, r.Err = OutcomeFailed, class, text, err
+	r.Outcome = OutcomeFailed
+	r.Failure = class
+	r.Error = text
+	r.Err = err
 }
 
 // OK reports whether the beat did all that it was to do.

@@ -98,7 +98,10 @@ func buildHere(name string) (string, error) {
 // build writes programs into a directory. -trimpath, as make build has it: then both compile
 // everything but once.
 func build(dir string, names ...string) error {
-	args := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags", "-X main.version=test", "-o", dir + string(filepath.Separator)}
+	args := []string{
+		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-X main.version=test",
+		"-o", dir + string(filepath.Separator),
+	}
 	for _, name := range names {
 		args = append(args, "shardclient/runner/cmd/"+name)
 	}

@@ -119,21 +119,43 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 
 func jobRow(j *afe.Job) sharddb.StageJobsParams {
 	return sharddb.StageJobsParams{
-		ID: j.ID, Owner: j.Owner, Name: j.Name, Priority: j.Priority,
-		ControlFile: j.ControlFile, ControlType: j.ControlType, CreatedOn: timestamp(&j.CreatedOn),
-		SynchCount: j.SynchCount, Timeout: j.Timeout, TimeoutMins: j.TimeoutMins,
-		MaxRuntimeHrs: j.MaxRuntimeHrs, MaxRuntimeMins: j.MaxRuntimeMins, TestRetry: j.TestRetry,
-		RunVerify: j.RunVerify, RunReset: j.RunReset, ParseFailedRepair: j.ParseFailedRepair,
-		RebootBefore: j.RebootBefore, RebootAfter: j.RebootAfter, EmailList: j.EmailList,
-		RequireSsp: j.RequireSSP, ShardSent: j.Shard.Sent, ShardID: shardID(j.Shard),
+		ID:                j.ID,
+		Owner:             j.Owner,
+		Name:              j.Name,
+		Priority:          j.Priority,
+		ControlFile:       j.ControlFile,
+		ControlType:       j.ControlType,
+		CreatedOn:         timestamp(&j.CreatedOn),
+		SynchCount:        j.SynchCount,
+		Timeout:           j.Timeout,
+		TimeoutMins:       j.TimeoutMins,
+		MaxRuntimeHrs:     j.MaxRuntimeHrs,
+		MaxRuntimeMins:    j.MaxRuntimeMins,
+		TestRetry:         j.TestRetry,
+		RunVerify:         j.RunVerify,
+		RunReset:          j.RunReset,
+		ParseFailedRepair: j.ParseFailedRepair,
+		RebootBefore:      j.RebootBefore,
+		RebootAfter:       j.RebootAfter,
+		EmailList:         j.EmailList,
+		RequireSsp:        j.RequireSSP,
+		ShardSent:         j.Shard.Sent,
+		ShardID:           shardID(j.Shard),
 	}
 }
 
 func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
-		ID: e.ID, JobID: jobID, HostID: e.HostID, Status: e.Status, MetaHostSent: e.MetaHost.Sent,
-		Deleted: e.Deleted, Aborted: e.Aborted.OrNil(), ExecutionSubdir: e.ExecutionSubdir,
-		StartedOn: timestamp(e.StartedOn), FinishedOn: timestamp(e.FinishedOn),
+		ID:              e.ID,
+		JobID:           jobID,
+		HostID:          e.HostID,
+		Status:          e.Status,
+		MetaHostSent:    e.MetaHost.Sent,
+		Deleted:         e.Deleted,
+		Aborted:         e.Aborted.OrNil(),
+		ExecutionSubdir: e.ExecutionSubdir,
+		StartedOn:       timestamp(e.StartedOn),
+		FinishedOn:      timestamp(e.FinishedOn),
 	}
 	if e.MetaHost.Value != nil {
 		row.MetaHost = &e.MetaHost.Value.ID

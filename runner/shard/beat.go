@@ -37,8 +37,12 @@ func (c *Client) Beat(ctx context.Context, since time.Time) (report beat.Report)
 		return nil
 	})
 	if err != nil { // what reports the beat has a fault itself
-		report.Fail(err, string(afe.Internal), "a beat could not be reported; this is a fault of shard-client itself, please report it")
-		_ = guard.Run(func() error { c.letGo(context.WithoutCancel(ctx)); return nil })
+		report.Fail(err, string(afe.Internal),
+			"a beat could not be reported; this is a fault of shard-client itself, please report it")
+		_ = guard.Run(func() error {
+			c.letGo(context.WithoutCancel(ctx))
+			return nil
+		})
 	}
 	return report
 }

@@ -87,7 +87,8 @@ func (at *site) measure(ctx context.Context, c *clients) (*result, error) {
 	r.elapsed = r.to.at.Sub(from.at)
 	slices.Sort(r.latencies)
 	if len(r.latencies) == 0 {
-		return nil, fmt.Errorf("simulate: no beat has ended within %s; the last failure: %v", r.elapsed.Round(time.Second), r.lastError)
+		return nil, fmt.Errorf("simulate: no beat has ended within %s; the last failure: %v",
+			r.elapsed.Round(time.Second), r.lastError)
 	}
 	return r, nil
 }
