@@ -1,3 +1,4 @@
+// The module gets a host form that go install and godoc accept as soon as the repository has a home.
 module shardclient
 
 go 1.26.0
