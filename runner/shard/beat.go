@@ -40,6 +40,10 @@ func (c *Client) Beat(ctx context.Context, since time.Time) (report beat.Report)
 		report.Fail(err, string(afe.Internal),
 			"a beat could not be reported; this is a fault of shard-client itself, please report it")
 		_ = guard.Run(func() error {
+			c.panicked(err) // logs the stack
+			return nil
+		})
+		_ = guard.Run(func() error {
 			c.letGo(context.WithoutCancel(ctx))
 			return nil
 		})

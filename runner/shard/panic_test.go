@@ -205,7 +205,9 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 func TestPanicOfTheRedactorIsAFailedBeat(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	var log bytes.Buffer
 	o, armed := options(), true
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	o.Redact = func(text string) string {
 		if armed {
 			panic("no text is safe")
@@ -215,6 +217,9 @@ func TestPanicOfTheRedactorIsAFailedBeat(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 	if b := client.Beat(t.Context(), time.Now()); b.OK() || b.Failure != string(afe.Internal) {
 		t.Errorf("%s: %s: %s, want a failure of shard-client itself", b.Outcome, b.Failure, b.Error)
+	}
+	if text := log.String(); !strings.Contains(text, "no text is safe") || !strings.Contains(text, "TestPanicOfTheRedactor") {
+		t.Errorf("the log lacks the panic or its stack:\n%s", text)
 	}
 	armed = false
 	master.saysResult(result(nil, nil, nil))
