@@ -66,7 +66,7 @@ test: postgres gotestsum testrun ## Run all tests, with the race detector where 
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
-	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo go test -json $$race -timeout 40m ./runner/shard ./...
+	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo go test -json $$race -p 3 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client ./...
 
 # In the suite are some of its cases.
 replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with

@@ -51,7 +51,12 @@ const (
 type Admin struct{ pool *pgxpool.Pool }
 
 // New returns an Admin of a migrated database. The caller keeps the pool, and closes it.
-func New(pool *pgxpool.Pool) *Admin { return &Admin{pool} }
+func New(pool *pgxpool.Pool) (*Admin, error) {
+	if pool == nil {
+		return nil, errors.New("admin: pool is nil: want the pool of the master's database")
+	}
+	return &Admin{pool}, nil
+}
 
 // ErrShardDatabase is returned by [Admin.Check] for a database in which a shard-client has worked.
 var ErrShardDatabase = errors.New("this is a shard's database, not the master's: " +
