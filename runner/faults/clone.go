@@ -25,12 +25,12 @@ func (l *Lab) Freeze() {
 func (l *Lab) Clone(t testing.TB) *Lab {
 	t.Helper()
 	c := &Lab{t: t, protocol: l.protocol, Master: pool(t, pgtest.Clone(t, l.Master.Config().ConnString()))}
-	c.People = admin.New(c.Master)
+	c.People = people(t, c.Master)
 	c.serve()
 	for _, s := range l.Shards {
 		copied := &Shard{Hostname: s.Hostname, Board: s.Board, DatabaseURL: pgtest.Clone(t, s.DatabaseURL)}
 		copied.DB = pool(t, copied.DatabaseURL)
-		copied.Scheduler = scheduler.New(copied.DB, scheduler.Options{Seed: 1})
+		copied.Scheduler = begin(t, copied.DB, scheduler.Options{Seed: 1})
 		c.Shards = append(c.Shards, copied)
 	}
 	return c
@@ -44,4 +44,22 @@ func pool(t testing.TB, databaseURL string) *pgxpool.Pool {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+func people(t testing.TB, master *pgxpool.Pool) *admin.Admin {
+	t.Helper()
+	a, err := admin.New(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func begin(t testing.TB, db *pgxpool.Pool, o scheduler.Options) *scheduler.Scheduler {
+	t.Helper()
+	s, err := scheduler.New(db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -63,7 +63,7 @@ func NewLab(t testing.TB, o Options) *Lab {
 	if l.protocol == "" {
 		l.protocol = afe.Protocol2019
 	}
-	l.People = admin.New(l.Master)
+	l.People = people(t, l.Master)
 	l.must(l.People.AddUsers(t.Context(), admin.NewUser{Login: Login, Superuser: true}))
 	l.serve()
 	for i := range max(o.Shards, 1) {
@@ -99,7 +99,7 @@ func (l *Lab) addShard(o Options, number int) {
 	}
 	s.DB = pool(l.t, s.DatabaseURL)
 	// The scheduler may use the machine's clock: the length of its phases is counted in turns.
-	s.Scheduler = scheduler.New(s.DB, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
+	s.Scheduler = begin(l.t, s.DB, scheduler.Options{Seed: o.Seed + uint64(number), FailShare: o.FailShare})
 	l.must(l.People.AddLabels(l.t.Context(), admin.NewLabel{Name: s.Board}))
 	l.must(l.People.AddShard(l.t.Context(), s.Hostname, s.Board))
 	hosts := o.HostsPerShard

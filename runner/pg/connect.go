@@ -18,6 +18,7 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -81,6 +82,9 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 // Check returns the error of a connection string that cannot be used, which no retry would mend, as
 // opposed to a database that is down. It connects to nobody, but reads the password of the day.
 func (d *Door) Check() (*pgxpool.Config, error) {
+	if d.Name == "" {
+		return nil, errors.New("pg: Door.Name is empty: want a name for the sessions, by which people find them")
+	}
 	config, err := ParseURL(d.URL, d.Redact)
 	if err != nil {
 		return nil, err

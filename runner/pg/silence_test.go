@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,12 +81,21 @@ func TestDriversDeadlineStands(t *testing.T) {
 // beat must not wait for two whole silences.
 func TestPoolsQuestionIsBounded(t *testing.T) {
 	t.Parallel()
-	pool, err := (&Door{URL: "postgres://u@127.0.0.1:1/d"}).Open(t.Context())
+	pool, err := (&Door{URL: "postgres://u@127.0.0.1:1/d", Name: "test"}).Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer pool.Close()
 	if got := pool.Config().PingTimeout; got != connectTimeout {
 		t.Errorf("pings may take %s, want %s", got, connectTimeout)
+	}
+}
+
+// A session without a name could not be told from those of other programs.
+func TestDoorNeedsAName(t *testing.T) {
+	t.Parallel()
+	pool, err := (&Door{URL: "postgres://u@127.0.0.1:1/d"}).Open(t.Context())
+	if pool != nil || err == nil || !strings.HasPrefix(err.Error(), "pg: Door.Name is empty: want ") {
+		t.Errorf("%v, want the field to be named", err)
 	}
 }

@@ -47,7 +47,10 @@ func (m *masterDatabase) use(ctx context.Context, call func(*admin.Admin) error)
 	if err := schema.Check(ctx, pool); err != nil {
 		return m.redacted(fmt.Errorf("the master's database: %w", err))
 	}
-	a := admin.New(pool)
+	a, err := admin.New(pool)
+	if err != nil {
+		return err
+	}
 	if err := a.Check(ctx); err != nil {
 		return m.redacted(fmt.Errorf("--database-url: %w", err))
 	}

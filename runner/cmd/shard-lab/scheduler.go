@@ -75,13 +75,17 @@ func (c *schedulerCommand) Run(ctx context.Context, out output) error {
 	log := slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{ReplaceAttr: c.redactError}))
 	log.Info("scheduler starts", "database", c.DatabaseURL, "seed", c.Seed, "tick_ms", c.Tick.Milliseconds(),
 		"fail_share", c.FailShare, "hostless", c.Hostless)
-	scheduler.New(pool, scheduler.Options{
+	s, err := scheduler.New(pool, scheduler.Options{
 		Seed:      c.Seed,
 		FailShare: c.FailShare,
 		Hostless:  c.Hostless,
 		Tick:      c.Tick,
 		Log:       log,
-	}).Run(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	s.Run(ctx)
 	log.Info("stopped")
 	return nil
 }

@@ -66,7 +66,8 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	p.stopAtEnd(p.standby)
-	p.people = admin.New(p.masterDB)
+	p.people, err = admin.New(p.masterDB)
+	p.must(err)
 	_, err = p.people.AddLabels(t.Context(), admin.NewLabel{Name: board})
 	p.must(err)
 	_, err = p.people.AddShard(t.Context(), hostname, board)
@@ -211,7 +212,9 @@ func (p *pair) work(server *postgres.Server, s *scheduler.Scheduler) {
 
 // scheduler is that of the shard, on one server.
 func (p *pair) scheduler(server *postgres.Server) *scheduler.Scheduler {
-	return scheduler.New(p.pool(server), scheduler.Options{Seed: 1, FailShare: 0.2})
+	s, err := scheduler.New(p.pool(server), scheduler.Options{Seed: 1, FailShare: 0.2})
+	p.must(err)
+	return s
 }
 
 func (p *pair) pool(server *postgres.Server) *pgxpool.Pool {
@@ -227,7 +230,8 @@ func (p *pair) pool(server *postgres.Server) *pgxpool.Pool {
 func (p *pair) converges(server *postgres.Server, jobs int) {
 	p.t.Helper()
 	pool := p.pool(server)
-	s := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})
+	s, err := scheduler.New(pool, scheduler.Options{Seed: 2, FailShare: 0.2})
+	p.must(err)
 	p.until("for both sides to agree", func(ctx context.Context) (bool, error) {
 		if work, err := s.Turn(ctx); err != nil || work.Open > 0 {
 			return false, errors.Join(err, fmt.Errorf("%d entries are open", work.Open))

@@ -60,7 +60,9 @@ func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
 	if s.masterDB, err = s.database(ctx, masterDatabase); err != nil {
 		return s, err
 	}
-	s.people = admin.New(s.masterDB)
+	if s.people, err = admin.New(s.masterDB); err != nil {
+		return s, err
+	}
 	for i, board := range boards {
 		if err := s.addShard(ctx, fmt.Sprintf("shard%d", i+1), board, size.boardHosts); err != nil {
 			return s, err

@@ -53,7 +53,7 @@ func TestWhichHostFits(t *testing.T) {
 			tried += strings.Count(sql, "name: SchedulerLeaseHost ")
 			return nil
 		}}
-		work := d.turn(scheduler.New(db, scheduler.Options{}))
+		work := d.turn(start(t, db, scheduler.Options{}))
 		if want := strings.Count(fmt.Sprint(c.want), "true"); work.Assigned != want || tried != want {
 			t.Errorf("%s: assigned %d after %d tries, want %d", c.name, work.Assigned, tried, want)
 		}
@@ -66,7 +66,7 @@ func TestHostIsNoLongerFree(t *testing.T) {
 	d := newDesk(t, "SELECT")
 	for _, edit := range []string{"invalid = true", "locked = true", "leased = true", "status = 'Verifying'"} {
 		d.refill(oneHost + jobSQL(7, 1, 0))
-		work := d.turn(scheduler.New(&hooked{DBTX: d.schedules, before: func(sql string) error {
+		work := d.turn(start(t, &hooked{DBTX: d.schedules, before: func(sql string) error {
 			if strings.Contains(sql, "name: SchedulerLeaseHost ") {
 				pgtest.Exec(d.t, d.pool, "UPDATE afe_hosts SET "+edit)
 			}

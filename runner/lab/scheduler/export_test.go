@@ -2,7 +2,7 @@ package scheduler
 
 // VariantOf and Fails tell tests what a seed has drawn.
 func VariantOf(seed uint64, jobID int64) string {
-	return string(New(nil, Options{Seed: seed}).variantOf(jobID))
+	return string((&Scheduler{o: Options{Seed: seed}}).variantOf(jobID))
 }
 
 // Variants are all that can be drawn.
@@ -16,7 +16,7 @@ func Variants() []string {
 
 // Fails reports whether an entry fails, and whether it does so before it runs.
 func Fails(seed uint64, failShare float64, entryID int64) (fails, early bool) {
-	s := New(nil, Options{Seed: seed, FailShare: failShare})
+	s := &Scheduler{o: Options{Seed: seed, FailShare: failShare}}
 	return s.fails(entryID), s.failsEarly(entryID)
 }
 

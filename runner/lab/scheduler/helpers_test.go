@@ -101,7 +101,16 @@ func (d *desk) now() time.Time {
 
 func (d *desk) scheduler(o scheduler.Options) *scheduler.Scheduler {
 	o.Now = d.now
-	return scheduler.New(d.schedules, o)
+	return start(d.t, d.schedules, o)
+}
+
+func start(t testing.TB, db labdb.DBTX, o scheduler.Options) *scheduler.Scheduler {
+	t.Helper()
+	s, err := scheduler.New(db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (d *desk) turn(s *scheduler.Scheduler) scheduler.Work {

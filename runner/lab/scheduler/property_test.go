@@ -215,17 +215,17 @@ func TestEveryEntryEnds(t *testing.T) {
 			aborts, restarts, losses := seed%4 != 0, seed%2 == 0, seed%4 == 0 || seed%4 == 3
 			d := newDesk(t, randomLab(random))
 			lost := &lossy{DBTX: d.schedules}
-			start := func() *scheduler.Scheduler {
-				return scheduler.New(lost, scheduler.Options{Seed: seed, FailShare: 0.2, Now: d.now})
+			restart := func() *scheduler.Scheduler {
+				return start(t, lost, scheduler.Options{Seed: seed, FailShare: 0.2, Now: d.now})
 			}
-			s := start()
+			s := restart()
 			for range 120 {
 				lost.left, lost.done = -1, random.IntN(2) == 0
 				if losses && random.IntN(2) == 0 {
 					lost.left = random.IntN(12)
 				}
 				if restarts && random.IntN(4) == 0 {
-					s = start()
+					s = restart()
 				}
 				if _, err := s.Turn(t.Context()); err != nil && !errors.Is(err, errLost) {
 					t.Fatal(err)

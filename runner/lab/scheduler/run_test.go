@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,7 +38,7 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		db := &away{began: time.Now()}
-		scheduler.New(db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
+		start(t, db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
 		if ended := time.Since(db.began); ended != time.Minute {
 			t.Errorf("Run ended after %s, want at once when told", ended)
 		}
@@ -70,7 +71,7 @@ func TestRunFinishesItsTurn(t *testing.T) {
 		}
 		return nil
 	}}
-	scheduler.New(db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
+	start(t, db, scheduler.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}).Run(ctx)
 	if diff := cmp.Diff("entry 701: active=true", last(d.written())); diff != "" {
 		t.Errorf("the last statement (-want +got):\n%s", diff)
 	}
@@ -87,4 +88,23 @@ func last(lines []string) string {
 		return ""
 	}
 	return lines[len(lines)-1]
+}
+
+// What could not work is refused before the first turn.
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		db   labdb.DBTX
+		o    scheduler.Options
+		want string
+	}{
+		{nil, scheduler.Options{}, "scheduler: db is nil: "},
+		{&away{}, scheduler.Options{FailShare: 7}, "scheduler: Options.FailShare is 7: want "},
+		{&away{}, scheduler.Options{FailShare: -0.1}, "scheduler: Options.FailShare is -0.1: want "},
+		{&away{}, scheduler.Options{FailShare: math.NaN()}, "scheduler: Options.FailShare is NaN: want "},
+	} {
+		if s, err := scheduler.New(c.db, c.o); s != nil || err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
 }

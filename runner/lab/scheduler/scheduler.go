@@ -19,6 +19,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -84,8 +85,15 @@ type memory struct {
 }
 
 // New returns a scheduler that has not looked at its database yet. Each statement that it gives to
-// db must commit by itself: pass a connection or a pool, not a transaction.
-func New(db labdb.DBTX, o Options) *Scheduler {
+// db must commit by itself: pass a connection or a pool, not a transaction. The error names what
+// cannot be used.
+func New(db labdb.DBTX, o Options) (*Scheduler, error) {
+	if db == nil {
+		return nil, errors.New("scheduler: db is nil: want the database of the shard or of the master")
+	}
+	if !(o.FailShare >= 0 && o.FailShare <= 1) {
+		return nil, fmt.Errorf("scheduler: Options.FailShare is %v: want a number from 0 to 1", o.FailShare)
+	}
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
 	}
@@ -104,7 +112,7 @@ func New(db labdb.DBTX, o Options) *Scheduler {
 		cache:  map[int64]*cachedJob{},
 		open:   memories{},
 		leases: memories{},
-	}
+	}, nil
 }
 
 // Work counts what one turn or several turns did.

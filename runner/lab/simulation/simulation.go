@@ -129,7 +129,9 @@ func (at *site) open(ctx context.Context) (err error) {
 	if at.masterDB, err = pgxpool.New(ctx, url); err != nil {
 		return err
 	}
-	at.people = admin.New(at.masterDB)
+	if at.people, err = admin.New(at.masterDB); err != nil {
+		return err
+	}
 	if err := at.populate(ctx); err != nil {
 		return err
 	}

@@ -11,7 +11,10 @@ import (
 // A suite with 10,000 children.
 func BenchmarkSuite(b *testing.B) {
 	const n = 10_000
-	a := admin.New(pgtest.Pool(b))
+	a, err := admin.New(pgtest.Pool(b))
+	if err != nil {
+		b.Fatal(err)
+	}
 	ctx := b.Context()
 	if _, err := a.AddLabels(ctx, admin.NewLabel{Name: "board:a"}, admin.NewLabel{Name: "pool:x"}); err != nil {
 		b.Fatal(err)

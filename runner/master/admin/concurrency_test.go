@@ -179,7 +179,11 @@ func TestStatementsDoNotGrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(pool.Close)
-		everyEdit(t, admin.New(pool), n)
+		people, err := admin.New(pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		everyEdit(t, people, n)
 		return count.statements.Load()
 	}
 	small, large := statements(1), statements(500)

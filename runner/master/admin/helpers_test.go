@@ -39,9 +39,13 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	people, err := admin.New(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return &lab{T: t, Admin: admin.New(pool), pool: pool, url: server.URL + master.Path}
+	return &lab{T: t, Admin: people, pool: pool, url: server.URL + master.Path}
 }
 
 // twoShards is a lab with hosts a1, a2 (board:a) of shard one and b1 (board:b) of shard two, none

@@ -127,3 +127,10 @@ func TestAttachAndDetachLabel(t *testing.T) {
 	}
 	l.want("database", before, l.everything())
 }
+
+func TestNewNeedsAPool(t *testing.T) {
+	t.Parallel()
+	if a, err := admin.New(nil); a != nil || err == nil {
+		t.Errorf("%v, want an error", err)
+	}
+}
