@@ -21,7 +21,8 @@ const module = "shardclient"
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
-//	          lock  afe                  postgres  process
+//	          search                     postgres  process
+//	          lock  afe
 //	          pg  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
@@ -29,7 +30,8 @@ var arrows = map[string][]string{
 		"runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"gen/sharddb"},
-	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/shard":    {"runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/search":   {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":     {"runner/pg", "gen/sharddb"},
 	"runner/loop":     {"runner/beat"},
 	"runner/ops":      {"runner/beat"},
