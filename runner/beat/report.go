@@ -65,6 +65,9 @@ type Report struct {
 	// Quarantined counts the objects that this beat set aside.
 	Quarantined int `json:"quarantined"`
 
+	// OfAnother counts the jobs of the upload that another client had acknowledged before.
+	OfAnother int `json:"-"`
+
 	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.

@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"shardclient/gen/sharddb"
 )
@@ -15,43 +14,36 @@ import (
 // remembers which completions the master has acknowledged. What a packet held is compared, value by
 // value, with the rows once they are locked.
 
-// markUnsure notes, before the packet leaves, which jobs it could undo later: a request with an
-// open entry that waits in the master's queue may be stored after a newer one (docs/promises.md,
-// "late request").
-func (c *Client) markUnsure(ctx context.Context, m *memo) error {
-	if len(m.open) == 0 {
+// leave notes, before the packet leaves, what it says about which jobs: a request that waits in the
+// master's queue may be stored after a newer one (docs/promises.md, "late request").
+func (c *Client) leave(ctx context.Context, m *memo) error {
+	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
 	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
 		var err error
-		m.settleable, err = q.UploadMarkUnsure(ctx, m.open, c.options.RPCTimeout.Seconds())
+		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
+		})
 		if err != nil {
-			return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(m.open), err)
+			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
 		}
 		return nil
 	})
 }
 
-// settle writes to the ledger, after a failed heartbeat, what its request may still do. clear says
-// that no copy of the request can be stored later.
+// settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
+// the request can be stored later.
 func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
-	if len(m.open) == 0 {
+	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
 	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		return m.settle(ctx, q, clear)
+		if _, err := q.UploadFailed(ctx, m.packetID, clear); err != nil {
+			return fmt.Errorf("note how the upload of %d jobs failed: %w", len(m.sent.JobIds), err)
+		}
+		return nil
 	})
-}
-
-func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
-	jobs := u.open
-	if clear {
-		jobs = u.settleable
-	}
-	if _, err := q.UploadSettle(ctx, clear, jobs); err != nil {
-		return fmt.Errorf("settle %d jobs in the upload ledger: %w", len(jobs), err)
-	}
-	return nil
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
@@ -66,13 +58,13 @@ func (c *Client) acknowledge(
 		if _, err := q.AcknowledgeLock(ctx, m.sent.JobIds, m.sent.EntryIds); err != nil {
 			return fmt.Errorf("lock jobs and their entries: %w", err)
 		}
+		if err := q.AcknowledgeBegin(ctx); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
 		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
 			return fmt.Errorf("compare with what was sent: %w", err)
 		}
-		if !acknowledged.Known {
-			return m.settle(ctx, q, sure)
-		}
-		return c.remember(ctx, q, m, sure)
+		return c.remember(ctx, q, m, acknowledged.Known, sure)
 	})
 	if err != nil {
 		return sharddb.AcknowledgeJobsRow{}, err
@@ -85,17 +77,19 @@ func (c *Client) acknowledge(
 	return acknowledged, nil
 }
 
-// remember updates the ledger: a job that was sent with an open entry gets the entries that were
-// sent as complete, and the row of a job that was sent whole goes.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) error {
-	if _, err := q.UploadRecordSent(ctx, m.sent.JobIds, m.complete); err != nil {
-		return fmt.Errorf("record what was sent: %w", err)
+// remember updates the ledger, if this shard is known, and notes that the packet was answered.
+func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, known, sure bool) (err error) {
+	if known {
+		m.ofAnother, err = q.UploadRemember(ctx, sharddb.UploadRememberParams{
+			PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds,
+			Digests: m.digests, OpenJobIds: m.open, CompleteEntryIds: m.complete,
+		})
+		if err != nil {
+			return fmt.Errorf("remember what was sent: %w", err)
+		}
 	}
-	// An older request must have been dead when this packet left; that it is dead by now is not
-	// enough, because it could have been stored over this one meanwhile.
-	dead := c.options.RPCTimeout + time.Since(m.at)
-	if _, err := q.UploadForgetSettled(ctx, m.whole, dead.Seconds()); err != nil {
-		return fmt.Errorf("forget settled jobs: %w", err)
+	if m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure); err != nil {
+		return fmt.Errorf("note that the packet was answered: %w", err)
 	}
-	return m.settle(ctx, q, sure)
+	return nil
 }
