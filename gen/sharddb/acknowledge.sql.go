@@ -22,8 +22,13 @@ func (q *Queries) AcknowledgeBegin(ctx context.Context) error {
 const acknowledgeJobs = `-- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
-    FROM afe_shards AS o
-    WHERE o.hostname = $1::text
+    FROM (
+        SELECT s.id, s.hostname = $1::text AS exact, count(*) OVER () AS alike
+        FROM afe_shards AS s
+        WHERE lower(rtrim(s.hostname, '. ')) = lower(rtrim($1::text, '. '))
+            OR s.id::text = $1::text
+    ) AS o
+    WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
@@ -80,8 +85,9 @@ type AcknowledgeJobsRow struct {
 // Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
 // were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 // jobs and entries did not change. This shard's id is the one that the master gives it today: a
-// shard that was removed and added again has another. As long as no row of ours has come from the
-// master, nothing is acknowledged.
+// shard that was removed and added again has another. A master on MariaDB knows the shard under any
+// spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
+// long as no row of ours has come from the master, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
 		arg.ShardHostname,
@@ -119,6 +125,46 @@ func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const shardNames = `-- name: ShardNames :many
+SELECT o.hostname, (o.exact OR o.alike AND count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+FROM (
+    SELECT
+        s.hostname, s.hostname = $1::text AS exact,
+        lower(rtrim(s.hostname, '. ')) = lower(rtrim($1::text, '. '))
+            OR s.id::text = $1::text AS alike
+    FROM afe_shards AS s
+) AS o
+ORDER BY own DESC, o.hostname
+LIMIT 5
+`
+
+type ShardNamesRow struct {
+	Hostname string
+	Own      bool
+}
+
+// The names of shards that have come from the master, this shard's own first. Which one is that is
+// decided as in AcknowledgeJobs.
+func (q *Queries) ShardNames(ctx context.Context, shardHostname string) ([]ShardNamesRow, error) {
+	rows, err := q.db.Query(ctx, shardNames, shardHostname)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ShardNamesRow
+	for rows.Next() {
+		var i ShardNamesRow
+		if err := rows.Scan(&i.Hostname, &i.Own); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const uploadAnswered = `-- name: UploadAnswered :many
@@ -181,25 +227,6 @@ func (q *Queries) UploadAnswered(ctx context.Context, iD int64, sure bool) ([]in
 		return nil, err
 	}
 	return items, nil
-}
-
-const uploadFailed = `-- name: UploadFailed :execrows
-WITH gone AS (
-    DELETE FROM shard_client_packets WHERE id = $1::bigint AND $2::boolean
-)
-UPDATE shard_client_packets
-SET unsure_since = now()
-WHERE id = $1::bigint AND NOT $2::boolean
-`
-
-// After a failure that was a clear answer, no copy of the packet is on its way. After any other, the
-// last copy has left by now at the latest, so the time until it must be dead counts from now.
-func (q *Queries) UploadFailed(ctx context.Context, iD int64, clear bool) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadFailed, iD, clear)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const uploadLeave = `-- name: UploadLeave :one
@@ -302,4 +329,24 @@ func (q *Queries) UploadRemember(ctx context.Context, arg UploadRememberParams) 
 	var of_another_client int32
 	err := row.Scan(&of_another_client)
 	return of_another_client, err
+}
+
+const uploadSettle = `-- name: UploadSettle :execrows
+WITH gone AS (
+    DELETE FROM shard_client_packets WHERE id = $1::bigint AND $2::boolean
+)
+UPDATE shard_client_packets
+SET unsure_since = now()
+WHERE id = $1::bigint AND NOT $2::boolean
+`
+
+// After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If
+// not, the last copy has left by now at the latest, so the time until it must be dead counts from
+// now.
+func (q *Queries) UploadSettle(ctx context.Context, iD int64, clear bool) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadSettle, iD, clear)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

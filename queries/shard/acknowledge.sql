@@ -12,9 +12,10 @@ INSERT INTO shard_client_packets (job_ids, digests)
 VALUES (@job_ids::bigint[], @digests::bigint[])
 RETURNING id;
 
--- After a failure that was a clear answer, no copy of the packet is on its way. After any other, the
--- last copy has left by now at the latest, so the time until it must be dead counts from now.
--- name: UploadFailed :execrows
+-- After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If
+-- not, the last copy has left by now at the latest, so the time until it must be dead counts from
+-- now.
+-- name: UploadSettle :execrows
 WITH gone AS (
     DELETE FROM shard_client_packets WHERE id = @id::bigint AND @clear::boolean
 )
@@ -42,13 +43,19 @@ FOR UPDATE;
 -- Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
 -- were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 -- jobs and entries did not change. This shard's id is the one that the master gives it today: a
--- shard that was removed and added again has another. As long as no row of ours has come from the
--- master, nothing is acknowledged.
+-- shard that was removed and added again has another. A master on MariaDB knows the shard under any
+-- spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
+-- long as no row of ours has come from the master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
-    FROM afe_shards AS o
-    WHERE o.hostname = @shard_hostname::text
+    FROM (
+        SELECT s.id, s.hostname = @shard_hostname::text AS exact, count(*) OVER () AS alike
+        FROM afe_shards AS s
+        WHERE lower(rtrim(s.hostname, '. ')) = lower(rtrim(@shard_hostname::text, '. '))
+            OR s.id::text = @shard_hostname::text
+    ) AS o
+    WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
@@ -86,6 +93,20 @@ SELECT
     coalesce(sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL;
+
+-- The names of shards that have come from the master, this shard's own first. Which one is that is
+-- decided as in AcknowledgeJobs.
+-- name: ShardNames :many
+SELECT o.hostname, (o.exact OR o.alike AND count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+FROM (
+    SELECT
+        s.hostname, s.hostname = @shard_hostname::text AS exact,
+        lower(rtrim(s.hostname, '. ')) = lower(rtrim(@shard_hostname::text, '. '))
+            OR s.id::text = @shard_hostname::text AS alike
+    FROM afe_shards AS s
+) AS o
+ORDER BY own DESC, o.hostname
+LIMIT 5;
 
 -- In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
 -- name: AcknowledgeBegin :exec

@@ -2,9 +2,11 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/plain"
 )
 
 // Why no completion is lost (P1, P2), whatever the scheduler writes meanwhile and whatever becomes
@@ -38,12 +40,14 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.UploadFailed(ctx, m.packetID, clear); err != nil {
-			return fmt.Errorf("note how the upload of %d jobs failed: %w", len(m.sent.JobIds), err)
-		}
-		return nil
-	})
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
+}
+
+func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
+	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
+		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
+	}
+	return nil
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
@@ -64,32 +68,80 @@ func (c *Client) acknowledge(
 		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
 			return fmt.Errorf("compare with what was sent: %w", err)
 		}
-		return c.remember(ctx, q, m, acknowledged.Known, sure)
+		if m.known = acknowledged.Known; !m.known {
+			return m.settle(ctx, q, sure)
+		}
+		return c.remember(ctx, q, m, sure)
 	})
 	if err != nil {
 		return sharddb.AcknowledgeJobsRow{}, err
 	}
-	if !acknowledged.Known {
-		c.log.Warn("upload not acknowledged: this shard's own row has not come from the master yet; "+
-			"the jobs will be uploaded again",
-			"shard_hostname", c.options.ShardHostname, "jobs", len(m.sent.JobIds))
-	}
 	return acknowledged, nil
 }
 
-// remember updates the ledger, if this shard is known, and notes that the packet was answered.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, known, sure bool) (err error) {
-	if known {
-		m.ofAnother, err = q.UploadRemember(ctx, sharddb.UploadRememberParams{
-			PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds,
-			Digests: m.digests, OpenJobIds: m.open, CompleteEntryIds: m.complete,
-		})
-		if err != nil {
-			return fmt.Errorf("remember what was sent: %w", err)
-		}
+// remember updates the ledger, and notes that the packet was answered.
+func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) (err error) {
+	m.ofAnother, err = q.UploadRemember(ctx, sharddb.UploadRememberParams{
+		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds,
+		Digests: m.digests, OpenJobIds: m.open, CompleteEntryIds: m.complete,
+	})
+	if err != nil {
+		return fmt.Errorf("remember what was sent: %w", err)
 	}
 	if m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure); err != nil {
 		return fmt.Errorf("note that the packet was answered: %w", err)
 	}
 	return nil
+}
+
+// errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:
+// the next one will upload the same again (P11).
+var errNoProgress = errors.New("the upload makes no progress")
+
+// progress returns an error if the master has answered an upload in vain.
+func (t *turn) progress(ctx context.Context) error {
+	m := t.memo
+	switch {
+	case len(m.sent.JobIds) == 0:
+		return nil
+	case !m.known:
+		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
+		if errors.Is(err, errNoProgress) {
+			t.report.Repeated = len(m.sent.JobIds)
+		}
+		return err
+	case len(m.repeated) > 0:
+		t.report.Repeated = len(m.repeated)
+		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
+			"and they are to be uploaded again (the first is job %d): either the master does not keep what it is sent, "+
+			"or something else than the scheduler sets their shard_id to NULL", errNoProgress, len(m.repeated), m.repeated[0])
+	}
+	return nil
+}
+
+// unknownShard says that nothing can be acknowledged, with both spellings of the shard's name; nil:
+// the shard's row has come with this answer, and the next beat can.
+func (c *Client) unknownShard(ctx context.Context, jobs int) error {
+	shards, err := sharddb.New(c.pool).ShardNames(ctx, c.options.ShardHostname)
+	if err != nil {
+		return fmt.Errorf("look up the names of shards: %w", err)
+	}
+	var names []string
+	for _, s := range shards {
+		if s.Own {
+			return nil
+		}
+		names = append(names, s.Hostname)
+	}
+	return fmt.Errorf("%w: the master has stored %d finished jobs, but they cannot be noted as uploaded, because no host "+
+		"and no job of its answers was of a shard %q (--shard-hostname); they were of %s; "+
+		"the jobs are uploaded again until one is", errNoProgress, jobs, c.options.ShardHostname, quoted(names))
+}
+
+// quoted lists names in one printable line.
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return plain.Line(fmt.Sprintf("%q", names), maxReason)
 }

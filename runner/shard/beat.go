@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,5 +212,5 @@ func (t *turn) apply(ctx context.Context, response *afe.Response) error {
 		return fmt.Errorf("apply: %w", err)
 	}
 	// With a section missing for good a shard would starve of hosts or jobs while all looks well.
-	return response.Incomplete
+	return cmp.Or(response.Incomplete, t.progress(ctx))
 }

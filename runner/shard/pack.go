@@ -38,8 +38,9 @@ type upload struct {
 	open     []int64                       // ids of the jobs with an entry that is still open
 	packetID int64                         // see shard_client_packets
 
-	// What acknowledging has shown: jobs that are uploaded without progress, and how many jobs another
-	// client had acknowledged.
+	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
+	// without progress, and how many jobs another client had acknowledged.
+	known     bool
 	repeated  []int64
 	ofAnother int32
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 )
 
@@ -191,8 +192,9 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	}
 }
 
-// Before this shard's own row has come from the master, there is no id to acknowledge with.
-func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
+// Before this shard's own row has come from the master, there is no id to acknowledge with. The beat
+// says so (P11).
+func TestP11NothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	client.SetMaxUploadJobs(1)
@@ -201,8 +203,13 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pgtest.Exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
-		if b := mustBeat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
+		b := client.Beat(t.Context(), time.Now())
+		if b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
 			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
+		}
+		if b.Failure != beat.FailureNoProgress || b.Repeated != 1 ||
+			!strings.Contains(b.Error, `"shard1.example"`) || !strings.Contains(b.Error, `["another"]`) {
+			t.Errorf("%s %s, %d repeated: %s", b.Outcome, b.Failure, b.Repeated, b.Error)
 		}
 	}
 	// The shard was removed from the master and added again: its id is another.
