@@ -79,7 +79,8 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), m.batch.Bytes),
+		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		BatchBytes:        m.batch.Bytes,
 		JobIds:            m.plan.JobIds,
 		OnlyJobs:          m.plan.OnlyJobs,
 	})
