@@ -62,6 +62,7 @@ func TestACLGroupsMayTradeNames(t *testing.T) {
 		"renamed over two":   {[][]string{{group(1, 1, "b", alice)}, {group(2, 2, "a", bob)}}, "1 b:alice/1, 2 a:bob/2"},
 		"three":              {[][]string{{group(1, 2, "c", bob), group(2, 3, "a", alice), group(3, 1, "b")}}, "1 b:/1 3, 2 c:bob/1 2, 3 a:alice/2"},
 		"another name":       {[][]string{{group(1, 1, "c", bob)}}, "1 c:alice bob/1, 2 b:bob/2"},
+		"beside a new one":   {[][]string{{group(1, 1, "c", alice), group(3, 9, "a", bob)}}, "1 c:alice/1, 2 b:bob/2, 9 a:bob/3"},
 		"there and back":     {[][]string{{group(1, 1, "b", bob)}, {group(2, 2, "b", bob), group(1, 1, "a", alice)}}, "1 a:alice/1, 2 b:bob/2"},
 	} {
 		for _, chunk := range []int{1, 500} {
