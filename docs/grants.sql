@@ -25,7 +25,9 @@ GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
-GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT,
+    UPDATE (login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
+    ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;

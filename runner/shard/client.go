@@ -63,7 +63,8 @@ type Options struct {
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
+	// Redact takes secrets out of errors before they are stored or logged; nil: there are none. What
+	// the database's encoding does not have is escaped after that.
 	Redact func(string) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
@@ -100,6 +101,8 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
+	redact := options.Redact
+	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
