@@ -492,10 +492,11 @@ func (q *Queries) AdminHostSetLock(ctx context.Context, arg AdminHostSetLockPara
 
 const adminHostUnlock = `-- name: AdminHostUnlock :execrows
 UPDATE afe_hosts
-SET locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = ''
+SET locked = false, locked_by_id = NULL, lock_time = NULL
 WHERE id = ANY ($1::bigint[])
 `
 
+// The reason of the old lock stays, as in an AFE.
 func (q *Queries) AdminHostUnlock(ctx context.Context, ids []int64) (int64, error) {
 	result, err := q.db.Exec(ctx, adminHostUnlock, ids)
 	if err != nil {

@@ -148,9 +148,10 @@ SET locked = true, locked_by_id = @locked_by_id::bigint, lock_time = @lock_time:
     lock_reason = @lock_reason::text, dirty = true
 WHERE id = ANY (@ids::bigint[]);
 
+-- The reason of the old lock stays, as in an AFE.
 -- name: AdminHostUnlock :execrows
 UPDATE afe_hosts
-SET locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = ''
+SET locked = false, locked_by_id = NULL, lock_time = NULL
 WHERE id = ANY (@ids::bigint[]);
 
 -- Removing the host's shard makes the master report the host to that shard as

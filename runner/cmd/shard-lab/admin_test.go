@@ -115,7 +115,7 @@ func TestAdministrationAsJSON(t *testing.T) {
 		{"host list", `[{"id":1,"hostname":"h1","status":"Ready","leased":false,"locked":false,"locked_by":"","lock_time":null,"lock_reason":"","shard":"","labels":["a"],"acl_groups":["Everyone"],"attributes":{}},` +
 			`{"id":2,"hostname":"h2","status":"Ready","leased":false,"locked":false,"locked_by":"","lock_time":null,"lock_reason":"","shard":"","labels":["a"],"acl_groups":["Everyone"],"attributes":{}},` +
 			`{"id":3,"hostname":"h3","status":"Ready","leased":false,"locked":true,"locked_by":"bob","lock_time":"TIMEZ","lock_reason":"x","shard":"","labels":[],"acl_groups":["Everyone"],"attributes":{"k":"v"}}]`},
-		{"host unlock h3", `[{"id":3,"name":"h3","outcome":"changed","locked_by":"","lock_time":null,"lock_reason":"","shard":""}]`},
+		{"host unlock h3", `[{"id":3,"name":"h3","outcome":"changed","locked_by":"","lock_time":null,"lock_reason":"x","shard":""}]`},
 		{"host move h3 --to board:z", `[{"id":3,"name":"h3","outcome":"changed"}]`},
 		{"job create j --owner bob --meta-host a", `{"ids":[1]}`},
 		{"job create s --suite --children 2 --owner bob --meta-host a", `{"parent_id":2,"child_ids":[3,4]}`},

@@ -118,7 +118,8 @@ func TestLockHosts(t *testing.T) {
 
 	unlocked := got(l.UnlockHosts(ctx, "b1", "a1")).ok(l)
 	l.want("unlocked", "a1 changed, b1 unchanged", outcomesOf([]admin.Change{unlocked[0].Change, unlocked[1].Change}))
-	l.want("row", "f", pgtest.Query[string](l.T, l.pool, "SELECT concat_ws(' ', locked, locked_by_id, lock_time) || lock_reason FROM afe_hosts WHERE hostname = 'a1'"))
+	l.want("reason", "flaky USB", unlocked[0].LockReason)
+	l.want("row", "fflaky USB", pgtest.Query[string](l.T, l.pool, "SELECT concat_ws(' ', locked, locked_by_id, lock_time) || lock_reason FROM afe_hosts WHERE hostname = 'a1'"))
 }
 
 func TestLockHostsRefuses(t *testing.T) {
