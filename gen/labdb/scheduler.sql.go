@@ -455,6 +455,37 @@ func (q *Queries) SchedulerReleaseHost(ctx context.Context, iD int64, entryID in
 	return result.RowsAffected(), nil
 }
 
+const schedulerReleaseUnused = `-- name: SchedulerReleaseUnused :execrows
+WITH unused AS (
+    SELECT h.id
+    FROM afe_hosts AS h
+    WHERE h.leased
+        AND NOT h.locked
+        AND h.status = 'Ready'
+        AND h.synch_id IS NULL
+        AND NOT EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.host_id = h.id AND e.active AND NOT e.complete
+            OFFSET 0
+        )
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE afe_hosts AS here
+SET leased = false
+FROM unused
+WHERE here.id = unused.id
+`
+
+// Releases the hosts that no entry uses. A new host of an AFE is leased until its master's
+// scheduler does this. A host that a heartbeat or somebody else holds waits for the next turn.
+func (q *Queries) SchedulerReleaseUnused(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerReleaseUnused)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const schedulerSetEntryActive = `-- name: SchedulerSetEntryActive :execrows
 UPDATE afe_host_queue_entries
 SET active = $1

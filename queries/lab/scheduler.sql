@@ -164,6 +164,28 @@ UPDATE afe_hosts
 SET leased = false, synch_id = NULL
 WHERE id = @id::bigint AND synch_id = @entry_id::bigint;
 
+-- Releases the hosts that no entry uses. A new host of an AFE is leased until its master's
+-- scheduler does this. A host that a heartbeat or somebody else holds waits for the next turn.
+-- name: SchedulerReleaseUnused :execrows
+WITH unused AS (
+    SELECT h.id
+    FROM afe_hosts AS h
+    WHERE h.leased
+        AND NOT h.locked
+        AND h.status = 'Ready'
+        AND h.synch_id IS NULL
+        AND NOT EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.host_id = h.id AND e.active AND NOT e.complete
+            OFFSET 0
+        )
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE afe_hosts AS here
+SET leased = false
+FROM unused
+WHERE here.id = unused.id;
+
 -- name: SchedulerSetHostStatus :execrows
 UPDATE afe_hosts
 SET status = @status
