@@ -46,6 +46,7 @@ GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)
     ON shard_client_quarantine TO shard_client;
 GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
+GRANT SELECT, INSERT, UPDATE (reason), DELETE ON shard_client_taken TO shard_client;
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
 GRANT SELECT ON shard_client_upload_entries TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;

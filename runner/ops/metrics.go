@@ -55,6 +55,7 @@ type Metrics struct {
 	quarantined           prometheus.Counter
 	quarantine            *prometheus.GaugeVec
 	waitingForHost        prometheus.Gauge
+	takenIDs              prometheus.Gauge
 	limitJobs, limitBytes prometheus.Gauge
 }
 
@@ -136,6 +137,8 @@ func (m *Metrics) registerCounts(r registrar) {
 		"Objects in quarantine after the last recorded beat, by direction.", "direction")
 	m.waitingForHost = r.gauge("quarantine_waiting_for_host",
 		"Jobs among the objects in quarantine that only wait for a host of theirs to arrive.")
+	m.takenIDs = r.gauge("taken_ids",
+		"Jobs and hosts here that are not sent, because the master has given their id to another one.")
 	m.setQuarantine(beat.Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
@@ -187,6 +190,7 @@ func (m *Metrics) setQuarantine(q beat.Quarantine) {
 	m.quarantine.WithLabelValues("in").Set(float64(q.In))
 	m.quarantine.WithLabelValues("out").Set(float64(q.Out))
 	m.waitingForHost.Set(float64(q.WaitingForHost))
+	m.takenIDs.Set(float64(q.Taken))
 }
 
 // handler answers scrapes. A failing collector does not hide the others.

@@ -43,7 +43,8 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 	return bad, forget(ctx, a, q, kindHost, chunk)
 }
 
-// storableHosts sets aside the hosts whose name belongs to another valid host.
+// storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
+// valid host.
 func storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
 ) (good []unit[afe.Host], bad []badObject, err error) {
@@ -56,7 +57,7 @@ func storableHosts(
 	}
 	refused, err := q.HostsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for taken names: %w", err)
+		return nil, nil, fmt.Errorf("look for taken ids and names: %w", err)
 	}
 	good, bad = split(chunk, refused)
 	return good, bad, nil

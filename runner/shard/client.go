@@ -47,13 +47,15 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only Redact and Logger may be left out; the defaults of the
-// others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
+// left out; the defaults of the others are in runner/config.
 type Options struct {
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	BeatTimeout    time.Duration // the longest that a beat may take, its request included; 0: no limit
+	FinishTimeout  time.Duration // how long a beat may go on after a stop was asked for; 0: no limit
 	MaxUploadJobs  int           // the most jobs in one packet
 	MaxUploadBytes int64         // the largest request, unless one job alone exceeds it
 	ApplyChunk     int           // the most objects stored in one transaction
@@ -114,6 +116,8 @@ func (o *Options) check() error {
 		{"Who", `""`, o.Who != "", "a name for this process"},
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"BeatTimeout", o.BeatTimeout, o.BeatTimeout >= 0, "0 or more"},
+		{"FinishTimeout", o.FinishTimeout, o.FinishTimeout >= 0, "0 or more"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},
 		{"MaxUploadBytes", o.MaxUploadBytes, o.MaxUploadBytes > 0, "at least 1"},
 		{"ApplyChunk", o.ApplyChunk, o.ApplyChunk > 0, "at least 1"},

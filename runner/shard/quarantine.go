@@ -23,7 +23,9 @@ const (
 	codeDuplicateID    = "duplicate_id"     // another object with its id came first
 	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
-	// HostsRefused and JobsRefused give name_taken, entry_taken and waiting_for_keyvals, too.
+	codeEntryTaken     = "entry_taken"      // an entry of it belongs to another job
+	// HostsRefused gives host_taken and name_taken, too; JobsRefused gives job_taken and
+	// waiting_for_keyvals.
 )
 
 // Limits of what is kept of an object, in bytes. The payload is for an operator to look at; whole,

@@ -33,7 +33,7 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.RPCTimeout))
+	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat()))
 	if err != nil {
 		return nil, err
 	}
