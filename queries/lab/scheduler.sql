@@ -6,6 +6,11 @@
 -- leased for. It is set and cleared together with the lease, in one statement. From
 -- it a restarted scheduler learns what the one before it had begun.
 
+-- Reports whether the server takes writes, although most turns only read: one that was
+-- demoted keeps its connections, and would be read for ever.
+-- name: SchedulerServerTakesWrites :many
+SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes;
+
 -- Returns every open entry that uses or needs a host, with the columns of its job
 -- that the scheduler needs. For a synchronous job it also returns how many complete
 -- entries ran, and whether one ended before it ran, which breaks its group. Finished

@@ -11,6 +11,7 @@ import (
 
 	"shardclient/runner/config"
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pg"
 	"shardclient/schema"
 )
 
@@ -105,6 +106,7 @@ func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	poolConfig.MaxConns = schedulerConnections
+	pg.WantWrites(poolConfig.ConnConfig)
 	if poolConfig.ConnConfig.ConnectTimeout == 0 {
 		poolConfig.ConnConfig.ConnectTimeout = schedulerConnectTimeout
 	}
