@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema",
 	},
 	"runner/lab": {
-		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/master", "runner/postgres", "runner/process",
+		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
 		"schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
