@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
