@@ -11,11 +11,13 @@ import (
 	"shardclient/runner/plain"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	adoption
+}
 
 // Run beats until a signal or the end of the lifetime.
-func (*runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (r *runCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, r.adoption)
 	if err != nil {
 		return err
 	}
