@@ -25,7 +25,9 @@ GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
-GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT,
+    UPDATE (login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
+    ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
@@ -46,6 +48,7 @@ GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)
     ON shard_client_quarantine TO shard_client;
 GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
+GRANT SELECT, INSERT, UPDATE (reason), DELETE ON shard_client_taken TO shard_client;
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
 GRANT SELECT ON shard_client_upload_entries TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;

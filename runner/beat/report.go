@@ -93,6 +93,7 @@ type Report struct {
 type Quarantine struct {
 	In, Out        int64 // received from the master; not accepted by the master
 	WaitingForHost int64 // of In: jobs that only wait until one of their hosts arrives
+	Taken          int64 // not counted above: jobs and hosts here whose id the master gave to another
 }
 
 // Fail makes the report one of a failed beat. class is the value of Failure; text is for people:

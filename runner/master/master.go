@@ -41,6 +41,7 @@ const defaultMaxRequestBytes = 64 << 20
 // Options of a master.
 type Options struct {
 	Protocol        afe.Protocol // 2015 or 2019
+	NocaseNames     bool         // names compare as in MariaDB: neither case nor trailing spaces count
 	MaxRequestBytes int64        // a longer body is answered with 413; 0 means 64 MiB
 	Log             *slog.Logger // nil means that nothing is logged
 	Stats           *Stats       // shown at StatsPath; nil means that nothing is counted or shown
@@ -134,9 +135,9 @@ func (m *master) shardHeartbeat(ctx context.Context, params []any, login string,
 	args.user = login
 	given, err := m.heartbeat(ctx, args)
 	if err != nil {
-		return nil, fmt.Errorf("shard %q: %w", args.shardHostname, err)
+		return nil, fmt.Errorf("shard %s: %w", repr(args.shard), err)
 	}
-	m.o.Log.Info("heartbeat", "shard", args.shardHostname,
+	m.o.Log.Info("heartbeat", "shard", given.shard,
 		"known_hosts", len(args.knownHostIDs), "known_jobs", len(args.knownJobIDs),
 		"uploaded_jobs", len(args.jobs), "uploaded_entries", len(args.entries),
 		"sent_hosts", given.hosts, "sent_jobs", given.jobs, "incorrect_hosts", given.incorrect,

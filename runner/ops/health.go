@@ -46,15 +46,11 @@ const (
 	statusHanging = "hanging"
 )
 
-// databaseGrace is what a beat may need besides its RPC before it counts as hanging: a few
-// statements that each wait for a lock until their own time-out.
-const databaseGrace = 5 * time.Minute
-
 // HangsAfter returns the limit for [NewHealth]: longer than anything that a client does while it
-// works well. That is a beat whose RPC takes all its time, and the longest pause, which is the one
-// after an outage: the pause with its jitter, and a splay.
-func HangsAfter(pause, splay, rpcTimeout time.Duration) time.Duration {
-	return 3*pause + splay + rpcTimeout + databaseGrace
+// works well. That is a beat that takes all its time, and the longest pause, which is the one after
+// an outage: the pause with its jitter, a splay, and the time of a request that was given up.
+func HangsAfter(pause, splay, beat time.Duration) time.Duration {
+	return 3*pause + splay + beat + time.Minute
 }
 
 // NewHealth returns the health of a client that has just started. The client hangs when it does the

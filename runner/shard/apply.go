@@ -23,6 +23,8 @@ type applier struct {
 	parentsByChunk bool // the parents could not be stored at once; see storeParents
 	noKeyvals      bool // the suite keyvals could not be read
 
+	jobIDs []int64 // of all jobs of the response
+
 	// suite holds the suite keyvals that this beat stored: their values by job and key.
 	suite map[int64]map[string]string
 
@@ -69,6 +71,9 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 	hosts := sift(a, r.Hosts, kindHost)
 	jobs := sift(a, r.Jobs, kindJob)
 	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval)
+	for _, u := range jobs {
+		a.jobIDs = append(a.jobIDs, u.object.ID)
+	}
 	parents := collectParents(hosts, jobs)
 	isInvalid := func(u unit[afe.Host]) bool { return u.object.Invalid.Value }
 	isValid := func(u unit[afe.Host]) bool { return !isInvalid(u) }
@@ -83,7 +88,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		func() error { return storeAll(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals) },
 		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.c.quarantine(ctx, directionIn, a.bad) },
+		func() error { return a.c.quarantine(ctx, a.bad) },
 	}
 }
 

@@ -50,13 +50,17 @@ func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []uni
 	return bad, forget(ctx, a, q, kindJob, chunk)
 }
 
-// storableJobs sets aside the jobs with an entry that belongs to another job, and those that wait
-// for a host or for the keyvals of their suite.
+// storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
+// that wait for a host or for the keyvals of their suite.
 func (a *applier) storableJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
 ) (good []unit[afe.Job], bad []badObject, err error) {
 	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
+		args.Ids = append(args.Ids, u.object.ID)
+		args.Owners = append(args.Owners, u.object.Owner)
+		args.Names = append(args.Names, u.object.Name)
+		args.CreatedOn = append(args.CreatedOn, timestamp(&u.object.CreatedOn))
 		if a.noKeyvals && isOfSuite(u.object) {
 			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
 		}
@@ -72,10 +76,15 @@ func (a *applier) storableJobs(
 	}
 	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for entries of other jobs, unknown hosts and jobs of suites: %w", err)
+		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	return good, bad, nil
+	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
+		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
+			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,
+		})
+	}
+	return good, bad, err
 }
 
 // isOfSuite reports whether a job belongs to a suite, whose keyvals come with it.

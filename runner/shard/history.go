@@ -37,7 +37,9 @@ func (t *turn) record(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("count quarantine: %w", err)
 		}
-		t.report.Quarantine = &beat.Quarantine{In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost}
+		t.report.Quarantine = &beat.Quarantine{
+			In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost, Taken: size.Taken,
+		}
 		return nil
 	})
 }

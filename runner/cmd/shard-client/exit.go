@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -33,7 +32,7 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
+		p.say("shard-client: " + p.secrets.Redact(err.Error()) + "\n")
 	}
 	return codeOf(err)
 }

@@ -29,11 +29,12 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 		SchemaVersion: newest,
 		Failures:      shard.Failures(),
 		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
+		LostLines:     p.lines.Lost,
 	})
 	if err != nil {
 		return nil, err
 	}
-	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.RPCTimeout))
+	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat()))
 	if err != nil {
 		return nil, err
 	}

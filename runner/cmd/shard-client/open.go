@@ -95,6 +95,8 @@ func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*s
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
 		StopTimeout:    c.StopTimeout,
+		BeatTimeout:    c.WholeBeat(),
+		FinishTimeout:  c.WholeStop(),
 		MaxUploadJobs:  c.MaxUploadJobs,
 		MaxUploadBytes: int64(c.MaxUploadBytes),
 		ApplyChunk:     c.ApplyChunk,
