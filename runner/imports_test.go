@@ -36,12 +36,12 @@ var arrows = map[string][]string{
 	"runner/loop":     {"runner/beat"},
 	"runner/ops":      {"runner/beat"},
 	"runner/afe":      {"runner/plain"},
-	"runner/pg":       {},
+	"runner/pg":       {"gen/sessiondb"},
 	"runner/config":   {},
 	"runner/beat":     {},
 	"runner/guard":    {},
 	"runner/plain":    {},
-	"schema":          {"runner/pg"},
+	"schema":          {"runner/pg", "gen/sessiondb"},
 	"gen":             {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema",
 	},
 	"runner/lab": {
-		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/master", "runner/postgres", "runner/process",
+		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
 		"schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
@@ -71,7 +71,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500 // code lines of one package
-	maxOwnLines       = 7000 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 9000 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300  // lines of one file, comments included
 )
 

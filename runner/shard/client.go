@@ -51,6 +51,7 @@ type Master interface {
 // Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
 // left out; the defaults of the others are in runner/config.
 type Options struct {
+	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
@@ -63,7 +64,8 @@ type Options struct {
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
+	// Redact takes secrets out of errors before they are stored or logged; nil: there are none. What
+	// the database's encoding does not have is escaped after that.
 	Redact func(string) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
@@ -97,9 +99,14 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
+	if options.Adopt {
+		notHeld.Adopt()
+	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
+	redact := options.Redact
+	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -142,7 +149,8 @@ func (o *Options) check() error {
 }
 
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
-// [*lock.HeldError] when another client has the lock.
+// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is a
+// copy.
 func (c *Client) Own(ctx context.Context) error {
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }

@@ -28,11 +28,12 @@ func Fail(r *beat.Report, err error, redact func(string) string) {
 	}
 	r.Fail(err, failureClass(err), plain.Line(redact(err.Error()), maxErrorText))
 	var held *lock.HeldError
-	r.Fatal = errors.As(err, &held)
+	var copied *lock.CopyError
+	r.Fatal = errors.As(err, &held) || errors.As(err, &copied)
 	var failure *afe.Error
 	if errors.As(err, &failure) {
 		r.Outage = afe.Judge(err).Outage()
-		r.Abandoned = failure.Class == afe.Deadline
+		r.Abandoned = afe.Abandoned(err)
 	}
 }
 

@@ -22,8 +22,9 @@ const (
 	codeDuplicateID    = "duplicate_id"     // another object with its id came first
 	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
+	codeNameTaken      = "name_taken"       // another valid host has its name
 	codeEntryTaken     = "entry_taken"      // an entry of it belongs to another job
-	// HostsRefused gives host_taken and name_taken, too; JobsRefused gives job_taken and
+	// HostsRefused gives host_taken, too; JobsRefused gives job_taken and
 	// waiting_for_keyvals.
 )
 

@@ -156,6 +156,31 @@ func TestAJobThatIsSentAgainIsTheSame(t *testing.T) {
 	}
 }
 
+// Two objects with one id are copies only if every integer is the same, also beyond what a floating
+// point number can tell apart. The order of keys makes no difference.
+func TestCopiesAreComparedByTheirIntegers(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	const first, second = 1<<53 + 1, 1 << 53
+	copied := strings.NewReplacer(`"owner": "alice", "name": "job1", `, "", `"priority": 20`, `"priority": 20, "name": "job1", "owner": "alice"`)
+	master.saysResult(result([]string{
+		labelled(1, first, "l", 1, "g"), labelled(1, second, "l", 1, "g"), labelled(2, first, "l", 1, "g"), labelled(2, first, "l", 1, "g"),
+	}, []string{
+		job(1, entry(first)), copied.Replace(job(1, entry(first))), job(2, entry(first+2)), job(2, entry(first+3)),
+	}, nil))
+	mustBeat(t, client)
+	want := []string{
+		"in host 1 duplicate_id: another host with id 1 came first in this response",
+		"in job 2 duplicate_id: another job with id 2 came first in this response",
+	}
+	if diff := cmp.Diff(want, quarantine(t, pool)); diff != "" {
+		t.Errorf("quarantine (-want +got):\n%s", diff)
+	}
+	if ids := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries"); ids != fmt.Sprint(first, " ", first+2) {
+		t.Errorf("entries %s", ids)
+	}
+}
+
 // An entry's id in another job: the job here that has the entry is not sent any more. A response
 // that names this job, too, proves nothing.
 func TestAnEntryWhoseIDIsTaken(t *testing.T) {
