@@ -46,19 +46,22 @@ sent AS (
     FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[]), unnest(@host_ids::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
 ),
--- The jobs of the chunk that are here, with the first entries of both sides.
+-- The first entries of each job that was sent, and whether one of its entries is here.
+sent_entries AS (
+    SELECT s.job_id, (array_agg(s.id ORDER BY s.id))[1:3] AS first, bool_or(ours.id IS NOT NULL) AS shared
+    FROM sent AS s
+    LEFT JOIN afe_host_queue_entries AS ours ON ours.id = s.id AND ours.job_id = s.job_id
+    GROUP BY s.job_id
+),
+-- The jobs of the chunk that are here.
 known AS (
     SELECT
         s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
-        ARRAY(SELECT e.id FROM sent AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS entries,
-        ARRAY(SELECT e.id FROM afe_host_queue_entries AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS our_entries,
-        EXISTS (
-            SELECT FROM sent AS e
-            JOIN afe_host_queue_entries AS ours ON ours.id = e.id AND ours.job_id = e.job_id
-            WHERE e.job_id = s.id
-        ) AS share_an_entry
+        e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
+        ARRAY(SELECT o.id FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id LIMIT 3) AS our_entries
     FROM sent_job AS s
     JOIN afe_jobs AS here ON here.id = s.id
+    LEFT JOIN sent_entries AS e ON e.job_id = s.id
 ),
 other_job AS (
     SELECT
