@@ -26,7 +26,8 @@ var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120
 // time.
 const scrapesInFlight = 4
 
-// MetricsOptions are the facts that are known before the first beat. All are required.
+// MetricsOptions are the facts that are known before the first beat. All are required but
+// LostLines.
 type MetricsOptions struct {
 	// Version is that of the binary.
 	Version string
@@ -37,6 +38,8 @@ type MetricsOptions struct {
 	Failures []string
 	// UploadLimit is how much the first packet may hold.
 	UploadLimit beat.Batch
+	// LostLines returns how many lines of the log were lost so far; nil: none ever is.
+	LostLines func() int64
 }
 
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the
@@ -94,6 +97,7 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	m := &Metrics{registry: registry}
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
+	r.counterOf("log_lines_lost_total", "Lines that could not be written to stderr or to the log file.", o.LostLines)
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
 	return m, nil
@@ -223,4 +227,13 @@ func (r registrar) counter(name, help string) prometheus.Counter {
 
 func (r registrar) counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return r.NewCounterVec(prometheus.CounterOpts{Name: namespace + name, Help: help}, labels)
+}
+
+func (r registrar) counterOf(name, help string, count func() int64) {
+	r.NewCounterFunc(prometheus.CounterOpts{Name: namespace + name, Help: help}, func() float64 {
+		if count == nil {
+			return 0
+		}
+		return float64(count())
+	})
 }

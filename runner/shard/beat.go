@@ -11,6 +11,7 @@ import (
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // turn is one beat under way.
@@ -175,6 +176,19 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 		t.report.Soon = true
 	}
 	return nil
+}
+
+// judge draws from how the packet was received what that shows about the records in it; failure is
+// nil when it passed.
+func (t *turn) judge(ctx context.Context, failure error) error {
+	m := t.memo
+	found, err := t.c.search.Judge(ctx, search.Packet{
+		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
+		Least: m.batch.Jobs == 1,
+	}, failure)
+	t.report.Soon = found.Soon
+	t.report.Quarantined = found.Aside
+	return err
 }
 
 // received counts what the master sent, before anything of it is stored.

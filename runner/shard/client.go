@@ -15,7 +15,7 @@
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
 // quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, search.go looks for the guilty record over the next beats.
+// refuses a packet of ours, package search looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -36,6 +36,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/search"
 )
 
 // Master answers heartbeats. An [*afe.Client] is one.
@@ -78,6 +79,7 @@ type Client struct {
 	master  Master
 	log     *slog.Logger
 	lock    *lock.Lock
+	search  *search.Search
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -104,7 +106,15 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: notHeld}, nil
+	searching, err := search.New(search.Options{
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: maxReason, MaxPayload: maxPayload,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shard: %w", err)
+	}
+	return &Client{
+		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+	}, nil
 }
 
 // check returns an error that names the first field with which no client can work.

@@ -32,7 +32,7 @@ func Fail(r *beat.Report, err error, redact func(string) string) {
 	var failure *afe.Error
 	if errors.As(err, &failure) {
 		r.Outage = afe.Judge(err).Outage()
-		r.Abandoned = failure.Class == afe.Deadline
+		r.Abandoned = afe.Abandoned(err)
 	}
 }
 

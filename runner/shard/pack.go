@@ -14,6 +14,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // memo is what must be remembered of a packet until the master has answered it. What travels is the
@@ -59,7 +60,7 @@ func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err err
 func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
 	m := &memo{at: time.Now()}
 	var err error
-	if m.plan, err = q.ProbePlan(ctx, changedAfter.Seconds()); err != nil {
+	if m.plan, err = search.Plan(ctx, q); err != nil {
 		return nil, nil, fmt.Errorf("read what may go: %w", err)
 	}
 	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())

@@ -3,6 +3,7 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,23 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
+
+// packetSent is what a request said about the records that a master could refuse.
+type packetSent struct {
+	HostIDs []int64 `json:"known_host_ids"`
+	JobIDs  []int64 `json:"known_job_ids"`
+	Jobs    []struct {
+		ID int64 `json:"id"`
+	} `json:"jobs"`
+}
+
+func (p packetSent) hasJob(id int64) bool {
+	return slices.ContainsFunc(p.Jobs, func(j struct {
+		ID int64 `json:"id"`
+	}) bool {
+		return j.ID == id
+	})
+}
 
 // lastPacket returns the last packet that the master received.
 func lastPacket(t *testing.T, master *scriptedMaster) packetSent {

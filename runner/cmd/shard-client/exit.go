@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -33,8 +32,12 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
+		p.say("shard-client: " + p.secrets.Redact(err.Error()) + "\n")
 	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
 	var usage *usageError
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
@@ -49,3 +52,6 @@ func (p *program) exitCode(err error) int {
 		return exitFailed
 	}
 }
+
+// needsOperator reports whether an error has an exit code of its own: no later attempt mends it.
+func needsOperator(err error) bool { return err != nil && codeOf(err) != exitFailed }
