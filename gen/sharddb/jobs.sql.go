@@ -243,15 +243,6 @@ other_job AS (
         OR b.our_created_on >= b.created_on + interval '1 second'
         OR cardinality(b.entries) > 0 AND cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
 ),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'job', o.id, o.reason
-    FROM other_job AS o
-    ORDER BY o.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
-),
 given_back AS (
     DELETE FROM shard_client_taken AS here
     USING sent_job AS s
@@ -318,8 +309,8 @@ type JobsRefusedRow struct {
 // its entries, if both sides have some and share none. A time may have lost its fraction on the way
 // through a master without fractions, which rounds or truncates.
 //
-// Notes the jobs here that must not be sent under their id any more, and forgets those that the
-// master has sent as they are here (docs/decisions/0030-an-id-that-names-another-object.md).
+// Forgets that the id of a job was taken, when the master has sent the job as it is here
+// (docs/decisions/0030-an-id-that-names-another-object.md).
 // The first entries of each job that was sent, and whether one of its entries is here.
 // The jobs of the chunk that are here.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {

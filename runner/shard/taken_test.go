@@ -74,11 +74,12 @@ func aside(t *testing.T, pool *pgxpool.Pool, begin string) string {
 func TestAJobWhoseIDIsTaken(t *testing.T) {
 	ours := job(10, entry(100))
 	for name, theirs := range map[string]string{
-		"owner":          replaced(t, ours, `"alice"`, `"bob"`),
-		"name":           replaced(t, ours, `"job10"`, `"job 10"`),
-		"created later":  replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
-		"created before": replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
-		"all entries":    job(10, entry(101), entry(102)),
+		"owner":                   replaced(t, ours, `"alice"`, `"bob"`),
+		"name":                    replaced(t, ours, `"job10"`, `"job 10"`),
+		"a name for the terminal": replaced(t, ours, `"job10"`, `"job\u001b[31m\n10"`),
+		"created later":           replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
+		"created before":          replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
+		"all entries":             job(10, entry(101), entry(102)),
 		"everything": replaced(t, replaced(t, replaced(t, job(10, entry(101)),
 			`"alice"`, `"bob"`), `"job10"`, `"other"`), `2019-03-15`, `2026-01-01`),
 	} {
