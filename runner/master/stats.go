@@ -46,7 +46,7 @@ type Counts struct {
 
 	// Heartbeats that showed a sign of two databases which serve as one shard.
 	TwoAddresses int64 `json:"two_addresses"` // from another address than the heartbeat before
-	ForgottenIDs int64 `json:"forgotten_ids"` // without an open job or a host that the one before knew
+	ForgottenIDs int64 `json:"forgotten_ids"` // with known ids that contradict those before
 	OtherEnds    int64 `json:"other_ends"`    // with entries that had ended otherwise
 
 	CPUMS float64 `json:"cpu_ms"` // of this process, user and system; not the database's

@@ -26,7 +26,7 @@ type sign string
 const (
 	// twoAddresses: heartbeats of one shard come from two addresses.
 	twoAddresses sign = "two_addresses"
-	// forgottenIDs: a heartbeat does not know what the one before it knew, although that is open. A
+	// forgottenIDs: a host was known and is not any more, or a job was known, then not, and is again. A
 	// database that was put back from a backup shows it once, and so does a request that was delayed.
 	forgottenIDs sign = "forgotten_ids"
 	// otherEnds: an entry that had ended is uploaded with another end.
@@ -38,6 +38,7 @@ type sighting struct {
 	at          time.Time
 	address     string
 	jobs, hosts []int64 // known ids, ascending
+	missed      []int64 // open jobs that earlier heartbeats knew and later ones do not, ascending
 }
 
 // twins remembers the last heartbeat of each shard. A process sees only its own heartbeats: where
@@ -78,6 +79,15 @@ func (t *twins) see(shard int64, args *arguments) (now, before sighting, found b
 	before, found = t.last[shard]
 	t.last[shard] = now
 	return now, before, found
+}
+
+// miss notes which open jobs the last heartbeat of the shard should have known.
+func (t *twins) miss(shard int64, jobs []int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := t.last[shard]
+	last.missed = jobs
+	t.last[shard] = last
 }
 
 // refuse notes that a heartbeat of the shard failed. A client then leaves known hosts out of its
@@ -124,28 +134,39 @@ func (b *beat) compare(ctx context.Context) error {
 		b.twins.warn(b.shard, twoAddresses, "address", now.address, "other_address", before.address,
 			"other_ago_ms", now.at.Sub(before.at).Milliseconds())
 	}
-	jobs := missingFrom(before.jobs, now.jobs)
-	if uploaded := b.uploadedJobs(); len(jobs) > 0 {
-		jobs = missingFrom(jobs, uploaded)
-	}
+	uploaded := b.uploadedJobs()
 	hosts := missingFrom(before.hosts, now.hosts)
 	if b.twins.wasRefused(b.shard.ID) {
 		hosts = nil
 	}
-	if len(jobs)+len(hosts) == 0 {
-		return nil
-	}
-	forgotten, err := b.q.ForgottenByShard(ctx, masterdb.ForgottenByShardParams{
-		ShardID: b.shard.ID, JobIds: jobs, HostIds: hosts,
-	})
+	gone, err := b.stillOpen(ctx, missingFrom(missingFrom(before.jobs, now.jobs), uploaded), hosts)
 	if err != nil {
-		return fmt.Errorf("look for forgotten ids: %w", err)
+		return err
 	}
-	if len(forgotten.Jobs)+len(forgotten.Hosts) > 0 {
-		b.twins.warn(b.shard, forgottenIDs, "jobs", shorten(forgotten.Jobs), "hosts", shorten(forgotten.Hosts),
+	// A job that has ended here is not known any more, and is uploaded once the scheduler says so.
+	// Only a job that comes back open was unknown to another database.
+	missed := missingFrom(before.missed, uploaded)
+	b.twins.miss(b.shard.ID, missingFrom(ascending(append(missed, gone.Jobs...)), now.jobs))
+	back := missingFrom(missed, missingFrom(missed, now.jobs))
+	if len(back)+len(gone.Hosts) > 0 {
+		b.twins.warn(b.shard, forgottenIDs, "jobs", shorten(back), "hosts", shorten(gone.Hosts),
 			"known_ago_ms", now.at.Sub(before.at).Milliseconds())
 	}
 	return nil
+}
+
+// stillOpen returns which of the ids that a shard does not know any more are still its own.
+func (b *beat) stillOpen(ctx context.Context, jobs, hosts []int64) (open masterdb.ForgottenByShardRow, err error) {
+	if len(jobs)+len(hosts) == 0 {
+		return open, nil
+	}
+	open, err = b.q.ForgottenByShard(ctx, masterdb.ForgottenByShardParams{
+		ShardID: b.shard.ID, JobIds: jobs, HostIds: append([]int64{}, hosts...),
+	})
+	if err != nil {
+		return open, fmt.Errorf("look for forgotten ids: %w", err)
+	}
+	return open, nil
 }
 
 func (b *beat) uploadedJobs() []int64 {

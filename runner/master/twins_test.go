@@ -89,6 +89,9 @@ func (w *watchedMaster) shows(signs [3]int64, lines ...string) {
 	}
 }
 
+// twinTime is how long a heartbeat is remembered.
+const twinTime = 10 * time.Minute
+
 const knows12 = `, "known_job_ids": [1, 2], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`
 
 func TestTwoAddressesOfOneShard(t *testing.T) {
@@ -102,7 +105,7 @@ func TestTwoAddressesOfOneShard(t *testing.T) {
 	w.from("192.0.2.1", knows12) // they go on; a line every ten minutes is enough
 	w.from("192.0.2.2", knows12)
 	w.shows([3]int64{3}, line)
-	w.now = w.now.Add(10 * time.Minute)
+	w.now = w.now.Add(twinTime)
 	w.from("192.0.2.3", knows12) // a machine that was replaced
 	w.shows([3]int64{3}, line)
 	w.from("192.0.2.1", knows12)
@@ -112,13 +115,25 @@ func TestTwoAddressesOfOneShard(t *testing.T) {
 // Two copies of a database know what the other one does not.
 func TestKnownIDsThatContradict(t *testing.T) {
 	w := watchTwins(t, 4, "UPDATE afe_host_queue_entries SET complete = true WHERE job_id = 4; UPDATE afe_hosts SET invalid = true WHERE id = 4")
-	w.from("::1", `, "known_job_ids": [4, 1, 3, 2], "known_host_ids": [1, 2, 4], "known_host_statuses": ["Ready", "Ready", "Ready"]`)
+	all := `, "known_job_ids": [4, 1, 3, 2], "known_host_ids": [1, 2, 4], "known_host_statuses": ["Ready", "Ready", "Ready"]`
+	w.from("::1", all)
 	w.shows([3]int64{})
-	// What is done with, or invalid, may go. So may what is uploaded.
-	w.from("::1", `, "known_job_ids": [1, 2], "jobs": [{"id": 3}], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
+	// What is done with, or invalid, may go. So may what is uploaded, and a job that has ended: it is
+	// uploaded as soon as the scheduler has said so.
+	w.from("::1", `, "known_job_ids": [1], "jobs": [{"id": 3}], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
+	w.from("::1", `, "known_job_ids": [1], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
+	w.from("::1", `, "known_job_ids": [1], "jobs": [{"id": 2}], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
+	w.from("::1", `, "known_job_ids": [1], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
 	w.shows([3]int64{})
-	w.from("::1", `, "known_job_ids": [2], "known_host_ids": [2], "known_host_statuses": ["Ready"]`)
-	w.shows([3]int64{0, 1}, `sign=forgotten_ids jobs=[1] hosts=[1] known_ago_ms=60000`)
+	w.from("::1", `, "known_host_ids": [2], "known_host_statuses": ["Ready"]`)
+	line := "sign=forgotten_ids jobs=[] hosts=[1] known_ago_ms=60000"
+	w.shows([3]int64{0, 1}, line)
+	w.now = w.now.Add(twinTime)
+	w.from("::1", knows12)
+	w.from("::1", `, "known_job_ids": [2], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
+	w.shows([3]int64{0, 1}, line)
+	w.from("::1", knows12)
+	w.shows([3]int64{0, 2}, line, "sign=forgotten_ids jobs=[1] hosts=[] known_ago_ms=60000")
 }
 
 // A client that looks for a refused record leaves hosts out, and nothing else.
@@ -134,6 +149,7 @@ func TestKnownIDsDuringASearch(t *testing.T) {
 	w.from("::1", knows12)
 	w.shows([3]int64{})
 	w.from("::1", `, "known_job_ids": [2]`)
+	w.from("::1", `, "known_job_ids": [1, 2]`)
 	w.shows([3]int64{0, 1}, "jobs=[1] hosts=[]")
 }
 
@@ -142,11 +158,13 @@ func TestKnownIDsThatMayGo(t *testing.T) {
 	w := watchTwins(t, 2, "UPDATE afe_jobs SET shard_id = 2; UPDATE afe_hosts SET shard_id = NULL; DELETE FROM afe_shards_labels WHERE shard_id = 1")
 	w.from("::1", knows12)
 	w.from("::1", "")
+	w.from("::1", knows12)
 	w.shows([3]int64{})
 	w = watchTwins(t, 2, "")
 	w.from("::1", knows12)
-	w.now = w.now.Add(10 * time.Minute)
+	w.now = w.now.Add(twinTime)
 	w.from("::1", "")
+	w.from("::1", knows12)
 	w.shows([3]int64{})
 }
 
