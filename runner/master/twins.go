@@ -41,7 +41,8 @@ type sighting struct {
 	missed      []int64 // open jobs that earlier heartbeats knew and later ones do not, ascending
 }
 
-// twins remembers the last heartbeat of each shard. A process sees only its own heartbeats: where
+// twins remembers the last heartbeat of each shard
+// (docs/decisions/0042-the-master-notices-twins.md). A process sees only its own heartbeats: where
 // several masters serve one database, each notices less.
 type twins struct {
 	now    func() time.Time
