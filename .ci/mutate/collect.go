@@ -10,7 +10,7 @@ import (
 )
 
 // everything is what is changed unless something else is named.
-var everything = []string{"queries/shard", "runner/shard", "runner/lock", "runner/loop", "runner/afe"}
+var everything = []string{"queries/shard", "runner/shard", "runner/search", "runner/lock", "runner/loop", "runner/afe"}
 
 const (
 	queries   = "queries/shard"

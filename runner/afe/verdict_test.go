@@ -63,6 +63,22 @@ func wrapped(err error) error {
 	return fmt.Errorf("beat: %w", err)
 }
 
+// Who gave up waiting does not matter to the master, which still has the request.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{&Error{Class: Deadline}, true}, {&Error{Class: HTTPStatus, Status: 504}, true}, {&Error{Class: HTTPStatus, Status: 502}, false},
+		{&Error{Class: Transport}, false}, {errors.New("other"), false}, {nil, false},
+	} {
+		if got := Abandoned(wrapped(tt.err)); got != tt.want {
+			t.Errorf("%v: %t", tt.err, got)
+		}
+	}
+}
+
 // Classes must return a class that is added, or its metric appears only with the first failure.
 func TestClassesAreAllThereAre(t *testing.T) {
 	t.Parallel()

@@ -16,7 +16,7 @@ const maxKey = 64
 // shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and every
 // value whose text is longer than limit. slog calls it for the message too, but not for the names
 // of groups.
-func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
+func (o *Output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 	redact := o.redact
 	if redact == nil {
 		redact = func(text string) string { return text }

@@ -26,7 +26,8 @@ var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120
 // time.
 const scrapesInFlight = 4
 
-// MetricsOptions are the facts that are known before the first beat. All are required.
+// MetricsOptions are the facts that are known before the first beat. All are required but
+// LostLines.
 type MetricsOptions struct {
 	// Version is that of the binary.
 	Version string
@@ -37,6 +38,8 @@ type MetricsOptions struct {
 	Failures []string
 	// UploadLimit is how much the first packet may hold.
 	UploadLimit beat.Batch
+	// LostLines returns how many lines of the log were lost so far; nil: none ever is.
+	LostLines func() int64
 }
 
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the
@@ -50,6 +53,7 @@ type Metrics struct {
 
 	knownJobs, knownHosts, pendingJobs           prometheus.Gauge
 	uploadedJobs, uploadedEntries                prometheus.Counter
+	repeated, ofAnother                          prometheus.Counter
 	receivedHosts, receivedJobs, receivedKeyvals prometheus.Counter
 
 	quarantined           prometheus.Counter
@@ -94,6 +98,7 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	m := &Metrics{registry: registry}
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
+	r.counterOf("log_lines_lost_total", "Lines that could not be written to stderr or to the log file.", o.LostLines)
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
 	return m, nil
@@ -127,6 +132,10 @@ func (m *Metrics) registerCounts(r registrar) {
 		"Finished jobs that still waited for their upload after the last beat that sent a packet.")
 	m.uploadedJobs = r.counter("uploaded_jobs_total", "Finished jobs uploaded and acknowledged.")
 	m.uploadedEntries = r.counter("uploaded_entries_total", "Entries of those jobs.")
+	m.repeated = r.counter("uploads_without_progress_total",
+		"Finished jobs that the master answered, as often before, and that are to be uploaded again.")
+	m.ofAnother = r.counter("jobs_of_another_client_total",
+		"Finished jobs uploaded once more because another client had acknowledged them.")
 	m.receivedHosts = r.counter("received_hosts_total", "Hosts received from the master, bad ones included.")
 	m.receivedJobs = r.counter("received_jobs_total", "Jobs received from the master, bad ones included.")
 	m.receivedKeyvals = r.counter("received_keyvals_total",
@@ -171,6 +180,8 @@ func (m *Metrics) count(r *beat.Report) {
 	}
 	add(m.uploadedJobs, r.UploadedJobs)
 	add(m.uploadedEntries, r.UploadedEntries)
+	add(m.repeated, r.Repeated)
+	add(m.ofAnother, r.OfAnother)
 	add(m.receivedHosts, r.ReceivedHosts)
 	add(m.receivedJobs, r.ReceivedJobs)
 	add(m.receivedKeyvals, r.ReceivedKeyvals)
@@ -223,4 +234,13 @@ func (r registrar) counter(name, help string) prometheus.Counter {
 
 func (r registrar) counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return r.NewCounterVec(prometheus.CounterOpts{Name: namespace + name, Help: help}, labels)
+}
+
+func (r registrar) counterOf(name, help string, count func() int64) {
+	r.NewCounterFunc(prometheus.CounterOpts{Name: namespace + name, Help: help}, func() float64 {
+		if count == nil {
+			return 0
+		}
+		return float64(count())
+	})
 }

@@ -29,6 +29,7 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 		SchemaVersion: newest,
 		Failures:      shard.Failures(),
 		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
+		LostLines:     p.lines.Lost,
 	})
 	if err != nil {
 		return nil, err

@@ -6,18 +6,17 @@ import (
 	"time"
 
 	"shardclient/runner/beat"
-	"shardclient/runner/lock"
 	"shardclient/runner/loop"
 	"shardclient/runner/ops"
-	"shardclient/runner/plain"
-	"shardclient/schema"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	adoption
+}
 
 // Run beats until a signal or the end of the lifetime.
-func (*runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (r *runCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, r.adoption)
 	if err != nil {
 		return err
 	}
@@ -62,13 +61,7 @@ func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.He
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	err = loop.Until(ctx, func() (final bool, err error) {
-		health.Doing("wait for the database")
-		return c.takeDatabase(ctx)
-	}, func(err error, tries int) {
-		p.log.Warn("waiting for the database",
-			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)
-	})
+	err = (&waiting{p: p, client: c, health: health}).forDatabase(ctx)
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
 		return false, nil
@@ -79,13 +72,12 @@ func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.He
 // maxErrorText is how many bytes of the database's error the log repeats.
 const maxErrorText = 1000
 
-// takeDatabase checks the schema and takes the lock. A wrong schema and a lock that another client
-// holds are final: the operator must mend them. A database that is down mends itself.
+// takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
+// us and a lock that another client holds are final: the operator must mend them. A database that is
+// down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)
 	}
-	var wrong *schema.VersionError
-	var held *lock.HeldError
-	return errors.As(err, &wrong) || errors.As(err, &held), err
+	return needsOperator(err), err
 }
