@@ -47,8 +47,8 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
-// left out; the defaults of the others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those
+// that redact, and Logger may be left out; the defaults of the others are in runner/config.
 type Options struct {
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
@@ -62,8 +62,10 @@ type Options struct {
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
-	Redact func(string) string
+	// Redact takes secrets out of what others say, and RedactError out of errors, before they are
+	// stored or logged; nil: there are none.
+	Redact      func(string) string
+	RedactError func(error) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
 	Logger *slog.Logger
@@ -97,6 +99,9 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
+	}
+	if options.RedactError == nil {
+		options.RedactError = func(err error) string { return options.Redact(err.Error()) }
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)

@@ -67,7 +67,7 @@ func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.He
 		return c.takeDatabase(ctx)
 	}, func(err error, tries int) {
 		p.log.Warn("waiting for the database",
-			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)
+			"error", plain.Line(p.secrets.RedactError(err), maxErrorText), "tries", tries)
 	})
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
