@@ -43,7 +43,7 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test replay interleavings every-step disk-full generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
 	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum testrun
 
@@ -62,7 +62,7 @@ check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, i
 
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
 # testrun gives all packages one PostgreSQL and one build of the programs.
-test: postgres gotestsum testrun ## Run all tests, with the race detector where a C compiler is
+test: pooler gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
@@ -152,6 +152,10 @@ testrun:
 
 postgres:
 	@runner/postgres/install.sh
+
+# Some tests of shard-client put a pooler between it and PostgreSQL.
+pooler:
+	@runner/postgres/install.sh pgbouncer
 
 gotestsum:
 	@$(PATIENTLY) 'compiling gotestsum, which shows the tests ...' $(TOOL) gotestsum --version >/dev/null

@@ -25,7 +25,9 @@ GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
-GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT,
+    UPDATE (login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
+    ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
@@ -40,7 +42,8 @@ GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
 
 -- What the client keeps for itself.
 GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid) ON shard_client_owner TO shard_client;
-GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since, other_client), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (unsure_since, answered, repeats), DELETE ON shard_client_packets TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
 GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)

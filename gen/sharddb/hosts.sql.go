@@ -264,6 +264,45 @@ func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]H
 	return items, nil
 }
 
+const hostsReplaced = `-- name: HostsReplaced :many
+SELECT holder.id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[]), unnest($3::boolean[])) AS s (id, hostname, invalid)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+JOIN shard_client_quarantine AS q ON q.direction = 'out' AND q.kind = 'host' AND q.object_id = holder.id
+WHERE NOT s.invalid AND starts_with(q.reason, 'DoesNotExist: ')
+ORDER BY holder.id
+`
+
+type HostsReplacedParams struct {
+	Ids       []int64
+	Hostnames []string
+	Invalid   []bool
+}
+
+// Finds the valid holders of names that hosts of the chunk need, of which the master has said that
+// it does not have them: a host that was added again has a new id there. The master says so with
+// Django's exception when it refuses a packet that names the host as known, and that is why the host
+// was set aside.
+func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsReplaced, arg.Ids, arg.Hostnames, arg.Invalid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const incorrectHostsRemove = `-- name: IncorrectHostsRemove :execrows
 WITH invalidated AS (
     UPDATE afe_hosts

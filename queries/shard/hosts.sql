@@ -77,6 +77,18 @@ LEFT JOIN afe_hosts AS holder ON holder.hostname = c.hostname AND holder.id <> c
 WHERE holder.id IS NOT NULL OR c.first_id <> c.id
 ORDER BY id;
 
+-- Finds the valid holders of names that hosts of the chunk need, of which the master has said that
+-- it does not have them: a host that was added again has a new id there. The master says so with
+-- Django's exception when it refuses a packet that names the host as known, and that is why the host
+-- was set aside.
+-- name: HostsReplaced :many
+SELECT holder.id
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@hostnames::text[]), unnest(@invalid::boolean[])) AS s (id, hostname, invalid)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+JOIN shard_client_quarantine AS q ON q.direction = 'out' AND q.kind = 'host' AND q.object_id = holder.id
+WHERE NOT s.invalid AND starts_with(q.reason, 'DoesNotExist: ')
+ORDER BY holder.id;
+
 -- Renames the invalid holders of names that hosts of the chunk need.
 -- name: HostGiveWay :execrows
 UPDATE afe_hosts AS holder

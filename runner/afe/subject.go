@@ -14,7 +14,7 @@ type Subject struct {
 
 // subjects are the messages of the original master, 2015 and 2019, that name a record. A newer
 // master may word them otherwise: then nothing is found, and the search for the record takes a few
-// beats more (runner/shard, search.go).
+// beats more (runner/search).
 var subjects = []struct {
 	kind    string
 	message *regexp.Regexp

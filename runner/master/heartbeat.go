@@ -11,6 +11,7 @@ import (
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one.
@@ -26,6 +27,13 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 		return nil, fmt.Errorf("get a connection: %w", err)
 	}
 	defer conn.Release()
+	defer func() {
+		// A server that was demoted keeps its connections. The next heartbeat finds the new one.
+		if pg.Classify(err) == pg.ReadOnly || errors.Is(err, errTakesNoWrites) {
+			m.o.Log.Warn("the database server takes no writes; leaving it", "error", err)
+			m.pool.Reset()
+		}
+	}()
 	b := &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, args: args}
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error {

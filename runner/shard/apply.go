@@ -88,7 +88,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		func() error { return storeAll(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals) },
 		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.c.quarantine(ctx, directionIn, a.bad) },
+		func() error { return a.c.quarantine(ctx, a.bad) },
 	}
 }
 

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -60,5 +61,25 @@ func storableHosts(
 		return nil, nil, fmt.Errorf("look for taken ids and names: %w", err)
 	}
 	good, bad = split(chunk, refused)
+	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeNameTaken }) {
+		removed, err := removeReplaced(ctx, q, args)
+		if err != nil {
+			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
+		}
+		if removed { // none of those that are left is replaced
+			return storableHosts(ctx, q, chunk)
+		}
+	}
 	return good, bad, nil
+}
+
+// removeReplaced takes out of use the hosts that have a name which the chunk needs and that the
+// master says it does not have, and reports whether there were any.
+func removeReplaced(ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams) (bool, error) {
+	ids, err := q.HostsReplaced(ctx, sharddb.HostsReplacedParams(args))
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	_, err = q.IncorrectHostsRemove(ctx, ids)
+	return true, err
 }

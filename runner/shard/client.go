@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
@@ -15,7 +15,7 @@
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
 // quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, search.go looks for the guilty record over the next beats.
+// refuses a packet of ours, package search looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -36,6 +36,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/search"
 )
 
 // Master answers heartbeats. An [*afe.Client] is one.
@@ -63,7 +64,8 @@ type Options struct {
 	QuarantineKeep int64         // rows
 
 	// Redact takes secrets out of what others say, and RedactError out of errors, before they are
-	// stored or logged; nil: there are none.
+	// stored or logged; nil: there are none. What the database's encoding does not have is escaped
+	// after that.
 	Redact      func(string) string
 	RedactError func(error) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
@@ -79,6 +81,7 @@ type Client struct {
 	master  Master
 	log     *slog.Logger
 	lock    *lock.Lock
+	search  *search.Search
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -100,13 +103,24 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
-	if options.RedactError == nil {
-		options.RedactError = func(err error) string { return options.Redact(err.Error()) }
+	redact, redactError := options.Redact, options.RedactError
+	if redactError == nil {
+		redactError = func(err error) string { return redact(err.Error()) }
 	}
+	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
+	options.RedactError = func(err error) string { return notHeld.Fit(redactError(err)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: notHeld}, nil
+	searching, err := search.New(search.Options{
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: maxReason, MaxPayload: maxPayload,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shard: %w", err)
+	}
+	return &Client{
+		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+	}, nil
 }
 
 // check returns an error that names the first field with which no client can work.

@@ -16,7 +16,7 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost)
+	return append(all, beat.FailureDatabase, beat.FailureLockLost, beat.FailureNoProgress)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
@@ -46,6 +46,8 @@ func failureClass(err error) string {
 		return string(failure.Class)
 	case errors.Is(err, lock.ErrLost):
 		return beat.FailureLockLost
+	case errors.Is(err, errNoProgress):
+		return beat.FailureNoProgress
 	default:
 		return beat.FailureDatabase
 	}

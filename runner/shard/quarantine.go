@@ -10,10 +10,9 @@ import (
 	"shardclient/runner/plain"
 )
 
-// Directions, kinds and codes of objects that are set aside.
+// The direction, kinds and codes of objects that are set aside.
 const (
-	directionIn  = "in"
-	directionOut = "out"
+	directionIn = "in" // what goes out is set aside elsewhere
 
 	kindHost        = "host"
 	kindJob         = "job"
@@ -23,8 +22,9 @@ const (
 	codeDuplicateID    = "duplicate_id"     // another object with its id came first
 	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
+	codeNameTaken      = "name_taken"       // another valid host has its name
 	codeEntryTaken     = "entry_taken"      // an entry of it belongs to another job
-	// HostsRefused gives host_taken and name_taken, too; JobsRefused gives job_taken and
+	// HostsRefused gives host_taken, too; JobsRefused gives job_taken and
 	// waiting_for_keyvals.
 )
 
@@ -64,7 +64,7 @@ func (a *applier) setAside(object badObject, code string, reason error) {
 
 // quarantine writes down what was set aside, one row an object. It writes no more rows than are
 // kept at all (P9).
-func (c *Client) quarantine(ctx context.Context, direction string, objects []badObject) error {
+func (c *Client) quarantine(ctx context.Context, objects []badObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (c *Client) quarantine(ctx context.Context, direction string, objects []bad
 	body, err := encode(rows)
 	if err == nil {
 		err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-			_, err := q.QuarantineAdd(ctx, direction, body)
+			_, err := q.QuarantineAdd(ctx, directionIn, body)
 			// Pruned in the same transaction, so that nobody ever sees more rows than are kept.
 			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep)
 			return cmp.Or(err, pruned)

@@ -3,6 +3,7 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,23 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
+
+// packetSent is what a request said about the records that a master could refuse.
+type packetSent struct {
+	HostIDs []int64 `json:"known_host_ids"`
+	JobIDs  []int64 `json:"known_job_ids"`
+	Jobs    []struct {
+		ID int64 `json:"id"`
+	} `json:"jobs"`
+}
+
+func (p packetSent) hasJob(id int64) bool {
+	return slices.ContainsFunc(p.Jobs, func(j struct {
+		ID int64 `json:"id"`
+	}) bool {
+		return j.ID == id
+	})
+}
 
 // lastPacket returns the last packet that the master received.
 func lastPacket(t *testing.T, master *scriptedMaster) packetSent {
@@ -134,6 +152,31 @@ func TestAJobThatIsSentAgainIsTheSame(t *testing.T) {
 		}
 	}
 	if ids := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries"); ids != "100 101 102 110" {
+		t.Errorf("entries %s", ids)
+	}
+}
+
+// Two objects with one id are copies only if every integer is the same, also beyond what a floating
+// point number can tell apart. The order of keys makes no difference.
+func TestCopiesAreComparedByTheirIntegers(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	const first, second = 1<<53 + 1, 1 << 53
+	copied := strings.NewReplacer(`"owner": "alice", "name": "job1", `, "", `"priority": 20`, `"priority": 20, "name": "job1", "owner": "alice"`)
+	master.saysResult(result([]string{
+		labelled(1, first, "l", 1, "g"), labelled(1, second, "l", 1, "g"), labelled(2, first, "l", 1, "g"), labelled(2, first, "l", 1, "g"),
+	}, []string{
+		job(1, entry(first)), copied.Replace(job(1, entry(first))), job(2, entry(first+2)), job(2, entry(first+3)),
+	}, nil))
+	mustBeat(t, client)
+	want := []string{
+		"in host 1 duplicate_id: another host with id 1 came first in this response",
+		"in job 2 duplicate_id: another job with id 2 came first in this response",
+	}
+	if diff := cmp.Diff(want, quarantine(t, pool)); diff != "" {
+		t.Errorf("quarantine (-want +got):\n%s", diff)
+	}
+	if ids := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries"); ids != fmt.Sprint(first, " ", first+2) {
 		t.Errorf("entries %s", ids)
 	}
 }

@@ -34,6 +34,10 @@ func (p *program) exitCode(err error) int {
 	if !errors.Is(err, errBeatFailed) {
 		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
 	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
 	var usage *usageError
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
@@ -48,3 +52,6 @@ func (p *program) exitCode(err error) int {
 		return exitFailed
 	}
 }
+
+// needsOperator reports whether an error has an exit code of its own: no later attempt mends it.
+func needsOperator(err error) bool { return err != nil && codeOf(err) != exitFailed }

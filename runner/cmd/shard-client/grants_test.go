@@ -244,7 +244,7 @@ func TestLeastRightsAreFew(t *testing.T) {
 		"UPDATE afe_host_queue_entries SET complete = true",
 		"DELETE FROM afe_host_queue_entries",
 		"UPDATE afe_hosts SET status = 'Ready'", "UPDATE afe_hosts SET locked = true", "DELETE FROM afe_hosts",
-		"UPDATE afe_jobs SET control_file = ''", "DELETE FROM afe_jobs", "UPDATE afe_users SET access_level = 100",
+		"UPDATE afe_jobs SET control_file = ''", "DELETE FROM afe_jobs", "DELETE FROM afe_users",
 		"UPDATE shard_client_heartbeats SET outcome = 'ok'", "UPDATE goose_db_version SET version_id = 9999",
 		"CREATE TABLE mine (id int)", "CREATE SCHEMA mine",
 	}

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
 	"shardclient/runner/shard"
-	"shardclient/schema"
 )
 
 type onceCommand struct{}
@@ -36,8 +34,7 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 	watch := beat.NewStopwatch(p.began)
 	watch.Start(&report.PackedMS)
 	if err := c.checkSchema(ctx); err != nil {
-		var wrong *schema.VersionError
-		if errors.As(err, &wrong) {
+		if needsOperator(err) {
 			return report, err
 		}
 		watch.Stop()

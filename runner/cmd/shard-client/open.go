@@ -22,6 +22,8 @@ type client struct {
 	pool  *pgxpool.Pool
 	wire  *afe.Client
 	proxy string // "": none
+	// direct refuses a pooler that has no session for us.
+	direct func(context.Context) error
 }
 
 // open makes a client out of the settings. It calls neither the master nor the database yet.
@@ -51,7 +53,7 @@ func (p *program) open(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	p.warn()
-	made := &client{pool: pool, proxy: proxy}
+	made := &client{pool: pool, proxy: proxy, direct: p.direct}
 	if made.wire, err = p.newWire(master, login, security); err == nil {
 		made.Client, err = p.newShard(pool, made.wire)
 	}
@@ -115,8 +117,13 @@ func thisProcess() string {
 	return fmt.Sprintf("shard-client %s on %s, pid %d", version, host, os.Getpid())
 }
 
-// checkSchema returns a *schema.VersionError unless the database has the schema of this binary. Its
-// panics are errors, as those of a beat are.
+// checkSchema returns a *schema.VersionError unless the database has the schema of this binary, and
+// a *usageError when the way to it is of no use. Its panics are errors, as those of a beat are.
 func (c *client) checkSchema(ctx context.Context) error {
-	return guard.Run(func() error { return schema.Check(ctx, c.pool) })
+	return guard.Run(func() error {
+		if err := c.direct(ctx); err != nil {
+			return err
+		}
+		return schema.Check(ctx, c.pool)
+	})
 }

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"shardclient/runner/beat"
-	"shardclient/runner/lock"
 	"shardclient/runner/loop"
 	"shardclient/runner/ops"
 	"shardclient/runner/plain"
-	"shardclient/schema"
 )
 
 type runCommand struct{}
@@ -79,13 +77,12 @@ func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.He
 // maxErrorText is how many bytes of the database's error the log repeats.
 const maxErrorText = 1000
 
-// takeDatabase checks the schema and takes the lock. A wrong schema and a lock that another client
-// holds are final: the operator must mend them. A database that is down mends itself.
+// takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
+// us and a lock that another client holds are final: the operator must mend them. A database that is
+// down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)
 	}
-	var wrong *schema.VersionError
-	var held *lock.HeldError
-	return errors.As(err, &wrong) || errors.As(err, &held), err
+	return needsOperator(err), err
 }

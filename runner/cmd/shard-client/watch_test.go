@@ -52,8 +52,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')")
 	bad := misfortunes(t, pool)
 	last, release := 1+len(bad)+1, make(chan struct{})
-	setAside := strings.Replace(jobs(7, 8), `"id": 70,`, `"id": 70, "host_id": 99,`, 1)
-	setAside = strings.Replace(setAside, `"id": 8, "owner": "o"`, `"id": 8, "owner": null`, 1)
+	setAside := strings.Replace(jobs(17, 18), `"id": 170,`, `"id": 170, "host_id": 99,`, 1)
+	setAside = strings.Replace(setAside, `"id": 18, "owner": "o"`, `"id": 18, "owner": null`, 1)
 	m := masterThat(t, func(number int, _ []byte) http.Handler {
 		switch {
 		case number == 1:
