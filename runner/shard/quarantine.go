@@ -48,17 +48,17 @@ type badObject struct {
 }
 
 // bounded returns the object as the quarantine keeps it.
-func (o badObject) bounded(redact func(string) string) badObject {
+func (o badObject) bounded() badObject {
 	o.Size = len(o.Payload)
 	o.Payload = o.Payload[:min(len(o.Payload), maxPayload)]
-	o.Reason = plain.Line(redact(o.Reason), maxReason)
+	o.Reason = plain.Line(o.Reason, maxReason)
 	return o
 }
 
 // setAside adds an object to those that cannot be stored.
 func (a *applier) setAside(object badObject, code string, reason error) {
 	object.Code = code
-	object.Reason = pg.Reason(reason)
+	object.Reason = a.c.options.Redact(pg.Reason(reason)) // it quotes values, and what PostgreSQL says
 	a.bad = append(a.bad, object)
 	a.badIDs[objectKey{object.Kind, object.ID}] = true
 }
@@ -90,7 +90,7 @@ func (c *Client) quarantine(ctx context.Context, objects []badObject) error {
 	}
 	var rows []badObject
 	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
-		rows = append(rows, o.bounded(c.options.Redact))
+		rows = append(rows, o.bounded())
 	}
 	body, err := encode(rows)
 	if err == nil {
