@@ -118,11 +118,11 @@ func (m *Metrics) registerBeats(r registrar, failures []string) {
 	for phase := range (&beat.Report{}).Phases() {
 		m.phases.WithLabelValues(phase)
 	}
-	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none since the start.")
+	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none is known.")
 	m.lastSuccess = r.gauge("last_success_timestamp_seconds",
-		"When the last beat that was ok ended; 0: none since the start.")
+		"When the last beat that was ok ended; 0: none is known.")
 	m.failures = r.gauge("consecutive_failures",
-		"Beats that failed since the last one that was ok, or since the start.")
+		"Beats that failed since the last one that was ok.")
 }
 
 func (m *Metrics) registerCounts(r registrar) {
@@ -151,6 +151,24 @@ func (m *Metrics) registerCounts(r registrar) {
 	m.setQuarantine(beat.Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
+}
+
+// Recall shows what is known of the beats before the start of this process. Counters stay at 0.
+func (m *Metrics) Recall(p *beat.Past) {
+	set := func(gauge prometheus.Gauge, at time.Time) {
+		if !at.IsZero() {
+			gauge.Set(float64(at.UnixMilli()) / 1000)
+		}
+	}
+	set(m.lastSuccess, p.LastSuccess)
+	set(m.lastBeat, p.LastBeat())
+	m.failures.Set(float64(p.Failures))
+	m.knownJobs.Set(float64(p.KnownJobs))
+	m.knownHosts.Set(float64(p.KnownHosts))
+	m.pendingJobs.Set(float64(p.Pending))
+	m.setQuarantine(p.Quarantine)
+	m.limitJobs.Set(float64(p.Batch.Jobs))
+	m.limitBytes.Set(float64(p.Batch.Bytes))
 }
 
 // Observe counts a beat that has just ended.

@@ -61,7 +61,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	work, done := c.bounded(ctx)
 	defer done()
 	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
-	Fail(&t.report, err, c.options.Redact)
+	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
 	defer done()
@@ -72,7 +72,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	err = guard.Run(func() error { return t.record(last) })
 	switch {
 	case c.panicked(err):
-		Fail(&t.report, err, c.options.Redact)
+		Fail(&t.report, err, c.options.RedactError)
 		c.letGo(last)
 	case err != nil && t.report.OK():
 		c.log.Warn("heartbeat not recorded in the history", "error", err)

@@ -171,3 +171,29 @@ func TestListenAtATakenAddress(t *testing.T) {
 	}
 	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
 }
+
+// A restart looks to whoever watches like a pause: what the last process left is shown from the
+// first request on, and what the new one waits for.
+func TestARestartNeitherPagesNorFlickers(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(strings.Replace(jobs(1), `"owner": "o"`, `"owner": null`, 1)))
+	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--heartbeat-pause=1h")...)
+	wait.Until(t, "for a beat", func() bool { return s.metrics()[`beats_total{failure="",outcome="ok"}`] == 1 })
+	before := s.metrics()
+	stop()
+
+	s, _ = runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--startup-splay=1000h")...)
+	after := s.metrics()
+	success := "last_success_timestamp_seconds"
+	if gap := before[success] - after[success]; after[success] == 0 || gap < -1 || gap > 60 {
+		t.Errorf("last success %f, after the restart %f", before[success], after[success])
+	}
+	checkMetrics(t, "after the restart", after, map[string]float64{
+		`quarantine_objects{direction="in"}`: 1, "consecutive_failures": 0, `beats_total{failure="",outcome="ok"}`: 0,
+	})
+	wait.Until(t, "for the splay", func() bool {
+		h := s.healthy()
+		return h.Doing == "wait for the first beat" && h.NextBeat != nil && h.NextBeat.After(h.Since) && h.LastSuccess != nil
+	})
+}
