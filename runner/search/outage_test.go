@@ -95,6 +95,10 @@ func TestP6AnOutageEndsWhatItMeets(t *testing.T) {
 					r.client.Beat(t.Context(), time.Now())
 				}
 				r.meets = nil
+				// The empty packet met the outage, so nothing is left of the search.
+				if b := r.client.Beat(t.Context(), time.Now()); begins == 1 && b.UploadedJobs == 0 {
+					t.Errorf("the first good beat uploaded nothing: %s", b.Error)
+				}
 				r.failed = 0
 				r.beats(t, 20)
 				if got := r.aside(t); got != "" || r.open(t) != 0 || r.failed != 0 {
