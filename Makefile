@@ -45,7 +45,7 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench fuzz torture clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go fuzz torture clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -124,7 +124,12 @@ verify-errcheck:
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
 	bin/shard-lab postgres -- $(SQLC) vet
 
-bench: postgres ## Run the benchmarks, COUNT times each
+# On a disk, wherever the tests live: what is measured waits for it. BENCH holds further flags, see
+# bin/shard-lab bench --help.
+bench: build postgres ## Measure shard-client against PostgreSQL itself; QUICK=1, BASE=other/shard-client
+	@bin/shard-lab bench $(if $(filter-out 0,$(QUICK)),--quick) $(if $(BASE),--base $(BASE)) $(BENCH)
+
+bench-go: postgres ## Run the Go benchmarks, COUNT times each
 	.ci/leaving-nothing go test -run '^$$' -bench . -count $(COUNT) ./...
 
 # Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches new code, and the time

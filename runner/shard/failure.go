@@ -28,7 +28,8 @@ func Fail(r *beat.Report, err error, redact func(error) string) {
 	}
 	r.Fail(err, failureClass(err), plain.Line(redact(err), maxErrorText))
 	var held *lock.HeldError
-	r.Fatal = errors.As(err, &held)
+	var copied *lock.CopyError
+	r.Fatal = errors.As(err, &held) || errors.As(err, &copied)
 	var failure *afe.Error
 	if errors.As(err, &failure) {
 		r.Outage = afe.Judge(err).Outage()

@@ -7,14 +7,15 @@ import (
 
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
-	"shardclient/runner/plain"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	adoption
+}
 
 // Run beats until a signal or the end of the lifetime.
-func (*runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (r *runCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, r.adoption)
 	if err != nil {
 		return err
 	}
@@ -67,22 +68,13 @@ func (p *program) waitForDatabase(
 	}
 	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
 	defer anyway.Stop()
-	err = loop.Until(ctx, func() (final bool, err error) {
-		defer o.serve()
-		o.health.Doing("wait for the database")
-		if final, err = c.takeDatabase(ctx); err == nil {
-			past = p.recall(ctx, c, o)
-		}
-		return final, err
-	}, func(err error, tries int) {
-		p.log.Warn("waiting for the database",
-			"error", plain.Line(p.secrets.RedactError(err), maxErrorText), "tries", tries)
-	})
+	w := &waiting{p: p, client: c, observers: o}
+	err = w.forDatabase(ctx)
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
 		return past, false, nil
 	}
-	return past, err == nil, err
+	return w.past, err == nil, err
 }
 
 // patienceOfScrapers is how long a request for metrics may wait at the start, until they are what
