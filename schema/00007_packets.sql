@@ -23,6 +23,12 @@ CREATE TRIGGER shard_client_packets_id_before BEFORE INSERT ON shard_client_pack
 CREATE TRIGGER shard_client_packets_id_after AFTER INSERT ON shard_client_packets
     FOR EACH STATEMENT EXECUTE FUNCTION shard_client_pass_highest_id();
 
+-- heavy: the job was too much for the master by itself, which in an outage is true of any job.
+ALTER TABLE shard_client_suspects
+    DROP CONSTRAINT shard_client_suspects_state_check,
+    ADD CONSTRAINT shard_client_suspects_state_check
+        CHECK (state IN ('named', 'guilty', 'unproven', 'suspect', 'held', 'cleared', 'heavy'));
+
 -- Another client has acknowledged the job since this one last uploaded it.
 ALTER TABLE shard_client_uploads ADD COLUMN other_client boolean NOT NULL DEFAULT false;
 
@@ -63,4 +69,9 @@ CREATE TRIGGER shard_client_remember_acknowledged AFTER UPDATE OF shard_id ON af
 DROP TRIGGER shard_client_remember_acknowledged ON afe_jobs;
 DROP FUNCTION shard_client_remember_acknowledged();
 ALTER TABLE shard_client_uploads DROP COLUMN other_client;
+DELETE FROM shard_client_suspects WHERE state = 'heavy';
+ALTER TABLE shard_client_suspects
+    DROP CONSTRAINT shard_client_suspects_state_check,
+    ADD CONSTRAINT shard_client_suspects_state_check
+        CHECK (state IN ('named', 'guilty', 'unproven', 'suspect', 'held', 'cleared'));
 DROP TABLE shard_client_packets;

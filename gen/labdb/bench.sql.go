@@ -27,6 +27,40 @@ type BenchACLGroupsParams struct {
 	Description string
 }
 
+const benchAcknowledge = `-- name: BenchAcknowledge :exec
+UPDATE afe_jobs SET shard_id = 1 WHERE id BETWEEN $1::bigint AND $2::bigint
+`
+
+// The floor of acknowledging: one UPDATE by key.
+func (q *Queries) BenchAcknowledge(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchAcknowledge, firstID, lastID)
+	return err
+}
+
+const benchBuffers = `-- name: BenchBuffers :one
+SELECT pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = $1::text
+`
+
+// The pages that connections to a database have asked for, with the same restriction. It is asked
+// in another database, because asking reads pages, too.
+func (q *Queries) BenchBuffers(ctx context.Context, name string) (int64, error) {
+	row := q.db.QueryRow(ctx, benchBuffers, name)
+	var buffers int64
+	err := row.Scan(&buffers)
+	return buffers, err
+}
+
+const benchCheckpoint = `-- name: BenchCheckpoint :exec
+CHECKPOINT
+`
+
+func (q *Queries) BenchCheckpoint(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchCheckpoint)
+	return err
+}
+
 const benchConnected = `-- name: BenchConnected :one
 SELECT pg_stat_get_db_numbackends(d.oid)::bigint AS connected
 FROM pg_catalog.pg_database AS d
@@ -39,34 +73,6 @@ func (q *Queries) BenchConnected(ctx context.Context, name string) (int64, error
 	var connected int64
 	err := row.Scan(&connected)
 	return connected, err
-}
-
-const benchCounters = `-- name: BenchCounters :one
-SELECT
-    pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers,
-    (
-        SELECT coalesce(sum(
-            pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
-        ), 0)
-        FROM pg_catalog.pg_class AS c
-        WHERE c.relkind = 'r' AND c.relname LIKE 'afe\_%'
-    )::bigint AS rows_written
-FROM pg_catalog.pg_database AS d
-WHERE d.datname = current_database()
-`
-
-type BenchCountersRow struct {
-	Buffers     int64
-	RowsWritten int64
-}
-
-// Counters of the database, which hold what a connection did once that connection has ended. Buffers
-// are pages that were read from memory or disk; only the rows of the AFE's own tables count.
-func (q *Queries) BenchCounters(ctx context.Context) (BenchCountersRow, error) {
-	row := q.db.QueryRow(ctx, benchCounters)
-	var i BenchCountersRow
-	err := row.Scan(&i.Buffers, &i.RowsWritten)
-	return i, err
 }
 
 type BenchDependencyLabelsParams struct {
@@ -117,6 +123,53 @@ type BenchEntriesParams struct {
 	Deleted         bool
 	ExecutionSubdir string
 	Aborted         bool
+}
+
+const benchFinishedEntries = `-- name: BenchFinishedEntries :exec
+INSERT INTO afe_host_queue_entries (id, job_id, status, complete, execution_subdir, started_on, finished_on)
+SELECT 2 * j.n + e.n, j.n, 'Completed', true, 'host' || e.n, timestamp '2019-03-15 10:21:31', timestamp '2019-03-15 11:21:31.5'
+FROM generate_series($1::bigint, $2::bigint) AS j (n)
+CROSS JOIN generate_series(0, 1) AS e (n)
+`
+
+func (q *Queries) BenchFinishedEntries(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchFinishedEntries, firstID, lastID)
+	return err
+}
+
+const benchFinishedJobs = `-- name: BenchFinishedJobs :exec
+INSERT INTO afe_jobs (id, owner, name, created_on, control_file)
+SELECT n, 'alice', 'finished/' || n, timestamp '2019-03-15 10:20:31.123', repeat(E'job.run_test("dummy_Pass")\n', 55)
+FROM generate_series($1::bigint, $2::bigint) AS n
+`
+
+// Jobs that wait for their upload, with two entries each and a control file of about 1.5 kB.
+func (q *Queries) BenchFinishedJobs(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchFinishedJobs, firstID, lastID)
+	return err
+}
+
+const benchHistoryEntries = `-- name: BenchHistoryEntries :exec
+INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete, execution_subdir, started_on, finished_on)
+SELECT n, n, 1, 'Completed', true, 'host1', timestamp '2019-03-01 00:01', timestamp '2019-03-01 01:00'
+FROM generate_series($1::bigint, $2::bigint) AS n
+`
+
+func (q *Queries) BenchHistoryEntries(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchHistoryEntries, firstID, lastID)
+	return err
+}
+
+const benchHistoryJobs = `-- name: BenchHistoryJobs :exec
+INSERT INTO afe_jobs (id, owner, name, control_file, created_on, shard_id)
+SELECT n, 'alice', 'history/' || n, 'job.run_test("dummy_Pass")', timestamp '2019-03-01' + n * interval '1 second', 1
+FROM generate_series($1::bigint, $2::bigint) AS n
+`
+
+// Jobs that are finished and acknowledged, with one entry each, from an id on.
+func (q *Queries) BenchHistoryJobs(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchHistoryJobs, firstID, lastID)
+	return err
 }
 
 type BenchHostAttributesParams struct {
@@ -195,9 +248,55 @@ func (q *Queries) BenchLogBytes(ctx context.Context) (int64, error) {
 	return bytes, err
 }
 
+const benchRowsWritten = `-- name: BenchRowsWritten :one
+SELECT coalesce(sum(
+    pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
+), 0)::bigint AS rows_written
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'r' AND c.relname LIKE 'afe\_%'
+`
+
+// The rows of the AFE's own tables that were written in this database. It counts what a connection
+// did for certain once that connection has ended.
+func (q *Queries) BenchRowsWritten(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, benchRowsWritten)
+	var rows_written int64
+	err := row.Scan(&rows_written)
+	return rows_written, err
+}
+
 type BenchShardsParams struct {
 	ID       int64
 	Hostname string
+}
+
+const benchTouchEntry = `-- name: BenchTouchEntry :exec
+UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = $1
+`
+
+func (q *Queries) BenchTouchEntry(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, benchTouchEntry, id)
+	return err
+}
+
+const benchTouchHost = `-- name: BenchTouchHost :exec
+UPDATE afe_hosts SET status = 'Running' WHERE id = $1
+`
+
+// A scheduler's statements: one on a host, one on an entry.
+func (q *Queries) BenchTouchHost(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, benchTouchHost, id)
+	return err
+}
+
+const benchUploadAgain = `-- name: BenchUploadAgain :exec
+UPDATE afe_jobs SET shard_id = NULL WHERE id BETWEEN $1::bigint AND $2::bigint
+`
+
+// Lets jobs wait for their upload again.
+func (q *Queries) BenchUploadAgain(ctx context.Context, firstID int64, lastID int64) error {
+	_, err := q.db.Exec(ctx, benchUploadAgain, firstID, lastID)
+	return err
 }
 
 type BenchUsersParams struct {
@@ -207,6 +306,15 @@ type BenchUsersParams struct {
 	RebootBefore     int32
 	RebootAfter      int32
 	ShowExperimental bool
+}
+
+const benchVacuum = `-- name: BenchVacuum :exec
+VACUUM (ANALYZE)
+`
+
+func (q *Queries) BenchVacuum(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchVacuum)
+	return err
 }
 
 const benchVersion = `-- name: BenchVersion :one

@@ -83,20 +83,21 @@ FROM (
 -- name: BenchLogBytes :one
 SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS bytes;
 
--- Counters of the database, which hold what a connection did once that connection has ended. Buffers
--- are pages that were read from memory or disk; only the rows of the AFE's own tables count.
--- name: BenchCounters :one
-SELECT
-    pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers,
-    (
-        SELECT coalesce(sum(
-            pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
-        ), 0)
-        FROM pg_catalog.pg_class AS c
-        WHERE c.relkind = 'r' AND c.relname LIKE 'afe\_%'
-    )::bigint AS rows_written
+-- The rows of the AFE's own tables that were written in this database. It counts what a connection
+-- did for certain once that connection has ended.
+-- name: BenchRowsWritten :one
+SELECT coalesce(sum(
+    pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
+), 0)::bigint AS rows_written
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'r' AND c.relname LIKE 'afe\_%';
+
+-- The pages that connections to a database have asked for, with the same restriction. It is asked
+-- in another database, because asking reads pages, too.
+-- name: BenchBuffers :one
+SELECT pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers
 FROM pg_catalog.pg_database AS d
-WHERE d.datname = current_database();
+WHERE d.datname = @name::text;
 
 -- How many clients are connected to a database.
 -- name: BenchConnected :one
@@ -106,3 +107,47 @@ WHERE d.datname = @name::text;
 
 -- name: BenchVersion :one
 SELECT current_setting('server_version')::text AS version;
+
+-- Jobs that are finished and acknowledged, with one entry each, from an id on.
+-- name: BenchHistoryJobs :exec
+INSERT INTO afe_jobs (id, owner, name, control_file, created_on, shard_id)
+SELECT n, 'alice', 'history/' || n, 'job.run_test("dummy_Pass")', timestamp '2019-03-01' + n * interval '1 second', 1
+FROM generate_series(@first_id::bigint, @last_id::bigint) AS n;
+
+-- name: BenchHistoryEntries :exec
+INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete, execution_subdir, started_on, finished_on)
+SELECT n, n, 1, 'Completed', true, 'host1', timestamp '2019-03-01 00:01', timestamp '2019-03-01 01:00'
+FROM generate_series(@first_id::bigint, @last_id::bigint) AS n;
+
+-- Jobs that wait for their upload, with two entries each and a control file of about 1.5 kB.
+-- name: BenchFinishedJobs :exec
+INSERT INTO afe_jobs (id, owner, name, created_on, control_file)
+SELECT n, 'alice', 'finished/' || n, timestamp '2019-03-15 10:20:31.123', repeat(E'job.run_test("dummy_Pass")\n', 55)
+FROM generate_series(@first_id::bigint, @last_id::bigint) AS n;
+
+-- name: BenchFinishedEntries :exec
+INSERT INTO afe_host_queue_entries (id, job_id, status, complete, execution_subdir, started_on, finished_on)
+SELECT 2 * j.n + e.n, j.n, 'Completed', true, 'host' || e.n, timestamp '2019-03-15 10:21:31', timestamp '2019-03-15 11:21:31.5'
+FROM generate_series(@first_id::bigint, @last_id::bigint) AS j (n)
+CROSS JOIN generate_series(0, 1) AS e (n);
+
+-- Lets jobs wait for their upload again.
+-- name: BenchUploadAgain :exec
+UPDATE afe_jobs SET shard_id = NULL WHERE id BETWEEN @first_id::bigint AND @last_id::bigint;
+
+-- The floor of acknowledging: one UPDATE by key.
+-- name: BenchAcknowledge :exec
+UPDATE afe_jobs SET shard_id = 1 WHERE id BETWEEN @first_id::bigint AND @last_id::bigint;
+
+-- name: BenchVacuum :exec
+VACUUM (ANALYZE);
+
+-- name: BenchCheckpoint :exec
+CHECKPOINT;
+
+-- A scheduler's statements: one on a host, one on an entry.
+-- name: BenchTouchHost :exec
+UPDATE afe_hosts SET status = 'Running' WHERE id = @id;
+
+-- name: BenchTouchEntry :exec
+UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = @id;

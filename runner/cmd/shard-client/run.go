@@ -68,13 +68,18 @@ func (p *program) waitForDatabase(
 	}
 	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
 	defer anyway.Stop()
-	w := &waiting{p: p, client: c, observers: o}
-	err = w.forDatabase(ctx)
+	w := &waiting{p: p, client: c, health: o.health}
+	err = w.forDatabase(ctx, func(ready bool) {
+		if ready {
+			past = p.recall(ctx, c, o)
+		}
+		o.serve()
+	})
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
 		return past, false, nil
 	}
-	return w.past, err == nil, err
+	return past, err == nil, err
 }
 
 // patienceOfScrapers is how long a request for metrics may wait at the start, until they are what

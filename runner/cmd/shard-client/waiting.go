@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
-	"shardclient/runner/beat"
 	"shardclient/runner/loop"
+	"shardclient/runner/ops"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
@@ -13,33 +13,33 @@ import (
 // quietly. One that answers and refuses will do so until somebody acts: that is told at once, in
 // other words, however long an outage has lasted before.
 type waiting struct {
-	p         *program
-	client    *client
-	observers *observers
-	past      beat.Past // what the history knows, at the end
-	tries     int
-	told      int    // the try that was logged last
-	hint      string // what to do about a refusal; "": the database does not answer
+	p      *program
+	client *client
+	health *ops.Health
+	tries  int
+	told   int    // the try that was logged last
+	hint   string // what to do about a refusal; "": the database does not answer
 }
 
-func (w *waiting) forDatabase(ctx context.Context) error {
-	return loop.Until(ctx, func() (bool, error) { return w.try(ctx) }, w.tell)
+// forDatabase tries until it is ready, or an operator must act. It calls tried after each try.
+func (w *waiting) forDatabase(ctx context.Context, tried func(ready bool)) error {
+	return loop.Until(ctx, func() (final bool, err error) {
+		final, err = w.try(ctx)
+		tried(err == nil)
+		return final, err
+	}, w.tell)
 }
 
 func (w *waiting) try(ctx context.Context) (final bool, err error) {
-	defer w.observers.serve() // with the past, if there is one by now
 	w.tries++
-	w.observers.health.Doing(w.doing()) // it begins anew each time: the loop turns
+	w.health.Doing(w.doing()) // it begins anew each time: the loop turns
 	final, err = w.client.takeDatabase(ctx)
-	if err == nil {
-		w.past = w.p.recall(ctx, w.client, w.observers)
-	}
 	if err == nil || final || ctx.Err() != nil {
 		return final, err
 	}
 	before := w.hint
 	w.hint = pg.Refusal(err)
-	w.observers.health.Doing(w.doing())
+	w.health.Doing(w.doing())
 	if (w.hint == "") != (before == "") {
 		w.tell(err, w.tries)
 	}

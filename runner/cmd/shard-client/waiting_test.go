@@ -69,8 +69,7 @@ func TestTheChangeToARefusalIsToldAtOnce(t *testing.T) {
 	down := errors.New("connection refused")
 	wrong := fmt.Errorf("connect: %w", &pgconn.PgError{Code: "28P01"})
 	var answer error
-	watched := &observers{health: health, serve: func() {}}
-	w := &waiting{p: p, observers: watched, client: &client{direct: func(context.Context) error { return answer }}}
+	w := &waiting{p: p, health: health, client: &client{direct: func(context.Context) error { return answer }}}
 	for i, tt := range []struct {
 		err  error
 		told bool // by Until, too

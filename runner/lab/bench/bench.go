@@ -44,6 +44,7 @@ type section struct {
 
 var sections = []section{
 	{"apply", (*site).apply},
+	{"idle", (*site).idle},
 }
 
 // Sections returns the names of what can be measured.

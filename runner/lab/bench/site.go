@@ -27,7 +27,8 @@ type site struct {
 	server    *postgres.Server
 	stub      *stub
 	subject   *program
-	base      *program // nil without another build
+	base      *program  // nil without another build
+	admin     *database // for looking at other databases
 	table     table
 	databases int
 }
@@ -45,6 +46,9 @@ func (b *Bench) open(ctx context.Context) (at *site, err error) {
 		return at, err
 	}
 	if at.stub, err = newStub(); err != nil {
+		return at, err
+	}
+	if at.admin, err = at.connect(ctx, "postgres"); err != nil {
 		return at, err
 	}
 	if b.Base != "" {
@@ -65,6 +69,9 @@ func (at *site) close() error {
 	var errs []error
 	if at.stub != nil {
 		errs = append(errs, at.stub.close())
+	}
+	if at.admin != nil {
+		errs = append(errs, at.admin.Close(context.Background()))
 	}
 	if at.server != nil {
 		errs = append(errs, at.server.Stop())

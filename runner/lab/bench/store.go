@@ -90,10 +90,10 @@ func (at *site) storeTwice(ctx context.Context, p *program, db *database, l load
 // rewritten counts the rows that a new client writes when it is sent what is here already. The
 // server counts what a connection did for certain only once that connection has ended.
 func (at *site) rewritten(ctx context.Context, p *program, db *database, l load) (float64, error) {
-	if err := at.alone(ctx, db); err != nil {
+	if err := at.alone(ctx, db.name, 1); err != nil {
 		return 0, err
 	}
-	before, err := db.BenchCounters(ctx)
+	before, err := db.BenchRowsWritten(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -106,20 +106,20 @@ func (at *site) rewritten(ctx context.Context, p *program, db *database, l load)
 	if err != nil {
 		return 0, err
 	}
-	if err := at.alone(ctx, db); err != nil {
+	if err := at.alone(ctx, db.name, 1); err != nil {
 		return 0, err
 	}
-	after, err := db.BenchCounters(ctx)
-	return float64(after.RowsWritten - before.RowsWritten), err
+	after, err := db.BenchRowsWritten(ctx)
+	return float64(after - before), err
 }
 
-// alone waits until nobody else is connected to the database.
-func (at *site) alone(ctx context.Context, db *database) error {
+// alone waits until only so many connections to a database are left, which are the bench's own.
+func (at *site) alone(ctx context.Context, name string, own int64) error {
 	ticker := time.NewTicker(lookPause)
 	defer ticker.Stop()
 	for {
-		connected, err := db.BenchConnected(ctx, db.name)
-		if err != nil || connected <= 1 {
+		connected, err := at.admin.BenchConnected(ctx, name)
+		if err != nil || connected <= own {
 			return err
 		}
 		select {
