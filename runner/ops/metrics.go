@@ -53,6 +53,7 @@ type Metrics struct {
 
 	knownJobs, knownHosts, pendingJobs           prometheus.Gauge
 	uploadedJobs, uploadedEntries                prometheus.Counter
+	repeated, ofAnother                          prometheus.Counter
 	receivedHosts, receivedJobs, receivedKeyvals prometheus.Counter
 
 	quarantined           prometheus.Counter
@@ -131,6 +132,10 @@ func (m *Metrics) registerCounts(r registrar) {
 		"Finished jobs that still waited for their upload after the last beat that sent a packet.")
 	m.uploadedJobs = r.counter("uploaded_jobs_total", "Finished jobs uploaded and acknowledged.")
 	m.uploadedEntries = r.counter("uploaded_entries_total", "Entries of those jobs.")
+	m.repeated = r.counter("uploads_without_progress_total",
+		"Finished jobs that the master answered, as often before, and that are to be uploaded again.")
+	m.ofAnother = r.counter("jobs_of_another_client_total",
+		"Finished jobs uploaded once more because another client had acknowledged them.")
 	m.receivedHosts = r.counter("received_hosts_total", "Hosts received from the master, bad ones included.")
 	m.receivedJobs = r.counter("received_jobs_total", "Jobs received from the master, bad ones included.")
 	m.receivedKeyvals = r.counter("received_keyvals_total",
@@ -175,6 +180,8 @@ func (m *Metrics) count(r *beat.Report) {
 	}
 	add(m.uploadedJobs, r.UploadedJobs)
 	add(m.uploadedEntries, r.UploadedEntries)
+	add(m.repeated, r.Repeated)
+	add(m.ofAnother, r.OfAnother)
 	add(m.receivedHosts, r.ReceivedHosts)
 	add(m.receivedJobs, r.ReceivedJobs)
 	add(m.receivedKeyvals, r.ReceivedKeyvals)

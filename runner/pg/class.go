@@ -38,6 +38,9 @@ var classes = map[string]Class{
 	"57014": Cancelled,
 }
 
+// insufficientPrivilege is the SQLSTATE of a right that is missing.
+const insufficientPrivilege = "42501"
+
 // classLength is the length of the part of a SQLSTATE that names its class.
 const classLength = 2
 
@@ -62,6 +65,12 @@ func Classify(err error) Class {
 		return Conflict
 	}
 	return cmp.Or(classes[pgErr.Code], classes[pgErr.Code[:classLength]])
+}
+
+// Forbidden reports whether the role lacks a right.
+func Forbidden(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == insufficientPrivilege
 }
 
 // IsAnswer reports whether err is PostgreSQL's own: the server was reached, and said no.

@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
@@ -51,6 +51,7 @@ type Master interface {
 // Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
 // left out; the defaults of the others are in runner/config.
 type Options struct {
+	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
@@ -97,6 +98,9 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	notHeld, err := lock.New(pool, options.Who)
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
+	}
+	if options.Adopt {
+		notHeld.Adopt()
 	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
@@ -145,7 +149,8 @@ func (o *Options) check() error {
 }
 
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
-// [*lock.HeldError] when another client has the lock.
+// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is a
+// copy.
 func (c *Client) Own(ctx context.Context) error {
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }

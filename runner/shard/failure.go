@@ -16,7 +16,7 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost)
+	return append(all, beat.FailureDatabase, beat.FailureLockLost, beat.FailureNoProgress)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
@@ -28,7 +28,8 @@ func Fail(r *beat.Report, err error, redact func(string) string) {
 	}
 	r.Fail(err, failureClass(err), plain.Line(redact(err.Error()), maxErrorText))
 	var held *lock.HeldError
-	r.Fatal = errors.As(err, &held)
+	var copied *lock.CopyError
+	r.Fatal = errors.As(err, &held) || errors.As(err, &copied)
 	var failure *afe.Error
 	if errors.As(err, &failure) {
 		r.Outage = afe.Judge(err).Outage()
@@ -46,6 +47,8 @@ func failureClass(err error) string {
 		return string(failure.Class)
 	case errors.Is(err, lock.ErrLost):
 		return beat.FailureLockLost
+	case errors.Is(err, errNoProgress):
+		return beat.FailureNoProgress
 	default:
 		return beat.FailureDatabase
 	}

@@ -39,10 +39,11 @@ func (p *program) exitCode(err error) int {
 
 func codeOf(err error) int {
 	var usage *usageError
+	var copied *lock.CopyError // wants a flag
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &copied):
 		return exitUsage
 	case errors.As(err, &held):
 		return exitHeld

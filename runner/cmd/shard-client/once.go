@@ -10,11 +10,13 @@ import (
 	"shardclient/runner/shard"
 )
 
-type onceCommand struct{}
+type onceCommand struct {
+	adoption
+}
 
 // Run beats once. The time that it takes to connect counts to the first phase.
-func (*onceCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (o *onceCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, o.adoption)
 	if err != nil {
 		return err
 	}

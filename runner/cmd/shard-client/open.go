@@ -26,8 +26,14 @@ type client struct {
 	direct func(context.Context) error
 }
 
+// adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay for
+// ever, and every copy would be welcome.
+type adoption struct {
+	Adopt bool `help:"Serve a database that is a copy, or was restored; once, when the other one is served no more."`
+}
+
 // open makes a client out of the settings. It calls neither the master nor the database yet.
-func (p *program) open(ctx context.Context) (*client, error) {
+func (p *program) open(ctx context.Context, a adoption) (*client, error) {
 	c := p.settings
 	if err := c.ValidateShard(); err != nil {
 		return nil, &usageError{err}
@@ -55,7 +61,7 @@ func (p *program) open(ctx context.Context) (*client, error) {
 	p.warn()
 	made := &client{pool: pool, proxy: proxy, direct: p.direct}
 	if made.wire, err = p.newWire(master, login, security); err == nil {
-		made.Client, err = p.newShard(pool, made.wire)
+		made.Client, err = p.newShard(pool, made.wire, a)
 	}
 	if err != nil {
 		pool.Close()
@@ -81,9 +87,10 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 }
 
 // newShard makes what beats.
-func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client, error) {
+func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*shard.Client, error) {
 	c := p.settings
 	return shard.NewClient(pool, wire, shard.Options{
+		Adopt:          a.Adopt,
 		ShardHostname:  c.ShardHostname,
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,

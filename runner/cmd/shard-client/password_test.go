@@ -89,7 +89,7 @@ func TestRunWaitsForAPassword(t *testing.T) {
 	path := secretFile(t, "wrong")
 	m := master(t, answers(nothing))
 	p := startRun(t, m, s.url(""), "--database-password-file", path)
-	p.logs("waiting for the database")
+	p.logs("the database refuses this client")
 	writeSecret(t, path, "right")
 	wait.Until(t, "for a beat", func() bool { return len(m.received()) > 0 })
 	p.stop()

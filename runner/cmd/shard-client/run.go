@@ -8,14 +8,15 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
 	"shardclient/runner/ops"
-	"shardclient/runner/plain"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	adoption
+}
 
 // Run beats until a signal or the end of the lifetime.
-func (*runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (r *runCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, r.adoption)
 	if err != nil {
 		return err
 	}
@@ -60,13 +61,7 @@ func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.He
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	err = loop.Until(ctx, func() (final bool, err error) {
-		health.Doing("wait for the database")
-		return c.takeDatabase(ctx)
-	}, func(err error, tries int) {
-		p.log.Warn("waiting for the database",
-			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)
-	})
+	err = (&waiting{p: p, client: c, health: health}).forDatabase(ctx)
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
 		return false, nil
