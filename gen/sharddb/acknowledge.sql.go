@@ -127,8 +127,10 @@ func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds 
 	return result.RowsAffected(), nil
 }
 
-const shardNames = `-- name: ShardNames :many
-SELECT o.hostname, (o.exact OR o.alike AND count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+const shardNames = `-- name: ShardNames :one
+SELECT
+    (coalesce(bool_or(o.exact), false) OR count(*) FILTER (WHERE o.alike) = 1)::boolean AS own,
+    coalesce((array_agg(o.hostname ORDER BY o.hostname))[1:5]::text, 'none')::text AS names
 FROM (
     SELECT
         s.hostname, s.hostname = $1::text AS exact,
@@ -136,35 +138,20 @@ FROM (
             OR s.id::text = $1::text AS alike
     FROM afe_shards AS s
 ) AS o
-ORDER BY own DESC, o.hostname
-LIMIT 5
 `
 
 type ShardNamesRow struct {
-	Hostname string
-	Own      bool
+	Own   bool
+	Names string
 }
 
-// The names of shards that have come from the master, this shard's own first. Which one is that is
-// decided as in AcknowledgeJobs.
-func (q *Queries) ShardNames(ctx context.Context, shardHostname string) ([]ShardNamesRow, error) {
-	rows, err := q.db.Query(ctx, shardNames, shardHostname)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ShardNamesRow
-	for rows.Next() {
-		var i ShardNamesRow
-		if err := rows.Scan(&i.Hostname, &i.Own); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// Says whether this shard's row has come from the master, decided as in AcknowledgeJobs, and lists the
+// names that have.
+func (q *Queries) ShardNames(ctx context.Context, shardHostname string) (ShardNamesRow, error) {
+	row := q.db.QueryRow(ctx, shardNames, shardHostname)
+	var i ShardNamesRow
+	err := row.Scan(&i.Own, &i.Names)
+	return i, err
 }
 
 const uploadAnswered = `-- name: UploadAnswered :many

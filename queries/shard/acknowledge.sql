@@ -94,19 +94,19 @@ SELECT
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL;
 
--- The names of shards that have come from the master, this shard's own first. Which one is that is
--- decided as in AcknowledgeJobs.
--- name: ShardNames :many
-SELECT o.hostname, (o.exact OR o.alike AND count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+-- Says whether this shard's row has come from the master, decided as in AcknowledgeJobs, and lists the
+-- names that have.
+-- name: ShardNames :one
+SELECT
+    (coalesce(bool_or(o.exact), false) OR count(*) FILTER (WHERE o.alike) = 1)::boolean AS own,
+    coalesce((array_agg(o.hostname ORDER BY o.hostname))[1:5]::text, 'none')::text AS names
 FROM (
     SELECT
         s.hostname, s.hostname = @shard_hostname::text AS exact,
         lower(rtrim(s.hostname, '. ')) = lower(rtrim(@shard_hostname::text, '. '))
             OR s.id::text = @shard_hostname::text AS alike
     FROM afe_shards AS s
-) AS o
-ORDER BY own DESC, o.hostname
-LIMIT 5;
+) AS o;
 
 -- In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
 -- name: AcknowledgeBegin :exec

@@ -22,16 +22,16 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		var err error
+	err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
 		})
-		if err != nil {
-			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
-		}
-		return nil
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
+	}
+	return nil
 }
 
 // settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
@@ -40,14 +40,10 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
-}
-
-func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
-	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
-		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
-	}
-	return nil
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
+		_, err := q.UploadSettle(ctx, m.packetID, clear)
+		return err
+	})
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
@@ -69,7 +65,8 @@ func (c *Client) acknowledge(
 			return fmt.Errorf("compare with what was sent: %w", err)
 		}
 		if m.known = acknowledged.Known; !m.known {
-			return m.settle(ctx, q, sure)
+			_, err = q.UploadSettle(ctx, m.packetID, sure)
+			return err
 		}
 		return c.remember(ctx, q, m, sure)
 	})
@@ -88,10 +85,8 @@ func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure
 	if err != nil {
 		return fmt.Errorf("remember what was sent: %w", err)
 	}
-	if m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure); err != nil {
-		return fmt.Errorf("note that the packet was answered: %w", err)
-	}
-	return nil
+	m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure)
+	return err
 }
 
 // errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:
@@ -102,14 +97,8 @@ var errNoProgress = errors.New("the upload makes no progress")
 func (t *turn) progress(ctx context.Context) error {
 	m := t.memo
 	switch {
-	case len(m.sent.JobIds) == 0:
-		return nil
-	case !m.known:
-		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
-		if errors.Is(err, errNoProgress) {
-			t.report.Repeated = len(m.sent.JobIds)
-		}
-		return err
+	case len(m.sent.JobIds) > 0 && !m.known:
+		return t.unknownShard(ctx)
 	case len(m.repeated) > 0:
 		t.report.Repeated = len(m.repeated)
 		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
@@ -121,27 +110,17 @@ func (t *turn) progress(ctx context.Context) error {
 
 // unknownShard says that nothing can be acknowledged, with both spellings of the shard's name; nil:
 // the shard's row has come with this answer, and the next beat can.
-func (c *Client) unknownShard(ctx context.Context, jobs int) error {
-	shards, err := sharddb.New(c.pool).ShardNames(ctx, c.options.ShardHostname)
+func (t *turn) unknownShard(ctx context.Context) error {
+	ours := t.c.options.ShardHostname
+	shards, err := sharddb.New(t.c.pool).ShardNames(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("look up the names of shards: %w", err)
 	}
-	var names []string
-	for _, s := range shards {
-		if s.Own {
-			return nil
-		}
-		names = append(names, s.Hostname)
+	if shards.Own {
+		return nil
 	}
+	t.report.Repeated = len(t.memo.sent.JobIds)
 	return fmt.Errorf("%w: the master has stored %d finished jobs, but they cannot be noted as uploaded, because no host "+
 		"and no job of its answers was of a shard %q (--shard-hostname); they were of %s; "+
-		"the jobs are uploaded again until one is", errNoProgress, jobs, c.options.ShardHostname, quoted(names))
-}
-
-// quoted lists names in one printable line.
-func quoted(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return plain.Line(fmt.Sprintf("%q", names), maxReason)
+		"the jobs are uploaded again until one is", errNoProgress, t.report.Repeated, ours, plain.Line(shards.Names, maxReason))
 }
