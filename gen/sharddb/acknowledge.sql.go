@@ -17,14 +17,14 @@ WITH own AS (
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[])) AS s (id, digest)
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
@@ -47,8 +47,8 @@ marked AS (
 )
 SELECT
     EXISTS (SELECT FROM own)::boolean AS known,
-    count(*)::integer AS jobs,
-    coalesce(sum(c.entries), 0)::integer AS entries
+    pg_catalog.count(*)::integer AS jobs,
+    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL
 `
@@ -95,7 +95,7 @@ WITH entries AS (
 )
 SELECT id
 FROM afe_jobs
-WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
+WHERE id = ANY ($1::bigint[]) AND (SELECT pg_catalog.count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE
 `
@@ -116,7 +116,7 @@ DELETE FROM shard_client_uploads
 WHERE job_id = ANY ($1::bigint[])
     AND (
         unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => $2::double precision)
+        OR unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $2::double precision)
     )
 `
 
@@ -136,11 +136,11 @@ WITH before AS (
     SELECT u.job_id
     FROM shard_client_uploads AS u
     WHERE u.job_id = ANY ($1::bigint[])
-        AND u.unsure_since >= now() - make_interval(secs => $2::double precision)
+        AND u.unsure_since >= pg_catalog.now() - pg_catalog.make_interval(secs => $2::double precision)
 ),
 marked AS (
     INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-    SELECT j.id, now()
+    SELECT j.id, pg_catalog.now()
     FROM afe_jobs AS j
     WHERE j.id = ANY ($1::bigint[])
     ORDER BY j.id
@@ -180,7 +180,7 @@ func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeo
 
 const uploadRecordSent = `-- name: UploadRecordSent :execrows
 WITH sent AS (
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS complete_ids
     FROM shard_client_uploads AS u
     JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
     WHERE u.job_id = ANY ($1::bigint[]) AND e.id = ANY ($2::bigint[])
@@ -205,7 +205,7 @@ func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, complete
 
 const uploadSettle = `-- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE now() END
+SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE pg_catalog.now() END
 WHERE job_id = ANY ($2::bigint[])
 `
 

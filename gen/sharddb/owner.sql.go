@@ -192,7 +192,7 @@ func (q *Queries) OwnerSystem(ctx context.Context) (int64, error) {
 const ownerTake = `-- name: OwnerTake :one
 WITH inherited AS (
     INSERT INTO shard_client_uploads (job_id, sent_complete)
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id)
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id)
     FROM afe_host_queue_entries AS e
     JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
     WHERE NOT EXISTS (SELECT FROM shard_client_owner)
@@ -203,7 +203,7 @@ WITH inherited AS (
     ON CONFLICT (job_id) DO NOTHING
 )
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
-VALUES (1, $1::text, now(), pg_backend_pid())
+VALUES (1, $1::text, pg_catalog.now(), pg_catalog.pg_backend_pid())
 ON CONFLICT (only_row) DO UPDATE
 SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
 RETURNING epoch

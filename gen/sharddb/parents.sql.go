@@ -12,7 +12,7 @@ import (
 const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (aclgroup_id, user_id)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
@@ -70,19 +70,19 @@ WITH revoked AS (
         AND s.kind = 'acl_group'
         AND here.id = s.id
         AND here.name <> s.name
-        AND here.name <> s.name || ' (was id ' || s.id || ')'
+        AND here.name <> s.name || ' (was id ' || s.id::text || ')'
         AND (
             EXISTS (SELECT FROM afe_acl_groups AS holder WHERE holder.name = s.name)
             OR EXISTS (
                 SELECT FROM shard_client_staged_parents AS heir
                 WHERE heir.kind = 'acl_group' AND heir.name = here.name
             )
-            OR right(here.name, length(' (was id ' || s.id || ')')) = ' (was id ' || s.id || ')'
+            OR pg_catalog.right(here.name, pg_catalog.length(' (was id ' || s.id::text || ')')) = ' (was id ' || s.id::text || ')'
         )
 ),
 moved AS (
     UPDATE afe_acl_groups AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'acl_group' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -189,7 +189,7 @@ func (q *Queries) LabelCopyShards(ctx context.Context) (int64, error) {
 const labelGiveWay = `-- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'label' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -217,7 +217,7 @@ const labelStore = `-- name: LabelStore :execrows
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 WHERE s.kind = 'label'
 ORDER BY s.id
@@ -237,7 +237,7 @@ func (q *Queries) LabelStore(ctx context.Context) (int64, error) {
 const shardGiveWay = `-- name: ShardGiveWay :execrows
 WITH moved AS (
     UPDATE afe_shards AS here
-    SET hostname = here.hostname || ' (was id ' || here.id || ')'
+    SET hostname = here.hostname || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'shard' AND here.hostname = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -335,11 +335,11 @@ INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
     s.kind, s.id,
     CASE
-        WHEN s.id < max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id || ')'
+        WHEN s.id < pg_catalog.max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id::text || ')'
         ELSE s.name
     END,
     s.fields
-FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
+FROM pg_catalog.json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
 `
 
 // The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
@@ -383,7 +383,7 @@ revoked AS (
 ),
 renamed AS (
     UPDATE afe_users AS here
-    SET login = here.login || ' (was id ' || here.id || ')'
+    SET login = here.login || ' (was id ' || here.id::text || ')'
     FROM sent AS s
     WHERE here.login = s.name AND here.id <> s.id
 )
@@ -426,7 +426,7 @@ const userStore = `-- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
 WHERE s.kind = 'user'
 ORDER BY s.id

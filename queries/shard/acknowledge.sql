@@ -9,11 +9,11 @@ WITH before AS (
     SELECT u.job_id
     FROM shard_client_uploads AS u
     WHERE u.job_id = ANY (@job_ids::bigint[])
-        AND u.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
+        AND u.unsure_since >= pg_catalog.now() - pg_catalog.make_interval(secs => @rpc_timeout_seconds::double precision)
 ),
 marked AS (
     INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-    SELECT j.id, now()
+    SELECT j.id, pg_catalog.now()
     FROM afe_jobs AS j
     WHERE j.id = ANY (@job_ids::bigint[])
     ORDER BY j.id
@@ -29,7 +29,7 @@ WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id);
 -- packet has left by now at the latest, so the time until it must be dead counts from now.
 -- name: UploadSettle :execrows
 UPDATE shard_client_uploads
-SET unsure_since = CASE WHEN @clear::boolean THEN NULL ELSE now() END
+SET unsure_since = CASE WHEN @clear::boolean THEN NULL ELSE pg_catalog.now() END
 WHERE job_id = ANY (@job_ids::bigint[]);
 
 -- Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
@@ -45,7 +45,7 @@ WITH entries AS (
 )
 SELECT id
 FROM afe_jobs
-WHERE id = ANY (@job_ids::bigint[]) AND (SELECT count(*) FROM entries) >= 0
+WHERE id = ANY (@job_ids::bigint[]) AND (SELECT pg_catalog.count(*) FROM entries) >= 0
 ORDER BY id
 FOR UPDATE;
 
@@ -62,14 +62,14 @@ WITH own AS (
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@job_digests::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[])) AS s (id, digest)
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest(@entry_ids::bigint[]), unnest(@entry_digests::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_digests::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
@@ -92,8 +92,8 @@ marked AS (
 )
 SELECT
     EXISTS (SELECT FROM own)::boolean AS known,
-    count(*)::integer AS jobs,
-    coalesce(sum(c.entries), 0)::integer AS entries
+    pg_catalog.count(*)::integer AS jobs,
+    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL;
 
@@ -101,7 +101,7 @@ WHERE c.shard_id IS NOT NULL;
 -- open entry and for jobs whose row must stay because an older request may still be on its way.
 -- name: UploadRecordSent :execrows
 WITH sent AS (
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS complete_ids
     FROM shard_client_uploads AS u
     JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
     WHERE u.job_id = ANY (@job_ids::bigint[]) AND e.id = ANY (@complete_entry_ids::bigint[])
@@ -120,5 +120,5 @@ DELETE FROM shard_client_uploads
 WHERE job_id = ANY (@job_ids::bigint[])
     AND (
         unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => @dead_after_seconds::double precision)
+        OR unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => @dead_after_seconds::double precision)
     );

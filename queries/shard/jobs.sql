@@ -38,12 +38,12 @@ INSERT INTO shard_client_staged_entries (
 WITH sent_job AS (
     SELECT s.id, s.owner, s.name, s.created_on
     FROM ROWS FROM (
-        unnest(@ids::bigint[]), unnest(@owners::text[]), unnest(@names::text[]), unnest(@created_on::timestamp[])
+        pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@owners::text[]), pg_catalog.unnest(@names::text[]), pg_catalog.unnest(@created_on::timestamp[])
     ) AS s (id, owner, name, created_on)
 ),
 sent AS (
-    SELECT s.job_id, s.id, s.host_id, s.place, first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
-    FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[]), unnest(@host_ids::bigint[]))
+    SELECT s.job_id, s.id, s.host_id, s.place, pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
+    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@host_ids::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
 ),
 -- The jobs of the chunk that are here, with the first entries of both sides.
@@ -64,16 +64,16 @@ other_job AS (
     SELECT
         b.id,
         'the master gave its id to another job: '
-        || format('%s of %s, created %s, entries %s', left(b.name, 80), left(b.owner, 40), b.created_on, array_to_string(b.entries, ', '))
+        || pg_catalog.format('%s of %s, created %s, entries %s', pg_catalog.left(b.name, 80), pg_catalog.left(b.owner, 40), b.created_on, pg_catalog.array_to_string(b.entries, ', '))
         || '; the job here is '
-        || format('%s of %s, created %s, entries %s', left(b.our_name, 80), left(b.our_owner, 40), b.our_created_on, array_to_string(b.our_entries, ', '))
+        || pg_catalog.format('%s of %s, created %s, entries %s', pg_catalog.left(b.our_name, 80), pg_catalog.left(b.our_owner, 40), b.our_created_on, pg_catalog.array_to_string(b.our_entries, ', '))
         AS reason
     FROM known AS b
     WHERE b.owner <> b.our_owner
         OR b.name <> b.our_name
         OR b.our_created_on <= b.created_on - interval '1 second'
         OR b.our_created_on >= b.created_on + interval '1 second'
-        OR cardinality(b.entries) > 0 AND cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
+        OR pg_catalog.cardinality(b.entries) > 0 AND pg_catalog.cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
 ),
 noted AS (
     INSERT INTO shard_client_taken AS here (kind, object_id, reason)
@@ -95,15 +95,15 @@ refused AS (
     SELECT o.id AS job_id, 0 AS rank, 0 AS place, 'job_taken' AS code, o.reason
     FROM other_job AS o
     UNION ALL
-    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
+    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || here.job_id::text || ' here'
     FROM sent AS s
     JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
     UNION ALL
-    SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || s.first_job || ', which came first in this response'
+    SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
     WHERE s.first_job <> s.job_id
     UNION ALL
-    SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
+    SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
     WHERE s.host_id <> 0
         AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
@@ -114,7 +114,7 @@ refused AS (
         )
     UNION ALL
     SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read in this response'
-    FROM unnest(@suite_job_ids::bigint[]) AS s (id)
+    FROM pg_catalog.unnest(@suite_job_ids::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
 SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
@@ -127,8 +127,8 @@ ORDER BY r.job_id, r.rank, r.place;
 -- name: JobsNoteEntriesTaken :execrows
 INSERT INTO shard_client_taken (kind, object_id, reason)
 SELECT DISTINCT ON (here.job_id)
-    'job', here.job_id, 'the master gave the id of its entry ' || s.id || ' to an entry of job ' || s.job_id
-FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@entry_ids::bigint[])) AS s (job_id, id)
+    'job', here.job_id, 'the master gave the id of its entry ' || s.id::text || ' to an entry of job ' || s.job_id::text
+FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[])) AS s (job_id, id)
 JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
 WHERE NOT here.job_id = ANY (@response_job_ids::bigint[])
 ORDER BY here.job_id, s.id
@@ -198,7 +198,7 @@ DELETE FROM shard_client_staged_entries;
 -- name: JobAddDependencyLabels :execrows
 INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
 SELECT DISTINCT s.job_id, s.label_id
-FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@label_ids::bigint[])) AS s (job_id, label_id)
+FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@label_ids::bigint[])) AS s (job_id, label_id)
 ORDER BY s.job_id, s.label_id
 ON CONFLICT (job_id, label_id) DO NOTHING;
 
@@ -207,14 +207,14 @@ ON CONFLICT (job_id, label_id) DO NOTHING;
 -- name: JobReplaceKeyvals :execrows
 WITH sent AS (
     SELECT s.job_id, s.key, s.value,
-        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
+        pg_catalog.row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
     FROM ROWS FROM (
-        unnest(@job_ids::bigint[]), unnest(@keys::text[]), unnest(@keyval_values::text[])
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@keys::text[]), pg_catalog.unnest(@keyval_values::text[])
     ) AS s (job_id, key, value)
 ),
 here AS (
     SELECT k.id, k.job_id, k.key, k.value,
-        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
+        pg_catalog.row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
     FROM afe_job_keyvals AS k
     WHERE k.job_id = ANY (@replaced_job_ids::bigint[])
 ),
@@ -242,7 +242,7 @@ ORDER BY s.job_id, s.key, s.value;
 -- name: SuiteKeyvalsStore :execrows
 WITH sent AS (
     SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
-    FROM ROWS FROM (json_to_recordset(@keyvals::json) AS (job_id bigint, key text, value text))
+    FROM ROWS FROM (pg_catalog.json_to_recordset(@keyvals::json) AS (job_id bigint, key text, value text))
         WITH ORDINALITY AS s (job_id, key, value, place)
     ORDER BY s.job_id, s.key, s.place DESC
 ),
