@@ -14,6 +14,10 @@ BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM shard_client;
 
+-- A function of somebody else in the schema of the tables could be called in place of PostgreSQL's
+-- own. This is the default since PostgreSQL 15, but not for databases that were upgraded.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
 GRANT CONNECT ON DATABASE autotest TO shard_client;
 GRANT USAGE ON SCHEMA public TO shard_client;
 
