@@ -46,7 +46,8 @@ GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
 
 -- What the client keeps for itself.
 GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid, system_identifier, database_oid) ON shard_client_owner TO shard_client;
-GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since, other_client), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (unsure_since, answered, repeats), DELETE ON shard_client_packets TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
 GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)

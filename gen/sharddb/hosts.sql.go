@@ -184,15 +184,6 @@ taken AS (
     JOIN afe_hosts AS here ON here.id = s.id
     WHERE pg_catalog.lower(here.hostname) NOT IN (pg_catalog.lower(s.hostname), pg_catalog.lower(s.hostname || ' (was id ' || s.id::text || ')'))
 ),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'host', t.id, t.reason
-    FROM taken AS t
-    ORDER BY t.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
-),
 given_back AS (
     DELETE FROM shard_client_taken AS here
     USING sent AS s
@@ -242,8 +233,7 @@ type HostsRefusedRow struct {
 // earlier host of the chunk needs, too. A host that exists keeps its local name, unless it once had
 // to give its name away; an invalid host can do without its name.
 //
-// Notes the hosts here whose id is taken, and forgets those that the master has sent as they are
-// here, as JobsRefused does.
+// Forgets that the id of a host was taken, when the master has sent the host as it is here.
 func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]HostsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, hostsRefused, arg.Ids, arg.Hostnames, arg.Invalid)
 	if err != nil {

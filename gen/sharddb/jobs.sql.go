@@ -213,18 +213,20 @@ sent AS (
     FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]), pg_catalog.unnest($7::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
 ),
+sent_entries AS (
+    SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(ours.id IS NOT NULL) AS shared
+    FROM sent AS s
+    LEFT JOIN afe_host_queue_entries AS ours ON ours.id = s.id AND ours.job_id = s.job_id
+    GROUP BY s.job_id
+),
 known AS (
     SELECT
         s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
-        ARRAY(SELECT e.id FROM sent AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS entries,
-        ARRAY(SELECT e.id FROM afe_host_queue_entries AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS our_entries,
-        EXISTS (
-            SELECT FROM sent AS e
-            JOIN afe_host_queue_entries AS ours ON ours.id = e.id AND ours.job_id = e.job_id
-            WHERE e.job_id = s.id
-        ) AS share_an_entry
+        e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
+        ARRAY(SELECT o.id FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id LIMIT 3) AS our_entries
     FROM sent_job AS s
     JOIN afe_jobs AS here ON here.id = s.id
+    LEFT JOIN sent_entries AS e ON e.job_id = s.id
 ),
 other_job AS (
     SELECT
@@ -240,15 +242,6 @@ other_job AS (
         OR b.our_created_on <= b.created_on - interval '1 second'
         OR b.our_created_on >= b.created_on + interval '1 second'
         OR pg_catalog.cardinality(b.entries) > 0 AND pg_catalog.cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
-),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'job', o.id, o.reason
-    FROM other_job AS o
-    ORDER BY o.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
 ),
 given_back AS (
     DELETE FROM shard_client_taken AS here
@@ -316,9 +309,10 @@ type JobsRefusedRow struct {
 // its entries, if both sides have some and share none. A time may have lost its fraction on the way
 // through a master without fractions, which rounds or truncates.
 //
-// Notes the jobs here that must not be sent under their id any more, and forgets those that the
-// master has sent as they are here (docs/decisions/0030-an-id-that-names-another-object.md).
-// The jobs of the chunk that are here, with the first entries of both sides.
+// Forgets that the id of a job was taken, when the master has sent the job as it is here
+// (docs/decisions/0030-an-id-that-names-another-object.md).
+// The first entries of each job that was sent, and whether one of its entries is here.
+// The jobs of the chunk that are here.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, jobsRefused,
 		arg.Ids,

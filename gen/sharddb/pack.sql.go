@@ -106,7 +106,10 @@ candidate AS (
     WHERE (p.id = ANY ($2::bigint[])) = $3::boolean
 ),
 space AS (
-    SELECT ($4::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT least(
+        $4::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0),
+        $5::bigint
+    )::bigint AS bytes
     FROM pending AS p
 ),
 turn AS (
@@ -154,7 +157,7 @@ record AS (
             pg_catalog.sum(pg_catalog.octet_length(u.record) + 1) AS bytes
         FROM (SELECT id, job_id, complete, record, digest FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
     ) AS e
-    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $5::bigint AND b.bytes <= s.bytes END
+    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $6::bigint AND b.bytes <= s.bytes END
 ),
 choice AS (
     SELECT
@@ -195,6 +198,7 @@ type PackUploadParams struct {
 	JobIds            []int64
 	OnlyJobs          bool
 	FreeBytes         int64
+	BatchBytes        int64
 	MaxJobs           int64
 }
 
@@ -220,7 +224,9 @@ type PackUploadRow struct {
 // be stored as the other's result.
 //
 // The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
-// free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+// free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
+// alone: where the master is slow it is small, and the ids of a long backlog would leave room for
+// one job (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed
 // first, so that only as much of a long backlog is made into records as may fit. A job that does
 // not fit by itself is large: it goes alone, and takes turns with the others and with other large
 // jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
@@ -240,6 +246,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 		arg.JobIds,
 		arg.OnlyJobs,
 		arg.FreeBytes,
+		arg.BatchBytes,
 		arg.MaxJobs,
 	)
 	if err != nil {

@@ -189,3 +189,29 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 	)
 	return i, err
 }
+
+const takenNote = `-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT $1::text, s.id, s.reason
+FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason
+`
+
+type TakenNoteParams struct {
+	Kind    string
+	Ids     []int64
+	Reasons []string
+}
+
+// Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+// it any more. JobsRefused and HostsRefused take such a note back.
+func (q *Queries) TakenNote(ctx context.Context, arg TakenNoteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, takenNote, arg.Kind, arg.Ids, arg.Reasons)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}

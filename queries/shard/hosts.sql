@@ -22,8 +22,7 @@ CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
 -- earlier host of the chunk needs, too. A host that exists keeps its local name, unless it once had
 -- to give its name away; an invalid host can do without its name.
 --
--- Notes the hosts here whose id is taken, and forgets those that the master has sent as they are
--- here, as JobsRefused does.
+-- Forgets that the id of a host was taken, when the master has sent the host as it is here.
 -- name: HostsRefused :many
 WITH sent AS (
     SELECT s.id, s.hostname, s.invalid, s.place
@@ -37,15 +36,6 @@ taken AS (
     FROM sent AS s
     JOIN afe_hosts AS here ON here.id = s.id
     WHERE pg_catalog.lower(here.hostname) NOT IN (pg_catalog.lower(s.hostname), pg_catalog.lower(s.hostname || ' (was id ' || s.id::text || ')'))
-),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'host', t.id, t.reason
-    FROM taken AS t
-    ORDER BY t.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
 ),
 given_back AS (
     DELETE FROM shard_client_taken AS here

@@ -65,20 +65,23 @@ SET system_identifier = nullif(@system_identifier::bigint, 0),
 -- Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
 -- FOR SHARE; whatever that owner begins later finds no row.
 --
--- For the very first client of a database, the ledger starts with the jobs that another client left
--- with some entries open and some complete. An entry that is complete while shard_id is set counts
--- as sent; any later completion, with a NULL or without, uploads the whole job.
+-- Whoever served before, a job that is in the middle of its entries may complete without a NULL, and
+-- what its complete entries said may be lost. So each job with a complete and an open entry that is
+-- neither in the ledger nor asks for an upload gets a row in which nothing counts as sent, and is
+-- uploaded once more. That is always safe (P3), unlike taking it for sent.
 -- name: OwnerTake :one
 WITH inherited AS (
-    INSERT INTO shard_client_uploads (job_id, sent_complete)
-    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id)
-    FROM afe_host_queue_entries AS e
-    JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
-    WHERE NOT EXISTS (SELECT FROM shard_client_owner)
-        AND e.complete
-        AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
-    GROUP BY e.job_id
-    ORDER BY e.job_id
+    INSERT INTO shard_client_uploads (job_id)
+    SELECT DISTINCT o.job_id
+    FROM afe_host_queue_entries AS o
+    WHERE NOT o.complete
+        AND EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.job_id = o.job_id AND e.complete
+            OFFSET 0
+        )
+        AND EXISTS (SELECT FROM afe_jobs AS j WHERE j.id = o.job_id AND j.shard_id IS NOT NULL OFFSET 0)
+    ORDER BY o.job_id
     ON CONFLICT (job_id) DO NOTHING
 )
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)

@@ -34,7 +34,9 @@ ORDER BY e.job_id;
 -- be stored as the other's result.
 --
 -- The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
--- free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+-- free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
+-- alone: where the master is slow it is small, and the ids of a long backlog would leave room for
+-- one job (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed
 -- first, so that only as much of a long backlog is made into records as may fit. A job that does
 -- not fit by itself is large: it goes alone, and takes turns with the others and with other large
 -- jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
@@ -79,7 +81,10 @@ candidate AS (
     WHERE (p.id = ANY (@job_ids::bigint[])) = @only_jobs::boolean
 ),
 space AS (
-    SELECT (sqlc.arg('free_bytes')::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT least(
+        sqlc.arg('free_bytes')::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0),
+        sqlc.arg('batch_bytes')::bigint
+    )::bigint AS bytes
     FROM pending AS p
 ),
 -- Whether the last beat left a large job waiting, and which large job went last.

@@ -36,6 +36,17 @@ ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = pg_catalog.now();
 
+-- Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+-- it any more. JobsRefused and HostsRefused take such a note back.
+-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT @kind::text, s.id, s.reason
+FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@reasons::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason;
+
 -- Forgets objects that could be stored, or records that passed.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine

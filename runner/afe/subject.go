@@ -3,6 +3,7 @@ package afe
 import (
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Subject is the record that a master's message names: by its ID, or a host by its name alone.
@@ -45,4 +46,12 @@ func (e *RPCError) Subject() Subject {
 		return Subject{Kind: "host", Hostname: match[1]} // digits are a name here too
 	}
 	return Subject{}
+}
+
+// ofTheCall reports whether the exception is about the shard or the method, which every packet names,
+// and about no record.
+func (e *RPCError) ofTheCall() bool {
+	return e.Name == "ServiceMethodNotFound" ||
+		strings.HasPrefix(e.Message, "Shard matching query does not exist") ||
+		strings.HasPrefix(e.Message, "get() returned more than one Shard ")
 }

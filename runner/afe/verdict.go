@@ -23,6 +23,8 @@ const (
 	Unreachable
 	// Unusable: an answer came that cannot be used.
 	Unusable
+	// Unknown: the master knows no such shard, or no such call. No record of the packet is to blame.
+	Unknown
 	// Ours: a fault of shard-client itself, which says nothing about the master.
 	Ours
 )
@@ -46,6 +48,9 @@ func Judge(err error) Verdict {
 	}
 	switch failure.Class {
 	case RPC:
+		if failure.RPC != nil && failure.RPC.ofTheCall() {
+			return Unknown
+		}
 		return Refused
 	case Deadline:
 		return Overloaded

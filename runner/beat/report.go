@@ -34,6 +34,9 @@ const (
 const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
+
+	// FailureNoProgress: jobs are uploaded again and again, although the master answers.
+	FailureNoProgress = "no_progress"
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and
@@ -64,6 +67,11 @@ type Report struct {
 	ReceivedKeyvals int `json:"received_keyvals"`
 	// Quarantined counts the objects that this beat set aside.
 	Quarantined int `json:"quarantined"`
+
+	// Repeated counts the jobs of the upload that the master has answered without any progress.
+	Repeated int `json:"-"`
+	// OfAnother counts the jobs of the upload that another client had acknowledged before.
+	OfAnother int `json:"-"`
 
 	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`

@@ -19,9 +19,10 @@ type LogOptions struct {
 	Level slog.Leveler
 	// Dir is a directory for a file of this start that gets every line too; "": no file.
 	Dir string
-	// Redact takes secrets out of every message and value, before these are cut: half a secret
-	// would not be recognised. nil: there are no secrets.
-	Redact func(string) string
+	// Redact takes secrets out of every message and value, and RedactError out of every error, before
+	// these are cut: half a secret would not be recognised. nil: there are no secrets.
+	Redact      func(string) string
+	RedactError func(error) string
 	// Patience is how long Close waits for lines that could not be written yet. With 0 each line is
 	// written before the call that logs it returns, and a Writer or a disk that is stuck holds
 	// whoever logs.
@@ -47,7 +48,7 @@ func NewLogger(o LogOptions) (*slog.Logger, *Output, error) {
 	if o.Writer == nil {
 		o.Writer = os.Stderr
 	}
-	out := &Output{format: o.Format, redact: o.Redact, now: o.Now, patience: o.Patience}
+	out := &Output{format: o.Format, redact: o.Redact, redactError: o.RedactError, now: o.Now, patience: o.Patience}
 	var file *logFile
 	if o.Dir != "" {
 		var err error
@@ -71,10 +72,11 @@ func NewLogger(o LogOptions) (*slog.Logger, *Output, error) {
 // Output is where the lines of a logger go: to its Writer, and to its log file if it has one.
 // Neither waits for the other.
 type Output struct {
-	format   string
-	redact   func(string) string // may be nil
-	now      func() time.Time    // may be nil
-	patience time.Duration
+	format      string
+	redact      func(string) string // may be nil, as the next two
+	redactError func(error) string
+	now         func() time.Time
+	patience    time.Duration
 
 	writer *sink
 	file   *sink // nil without a directory

@@ -53,6 +53,7 @@ type Metrics struct {
 
 	knownJobs, knownHosts, pendingJobs           prometheus.Gauge
 	uploadedJobs, uploadedEntries                prometheus.Counter
+	repeated, ofAnother                          prometheus.Counter
 	receivedHosts, receivedJobs, receivedKeyvals prometheus.Counter
 
 	quarantined           prometheus.Counter
@@ -117,11 +118,11 @@ func (m *Metrics) registerBeats(r registrar, failures []string) {
 	for phase := range (&beat.Report{}).Phases() {
 		m.phases.WithLabelValues(phase)
 	}
-	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none since the start.")
+	m.lastBeat = r.gauge("last_beat_timestamp_seconds", "When the last beat ended, ok or not; 0: none is known.")
 	m.lastSuccess = r.gauge("last_success_timestamp_seconds",
-		"When the last beat that was ok ended; 0: none since the start.")
+		"When the last beat that was ok ended; 0: none is known.")
 	m.failures = r.gauge("consecutive_failures",
-		"Beats that failed since the last one that was ok, or since the start.")
+		"Beats that failed since the last one that was ok.")
 }
 
 func (m *Metrics) registerCounts(r registrar) {
@@ -131,6 +132,10 @@ func (m *Metrics) registerCounts(r registrar) {
 		"Finished jobs that still waited for their upload after the last beat that sent a packet.")
 	m.uploadedJobs = r.counter("uploaded_jobs_total", "Finished jobs uploaded and acknowledged.")
 	m.uploadedEntries = r.counter("uploaded_entries_total", "Entries of those jobs.")
+	m.repeated = r.counter("uploads_without_progress_total",
+		"Finished jobs that the master answered, as often before, and that are to be uploaded again.")
+	m.ofAnother = r.counter("jobs_of_another_client_total",
+		"Finished jobs uploaded once more because another client had acknowledged them.")
 	m.receivedHosts = r.counter("received_hosts_total", "Hosts received from the master, bad ones included.")
 	m.receivedJobs = r.counter("received_jobs_total", "Jobs received from the master, bad ones included.")
 	m.receivedKeyvals = r.counter("received_keyvals_total",
@@ -146,6 +151,24 @@ func (m *Metrics) registerCounts(r registrar) {
 	m.setQuarantine(beat.Quarantine{})
 	m.limitJobs = r.gauge("upload_limit_jobs", "Finished jobs that one beat may upload at present.")
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
+}
+
+// Recall shows what is known of the beats before the start of this process. Counters stay at 0.
+func (m *Metrics) Recall(p *beat.Past) {
+	set := func(gauge prometheus.Gauge, at time.Time) {
+		if !at.IsZero() {
+			gauge.Set(float64(at.UnixMilli()) / 1000)
+		}
+	}
+	set(m.lastSuccess, p.LastSuccess)
+	set(m.lastBeat, p.LastBeat())
+	m.failures.Set(float64(p.Failures))
+	m.knownJobs.Set(float64(p.KnownJobs))
+	m.knownHosts.Set(float64(p.KnownHosts))
+	m.pendingJobs.Set(float64(p.Pending))
+	m.setQuarantine(p.Quarantine)
+	m.limitJobs.Set(float64(p.Batch.Jobs))
+	m.limitBytes.Set(float64(p.Batch.Bytes))
 }
 
 // Observe counts a beat that has just ended.
@@ -175,6 +198,8 @@ func (m *Metrics) count(r *beat.Report) {
 	}
 	add(m.uploadedJobs, r.UploadedJobs)
 	add(m.uploadedEntries, r.UploadedEntries)
+	add(m.repeated, r.Repeated)
+	add(m.ofAnother, r.OfAnother)
 	add(m.receivedHosts, r.ReceivedHosts)
 	add(m.receivedJobs, r.ReceivedJobs)
 	add(m.receivedKeyvals, r.ReceivedKeyvals)

@@ -37,12 +37,29 @@ func options() shard.Options {
 type refusing struct {
 	master, shard *pgxpool.Pool
 	client        *shard.Client
+	sent          *afe.Packet // the last one
 	wire          *afe.Client
 	next          http.Handler
 	// answer may answer instead of the master, and reports whether it did.
 	answer func(w http.ResponseWriter, r *http.Request, p packetSent) bool
 	failed int
+	// meets returns the error that a call meets before any master sees it; nil: it meets none.
+	meets func() error
 }
+
+// Heartbeat makes the rig the client's master, between the client and the wire.
+func (r *refusing) Heartbeat(ctx context.Context, p *afe.Packet) (*afe.Response, error) {
+	r.sent = p
+	if r.meets != nil {
+		if err := r.meets(); err != nil {
+			return nil, err
+		}
+	}
+	return r.wire.Heartbeat(ctx, p)
+}
+
+// Protocol is that of the wire.
+func (r *refusing) Protocol() afe.Protocol { return r.wire.Protocol() }
 
 type packetSent struct {
 	HostIDs []int64 `json:"known_host_ids"`
@@ -93,7 +110,7 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.wire.Close)
-	r.client, err = shard.NewClient(r.shard, r.wire, options())
+	r.client, err = shard.NewClient(r.shard, r, options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,9 @@
 // else. The record that is found is set aside only when the next packet, with everything else,
 // passes.
 //
+// A job that is too much for the master by itself is another matter, because in an outage any job
+// is. It is held back, and set aside only if another packet passes and it is too much once more.
+//
 // # Use
 //
 // [Plan] before each packet says which records may go; [Search.Judge] after each call draws a
@@ -126,19 +129,15 @@ func Plan(ctx context.Context, q *sharddb.Queries) (sharddb.ProbePlanRow, error)
 // Judge draws a conclusion about the records of a packet from how it was received; failure is nil
 // when it passed.
 func (s *Search) Judge(ctx context.Context, p Packet, failure error) (Outcome, error) {
-	if !p.isProof(afe.Judge(failure)) {
-		return Outcome{}, nil
+	step := p.step(failure)
+	if step == nil {
+		return Outcome{Soon: failure == nil && p.Plan.Heavy > 0}, nil
 	}
 	words := s.words(failure)
 	var found Outcome
-	err := s.options.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+	err := s.options.Lock.Write(ctx, func(q *sharddb.Queries) error {
 		found = Outcome{} // Write may run this again
-		if failure == nil {
-			err = p.passed(ctx, q, &found)
-		} else {
-			err = p.refused(ctx, q, &found, failure, words)
-		}
-		if err != nil {
+		if err := step(ctx, q, &found, words); err != nil {
 			return err
 		}
 		return s.quarantine(ctx, q, &found)
@@ -150,16 +149,33 @@ func (s *Search) Judge(ctx context.Context, p Packet, failure error) (Outcome, e
 	return found, nil
 }
 
-// isProof reports whether a verdict on the packet shows anything about the records in it.
-func (p Packet) isProof(verdict afe.Verdict) bool {
+// step returns what follows for the search from how the packet was received; nil: nothing does.
+func (p Packet) step(failure error) func(context.Context, *sharddb.Queries, *Outcome, string) error {
+	verdict := afe.Judge(failure)
 	switch {
 	case verdict.Is(afe.Answered):
-		return p.Plan.Mode != modeAll
+		if p.Plan.Mode == modeAll {
+			return nil
+		}
+		return p.passed
+	case verdict.Is(afe.Ours):
+		return nil
+	case p.Plan.Mode == modeBare:
+		return end
 	case verdict.Is(afe.Refused):
-		return true
+		return func(ctx context.Context, q *sharddb.Queries, found *Outcome, words string) error {
+			return p.refused(ctx, q, found, failure, words)
+		}
+	case verdict.Outage() && len(p.JobIDs) == 0 && p.Plan.Heavy > 0:
+		return lighten
+	case !verdict.Is(afe.Overloaded) || len(p.JobIDs) != 1:
+		return nil
+	case p.Plan.Mode == modeRetry:
+		return p.guilty
+	case p.Least:
+		return p.heavy
 	}
-	// If a packet with one job is still too much, no smaller packet can help: that job is guilty.
-	return p.Least && len(p.JobIDs) == 1 && verdict.Is(afe.Overloaded)
+	return nil
 }
 
 // records lists the records of the packet that the master could object to.
@@ -168,108 +184,4 @@ func (p Packet) records() (kinds []string, ids []int64) {
 	kinds = slices.Repeat([]string{kindHost}, len(hosts))
 	kinds = append(kinds, slices.Repeat([]string{kindJob}, len(jobs))...)
 	return kinds, slices.Concat(hosts, jobs)
-}
-
-// passed goes on after the master has taken the packet.
-func (p Packet) passed(ctx context.Context, q *sharddb.Queries, found *Outcome) error {
-	found.Soon = true
-	switch p.Plan.Mode {
-	case modeWithout:
-		return convict(ctx, q, found)
-	case modeBare:
-		_, err := q.ProbeProve(ctx)
-		return err
-	case modeHalf:
-		return p.clear(ctx, q)
-	}
-	// A retry: whatever else waits may be tried soon, too.
-	_, err := q.QuarantineForget(ctx, sharddb.QuarantineForgetParams{
-		Direction: directionOut, Kind: p.Plan.DueKind, ObjectIds: []int64{p.Plan.DueID},
-	})
-	return err
-}
-
-// convict ends the search: everything but the records that are named or guilty has passed.
-func convict(ctx context.Context, q *sharddb.Queries, found *Outcome) error {
-	guilty, err := q.ProbeNamed(ctx)
-	if err != nil {
-		return err
-	}
-	for _, record := range guilty {
-		found.blame(record.Kind, record.ObjectID, record.Reason)
-	}
-	_, err = q.ProbeEnd(ctx)
-	return err
-}
-
-// clear takes off the list what has passed, and what can no longer be sent. When no suspect is
-// left, whatever was refused passes now.
-func (p Packet) clear(ctx context.Context, q *sharddb.Queries) error {
-	kinds, ids := p.records()
-	if _, err := q.ProbeClear(ctx, sharddb.ProbeClearParams{
-		Kinds: kinds, Ids: ids, WaitingJobs: p.Waiting,
-		PlannedJobs: p.Plan.JobIds, PlannedHosts: p.Plan.HostIds,
-	}); err != nil {
-		return err
-	}
-	left, err := q.ProbeLeft(ctx)
-	if err == nil && left == 0 {
-		_, err = q.ProbeEnd(ctx)
-	}
-	return err
-}
-
-// refused goes on after a refusal; words are the master's own.
-func (p Packet) refused(ctx context.Context, q *sharddb.Queries, found *Outcome, failure error, words string) error {
-	switch p.Plan.Mode {
-	case modeBare: // the fault is not in the records
-		_, err := q.ProbeEnd(ctx)
-		return err
-	case modeRetry:
-		found.blame(p.Plan.DueKind, p.Plan.DueID, words)
-		return nil
-	case modeHalf:
-		return p.narrow(ctx, q, found, words)
-	}
-	// A search begins: with the record that the master's message names, or else with all of them.
-	named, err := p.named(ctx, q, failure)
-	if err != nil {
-		return err
-	}
-	if named.ID != 0 {
-		found.Soon = true
-		return suspect(ctx, q, named.Kind, named.ID, stateNamed, words)
-	}
-	kinds, ids := p.records()
-	found.Soon = len(ids) > 0
-	_, err = q.ProbeBegin(ctx, kinds, ids)
-	return err
-}
-
-// narrow goes on with the suspects in the refused packet. A single one is guilty if the next
-// packet, with everything else, passes. If there is none, the master now refuses what passed
-// before, and then nothing is proven.
-func (p Packet) narrow(ctx context.Context, q *sharddb.Queries, found *Outcome, words string) error {
-	kinds, ids := p.records()
-	suspects, err := q.ProbeNarrow(ctx, kinds, ids)
-	if err != nil {
-		return err
-	}
-	found.Soon = len(suspects) > 0
-	if len(suspects) > 1 {
-		return nil
-	}
-	for _, last := range suspects {
-		if err := suspect(ctx, q, last.Kind, last.ObjectID, stateGuilty, words); err != nil {
-			return err
-		}
-	}
-	_, err = q.ProbeRelease(ctx)
-	return err
-}
-
-// suspect notes why the next packet goes without a record.
-func suspect(ctx context.Context, q *sharddb.Queries, kind string, id int64, state, reason string) error {
-	_, err := q.ProbeName(ctx, sharddb.ProbeNameParams{Kind: kind, ID: id, State: state, Reason: reason})
-	return err
 }

@@ -11,7 +11,7 @@ import (
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]badObject, error) {
-	chunk, bad, err := storableHosts(ctx, q, chunk)
+	chunk, bad, err := a.storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, err
 	}
@@ -46,7 +46,7 @@ func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []un
 
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
 // valid host.
-func storableHosts(
+func (a *applier) storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
 ) (good []unit[afe.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
@@ -67,10 +67,10 @@ func storableHosts(
 			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
 		}
 		if removed { // none of those that are left is replaced
-			return storableHosts(ctx, q, chunk)
+			return a.storableHosts(ctx, q, chunk)
 		}
 	}
-	return good, bad, nil
+	return good, bad, a.noteTaken(ctx, q, kindHost, bad)
 }
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the

@@ -79,6 +79,9 @@ func (a *applier) storableJobs(
 		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad = split(chunk, refused)
+	if err := a.noteTaken(ctx, q, kindJob, bad); err != nil {
+		return nil, nil, err
+	}
 	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
 			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,

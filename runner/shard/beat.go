@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	work, done := c.bounded(ctx)
 	defer done()
 	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
-	Fail(&t.report, err, c.options.Redact)
+	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
 	defer done()
@@ -71,7 +72,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	err = guard.Run(func() error { return t.record(last) })
 	switch {
 	case c.panicked(err):
-		Fail(&t.report, err, c.options.Redact)
+		Fail(&t.report, err, c.options.RedactError)
 		c.letGo(last)
 	case err != nil && t.report.OK():
 		c.log.Warn("heartbeat not recorded in the history", "error", err)
@@ -127,7 +128,7 @@ func (t *turn) pack(ctx context.Context) error {
 	t.report.KnownHosts = len(packet.KnownHostIDs)
 	t.report.Pending = memo.pending
 	t.report.Batch = memo.batch
-	return t.c.markUnsure(ctx, memo)
+	return t.c.leave(ctx, memo)
 }
 
 // send calls the master. How that ends decides how much the next packet may hold.
@@ -169,6 +170,10 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	}
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
+	if t.report.OfAnother = int(t.memo.ofAnother); t.report.OfAnother > 0 {
+		t.c.log.Warn("another client has acknowledged jobs of this shard; they were uploaded once more",
+			"jobs", t.report.OfAnother)
+	}
 	if err := t.judge(ctx, nil); err != nil {
 		return err
 	}
@@ -207,5 +212,5 @@ func (t *turn) apply(ctx context.Context, response *afe.Response) error {
 		return fmt.Errorf("apply: %w", err)
 	}
 	// With a section missing for good a shard would starve of hosts or jobs while all looks well.
-	return response.Incomplete
+	return cmp.Or(response.Incomplete, t.progress(ctx))
 }

@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
@@ -48,8 +48,8 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
-// left out; the defaults of the others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those
+// that redact, and Logger may be left out; the defaults of the others are in runner/config.
 type Options struct {
 	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master
@@ -64,9 +64,11 @@ type Options struct {
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none. What
-	// the database's encoding does not have is escaped after that.
-	Redact func(string) string
+	// Redact takes secrets out of what others say, and RedactError out of errors, before they are
+	// stored or logged; nil: there are none. What the database's encoding does not have is escaped
+	// after that.
+	Redact      func(string) string
+	RedactError func(error) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
 	Logger *slog.Logger
@@ -105,8 +107,12 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
-	redact := options.Redact
+	redact, redactError := options.Redact, options.RedactError
+	if redactError == nil {
+		redactError = func(err error) string { return redact(err.Error()) }
+	}
 	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
+	options.RedactError = func(err error) string { return notHeld.Fit(redactError(err)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -74,11 +74,12 @@ func aside(t *testing.T, pool *pgxpool.Pool, begin string) string {
 func TestAJobWhoseIDIsTaken(t *testing.T) {
 	ours := job(10, entry(100))
 	for name, theirs := range map[string]string{
-		"owner":          replaced(t, ours, `"alice"`, `"bob"`),
-		"name":           replaced(t, ours, `"job10"`, `"job 10"`),
-		"created later":  replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
-		"created before": replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
-		"all entries":    job(10, entry(101), entry(102)),
+		"owner":                   replaced(t, ours, `"alice"`, `"bob"`),
+		"name":                    replaced(t, ours, `"job10"`, `"job 10"`),
+		"a name for the terminal": replaced(t, ours, `"job10"`, `"job\u001b[31m\n10"`),
+		"created later":           replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
+		"created before":          replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
+		"all entries":             job(10, entry(101), entry(102)),
 		"everything": replaced(t, replaced(t, replaced(t, job(10, entry(101)),
 			`"alice"`, `"bob"`), `"job10"`, `"other"`), `2019-03-15`, `2026-01-01`),
 	} {
@@ -233,6 +234,24 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 			}
 			if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_host_attributes"); n != 0 {
 				t.Errorf("%d attributes of the other host", n)
+			}
+			// An entry that ran on the host here says nothing about the other one; the rest of it is sent.
+			pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (2, '2019-03-15', NULL)")
+			pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete) VALUES (2, 2, 5, 'Completed', true), (3, 2, 6, 'Completed', true)")
+			if b := mustBeat(t, client); b.UploadedJobs != 1 {
+				t.Errorf("uploaded %d jobs, want 1", b.UploadedJobs)
+			}
+			var sent struct {
+				Params []struct{ Hqes []map[string]any }
+			}
+			if err := json.Unmarshal(master.last(t), &sent); err != nil || len(sent.Params[0].Hqes) != 2 {
+				t.Fatalf("%v: %s", err, master.last(t))
+			}
+			if id, named := sent.Params[0].Hqes[0]["host_id"]; named || sent.Params[0].Hqes[0]["status"] != "Completed" {
+				t.Errorf("entry 2 names host %v", id)
+			}
+			if sent.Params[0].Hqes[1]["host_id"] != 6.0 {
+				t.Errorf("entry 3 is %v, want host 6 in it", sent.Params[0].Hqes[1])
 			}
 			pgtest.Exec(t, pool, "UPDATE afe_hosts SET hostname = 'B' WHERE id = 5")
 			if b := mustBeat(t, client); b.Quarantined != 0 || b.Quarantine.Taken != 0 || len(quarantine(t, pool)) != 0 {

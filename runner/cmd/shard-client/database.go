@@ -19,7 +19,7 @@ func (p *program) door() *pg.Door {
 	return &pg.Door{
 		URL:      string(p.settings.DatabaseURL),
 		Name:     name,
-		Redact:   p.secrets.Redact,
+		Redact:   p.secrets.RedactOwn,
 		Password: p.password,
 	}
 }

@@ -32,7 +32,7 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		p.say("shard-client: " + p.secrets.Redact(err.Error()) + "\n")
+		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
 	}
 	return codeOf(err)
 }

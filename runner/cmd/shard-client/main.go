@@ -80,11 +80,12 @@ const lastWords = 2 * time.Second
 // otherwise push the files of the resident client out of the directory.
 func (p *program) openLog(command string) (err error) {
 	options := ops.LogOptions{
-		Writer:   p.stderr,
-		Format:   p.settings.LogFormat,
-		Level:    p.settings.Level(),
-		Redact:   p.secrets.Redact,
-		Patience: lastWords,
+		Writer:      p.stderr,
+		Format:      p.settings.LogFormat,
+		Level:       p.settings.Level(),
+		Redact:      p.secrets.RedactOwn,
+		RedactError: p.secrets.RedactError,
+		Patience:    lastWords,
 	}
 	if beats(command) {
 		options.Dir = p.settings.LogDir

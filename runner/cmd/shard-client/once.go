@@ -40,7 +40,7 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 			return report, err
 		}
 		watch.Stop()
-		shard.Fail(&report, err, p.secrets.Redact)
+		shard.Fail(&report, err, p.secrets.RedactError)
 		return report, nil
 	}
 	report = c.Beat(ctx, p.began)

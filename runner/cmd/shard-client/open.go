@@ -106,6 +106,7 @@ func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*s
 		HistoryKeep:    int64(c.HistoryKeep),
 		QuarantineKeep: int64(c.QuarantineKeep),
 		Redact:         p.secrets.Redact,
+		RedactError:    p.secrets.RedactError,
 		Logger:         p.log,
 	})
 }

@@ -7,7 +7,6 @@ import (
 
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
-	"shardclient/runner/ops"
 )
 
 type runCommand struct {
@@ -29,7 +28,8 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "proxy", c.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if ready, err := p.waitForDatabase(ctx, c, o.health); err != nil || !ready {
+	past, ready, err := p.waitForDatabase(ctx, c, o)
+	if err != nil || !ready {
 		return err
 	}
 	lifetime := p.settings.Lifetime
@@ -44,6 +44,8 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 		Drain:    p.settings.DrainPause,
 		Splay:    p.settings.Splay(),
 		Lifetime: lifetime,
+		Past:     past,
+		Waits:    o.health.Waits,
 		Logger:   p.log,
 	})
 	if err != nil {
@@ -54,19 +56,47 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 }
 
 // waitForDatabase waits until the database answers, has our schema, and its lock is ours. It
-// reports false when a signal came or the lifetime was over before that.
-func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.Health) (ready bool, err error) {
+// returns what the history knows, and reports false when a signal came or the lifetime was over
+// before that. After the first try at the latest, metrics and health are served.
+func (p *program) waitForDatabase(
+	ctx context.Context, c *client, o *observers,
+) (past beat.Past, ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	err = (&waiting{p: p, client: c, health: health}).forDatabase(ctx)
+	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
+	defer anyway.Stop()
+	w := &waiting{p: p, client: c, health: o.health}
+	err = w.forDatabase(ctx, func(ready bool) {
+		if ready {
+			past = p.recall(ctx, c, o)
+		}
+		o.serve()
+	})
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
-		return false, nil
+		return past, false, nil
 	}
-	return err == nil, err
+	return past, err == nil, err
+}
+
+// patienceOfScrapers is how long a request for metrics may wait at the start, until they are what
+// they were before it.
+const patienceOfScrapers = 2 * time.Second
+
+// recall lets metrics and health go on where the last process left them. Without that, each restart
+// would look like a beat that never succeeded and an empty quarantine.
+func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past {
+	past, err := c.Recall(ctx)
+	if err != nil {
+		p.log.Warn("history not read; metrics and health begin anew", "error", err)
+		return beat.Past{}
+	}
+	o.metrics.Recall(&past)
+	o.health.Recall(&past)
+	return past
 }
 
 // maxErrorText is how many bytes of the database's error the log repeats.

@@ -21,8 +21,13 @@ type waiting struct {
 	hint   string // what to do about a refusal; "": the database does not answer
 }
 
-func (w *waiting) forDatabase(ctx context.Context) error {
-	return loop.Until(ctx, func() (bool, error) { return w.try(ctx) }, w.tell)
+// forDatabase tries until it is ready, or an operator must act. It calls tried after each try.
+func (w *waiting) forDatabase(ctx context.Context, tried func(ready bool)) error {
+	return loop.Until(ctx, func() (final bool, err error) {
+		final, err = w.try(ctx)
+		tried(err == nil)
+		return final, err
+	}, w.tell)
 }
 
 func (w *waiting) try(ctx context.Context) (final bool, err error) {
@@ -34,10 +39,10 @@ func (w *waiting) try(ctx context.Context) (final bool, err error) {
 	}
 	before := w.hint
 	w.hint = pg.Refusal(err)
-	w.health.Doing(w.doing())
 	if (w.hint == "") != (before == "") {
 		w.tell(err, w.tries)
 	}
+	w.health.Doing(w.doing())
 	return false, err
 }
 
@@ -54,7 +59,7 @@ func (w *waiting) tell(err error, tries int) {
 		return
 	}
 	w.told = tries
-	text := plain.Line(w.p.secrets.Redact(err.Error()), maxErrorText)
+	text := plain.Line(w.p.secrets.RedactError(err), maxErrorText)
 	if w.hint != "" {
 		w.p.log.Error("the database refuses this client, and will until somebody acts",
 			"error", text, "hint", w.hint, "tries", tries)
