@@ -66,6 +66,14 @@ WITH quarantine AS (
         OR id IN (
             SELECT q.id
             FROM shard_client_quarantine AS q
+            WHERE q.direction = 'in'
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET $2::bigint
+        )
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            WHERE q.direction = 'out'
             ORDER BY q.last_seen DESC, q.id DESC
             OFFSET $2::bigint
         )
@@ -75,7 +83,9 @@ WHERE id <= (SELECT pg_catalog.max(h.id) FROM shard_client_heartbeats AS h) - $1
 `
 
 // Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
-// not seen for a week go, too.
+// not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
+// the master must not push out a record that it refuses, or the search for that would begin again
+// and again.
 func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
 	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
 	if err != nil {

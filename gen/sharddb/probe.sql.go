@@ -45,7 +45,7 @@ WHERE here.state = 'suspect'
         OR here.kind = 'host' AND here.object_id = ANY ($3::bigint[])
         OR here.kind = 'job'
             AND here.object_id = ANY ($4::bigint[])
-            AND NOT here.object_id = ANY ($5::bigint[])
+            AND NOT here.object_id = ANY (coalesce($5::bigint[], '{}'))
     )
 `
 
@@ -58,7 +58,7 @@ type ProbeClearParams struct {
 }
 
 // Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
-// is no longer waiting, a host that is no longer valid.
+// is no longer waiting, a host that is no longer valid. If no job waits, the array is a NULL.
 func (q *Queries) ProbeClear(ctx context.Context, arg ProbeClearParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeClear,
 		arg.Kinds,

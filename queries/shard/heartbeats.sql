@@ -47,7 +47,9 @@ SELECT
     coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts;
 
 -- Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
--- not seen for a week go, too.
+-- not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
+-- the master must not push out a record that it refuses, or the search for that would begin again
+-- and again.
 -- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine
@@ -55,6 +57,14 @@ WITH quarantine AS (
         OR id IN (
             SELECT q.id
             FROM shard_client_quarantine AS q
+            WHERE q.direction = 'in'
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET @quarantine_keep::bigint
+        )
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            WHERE q.direction = 'out'
             ORDER BY q.last_seen DESC, q.id DESC
             OFFSET @quarantine_keep::bigint
         )

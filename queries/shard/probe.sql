@@ -150,7 +150,7 @@ SET state = 'suspect'
 WHERE state = 'unproven';
 
 -- Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
--- is no longer waiting, a host that is no longer valid.
+-- is no longer waiting, a host that is no longer valid. If no job waits, the array is a NULL.
 -- name: ProbeClear :execrows
 UPDATE shard_client_suspects AS here
 SET state = 'cleared'
@@ -163,7 +163,7 @@ WHERE here.state = 'suspect'
         OR here.kind = 'host' AND here.object_id = ANY (@planned_hosts::bigint[])
         OR here.kind = 'job'
             AND here.object_id = ANY (@planned_jobs::bigint[])
-            AND NOT here.object_id = ANY (@waiting_jobs::bigint[])
+            AND NOT here.object_id = ANY (coalesce(@waiting_jobs::bigint[], '{}'))
     );
 
 -- The packet with these records was refused, so the other suspects are held back for now. Returns

@@ -66,7 +66,7 @@ type Config struct {
 	MaxResponseBytes Bytes `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
 	ApplyChunk       int   `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
 	HistoryKeep      int   `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
-	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows."`
+	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
 	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
 	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`

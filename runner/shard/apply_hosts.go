@@ -62,7 +62,7 @@ func (a *applier) storableHosts(
 	}
 	good, bad = split(chunk, refused)
 	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeNameTaken }) {
-		removed, err := removeReplaced(ctx, q, args)
+		removed, err := a.removeReplaced(ctx, q, args)
 		if err != nil {
 			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
 		}
@@ -75,11 +75,14 @@ func (a *applier) storableHosts(
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the
 // master says it does not have, and reports whether there were any.
-func removeReplaced(ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams) (bool, error) {
+func (a *applier) removeReplaced(
+	ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams,
+) (bool, error) {
 	ids, err := q.HostsReplaced(ctx, sharddb.HostsReplacedParams(args))
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
+	a.c.log.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
 	_, err = q.IncorrectHostsRemove(ctx, ids)
 	return true, err
 }
