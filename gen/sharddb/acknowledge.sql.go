@@ -18,10 +18,11 @@ WITH own AS (
 sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY ($4::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (unnest($5::bigint[]), unnest($6::bytea[])) AS s (id, digest)
 ),
 entries AS (
     SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
@@ -57,6 +58,7 @@ type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	JobDigests    [][]byte
+	LockedJobIds  []int64
 	EntryIds      []int64
 	EntryDigests  [][]byte
 }
@@ -67,7 +69,7 @@ type AcknowledgeJobsRow struct {
 	Entries int32
 }
 
-// Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+// Sets shard_id of each job that was sent and is locked: to this shard's id if the job and its entries still read as they
 // were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 // jobs and entries did not change. This shard's id is the one that the master gives it today: a
 // shard that was removed and added again has another. As long as no row of ours has come from the
@@ -77,6 +79,7 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
+		arg.LockedJobIds,
 		arg.EntryIds,
 		arg.EntryDigests,
 	)
@@ -85,45 +88,92 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 	return i, err
 }
 
-const acknowledgeLock = `-- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY ($2::bigint[])
-    ORDER BY id
-    FOR UPDATE
+const acknowledgeLock = `-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+),
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY ($1::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
 )
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY ($1::bigint[])
+ORDER BY j.id
 `
 
-// Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
-// a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
-// commits later is a new NULL, or a completion that the ledger lacks.
-func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
+type AcknowledgeLockRow struct {
+	ID     int64
+	Ours   bool
+	Reason string
+}
+
+// Locks the jobs that were sent, with their entries, and passes over what another session has
+// locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+// us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+// the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+// that the ledger lacks.
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock, jobIds, entryIds)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []AcknowledgeLockRow
+	for rows.Next() {
+		var i AcknowledgeLockRow
+		if err := rows.Scan(&i.ID, &i.Ours, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const uploadForgetSettled = `-- name: UploadForgetSettled :execrows
 DELETE FROM shard_client_uploads
 WHERE job_id = ANY ($1::bigint[])
+    AND job_id = ANY ($2::bigint[])
     AND (
         unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => $2::double precision)
+        OR unsure_since < now() - make_interval(secs => $3::double precision)
     )
 `
 
+type UploadForgetSettledParams struct {
+	JobIds           []int64
+	LockedJobIds     []int64
+	DeadAfterSeconds float64
+}
+
 // A job whose packet held only complete entries no longer needs its row, unless an older request
 // may still be on its way: then the job is uploaded once more when that request must be dead.
-func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, deadAfterSeconds float64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadForgetSettled, jobIds, deadAfterSeconds)
+func (q *Queries) UploadForgetSettled(ctx context.Context, arg UploadForgetSettledParams) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadForgetSettled, arg.JobIds, arg.LockedJobIds, arg.DeadAfterSeconds)
 	if err != nil {
 		return 0, err
 	}
@@ -144,33 +194,39 @@ marked AS (
     FROM afe_jobs AS j
     WHERE j.id = ANY ($1::bigint[])
     ORDER BY j.id
+    FOR KEY SHARE SKIP LOCKED
     ON CONFLICT (job_id) DO UPDATE
     SET unsure_since = excluded.unsure_since
     RETURNING u.job_id
 )
-SELECT m.job_id
+SELECT m.job_id, NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id) AS settleable
 FROM marked AS m
-WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id)
 `
+
+type UploadMarkUnsureRow struct {
+	JobID      int64
+	Settleable bool
+}
 
 // The upload ledger and the acknowledgement of what was sent (P1, P2).
 // Runs before a packet with an open entry leaves: until it is clearly answered, the master may
-// store it late, over a newer one (docs/promises.md, "late request"). Returns the jobs whose fate a
-// clear answer to this packet decides, because no earlier packet of this kind may still be on its
-// way.
-func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]int64, error) {
+// store it late, over a newer one (docs/promises.md, "late request"). Returns the jobs that are
+// marked; a job whose key another session has locked is not, and must stay out of the packet. A
+// clear answer to this packet decides the fate of the settleable ones, because no earlier packet of
+// this kind may still be on its way.
+func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]UploadMarkUnsureRow, error) {
 	rows, err := q.db.Query(ctx, uploadMarkUnsure, jobIds, rpcTimeoutSeconds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	var items []UploadMarkUnsureRow
 	for rows.Next() {
-		var job_id int64
-		if err := rows.Scan(&job_id); err != nil {
+		var i UploadMarkUnsureRow
+		if err := rows.Scan(&i.JobID, &i.Settleable); err != nil {
 			return nil, err
 		}
-		items = append(items, job_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

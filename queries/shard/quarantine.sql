@@ -36,10 +36,16 @@ ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
 
--- Forgets objects that could be stored, or records that passed.
+-- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
+-- passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
-WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
+WHERE id = ANY (ARRAY(
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = @direction::text AND q.kind = @kind::text AND q.object_id = ANY (@object_ids::bigint[])
+    FOR UPDATE SKIP LOCKED
+));
 
 -- The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
 -- name: QuarantineRefusedBefore :many

@@ -57,6 +57,7 @@ type Config struct {
 	DrainPause     time.Duration  `env:"SHARD_CLIENT_DRAIN_PAUSE" default:"1s" group:"Beat" help:"Time between two beats while finished jobs are left over, or while the record that the master refuses is looked for."`
 	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`
 	StopTimeout    time.Duration  `env:"SHARD_CLIENT_STOP_TIMEOUT" default:"30s" group:"Beat" help:"Time an RPC in flight gets to finish after the first SIGINT or SIGTERM."`
+	LockTimeout    time.Duration  `env:"SHARD_CLIENT_LOCK_TIMEOUT" default:"500ms" group:"Beat" help:"Time a step of a beat waits for what other sessions have locked in the database; keep it below the scheduler's deadlock_timeout."`
 	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
 
 	MaxUploadJobs    int   `env:"SHARD_CLIENT_MAX_UPLOAD_JOBS" default:"1000" group:"Limits" help:"Finished jobs one beat uploads at most."`

@@ -3,6 +3,8 @@ package shard
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"shardclient/gen/sharddb"
@@ -17,19 +19,37 @@ import (
 
 // markUnsure notes, before the packet leaves, which jobs it could undo later: a request with an
 // open entry that waits in the master's queue may be stored after a newer one (docs/promises.md,
-// "late request").
-func (c *Client) markUnsure(ctx context.Context, m *memo) error {
-	if len(m.open) == 0 {
+// "late request"). A job that cannot be marked, because another session has locked its key, stays
+// out of the packet.
+func (c *Client) markUnsure(ctx context.Context, m *memo, pending []sharddb.PackUploadRow) error {
+	open := map[int64]int{} // place among the pending, by id
+	for i, job := range pending {
+		if job.Sent && len(job.CompleteIds) < len(job.EntryIds) {
+			open[job.ID] = i
+		}
+	}
+	if len(open) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		var err error
-		m.settleable, err = q.UploadMarkUnsure(ctx, m.open, c.options.RPCTimeout.Seconds())
-		if err != nil {
-			return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(m.open), err)
-		}
-		return nil
+	var marked []sharddb.UploadMarkUnsureRow
+	err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+		marked, err = q.UploadMarkUnsure(ctx, slices.Sorted(maps.Keys(open)), c.options.RPCTimeout.Seconds())
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(open), err)
+	}
+	for _, job := range marked {
+		delete(open, job.JobID)
+		if job.Settleable {
+			m.settleable = append(m.settleable, job.JobID)
+		}
+	}
+	for id, i := range open {
+		pending[i].Sent, pending[i].MayGo = false, true
+		m.locked[id] = fmt.Sprintf("afe_jobs %d", id)
+	}
+	return nil
 }
 
 // settle writes to the ledger, after a failed heartbeat, what its request may still do. clear says
@@ -55,46 +75,74 @@ func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) err
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
-// its way. It returns how many jobs and entries read the same here and on the master.
+// its way. It returns how many jobs and entries read the same here and on the master. The error is
+// a [*pg.LockedError] when all others wait for another session, and are uploaded again.
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
-) (acknowledged sharddb.AcknowledgeJobsRow, err error) {
-	if len(m.sent.JobIds) == 0 {
-		return acknowledged, nil
+) (total sharddb.AcknowledgeJobsRow, err error) {
+	jobs, left := m.sent.JobIds, map[int64]string{}
+	for try := 1; len(jobs) > 0 && (try == 1 || c.pause(ctx, try-1)); try++ {
+		var some sharddb.AcknowledgeJobsRow
+		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+			some, left, err = c.acknowledgeFree(ctx, q, m, jobs, sure)
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		if total.Known = some.Known; !some.Known {
+			c.log.Warn("upload not acknowledged: this shard's own row has not come from the master yet; "+
+				"the jobs will be uploaded again",
+				"shard_hostname", c.options.ShardHostname, "jobs", len(m.sent.JobIds))
+			break
+		}
+		total.Jobs += some.Jobs
+		total.Entries += some.Entries
+		jobs = slices.Sorted(maps.Keys(left))
 	}
-	err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.AcknowledgeLock(ctx, m.sent.JobIds, m.sent.EntryIds); err != nil {
-			return fmt.Errorf("lock jobs and their entries: %w", err)
-		}
-		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
-			return fmt.Errorf("compare with what was sent: %w", err)
-		}
-		if !acknowledged.Known {
-			return m.settle(ctx, q, sure)
-		}
-		return c.remember(ctx, q, m, sure)
-	})
+	maps.Copy(left, m.locked)
+	return total, leftFor(kindJob, left)
+}
+
+// acknowledgeFree acknowledges those of the jobs that another session has not locked, and returns
+// the others.
+func (c *Client) acknowledgeFree(
+	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64, sure bool,
+) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
+	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
 	if err != nil {
-		return sharddb.AcknowledgeJobsRow{}, err
+		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
-	if !acknowledged.Known {
-		c.log.Warn("upload not acknowledged: this shard's own row has not come from the master yet; "+
-			"the jobs will be uploaded again",
-			"shard_hostname", c.options.ShardHostname, "jobs", len(m.sent.JobIds))
+	left = map[int64]string{}
+	sent := m.sent
+	for _, row := range rows {
+		if row.Ours {
+			sent.LockedJobIds = append(sent.LockedJobIds, row.ID)
+		} else {
+			left[row.ID] = row.Reason
+		}
 	}
-	return acknowledged, nil
+	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
+		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
+	}
+	if !some.Known {
+		return some, nil, m.settle(ctx, q, sure)
+	}
+	return some, left, c.remember(ctx, q, m, sent.LockedJobIds, sure)
 }
 
 // remember updates the ledger: a job that was sent with an open entry gets the entries that were
-// sent as complete, and the row of a job that was sent whole goes.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) error {
-	if _, err := q.UploadRecordSent(ctx, m.sent.JobIds, m.complete); err != nil {
+// sent as complete, and the row of a job that was sent whole goes. That is for the locked jobs only;
+// what a late copy of the request could do is settled for all.
+func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, locked []int64, sure bool) error {
+	if _, err := q.UploadRecordSent(ctx, locked, m.complete); err != nil {
 		return fmt.Errorf("record what was sent: %w", err)
 	}
 	// An older request must have been dead when this packet left; that it is dead by now is not
 	// enough, because it could have been stored over this one meanwhile.
 	dead := c.options.RPCTimeout + time.Since(m.at)
-	if _, err := q.UploadForgetSettled(ctx, m.whole, dead.Seconds()); err != nil {
+	settled := sharddb.UploadForgetSettledParams{JobIds: m.whole, LockedJobIds: locked, DeadAfterSeconds: dead.Seconds()}
+	if _, err := q.UploadForgetSettled(ctx, settled); err != nil {
 		return fmt.Errorf("forget settled jobs: %w", err)
 	}
 	return m.settle(ctx, q, sure)

@@ -104,13 +104,16 @@ func (t *turn) run(ctx context.Context) error {
 	}
 	t.received(response)
 
+	// What was sent and what came have nothing to do with each other: one step may go on where the
+	// other failed.
 	t.watch.Start(&t.report.AckMS)
-	if err := t.conclude(work, response.Sure); err != nil {
-		return err
+	failed := t.conclude(work, response.Sure)
+	if failed != nil && !pg.IsOfOneStep(failed) {
+		return failed
 	}
 
 	t.watch.Start(&t.report.ApplyMS)
-	return t.apply(work, response)
+	return pg.Together(failed, t.apply(work, response))
 }
 
 // pack builds the packet, up to the moment when it may leave.
@@ -124,7 +127,7 @@ func (t *turn) pack(ctx context.Context) error {
 	t.report.KnownHosts = len(packet.KnownHostIDs)
 	t.report.Pending = memo.pending
 	t.report.Batch = memo.batch
-	return t.c.markUnsure(ctx, memo)
+	return nil
 }
 
 // send calls the master. How that ends decides how much the next packet may hold.
@@ -178,18 +181,19 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 // in the packet.
 func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
-	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
-	}
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
-	if err := t.judge(ctx, nil); err != nil {
-		return err
+	if err != nil {
+		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds)+len(t.memo.locked), err)
+		if !pg.IsOfOneStep(err) {
+			return err
+		}
 	}
+	err = pg.Together(err, t.judge(ctx, nil))
 	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
 		t.report.Soon = true
 	}
-	return nil
+	return err
 }
 
 // received counts what the master sent, before anything of it is stored.

@@ -54,6 +54,7 @@ type Options struct {
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	LockTimeout    time.Duration // how long a step waits for locks of other sessions
 	MaxUploadJobs  int           // the most jobs in one packet
 	MaxUploadBytes int64         // the largest request, unless one job alone exceeds it
 	ApplyChunk     int           // the most objects stored in one transaction
@@ -93,6 +94,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
+	notHeld.Timeout = options.LockTimeout
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
@@ -114,6 +116,7 @@ func (o *Options) check() error {
 		{"Who", `""`, o.Who != "", "a name for this process"},
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"LockTimeout", o.LockTimeout, o.LockTimeout > 0, "more than 0"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},
 		{"MaxUploadBytes", o.MaxUploadBytes, o.MaxUploadBytes > 0, "at least 1"},
 		{"ApplyChunk", o.ApplyChunk, o.ApplyChunk > 0, "at least 1"},

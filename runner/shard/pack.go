@@ -25,6 +25,7 @@ type memo struct {
 	pending int                  // finished jobs, those in this packet included
 	waiting []int64              // finished jobs that may go but must wait for the next packet
 	large   largeTurn
+	locked  map[int64]string // jobs that had to stay out, each with what another session has locked
 
 	upload
 }
@@ -47,32 +48,47 @@ type largeTurn struct {
 	jobID   *int64 // the job of this kind that went alone in this beat; nil: none did
 }
 
-// pack reads everything that the packet says in one snapshot.
+// pack reads everything that the packet says in one snapshot, and then marks what it could undo
+// later.
 func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
+	var pending []sharddb.PackUploadRow
 	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
-		packet, m, err = c.packFrom(ctx, sharddb.New(tx))
+		packet, m, pending, err = c.packFrom(ctx, sharddb.New(tx))
 		return err
 	})
-	return packet, m, err
-}
-
-func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
-	m := &memo{at: time.Now()}
-	var err error
-	if m.plan, err = q.ProbePlan(ctx, changedAfter.Seconds()); err != nil {
-		return nil, nil, fmt.Errorf("read what may go: %w", err)
+	if err == nil {
+		err = c.markUnsure(ctx, m, pending)
 	}
-	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
-	packet, err := c.packKnown(ctx, q, &m.plan)
 	if err != nil {
 		return nil, nil, err
+	}
+	for i := range pending {
+		m.add(packet, &pending[i])
+	}
+	slices.Sort(packet.KnownJobIDs)
+	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
+	return packet, m, nil
+}
+
+func (c *Client) packFrom(
+	ctx context.Context, q *sharddb.Queries,
+) (packet *afe.Packet, m *memo, pending []sharddb.PackUploadRow, err error) {
+	m = &memo{at: time.Now(), locked: map[int64]string{}}
+	m.sent.ShardHostname = c.options.ShardHostname
+	if m.plan, err = q.ProbePlan(ctx, changedAfter.Seconds()); err != nil {
+		return nil, nil, nil, fmt.Errorf("read what may go: %w", err)
+	}
+	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
+	packet, err = c.packKnown(ctx, q, &m.plan)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
-		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
+		return nil, nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
-	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
+	pending, err = q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
 		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), m.batch.Bytes),
@@ -80,16 +96,10 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 		OnlyJobs:          m.plan.OnlyJobs,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
+		return nil, nil, nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
 	m.pending = len(pending)
-	m.sent.ShardHostname = c.options.ShardHostname
-	for i := range pending {
-		m.add(packet, &pending[i])
-	}
-	slices.Sort(packet.KnownJobIDs)
-	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
-	return packet, m, nil
+	return packet, m, pending, nil
 }
 
 // packKnown reads the hosts and jobs that the master need not send again.
