@@ -28,7 +28,9 @@ GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
-GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT,
+    UPDATE (login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
+    ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
@@ -42,13 +44,15 @@ GRANT SELECT, INSERT ON afe_jobs_dependency_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
 
 -- What the client keeps for itself.
-GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid) ON shard_client_owner TO shard_client;
-GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid, system_identifier, database_oid) ON shard_client_owner TO shard_client;
+GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since, other_client), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (unsure_since, answered, repeats), DELETE ON shard_client_packets TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
 GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)
     ON shard_client_quarantine TO shard_client;
 GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
+GRANT SELECT, INSERT, UPDATE (reason), DELETE ON shard_client_taken TO shard_client;
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
 GRANT SELECT ON shard_client_upload_entries TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;

@@ -155,10 +155,21 @@ WITH RECURSIVE open_windows (first_id) AS (
         OFFSET 0
     ) AS e
     WHERE sl.shard_id = $2::bigint
+    UNION ALL
+    SELECT d.job_id, true AS aborted
+    FROM afe_shards_labels AS sl
+    CROSS JOIN LATERAL (
+        SELECT d.job_id
+        FROM afe_jobs_dependency_labels AS d
+        WHERE d.label_id = sl.label_id AND d.job_id > (SELECT max(j.id) - 4096 FROM afe_jobs AS j)
+        OFFSET 0
+    ) AS d
+    WHERE $3::boolean AND sl.shard_id = $2::bigint
+        AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = d.job_id OFFSET 0)
 ), open_jobs AS (
     SELECT DISTINCT o.job_id, k.id IS NOT NULL AS known
     FROM open_entries AS o
-    LEFT JOIN unnest($3::bigint[]) AS k (id) ON k.id = o.job_id
+    LEFT JOIN unnest($4::bigint[]) AS k (id) ON k.id = o.job_id
     WHERE k.id IS NULL OR o.aborted
 )
 SELECT
@@ -166,7 +177,9 @@ SELECT
     (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id)::text AS version
 FROM open_jobs AS o
 CROSS JOIN LATERAL (
-    SELECT bool_or(e.complete OR e.active) AS begun, bool_and(e.aborted) AS aborted
+    SELECT
+        coalesce(bool_or(e.complete OR e.active), false) AS begun,
+        coalesce(bool_and(e.aborted), true) AS aborted
     FROM afe_host_queue_entries AS e
     WHERE e.job_id = o.job_id
 ) AS entries
@@ -175,9 +188,10 @@ ORDER BY o.job_id
 `
 
 type JobsToSendParams struct {
-	MetaHosts   bool
-	ShardID     int64
-	KnownJobIds []int64
+	MetaHosts      bool
+	ShardID        int64
+	WithoutEntries bool
+	KnownJobIds    []int64
 }
 
 type JobsToSendRow struct {
@@ -189,6 +203,10 @@ type JobsToSendRow struct {
 // (2019) the meta host of an entry is one, or an entry without a meta host has a host
 // that carries one. None of its entries is complete or active. It is not known to the
 // shard, or it is known and every entry is aborted.
+//
+// A master of 2015 also sends jobs that have no entries yet, known or not: the AFE writes a
+// job first and its entries later. No index leads to them, so they are looked for among the
+// newest 4,096 ids only.
 //
 // Three ways lead from a shard's labels to its open entries, each by an index, where
 // finished jobs cost nothing. Only the way through dependency labels meets finished
@@ -202,7 +220,12 @@ type JobsToSendRow struct {
 // subquery, and a subquery in the list of columns make it look up one row after the
 // other.
 func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsToSendRow, error) {
-	rows, err := q.db.Query(ctx, jobsToSend, arg.MetaHosts, arg.ShardID, arg.KnownJobIds)
+	rows, err := q.db.Query(ctx, jobsToSend,
+		arg.MetaHosts,
+		arg.ShardID,
+		arg.WithoutEntries,
+		arg.KnownJobIds,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,19 @@ import (
 	"context"
 )
 
+const serverTakesWrites = `-- name: ServerTakesWrites :one
+SELECT (NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')::boolean AS takes_writes
+`
+
+// Reports whether the server takes writes. It is asked in a transaction that is read-only by
+// itself, so it asks about others.
+func (q *Queries) ServerTakesWrites(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, serverTakesWrites)
+	var takes_writes bool
+	err := row.Scan(&takes_writes)
+	return takes_writes, err
+}
+
 const shardByHostname = `-- name: ShardByHostname :one
 SELECT id
 FROM afe_shards
@@ -22,12 +35,70 @@ func (q *Queries) ShardByHostname(ctx context.Context, hostname string) (int64, 
 	return id, err
 }
 
+const shardWithID = `-- name: ShardWithID :many
+SELECT s.id, s.hostname
+FROM afe_shards AS s
+WHERE s.id = $1::bigint
+`
+
+func (q *Queries) ShardWithID(ctx context.Context, id int64) ([]AfeShard, error) {
+	rows, err := q.db.Query(ctx, shardWithID, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeShard
+	for rows.Next() {
+		var i AfeShard
+		if err := rows.Scan(&i.ID, &i.Hostname); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const shardsNamed = `-- name: ShardsNamed :many
+SELECT s.id, s.hostname
+FROM afe_shards AS s
+WHERE s.hostname = $1::text
+    OR ($2::boolean AND lower(rtrim(s.hostname)) = lower(rtrim($1::text)))
+ORDER BY s.id
+`
+
+// Returns the shard with this name. Two can match where names compare without case.
+func (q *Queries) ShardsNamed(ctx context.Context, hostname string, nocase bool) ([]AfeShard, error) {
+	rows, err := q.db.Query(ctx, shardsNamed, hostname, nocase)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeShard
+	for rows.Next() {
+		var i AfeShard
+		if err := rows.Scan(&i.ID, &i.Hostname); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const userAdd = `-- name: UserAdd :execrows
 
 WITH made AS (
     INSERT INTO afe_users (login)
-    SELECT $1::text
-    WHERE NOT EXISTS (SELECT FROM afe_users AS u WHERE u.login = $1::text)
+    SELECT $2::text
+    WHERE NOT EXISTS (
+        SELECT FROM afe_users AS u
+        WHERE u.login = $2::text OR ($1::boolean AND lower(rtrim(u.login)) = lower(rtrim($2::text)))
+    )
     ON CONFLICT (login) DO NOTHING
     RETURNING id
 )
@@ -35,13 +106,14 @@ INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT g.id, made.id
 FROM made
 CROSS JOIN afe_acl_groups AS g
-WHERE g.name = 'Everyone'
+WHERE g.name = 'Everyone' OR ($1::boolean AND lower(rtrim(g.name)) = 'everyone')
 `
 
-// The caller: the user whom the Authorization header names, and the shard.
+// The caller: the user whom the Authorization header names, and the shard. With nocase, names
+// compare as in MariaDB: neither case nor trailing spaces count.
 // Makes a user who calls for the first time. Such a user belongs to Everyone.
-func (q *Queries) UserAdd(ctx context.Context, login string) (int64, error) {
-	result, err := q.db.Exec(ctx, userAdd, login)
+func (q *Queries) UserAdd(ctx context.Context, nocase bool, login string) (int64, error) {
+	result, err := q.db.Exec(ctx, userAdd, nocase, login)
 	if err != nil {
 		return 0, err
 	}

@@ -86,12 +86,23 @@ WHERE h.id IS NULL
     OR (
         h.status <> s.status
         AND NOT h.invalid
-        AND NOT EXISTS (SELECT FROM afe_users AS u WHERE u.login = $3::text AND u.access_level >= 100)
+        AND NOT EXISTS (
+            SELECT FROM afe_users AS u
+            WHERE u.access_level >= 100
+                AND (
+                    u.login = $3::text
+                    OR ($4::boolean AND lower(rtrim(u.login)) = lower(rtrim($3::text)))
+                )
+        )
         AND NOT EXISTS (
             SELECT FROM afe_acl_groups_hosts AS gh
             JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = gh.aclgroup_id
             JOIN afe_users AS u ON u.id = gu.user_id
-            WHERE gh.host_id = h.id AND u.login = $3::text
+            WHERE gh.host_id = h.id
+                AND (
+                    u.login = $3::text
+                    OR ($4::boolean AND lower(rtrim(u.login)) = lower(rtrim($3::text)))
+                )
         )
     )
 ORDER BY s.position
@@ -102,6 +113,7 @@ type HostStatusRefusedParams struct {
 	Ids      []int64
 	Statuses []string
 	Login    string
+	Nocase   bool
 }
 
 type HostStatusRefusedRow struct {
@@ -114,7 +126,12 @@ type HostStatusRefusedRow struct {
 // Returns the first host in the packet that does not exist, or whose status would
 // change although the user may not change it. Without such a host it returns no row.
 func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedParams) ([]HostStatusRefusedRow, error) {
-	rows, err := q.db.Query(ctx, hostStatusRefused, arg.Ids, arg.Statuses, arg.Login)
+	rows, err := q.db.Query(ctx, hostStatusRefused,
+		arg.Ids,
+		arg.Statuses,
+		arg.Login,
+		arg.Nocase,
+	)
 	if err != nil {
 		return nil, err
 	}

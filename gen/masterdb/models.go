@@ -3,3 +3,8 @@
 //   sqlc v1.31.1
 
 package masterdb
+
+type AfeShard struct {
+	ID       int64
+	Hostname string
+}

@@ -54,20 +54,16 @@ SET (
     started_on, finished_on
 ) = (
     SELECT
-        n.job_id, n.host_id, n.status,
-        n.status IN (
-            'Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'
-        ),
-        n.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
-        n.deleted, n.execution_subdir, n.atomic_group_id, n.aborted, n.started_on, n.finished_on
+        n.job_id, n.host_id, n.status, n.active, n.complete, n.deleted, n.execution_subdir, n.atomic_group_id,
+        n.aborted, n.started_on, n.finished_on
     FROM jsonb_populate_record(here, sent.record) AS n
 )
 FROM sent
 WHERE here.id = sent.id
 `
 
-// active and complete follow from the status, whatever was sent: the original
-// derives them each time it saves an entry.
+// active and complete are stored as they were sent, and keep their value where they were not,
+// whatever the status says: the original saves an upload without the code that derives them.
 func (q *Queries) EntryStore(ctx context.Context, records []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, entryStore, records)
 	if err != nil {

@@ -83,3 +83,54 @@ func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantin
 	}
 	return result.RowsAffected(), nil
 }
+
+const historyRecall = `-- name: HistoryRecall :one
+WITH beats AS (
+    SELECT
+        h.id, h.outcome, h.failure, h.known_jobs, h.known_hosts, h.rpc_ms,
+        extract(epoch FROM h.started_at) + (h.packed_ms + h.rpc_ms + h.ack_ms + h.apply_ms) / 1000 AS ended_at
+    FROM shard_client_heartbeats AS h
+),
+success AS (
+    SELECT b.id, b.ended_at FROM beats AS b WHERE b.outcome = 'ok' ORDER BY b.id DESC LIMIT 1
+),
+failure AS (
+    SELECT b.ended_at, b.failure FROM beats AS b WHERE b.outcome <> 'ok' ORDER BY b.id DESC LIMIT 1
+),
+sent AS (
+    SELECT b.known_jobs, b.known_hosts FROM beats AS b WHERE b.rpc_ms > 0 ORDER BY b.id DESC LIMIT 1
+)
+SELECT
+    coalesce((SELECT s.ended_at FROM success AS s), 0)::double precision AS last_success,
+    coalesce((SELECT f.ended_at FROM failure AS f), 0)::double precision AS last_failure,
+    coalesce((SELECT f.failure FROM failure AS f), '')::text AS last_failure_class,
+    (
+        SELECT count(*) FROM beats AS b WHERE b.id > coalesce((SELECT s.id FROM success AS s), 0)
+    )::bigint AS failures,
+    coalesce((SELECT s.known_jobs FROM sent AS s), 0)::bigint AS known_jobs,
+    coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts
+`
+
+type HistoryRecallRow struct {
+	LastSuccess      float64
+	LastFailure      float64
+	LastFailureClass string
+	Failures         int64
+	KnownJobs        int64
+	KnownHosts       int64
+}
+
+// What the beats of earlier processes say. Times are in seconds since 1970, 0: there is none.
+func (q *Queries) HistoryRecall(ctx context.Context) (HistoryRecallRow, error) {
+	row := q.db.QueryRow(ctx, historyRecall)
+	var i HistoryRecallRow
+	err := row.Scan(
+		&i.LastSuccess,
+		&i.LastFailure,
+		&i.LastFailureClass,
+		&i.Failures,
+		&i.KnownJobs,
+		&i.KnownHosts,
+	)
+	return i, err
+}

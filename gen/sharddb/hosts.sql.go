@@ -175,24 +175,48 @@ func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
 }
 
 const hostsRefused = `-- name: HostsRefused :many
-WITH claim AS (
-    SELECT s.id, s.hostname, first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
+WITH sent AS (
+    SELECT s.id, s.hostname, s.invalid, s.place
     FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[]), unnest($3::boolean[]))
         WITH ORDINALITY AS s (id, hostname, invalid, place)
+),
+taken AS (
+    SELECT
+        s.id,
+        format('the master gave its id to another host: %s; the host here is %s', left(s.hostname, 200), left(here.hostname, 200)) AS reason
+    FROM sent AS s
+    JOIN afe_hosts AS here ON here.id = s.id
+    WHERE lower(here.hostname) NOT IN (lower(s.hostname), lower(s.hostname || ' (was id ' || s.id || ')'))
+),
+given_back AS (
+    DELETE FROM shard_client_taken AS here
+    USING sent AS s
+    WHERE here.kind = 'host'
+        AND here.object_id = s.id
+        AND NOT EXISTS (SELECT FROM taken AS t WHERE t.id = s.id)
+),
+claim AS (
+    SELECT s.id, s.hostname, first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
+    FROM sent AS s
     LEFT JOIN afe_hosts AS here ON here.id = s.id
-    WHERE NOT s.invalid AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
+    WHERE NOT s.invalid
+        AND NOT EXISTS (SELECT FROM taken AS t WHERE t.id = s.id)
+        AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
 )
+SELECT t.id::bigint AS id, 'host_taken'::text AS code, t.reason::text AS reason
+FROM taken AS t
+UNION ALL
 SELECT
-    c.id::bigint AS id,
-    'name_taken'::text AS code,
+    c.id,
+    'name_taken' AS code,
     CASE
         WHEN holder.id IS NULL THEN 'its hostname belongs to host ' || c.first_id || ', which came first in this response'
         ELSE 'its hostname belongs to host ' || holder.id || ' here, which is valid'
-    END::text AS reason
+    END
 FROM claim AS c
 LEFT JOIN afe_hosts AS holder ON holder.hostname = c.hostname AND holder.id <> c.id AND NOT holder.invalid
 WHERE holder.id IS NOT NULL OR c.first_id <> c.id
-ORDER BY c.id
+ORDER BY id
 `
 
 type HostsRefusedParams struct {
@@ -207,9 +231,13 @@ type HostsRefusedRow struct {
 	Reason string
 }
 
-// Finds the hosts that need a name which a valid host has here, or which an earlier host of the
-// chunk needs, too. A host that exists keeps its local name, unless it once had to give its name
-// away; an invalid host can do without its name.
+// Finds the hosts that cannot be stored. Either the master has given their id to another host than
+// the one that is here: a host is known by its name, in whatever case, or by the name that it was
+// left with when it gave its own away. Or they need a name which a valid host has here, or which an
+// earlier host of the chunk needs, too. A host that exists keeps its local name, unless it once had
+// to give its name away; an invalid host can do without its name.
+//
+// Forgets that the id of a host was taken, when the master has sent the host as it is here.
 func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]HostsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, hostsRefused, arg.Ids, arg.Hostnames, arg.Invalid)
 	if err != nil {
@@ -223,6 +251,45 @@ func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]H
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostsReplaced = `-- name: HostsReplaced :many
+SELECT holder.id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[]), unnest($3::boolean[])) AS s (id, hostname, invalid)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+JOIN shard_client_quarantine AS q ON q.direction = 'out' AND q.kind = 'host' AND q.object_id = holder.id
+WHERE NOT s.invalid AND starts_with(q.reason, 'DoesNotExist: ')
+ORDER BY holder.id
+`
+
+type HostsReplacedParams struct {
+	Ids       []int64
+	Hostnames []string
+	Invalid   []bool
+}
+
+// Finds the valid holders of names that hosts of the chunk need, of which the master has said that
+// it does not have them: a host that was added again has a new id there. The master says so with
+// Django's exception when it refuses a packet that names the host as known, and that is why the host
+// was set aside.
+func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsReplaced, arg.Ids, arg.Hostnames, arg.Invalid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

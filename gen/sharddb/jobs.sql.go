@@ -182,14 +182,88 @@ func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const jobsNoteEntriesTaken = `-- name: JobsNoteEntriesTaken :execrows
+INSERT INTO shard_client_taken (kind, object_id, reason)
+SELECT DISTINCT ON (here.job_id)
+    'job', here.job_id, 'the master gave the id of its entry ' || s.id || ' to an entry of job ' || s.job_id
+FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (job_id, id)
+JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
+WHERE NOT here.job_id = ANY ($3::bigint[])
+ORDER BY here.job_id, s.id
+ON CONFLICT (kind, object_id) DO NOTHING
+`
+
+type JobsNoteEntriesTakenParams struct {
+	JobIds         []int64
+	EntryIds       []int64
+	ResponseJobIds []int64
+}
+
+// Notes the jobs here with an entry whose id the master has given to an entry of another job: it
+// would be sent as that one. A response that names the job here, too, contradicts itself, and
+// proves nothing.
+func (q *Queries) JobsNoteEntriesTaken(ctx context.Context, arg JobsNoteEntriesTakenParams) (int64, error) {
+	result, err := q.db.Exec(ctx, jobsNoteEntriesTaken, arg.JobIds, arg.EntryIds, arg.ResponseJobIds)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const jobsRefused = `-- name: JobsRefused :many
-WITH sent AS (
+WITH sent_job AS (
+    SELECT s.id, s.owner, s.name, s.created_on
+    FROM ROWS FROM (
+        unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), unnest($4::timestamp[])
+    ) AS s (id, owner, name, created_on)
+),
+sent AS (
     SELECT s.job_id, s.id, s.host_id, s.place, first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]))
+    FROM ROWS FROM (unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
 ),
+sent_entries AS (
+    SELECT s.job_id, (array_agg(s.id ORDER BY s.id))[1:3] AS first, bool_or(ours.id IS NOT NULL) AS shared
+    FROM sent AS s
+    LEFT JOIN afe_host_queue_entries AS ours ON ours.id = s.id AND ours.job_id = s.job_id
+    GROUP BY s.job_id
+),
+known AS (
+    SELECT
+        s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
+        e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
+        ARRAY(SELECT o.id FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id LIMIT 3) AS our_entries
+    FROM sent_job AS s
+    JOIN afe_jobs AS here ON here.id = s.id
+    LEFT JOIN sent_entries AS e ON e.job_id = s.id
+),
+other_job AS (
+    SELECT
+        b.id,
+        'the master gave its id to another job: '
+        || format('%s of %s, created %s, entries %s', left(b.name, 80), left(b.owner, 40), b.created_on, array_to_string(b.entries, ', '))
+        || '; the job here is '
+        || format('%s of %s, created %s, entries %s', left(b.our_name, 80), left(b.our_owner, 40), b.our_created_on, array_to_string(b.our_entries, ', '))
+        AS reason
+    FROM known AS b
+    WHERE b.owner <> b.our_owner
+        OR b.name <> b.our_name
+        OR b.our_created_on <= b.created_on - interval '1 second'
+        OR b.our_created_on >= b.created_on + interval '1 second'
+        OR cardinality(b.entries) > 0 AND cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
+),
+given_back AS (
+    DELETE FROM shard_client_taken AS here
+    USING sent_job AS s
+    WHERE here.kind = 'job'
+        AND here.object_id = s.id
+        AND NOT EXISTS (SELECT FROM other_job AS o WHERE o.id = s.id)
+),
 refused AS (
-    SELECT s.job_id, 1 AS rank, s.place, 'entry_taken' AS code, 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here' AS reason
+    SELECT o.id AS job_id, 0 AS rank, 0 AS place, 'job_taken' AS code, o.reason
+    FROM other_job AS o
+    UNION ALL
+    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
     FROM sent AS s
     JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
     UNION ALL
@@ -201,10 +275,14 @@ refused AS (
     FROM sent AS s
     WHERE s.host_id <> 0
         AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
-        AND NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = s.host_id)
+        AND NOT EXISTS (
+            SELECT FROM afe_hosts AS h
+            WHERE h.id = s.host_id
+                AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
+        )
     UNION ALL
     SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read or stored in this beat'
-    FROM unnest($4::bigint[]) AS s (id)
+    FROM unnest($8::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
 SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
@@ -213,6 +291,10 @@ ORDER BY r.job_id, r.rank, r.place
 `
 
 type JobsRefusedParams struct {
+	Ids         []int64
+	Owners      []string
+	Names       []string
+	CreatedOn   []pgtype.Timestamp
 	JobIds      []int64
 	EntryIds    []int64
 	HostIds     []int64
@@ -225,13 +307,27 @@ type JobsRefusedRow struct {
 	Reason string
 }
 
-// Finds the jobs that cannot be stored, each with its first reason. Either an entry of theirs
-// belongs to another job, here or earlier in the chunk; or they must wait. A job waits when a new
-// entry of it names a host that is not here, because that host was leased on the master when hosts
-// were sent (host id 0: the entry names none). A new job of a suite waits when the suite's keyvals
-// could not be read or stored, because the master sends these only with a job that is not here.
+// Finds the jobs that cannot be stored, each with its first reason. The master may have given their
+// id to another job than the one that is here; an entry of theirs may belong to another job, here
+// or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
+// is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
+// names none), or names an id that is another host here. A new job of a suite waits when the suite's
+// keyvals could not be read or stored, because the master sends these only with a job that is not here.
+//
+// What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
+// its entries, if both sides have some and share none. A time may have lost its fraction on the way
+// through a master without fractions, which rounds or truncates.
+//
+// Forgets that the id of a job was taken, when the master has sent the job as it is here
+// (docs/decisions/0030-an-id-that-names-another-object.md).
+// The first entries of each job that was sent, and whether one of its entries is here.
+// The jobs of the chunk that are here.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, jobsRefused,
+		arg.Ids,
+		arg.Owners,
+		arg.Names,
+		arg.CreatedOn,
 		arg.JobIds,
 		arg.EntryIds,
 		arg.HostIds,

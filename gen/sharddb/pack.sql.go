@@ -17,6 +17,7 @@ SELECT
 FROM afe_hosts AS h
 WHERE NOT h.invalid
     AND shard_client_is_ascii(h.status)
+    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
     AND (h.id = ANY ($1::bigint[])) = $2::boolean
 `
 
@@ -29,7 +30,8 @@ type PackHostsRow struct {
 // ids, jobs and entries are of the same moment.
 // Hosts that the master need not send again, with their statuses (2019); ProbePlan says which of
 // them may go. A host with a character outside ASCII in its status is left out, because the master
-// could not read the packet; that it may then send the host again does no harm.
+// could not read the packet; that it may then send the host again does no harm. A host whose id the
+// master has given to another host is left out: its status would be stored as the other's.
 func (q *Queries) PackHosts(ctx context.Context, hostIds []int64, onlyHosts bool) (PackHostsRow, error) {
 	row := q.db.QueryRow(ctx, packHosts, hostIds, onlyHosts)
 	var i PackHostsRow
@@ -38,15 +40,17 @@ func (q *Queries) PackHosts(ctx context.Context, hostIds []int64, onlyHosts bool
 }
 
 const packOpenJobs = `-- name: PackOpenJobs :many
-SELECT DISTINCT job_id
-FROM afe_host_queue_entries
-WHERE NOT complete
-ORDER BY job_id
+SELECT DISTINCT e.job_id
+FROM afe_host_queue_entries AS e
+WHERE NOT e.complete
+    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = e.job_id)
+ORDER BY e.job_id
 `
 
 // Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
 // nothing about it (docs/promises.md, "overwritten NULL"). This uses the partial index on open
-// entries, which does not grow with finished jobs (P8).
+// entries, which does not grow with finished jobs (P8). What the master calls by the id of a taken
+// job is not known here.
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, packOpenJobs)
 	if err != nil {
@@ -68,7 +72,7 @@ func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 }
 
 const packUpload = `-- name: PackUpload :many
-WITH pending AS (
+WITH finished AS (
     SELECT j.id
     FROM afe_jobs AS j
     WHERE j.shard_id IS NULL
@@ -91,13 +95,21 @@ WITH pending AS (
             OFFSET 0
         )
 ),
+pending AS (
+    SELECT f.id
+    FROM finished AS f
+    WHERE NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = f.id)
+),
 candidate AS (
     SELECT p.id
     FROM pending AS p
     WHERE (p.id = ANY ($2::bigint[])) = $3::boolean
 ),
 space AS (
-    SELECT ($4::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT least(
+        $4::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0),
+        $5::bigint
+    )::bigint AS bytes
     FROM pending AS p
 ),
 turn AS (
@@ -145,7 +157,7 @@ record AS (
             sum(octet_length(u.record) + 1) AS bytes
         FROM (SELECT id, job_id, complete, record, digest FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
     ) AS e
-    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $5::bigint AND b.bytes <= s.bytes END
+    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $6::bigint AND b.bytes <= s.bytes END
 ),
 choice AS (
     SELECT
@@ -186,6 +198,7 @@ type PackUploadParams struct {
 	JobIds            []int64
 	OnlyJobs          bool
 	FreeBytes         int64
+	BatchBytes        int64
 	MaxJobs           int64
 }
 
@@ -207,10 +220,13 @@ type PackUploadRow struct {
 // There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
 // complete; an entry is complete that was never acknowledged as complete; a request that may have
 // been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
-// the last two.
+// the last two. A job whose id the master has given to another job is not uploaded, because it would
+// be stored as the other's result.
 //
 // The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
-// free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+// free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
+// alone: where the master is slow it is small, and the ids of a long backlog would leave room for
+// one job (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed
 // first, so that only as much of a long backlog is made into records as may fit. A job that does
 // not fit by itself is large: it goes alone, and takes turns with the others and with other large
 // jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
@@ -230,6 +246,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 		arg.JobIds,
 		arg.OnlyJobs,
 		arg.FreeBytes,
+		arg.BatchBytes,
 		arg.MaxJobs,
 	)
 	if err != nil {

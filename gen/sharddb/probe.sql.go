@@ -75,6 +75,7 @@ func (q *Queries) ProbeClear(ctx context.Context, arg ProbeClearParams) (int64, 
 
 const probeEnd = `-- name: ProbeEnd :execrows
 DELETE FROM shard_client_suspects
+WHERE state <> 'heavy'
 `
 
 // Ends the search: nothing is left to look for, or nothing is proven.
@@ -86,10 +87,38 @@ func (q *Queries) ProbeEnd(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const probeHeavy = `-- name: ProbeHeavy :execrows
+WITH too_many AS (
+    DELETE FROM shard_client_suspects
+    WHERE state = 'heavy'
+        AND (SELECT count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= $3::bigint
+)
+INSERT INTO shard_client_suspects (kind, object_id, state, reason)
+VALUES ('job', $1::bigint, 'heavy', $2::text)
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = 'heavy', reason = excluded.reason
+`
+
+type ProbeHeavyParams struct {
+	ID     int64
+	Reason string
+	Most   int64
+}
+
+// Notes that a job was too much for the master by itself. When several were, the master could not cope
+// with anything, so those before are free to go again.
+func (q *Queries) ProbeHeavy(ctx context.Context, arg ProbeHeavyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, probeHeavy, arg.ID, arg.Reason, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const probeLeft = `-- name: ProbeLeft :one
 SELECT count(*)::bigint
 FROM shard_client_suspects
-WHERE state <> 'held' AND state <> 'cleared'
+WHERE state NOT IN ('held', 'cleared', 'heavy')
 `
 
 // Counts the records that are still under suspicion.
@@ -98,6 +127,20 @@ func (q *Queries) ProbeLeft(ctx context.Context) (int64, error) {
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const probeLighten = `-- name: ProbeLighten :execrows
+DELETE FROM shard_client_suspects
+WHERE state = 'heavy' AND $1::bigint IN (0, object_id)
+`
+
+// Drops the suspicion that a job is too much by itself; id 0: of all jobs.
+func (q *Queries) ProbeLighten(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, probeLighten, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const probeName = `-- name: ProbeName :execrows
@@ -212,12 +255,13 @@ const probePlan = `-- name: ProbePlan :one
 WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind, s.object_id) AS place,
+        -- Jobs first, so that they have arrived early if all of it passes.
+        row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
         count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
-due AS (
-    SELECT q.kind, q.object_id
+rested AS (
+    SELECT q.kind, q.object_id, q.retry_at, q.id
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
@@ -232,8 +276,19 @@ due AS (
                     GROUP BY j.digest
                 )
         )
-        AND coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
-    ORDER BY q.retry_at, q.id
+),
+due AS (
+    SELECT d.kind, d.object_id
+    FROM (
+        SELECT s.kind, s.object_id, timestamptz '-infinity' AS retry_at, s.object_id AS id
+        FROM suspects AS s
+        WHERE s.state = 'heavy'
+        UNION ALL
+        SELECT r.kind, r.object_id, r.retry_at, r.id
+        FROM rested AS r
+    ) AS d
+    WHERE coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
+    ORDER BY d.retry_at, d.id
     LIMIT 1
 ),
 turn AS (
@@ -263,7 +318,8 @@ listed AS (
     SELECT s.kind, s.object_id
     FROM suspects AS s
     CROSS JOIN turn AS t
-    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty')
+    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty', 'heavy')
+        OR t.mode = 'all' AND s.state = 'heavy'
         OR t.mode = 'half' AND (s.state = 'cleared' OR s.state = 'suspect' AND s.place <= (s.peers + 1) / 2)
 )
 SELECT
@@ -274,6 +330,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
+    (SELECT count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -294,6 +351,7 @@ type ProbePlanRow struct {
 	HostIds    []int64
 	DueKind    string
 	DueID      int64
+	Heavy      int64
 	BatchJobs  int64
 	BatchBytes int64
 }
@@ -306,8 +364,9 @@ type ProbePlanRow struct {
 //	bare     nothing: a sick master refuses that, too
 //	half     half of the suspects, and the hosts that have passed since
 //	without  everything but the named and guilty records, which are set aside only if that passes
-//	retry    a record that has been set aside for long enough, after a beat that passed
-//	all      everything but what is set aside
+//	retry    a job that was too much by itself, or a record that has been set aside for long enough,
+//	         after a beat that passed
+//	all      everything but what is set aside, and but the jobs that were too much by themselves
 //
 // With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
 // that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
@@ -323,6 +382,7 @@ func (q *Queries) ProbePlan(ctx context.Context, changedAfterSeconds float64) (P
 		&i.HostIds,
 		&i.DueKind,
 		&i.DueID,
+		&i.Heavy,
 		&i.BatchJobs,
 		&i.BatchBytes,
 	)
@@ -346,7 +406,7 @@ func (q *Queries) ProbeProve(ctx context.Context) (int64, error) {
 
 const probeRelease = `-- name: ProbeRelease :execrows
 DELETE FROM shard_client_suspects
-WHERE state <> 'guilty'
+WHERE state NOT IN ('guilty', 'heavy')
 `
 
 // The guilty record is found, so all others are beyond suspicion. With none guilty this ends the

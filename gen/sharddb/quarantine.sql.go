@@ -84,9 +84,16 @@ func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetPara
 }
 
 const quarantineList = `-- name: QuarantineList :many
-SELECT direction, kind, object_id AS id, code, reason, occurrences, first_seen, last_seen
-FROM shard_client_quarantine
-ORDER BY direction, kind, object_id NULLS LAST, id
+SELECT
+    q.direction, q.kind, q.object_id AS id, q.code, q.reason, q.occurrences, q.first_seen, q.last_seen
+FROM (
+    SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen, id
+    FROM shard_client_quarantine
+    UNION ALL
+    SELECT 'out', kind, object_id, kind || '_taken', reason, 1, since, since, 0
+    FROM shard_client_taken
+) AS q
+ORDER BY q.direction, q.kind, q.object_id NULLS LAST, q.id
 `
 
 type QuarantineListRow struct {
@@ -100,6 +107,7 @@ type QuarantineListRow struct {
 	LastSeen    time.Time
 }
 
+// With what is not sent because its id is taken.
 func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, error) {
 	rows, err := q.db.Query(ctx, quarantineList)
 	if err != nil {
@@ -161,7 +169,8 @@ const quarantineSize = `-- name: QuarantineSize :one
 SELECT
     count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
     count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
-    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host
+    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
+    (SELECT count(*) FROM shard_client_taken)::bigint AS taken
 FROM shard_client_quarantine
 `
 
@@ -169,14 +178,46 @@ type QuarantineSizeRow struct {
 	Incoming       int64
 	Outgoing       int64
 	WaitingForHost int64
+	Taken          int64
 }
 
 // Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
-// they are no alarm. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
+// they are no alarm; taken ids are never forgotten with the rest. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
 // takes to prune them.
 func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error) {
 	row := q.db.QueryRow(ctx, quarantineSize)
 	var i QuarantineSizeRow
-	err := row.Scan(&i.Incoming, &i.Outgoing, &i.WaitingForHost)
+	err := row.Scan(
+		&i.Incoming,
+		&i.Outgoing,
+		&i.WaitingForHost,
+		&i.Taken,
+	)
 	return i, err
+}
+
+const takenNote = `-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT $1::text, s.id, s.reason
+FROM ROWS FROM (unnest($2::bigint[]), unnest($3::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason
+`
+
+type TakenNoteParams struct {
+	Kind    string
+	Ids     []int64
+	Reasons []string
+}
+
+// Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+// it any more. JobsRefused and HostsRefused take such a note back.
+func (q *Queries) TakenNote(ctx context.Context, arg TakenNoteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, takenNote, arg.Kind, arg.Ids, arg.Reasons)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -21,6 +21,10 @@ ORDER BY h.id;
 -- that carries one. None of its entries is complete or active. It is not known to the
 -- shard, or it is known and every entry is aborted.
 --
+-- A master of 2015 also sends jobs that have no entries yet, known or not: the AFE writes a
+-- job first and its entries later. No index leads to them, so they are looked for among the
+-- newest 4,096 ids only.
+--
 -- Three ways lead from a shard's labels to its open entries, each by an index, where
 -- finished jobs cost nothing. Only the way through dependency labels meets finished
 -- jobs. It looks at windows of 1,024 ids that hold an open job. It finds them by
@@ -73,6 +77,17 @@ WITH RECURSIVE open_windows (first_id) AS (
         OFFSET 0
     ) AS e
     WHERE sl.shard_id = @shard_id::bigint
+    UNION ALL
+    SELECT d.job_id, true AS aborted
+    FROM afe_shards_labels AS sl
+    CROSS JOIN LATERAL (
+        SELECT d.job_id
+        FROM afe_jobs_dependency_labels AS d
+        WHERE d.label_id = sl.label_id AND d.job_id > (SELECT max(j.id) - 4096 FROM afe_jobs AS j)
+        OFFSET 0
+    ) AS d
+    WHERE @without_entries::boolean AND sl.shard_id = @shard_id::bigint
+        AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = d.job_id OFFSET 0)
 ), open_jobs AS (
     SELECT DISTINCT o.job_id, k.id IS NOT NULL AS known
     FROM open_entries AS o
@@ -84,7 +99,9 @@ SELECT
     (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id)::text AS version
 FROM open_jobs AS o
 CROSS JOIN LATERAL (
-    SELECT bool_or(e.complete OR e.active) AS begun, bool_and(e.aborted) AS aborted
+    SELECT
+        coalesce(bool_or(e.complete OR e.active), false) AS begun,
+        coalesce(bool_and(e.aborted), true) AS aborted
     FROM afe_host_queue_entries AS e
     WHERE e.job_id = o.job_id
 ) AS entries

@@ -1,11 +1,15 @@
--- The caller: the user whom the Authorization header names, and the shard.
+-- The caller: the user whom the Authorization header names, and the shard. With nocase, names
+-- compare as in MariaDB: neither case nor trailing spaces count.
 
 -- Makes a user who calls for the first time. Such a user belongs to Everyone.
 -- name: UserAdd :execrows
 WITH made AS (
     INSERT INTO afe_users (login)
     SELECT @login::text
-    WHERE NOT EXISTS (SELECT FROM afe_users AS u WHERE u.login = @login::text)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_users AS u
+        WHERE u.login = @login::text OR (@nocase::boolean AND lower(rtrim(u.login)) = lower(rtrim(@login::text)))
+    )
     ON CONFLICT (login) DO NOTHING
     RETURNING id
 )
@@ -13,9 +17,27 @@ INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT g.id, made.id
 FROM made
 CROSS JOIN afe_acl_groups AS g
-WHERE g.name = 'Everyone';
+WHERE g.name = 'Everyone' OR (@nocase::boolean AND lower(rtrim(g.name)) = 'everyone');
+
+-- Returns the shard with this name. Two can match where names compare without case.
+-- name: ShardsNamed :many
+SELECT s.id, s.hostname
+FROM afe_shards AS s
+WHERE s.hostname = @hostname::text
+    OR (@nocase::boolean AND lower(rtrim(s.hostname)) = lower(rtrim(@hostname::text)))
+ORDER BY s.id;
+
+-- name: ShardWithID :many
+SELECT s.id, s.hostname
+FROM afe_shards AS s
+WHERE s.id = @id::bigint;
 
 -- name: ShardByHostname :one
 SELECT id
 FROM afe_shards
 WHERE hostname = @hostname::text;
+
+-- Reports whether the server takes writes. It is asked in a transaction that is read-only by
+-- itself, so it asks about others.
+-- name: ServerTakesWrites :one
+SELECT (NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')::boolean AS takes_writes;

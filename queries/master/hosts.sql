@@ -10,12 +10,23 @@ WHERE h.id IS NULL
     OR (
         h.status <> s.status
         AND NOT h.invalid
-        AND NOT EXISTS (SELECT FROM afe_users AS u WHERE u.login = @login::text AND u.access_level >= 100)
+        AND NOT EXISTS (
+            SELECT FROM afe_users AS u
+            WHERE u.access_level >= 100
+                AND (
+                    u.login = @login::text
+                    OR (@nocase::boolean AND lower(rtrim(u.login)) = lower(rtrim(@login::text)))
+                )
+        )
         AND NOT EXISTS (
             SELECT FROM afe_acl_groups_hosts AS gh
             JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = gh.aclgroup_id
             JOIN afe_users AS u ON u.id = gu.user_id
-            WHERE gh.host_id = h.id AND u.login = @login::text
+            WHERE gh.host_id = h.id
+                AND (
+                    u.login = @login::text
+                    OR (@nocase::boolean AND lower(rtrim(u.login)) = lower(rtrim(@login::text)))
+                )
         )
     )
 ORDER BY s.position

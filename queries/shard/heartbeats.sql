@@ -19,6 +19,33 @@ FROM json_to_record(@beat::json) AS b (
     received_keyvals bigint, quarantined bigint
 );
 
+-- What the beats of earlier processes say. Times are in seconds since 1970, 0: there is none.
+-- name: HistoryRecall :one
+WITH beats AS (
+    SELECT
+        h.id, h.outcome, h.failure, h.known_jobs, h.known_hosts, h.rpc_ms,
+        extract(epoch FROM h.started_at) + (h.packed_ms + h.rpc_ms + h.ack_ms + h.apply_ms) / 1000 AS ended_at
+    FROM shard_client_heartbeats AS h
+),
+success AS (
+    SELECT b.id, b.ended_at FROM beats AS b WHERE b.outcome = 'ok' ORDER BY b.id DESC LIMIT 1
+),
+failure AS (
+    SELECT b.ended_at, b.failure FROM beats AS b WHERE b.outcome <> 'ok' ORDER BY b.id DESC LIMIT 1
+),
+sent AS (
+    SELECT b.known_jobs, b.known_hosts FROM beats AS b WHERE b.rpc_ms > 0 ORDER BY b.id DESC LIMIT 1
+)
+SELECT
+    coalesce((SELECT s.ended_at FROM success AS s), 0)::double precision AS last_success,
+    coalesce((SELECT f.ended_at FROM failure AS f), 0)::double precision AS last_failure,
+    coalesce((SELECT f.failure FROM failure AS f), '')::text AS last_failure_class,
+    (
+        SELECT count(*) FROM beats AS b WHERE b.id > coalesce((SELECT s.id FROM success AS s), 0)
+    )::bigint AS failures,
+    coalesce((SELECT s.known_jobs FROM sent AS s), 0)::bigint AS known_jobs,
+    coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts;
+
 -- Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
 -- not seen for a week go, too.
 -- name: HistoryPrune :execrows

@@ -3,7 +3,8 @@
 
 -- Hosts that the master need not send again, with their statuses (2019); ProbePlan says which of
 -- them may go. A host with a character outside ASCII in its status is left out, because the master
--- could not read the packet; that it may then send the host again does no harm.
+-- could not read the packet; that it may then send the host again does no harm. A host whose id the
+-- master has given to another host is left out: its status would be stored as the other's.
 -- name: PackHosts :one
 SELECT
     coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
@@ -11,25 +12,31 @@ SELECT
 FROM afe_hosts AS h
 WHERE NOT h.invalid
     AND shard_client_is_ascii(h.status)
+    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
     AND (h.id = ANY (@host_ids::bigint[])) = @only_hosts::boolean;
 
 -- Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
 -- nothing about it (docs/promises.md, "overwritten NULL"). This uses the partial index on open
--- entries, which does not grow with finished jobs (P8).
+-- entries, which does not grow with finished jobs (P8). What the master calls by the id of a taken
+-- job is not known here.
 -- name: PackOpenJobs :many
-SELECT DISTINCT job_id
-FROM afe_host_queue_entries
-WHERE NOT complete
-ORDER BY job_id;
+SELECT DISTINCT e.job_id
+FROM afe_host_queue_entries AS e
+WHERE NOT e.complete
+    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = e.job_id)
+ORDER BY e.job_id;
 
 -- Every job that has something to upload; those that go into this packet come with their records.
 -- There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
 -- complete; an entry is complete that was never acknowledged as complete; a request that may have
 -- been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
--- the last two.
+-- the last two. A job whose id the master has given to another job is not uploaded, because it would
+-- be stored as the other's result.
 --
 -- The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
--- free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+-- free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
+-- alone: where the master is slow it is small, and the ids of a long backlog would leave room for
+-- one job (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed
 -- first, so that only as much of a long backlog is made into records as may fit. A job that does
 -- not fit by itself is large: it goes alone, and takes turns with the others and with other large
 -- jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
@@ -39,7 +46,7 @@ ORDER BY job_id;
 -- OFFSET 0 makes each look-up by job use an index: without statistics, or with many rows pending,
 -- the planner would rather read whole tables (P8).
 -- name: PackUpload :many
-WITH pending AS (
+WITH finished AS (
     SELECT j.id
     FROM afe_jobs AS j
     WHERE j.shard_id IS NULL
@@ -62,6 +69,11 @@ WITH pending AS (
             OFFSET 0
         )
 ),
+pending AS (
+    SELECT f.id
+    FROM finished AS f
+    WHERE NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = f.id)
+),
 -- What ProbePlan allows to go.
 candidate AS (
     SELECT p.id
@@ -69,7 +81,10 @@ candidate AS (
     WHERE (p.id = ANY (@job_ids::bigint[])) = @only_jobs::boolean
 ),
 space AS (
-    SELECT (sqlc.arg('free_bytes')::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT least(
+        sqlc.arg('free_bytes')::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0),
+        sqlc.arg('batch_bytes')::bigint
+    )::bigint AS bytes
     FROM pending AS p
 ),
 -- Whether the last beat left a large job waiting, and which large job went last.

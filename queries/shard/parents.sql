@@ -4,7 +4,8 @@
 -- to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
 -- and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
 -- response may also name the id that gave way: then the master has renamed it, and there is nothing
--- to copy.
+-- to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
+-- places, perhaps over several responses, and what each id had is its own.
 
 -- Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 -- master made it after it had removed the other.
@@ -38,7 +39,8 @@ WHERE s.kind = 'shard'
     AND NOT EXISTS (
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'shard' AND sent.id = m.old_id
-    );
+    )
+    AND NOT EXISTS (SELECT FROM afe_shards AS known WHERE known.id = s.id);
 
 -- Each of the four statements that store parents leaves out those that are here as they were sent.
 -- ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
@@ -138,8 +140,29 @@ WHERE s.kind = 'label'
 ORDER BY s.id
 ON CONFLICT (label_id) DO NOTHING;
 
+-- A group is known by its name, like a user. When an id takes over the name of another group, leaves
+-- its own to one, or comes back under another name than the one that it gave away, the users whom it
+-- had here do not get into the group of that name: it has those that the master sends. Otherwise,
+-- under a name that is new here, it is the same group.
 -- name: ACLGroupGiveWay :execrows
-WITH moved AS (
+WITH revoked AS (
+    DELETE FROM afe_acl_groups_users AS gu
+    USING shard_client_staged_parents AS s, afe_acl_groups AS here
+    WHERE gu.aclgroup_id = s.id
+        AND s.kind = 'acl_group'
+        AND here.id = s.id
+        AND here.name <> s.name
+        AND here.name <> s.name || ' (was id ' || s.id || ')'
+        AND (
+            EXISTS (SELECT FROM afe_acl_groups AS holder WHERE holder.name = s.name)
+            OR EXISTS (
+                SELECT FROM shard_client_staged_parents AS heir
+                WHERE heir.kind = 'acl_group' AND heir.name = here.name
+            )
+            OR right(here.name, length(' (was id ' || s.id || ')')) = ' (was id ' || s.id || ')'
+        )
+),
+moved AS (
     UPDATE afe_acl_groups AS here
     SET name = here.name || ' (was id ' || here.id || ')'
     FROM shard_client_staged_parents AS s
@@ -154,7 +177,8 @@ WHERE s.kind = 'acl_group'
     AND NOT EXISTS (
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'acl_group' AND sent.id = m.old_id
-    );
+    )
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS known WHERE known.id = s.id);
 
 -- name: ACLGroupStore :execrows
 INSERT INTO afe_acl_groups AS here (id, name, description)
@@ -212,6 +236,8 @@ FROM sent AS s
 JOIN afe_users AS here ON here.login = s.name AND here.id <> s.id
 JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id;
 
+-- Another login is another user: the whole row is the master's, so that nobody inherits a level of
+-- access.
 -- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
@@ -222,7 +248,9 @@ WHERE s.kind = 'user'
     AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
-SET login = excluded.login
+SET
+    login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
+    reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
 WHERE here.login <> excluded.login;
 
 -- name: ACLGroupAddUsers :execrows

@@ -6,8 +6,9 @@
 --   bare     nothing: a sick master refuses that, too
 --   half     half of the suspects, and the hosts that have passed since
 --   without  everything but the named and guilty records, which are set aside only if that passes
---   retry    a record that has been set aside for long enough, after a beat that passed
---   all      everything but what is set aside
+--   retry    a job that was too much by itself, or a record that has been set aside for long enough,
+--            after a beat that passed
+--   all      everything but what is set aside, and but the jobs that were too much by themselves
 -- With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
 -- that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
 -- remembered.
@@ -15,12 +16,13 @@
 WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind, s.object_id) AS place,
+        -- Jobs first, so that they have arrived early if all of it passes.
+        row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
         count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
-due AS (
-    SELECT q.kind, q.object_id
+rested AS (
+    SELECT q.kind, q.object_id, q.retry_at, q.id
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
@@ -35,8 +37,19 @@ due AS (
                     GROUP BY j.digest
                 )
         )
-        AND coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
-    ORDER BY q.retry_at, q.id
+),
+due AS (
+    SELECT d.kind, d.object_id
+    FROM (
+        SELECT s.kind, s.object_id, timestamptz '-infinity' AS retry_at, s.object_id AS id
+        FROM suspects AS s
+        WHERE s.state = 'heavy'
+        UNION ALL
+        SELECT r.kind, r.object_id, r.retry_at, r.id
+        FROM rested AS r
+    ) AS d
+    WHERE coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
+    ORDER BY d.retry_at, d.id
     LIMIT 1
 ),
 turn AS (
@@ -66,7 +79,8 @@ listed AS (
     SELECT s.kind, s.object_id
     FROM suspects AS s
     CROSS JOIN turn AS t
-    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty')
+    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty', 'heavy')
+        OR t.mode = 'all' AND s.state = 'heavy'
         OR t.mode = 'half' AND (s.state = 'cleared' OR s.state = 'suspect' AND s.place <= (s.peers + 1) / 2)
 )
 SELECT
@@ -77,6 +91,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
+    (SELECT count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -109,6 +124,24 @@ INSERT INTO shard_client_suspects (kind, object_id, state, reason)
 VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = excluded.state, reason = excluded.reason;
+
+-- Notes that a job was too much for the master by itself. When several were, the master could not cope
+-- with anything, so those before are free to go again.
+-- name: ProbeHeavy :execrows
+WITH too_many AS (
+    DELETE FROM shard_client_suspects
+    WHERE state = 'heavy'
+        AND (SELECT count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= @most::bigint
+)
+INSERT INTO shard_client_suspects (kind, object_id, state, reason)
+VALUES ('job', @id::bigint, 'heavy', @reason::text)
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = 'heavy', reason = excluded.reason;
+
+-- Drops the suspicion that a job is too much by itself; id 0: of all jobs.
+-- name: ProbeLighten :execrows
+DELETE FROM shard_client_suspects
+WHERE state = 'heavy' AND @id::bigint IN (0, object_id);
 
 -- The empty packet passed: the fault is in the records.
 -- name: ProbeProve :execrows
@@ -180,17 +213,18 @@ ORDER BY kind, object_id;
 -- name: ProbeLeft :one
 SELECT count(*)::bigint
 FROM shard_client_suspects
-WHERE state <> 'held' AND state <> 'cleared';
+WHERE state NOT IN ('held', 'cleared', 'heavy');
 
 -- Ends the search: nothing is left to look for, or nothing is proven.
 -- name: ProbeEnd :execrows
-DELETE FROM shard_client_suspects;
+DELETE FROM shard_client_suspects
+WHERE state <> 'heavy';
 
 -- The guilty record is found, so all others are beyond suspicion. With none guilty this ends the
 -- search.
 -- name: ProbeRelease :execrows
 DELETE FROM shard_client_suspects
-WHERE state <> 'guilty';
+WHERE state NOT IN ('guilty', 'heavy');
 
 -- Sets records aside as they read now, with a digest, so that a later change is noticed. Each time
 -- a record is refused again, its pause doubles.

@@ -36,6 +36,17 @@ ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
 
+-- Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+-- it any more. JobsRefused and HostsRefused take such a note back.
+-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT @kind::text, s.id, s.reason
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@reasons::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason;
+
 -- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
 -- passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
@@ -55,16 +66,25 @@ WHERE direction = 'in' AND kind = @kind::text AND code = 'database' AND object_i
 ORDER BY last_seen, id;
 
 -- Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
--- they are no alarm. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
+-- they are no alarm; taken ids are never forgotten with the rest. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
 -- takes to prune them.
 -- name: QuarantineSize :one
 SELECT
     count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
     count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
-    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host
+    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
+    (SELECT count(*) FROM shard_client_taken)::bigint AS taken
 FROM shard_client_quarantine;
 
+-- With what is not sent because its id is taken.
 -- name: QuarantineList :many
-SELECT direction, kind, object_id AS id, code, reason, occurrences, first_seen, last_seen
-FROM shard_client_quarantine
-ORDER BY direction, kind, object_id NULLS LAST, id;
+SELECT
+    q.direction, q.kind, q.object_id AS id, q.code, q.reason, q.occurrences, q.first_seen, q.last_seen
+FROM (
+    SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen, id
+    FROM shard_client_quarantine
+    UNION ALL
+    SELECT 'out', kind, object_id, kind || '_taken', reason, 1, since, since, 0
+    FROM shard_client_taken
+) AS q
+ORDER BY q.direction, q.kind, q.object_id NULLS LAST, q.id;

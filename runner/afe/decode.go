@@ -104,7 +104,7 @@ func decodeSection[T any](
 	r *Response, name string, raw jsontext.Value, check func(*T) (int64, error),
 ) []Received[T] {
 	malformed := func(err error) {
-		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: raw, Err: err})
+		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: unmended(raw), Err: err})
 	}
 	switch {
 	case raw == nil && name == "incorrect_host_ids":
@@ -114,6 +114,9 @@ func decodeSection[T any](
 		return nil
 	case raw.Kind() != '[':
 		err := fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind()))
+		if wrong := mended(raw, nil); wrong != nil && raw.Kind() == '"' {
+			err = fmt.Errorf("%s: %w, want a list", name, wrong)
+		}
 		malformed(err)
 		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", err))
 		return nil
@@ -141,8 +144,9 @@ func (r *Received[T]) decode(check func(*T) (int64, error)) {
 		r.ID, r.Err = idOf(r.Raw), fmt.Errorf("it has %d bytes, more than %d", len(r.Raw), maxObjectBytes)
 	} else if err := json.Unmarshal(r.Raw, &r.Object, strict); err == nil {
 		r.ID, r.Err = check(&r.Object)
-	} else if r.ID, r.Err = idOf(r.Raw), explain(err); bytes.Contains(r.Raw, tooDeep) {
-		r.Err = fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+	} else {
+		r.ID, r.Err = idOf(r.Raw), cmp.Or(mended(r.Raw, err), explain(err))
+		r.Raw = unmended(r.Raw)
 	}
 	r.ID = max(r.ID, 0)
 	if r.Err != nil {

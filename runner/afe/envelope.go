@@ -1,6 +1,7 @@
 package afe
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/go-json-experiment/json"
@@ -20,11 +21,11 @@ func decode(body []byte) (*Response, *Error) {
 	if len(body) == 0 {
 		return undecodable(errors.New("nothing came"))
 	}
-	err := json.Unmarshal(body, &envelope, lenient)
-	// One value that is too deep for the library must not fail all others. If depth was not the
-	// cause, the first error says more.
-	if err != nil && json.Unmarshal(shallow(body), &envelope, lenient) != nil {
-		return undecodable(err)
+	unreadable := json.Unmarshal(body, &envelope, lenient)
+	// One value that the library cannot read must not fail all others. If the whole cannot be read,
+	// the first error says more.
+	if unreadable != nil && json.Unmarshal(mend(body), &envelope, lenient) != nil {
+		return undecodable(unreadable)
 	}
 	if envelope.Error != nil && envelope.Error.Kind() != 'n' {
 		rpc := &RPCError{}
@@ -34,11 +35,11 @@ func decode(body []byte) (*Response, *Error) {
 		return nil, &Error{Class: RPC, RPC: rpc}
 	}
 	if envelope.Result == nil {
-		return undecodable(errors.New("it has neither result nor error"))
+		return undecodable(cmp.Or(unreadable, errors.New("it has neither result nor error")))
 	}
 	response, err := decodeResult(envelope.Result)
 	if err != nil {
-		return undecodable(err)
+		return undecodable(cmp.Or(unreadable, err))
 	}
 	return response, nil
 }

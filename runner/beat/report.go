@@ -35,6 +35,9 @@ const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
 	FailureLocked   = "locked"    // something is left for the next beat because another session has locked it
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
+
+	// FailureNoProgress: jobs are uploaded again and again, although the master answers.
+	FailureNoProgress = "no_progress"
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and
@@ -66,6 +69,11 @@ type Report struct {
 	// Quarantined counts the objects that this beat set aside.
 	Quarantined int `json:"quarantined"`
 
+	// Repeated counts the jobs of the upload that the master has answered without any progress.
+	Repeated int `json:"-"`
+	// OfAnother counts the jobs of the upload that another client had acknowledged before.
+	OfAnother int `json:"-"`
+
 	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
@@ -94,6 +102,7 @@ type Report struct {
 type Quarantine struct {
 	In, Out        int64 // received from the master; not accepted by the master
 	WaitingForHost int64 // of In: jobs that only wait until one of their hosts arrives
+	Taken          int64 // not counted above: jobs and hosts here whose id the master gave to another
 }
 
 // Fail makes the report one of a failed beat. class is the value of Failure; text is for people:

@@ -38,6 +38,8 @@ func (c *Config) ValidateSettings() error {
 		checkDuration("rpc-timeout", c.RPCTimeout, time.Nanosecond),
 		checkDuration("stop-timeout", c.StopTimeout, 0),
 		checkDuration("lock-timeout", c.LockTimeout, time.Nanosecond),
+		c.checkBeatTimeout(),
+		c.checkFinishTimeout(),
 		checkDuration("lifetime", c.Lifetime, 0),
 		checkCount("max-upload-jobs", c.MaxUploadJobs),
 		checkBytes("max-upload-bytes", c.MaxUploadBytes),
@@ -162,6 +164,37 @@ func checkDuration(flag string, d, least time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// checkBeatTimeout refuses a beat that would be over before its RPC may be: what the request may
+// still do on the master could not be noted.
+func (c *Config) checkBeatTimeout() error {
+	switch {
+	case c.BeatTimeout == nil:
+		return nil
+	case *c.BeatTimeout > c.RPCTimeout:
+		return checkDuration("beat-timeout", *c.BeatTimeout, 0)
+	}
+	return &SettingError{
+		Flag: "beat-timeout", Value: c.BeatTimeout.String(),
+		Cause: "it must be longer than --rpc-timeout, which is " + c.RPCTimeout.String(),
+		Hint:  "give more, shorten --rpc-timeout, or leave it out",
+	}
+}
+
+// checkFinishTimeout refuses a stop that would be over before its RPC may be.
+func (c *Config) checkFinishTimeout() error {
+	switch {
+	case c.FinishTimeout == nil:
+		return nil
+	case *c.FinishTimeout > c.StopTimeout:
+		return checkDuration("finish-timeout", *c.FinishTimeout, 0)
+	}
+	return &SettingError{
+		Flag: "finish-timeout", Value: c.FinishTimeout.String(),
+		Cause: "it must be longer than --stop-timeout, which is " + c.StopTimeout.String(),
+		Hint:  "give more, shorten --stop-timeout, or leave it out",
+	}
 }
 
 func checkCount(flag string, n int) error {

@@ -11,8 +11,8 @@
 // [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
 // [Config.ValidateDatabase] that none is missing which a command needs. Each error is a
 // [*SettingError] that names the flag, the cause and what to do. Methods such as
-// [Config.MasterURL], [Config.Login], [Config.Splay] and [Config.TLS] return a setting in the form
-// in which it is used.
+// [Config.MasterURL], [Config.Login], [Config.Splay], [Config.WholeBeat] and [Config.TLS] return a
+// setting in the form in which it is used.
 //
 // # Secrets
 //
@@ -58,6 +58,8 @@ type Config struct {
 	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`
 	StopTimeout    time.Duration  `env:"SHARD_CLIENT_STOP_TIMEOUT" default:"30s" group:"Beat" help:"Time an RPC in flight gets to finish after the first SIGINT or SIGTERM."`
 	LockTimeout    time.Duration  `env:"SHARD_CLIENT_LOCK_TIMEOUT" default:"500ms" group:"Beat" help:"Time a step of a beat waits for what other sessions have locked in the database; keep it below the scheduler's deadlock_timeout."`
+	BeatTimeout    *time.Duration `env:"SHARD_CLIENT_BEAT_TIMEOUT" placeholder:"DURATION" group:"Beat" help:"Time one beat may take, its RPC included; default: --rpc-timeout and 5m."`
+	FinishTimeout  *time.Duration `env:"SHARD_CLIENT_FINISH_TIMEOUT" placeholder:"DURATION" group:"Beat" help:"Time the beat in hand gets to finish after the first SIGINT or SIGTERM, its RPC included; default: --stop-timeout and 45s."`
 	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
 
 	MaxUploadJobs    int   `env:"SHARD_CLIENT_MAX_UPLOAD_JOBS" default:"1000" group:"Limits" help:"Finished jobs one beat uploads at most."`
@@ -82,6 +84,32 @@ func (c *Config) Splay() time.Duration {
 		return *c.StartupSplay
 	}
 	return c.HeartbeatPause
+}
+
+// What a beat and a stop may take in the database, beside the RPC, where no setting says so. A beat
+// has statements that may each wait for a lock until their own time-out. The stop then ends within
+// the 90 s that systemd gives a unit.
+const (
+	beatInDatabase   = 5 * time.Minute
+	finishInDatabase = 45 * time.Second
+)
+
+// WholeBeat returns the time that one beat may take: BeatTimeout where it was given, and otherwise
+// RPCTimeout and five minutes.
+func (c *Config) WholeBeat() time.Duration {
+	if c.BeatTimeout != nil {
+		return *c.BeatTimeout
+	}
+	return min(c.RPCTimeout+beatInDatabase, maxDuration)
+}
+
+// WholeStop returns the time that the beat in hand gets after the first signal: FinishTimeout where
+// it was given, and otherwise StopTimeout and 45 seconds.
+func (c *Config) WholeStop() time.Duration {
+	if c.FinishTimeout != nil {
+		return *c.FinishTimeout
+	}
+	return min(c.StopTimeout+finishInDatabase, maxDuration)
 }
 
 // Level returns LogLevel for log/slog; Info for a value that kong's enum would have refused.

@@ -164,6 +164,25 @@ func TestSplay(t *testing.T) {
 	}
 }
 
+// Without a setting of their own, a beat and a stop are bounded by their RPC and a time for the
+// database.
+func TestWholeBeatAndWholeStop(t *testing.T) {
+	for flag, want := range map[string][2]time.Duration{
+		"--protocol=auto":          {35 * time.Minute, 75 * time.Second},
+		"--rpc-timeout=2h":         {125 * time.Minute, 75 * time.Second},
+		"--rpc-timeout=100000h":    {maxDuration, 75 * time.Second},
+		"--stop-timeout=1m":        {35 * time.Minute, 105 * time.Second},
+		"--stop-timeout=100000h":   {35 * time.Minute, maxDuration},
+		"--beat-timeout=1h":        {time.Hour, 75 * time.Second},
+		"--finish-timeout=30100ms": {35 * time.Minute, 30100 * time.Millisecond},
+	} {
+		c := mustParse(t, nil, "once", flag)
+		if got := [2]time.Duration{c.WholeBeat(), c.WholeStop()}; got != want || c.ValidateSettings() != nil {
+			t.Errorf("%s: %v, %v; want %v", flag, got, c.ValidateSettings(), want)
+		}
+	}
+}
+
 func TestLevel(t *testing.T) {
 	for text, want := range map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,

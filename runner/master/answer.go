@@ -10,6 +10,7 @@ import (
 
 // answer is a result as it is sent, with the number of objects in it.
 type answer struct {
+	shard                  string // the name of the shard that it is for
 	result                 []byte
 	hosts, jobs, incorrect int
 }
@@ -17,7 +18,7 @@ type answer struct {
 // answer builds the answer from the JSON of hosts and jobs, which the database writes.
 func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
 	result := map[string]any{"hosts": []int64{}, "jobs": []int64{}, "suite_keyvals": []int64{}}
-	given := &answer{hosts: len(hostIDs), jobs: len(jobIDs)}
+	given := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
 	if len(hostIDs) > 0 {
 		hosts, err := b.q.HostsJSON(ctx, b.protocol == afe.Protocol2019, hostIDs)
 		if err != nil {
@@ -54,7 +55,7 @@ func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
 	if len(b.args.knownHostIDs) == 0 {
 		return []int64{}, nil
 	}
-	incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shardID)
+	incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
 	if err != nil {
 		return nil, fmt.Errorf("find incorrect hosts: %w", err)
 	}

@@ -16,7 +16,7 @@ type candidate struct {
 }
 
 func (b *beat) hostsToSend(ctx context.Context) ([]candidate, error) {
-	rows, err := b.q.HostsToSend(ctx, b.shardID, b.args.knownHostIDs)
+	rows, err := b.q.HostsToSend(ctx, b.shard.ID, b.args.knownHostIDs)
 	if err != nil {
 		return nil, fmt.Errorf("find hosts to send: %w", err)
 	}
@@ -29,7 +29,8 @@ func (b *beat) hostsToSend(ctx context.Context) ([]candidate, error) {
 
 func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
 	rows, err := b.q.JobsToSend(ctx, masterdb.JobsToSendParams{
-		ShardID: b.shardID, MetaHosts: b.protocol == afe.Protocol2019, KnownJobIds: b.args.knownJobIDs,
+		ShardID: b.shard.ID, KnownJobIds: b.args.knownJobIDs,
+		MetaHosts: b.protocol == afe.Protocol2019, WithoutEntries: b.protocol == afe.Protocol2015,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find jobs to send: %w", err)
@@ -54,7 +55,7 @@ func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, er
 		return nil, err
 	}
 	ids := stillThere(unchanged, now)
-	if _, err := b.q.HostAssign(ctx, b.shardID, ids); err != nil {
+	if _, err := b.q.HostAssign(ctx, b.shard.ID, ids); err != nil {
 		return nil, fmt.Errorf("assign hosts: %w", err)
 	}
 	return ids, nil
@@ -71,7 +72,7 @@ func (b *beat) assignJobs(ctx context.Context, locked []candidate) ([]int64, err
 		return nil, err
 	}
 	ids := stillThere(unchanged, now)
-	if _, err := b.q.JobAssign(ctx, b.shardID, ids); err != nil {
+	if _, err := b.q.JobAssign(ctx, b.shard.ID, ids); err != nil {
 		return nil, fmt.Errorf("assign jobs: %w", err)
 	}
 	return ids, nil

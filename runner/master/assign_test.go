@@ -57,8 +57,10 @@ func TestRules(t *testing.T) {
 		{name: "by host", edit: "DELETE FROM afe_jobs_dependency_labels WHERE job_id = 1; UPDATE afe_host_queue_entries SET host_id = 1 WHERE id = 2", hosts: []int64{1, 2}, jobs: []int64{1, 2}},
 		{name: "by host, other meta host", edit: "DELETE FROM afe_jobs_dependency_labels WHERE job_id = 1; UPDATE afe_host_queue_entries SET host_id = 1, meta_host = 3 WHERE id = 2", hosts: []int64{1, 2}, jobs: []int64{2}},
 		{name: "hostless", edit: "DELETE FROM afe_jobs_dependency_labels WHERE job_id = 1", hosts: []int64{1, 2}, jobs: []int64{2}},
-		{name: "no entries", edit: "DELETE FROM afe_host_queue_entries WHERE job_id = 1", hosts: []int64{1, 2}, jobs: []int64{2}},
-		{name: "uploaded in this beat", args: `, "jobs": [{"id": 1}], "hqes": [{"id": 2, "status": "Failed"}]`, hosts: []int64{1, 2}, jobs: []int64{2}},
+		{name: "no entries", edit: "DELETE FROM afe_host_queue_entries WHERE job_id = 1", hosts: []int64{1, 2}, jobs: []int64{2}, jobs2015: []int64{1, 2}},
+		{name: "no entries, known", edit: "DELETE FROM afe_host_queue_entries WHERE job_id = 1", args: `, "known_job_ids": [1, 2]`, hosts: []int64{1, 2}, jobs: []int64{}, jobs2015: []int64{1}},
+		{name: "no entries, not its label", edit: "DELETE FROM afe_host_queue_entries; DELETE FROM afe_jobs_dependency_labels WHERE job_id = 1 AND label_id = 1", hosts: []int64{1, 2}, jobs: []int64{}, jobs2015: []int64{2}},
+		{name: "uploaded in this beat", args: `, "jobs": [{"id": 1}], "hqes": [{"id": 2, "status": "Failed", "complete": true}]`, hosts: []int64{1, 2}, jobs: []int64{2}},
 	} {
 		for _, protocol := range protocols {
 			pool := pgtest.Pool(t)
@@ -112,7 +114,7 @@ func TestSendsAgainWhatTheShardDoesNotKnow(t *testing.T) {
 			}
 		}
 		ended := call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1], "jobs": [{"id": 2}],
-			"hqes": [{"id": 4, "status": "Aborted"}, {"id": 5, "status": "Aborted"}]}`))
+			"hqes": [{"id": 4, "status": "Aborted", "complete": true}, {"id": 5, "status": "Aborted", "complete": true}]}`))
 		last := call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1]}`))
 		if diff := cmp.Diff([][]int64{{}, {}}, [][]int64{ids(t, ended, "jobs"), ids(t, last, "jobs")}); diff != "" {
 			t.Errorf("%s: jobs after the upload (-want +sent):\n%s", protocol, diff)

@@ -126,29 +126,3 @@ func TestRefusedCallsWriteNothing(t *testing.T) {
 		}
 	}
 }
-
-// Fields that are left out stay, a foreign key that is null is erased, flags follow the status, and
-// 2019 passes over what is another shard's.
-func TestStoresUploads(t *testing.T) {
-	pool := pgtest.Pool(t)
-	loadRecorded(t, pool, afe.Protocol2019)
-	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 2 WHERE id = 5")
-	r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "shard1.example",
-		"jobs": [{"id": 3, "priority": 7, "parent_job_id": null}, {"id": 5, "priority": 7}],
-		"hqes": [{"id": 3, "status": "Failed", "host_id": null, "complete": false}, {"id": 6, "status": "Failed"}, {"id": 2, "status": "Failed"}]}`))
-	if r.Error != nil {
-		t.Fatalf("%+v", r.Error)
-	}
-	for id, want := range map[int64]string{3: "7 bob  a@example.com", 5: "20 bob 1 a@example.com"} {
-		got := pgtest.Query[string](t, pool, `SELECT concat_ws(' ', priority, owner, coalesce(parent_job_id::text, ''), email_list) FROM afe_jobs WHERE id = $1`, id)
-		if got != want {
-			t.Errorf("job %d: %q, want %q", id, got, want)
-		}
-	}
-	for id, want := range map[int64]string{2: "Queued f 0", 3: "Failed t 0", 6: "Queued f 1"} {
-		got := pgtest.Query[string](t, pool, `SELECT concat_ws(' ', status, complete, coalesce(host_id, 0)) FROM afe_host_queue_entries WHERE id = $1`, id)
-		if got != want {
-			t.Errorf("entry %d: %q, want %q", id, got, want)
-		}
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one.
@@ -26,7 +27,17 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 		return nil, fmt.Errorf("get a connection: %w", err)
 	}
 	defer conn.Release()
-	b := &beat{protocol: m.o.Protocol, args: args}
+	b := &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, twins: m.twins, args: args}
+	defer func() {
+		// A server that was demoted keeps its connections. The next heartbeat finds the new one.
+		if pg.Classify(err) == pg.ReadOnly || errors.Is(err, errTakesNoWrites) {
+			m.o.Log.Warn("the database server takes no writes; leaving it", "error", err)
+			m.pool.Reset()
+		}
+		if err != nil && b.shard.ID != 0 {
+			m.twins.refuse(b.shard.ID)
+		}
+	}()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error {
 		b.q = masterdb.New(tx)
@@ -41,6 +52,9 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 			given, err = b.write(ctx)
 			return err
 		})
+		if err == nil {
+			b.tellEnds()
+		}
 		if attempt == maxAttempts || !wasGivenUp(err) {
 			return given, err
 		}
@@ -56,36 +70,37 @@ func wasGivenUp(err error) bool {
 type beat struct {
 	q           *masterdb.Queries
 	protocol    afe.Protocol
+	nocase      bool // names compare without case and trailing spaces
+	twins       *twins
 	args        *arguments
-	shardID     int64
+	shard       masterdb.AfeShard
 	hosts, jobs []candidate
+	otherEnds   []int64 // uploaded entries that had ended otherwise
 }
 
 // read finds the shard, and the hosts and jobs that may be sent to it.
 func (b *beat) read(ctx context.Context) (err error) {
-	b.shardID, err = b.q.ShardByHostname(ctx, b.args.shardHostname)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return doesNotExist("Shard", "hostname", reprString(b.args.shardHostname))
-	}
-	if err != nil {
-		return fmt.Errorf("find shard: %w", err)
+	if b.shard, err = b.findShard(ctx); err != nil {
+		return err
 	}
 	if b.hosts, err = b.hostsToSend(ctx); err != nil {
 		return err
 	}
-	b.jobs, err = b.jobsToSend(ctx)
-	return err
+	if b.jobs, err = b.jobsToSend(ctx); err != nil {
+		return err
+	}
+	return b.compare(ctx)
 }
 
 // write stores the upload, and assigns only hosts and jobs that have not changed since they were
 // read: of several heartbeats that overlap, only one gets a host or a job. Locks are taken in a
 // fixed order: the user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context) (*answer, error) {
-	if _, err := b.q.UserAdd(ctx, b.args.user); err != nil {
+	if _, err := b.q.UserAdd(ctx, b.nocase, b.args.user); err != nil {
 		return nil, fmt.Errorf("add user: %w", err)
 	}
 	if len(b.hosts)+len(b.jobs) > 0 {
-		if _, err := b.q.ShardLabelsLock(ctx, b.shardID); err != nil {
+		if _, err := b.q.ShardLabelsLock(ctx, b.shard.ID); err != nil {
 			return nil, fmt.Errorf("lock labels of the shard: %w", err)
 		}
 	}
@@ -169,7 +184,7 @@ func (b *beat) storeStatuses(ctx context.Context) ([]candidate, error) {
 
 func (b *beat) checkStatuses(ctx context.Context) error {
 	refused, err := b.q.HostStatusRefused(ctx, masterdb.HostStatusRefusedParams{
-		Ids: b.args.knownHostIDs, Statuses: b.args.knownStatuses, Login: b.args.user,
+		Ids: b.args.knownHostIDs, Statuses: b.args.knownStatuses, Login: b.args.user, Nocase: b.nocase,
 	})
 	switch {
 	case err != nil:
@@ -180,10 +195,4 @@ func (b *beat) checkStatuses(ctx context.Context) error {
 		return doesNotExist("Host", "pk", fmt.Sprint(refused[0].ID))
 	}
 	return &fault{name: "AclAccessViolation", message: b.args.user + " does not have access to " + refused[0].Hostname}
-}
-
-// doesNotExist returns Django's error for a lookup that finds nothing.
-func doesNotExist(kind, field, value string) error {
-	return &fault{name: "DoesNotExist", message: fmt.Sprintf(
-		"%s matching query does not exist. Lookup parameters were {'%s': %s}", kind, field, value)}
 }

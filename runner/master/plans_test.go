@@ -73,7 +73,7 @@ func TestNoPlanReadsFinishedJobs(t *testing.T) {
 			"idle, and an abort": known,
 			"a few jobs":         heartbeat(`{"shard_hostname": "shard1.example"}`),
 			"an upload": heartbeat(`{"shard_hostname": "shard13.example", "known_host_ids": [1], "known_host_statuses": ["Dead"],
-				"jobs": [{"id": 3005001}], "hqes": [{"id": 3005001, "status": "Completed"}]}`),
+				"jobs": [{"id": 3005001}], "hqes": [{"id": 3005001, "status": "Completed", "complete": true}]}`),
 		} {
 			seen.sql, seen.args = nil, nil
 			if r := call(t, url, body); r.Error != nil {

@@ -40,6 +40,23 @@ func repr(value any) string {
 	return fmt.Sprint(value)
 }
 
+// pythonType returns the name of the type that Python 2 gives a JSON value.
+func pythonType(value any) string {
+	switch value.(type) {
+	case nil:
+		return "NoneType"
+	case bool:
+		return "bool"
+	case json.Number:
+		return "float" // or an integer that is too large, which nobody sends
+	case string:
+		return "str"
+	case []any:
+		return "list"
+	}
+	return "dict"
+}
+
 func reprString(s string) string {
 	quoted := strconv.QuoteToASCII(s)
 	inner := strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)

@@ -67,7 +67,8 @@ func decode(body []byte) (any, error) {
 // arguments of one heartbeat.
 type arguments struct {
 	user          string
-	shardHostname string
+	address       string // of the caller, without its port
+	shard         any    // a hostname, or the id as json.Number or bool
 	jobs, entries []map[string]any
 	knownJobIDs   []int64
 	knownHostIDs  []int64
@@ -112,21 +113,20 @@ func parseArguments(params []any, protocol afe.Protocol) (*arguments, error) {
 
 func bind(given map[string]any, protocol afe.Protocol) (*arguments, error) {
 	a := &arguments{}
-	var ok bool
-	if a.shardHostname, ok = given["shard_hostname"].(string); !ok {
-		return nil, typeError("shard_hostname: want a string, got %s", repr(given["shard_hostname"]))
-	}
 	var err error
+	if a.shard, err = asShard(given["shard_hostname"]); err != nil {
+		return nil, err
+	}
 	if a.jobs, err = listOf(given, "jobs", asRecord); err != nil {
 		return nil, err
 	}
 	if a.entries, err = listOf(given, "hqes", asRecord); err != nil {
 		return nil, err
 	}
-	if a.knownJobIDs, err = listOf(given, "known_job_ids", asID); err != nil {
+	if a.knownJobIDs, err = listOf(given, "known_job_ids", asInteger); err != nil {
 		return nil, err
 	}
-	if a.knownHostIDs, err = listOf(given, "known_host_ids", asID); err != nil {
+	if a.knownHostIDs, err = listOf(given, "known_host_ids", asInteger); err != nil {
 		return nil, err
 	}
 	if protocol == afe.Protocol2019 {
@@ -164,17 +164,25 @@ func asRecord(value any) (map[string]any, error) {
 	if !sent {
 		return nil, &fault{name: "KeyError", message: "'id'"}
 	}
-	_, err := asID(id)
+	_, err := asInteger(id)
 	return record, err
 }
 
-func asID(value any) (int64, error) {
-	if number, ok := value.(json.Number); ok {
-		if id, err := strconv.ParseInt(number.String(), 10, 64); err == nil {
-			return id, nil
+// asShard accepts what the original looks a shard up by: its name, or its id. True is an integer in
+// Python.
+func asShard(value any) (any, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case bool:
+		return v, nil
+	case json.Number:
+		if _, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return v, nil
 		}
 	}
-	return 0, typeError("int() argument must be a string or a number, not %s", repr(value))
+	return nil, &fault{name: "ValueError", message: fmt.Sprintf(
+		"Invalid positional argument: %s (<type '%s'>)", repr(value), pythonType(value))}
 }
 
 func asText(value any) (string, error) {

@@ -39,7 +39,7 @@ func TestStatementsDoNotGrow(t *testing.T) {
 		entries := ""
 		for i := 1; i <= n; i++ {
 			arguments += fmt.Sprintf(`{"id": %d},`, i)
-			entries += fmt.Sprintf(`{"id": %d, "status": "Completed"},`, 2*i)
+			entries += fmt.Sprintf(`{"id": %d, "status": "Completed", "complete": true},`, 2*i)
 		}
 		arguments = arguments[:len(arguments)-1] + `], "hqes": [` + entries[:len(entries)-1] + `]}`
 		before := count.queries.Load()

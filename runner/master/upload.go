@@ -19,8 +19,6 @@ var nested = map[string][]string{
 	"HostQueueEntry": {"meta_host", "job", "host", "atomic_group"},
 }
 
-var times = []string{"created_on", "started_on", "finished_on"}
-
 // storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the
 // jobs whose entries may be stored. Records of another shard's jobs are an error in 2015 and
 // ignored in 2019.
@@ -35,20 +33,21 @@ func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map
 		id := recordID(record)
 		shardID, exists := owner[id]
 		if !exists {
-			return nil, unknownRecord(id, "Job")
+			return nil, unknownRecord(record, "Job")
 		}
-		if shardID != 0 && shardID != b.shardID {
+		if shardID != 0 && shardID != b.shard.ID {
 			if b.protocol == afe.Protocol2015 {
 				return nil, unallowed("Job id=%d is assigned to shard (%d). Cannot update it with %s from shard %d.",
-					id, shardID, repr(record), b.shardID)
+					id, shardID, repr(record), b.shard.ID)
 			}
 			continue
 		}
-		if err := checkRecord(record, "Job"); err != nil {
+		read, err := readRecord(record, "Job")
+		if err != nil {
 			return nil, err
 		}
-		stored[id] = true
-		records = append(records, record)
+		stored[id] = stored[id] || isID(record["id"], id)
+		records = append(records, read)
 	}
 	return stored, b.store(ctx, "jobs", records, b.q.JobStore)
 }
@@ -73,7 +72,7 @@ func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
 	for _, record := range b.args.entries {
 		jobID, exists := jobOf[recordID(record)]
 		if !exists {
-			return unknownRecord(recordID(record), "HostQueueEntry")
+			return unknownRecord(record, "HostQueueEntry")
 		}
 		if !jobs[jobID] {
 			if b.protocol == afe.Protocol2015 {
@@ -81,12 +80,18 @@ func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
 			}
 			continue
 		}
-		if err := checkRecord(record, "HostQueueEntry"); err != nil {
+		read, err := readRecord(record, "HostQueueEntry")
+		if err != nil {
 			return err
 		}
-		records = append(records, record)
+		records = append(records, read)
 	}
-	return b.store(ctx, "entries", records, b.q.EntryStore)
+	return b.store(ctx, "entries", records, func(ctx context.Context, text []byte) (int64, error) {
+		if err := b.compareEnds(ctx, text); err != nil {
+			return 0, err
+		}
+		return b.q.EntryStore(ctx, text)
+	})
 }
 
 func (b *beat) store(
@@ -105,36 +110,43 @@ func (b *beat) store(
 	return nil
 }
 
-// checkRecord refuses what PostgreSQL would accept although the original refuses it: nested
-// relations, and times with a zone.
-func checkRecord(record map[string]any, kind string) error {
+// readRecord returns a record as it is stored. It refuses nested relations.
+func readRecord(record map[string]any, kind string) (map[string]any, error) {
 	for _, name := range nested[kind] {
 		if value, sent := record[name]; sent {
-			return &fault{name: "ValueError", message: fmt.Sprintf(
+			return nil, &fault{name: "ValueError", message: fmt.Sprintf(
 				"Serialized must not contain foreign objects: [('%s', %s)]", name, repr(value))}
 		}
 	}
-	for _, name := range times {
-		text, ok := record[name].(string)
-		if !ok {
-			continue
-		}
-		if _, err := afe.ParseTime(text); err != nil {
-			return &fault{name: "ValueError", message: fmt.Sprintf("%s of %s %d: %s is not a time without a zone",
-				name, kind, recordID(record), reprString(text))}
-		}
-	}
-	return nil
+	return converted(record, kind)
 }
 
 // recordID returns the id of a record that asRecord has accepted.
 func recordID(record map[string]any) int64 {
-	id, _ := asID(record["id"])
+	id, _ := asInteger(record["id"])
 	return id
 }
 
-func unknownRecord(id int64, kind string) error {
-	return unallowed("Object with pk %d of type <class 'autotest_lib.frontend.afe.models.%s'> "+
+// isID reports whether Python takes what was sent for an id as equal to it. A text is never equal:
+// the original stores a job whose id is a text, but then finds none of its entries belong to it.
+func isID(sent any, id int64) bool {
+	if _, isText := sent.(string); isText {
+		return false
+	}
+	if number, ok := sent.(json.Number); ok {
+		value, err := number.Float64()
+		return err == nil && value == float64(id)
+	}
+	converted, err := asInteger(sent)
+	return err == nil && converted == id
+}
+
+func unknownRecord(record map[string]any, kind string) error {
+	id := repr(record["id"])
+	if text, ok := record["id"].(string); ok {
+		id = text
+	}
+	return unallowed("Object with pk %s of type <class 'autotest_lib.frontend.afe.models.%s'> "+
 		"does not exist on master.", id, kind)
 }
 

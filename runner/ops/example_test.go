@@ -35,10 +35,10 @@ func ExampleNewLogger() {
 	// <nil>
 }
 
-// With the default settings a client may do the same thing for 39 minutes: a failed beat is no sign
+// With the default settings a client may do the same thing for 40 minutes: a failed beat is no sign
 // that it hangs.
 func ExampleHealth() {
-	limit := ops.HangsAfter(time.Minute, time.Minute, 30*time.Minute)
+	limit := ops.HangsAfter(time.Minute, time.Minute, 35*time.Minute)
 	health, err := ops.NewHealth(limit)
 	if err != nil {
 		panic(err)
@@ -49,5 +49,5 @@ func ExampleHealth() {
 	answer := httptest.NewRecorder()
 	health.ServeHTTP(answer, httptest.NewRequest("GET", "/healthz", nil))
 	fmt.Println(limit, answer.Code)
-	// Output: 39m0s 200
+	// Output: 40m0s 200
 }

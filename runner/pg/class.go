@@ -18,7 +18,8 @@ const (
 	Other Class = iota
 	// Data means that an object itself is at fault: a value does not fit, or breaks a constraint.
 	Data
-	// Conflict means that concurrent transactions got in each other's way: it may run again.
+	// Conflict means that concurrent transactions got in each other's way: it may run again. So may
+	// one in which a number that PostgreSQL itself gave was taken already.
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
@@ -41,18 +42,39 @@ var classes = map[string]Class{
 	"57014": Cancelled,
 }
 
+// insufficientPrivilege is the SQLSTATE of a right that is missing.
+const insufficientPrivilege = "42501"
+
 // classLength is the length of the part of a SQLSTATE that names its class.
 const classLength = 2
 
-// Classify reads the class of an error from its SQLSTATE, never from its text. A broken proxy or
-// pooler may send an error without a SQLSTATE, or with something else in its place: that is
-// [Other].
+// A duplicate of a primary key is never an object's fault: a statement that brings its ids along
+// passes over those that exist, and all other ids are PostgreSQL's
+// (docs/decisions/0031-identities-pass-the-highest-id.md). The name is the one that PostgreSQL gives
+// to a primary key.
+const (
+	uniqueViolation  = "23505"
+	primaryKeySuffix = "_pkey"
+)
+
+// Classify reads the class of an error from its SQLSTATE and the constraint, never from its text. A
+// broken proxy or pooler may send an error without a SQLSTATE, or with something else in its place:
+// that is [Other].
 func Classify(err error) Class {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) || len(pgErr.Code) < classLength {
 		return Other
 	}
+	if pgErr.Code == uniqueViolation && strings.HasSuffix(pgErr.ConstraintName, primaryKeySuffix) {
+		return Conflict
+	}
 	return cmp.Or(classes[pgErr.Code], classes[pgErr.Code[:classLength]])
+}
+
+// Forbidden reports whether the role lacks a right.
+func Forbidden(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == insufficientPrivilege
 }
 
 // IsAnswer reports whether err is PostgreSQL's own: the server was reached, and said no.

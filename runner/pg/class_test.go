@@ -21,6 +21,13 @@ func TestClassify(t *testing.T) {
 			t.Errorf("SQLSTATE %q: class %d, want %d", state, got, want)
 		}
 	}
+	for constraint, want := range map[string]Class{
+		"afe_hosts_labels_pkey": Conflict, "afe_hosts_hostname_key": Data, "": Data,
+	} {
+		if got := Classify(&pgconn.PgError{Code: "23505", ConstraintName: constraint}); got != want {
+			t.Errorf("duplicate of %q: class %d, want %d", constraint, got, want)
+		}
+	}
 	for _, err := range []error{nil, errors.New("connection reset")} {
 		if got := Classify(err); got != Other {
 			t.Errorf("%v: class %d, want Other", err, got)

@@ -2,12 +2,13 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/plain"
 )
 
 // Why no completion is lost (P1, P2), whatever the scheduler writes meanwhile and whatever becomes
@@ -17,66 +18,43 @@ import (
 // remembers which completions the master has acknowledged. What a packet held is compared, value by
 // value, with the rows once they are locked.
 
-// markUnsure notes, before the packet leaves, which jobs it could undo later: a request with an
-// open entry that waits in the master's queue may be stored after a newer one (docs/promises.md,
-// "late request"). A job that cannot be marked, because another session has locked its key, stays
-// out of the packet.
-func (c *Client) markUnsure(ctx context.Context, m *memo, pending []sharddb.PackUploadRow) error {
-	open := map[int64]int{} // place among the pending, by id
-	for i, job := range pending {
-		if job.Sent && len(job.CompleteIds) < len(job.EntryIds) {
-			open[job.ID] = i
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	var marked []sharddb.UploadMarkUnsureRow
-	err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
-		marked, err = q.UploadMarkUnsure(ctx, slices.Sorted(maps.Keys(open)), c.options.RPCTimeout.Seconds())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(open), err)
-	}
-	for _, job := range marked {
-		delete(open, job.JobID)
-		if job.Settleable {
-			m.settleable = append(m.settleable, job.JobID)
-		}
-	}
-	for id, i := range open {
-		pending[i].Sent, pending[i].MayGo = false, true
-		m.locked[id] = fmt.Sprintf("afe_jobs %d", id)
-	}
-	return nil
-}
-
-// settle writes to the ledger, after a failed heartbeat, what its request may still do. clear says
-// that no copy of the request can be stored later.
-func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
-	if len(m.open) == 0 {
+// leave notes, before the packet leaves, what it says about which jobs: a request that waits in the
+// master's queue may be stored after a newer one (docs/promises.md, "late request").
+func (c *Client) leave(ctx context.Context, m *memo) error {
+	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
 	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		return m.settle(ctx, q, clear)
+		var err error
+		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
+		})
+		if err != nil {
+			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
+		}
+		return nil
 	})
 }
 
-func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
-	jobs := u.open
-	if clear {
-		jobs = u.settleable
+// settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
+// the request can be stored later.
+func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
+	if len(m.sent.JobIds) == 0 {
+		return nil
 	}
-	if _, err := q.UploadSettle(ctx, clear, jobs); err != nil {
-		return fmt.Errorf("settle %d jobs in the upload ledger: %w", len(jobs), err)
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
+}
+
+func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
+	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
+		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
 	}
 	return nil
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
 // its way. It returns how many jobs and entries read the same here and on the master. The error is
-// a [*pg.LockedError] when all others wait for another session, and are uploaded again.
+// a [*pg.LockedError] when some jobs wait for another session; they are uploaded again.
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
 ) (total sharddb.AcknowledgeJobsRow, err error) {
@@ -84,66 +62,134 @@ func (c *Client) acknowledge(
 	for try := 1; len(jobs) > 0 && (try == 1 || c.pause(ctx, try-1)); try++ {
 		var some sharddb.AcknowledgeJobsRow
 		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
-			some, left, err = c.acknowledgeFree(ctx, q, m, jobs, sure)
-			return err
+			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
+			switch {
+			case err != nil:
+				return err
+			case !some.Known:
+				return m.settle(ctx, q, sure)
+			case len(left) == 0 || try == lockTries:
+				return m.answered(ctx, q, left, sure)
+			}
+			return nil
 		})
 		if err != nil {
 			return total, err
 		}
-		if total.Known = some.Known; !some.Known {
-			c.log.Warn("upload not acknowledged: this shard's own row has not come from the master yet; "+
-				"the jobs will be uploaded again",
-				"shard_hostname", c.options.ShardHostname, "jobs", len(m.sent.JobIds))
-			break
+		if m.known = some.Known; !m.known {
+			return total, nil
 		}
 		total.Jobs += some.Jobs
 		total.Entries += some.Entries
 		jobs = slices.Sorted(maps.Keys(left))
 	}
-	maps.Copy(left, m.locked)
 	return total, leftFor(kindJob, left)
 }
 
-// acknowledgeFree acknowledges those of the jobs that another session has not locked, and returns
-// the others.
+// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
+// others.
 func (c *Client) acknowledgeFree(
-	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64, sure bool,
+	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
 ) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
 	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
 	if err != nil {
 		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
 	left = map[int64]string{}
-	sent := m.sent
+	locked := map[int64]bool{}
 	for _, row := range rows {
-		if row.Ours {
-			sent.LockedJobIds = append(sent.LockedJobIds, row.ID)
-		} else {
+		if locked[row.ID] = row.Ours; !row.Ours {
 			left[row.ID] = row.Reason
 		}
 	}
+	if err := q.AcknowledgeBegin(ctx); err != nil {
+		return some, nil, fmt.Errorf("begin: %w", err)
+	}
+	sent := m.sent
+	remember := sharddb.UploadRememberParams{
+		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+		OpenJobIds: m.open, CompleteEntryIds: m.complete,
+	}
+	for i, id := range sent.JobIds {
+		if locked[id] {
+			remember.JobIds = append(remember.JobIds, id)
+			remember.Digests = append(remember.Digests, m.digests[i])
+		}
+	}
+	sent.LockedJobIds = remember.JobIds
 	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
 		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
 	}
-	if !some.Known {
-		return some, nil, m.settle(ctx, q, sure)
+	if some.Known {
+		ofAnother, err := q.UploadRemember(ctx, remember)
+		if err != nil {
+			return some, nil, fmt.Errorf("remember what was sent: %w", err)
+		}
+		m.ofAnother = max(m.ofAnother, ofAnother)
 	}
-	return some, left, c.remember(ctx, q, m, sent.LockedJobIds, sure)
+	return some, left, nil
 }
 
-// remember updates the ledger: a job that was sent with an open entry gets the entries that were
-// sent as complete, and the row of a job that was sent whole goes. That is for the locked jobs only;
-// what a late copy of the request could do is settled for all.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, locked []int64, sure bool) error {
-	if _, err := q.UploadRecordSent(ctx, locked, m.complete); err != nil {
-		return fmt.Errorf("record what was sent: %w", err)
+// answered notes that the master has answered the packet. Jobs that are left do not count as
+// uploaded without progress.
+func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]string, sure bool) (err error) {
+	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
+		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
+	})
+	if err != nil {
+		return fmt.Errorf("note that the packet was answered: %w", err)
 	}
-	// An older request must have been dead when this packet left; that it is dead by now is not
-	// enough, because it could have been stored over this one meanwhile.
-	dead := c.options.RPCTimeout + time.Since(m.at)
-	settled := sharddb.UploadForgetSettledParams{JobIds: m.whole, LockedJobIds: locked, DeadAfterSeconds: dead.Seconds()}
-	if _, err := q.UploadForgetSettled(ctx, settled); err != nil {
-		return fmt.Errorf("forget settled jobs: %w", err)
+	return nil
+}
+
+// errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:
+// the next one will upload the same again (P11).
+var errNoProgress = errors.New("the upload makes no progress")
+
+// progress returns an error if the master has answered an upload in vain.
+func (t *turn) progress(ctx context.Context) error {
+	m := t.memo
+	switch {
+	case len(m.sent.JobIds) == 0:
+		return nil
+	case !m.known:
+		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
+		if errors.Is(err, errNoProgress) {
+			t.report.Repeated = len(m.sent.JobIds)
+		}
+		return err
+	case len(m.repeated) > 0:
+		t.report.Repeated = len(m.repeated)
+		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
+			"and they are to be uploaded again (the first is job %d): either the master does not keep what it is sent, "+
+			"or something else than the scheduler sets their shard_id to NULL", errNoProgress, len(m.repeated), m.repeated[0])
 	}
-	return m.settle(ctx, q, sure)
+	return nil
+}
+
+// unknownShard says that nothing can be acknowledged, with both spellings of the shard's name; nil:
+// the shard's row has come with this answer, and the next beat can.
+func (c *Client) unknownShard(ctx context.Context, jobs int) error {
+	shards, err := sharddb.New(c.pool).ShardNames(ctx, c.options.ShardHostname)
+	if err != nil {
+		return fmt.Errorf("look up the names of shards: %w", err)
+	}
+	var names []string
+	for _, s := range shards {
+		if s.Own {
+			return nil
+		}
+		names = append(names, s.Hostname)
+	}
+	return fmt.Errorf("%w: the master has stored %d finished jobs, but they cannot be noted as uploaded, because no host "+
+		"and no job of its answers was of a shard %q (--shard-hostname); they were of %s; "+
+		"the jobs are uploaded again until one is", errNoProgress, jobs, c.options.ShardHostname, quoted(names))
+}
+
+// quoted lists names in one printable line.
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return plain.Line(fmt.Sprintf("%q", names), maxReason)
 }

@@ -30,6 +30,8 @@ type applier struct {
 	noKeyvals      bool                 // the suite keyvals could not be read
 	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
 
+	jobIDs []int64 // of all jobs of the response
+
 	// suite holds the suite keyvals that this beat stored: their values by job and key.
 	suite map[int64]map[string]string
 
@@ -85,6 +87,9 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 	hosts := sift(a, r.Hosts, kindHost)
 	jobs := sift(a, r.Jobs, kindJob)
 	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval)
+	for _, u := range jobs {
+		a.jobIDs = append(a.jobIDs, u.object.ID)
+	}
 	parents := collectParents(hosts, jobs)
 	isInvalid := func(u unit[afe.Host]) bool { return u.object.Invalid.Value }
 	isValid := func(u unit[afe.Host]) bool { return !isInvalid(u) }
@@ -99,7 +104,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		func() error { return a.storeAllKeyvals(ctx, keyvals) },
 		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.c.quarantine(ctx, directionIn, a.bad) },
+		func() error { return a.c.quarantine(ctx, a.bad) },
 	}
 }
 

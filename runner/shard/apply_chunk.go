@@ -46,13 +46,15 @@ func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
 }
 
 // sameJSON reports whether two objects have the same value: a copy may have its keys in another
-// order, as Python 2 dictionaries do.
+// order, as Python 2 dictionaries do. Integers are compared as they are written: ids past 2^53 would
+// become the same floating point number.
 func sameJSON(a, b jsontext.Value) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
 	a, b = a.Clone(), b.Clone()
-	return a.Canonicalize() == nil && b.Canonicalize() == nil && bytes.Equal(a, b)
+	exact := jsontext.CanonicalizeRawInts(false)
+	return a.Canonicalize(exact) == nil && b.Canonicalize(exact) == nil && bytes.Equal(a, b)
 }
 
 // storeAll stores units, and fails if some are left for the next beat.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -13,7 +14,7 @@ import (
 func (a *applier) storeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
 ) (bad []badObject, left map[int64]string, err error) {
-	chunk, bad, err = storableHosts(ctx, q, chunk)
+	chunk, bad, err = a.storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
@@ -80,8 +81,9 @@ func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
 	return nil
 }
 
-// storableHosts sets aside the hosts whose name belongs to another valid host.
-func storableHosts(
+// storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
+// valid host.
+func (a *applier) storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
 ) (good []unit[afe.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
@@ -93,8 +95,28 @@ func storableHosts(
 	}
 	refused, err := q.HostsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for taken names: %w", err)
+		return nil, nil, fmt.Errorf("look for taken ids and names: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	return good, bad, nil
+	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeNameTaken }) {
+		removed, err := removeReplaced(ctx, q, args)
+		if err != nil {
+			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
+		}
+		if removed { // none of those that are left is replaced
+			return a.storableHosts(ctx, q, chunk)
+		}
+	}
+	return good, bad, a.noteTaken(ctx, q, kindHost, bad)
+}
+
+// removeReplaced takes out of use the hosts that have a name which the chunk needs and that the
+// master says it does not have, and reports whether there were any.
+func removeReplaced(ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams) (bool, error) {
+	ids, err := q.HostsReplaced(ctx, sharddb.HostsReplacedParams(args))
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	_, err = q.IncorrectHostsRemove(ctx, ids)
+	return true, err
 }

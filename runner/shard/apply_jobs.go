@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -90,13 +91,17 @@ func mergeJobs(ctx context.Context, q *sharddb.Queries, rows *jobColumns) error 
 	return nil
 }
 
-// storableJobs sets aside the jobs with an entry that belongs to another job, and those that wait
-// for a host or for the keyvals of their suite.
+// storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
+// that wait for a host or for the keyvals of their suite.
 func (a *applier) storableJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
 ) (good []unit[afe.Job], bad []badObject, err error) {
 	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
+		args.Ids = append(args.Ids, u.object.ID)
+		args.Owners = append(args.Owners, u.object.Owner)
+		args.Names = append(args.Names, u.object.Name)
+		args.CreatedOn = append(args.CreatedOn, timestamp(&u.object.CreatedOn))
 		if a.waitsForKeyvals(u.object) {
 			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
 		}
@@ -112,10 +117,18 @@ func (a *applier) storableJobs(
 	}
 	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look for entries of other jobs, unknown hosts and jobs of suites: %w", err)
+		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	return good, bad, nil
+	if err := a.noteTaken(ctx, q, kindJob, bad); err != nil {
+		return nil, nil, err
+	}
+	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
+		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
+			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,
+		})
+	}
+	return good, bad, err
 }
 
 // jobColumns are the rows of a chunk, as the statements take them.

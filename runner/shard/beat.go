@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // turn is one beat under way.
@@ -27,7 +29,7 @@ type turn struct {
 
 // Beat runs one heartbeat: pack, send, acknowledge, apply. A failure is in the report and harms
 // nothing: every beat can be run again (P3). When ctx ends, a request in flight is given
-// StopTimeout; every other step that began is finished.
+// StopTimeout, and the beat as a whole FinishTimeout.
 //
 // The time of the first phase counts from since. A caller that has just opened its connections
 // passes the time from before that.
@@ -56,19 +58,22 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.report.Outcome = beat.OutcomeOK
 	t.report.Batch = c.limit()
 	t.watch.Start(&t.report.PackedMS)
-	err := guard.Run(func() error { return t.run(ctx) })
-	Fail(&t.report, err, c.options.Redact)
+	work, done := c.bounded(ctx)
+	defer done()
+	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
-	work := context.WithoutCancel(ctx)
+	last, done := afterwards(work)
+	defer done()
 	if c.mustReconnect(err) {
-		c.letGo(work)
+		c.letGo(last)
 		return t.report
 	}
-	err = guard.Run(func() error { return t.record(work) })
+	err = guard.Run(func() error { return t.record(last) })
 	switch {
 	case c.panicked(err):
-		Fail(&t.report, err, c.options.Redact)
-		c.letGo(work)
+		Fail(&t.report, err, c.options.RedactError)
+		c.letGo(last)
 	case err != nil && t.report.OK():
 		c.log.Warn("heartbeat not recorded in the history", "error", err)
 	}
@@ -86,9 +91,8 @@ func (c *Client) mustReconnect(err error) bool {
 	return errors.Is(err, lock.ErrLost) || pg.Classify(err) == pg.ReadOnly || c.panicked(err)
 }
 
-// run takes the four steps. Only the request ends with ctx.
-func (t *turn) run(ctx context.Context) error {
-	work := context.WithoutCancel(ctx)
+// run takes the four steps, within work. The request may end earlier: soon after ctx.
+func (t *turn) run(ctx, work context.Context) error {
 	t.report.Protocol = string(t.c.master.Protocol())
 	if err := t.c.Own(work); err != nil {
 		return err
@@ -98,7 +102,7 @@ func (t *turn) run(ctx context.Context) error {
 	}
 
 	t.watch.Start(&t.report.RPCMS)
-	response, err := t.send(ctx)
+	response, err := t.send(ctx, work)
 	if err != nil {
 		return t.learn(work, err)
 	}
@@ -113,7 +117,11 @@ func (t *turn) run(ctx context.Context) error {
 	}
 
 	t.watch.Start(&t.report.ApplyMS)
-	return pg.Together(failed, t.apply(work, response))
+	err = pg.Together(failed, t.apply(work, response))
+	if failed != nil { // nothing is known about progress
+		return err
+	}
+	return cmp.Or(err, t.progress(work))
 }
 
 // pack builds the packet, up to the moment when it may leave.
@@ -127,13 +135,14 @@ func (t *turn) pack(ctx context.Context) error {
 	t.report.KnownHosts = len(packet.KnownHostIDs)
 	t.report.Pending = memo.pending
 	t.report.Batch = memo.batch
-	return nil
+	return t.c.leave(ctx, memo)
 }
 
 // send calls the master. How that ends decides how much the next packet may hold.
-func (t *turn) send(ctx context.Context) (*afe.Response, error) {
+func (t *turn) send(ctx, work context.Context) (*afe.Response, error) {
 	c := t.c
-	request, cancel := c.grace(ctx)
+	cause := fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout)
+	request, cancel := outlive(work, ctx, c.options.StopTimeout, cause)
 	defer cancel()
 	began := time.Now()
 	response, err := c.master.Heartbeat(request, t.packet)
@@ -145,24 +154,6 @@ func (t *turn) send(ctx context.Context) (*afe.Response, error) {
 		t.report.Batch = t.memo.batch.Halved(size)
 	}
 	return response, err
-}
-
-// grace returns a context that ends StopTimeout after ctx has ended, for a request in flight.
-func (c *Client) grace(ctx context.Context) (context.Context, context.CancelFunc) {
-	request, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(c.options.StopTimeout)
-		defer timer.Stop()
-		select {
-		case <-request.Done():
-		case <-timer.C:
-			cancel(fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout))
-		}
-	})
-	return request, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // learn notes in the ledger what a failed call may still do on the master, and draws from it what
@@ -184,15 +175,32 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
 	if err != nil {
-		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds)+len(t.memo.locked), err)
+		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
 		if !pg.IsOfOneStep(err) {
 			return err
 		}
+	}
+	if t.report.OfAnother = int(t.memo.ofAnother); t.report.OfAnother > 0 {
+		t.c.log.Warn("another client has acknowledged jobs of this shard; they were uploaded once more",
+			"jobs", t.report.OfAnother)
 	}
 	err = pg.Together(err, t.judge(ctx, nil))
 	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
 		t.report.Soon = true
 	}
+	return err
+}
+
+// judge draws from how the packet was received what that shows about the records in it; failure is
+// nil when it passed.
+func (t *turn) judge(ctx context.Context, failure error) error {
+	m := t.memo
+	found, err := t.c.search.Judge(ctx, search.Packet{
+		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
+		Least: m.batch.Jobs == 1,
+	}, failure)
+	t.report.Soon = found.Soon
+	t.report.Quarantined = found.Aside
 	return err
 }
 

@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
@@ -15,7 +15,7 @@
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
 // quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, search.go looks for the guilty record over the next beats.
+// refuses a packet of ours, package search looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -36,6 +36,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/search"
 )
 
 // Master answers heartbeats. An [*afe.Client] is one.
@@ -47,22 +48,28 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only Redact and Logger may be left out; the defaults of the
-// others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those
+// that redact, and Logger may be left out; the defaults of the others are in runner/config.
 type Options struct {
+	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
 	LockTimeout    time.Duration // how long a step waits for locks of other sessions
+	BeatTimeout    time.Duration // the longest that a beat may take, its request included; 0: no limit
+	FinishTimeout  time.Duration // how long a beat may go on after a stop was asked for; 0: no limit
 	MaxUploadJobs  int           // the most jobs in one packet
 	MaxUploadBytes int64         // the largest request, unless one job alone exceeds it
 	ApplyChunk     int           // the most objects stored in one transaction
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
-	Redact func(string) string
+	// Redact takes secrets out of what others say, and RedactError out of errors, before they are
+	// stored or logged; nil: there are none. What the database's encoding does not have is escaped
+	// after that.
+	Redact      func(string) string
+	RedactError func(error) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
 	Logger *slog.Logger
@@ -76,6 +83,7 @@ type Client struct {
 	master  Master
 	log     *slog.Logger
 	lock    *lock.Lock
+	search  *search.Search
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -95,13 +103,30 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 		return nil, fmt.Errorf("shard: %w", err)
 	}
 	notHeld.Timeout = options.LockTimeout
+	if options.Adopt {
+		notHeld.Adopt()
+	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
+	redact, redactError := options.Redact, options.RedactError
+	if redactError == nil {
+		redactError = func(err error) string { return redact(err.Error()) }
+	}
+	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
+	options.RedactError = func(err error) string { return notHeld.Fit(redactError(err)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: notHeld}, nil
+	searching, err := search.New(search.Options{
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: maxReason, MaxPayload: maxPayload,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shard: %w", err)
+	}
+	return &Client{
+		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+	}, nil
 }
 
 // check returns an error that names the first field with which no client can work.
@@ -117,6 +142,8 @@ func (o *Options) check() error {
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
 		{"LockTimeout", o.LockTimeout, o.LockTimeout > 0, "more than 0"},
+		{"BeatTimeout", o.BeatTimeout, o.BeatTimeout >= 0, "0 or more"},
+		{"FinishTimeout", o.FinishTimeout, o.FinishTimeout >= 0, "0 or more"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},
 		{"MaxUploadBytes", o.MaxUploadBytes, o.MaxUploadBytes > 0, "at least 1"},
 		{"ApplyChunk", o.ApplyChunk, o.ApplyChunk > 0, "at least 1"},
@@ -131,7 +158,8 @@ func (o *Options) check() error {
 }
 
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
-// [*lock.HeldError] when another client has the lock.
+// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is a
+// copy.
 func (c *Client) Own(ctx context.Context) error {
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }

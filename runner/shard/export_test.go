@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"time"
 
 	"shardclient/runner/afe"
 )
@@ -49,4 +50,11 @@ func SetMaxSplits(n int) (restore func()) {
 	before := maxSplits
 	maxSplits = n
 	return func() { maxSplits = before }
+}
+
+// SetFarewell changes what a beat that was ended has for the history, and changes it back.
+func SetFarewell(d time.Duration) (restore func()) {
+	before := farewell
+	farewell = d
+	return func() { farewell = before }
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/beat"
 )
 
 // record adds the beat to the history, keeps history and quarantine within their limits (P9), and
@@ -33,11 +32,8 @@ func (t *turn) record(ctx context.Context) error {
 		if _, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep); err != nil {
 			return fmt.Errorf("prune history and quarantine: %w", err)
 		}
-		size, err := q.QuarantineSize(ctx)
-		if err != nil {
-			return fmt.Errorf("count quarantine: %w", err)
-		}
-		t.report.Quarantine = &beat.Quarantine{In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost}
-		return nil
+		var err error
+		t.report.Quarantine, err = countQuarantine(ctx, q)
+		return err
 	})
 }

@@ -15,7 +15,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Two answers about the same host, job and suite; in the second everything is different.
+// Two answers about the same host, job and suite; in the second everything is different but what says
+// that they are the same.
 const firstAnswer = `{
 	"hosts": [{"id": 1, "hostname": "h1", "status": "Ready", "leased": false, "locked": false, "dirty": false,
 		"protection": 0, "labels": [{"id": 1, "name": "a"}],
@@ -31,14 +32,14 @@ const firstAnswer = `{
 	"suite_keyvals": [{"job_id": 9, "key": "build", "value": "1"}, {"job_id": 9, "key": "kept", "value": "1"}]}`
 
 const changedAnswer = `{
-	"hosts": [{"id": 1, "hostname": "other", "status": "Repairing", "leased": true, "locked": true, "dirty": true,
+	"hosts": [{"id": 1, "hostname": "H1", "status": "Repairing", "leased": true, "locked": true, "dirty": true,
 		"invalid": true, "protection": 2, "synch_id": 7, "lock_time": "2020-01-01T00:00:00", "lock_reason": "r",
 		"labels": [{"id": 2, "name": "b"}],
 		"aclgroup_set": [{"id": 2, "name": "g2", "users": []}, {"id": 1, "name": "g-new", "description": "d",
 			"users": [{"id": 2, "login": "bob", "access_level": 5}]}],
 		"hostattribute_set": [{"attribute": "k", "value": "v2"}],
 		"shard": {"id": 2, "hostname": "s2"}}],
-	"jobs": [{"id": 1, "owner": "o2", "name": "n2", "priority": 1, "created_on": "2020-01-01T00:00:00",
+	"jobs": [{"id": 1, "owner": "o", "name": "n", "priority": 1, "created_on": "2019-01-01T00:00:00.5",
 		"control_file": "x", "timeout": 1, "test_retry": 3,
 		"dependency_labels": [{"id": 2, "name": "b", "platform": true}, {"id": 1, "name": "a-new", "platform": true}],
 		"hostqueueentry_set": [{"id": 1, "status": "Queued", "host_id": null, "meta_host": {"id": 2, "name": "b"},

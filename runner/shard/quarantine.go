@@ -10,10 +10,9 @@ import (
 	"shardclient/runner/plain"
 )
 
-// Directions, kinds and codes of objects that are set aside.
+// The direction, kinds and codes of objects that are set aside.
 const (
-	directionIn  = "in"
-	directionOut = "out"
+	directionIn = "in" // what goes out is set aside elsewhere
 
 	kindHost        = "host"
 	kindJob         = "job"
@@ -23,7 +22,11 @@ const (
 	codeDuplicateID    = "duplicate_id"     // another object with its id came first
 	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
-	// HostsRefused and JobsRefused give name_taken, entry_taken and waiting_for_keyvals, too.
+	codeNameTaken      = "name_taken"       // another valid host has its name
+	codeEntryTaken     = "entry_taken"      // an entry of it belongs to another job
+	codeJobTaken       = "job_taken"        // its id is that of another job here
+	codeHostTaken      = "host_taken"       // its id is that of another host here
+	// JobsRefused gives waiting_for_keyvals, too.
 )
 
 // Limits of what is kept of an object, in bytes. The payload is for an operator to look at; whole,
@@ -45,35 +48,54 @@ type badObject struct {
 }
 
 // bounded returns the object as the quarantine keeps it.
-func (o badObject) bounded(redact func(string) string) badObject {
+func (o badObject) bounded() badObject {
 	o.Size = len(o.Payload)
 	o.Payload = o.Payload[:min(len(o.Payload), maxPayload)]
-	o.Reason = plain.Line(redact(o.Reason), maxReason)
+	o.Reason = plain.Line(o.Reason, maxReason)
 	return o
 }
 
 // setAside adds an object to those that cannot be stored.
 func (a *applier) setAside(object badObject, code string, reason error) {
 	object.Code = code
-	object.Reason = pg.Reason(reason)
+	object.Reason = a.c.options.Redact(pg.Reason(reason)) // it quotes values, and what PostgreSQL says
 	a.bad = append(a.bad, object)
 	a.badIDs[objectKey{object.Kind, object.ID}] = true
 }
 
+// noteTaken notes the jobs or hosts here whose id turned out to be taken, among those that were set
+// aside: nothing is sent under such an id any more.
+func (a *applier) noteTaken(ctx context.Context, q *sharddb.Queries, kind string, bad []badObject) error {
+	taken := sharddb.TakenNoteParams{Kind: kind}
+	for _, o := range bad {
+		if o.Code == codeJobTaken || o.Code == codeHostTaken {
+			taken.Ids = append(taken.Ids, o.ID)
+			taken.Reasons = append(taken.Reasons, plain.Line(a.c.options.Redact(o.Reason), maxReason))
+		}
+	}
+	if len(taken.Ids) == 0 {
+		return nil
+	}
+	if _, err := q.TakenNote(ctx, taken); err != nil {
+		return fmt.Errorf("note %d ids that are taken: %w", len(taken.Ids), err)
+	}
+	return nil
+}
+
 // quarantine writes down what was set aside, one row an object. It writes no more rows than are
 // kept at all (P9).
-func (c *Client) quarantine(ctx context.Context, direction string, objects []badObject) error {
+func (c *Client) quarantine(ctx context.Context, objects []badObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
 	var rows []badObject
 	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
-		rows = append(rows, o.bounded(c.options.Redact))
+		rows = append(rows, o.bounded())
 	}
 	body, err := encode(rows)
 	if err == nil {
 		err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-			_, err := q.QuarantineAdd(ctx, direction, body)
+			_, err := q.QuarantineAdd(ctx, directionIn, body)
 			// Pruned in the same transaction, so that nobody ever sees more rows than are kept.
 			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep)
 			return cmp.Or(err, pruned)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -33,13 +32,18 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
+		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
 	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
 	var usage *usageError
+	var copied *lock.CopyError // wants a flag
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &copied):
 		return exitUsage
 	case errors.As(err, &held):
 		return exitHeld
@@ -49,3 +53,6 @@ func (p *program) exitCode(err error) int {
 		return exitFailed
 	}
 }
+
+// needsOperator reports whether an error has an exit code of its own: no later attempt mends it.
+func needsOperator(err error) bool { return err != nil && codeOf(err) != exitFailed }

@@ -15,6 +15,10 @@ func (p *program) warn() {
 			"hint", "every user of this machine sees it in ps: "+
 				"use --database-password-file, PGPASSFILE or SHARD_CLIENT_DATABASE_URL")
 	}
+	if p.secrets.Short() {
+		p.log.Warn("a password has fewer than six characters",
+			"hint", "it is easily guessed, and in texts from elsewhere it cannot be told from other words: take a longer one")
+	}
 	for _, file := range p.settings.ExposedFiles() {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,
 			"mode", fmt.Sprintf("%04o", file.Mode), "hint", "chmod 600 "+file.Path)

@@ -45,6 +45,7 @@ type commandLine struct {
 	Demo      demoCommand      `cmd:"" help:"Play a whole lab live: a master, three shards, and some faults."`
 	Replay    replayCommand    `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
 	Simulate  simulateCommand  `cmd:"" help:"Measure how many shards a master can serve."`
+	Bench     benchCommand     `cmd:"" help:"Measure shard-client against what PostgreSQL itself needs."`
 	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
 	Master    masterCommand    `cmd:"" help:"Serve heartbeats as a master does, with a database of yours."`
 	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`

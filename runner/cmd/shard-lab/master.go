@@ -35,6 +35,7 @@ type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
 	Listen         string             `default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where to serve; port 0: a free one."`
 	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol: 2015 or 2019."`
+	NameCollation  string             `enum:"exact,nocase" default:"exact" help:"How names of shards, users and the group Everyone compare: exact, or nocase: neither case nor trailing spaces count, as in MariaDB."`
 	MaxConnections int32              `default:"10" help:"Connections to the database, which is also how many heartbeats run at the same time. The others wait."`
 	StopTimeout    time.Duration      `default:"5s" help:"How long heartbeats in flight may take to finish after SIGINT or SIGTERM."`
 	LogLevel       string             `enum:"debug,info,warn,error" default:"info" help:"Least severe lines to log. info logs a line for each heartbeat."`
@@ -71,7 +72,9 @@ func (c *masterCommand) Run(ctx context.Context, out output) error {
 	if err := c.check(ctx, pool); err != nil {
 		return err
 	}
-	handler, err := master.New(pool, master.Options{Protocol: afe.Protocol(c.Protocol), Log: log, Stats: stats})
+	handler, err := master.New(pool, master.Options{
+		Protocol: afe.Protocol(c.Protocol), NocaseNames: c.NameCollation == "nocase", Log: log, Stats: stats,
+	})
 	if err != nil {
 		return err
 	}

@@ -143,6 +143,19 @@ func TestMasterSpeaksTheProtocolItIsTold(t *testing.T) {
 	}
 }
 
+func TestMasterComparesNamesAsItIsTold(t *testing.T) {
+	databaseURL, pool := databaseOfMaster(t)
+	if _, err := pool.Exec(t.Context(), "UPDATE afe_shards SET hostname = 'ONE'"); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]string{"exact": `"DoesNotExist"`, "nocase": `"hostname":"ONE"`} {
+		m := startMaster(t, databaseURL, "--name-collation", flag)
+		if answer, err := m.heartbeat(); err != nil || !strings.Contains(answer, want) {
+			t.Errorf("%s: answer %s, %v; want %s", flag, answer, err, want)
+		}
+	}
+}
+
 // stopDuringHeartbeat stops a master while a heartbeat of it waits for a lock, and returns what the
 // heartbeat got.
 func stopDuringHeartbeat(t *testing.T, release func(m *runningMaster), flags ...string) (*runningMaster, string, error) {

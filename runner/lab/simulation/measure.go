@@ -13,6 +13,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/lab/converge"
+	"shardclient/runner/lab/usage"
 	"shardclient/runner/master"
 )
 
@@ -118,16 +119,16 @@ func (at *site) sample(ctx context.Context) (s sample, err error) {
 		}
 		s.masters = sum(s.masters, counts, 1)
 	}
-	if s.database, err = cpuOfServer(at.masterServer.PID()); err != nil {
+	if s.database, err = usage.OfServer(at.masterServer.PID()); err != nil {
 		return s, err
 	}
-	shards, err := cpuOfServer(at.shardServer.PID())
+	shards, err := usage.OfServer(at.shardServer.PID())
 	if err != nil {
 		return s, err
 	}
-	var usage syscall.Rusage
-	err = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-	s.own = shards + time.Duration(usage.Utime.Nano()+usage.Stime.Nano())
+	var self syscall.Rusage
+	err = syscall.Getrusage(syscall.RUSAGE_SELF, &self)
+	s.own = shards + time.Duration(self.Utime.Nano()+self.Stime.Nano())
 	return s, err
 }
 

@@ -31,7 +31,7 @@ func TestAbortJobs(t *testing.T) {
 	}
 	l.want("aborted again", []admin.AbortedJob{{ID: id}}, got(l.AbortJobs(ctx, "amy", id)).ok(l))
 
-	entries := pgtest.Query[string](l.T, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Aborted", "aborted": true}', ', ') FROM afe_host_queue_entries`)
+	entries := pgtest.Query[string](l.T, l.pool, `SELECT string_agg('{"id": ' || id || ', "status": "Aborted", "complete": true, "aborted": true}', ', ') FROM afe_host_queue_entries`)
 	l.want("upload", "", l.hears("one", l.knows("a1", "a2")+fmt.Sprintf(`, "jobs": [{"id": %d}], "hqes": [%s]`, id, entries)))
 	l.want("after the end", "", l.hears("one", l.knows("a1", "a2")))
 	l.want("entries", map[string]int{"Aborted": 2}, got(l.Jobs(ctx, admin.JobFilter{})).ok(l)[0].Entries)

@@ -51,7 +51,8 @@ func (a *Admin) LockHosts(ctx context.Context, by, reason string, hostnames ...s
 	})
 }
 
-// UnlockHosts lets hosts be used again. A host that is not locked stays as it is.
+// UnlockHosts lets hosts be used again. The reason of the lock stays with a host, as in an AFE. A
+// host that is not locked stays as it is.
 func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedHost, error) {
 	return write(ctx, a, "unlock hosts", func(q *masterdb.Queries) ([]LockedHost, error) {
 		rows, err := lockHosts(ctx, q, hostnames)
@@ -60,12 +61,28 @@ func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedH
 		}
 		hosts, changed := lockedHosts(rows, false)
 		for i := range hosts {
-			hosts[i].LockedBy, hosts[i].LockTime, hosts[i].LockReason = "", nil, ""
+			hosts[i].LockedBy, hosts[i].LockTime = "", nil
 		}
 		if _, err := q.AdminHostUnlock(ctx, changed); err != nil {
 			return nil, fmt.Errorf("remove locks: %w", err)
 		}
 		return hosts, nil
+	})
+}
+
+// LeaseHosts says whether the master itself uses hosts. A host that is leased is not sent to a shard,
+// and one that was sent stays with its shard. The result says which hosts were changed.
+func (a *Admin) LeaseHosts(ctx context.Context, leased bool, hostnames ...string) ([]Change, error) {
+	return write(ctx, a, "lease hosts", func(q *masterdb.Queries) ([]Change, error) {
+		rows, err := lockHosts(ctx, q, hostnames)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := q.AdminHostSetLeased(ctx, leased, hostIDs(rows))
+		if err != nil {
+			return nil, fmt.Errorf("store leases: %w", err)
+		}
+		return hostChanges(rows, changed), nil
 	})
 }
 

@@ -1,4 +1,4 @@
-package shard_test
+package search_test
 
 import (
 	"io"

@@ -1,7 +1,8 @@
-package shard_test
+package search_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/master"
@@ -19,16 +21,45 @@ import (
 	"shardclient/runner/shard"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
+
+const ourShard = "shard1.example"
+
+// options are so large that no test reaches a limit.
+func options() shard.Options {
+	return shard.Options{
+		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,
+		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
+	}
+}
+
 // refusing is a reference master behind which a test can put its own refusals.
 type refusing struct {
 	master, shard *pgxpool.Pool
 	client        *shard.Client
+	sent          *afe.Packet // the last one
 	wire          *afe.Client
 	next          http.Handler
 	// answer may answer instead of the master, and reports whether it did.
 	answer func(w http.ResponseWriter, r *http.Request, p packetSent) bool
 	failed int
+	// meets returns the error that a call meets before any master sees it; nil: it meets none.
+	meets func() error
 }
+
+// Heartbeat makes the rig the client's master, between the client and the wire.
+func (r *refusing) Heartbeat(ctx context.Context, p *afe.Packet) (*afe.Response, error) {
+	r.sent = p
+	if r.meets != nil {
+		if err := r.meets(); err != nil {
+			return nil, err
+		}
+	}
+	return r.wire.Heartbeat(ctx, p)
+}
+
+// Protocol is that of the wire.
+func (r *refusing) Protocol() afe.Protocol { return r.wire.Protocol() }
 
 type packetSent struct {
 	HostIDs []int64 `json:"known_host_ids"`
@@ -79,7 +110,11 @@ func newRefusing(t *testing.T, protocol afe.Protocol, n int) *refusing {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.wire.Close)
-	r.client = newClient(t, r.shard, r.wire, options())
+	r.client, err = shard.NewClient(r.shard, r, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.client.Close(context.Background()) })
 	return r
 }
 
@@ -129,6 +164,12 @@ func (r *refusing) aside(t *testing.T) string {
 func (r *refusing) open(t *testing.T) int64 {
 	t.Helper()
 	return pgtest.Query[int64](t, r.master, `SELECT count(*) FROM afe_host_queue_entries WHERE NOT complete`)
+}
+
+// tooLarge answers as a proxy before the master does when a body exceeds its limit.
+func tooLarge(w http.ResponseWriter) bool {
+	http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	return true
 }
 
 func html500(w http.ResponseWriter) bool {

@@ -1,4 +1,4 @@
-package shard
+package search
 
 import (
 	"context"
@@ -19,27 +19,27 @@ const (
 )
 
 // quarantine sets aside the records that the search has found guilty.
-func (f *conclusion) quarantine(ctx context.Context, q *sharddb.Queries) error {
+func (s *Search) quarantine(ctx context.Context, q *sharddb.Queries, f *Outcome) error {
 	if len(f.ids) == 0 {
 		return nil
 	}
 	_, err := q.QuarantineRefused(ctx, sharddb.QuarantineRefusedParams{
 		Kinds: f.kinds, Ids: f.ids, Reasons: f.reasons,
-		FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(), MaxPayload: maxPayload,
+		FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(), MaxPayload: s.options.MaxPayload,
 	})
 	return err
 }
 
-func (c *Client) logRefused(f *conclusion) {
+func (s *Search) logRefused(f *Outcome) {
 	if len(f.ids) > 0 {
-		c.log.Warn("records set aside that the master refuses; see `shard-client quarantine list`",
+		s.options.Logger.Warn("records set aside that the master refuses; see `shard-client quarantine list`",
 			"records", len(f.ids), "first_kind", f.kinds[0], "first_id", f.ids[0], "first_reason", f.reasons[0])
 	}
 }
 
 // named returns the record of this packet that the master's message names; its ID is 0 when the
 // message names none.
-func (s search) named(ctx context.Context, q *sharddb.Queries, failure error) (sharddb.ProbeResolveRow, error) {
+func (p Packet) named(ctx context.Context, q *sharddb.Queries, failure error) (sharddb.ProbeResolveRow, error) {
 	var none sharddb.ProbeResolveRow
 	var rpc *afe.RPCError
 	if !errors.As(failure, &rpc) {
@@ -51,7 +51,7 @@ func (s search) named(ctx context.Context, q *sharddb.Queries, failure error) (s
 	}
 	found, err := q.ProbeResolve(ctx, sharddb.ProbeResolveParams{
 		Kind: subject.Kind, ID: subject.ID, Hostname: subject.Hostname,
-		JobIds: s.memo.sent.JobIds, HostIds: s.packet.KnownHostIDs,
+		JobIds: p.JobIDs, HostIds: p.HostIDs,
 	})
 	if err != nil || len(found) == 0 {
 		return none, err
@@ -60,7 +60,7 @@ func (s search) named(ctx context.Context, q *sharddb.Queries, failure error) (s
 }
 
 // words returns what the master itself said, without address, traceback and secrets.
-func (c *Client) words(failure error) string {
+func (s *Search) words(failure error) string {
 	var rpc *afe.RPCError
 	switch {
 	case failure == nil:
@@ -68,5 +68,5 @@ func (c *Client) words(failure error) string {
 	case errors.As(failure, &rpc):
 		failure = rpc
 	}
-	return plain.Line(c.options.Redact(failure.Error()), maxReason)
+	return plain.Line(s.options.Redact(failure.Error()), s.options.MaxReason)
 }

@@ -1,4 +1,4 @@
-package shard_test
+package search_test
 
 import (
 	"context"
@@ -251,5 +251,18 @@ func TestP6TriedAgainOnlyAfterABeatThatPassed(t *testing.T) {
 	}
 	if r.client.Beat(t.Context(), time.Now()); !tried {
 		t.Error("the beat after a good one did not try the record again")
+	}
+}
+
+// A job that even alone is too large for the master is set aside like one that is refused; the
+// others arrive.
+func TestP6JobThatIsTooLargeEvenAlone(t *testing.T) {
+	r := newRefusing(t, afe.Protocol2019, 6)
+	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
+		return p.hasJob(3) && tooLarge(w)
+	}
+	r.beats(t, 40)
+	if got := r.aside(t); got != "job 3" || r.open(t) != 1 {
+		t.Errorf("set aside %q, %d entries open on the master; want job 3 alone", got, r.open(t))
 	}
 }

@@ -1,0 +1,81 @@
+// Package bench measures shard-client against floors: what PostgreSQL itself needs for the same
+// rows. It prints a table with an aim and a limit for each figure.
+//
+// It owns the load, the floors and the verdicts. The subject is a built shard-client, which talks to
+// a stub master over HTTP and to a private PostgreSQL that keeps its promises about the disk. What
+// goes through the wire, and so what is stored, is the same in every run.
+//
+// # A round
+//
+// Subject and floor take turns within one round, and go first in turns, so that a machine that is
+// slow for a while is slow for both. What is judged is the ratio of a round, and of all rounds the
+// lower quartile: see [LimitError].
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+const shardHostname = "shard1.example"
+
+// Bench is one run.
+type Bench struct {
+	Client string // path of the shard-client that is measured
+	Base   string // path of another build, which is measured beside it; "": none
+	Jobs   []int  // sizes of answers, in jobs
+	Rounds int
+	Quick  bool     // judge only what does not depend on the speed of the machine
+	Only   []string // measure only these; none: all
+	Out    io.Writer
+	Logger *slog.Logger // for the private PostgreSQL
+}
+
+// section measures some rows of the table.
+type section struct {
+	name    string
+	measure func(*site, context.Context) error
+}
+
+var sections = []section{
+	{"apply", (*site).apply},
+	{"idle", (*site).idle},
+}
+
+// Sections returns the names of what can be measured.
+func Sections() []string {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Run measures and prints the table. It returns a [*LimitError] when a row is beyond its limit.
+func (b *Bench) Run(ctx context.Context) (err error) {
+	at, err := b.open(ctx)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer func() { err = errors.Join(err, at.close()) }()
+	for _, s := range sections {
+		if len(b.Only) > 0 && !slices.Contains(b.Only, s.name) {
+			continue
+		}
+		began := time.Now()
+		if err := s.measure(at, ctx); err != nil {
+			return fmt.Errorf("bench: %s: %w", s.name, err)
+		}
+		b.printf("measured %s in %s\n", s.name, time.Since(began).Round(100*time.Millisecond))
+	}
+	at.table.print(b.Out, b.Quick)
+	return at.table.judge(b.Quick)
+}
+
+// printf prints to Out. When the output is gone, so are its readers.
+func (b *Bench) printf(format string, args ...any) { _, _ = fmt.Fprintf(b.Out, format, args...) }

@@ -1,0 +1,32 @@
+package bench_test
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"shardclient/runner/binaries"
+	"shardclient/runner/lab/bench"
+)
+
+func TestMain(m *testing.M) { os.Exit(binaries.WithBinaries(m).Run()) }
+
+// Ten jobs through everything: a real client, a real server, all that is counted. Only what is
+// counted is certain here; a time is whatever this machine makes it.
+func TestBench(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	b := bench.Bench{
+		Client: binaries.ShardClient(t), Base: binaries.ShardClient(t),
+		Jobs: []int{10}, Rounds: 1, Quick: true, Out: &out, Logger: slog.New(slog.DiscardHandler),
+	}
+	if err := b.Run(t.Context()); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	for _, want := range []string{"apply of 10 jobs", "whole beat of 10 jobs", "rows that the same answer rewrites, 10 jobs"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &out)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"shardclient/gen/masterdb"
+)
+
+// errTakesNoWrites means that what a server says may be out of date.
+var errTakesNoWrites = errors.New("the database server takes no writes")
+
+// findShard finds the calling shard by its name or its id.
+func (b *beat) findShard(ctx context.Context) (masterdb.AfeShard, error) {
+	field, shown := "hostname", repr(b.args.shard)
+	var shards []masterdb.AfeShard
+	var err error
+	if hostname, byName := b.args.shard.(string); byName {
+		shards, err = b.q.ShardsNamed(ctx, hostname, b.nocase)
+	} else {
+		field = "pk"
+		var id int64
+		if id, err = asInteger(b.args.shard); err == nil {
+			shards, err = b.q.ShardWithID(ctx, id)
+		}
+	}
+	switch {
+	case err != nil:
+		return masterdb.AfeShard{}, fmt.Errorf("find shard: %w", err)
+	case len(shards) == 0:
+		// A demoted server does not know what was added since.
+		if writes, err := b.q.ServerTakesWrites(ctx); err != nil {
+			return masterdb.AfeShard{}, fmt.Errorf("ask whether the server takes writes: %w", err)
+		} else if !writes {
+			return masterdb.AfeShard{}, fmt.Errorf("find shard %s: %w", shown, errTakesNoWrites)
+		}
+		return masterdb.AfeShard{}, doesNotExist("Shard", field, shown)
+	case len(shards) > 1:
+		return masterdb.AfeShard{}, &fault{name: "MultipleObjectsReturned", message: fmt.Sprintf(
+			"get() returned more than one Shard -- it returned %d! Lookup parameters were {'%s': %s}",
+			len(shards), field, shown)}
+	}
+	return shards[0], nil
+}
+
+// doesNotExist returns Django's error for a lookup that finds nothing.
+func doesNotExist(kind, field, value string) error {
+	return &fault{name: "DoesNotExist", message: fmt.Sprintf(
+		"%s matching query does not exist. Lookup parameters were {'%s': %s}", kind, field, value)}
+}
