@@ -33,10 +33,11 @@ WITH own AS (
 sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY ($4::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bytea[])) AS s (id, digest)
 ),
 entries AS (
     SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
@@ -72,6 +73,7 @@ type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	JobDigests    [][]byte
+	LockedJobIds  []int64
 	EntryIds      []int64
 	EntryDigests  [][]byte
 }
@@ -82,7 +84,7 @@ type AcknowledgeJobsRow struct {
 	Entries int32
 }
 
-// Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+// Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
 // were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 // jobs and entries did not change. This shard's id is the one that the master gives it today: a
 // shard that was removed and added again has another. A master on MariaDB knows the shard under any
@@ -93,6 +95,7 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
+		arg.LockedJobIds,
 		arg.EntryIds,
 		arg.EntryDigests,
 	)
@@ -101,30 +104,70 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 	return i, err
 }
 
-const acknowledgeLock = `-- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY ($2::bigint[])
-    ORDER BY id
-    FOR UPDATE
+const acknowledgeLock = `-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+),
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, pg_catalog.min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY ($1::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
 )
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[]) AND (SELECT pg_catalog.count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY ($1::bigint[])
+ORDER BY j.id
 `
 
-// Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
-// a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
-// commits later is a new NULL, or a completion that the ledger lacks.
-func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
+type AcknowledgeLockRow struct {
+	ID     int64
+	Ours   bool
+	Reason string
+}
+
+// Locks the jobs that were sent, with their entries, and passes over what another session has
+// locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+// us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+// the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+// that the ledger lacks.
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock, jobIds, entryIds)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []AcknowledgeLockRow
+	for rows.Next() {
+		var i AcknowledgeLockRow
+		if err := rows.Scan(&i.ID, &i.Ours, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const shardNames = `-- name: ShardNames :many
@@ -186,19 +229,19 @@ before AS (
     GROUP BY o.id, o.digest
 ),
 own AS (
-    SELECT o.id, o.place, coalesce(b.repeats + 1, 0) AS repeats
+    SELECT o.id, o.place, CASE WHEN o.id = ANY ($1::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
     FROM shard_client_packets AS p
     CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
     LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
-    WHERE p.id = $1::bigint
+    WHERE p.id = $2::bigint
 ),
 noted AS (
     UPDATE shard_client_packets
     SET
         answered = true,
-        unsure_since = CASE WHEN $2::boolean THEN NULL ELSE pg_catalog.now() END,
+        unsure_since = CASE WHEN $3::boolean THEN NULL ELSE pg_catalog.now() END,
         repeats = coalesce((SELECT pg_catalog.array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
-    WHERE id = $1::bigint
+    WHERE id = $2::bigint
 )
 SELECT o.id::bigint AS job_id
 FROM own AS o
@@ -206,11 +249,18 @@ WHERE o.repeats >= 2
 ORDER BY o.id
 `
 
+type UploadAnsweredParams struct {
+	LeftJobIds []int64
+	ID         int64
+	Sure       bool
+}
+
 // Notes that the master has answered a packet; sure says that no other copy of it is on its way.
 // Returns the jobs about which the master has now answered the same for the third time, or more
-// often, within its last five answers: they are uploaded without progress.
-func (q *Queries) UploadAnswered(ctx context.Context, iD int64, sure bool) ([]int64, error) {
-	rows, err := q.db.Query(ctx, uploadAnswered, iD, sure)
+// often, within its last five answers: they are uploaded without progress. For the jobs that are
+// left because another session has locked them, counting begins anew.
+func (q *Queries) UploadAnswered(ctx context.Context, arg UploadAnsweredParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, uploadAnswered, arg.LeftJobIds, arg.ID, arg.Sure)
 	if err != nil {
 		return nil, err
 	}

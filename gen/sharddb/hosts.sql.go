@@ -14,6 +14,7 @@ INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
 SELECT g.id, h.id
 FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
 CROSS JOIN pg_catalog.json_to_recordset(h.aclgroup_set) AS g (id bigint)
+WHERE NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = h.id)
 ORDER BY g.id, h.id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING
 `
@@ -31,6 +32,7 @@ INSERT INTO afe_hosts_labels (host_id, label_id)
 SELECT h.id, l.id
 FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, labels json)
 CROSS JOIN pg_catalog.json_to_recordset(h.labels) AS l (id bigint)
+WHERE NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = h.id AND same.label_id = l.id)
 ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
@@ -79,12 +81,14 @@ SELECT
     s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
     s.lock_time, s.dirty, s.lock_reason, s.shard_id
 FROM shard_client_staged_hosts AS s
+WHERE NOT EXISTS (SELECT FROM afe_hosts AS same WHERE same.id = s.id)
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
 // A newcomer whose name still belongs to another host is invalid, and is stored under another name
-// only so that entries can refer to it.
+// only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON CONFLICT
+// DO NOTHING would wait for a session that is changing one of them.
 func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, hostInsert)
 	if err != nil {

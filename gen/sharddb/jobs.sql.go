@@ -22,6 +22,7 @@ SELECT
     s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
     s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
+WHERE (SELECT same.id FROM afe_host_queue_entries AS same WHERE same.id = s.id) IS NULL
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
@@ -62,6 +63,10 @@ const jobAddDependencyLabels = `-- name: JobAddDependencyLabels :execrows
 INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
 SELECT DISTINCT s.job_id, s.label_id
 FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (job_id, label_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_jobs_dependency_labels AS same
+    WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+)
 ORDER BY s.job_id, s.label_id
 ON CONFLICT (job_id, label_id) DO NOTHING
 `
@@ -85,10 +90,14 @@ SELECT
     s.run_verify, s.email_list, s.reboot_before, s.reboot_after, s.parse_failed_repair, s.max_runtime_hrs,
     s.max_runtime_mins, s.test_retry, s.run_reset, s.timeout_mins, s.require_ssp, s.shard_id
 FROM shard_client_staged_jobs AS s
+WHERE (SELECT same.id FROM afe_jobs AS same WHERE same.id = s.id) IS NULL
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
+// Jobs and entries that are here are left out: ON CONFLICT DO NOTHING alone would wait for a session
+// that is changing one of them. They are looked up one by one, by a subquery that cannot become a
+// join: PostgreSQL overestimates a staging table that was just emptied, and would read all jobs.
 func (q *Queries) JobInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, jobInsert)
 	if err != nil {
@@ -272,7 +281,7 @@ refused AS (
                 AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
         )
     UNION ALL
-    SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read in this response'
+    SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read or stored in this beat'
     FROM pg_catalog.unnest($8::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
@@ -303,7 +312,7 @@ type JobsRefusedRow struct {
 // or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
 // is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
 // names none), or names an id that is another host here. A new job of a suite waits when the suite's
-// keyvals could not be read, because the master sends these only with a job that is not here.
+// keyvals could not be read or stored, because the master sends these only with a job that is not here.
 //
 // What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
 // its entries, if both sides have some and share none. A time may have lost its fraction on the way

@@ -59,7 +59,12 @@ func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects [
 
 const quarantineForget = `-- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
-WHERE direction = $1::text AND kind = $2::text AND object_id = ANY ($3::bigint[])
+WHERE id = ANY (ARRAY(
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = $1::text AND q.kind = $2::text AND q.object_id = ANY ($3::bigint[])
+    FOR UPDATE SKIP LOCKED
+))
 `
 
 type QuarantineForgetParams struct {
@@ -68,7 +73,8 @@ type QuarantineForgetParams struct {
 	ObjectIds []int64
 }
 
-// Forgets objects that could be stored, or records that passed.
+// Forgets objects that could be stored, or records that passed. A row that an operator has locked is
+// passed over: it goes by age, and must not hold up what was stored.
 func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineForget, arg.Direction, arg.Kind, arg.ObjectIds)
 	if err != nil {

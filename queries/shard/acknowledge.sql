@@ -23,24 +23,46 @@ UPDATE shard_client_packets
 SET unsure_since = pg_catalog.now()
 WHERE id = @id::bigint AND NOT @clear::boolean;
 
--- Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
--- a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
--- commits later is a new NULL, or a completion that the ledger lacks.
--- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY (@entry_ids::bigint[])
-    ORDER BY id
-    FOR UPDATE
+-- Locks the jobs that were sent, with their entries, and passes over what another session has
+-- locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+-- us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+-- the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+-- that the ledger lacks.
+-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY (@entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
+),
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY (@entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, pg_catalog.min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY (@job_ids::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
 )
-SELECT id
-FROM afe_jobs
-WHERE id = ANY (@job_ids::bigint[]) AND (SELECT pg_catalog.count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE;
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY (@job_ids::bigint[])
+ORDER BY j.id;
 
--- Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+-- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
 -- were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 -- jobs and entries did not change. This shard's id is the one that the master gives it today: a
 -- shard that was removed and added again has another. A master on MariaDB knows the shard under any
@@ -60,6 +82,7 @@ WITH own AS (
 sent_jobs AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY (@locked_job_ids::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
@@ -164,7 +187,8 @@ WHERE u.job_id = ANY (@job_ids::bigint[]) AND u.other_client;
 
 -- Notes that the master has answered a packet; sure says that no other copy of it is on its way.
 -- Returns the jobs about which the master has now answered the same for the third time, or more
--- often, within its last five answers: they are uploaded without progress.
+-- often, within its last five answers: they are uploaded without progress. For the jobs that are
+-- left because another session has locked them, counting begins anew.
 -- name: UploadAnswered :many
 WITH recent AS (
     SELECT p.id, p.job_ids, p.digests, p.repeats
@@ -184,7 +208,7 @@ before AS (
     GROUP BY o.id, o.digest
 ),
 own AS (
-    SELECT o.id, o.place, coalesce(b.repeats + 1, 0) AS repeats
+    SELECT o.id, o.place, CASE WHEN o.id = ANY (@left_job_ids::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
     FROM shard_client_packets AS p
     CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
     LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest

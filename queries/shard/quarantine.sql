@@ -47,10 +47,16 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET reason = excluded.reason
 WHERE here.reason <> excluded.reason;
 
--- Forgets objects that could be stored, or records that passed.
+-- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
+-- passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
-WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
+WHERE id = ANY (ARRAY(
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = @direction::text AND q.kind = @kind::text AND q.object_id = ANY (@object_ids::bigint[])
+    FOR UPDATE SKIP LOCKED
+));
 
 -- The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
 -- name: QuarantineRefusedBefore :many

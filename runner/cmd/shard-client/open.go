@@ -98,6 +98,7 @@ func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*s
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
 		StopTimeout:    c.StopTimeout,
+		LockTimeout:    c.LockTimeout,
 		BeatTimeout:    c.WholeBeat(),
 		FinishTimeout:  c.WholeStop(),
 		MaxUploadJobs:  c.MaxUploadJobs,
