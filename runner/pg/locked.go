@@ -3,6 +3,8 @@ package pg
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // LockedError says that something was passed over because of what another session has locked.
@@ -15,6 +17,16 @@ type LockedError struct {
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("%d left for the next beat, %s first: another session has locked row %s; "+
 		"pg_stat_activity shows who is idle in a transaction", e.Left, e.First, e.Row)
+}
+
+// LeftFor returns the error for objects that are left for the next beat, each with the row that is
+// in the way; nil if there are none.
+func LeftFor(kind string, left map[int64]string) error {
+	if len(left) == 0 {
+		return nil
+	}
+	first := slices.Min(slices.Collect(maps.Keys(left)))
+	return &LockedError{Left: len(left), First: fmt.Sprintf("%s %d", kind, first), Row: left[first]}
 }
 
 // IsLocked reports whether locks of other sessions are all that err tells of.

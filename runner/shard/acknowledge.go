@@ -8,6 +8,9 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/apply"
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
 
@@ -59,7 +62,7 @@ func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
 ) (total sharddb.AcknowledgeJobsRow, err error) {
 	jobs, left := m.sent.JobIds, map[int64]string{}
-	for try := 1; len(jobs) > 0 && (try == 1 || c.pause(ctx, try-1)); try++ {
+	for try := 1; len(jobs) > 0 && (try == 1 || lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
 		var some sharddb.AcknowledgeJobsRow
 		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
@@ -68,7 +71,7 @@ func (c *Client) acknowledge(
 				return err
 			case !some.Known:
 				return m.settle(ctx, q, sure)
-			case len(left) == 0 || try == lockTries:
+			case len(left) == 0 || try == lock.Tries:
 				return m.answered(ctx, q, left, sure)
 			}
 			return nil
@@ -83,7 +86,7 @@ func (c *Client) acknowledge(
 		total.Entries += some.Entries
 		jobs = slices.Sorted(maps.Keys(left))
 	}
-	return total, leftFor(kindJob, left)
+	return total, pg.LeftFor(apply.KindJob, left)
 }
 
 // acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
@@ -191,5 +194,5 @@ func quoted(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return plain.Line(fmt.Sprintf("%q", names), maxReason)
+	return plain.Line(fmt.Sprintf("%q", names), apply.MaxReason)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
@@ -214,7 +215,7 @@ func (t *turn) received(response *afe.Response) {
 
 // apply stores what the master sent.
 func (t *turn) apply(ctx context.Context, response *afe.Response) error {
-	aside, err := t.c.apply(ctx, response)
+	aside, err := apply.Response(ctx, &t.c.apply, response)
 	t.report.Quarantined += aside
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)

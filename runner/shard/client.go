@@ -5,8 +5,8 @@
 // # One beat
 //
 // [Client.Beat] takes four steps. pack.go reads the packet in one snapshot; the master is called;
-// acknowledge.go marks what was sent; apply.go and the files beside it store what came. history.go
-// then records the beat.
+// acknowledge.go marks what was sent; package [apply] stores what came. history.go then records the
+// beat.
 //
 // Two values go from step to step: the packet, which is what travels, and the memo, which is what
 // must be remembered of it until the master has answered.
@@ -14,8 +14,8 @@
 // # What is set aside
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
-// quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, package search looks for the guilty record over the next beats.
+// quarantine and is tried again whenever the master sends it. When the master refuses a packet of
+// ours, package [search] looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -33,6 +33,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
@@ -84,6 +85,7 @@ type Client struct {
 	log     *slog.Logger
 	lock    *lock.Lock
 	search  *search.Search
+	apply   apply.Options
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -119,13 +121,18 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	searching, err := search.New(search.Options{
-		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: maxReason, MaxPayload: maxPayload,
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: apply.MaxReason, MaxPayload: apply.MaxPayload,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
 	return &Client{
 		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+		apply: apply.Options{
+			Lock: notHeld, Pool: pool, Chunk: options.ApplyChunk, LockTimeout: options.LockTimeout,
+			MaxSplits: apply.DefaultMaxSplits, HistoryKeep: options.HistoryKeep, QuarantineKeep: options.QuarantineKeep,
+			Redact: options.Redact, Logger: options.Logger,
+		},
 	}, nil
 }
 

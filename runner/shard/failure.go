@@ -11,6 +11,9 @@ import (
 	"shardclient/runner/plain"
 )
 
+// maxErrorText limits how much of an error a report keeps, in bytes.
+const maxErrorText = 2000
+
 // Failures returns every class of failure that a beat can have.
 func Failures() []string {
 	var all []string

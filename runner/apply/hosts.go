@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"context"
@@ -119,7 +119,7 @@ func (a *applier) removeReplaced(
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
-	a.c.log.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
+	a.o.Logger.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
 	_, err = q.IncorrectHostsRemove(ctx, ids)
 	return true, err
 }

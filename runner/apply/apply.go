@@ -1,27 +1,53 @@
-package shard
+// Package apply owns how a response of the master is stored: in which order, what is set aside
+// alone, and what is left for the next beat because another session has locked it (P4, P5, P6 and
+// P12 of docs/promises.md). It does not know beats; package shard calls [Response] in each of them.
+//
+// A step stores objects of one kind, chunk by chunk, each chunk in one transaction. A chunk that
+// holds a bad object is halved until that object is alone. The statements are in queries/shard.
+package apply
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
 
-// maxSplits limits how often a beat halves a chunk that PostgreSQL refuses (P9). A thousand
-// halvings take some seconds and suffice for a hundred bad objects far apart; 100,000 bad objects
-// would take 200,000 transactions. Only tests change it.
-var maxSplits = 1000
+// DefaultMaxSplits limits how often a response halves chunks that PostgreSQL refuses (P9). A
+// thousand halvings take some seconds and suffice for a hundred bad objects far apart; 100,000 bad
+// objects would take 200,000 transactions.
+const DefaultMaxSplits = 1000
 
 // maxTimeouts limits how many statements of a beat may take too long before it leaves the rest. To
 // tell apart an object that takes too long by itself costs nine, in a chunk of 500.
 const maxTimeouts = 20
 
+// Options say how responses are stored. All must be set.
+type Options struct {
+	Lock        *lock.Lock    // of the shard, by which everything is written
+	Pool        *pgxpool.Pool // of the shard's database
+	Chunk       int           // the most objects stored in one transaction
+	LockTimeout time.Duration // how long a step waits for locks of other sessions
+	MaxSplits   int           // how often a response halves chunks that PostgreSQL refuses
+
+	HistoryKeep    int64 // rows
+	QuarantineKeep int64 // rows
+
+	Redact func(string) string // takes secrets out of what others say
+	Logger *slog.Logger        // hears why objects were set aside
+}
+
 // applier stores one response.
 type applier struct {
-	c      *Client
+	o      *Options
 	bad    []badObject
 	badIDs map[objectKey]bool // see forget
 
@@ -46,12 +72,12 @@ type objectKey struct {
 	id   int64
 }
 
-// apply stores a response and returns how many of its objects were set aside. An object is stored
+// Response stores a response and returns how many of its objects were set aside. An object is stored
 // whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does not keep
 // the later ones from what they can do, as long as the database answers.
-func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
+func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
-		c: c, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}, leftKeyvals: map[string]bool{},
+		o: o, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}, leftKeyvals: map[string]bool{},
 	}
 	a.noKeyvals = r.Incomplete != nil && r.SuiteKeyvals == nil
 	var failed []error
@@ -65,7 +91,7 @@ func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
 			return len(a.bad), pg.Together(failed...)
 		}
 	}
-	c.logSetAside(a.bad)
+	a.logSetAside(a.bad)
 	if a.left > 0 {
 		failed = append(failed, fmt.Errorf(
 			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
@@ -85,7 +111,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		a.setAside(badObject{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
 	}
 	hosts := sift(a, r.Hosts, kindHost)
-	jobs := sift(a, r.Jobs, kindJob)
+	jobs := sift(a, r.Jobs, KindJob)
 	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval)
 	for _, u := range jobs {
 		a.jobIDs = append(a.jobIDs, u.object.ID)
@@ -102,9 +128,9 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
 		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
 		func() error { return a.storeAllKeyvals(ctx, keyvals) },
-		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
+		func() error { return storeAll(ctx, a, KindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.c.quarantine(ctx, a.bad) },
+		func() error { return a.quarantine(ctx, a.bad) },
 	}
 }
 
@@ -112,7 +138,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 var sectionKind = map[string]string{
 	"hosts":              kindHost,
 	"incorrect_host_ids": kindHost,
-	"jobs":               kindJob,
+	"jobs":               KindJob,
 	"suite_keyvals":      kindSuiteKeyval,
 }
 
@@ -121,7 +147,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	left, err := a.c.patiently(ctx, func(q *sharddb.Queries) (map[int64]string, error) {
+	left, err := a.o.Lock.Patiently(ctx, a.o.LockTimeout, func(q *sharddb.Queries) (map[int64]string, error) {
 		rows, err := q.IncorrectHostsLock(ctx, ids)
 		if err != nil {
 			return nil, err
@@ -132,7 +158,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 		return left, err
 	})
 	if err == nil {
-		err = leftFor(kindHost, left)
+		err = pg.LeftFor(kindHost, left)
 	}
 	if err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)

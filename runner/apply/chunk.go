@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
 
@@ -65,7 +65,7 @@ func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[
 }
 
 func stored(kind string, all int, left map[int64]string, err error) error {
-	if err = pg.Together(err, leftFor(kind, left)); err != nil {
+	if err = pg.Together(err, pg.LeftFor(kind, left)); err != nil {
 		return fmt.Errorf("store %d objects of kind %s: %w", all, kind, err)
 	}
 	return nil
@@ -82,7 +82,7 @@ func storeFree[T any](
 	if len(units) == 0 {
 		return nil, nil
 	}
-	refused, err := sharddb.New(a.c.pool).QuarantineRefusedBefore(ctx, kind)
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
 	if err != nil {
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
@@ -95,13 +95,13 @@ func storeFree[T any](
 	})
 	for try := 1; ; try++ {
 		left = map[int64]string{}
-		for chunk := range slices.Chunk(units, a.c.options.ApplyChunk) {
+		for chunk := range slices.Chunk(units, a.o.Chunk) {
 			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
 			if err != nil && !a.goesOn(err) {
 				return left, err
 			}
 		}
-		if len(left) == 0 || !a.c.pause(ctx, try) {
+		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return left, err
 		}
 		units = slices.DeleteFunc(slices.Clone(units), func(u unit[T]) bool { return left[u.aside.ID] == "" })
@@ -129,7 +129,7 @@ func storeChunk[T any](
 	}
 	var bad []badObject
 	var locked map[int64]string
-	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		bad, locked, err = store(ctx, q, chunk)
 		return err
 	})
@@ -141,7 +141,7 @@ func storeChunk[T any](
 	case err == nil:
 		a.bad = append(a.bad, bad...)
 		maps.Copy(left, locked)
-	case len(chunk) > 1 && a.splits < maxSplits && (class == pg.Data || a.goesOn(err)):
+	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
 		half := len(chunk) / 2
 		err = storeChunk(ctx, a, chunk[:half], left, store)
@@ -205,14 +205,5 @@ func jsonList[T any](chunk []unit[T]) ([]byte, error) {
 	for i, u := range chunk {
 		objects[i] = u.object
 	}
-	return encode(objects)
-}
-
-// encode makes the JSON that a statement takes.
-func encode(rows any) ([]byte, error) {
-	body, err := json.Marshal(rows)
-	if err != nil {
-		return nil, &guard.Error{Err: fmt.Errorf("encode rows: %w", err)}
-	}
-	return body, nil
+	return guard.JSON(objects)
 }

@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func (a *applier) storeJobs(
 	if err := mergeJobs(ctx, q, &rows); err != nil {
 		return nil, nil, err
 	}
-	return bad, left, forget(ctx, a, q, kindJob, without(chunk, left))
+	return bad, left, forget(ctx, a, q, KindJob, without(chunk, left))
 }
 
 // stageFreeJobs stages the jobs of a chunk that need nothing which another session has locked, and
@@ -120,7 +120,7 @@ func (a *applier) storableJobs(
 		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	if err := a.noteTaken(ctx, q, kindJob, bad); err != nil {
+	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
 		return nil, nil, err
 	}
 	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {

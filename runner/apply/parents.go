@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
 
@@ -87,7 +89,7 @@ func (p parents) addLabels(labels ...afe.Label) {
 // is left out, and with it each object that names it.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
 	for try := 1; ; try++ {
-		err := a.c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+		err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 			a.lockedParents, err = all.store(ctx, q)
 			return err
 		})
@@ -97,7 +99,7 @@ func (a *applier) storeParents(ctx context.Context, all parents) error {
 			}
 			return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)
 		}
-		if len(a.lockedParents) == 0 || !a.c.pause(ctx, try) {
+		if len(a.lockedParents) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return nil
 		}
 	}
@@ -170,7 +172,7 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) (map[objectKey]s
 // stage stages the parents that need nothing which another session has locked, and returns the
 // others.
 func (p parents) stage(ctx context.Context, q *sharddb.Queries) (map[objectKey]string, error) {
-	body, err := encode(slices.Collect(maps.Values(p.named)))
+	body, err := guard.JSON(slices.Collect(maps.Values(p.named)))
 	if err != nil {
 		return nil, err
 	}
