@@ -60,7 +60,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.watch.Start(&t.report.PackedMS)
 	work, done := c.bounded(ctx)
 	defer done()
-	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	err := beat.WithCause(work, guard.Run(func() error { return t.run(ctx, work) }))
 	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
@@ -135,7 +135,7 @@ func (t *turn) pack(ctx context.Context) error {
 func (t *turn) send(ctx, work context.Context) (*afe.Response, error) {
 	c := t.c
 	cause := fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout)
-	request, cancel := outlive(work, ctx, c.options.StopTimeout, cause)
+	request, cancel := beat.Outlive(work, ctx, c.options.StopTimeout, cause)
 	defer cancel()
 	began := time.Now()
 	response, err := c.master.Heartbeat(request, t.packet)
