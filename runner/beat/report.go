@@ -38,6 +38,7 @@ const (
 // classes of package afe.
 const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
+	FailureLocked   = "locked"    // something is left for the next beat because another session has locked it
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
 
 	// FailureNoProgress: jobs are uploaded again and again, although the master answers.
