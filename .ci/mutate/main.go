@@ -159,7 +159,7 @@ func try(ctx context.Context, o options, mutants []mutant) ([]string, error) {
 	close(work)
 	all.Wait()
 	fmt.Printf("%d noticed, %d survived, %d do not compile, %d not tried\n",
-		counts[noticed], counts[survived], counts[broken], len(mutants)-tried)
+		counts[noticed], counts[survived], counts[broken], len(mutants)-tried+counts[stopped])
 	if ctx.Err() != nil {
 		return survivors, errors.New("stopped")
 	}
