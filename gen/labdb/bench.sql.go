@@ -274,18 +274,9 @@ const benchTouchEntry = `-- name: BenchTouchEntry :exec
 UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = $1
 `
 
+// A scheduler's statement.
 func (q *Queries) BenchTouchEntry(ctx context.Context, id int64) error {
 	_, err := q.db.Exec(ctx, benchTouchEntry, id)
-	return err
-}
-
-const benchTouchHost = `-- name: BenchTouchHost :exec
-UPDATE afe_hosts SET status = 'Running' WHERE id = $1
-`
-
-// A scheduler's statements: one on a host, one on an entry.
-func (q *Queries) BenchTouchHost(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, benchTouchHost, id)
 	return err
 }
 

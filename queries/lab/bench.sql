@@ -145,9 +145,6 @@ VACUUM (ANALYZE);
 -- name: BenchCheckpoint :exec
 CHECKPOINT;
 
--- A scheduler's statements: one on a host, one on an entry.
--- name: BenchTouchHost :exec
-UPDATE afe_hosts SET status = 'Running' WHERE id = @id;
-
+-- A scheduler's statement.
 -- name: BenchTouchEntry :exec
 UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = @id;

@@ -23,7 +23,8 @@ func (p Packet) heavy(ctx context.Context, q *sharddb.Queries, _ *Outcome, words
 	return err
 }
 
-// lighten drops all suspicions of that kind: the master cannot cope with a packet without jobs.
+// lighten drops all suspicions of that kind: the master could not cope with a packet without jobs, or
+// takes now what was too much.
 func lighten(ctx context.Context, q *sharddb.Queries, _ *Outcome, _ string) error {
 	_, err := q.ProbeLighten(ctx, 0)
 	return err
@@ -32,12 +33,7 @@ func lighten(ctx context.Context, q *sharddb.Queries, _ *Outcome, _ string) erro
 // guilty sets the record aside that was tried alone.
 func (p Packet) guilty(ctx context.Context, q *sharddb.Queries, found *Outcome, words string) error {
 	found.blame(p.Plan.DueKind, p.Plan.DueID, words)
-	return p.acquit(ctx, q)
-}
-
-// acquit takes the record that was tried alone off the list of those to be tried.
-func (p Packet) acquit(ctx context.Context, q *sharddb.Queries) error {
-	if p.Plan.DueKind != kindJob {
+	if p.Plan.Heavy == 0 {
 		return nil
 	}
 	_, err := q.ProbeLighten(ctx, p.Plan.DueID)
@@ -62,7 +58,10 @@ func (p Packet) passed(ctx context.Context, q *sharddb.Queries, found *Outcome, 
 	}); err != nil {
 		return err
 	}
-	return p.acquit(ctx, q)
+	if p.Plan.Heavy == 0 {
+		return nil
+	}
+	return lighten(ctx, q, found, "") // it was the master, so the others are free to go, too
 }
 
 // convict ends the search: everything but the records that are named or guilty has passed.

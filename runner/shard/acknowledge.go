@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/plain"
@@ -51,44 +53,90 @@ func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) err
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
-// its way. It returns how many jobs and entries read the same here and on the master.
+// its way. It returns how many jobs and entries read the same here and on the master. The error is
+// a [*pg.LockedError] when some jobs wait for another session; they are uploaded again.
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
-) (acknowledged sharddb.AcknowledgeJobsRow, err error) {
-	if len(m.sent.JobIds) == 0 {
-		return acknowledged, nil
+) (total sharddb.AcknowledgeJobsRow, err error) {
+	jobs, left := m.sent.JobIds, map[int64]string{}
+	for try := 1; len(jobs) > 0 && (try == 1 || c.pause(ctx, try-1)); try++ {
+		var some sharddb.AcknowledgeJobsRow
+		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
+			switch {
+			case err != nil:
+				return err
+			case !some.Known:
+				return m.settle(ctx, q, sure)
+			case len(left) == 0 || try == lockTries:
+				return m.answered(ctx, q, left, sure)
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
+		}
+		if m.known = some.Known; !m.known {
+			return total, nil
+		}
+		total.Jobs += some.Jobs
+		total.Entries += some.Entries
+		jobs = slices.Sorted(maps.Keys(left))
 	}
-	err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.AcknowledgeLock(ctx, m.sent.JobIds, m.sent.EntryIds); err != nil {
-			return fmt.Errorf("lock jobs and their entries: %w", err)
-		}
-		if err := q.AcknowledgeBegin(ctx); err != nil {
-			return fmt.Errorf("begin: %w", err)
-		}
-		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
-			return fmt.Errorf("compare with what was sent: %w", err)
-		}
-		if m.known = acknowledged.Known; !m.known {
-			return m.settle(ctx, q, sure)
-		}
-		return c.remember(ctx, q, m, sure)
-	})
-	if err != nil {
-		return sharddb.AcknowledgeJobsRow{}, err
-	}
-	return acknowledged, nil
+	return total, leftFor(kindJob, left)
 }
 
-// remember updates the ledger, and notes that the packet was answered.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) (err error) {
-	m.ofAnother, err = q.UploadRemember(ctx, sharddb.UploadRememberParams{
-		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds,
-		Digests: m.digests, OpenJobIds: m.open, CompleteEntryIds: m.complete,
+// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
+// others.
+func (c *Client) acknowledgeFree(
+	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
+) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
+	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
+	if err != nil {
+		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
+	}
+	left = map[int64]string{}
+	locked := map[int64]bool{}
+	for _, row := range rows {
+		if locked[row.ID] = row.Ours; !row.Ours {
+			left[row.ID] = row.Reason
+		}
+	}
+	if err := q.AcknowledgeBegin(ctx); err != nil {
+		return some, nil, fmt.Errorf("begin: %w", err)
+	}
+	sent := m.sent
+	remember := sharddb.UploadRememberParams{
+		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+		OpenJobIds: m.open, CompleteEntryIds: m.complete,
+	}
+	for i, id := range sent.JobIds {
+		if locked[id] {
+			remember.JobIds = append(remember.JobIds, id)
+			remember.Digests = append(remember.Digests, m.digests[i])
+		}
+	}
+	sent.LockedJobIds = remember.JobIds
+	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
+		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
+	}
+	if some.Known {
+		ofAnother, err := q.UploadRemember(ctx, remember)
+		if err != nil {
+			return some, nil, fmt.Errorf("remember what was sent: %w", err)
+		}
+		m.ofAnother = max(m.ofAnother, ofAnother)
+	}
+	return some, left, nil
+}
+
+// answered notes that the master has answered the packet. Jobs that are left do not count as
+// uploaded without progress.
+func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]string, sure bool) (err error) {
+	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
+		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
 	})
 	if err != nil {
-		return fmt.Errorf("remember what was sent: %w", err)
-	}
-	if m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure); err != nil {
 		return fmt.Errorf("note that the packet was answered: %w", err)
 	}
 	return nil
@@ -113,8 +161,8 @@ func (t *turn) progress(ctx context.Context) error {
 	case len(m.repeated) > 0:
 		t.report.Repeated = len(m.repeated)
 		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
-			"and they are to be uploaded again (the first is job %d): either the master does not keep what it is sent, "+
-			"or something else than the scheduler sets their shard_id to NULL", errNoProgress, len(m.repeated), m.repeated[0])
+			"and they are to be uploaded again (the first is job %d): the master does not keep what it is sent, or somebody "+
+			"keeps their rows locked here, or something sets their shard_id to NULL again and again", errNoProgress, len(m.repeated), m.repeated[0])
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // maxSplits limits how often a beat halves a chunk that PostgreSQL refuses (P9). A thousand
@@ -14,23 +15,29 @@ import (
 // would take 200,000 transactions. Only tests change it.
 var maxSplits = 1000
 
+// maxTimeouts limits how many statements of a beat may take too long before it leaves the rest. To
+// tell apart an object that takes too long by itself costs nine, in a chunk of 500.
+const maxTimeouts = 20
+
 // applier stores one response.
 type applier struct {
 	c      *Client
 	bad    []badObject
 	badIDs map[objectKey]bool // see forget
 
-	parentsByChunk bool // the parents could not be stored at once; see storeParents
-	noKeyvals      bool // the suite keyvals could not be read
+	lockedParents  map[objectKey]string // what is in the way of storing a parent; see storeParents
+	parentsByChunk bool                 // the parents could not be stored at once; see storeParents
+	noKeyvals      bool                 // the suite keyvals could not be read
+	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
 
 	jobIDs []int64 // of all jobs of the response
 
 	// suite holds the suite keyvals that this beat stored: their values by job and key.
 	suite map[int64]map[string]string
 
-	splits int
-	left   int   // objects left for the next beat because no splits were left
-	reason error // why PostgreSQL refused the last chunk that was left
+	splits, timeouts int
+	left             int   // objects left for the next beat because no splits were left
+	reason           error // why PostgreSQL refused the last chunk that was left
 }
 
 // objectKey names an object of a response, or a parent of one.
@@ -40,21 +47,30 @@ type objectKey struct {
 }
 
 // apply stores a response and returns how many of its objects were set aside. An object is stored
-// whole or not at all (P4), and a bad one harms only itself (P6).
+// whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does not keep
+// the later ones from what they can do, as long as the database answers.
 func (c *Client) apply(ctx context.Context, r *afe.Response) (int, error) {
-	a := &applier{c: c, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}}
+	a := &applier{
+		c: c, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}, leftKeyvals: map[string]bool{},
+	}
 	a.noKeyvals = r.Incomplete != nil && r.SuiteKeyvals == nil
+	var failed []error
 	for _, step := range a.steps(ctx, r) {
-		if err := step(); err != nil {
-			return len(a.bad), err
+		err := context.Cause(ctx)
+		if err == nil {
+			err = step()
+		}
+		failed = append(failed, err)
+		if err != nil && !pg.IsOfOneStep(err) {
+			return len(a.bad), pg.Together(failed...)
 		}
 	}
 	c.logSetAside(a.bad)
 	if a.left > 0 {
-		return len(a.bad), fmt.Errorf(
-			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason)
+		failed = append(failed, fmt.Errorf(
+			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
 	}
-	return len(a.bad), nil
+	return len(a.bad), pg.Together(failed...)
 }
 
 // steps sorts out the objects of a response and returns in which order they are stored.
@@ -85,7 +101,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 		func() error { return a.storeParents(ctx, parents) },
 		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
 		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
-		func() error { return storeAll(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals) },
+		func() error { return a.storeAllKeyvals(ctx, keyvals) },
 		func() error { return storeAll(ctx, a, kindJob, jobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.c.quarantine(ctx, a.bad) },
@@ -105,10 +121,19 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		_, err := q.IncorrectHostsRemove(ctx, ids)
-		return err
+	left, err := a.c.patiently(ctx, func(q *sharddb.Queries) (map[int64]string, error) {
+		rows, err := q.IncorrectHostsLock(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		left := reasons(rows)
+		free := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
+		_, err = q.IncorrectHostsRemove(ctx, free)
+		return left, err
 	})
+	if err == nil {
+		err = leftFor(kindHost, left)
+	}
 	if err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)
 	}

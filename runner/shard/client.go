@@ -56,6 +56,7 @@ type Options struct {
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	LockTimeout    time.Duration // how long a step waits for locks of other sessions
 	BeatTimeout    time.Duration // the longest that a beat may take, its request included; 0: no limit
 	FinishTimeout  time.Duration // how long a beat may go on after a stop was asked for; 0: no limit
 	MaxUploadJobs  int           // the most jobs in one packet
@@ -101,6 +102,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
+	notHeld.Timeout = options.LockTimeout
 	if options.Adopt {
 		notHeld.Adopt()
 	}
@@ -139,6 +141,7 @@ func (o *Options) check() error {
 		{"Who", `""`, o.Who != "", "a name for this process"},
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"LockTimeout", o.LockTimeout, o.LockTimeout > 0, "more than 0"},
 		{"BeatTimeout", o.BeatTimeout, o.BeatTimeout >= 0, "0 or more"},
 		{"FinishTimeout", o.FinishTimeout, o.FinishTimeout >= 0, "0 or more"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},

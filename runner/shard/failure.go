@@ -7,6 +7,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
 
@@ -16,7 +17,7 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost, beat.FailureNoProgress)
+	return append(all, beat.FailureDatabase, beat.FailureLocked, beat.FailureLockLost, beat.FailureNoProgress)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
@@ -49,6 +50,8 @@ func failureClass(err error) string {
 		return beat.FailureLockLost
 	case errors.Is(err, errNoProgress):
 		return beat.FailureNoProgress
+	case pg.IsLocked(err):
+		return beat.FailureLocked
 	default:
 		return beat.FailureDatabase
 	}

@@ -3,6 +3,7 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -258,6 +259,37 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 				t.Errorf("under its new name: %d set aside, %d ids taken, %q", b.Quarantined, b.Quarantine.Taken, quarantine(t, pool))
 			}
 		})
+	}
+}
+
+// The runbook's ways out: what is here under the id goes, and the next answer is stored.
+func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{labelled(5, 1, "l", 1, "g")}, []string{job(10, entry(100, `"host_id": 5`))}, nil))
+	mustBeat(t, client)
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
+	other := replaced(t, job(10, entry(100, `"host_id": 5`)), "alice", "bob")
+	master.saysResult(result([]string{host(5, "b")}, []string{other}, nil))
+	mustBeat(t, client)
+	runbook, err := os.ReadFile("../../docs/runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range []string{"job_taken", "host_taken"} {
+		_, section, _ := strings.Cut(string(runbook), "\n### "+heading+"\n")
+		_, remedy, found := strings.Cut(section, "    BEGIN;")
+		remedy, _, ended := strings.Cut(remedy, "    COMMIT;")
+		if !found || !ended {
+			t.Fatalf("no remedy below %s", heading)
+		}
+		pgtest.Exec(t, pool, remedy)
+	}
+	if b := mustBeat(t, client); b.Quarantined != 0 || b.Quarantine.Taken != 0 || len(quarantine(t, pool)) != 0 {
+		t.Errorf("set aside: %q", quarantine(t, pool))
+	}
+	if got := pgtest.Query[string](t, pool, "SELECT hostname || ' ' || owner FROM afe_hosts, afe_jobs"); got != "b bob" {
+		t.Errorf("stored: %s", got)
 	}
 }
 

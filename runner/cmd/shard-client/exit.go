@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -24,6 +26,29 @@ func (e *usageError) Unwrap() error { return e.err }
 
 // errBeatFailed ends `once` after its result has said what failed.
 var errBeatFailed = errors.New("the heartbeat failed")
+
+// results is stdout. It remembers the first error: a result that nobody got is no success, on a full
+// disk as little as in a pipe whose reader is gone.
+type results struct {
+	io.Writer
+	failed error
+}
+
+func (r *results) Write(text []byte) (int, error) {
+	n, err := r.Writer.Write(text)
+	if r.failed == nil {
+		r.failed = err
+	}
+	return n, err
+}
+
+// arrived returns the error of a command, or why its result was not printed.
+func (r *results) arrived(err error) error {
+	if r.failed != nil && (err == nil || errors.Is(err, errBeatFailed)) {
+		return fmt.Errorf("print the result: %w", r.failed)
+	}
+	return err
+}
 
 // exitCode prints the error, unless a printed result has said it already, and returns the exit code
 // for it.

@@ -94,7 +94,7 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 	if outcome == exitOK {
 		l.beats("heartbeat failed", beats...)
 	} else {
-		l.beats("waiting for the database", beats...)
+		l.beats("tries", beats...) // the database is down, or refuses this client
 	}
 	m.Close()
 	l.invokes(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)

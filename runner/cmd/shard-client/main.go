@@ -55,6 +55,8 @@ func main() {
 
 // run returns the exit code.
 func (p *program) run(args []string) int {
+	out := &results{Writer: p.stdout}
+	p.stdout = out
 	command, code := p.parse(args)
 	if command == nil {
 		return code
@@ -67,7 +69,7 @@ func (p *program) run(args []string) int {
 	err := command.Run(p)
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
-	return p.exitCode(err)
+	return p.exitCode(out.arrived(err))
 }
 
 // beats reports whether a command beats.

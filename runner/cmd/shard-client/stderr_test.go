@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"shardclient/runner/wait"
 )
@@ -163,4 +165,30 @@ func logFile(t *testing.T, directory string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// A result that could not be printed is no success, whatever the command.
+func TestFullStdout(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(nothing))
+	for _, output := range []string{"text", "json"} {
+		for _, args := range [][]string{
+			{"version"}, {"migrate", "status"}, {"migrate", "up"}, {"quarantine", "list"}, once(m, databaseURL),
+		} {
+			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			args = append(args, "--database-url", databaseURL, "--output", output)
+			code := (&program{began: time.Now(), stdout: full, stderr: &stderr}).run(args)
+			if err := full.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if code != exitFailed || strings.Count(stderr.String(), "no space left on device") != 1 {
+				t.Errorf("%q: exit %d: %s", args, code, &stderr)
+			}
+		}
+	}
 }

@@ -45,6 +45,9 @@ type section struct {
 var sections = []section{
 	{"apply", (*site).apply},
 	{"idle", (*site).idle},
+	{"pack", (*site).pack},
+	{"backlog", (*site).backlog},
+	{"wait", (*site).wait},
 }
 
 // Sections returns the names of what can be measured.

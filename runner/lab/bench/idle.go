@@ -46,19 +46,31 @@ func (at *site) idle(ctx context.Context) error {
 	return at.addBinary()
 }
 
-// idleDatabases makes a database with some open jobs, and one that has finished jobs beside them.
-func (at *site) idleDatabases(ctx context.Context) error {
-	if err := at.server.CreateDatabase(ctx, "idle", at.subject.template); err != nil {
-		return err
+// known makes a database with some open jobs, once, and returns its name.
+func (at *site) known(ctx context.Context) (string, error) {
+	const name = "known"
+	if at.hasKnown {
+		return name, nil
 	}
-	err := at.with(ctx, "idle", func(db *database) error {
+	if err := at.server.CreateDatabase(ctx, name, at.subject.template); err != nil {
+		return name, err
+	}
+	at.hasKnown = true
+	return name, at.with(ctx, name, func(db *database) error {
 		return errors.Join(makeRows(knownJobs).copyTo(ctx, db.Queries), db.BenchVacuum(ctx))
 	})
+}
+
+// idleDatabases makes a database with some open jobs, and one that has finished jobs beside them.
+func (at *site) idleDatabases(ctx context.Context) error {
+	template, err := at.known(ctx)
 	if err != nil {
 		return err
 	}
-	if err := at.server.CreateDatabase(ctx, "history", "idle"); err != nil {
-		return err
+	for _, name := range []string{"idle", "history"} {
+		if err := at.server.CreateDatabase(ctx, name, template); err != nil {
+			return err
+		}
 	}
 	return at.with(ctx, "history", func(db *database) error {
 		return errors.Join(at.addHistory(ctx, db.name, at.history()), db.BenchVacuum(ctx), db.BenchCheckpoint(ctx))
@@ -154,7 +166,7 @@ func (at *site) idleBeats(ctx context.Context, name string, beats int) (cost idl
 		c.stop()
 		err = errors.Join(err, at.alone(ctx, name, 0))
 	}()
-	const warm = fewBeats - 2
+	warm := min(fewBeats-2, beats/2)
 	var from, to asked
 	for i := range beats {
 		request, err := c.request(ctx, at.stub)

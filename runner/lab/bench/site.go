@@ -31,6 +31,7 @@ type site struct {
 	admin     *database // for looking at other databases
 	table     table
 	databases int
+	hasKnown  bool
 }
 
 // open starts the server and the stub master, and makes a database with the schema of each build.
