@@ -18,8 +18,9 @@ func TestBench(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	b := bench.Bench{
-		Client: binaries.ShardClient(t), Base: binaries.ShardClient(t),
-		Jobs: []int{10}, Rounds: 1, Quick: true, Out: &out, Logger: slog.New(slog.DiscardHandler),
+		Client: binaries.ShardClient(t), Base: binaries.ShardClient(t), Lab: binaries.ShardLab(t),
+		Jobs: []int{10}, Rounds: 1, Finished: 10, Quick: true, Only: []string{"apply", "idle", "pack", "master", "peers"},
+		Out: &out, Logger: slog.New(slog.DiscardHandler),
 	}
 	if err := b.Run(t.Context()); err != nil {
 		t.Errorf("%v\n%s", err, &out)
