@@ -11,15 +11,20 @@ const (
 	// largeAnswer is the size of an answer that no lab has ever seen, in jobs: 250 MB.
 	largeAnswer = 185_000
 
-	// nestedBytes is the size of an answer of which nearly all is one job's list of empty objects.
-	nestedBytes = 16 << 20
+	// nestedObjects are empty objects in a list of one job, 3 bytes each. It is just below the size
+	// at which shard-client does not look at an object any more, 16 MiB.
+	nestedObjects = 5_500_000
 )
 
 // memory measures the peak of a client that stores what is far larger than usual, once: a peak
 // hardly differs between rounds.
 func (at *site) memory(ctx context.Context) error {
-	for _, list := range []string{"hostqueueentry_set", "dependency_labels", "jobkeyval_set"} {
-		what := fmt.Sprintf("one job with %s objects in %s (16.8 MB)", thousands(nestedBytes/3), list)
+	lists := []string{"hostqueueentry_set", "dependency_labels"}
+	if !at.Quick { // an empty keyval may be stored, which takes its time
+		lists = append(lists, "jobkeyval_set")
+	}
+	for _, list := range lists {
+		what := fmt.Sprintf("one job with %s objects in %s (16.5 MB)", thousands(nestedObjects), list)
 		if err := at.peakOf(ctx, what, nested(list)); err != nil {
 			return err
 		}
@@ -32,21 +37,21 @@ func (at *site) memory(ctx context.Context) error {
 }
 
 // nested returns an answer with one job that has millions of empty objects in a list, before those
-// that belong there. None of them can be stored.
+// that belong there.
 func nested(list string) []byte {
 	answer, begin := makeRows(1).answer(), []byte(`"`+list+`": [`)
 	before, after, _ := bytes.Cut(answer, begin)
 	var b bytes.Buffer
-	b.Grow(nestedBytes + len(answer))
+	b.Grow(3*nestedObjects + len(answer))
 	b.Write(before)
 	b.Write(begin)
-	b.Write(bytes.Repeat([]byte("{},"), nestedBytes/3))
+	b.Write(bytes.Repeat([]byte("{},"), nestedObjects))
 	b.Write(after)
 	return b.Bytes()
 }
 
-// peakOf lets each build store an answer in an empty database. Whether objects are set aside does
-// not matter here.
+// peakOf lets each build store an answer in an empty database. Whether it can be stored does not
+// matter here.
 func (at *site) peakOf(ctx context.Context, what string, answer []byte) error {
 	for _, p := range at.programs() {
 		peak, err := at.peak(ctx, p, answer)
@@ -78,8 +83,8 @@ func (at *site) peak(ctx context.Context, p *program, answer []byte) (peak float
 		return 0, err
 	}
 	request.answer <- answer
-	if f, err := c.ended(ctx); err != nil || f.Outcome != "heartbeat" {
-		return 0, errors.Join(err, errors.New(f.Error))
+	if _, err := c.ended(ctx); err != nil {
+		return 0, err
 	}
 	used, err := c.used()
 	return float64(used.Peak), err
