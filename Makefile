@@ -43,10 +43,11 @@ RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' |
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
 # What make mutate changes: files or directories, by commas; empty: all that it can. For how long it begins new changes; 0:
-# until it is done. And which tests it runs; empty: all of the package.
+# until it is done. Which tests it runs; empty: all of the package. And a part of the line of those changes that it makes.
 TARGET ?=
 TIME ?= 0
 RUN ?=
+ONLY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
@@ -158,7 +159,7 @@ torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a t
 # Not in .ci/run: all of it takes a day. Programs that tests start are not changed.
 mutate: postgres testrun ## Change one thing at a time in TARGET, for TIME at most; what no test notices is printed
 	@go -C .ci/mutate test . && go -C .ci/mutate build -buildvcs=false -o ../../bin/ .
-	@.ci/leaving-nothing bin/testrun bin/mutate -target '$(TARGET)' -time $(TIME) -run '$(RUN)'
+	@.ci/leaving-nothing bin/testrun bin/mutate -target '$(TARGET)' -time $(TIME) -run '$(RUN)' -only '$(ONLY)'
 
 clean: ## Remove what was built
 	rm -rf bin

@@ -9,10 +9,17 @@
 -- A test runs whole conversations with exactly these rights, and shows that each is needed. The
 -- column lists keep promise P5 in the database, too: the role can write neither the status of a host
 -- nor that of an entry, and no completion.
+--
+-- The right to update an id is there only because PostgreSQL wants a right to update some column for
+-- SELECT FOR UPDATE: rows that are to be deleted are locked first. No id is ever written.
 
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM shard_client;
+
+-- A function of somebody else in the schema of the tables could be called in place of PostgreSQL's
+-- own. This is the default since PostgreSQL 15, but not for databases that were upgraded.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 GRANT CONNECT ON DATABASE autotest TO shard_client;
 GRANT USAGE ON SCHEMA public TO shard_client;
@@ -31,9 +38,9 @@ GRANT SELECT, INSERT,
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_hosts_labels TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_acl_groups_hosts TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_host_attributes TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_hosts_labels TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_acl_groups_hosts TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_host_attributes TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_jobs TO shard_client;
 GRANT SELECT, INSERT, UPDATE (aborted, meta_host) ON afe_host_queue_entries TO shard_client;

@@ -21,7 +21,7 @@ const module = "shardclient"
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
-//	          search                     postgres  process
+//	          apply  search              postgres  process
 //	          lock  afe
 //	          pg  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
@@ -30,19 +30,23 @@ var arrows = map[string][]string{
 		"runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"gen/sharddb"},
-	"runner/shard":    {"runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/search":   {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
-	"runner/lock":     {"runner/pg", "gen/sharddb"},
-	"runner/loop":     {"runner/beat"},
-	"runner/ops":      {"runner/beat"},
-	"runner/afe":      {"runner/plain"},
-	"runner/pg":       {"gen/sessiondb"},
-	"runner/config":   {},
-	"runner/beat":     {},
-	"runner/guard":    {},
-	"runner/plain":    {},
-	"schema":          {"runner/pg", "gen/sessiondb"},
-	"gen":             {},
+	"runner/shard": {
+		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
+		"gen/sharddb",
+	},
+	"runner/apply":  {"runner/lock", "runner/afe", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/search": {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/lock":   {"runner/pg", "gen/sharddb"},
+	"runner/loop":   {"runner/beat"},
+	"runner/ops":    {"runner/beat"},
+	"runner/afe":    {"runner/plain"},
+	"runner/pg":     {"gen/sessiondb"},
+	"runner/config": {},
+	"runner/beat":   {},
+	"runner/guard":  {},
+	"runner/plain":  {},
+	"schema":        {"runner/pg", "gen/sessiondb"},
+	"gen":           {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {

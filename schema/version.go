@@ -49,14 +49,19 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
 }
 
-// PlaceError says that migrations would make a second set of tables beside the visible one.
+// PlaceError says that migrations would make a second set of tables beside the visible one, or that
+// there is no place for the first.
 type PlaceError struct {
-	Has   string // the schema of the tables that are visible
+	Has   string // the schema of the tables that are visible; "": none are
 	Makes string // the schema in which new ones would be made; "": there is none
 	Path  string // the search_path
 }
 
 func (e *PlaceError) Error() string {
+	if e.Has == "" {
+		return fmt.Sprintf("there is no schema to make the tables in, because search_path is %q and this role "+
+			"may use none of that: create the schema, or give another search_path in the database URL", e.Path)
+	}
 	makes := "in schema " + e.Makes
 	if e.Makes == "" {
 		makes = "nowhere"
@@ -157,7 +162,7 @@ func mayMigrate(ctx context.Context, db DB) error {
 		return fmt.Errorf("find the tables: %w", err)
 	case closed(&at):
 		return unmigrated(ctx, db, want)
-	case at.Has != "" && at.Has != at.Makes:
+	case at.Makes == "", at.Has != "" && at.Has != at.Makes:
 		return &PlaceError{Has: at.Has, Makes: at.Makes, Path: at.SearchPath}
 	case at.Has == "":
 		return nil // the first migration

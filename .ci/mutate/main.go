@@ -33,7 +33,7 @@ import (
 type options struct {
 	root, accepted string
 	targets        []string
-	run            string
+	run, only      string
 	limit, timeout time.Duration
 	jobs           int
 	list, again    bool
@@ -45,6 +45,7 @@ func parse() options {
 	flag.StringVar(&o.root, "root", ".", "root of the program's module")
 	flag.StringVar(&targets, "target", "", "files or directories to change, by commas; default: "+strings.Join(everything, ","))
 	flag.StringVar(&o.run, "run", "", "only these tests, as for go test -run")
+	flag.StringVar(&o.only, "only", "", "only changes whose line contains this text")
 	flag.DurationVar(&o.limit, "time", 0, "begin no more changes after this time; 0: never")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "a test that runs longer has noticed the change")
 	flag.IntVar(&o.jobs, "jobs", max(1, runtime.NumCPU()/2), "how many changes are tried at the same time")
@@ -82,6 +83,7 @@ func run(ctx context.Context, o options) error {
 	if !o.again {
 		mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return reasons[m.id] != "" })
 	}
+	mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !strings.Contains(m.id, o.only) })
 	if o.list {
 		for _, m := range mutants {
 			fmt.Println(m.id)
@@ -159,7 +161,7 @@ func try(ctx context.Context, o options, mutants []mutant) ([]string, error) {
 	close(work)
 	all.Wait()
 	fmt.Printf("%d noticed, %d survived, %d do not compile, %d not tried\n",
-		counts[noticed], counts[survived], counts[broken], len(mutants)-tried)
+		counts[noticed], counts[survived], counts[broken], len(mutants)-tried+counts[stopped])
 	if ctx.Err() != nil {
 		return survivors, errors.New("stopped")
 	}

@@ -19,6 +19,7 @@ const (
 	noticed  outcome = "noticed "
 	survived outcome = "SURVIVED"
 	broken   outcome = "no build" // it does not compile, so nobody could write it
+	stopped  outcome = "stopped " // a signal ended the test, which therefore says nothing
 )
 
 // mutant is one change of one file.
@@ -77,6 +78,8 @@ func (t *trial) test(ctx context.Context, number int, m mutant) (outcome, error)
 		out, err := t.goTest(ctx, name, "-overlay", overlay)
 		switch {
 		case err == nil:
+		case ctx.Err() != nil:
+			return stopped, nil
 		case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
 			return broken, nil
 		default:

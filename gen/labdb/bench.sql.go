@@ -37,6 +37,16 @@ func (q *Queries) BenchAcknowledge(ctx context.Context, firstID int64, lastID in
 	return err
 }
 
+const benchAssignJobs = `-- name: BenchAssignJobs :exec
+UPDATE afe_jobs SET shard_id = 1
+`
+
+// Gives all jobs to the shard.
+func (q *Queries) BenchAssignJobs(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchAssignJobs)
+	return err
+}
+
 const benchBuffers = `-- name: BenchBuffers :one
 SELECT pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers
 FROM pg_catalog.pg_database AS d
@@ -248,6 +258,15 @@ func (q *Queries) BenchLogBytes(ctx context.Context) (int64, error) {
 	return bytes, err
 }
 
+const benchReopenEntries = `-- name: BenchReopenEntries :exec
+UPDATE afe_host_queue_entries SET complete = false, status = 'Queued'
+`
+
+func (q *Queries) BenchReopenEntries(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchReopenEntries)
+	return err
+}
+
 const benchRowsWritten = `-- name: BenchRowsWritten :one
 SELECT coalesce(sum(
     pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
@@ -265,9 +284,39 @@ func (q *Queries) BenchRowsWritten(ctx context.Context) (int64, error) {
 	return rows_written, err
 }
 
+const benchShardLabel = `-- name: BenchShardLabel :exec
+INSERT INTO afe_shards_labels (shard_id, label_id) VALUES ($1, $2)
+`
+
+// The label by which a master gives hosts and jobs to the shard.
+func (q *Queries) BenchShardLabel(ctx context.Context, shardID int64, labelID int64) error {
+	_, err := q.db.Exec(ctx, benchShardLabel, shardID, labelID)
+	return err
+}
+
 type BenchShardsParams struct {
 	ID       int64
 	Hostname string
+}
+
+const benchStoreEntries = `-- name: BenchStoreEntries :exec
+UPDATE afe_host_queue_entries
+SET complete = true, status = 'Completed', finished_on = timestamp '2019-03-15 11:21:31.5'
+`
+
+func (q *Queries) BenchStoreEntries(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchStoreEntries)
+	return err
+}
+
+const benchStoreJobs = `-- name: BenchStoreJobs :exec
+UPDATE afe_jobs SET shard_id = NULL, test_retry = test_retry
+`
+
+// The floor of storing an upload: one UPDATE of the jobs and one of their entries.
+func (q *Queries) BenchStoreJobs(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchStoreJobs)
+	return err
 }
 
 const benchTouchEntry = `-- name: BenchTouchEntry :exec
@@ -277,6 +326,25 @@ UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = $1
 // A scheduler's statement.
 func (q *Queries) BenchTouchEntry(ctx context.Context, id int64) error {
 	_, err := q.db.Exec(ctx, benchTouchEntry, id)
+	return err
+}
+
+const benchUnassignHosts = `-- name: BenchUnassignHosts :exec
+UPDATE afe_hosts SET shard_id = NULL
+`
+
+// Takes all hosts and jobs from the shard, as before its first heartbeat.
+func (q *Queries) BenchUnassignHosts(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchUnassignHosts)
+	return err
+}
+
+const benchUnassignJobs = `-- name: BenchUnassignJobs :exec
+UPDATE afe_jobs SET shard_id = NULL
+`
+
+func (q *Queries) BenchUnassignJobs(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchUnassignJobs)
 	return err
 }
 

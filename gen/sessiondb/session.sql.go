@@ -74,6 +74,52 @@ func (q *Queries) SessionSettle(ctx context.Context, settings []byte) error {
 	return err
 }
 
+const SessionStrangers = `-- name: SessionStrangers :one
+WITH home AS (
+    SELECT n.oid, n.nspname, n.nspacl, n.nspowner, c.relowner
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = pg_catalog.to_regclass('shard_client_owner')::oid
+), trusted AS (
+    SELECT r.oid
+    FROM pg_catalog.pg_roles AS r
+    CROSS JOIN home AS h
+    WHERE r.rolsuper OR r.oid IN (h.nspowner, h.relowner)
+)
+SELECT
+    h.nspname::text AS schema,
+    coalesce((
+        SELECT pg_catalog.string_agg(DISTINCT coalesce(r.rolname::text, 'PUBLIC'), ', ')
+        FROM pg_catalog.aclexplode(h.nspacl) AS a
+        LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
+        WHERE a.privilege_type = 'CREATE'
+            AND a.grantee NOT IN (SELECT t.oid FROM trusted AS t)
+            AND r.rolname IS DISTINCT FROM current_user
+    ), '')::text AS roles,
+    coalesce((
+        SELECT pg_catalog.string_agg(DISTINCT p.proname::text, ', ')
+        FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = h.oid AND p.proowner NOT IN (SELECT t.oid FROM trusted AS t)
+    ), '')::text AS functions
+FROM home AS h
+`
+
+type SessionStrangersRow struct {
+	Schema    string
+	Roles     string
+	Functions string
+}
+
+// Who else may create in the schema of the tables, and what is there already that could be called in
+// place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and the
+// owners may do everything anyway.
+func (q *Queries) SessionStrangers(ctx context.Context) (SessionStrangersRow, error) {
+	row := q.db.QueryRow(ctx, SessionStrangers)
+	var i SessionStrangersRow
+	err := row.Scan(&i.Schema, &i.Roles, &i.Functions)
+	return i, err
+}
+
 const SessionTables = `-- name: SessionTables :one
 WITH path AS (
     SELECT pg_catalog.current_setting('search_path')::text AS given

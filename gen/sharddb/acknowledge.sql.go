@@ -10,7 +10,7 @@ import (
 )
 
 const acknowledgeBegin = `-- name: AcknowledgeBegin :exec
-SELECT set_config('shard_client.acknowledges', 'on', true)
+SELECT pg_catalog.set_config('shard_client.acknowledges', 'on', true)
 `
 
 // In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
@@ -23,23 +23,24 @@ const acknowledgeJobs = `-- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
     FROM (
-        SELECT s.id, s.hostname = $1::text AS exact, count(*) OVER () AS alike
+        SELECT s.id, s.hostname = $1::text AS exact, pg_catalog.count(*) OVER () AS alike
         FROM afe_shards AS s
-        WHERE lower(rtrim(s.hostname, '. ')) = lower(rtrim($1::text, '. '))
+        WHERE pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim($1::text, '. '))
             OR s.id::text = $1::text
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY ($4::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
@@ -62,8 +63,8 @@ marked AS (
 )
 SELECT
     EXISTS (SELECT FROM own)::boolean AS known,
-    count(*)::integer AS jobs,
-    coalesce(sum(c.entries), 0)::integer AS entries
+    pg_catalog.count(*)::integer AS jobs,
+    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL
 `
@@ -72,6 +73,7 @@ type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	JobDigests    [][]byte
+	LockedJobIds  []int64
 	EntryIds      []int64
 	EntryDigests  [][]byte
 }
@@ -82,7 +84,7 @@ type AcknowledgeJobsRow struct {
 	Entries int32
 }
 
-// Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+// Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
 // were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 // jobs and entries did not change. This shard's id is the one that the master gives it today: a
 // shard that was removed and added again has another. A master on MariaDB knows the shard under any
@@ -93,6 +95,7 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
+		arg.LockedJobIds,
 		arg.EntryIds,
 		arg.EntryDigests,
 	)
@@ -101,57 +104,110 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 	return i, err
 }
 
-const acknowledgeLock = `-- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY ($2::bigint[])
-    ORDER BY id
-    FOR UPDATE
+const acknowledgeLock = `-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+),
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, pg_catalog.min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY ($1::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
 )
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY ($1::bigint[])
+ORDER BY j.id
 `
 
-// Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
-// a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
-// commits later is a new NULL, or a completion that the ledger lacks.
-func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type AcknowledgeLockRow struct {
+	ID     int64
+	Ours   bool
+	Reason string
 }
 
-const shardNames = `-- name: ShardNames :one
-SELECT
-    (coalesce(bool_or(o.exact), false) OR count(*) FILTER (WHERE o.alike) = 1)::boolean AS own,
-    coalesce((array_agg(o.hostname ORDER BY o.hostname))[1:5]::text, 'none')::text AS names
+// Locks the jobs that were sent, with their entries, and passes over what another session has
+// locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+// us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+// the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+// that the ledger lacks.
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock, jobIds, entryIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AcknowledgeLockRow
+	for rows.Next() {
+		var i AcknowledgeLockRow
+		if err := rows.Scan(&i.ID, &i.Ours, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const shardNames = `-- name: ShardNames :many
+SELECT o.hostname, (o.exact OR o.alike AND pg_catalog.count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
 FROM (
     SELECT
         s.hostname, s.hostname = $1::text AS exact,
-        lower(rtrim(s.hostname, '. ')) = lower(rtrim($1::text, '. '))
+        pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim($1::text, '. '))
             OR s.id::text = $1::text AS alike
     FROM afe_shards AS s
 ) AS o
+ORDER BY own DESC, o.hostname
+LIMIT 5
 `
 
 type ShardNamesRow struct {
-	Own   bool
-	Names string
+	Hostname string
+	Own      bool
 }
 
-// Says whether this shard's row has come from the master, decided as in AcknowledgeJobs, and lists the
-// names that have.
-func (q *Queries) ShardNames(ctx context.Context, shardHostname string) (ShardNamesRow, error) {
-	row := q.db.QueryRow(ctx, shardNames, shardHostname)
-	var i ShardNamesRow
-	err := row.Scan(&i.Own, &i.Names)
-	return i, err
+// The names of shards that have come from the master, this shard's own first. Which one is that is
+// decided as in AcknowledgeJobs.
+func (q *Queries) ShardNames(ctx context.Context, shardHostname string) ([]ShardNamesRow, error) {
+	rows, err := q.db.Query(ctx, shardNames, shardHostname)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ShardNamesRow
+	for rows.Next() {
+		var i ShardNamesRow
+		if err := rows.Scan(&i.Hostname, &i.Own); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const uploadAnswered = `-- name: UploadAnswered :many
@@ -167,25 +223,25 @@ forgotten AS (
     WHERE answered AND unsure_since IS NULL AND id NOT IN (SELECT r.id FROM recent AS r)
 ),
 before AS (
-    SELECT o.id, o.digest, max(o.repeats) AS repeats
+    SELECT o.id, o.digest, pg_catalog.max(o.repeats) AS repeats
     FROM recent AS r
-    CROSS JOIN LATERAL ROWS FROM (unnest(r.job_ids), unnest(r.digests), unnest(r.repeats)) AS o (id, digest, repeats)
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
     GROUP BY o.id, o.digest
 ),
 own AS (
-    SELECT o.id, o.place, coalesce(b.repeats + 1, 0) AS repeats
+    SELECT o.id, o.place, CASE WHEN o.id = ANY ($1::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
     FROM shard_client_packets AS p
-    CROSS JOIN LATERAL ROWS FROM (unnest(p.job_ids), unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
     LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
-    WHERE p.id = $1::bigint
+    WHERE p.id = $2::bigint
 ),
 noted AS (
     UPDATE shard_client_packets
     SET
         answered = true,
-        unsure_since = CASE WHEN $2::boolean THEN NULL ELSE now() END,
-        repeats = coalesce((SELECT array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
-    WHERE id = $1::bigint
+        unsure_since = CASE WHEN $3::boolean THEN NULL ELSE pg_catalog.now() END,
+        repeats = coalesce((SELECT pg_catalog.array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
+    WHERE id = $2::bigint
 )
 SELECT o.id::bigint AS job_id
 FROM own AS o
@@ -193,11 +249,18 @@ WHERE o.repeats >= 2
 ORDER BY o.id
 `
 
+type UploadAnsweredParams struct {
+	LeftJobIds []int64
+	ID         int64
+	Sure       bool
+}
+
 // Notes that the master has answered a packet; sure says that no other copy of it is on its way.
 // Returns the jobs about which the master has now answered the same for the third time, or more
-// often, within its last five answers: they are uploaded without progress.
-func (q *Queries) UploadAnswered(ctx context.Context, iD int64, sure bool) ([]int64, error) {
-	rows, err := q.db.Query(ctx, uploadAnswered, iD, sure)
+// often, within its last five answers: they are uploaded without progress. For the jobs that are
+// left because another session has locked them, counting begins anew.
+func (q *Queries) UploadAnswered(ctx context.Context, arg UploadAnsweredParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, uploadAnswered, arg.LeftJobIds, arg.ID, arg.Sure)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +283,7 @@ const uploadLeave = `-- name: UploadLeave :one
 
 WITH dead AS (
     DELETE FROM shard_client_packets
-    WHERE unsure_since < now() - make_interval(secs => $3::double precision)
+    WHERE unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $3::double precision)
 )
 INSERT INTO shard_client_packets (job_ids, digests)
 VALUES ($1::bigint[], $2::bigint[])
@@ -247,21 +310,21 @@ func (q *Queries) UploadLeave(ctx context.Context, arg UploadLeaveParams) (int64
 const uploadRemember = `-- name: UploadRemember :one
 WITH sent AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, digest)
 ),
 late AS (
-    SELECT s.id AS job_id, max(p.unsure_since) AS unsure_since
+    SELECT s.id AS job_id, pg_catalog.max(p.unsure_since) AS unsure_since
     FROM shard_client_packets AS own
     JOIN shard_client_packets AS p
         ON p.id <> own.id
-        AND p.unsure_since >= own.unsure_since - make_interval(secs => $3::double precision)
-    CROSS JOIN LATERAL ROWS FROM (unnest(p.job_ids), unnest(p.digests)) AS o (id, digest)
+        AND p.unsure_since >= own.unsure_since - pg_catalog.make_interval(secs => $3::double precision)
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) AS o (id, digest)
     JOIN sent AS s ON s.id = o.id AND s.digest <> o.digest
     WHERE own.id = $4::bigint
     GROUP BY s.id
 ),
 complete AS (
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS entry_ids
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS entry_ids
     FROM afe_host_queue_entries AS e
     WHERE e.id = ANY ($5::bigint[]) AND e.job_id = ANY ($1::bigint[])
     GROUP BY e.job_id
@@ -285,7 +348,7 @@ settled AS (
     DELETE FROM shard_client_uploads AS u
     WHERE u.job_id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM kept AS k WHERE k.job_id = u.job_id)
 )
-SELECT count(*)::integer AS of_another_client
+SELECT pg_catalog.count(*)::integer AS of_another_client
 FROM shard_client_uploads AS u
 WHERE u.job_id = ANY ($1::bigint[]) AND u.other_client
 `
@@ -323,7 +386,7 @@ WITH gone AS (
     DELETE FROM shard_client_packets WHERE id = $1::bigint AND $2::boolean
 )
 UPDATE shard_client_packets
-SET unsure_since = now()
+SET unsure_since = pg_catalog.now()
 WHERE id = $1::bigint AND NOT $2::boolean
 `
 

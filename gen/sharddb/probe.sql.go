@@ -17,7 +17,7 @@ WITH named AS (
 )
 INSERT INTO shard_client_suspects (kind, object_id, state)
 SELECT s.kind, s.id, 'unproven'
-FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
 ORDER BY s.kind, s.id
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = ''
@@ -40,7 +40,7 @@ WHERE here.state = 'suspect'
     AND (
         (here.kind, here.object_id) IN (
             SELECT s.kind, s.id
-            FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+            FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
         )
         OR here.kind = 'host' AND here.object_id = ANY ($3::bigint[])
         OR here.kind = 'job'
@@ -91,7 +91,7 @@ const probeHeavy = `-- name: ProbeHeavy :execrows
 WITH too_many AS (
     DELETE FROM shard_client_suspects
     WHERE state = 'heavy'
-        AND (SELECT count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= $3::bigint
+        AND (SELECT pg_catalog.count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= $3::bigint
 )
 INSERT INTO shard_client_suspects (kind, object_id, state, reason)
 VALUES ('job', $1::bigint, 'heavy', $2::text)
@@ -116,7 +116,7 @@ func (q *Queries) ProbeHeavy(ctx context.Context, arg ProbeHeavyParams) (int64, 
 }
 
 const probeLeft = `-- name: ProbeLeft :one
-SELECT count(*)::bigint
+SELECT pg_catalog.count(*)::bigint
 FROM shard_client_suspects
 WHERE state NOT IN ('held', 'cleared', 'heavy')
 `
@@ -208,7 +208,7 @@ func (q *Queries) ProbeNamed(ctx context.Context) ([]ProbeNamedRow, error) {
 const probeNarrow = `-- name: ProbeNarrow :many
 WITH sent AS (
     SELECT s.kind, s.id
-    FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+    FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
 ),
 held AS (
     UPDATE shard_client_suspects AS here
@@ -256,8 +256,8 @@ WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
         -- Jobs first, so that they have arrived early if all of it passes.
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
-        count(*) OVER (PARTITION BY s.state) AS peers
+        pg_catalog.row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
+        pg_catalog.count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
 rested AS (
@@ -265,11 +265,11 @@ rested AS (
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
-            q.retry_at <= now()
-            OR q.last_seen <= now() - make_interval(secs => $1::double precision)
+            q.retry_at <= pg_catalog.now()
+            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => $1::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
-                    SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+                    SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
                     FROM shard_client_upload_jobs AS j
                     LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
                     WHERE j.id = q.object_id
@@ -330,7 +330,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
-    (SELECT count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
+    (SELECT pg_catalog.count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -425,7 +425,7 @@ FROM afe_host_queue_entries AS e
 WHERE $1::text = 'entry' AND e.id = $2::bigint AND e.job_id = ANY ($3::bigint[])
 UNION
 SELECT 'job'::text, j.id
-FROM unnest($3::bigint[]) AS j (id)
+FROM pg_catalog.unnest($3::bigint[]) AS j (id)
 WHERE $1::text = 'job' AND j.id = $2::bigint
 UNION
 SELECT 'host'::text, h.id
@@ -481,22 +481,22 @@ INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at
 )
 SELECT
-    'out', s.kind, s.id, 'refused', s.reason, substr(r.payload, 1, $1::integer), octet_length(r.payload),
-    sha256(r.payload), r.digest, now() + make_interval(secs => $2::double precision)
-FROM ROWS FROM (unnest($3::text[]), unnest($4::bigint[]), unnest($5::text[])) AS s (kind, id, reason)
+    'out', s.kind, s.id, 'refused', s.reason, pg_catalog.substr(r.payload, 1, $1::integer), pg_catalog.octet_length(r.payload),
+    pg_catalog.sha256(r.payload), r.digest, pg_catalog.now() + pg_catalog.make_interval(secs => $2::double precision)
+FROM ROWS FROM (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::text[])) AS s (kind, id, reason)
 CROSS JOIN LATERAL (
     SELECT
-        convert_to(coalesce(
+        pg_catalog.convert_to(coalesce(
             (SELECT j.record FROM shard_client_upload_jobs AS j WHERE s.kind = 'job' AND j.id = s.id),
             (
-                SELECT jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
+                SELECT pg_catalog.jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
                 FROM afe_hosts AS h
                 WHERE s.kind = 'host' AND h.id = s.id
             ),
             ''
         ), 'UTF8') AS payload,
         (
-            SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+            SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
             FROM shard_client_upload_jobs AS j
             LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
             WHERE s.kind = 'job' AND j.id = s.id
@@ -508,10 +508,10 @@ ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
-    occurrences = q.occurrences + 1, last_seen = now(),
-    retry_at = now() + least(
-        (excluded.retry_at - now()) * power(2, least(q.occurrences, 30)),
-        make_interval(secs => $6::double precision)
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => $6::double precision)
     )
 `
 

@@ -148,3 +148,29 @@ CHECKPOINT;
 -- A scheduler's statement.
 -- name: BenchTouchEntry :exec
 UPDATE afe_host_queue_entries SET execution_subdir = 'host1' WHERE id = @id;
+
+-- The label by which a master gives hosts and jobs to the shard.
+-- name: BenchShardLabel :exec
+INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (@shard_id, @label_id);
+
+-- Takes all hosts and jobs from the shard, as before its first heartbeat.
+-- name: BenchUnassignHosts :exec
+UPDATE afe_hosts SET shard_id = NULL;
+
+-- name: BenchUnassignJobs :exec
+UPDATE afe_jobs SET shard_id = NULL;
+
+-- Gives all jobs to the shard.
+-- name: BenchAssignJobs :exec
+UPDATE afe_jobs SET shard_id = 1;
+
+-- name: BenchReopenEntries :exec
+UPDATE afe_host_queue_entries SET complete = false, status = 'Queued';
+
+-- The floor of storing an upload: one UPDATE of the jobs and one of their entries.
+-- name: BenchStoreJobs :exec
+UPDATE afe_jobs SET shard_id = NULL, test_retry = test_retry;
+
+-- name: BenchStoreEntries :exec
+UPDATE afe_host_queue_entries
+SET complete = true, status = 'Completed', finished_on = timestamp '2019-03-15 11:21:31.5';

@@ -12,7 +12,7 @@ SELECT
     @probe::text, @batch_jobs::bigint, @batch_bytes::bigint,
     b.outcome, b.failure, b.error, b.packed_ms, b.rpc_ms, b.ack_ms, b.apply_ms, b.known_jobs, b.known_hosts,
     b.uploaded_jobs, b.uploaded_entries, b.received_hosts, b.received_jobs, b.received_keyvals, b.quarantined
-FROM json_to_record(@beat::json) AS b (
+FROM pg_catalog.json_to_record(@beat::json) AS b (
     outcome text, failure text, error text, packed_ms double precision, rpc_ms double precision,
     ack_ms double precision, apply_ms double precision, known_jobs bigint, known_hosts bigint,
     uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
@@ -41,7 +41,7 @@ SELECT
     coalesce((SELECT f.ended_at FROM failure AS f), 0)::double precision AS last_failure,
     coalesce((SELECT f.failure FROM failure AS f), '')::text AS last_failure_class,
     (
-        SELECT count(*) FROM beats AS b WHERE b.id > coalesce((SELECT s.id FROM success AS s), 0)
+        SELECT pg_catalog.count(*) FROM beats AS b WHERE b.id > coalesce((SELECT s.id FROM success AS s), 0)
     )::bigint AS failures,
     coalesce((SELECT s.known_jobs FROM sent AS s), 0)::bigint AS known_jobs,
     coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts;
@@ -53,7 +53,7 @@ SELECT
 -- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine
-    WHERE last_seen < now() - interval '7 days'
+    WHERE last_seen < pg_catalog.now() - interval '7 days'
         OR id IN (
             SELECT q.id
             FROM shard_client_quarantine AS q
@@ -70,4 +70,4 @@ WITH quarantine AS (
         )
 )
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - @history_keep::bigint;
+WHERE id <= (SELECT pg_catalog.max(h.id) FROM shard_client_heartbeats AS h) - @history_keep::bigint;

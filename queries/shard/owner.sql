@@ -85,7 +85,7 @@ WITH inherited AS (
     ON CONFLICT (job_id) DO NOTHING
 )
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
-VALUES (1, @who::text, now(), pg_backend_pid())
+VALUES (1, @who::text, pg_catalog.now(), pg_catalog.pg_backend_pid())
 ON CONFLICT (only_row) DO UPDATE
 SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
 RETURNING epoch;

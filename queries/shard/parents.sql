@@ -14,11 +14,11 @@ INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
     s.kind, s.id,
     CASE
-        WHEN s.id < max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id || ')'
+        WHEN s.id < pg_catalog.max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id::text || ')'
         ELSE s.name
     END,
     s.fields
-FROM json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json);
+FROM pg_catalog.json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json);
 
 -- name: StagedParentsClear :execrows
 DELETE FROM shard_client_staged_parents;
@@ -26,7 +26,7 @@ DELETE FROM shard_client_staged_parents;
 -- name: ShardGiveWay :execrows
 WITH moved AS (
     UPDATE afe_shards AS here
-    SET hostname = here.hostname || ' (was id ' || here.id || ')'
+    SET hostname = here.hostname || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'shard' AND here.hostname = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -42,11 +42,15 @@ WHERE s.kind = 'shard'
     )
     AND NOT EXISTS (SELECT FROM afe_shards AS known WHERE known.id = s.id);
 
+-- Each of the four statements that store parents leaves out those that are here as they were sent.
+-- ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
+-- scheduler that refers to two of them in one transaction could end in a deadlock.
 -- name: ShardStore :execrows
 INSERT INTO afe_shards AS here (id, hostname)
 SELECT s.id, s.name
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'shard'
+    AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
@@ -76,7 +80,7 @@ WHERE s.kind = 'shard' AND sl.shard_id = s.old_id;
 -- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'label' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -95,9 +99,10 @@ WHERE s.kind = 'label'
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -110,6 +115,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_hosts_labels AS hl ON hl.label_id = s.old_id
 JOIN afe_hosts AS h ON h.id = hl.host_id AND NOT h.invalid
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = hl.host_id AND same.label_id = s.id)
 ORDER BY hl.host_id, s.id
 ON CONFLICT (host_id, label_id) DO NOTHING;
 
@@ -120,6 +126,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_jobs_dependency_labels AS d ON d.label_id = s.old_id
 WHERE s.kind = 'label'
     AND d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
+    AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS same WHERE same.job_id = d.job_id AND same.label_id = s.id)
 ORDER BY d.job_id, s.id
 ON CONFLICT (job_id, label_id) DO NOTHING;
 
@@ -129,6 +136,7 @@ SELECT sl.shard_id, s.id
 FROM shard_client_staged_parents AS s
 JOIN afe_shards_labels AS sl ON sl.label_id = s.old_id
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_shards_labels AS same WHERE same.label_id = s.id)
 ORDER BY s.id
 ON CONFLICT (label_id) DO NOTHING;
 
@@ -144,19 +152,19 @@ WITH revoked AS (
         AND s.kind = 'acl_group'
         AND here.id = s.id
         AND here.name <> s.name
-        AND here.name <> s.name || ' (was id ' || s.id || ')'
+        AND here.name <> s.name || ' (was id ' || s.id::text || ')'
         AND (
             EXISTS (SELECT FROM afe_acl_groups AS holder WHERE holder.name = s.name)
             OR EXISTS (
                 SELECT FROM shard_client_staged_parents AS heir
                 WHERE heir.kind = 'acl_group' AND heir.name = here.name
             )
-            OR right(here.name, length(' (was id ' || s.id || ')')) = ' (was id ' || s.id || ')'
+            OR pg_catalog.right(here.name, pg_catalog.length(' (was id ' || s.id::text || ')')) = ' (was id ' || s.id::text || ')'
         )
 ),
 moved AS (
     UPDATE afe_acl_groups AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'acl_group' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -177,6 +185,7 @@ INSERT INTO afe_acl_groups AS here (id, name, description)
 SELECT s.id, s.name, s.fields ->> 'description'
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -189,6 +198,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_hosts AS gh ON gh.aclgroup_id = s.old_id
 JOIN afe_hosts AS h ON h.id = gh.host_id AND NOT h.invalid
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = s.id AND same.host_id = gh.host_id)
 ORDER BY s.id, gh.host_id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING;
 
@@ -198,6 +208,7 @@ SELECT s.id, gu.user_id
 FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = s.old_id
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_users AS same WHERE same.aclgroup_id = s.id AND same.user_id = gu.user_id)
 ORDER BY s.id, gu.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
 
@@ -216,7 +227,7 @@ revoked AS (
 ),
 renamed AS (
     UPDATE afe_users AS here
-    SET login = here.login || ' (was id ' || here.id || ')'
+    SET login = here.login || ' (was id ' || here.id::text || ')'
     FROM sent AS s
     WHERE here.login = s.name AND here.id <> s.id
 )
@@ -231,9 +242,10 @@ JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id;
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
 WHERE s.kind = 'user'
+    AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET
@@ -244,6 +256,10 @@ WHERE here.login <> excluded.login;
 -- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
+FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;

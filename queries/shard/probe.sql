@@ -17,8 +17,8 @@ WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
         -- Jobs first, so that they have arrived early if all of it passes.
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
-        count(*) OVER (PARTITION BY s.state) AS peers
+        pg_catalog.row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
+        pg_catalog.count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
 rested AS (
@@ -26,11 +26,11 @@ rested AS (
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
-            q.retry_at <= now()
-            OR q.last_seen <= now() - make_interval(secs => @changed_after_seconds::double precision)
+            q.retry_at <= pg_catalog.now()
+            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => @changed_after_seconds::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
-                    SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+                    SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
                     FROM shard_client_upload_jobs AS j
                     LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
                     WHERE j.id = q.object_id
@@ -91,7 +91,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
-    (SELECT count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
+    (SELECT pg_catalog.count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -113,7 +113,7 @@ WITH named AS (
 )
 INSERT INTO shard_client_suspects (kind, object_id, state)
 SELECT s.kind, s.id, 'unproven'
-FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
 ORDER BY s.kind, s.id
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = '';
@@ -131,7 +131,7 @@ SET state = excluded.state, reason = excluded.reason;
 WITH too_many AS (
     DELETE FROM shard_client_suspects
     WHERE state = 'heavy'
-        AND (SELECT count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= @most::bigint
+        AND (SELECT pg_catalog.count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= @most::bigint
 )
 INSERT INTO shard_client_suspects (kind, object_id, state, reason)
 VALUES ('job', @id::bigint, 'heavy', @reason::text)
@@ -158,7 +158,7 @@ WHERE here.state = 'suspect'
     AND (
         (here.kind, here.object_id) IN (
             SELECT s.kind, s.id
-            FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+            FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
         )
         OR here.kind = 'host' AND here.object_id = ANY (@planned_hosts::bigint[])
         OR here.kind = 'job'
@@ -171,7 +171,7 @@ WHERE here.state = 'suspect'
 -- name: ProbeNarrow :many
 WITH sent AS (
     SELECT s.kind, s.id
-    FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+    FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
 ),
 held AS (
     UPDATE shard_client_suspects AS here
@@ -193,7 +193,7 @@ FROM afe_host_queue_entries AS e
 WHERE @kind::text = 'entry' AND e.id = @id::bigint AND e.job_id = ANY (@job_ids::bigint[])
 UNION
 SELECT 'job'::text, j.id
-FROM unnest(@job_ids::bigint[]) AS j (id)
+FROM pg_catalog.unnest(@job_ids::bigint[]) AS j (id)
 WHERE @kind::text = 'job' AND j.id = @id::bigint
 UNION
 SELECT 'host'::text, h.id
@@ -211,7 +211,7 @@ ORDER BY kind, object_id;
 
 -- Counts the records that are still under suspicion.
 -- name: ProbeLeft :one
-SELECT count(*)::bigint
+SELECT pg_catalog.count(*)::bigint
 FROM shard_client_suspects
 WHERE state NOT IN ('held', 'cleared', 'heavy');
 
@@ -233,22 +233,22 @@ INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at
 )
 SELECT
-    'out', s.kind, s.id, 'refused', s.reason, substr(r.payload, 1, @max_payload::integer), octet_length(r.payload),
-    sha256(r.payload), r.digest, now() + make_interval(secs => @first_seconds::double precision)
-FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[]), unnest(@reasons::text[])) AS s (kind, id, reason)
+    'out', s.kind, s.id, 'refused', s.reason, pg_catalog.substr(r.payload, 1, @max_payload::integer), pg_catalog.octet_length(r.payload),
+    pg_catalog.sha256(r.payload), r.digest, pg_catalog.now() + pg_catalog.make_interval(secs => @first_seconds::double precision)
+FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@reasons::text[])) AS s (kind, id, reason)
 CROSS JOIN LATERAL (
     SELECT
-        convert_to(coalesce(
+        pg_catalog.convert_to(coalesce(
             (SELECT j.record FROM shard_client_upload_jobs AS j WHERE s.kind = 'job' AND j.id = s.id),
             (
-                SELECT jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
+                SELECT pg_catalog.jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
                 FROM afe_hosts AS h
                 WHERE s.kind = 'host' AND h.id = s.id
             ),
             ''
         ), 'UTF8') AS payload,
         (
-            SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+            SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
             FROM shard_client_upload_jobs AS j
             LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
             WHERE s.kind = 'job' AND j.id = s.id
@@ -260,8 +260,8 @@ ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
-    occurrences = q.occurrences + 1, last_seen = now(),
-    retry_at = now() + least(
-        (excluded.retry_at - now()) * power(2, least(q.occurrences, 30)),
-        make_interval(secs => @last_seconds::double precision)
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => @last_seconds::double precision)
     );

@@ -13,6 +13,11 @@
 //
 // [Batch] is how much a packet may hold, and the rule by which that shrinks and grows.
 //
+// # The end of a beat
+//
+// [Outlive] lets what is under way go on for a while after a stop was asked for, and [WithCause] says
+// in an error why that ended.
+//
 // The package knows neither database nor wire, and imports no other package of ours.
 package beat
 
@@ -33,6 +38,7 @@ const (
 // classes of package afe.
 const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
+	FailureLocked   = "locked"    // something is left for the next beat because another session has locked it
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
 
 	// FailureNoProgress: jobs are uploaded again and again, although the master answers.

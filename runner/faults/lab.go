@@ -201,6 +201,7 @@ func (l *Lab) ClientOptions(s *Shard) shard.Options {
 		Who:            "test",
 		RPCTimeout:     10 * time.Minute,
 		StopTimeout:    10 * time.Minute,
+		LockTimeout:    10 * time.Minute,
 		MaxUploadJobs:  1000,
 		MaxUploadBytes: 16 << 20,
 		ApplyChunk:     500,

@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,10 @@ const (
 
 // Lock is the right to write to a shard's tables. It is not safe for concurrent use.
 type Lock struct {
+	// Timeout is how long a statement of [Lock.Write] waits for a lock of another session; 0: as
+	// long as the session allows.
+	Timeout time.Duration
+
 	pool  *pgxpool.Pool
 	who   string
 	conn  *pgx.Conn // has the advisory lock; nil: it is not held
@@ -195,6 +200,22 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 		if len(epochs) == 0 {
 			return ErrLost
 		}
+		if err := l.boundWaits(ctx, q); err != nil {
+			return err
+		}
 		return fn(q)
 	})
+}
+
+// boundWaits limits how long the statements of a transaction wait for locks. The lock that the
+// fence waits for is that of another shard-client, which holds it for a moment only.
+func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {
+	if l.Timeout <= 0 {
+		return nil
+	}
+	milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
+	if err := q.WriteBoundsSet(ctx, milliseconds); err != nil {
+		return fmt.Errorf("set lock_timeout: %w", err)
+	}
+	return nil
 }

@@ -23,6 +23,9 @@ const (
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
+	// Locked means that the statement waited for a lock of another session for too long: a smaller
+	// one would wait, too.
+	Locked
 	// ReadOnly means that the server is a standby, or no longer takes writes.
 	ReadOnly
 )
@@ -35,6 +38,7 @@ var classes = map[string]Class{
 	"54":    Data, // program limit exceeded
 	"40":    Conflict,
 	"25006": ReadOnly,
+	"55P03": Locked,
 	"57014": Cancelled,
 }
 

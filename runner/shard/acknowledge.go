@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/apply"
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
 
@@ -22,16 +27,16 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
+		var err error
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
 		})
-		return err
+		if err != nil {
+			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
+		}
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
-	}
-	return nil
 }
 
 // settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
@@ -40,53 +45,104 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		_, err := q.UploadSettle(ctx, m.packetID, clear)
-		return err
-	})
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
+}
+
+func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
+	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
+		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
+	}
+	return nil
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
-// its way. It returns how many jobs and entries read the same here and on the master.
+// its way. It returns how many jobs and entries read the same here and on the master. The error is
+// a [*pg.LockedError] when some jobs wait for another session; they are uploaded again.
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
-) (acknowledged sharddb.AcknowledgeJobsRow, err error) {
-	if len(m.sent.JobIds) == 0 {
-		return acknowledged, nil
+) (total sharddb.AcknowledgeJobsRow, err error) {
+	jobs, left := m.sent.JobIds, map[int64]string{}
+	for try := 1; len(jobs) > 0 && (try == 1 || lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
+		var some sharddb.AcknowledgeJobsRow
+		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
+			switch {
+			case err != nil:
+				return err
+			case !some.Known:
+				return m.settle(ctx, q, sure)
+			case len(left) == 0 || try == lock.Tries:
+				return m.answered(ctx, q, left, sure)
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
+		}
+		if m.known = some.Known; !m.known {
+			return total, nil
+		}
+		total.Jobs += some.Jobs
+		total.Entries += some.Entries
+		jobs = slices.Sorted(maps.Keys(left))
 	}
-	err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.AcknowledgeLock(ctx, m.sent.JobIds, m.sent.EntryIds); err != nil {
-			return fmt.Errorf("lock jobs and their entries: %w", err)
-		}
-		if err := q.AcknowledgeBegin(ctx); err != nil {
-			return fmt.Errorf("begin: %w", err)
-		}
-		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
-			return fmt.Errorf("compare with what was sent: %w", err)
-		}
-		if m.known = acknowledged.Known; !m.known {
-			_, err = q.UploadSettle(ctx, m.packetID, sure)
-			return err
-		}
-		return c.remember(ctx, q, m, sure)
-	})
-	if err != nil {
-		return sharddb.AcknowledgeJobsRow{}, err
-	}
-	return acknowledged, nil
+	return total, pg.LeftFor(apply.KindJob, left)
 }
 
-// remember updates the ledger, and notes that the packet was answered.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) (err error) {
-	m.ofAnother, err = q.UploadRemember(ctx, sharddb.UploadRememberParams{
-		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds,
-		Digests: m.digests, OpenJobIds: m.open, CompleteEntryIds: m.complete,
+// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
+// others.
+func (c *Client) acknowledgeFree(
+	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
+) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
+	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
+	if err != nil {
+		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
+	}
+	left = map[int64]string{}
+	locked := map[int64]bool{}
+	for _, row := range rows {
+		if locked[row.ID] = row.Ours; !row.Ours {
+			left[row.ID] = row.Reason
+		}
+	}
+	if err := q.AcknowledgeBegin(ctx); err != nil {
+		return some, nil, fmt.Errorf("begin: %w", err)
+	}
+	sent := m.sent
+	remember := sharddb.UploadRememberParams{
+		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+		OpenJobIds: m.open, CompleteEntryIds: m.complete,
+	}
+	for i, id := range sent.JobIds {
+		if locked[id] {
+			remember.JobIds = append(remember.JobIds, id)
+			remember.Digests = append(remember.Digests, m.digests[i])
+		}
+	}
+	sent.LockedJobIds = remember.JobIds
+	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
+		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
+	}
+	if some.Known {
+		ofAnother, err := q.UploadRemember(ctx, remember)
+		if err != nil {
+			return some, nil, fmt.Errorf("remember what was sent: %w", err)
+		}
+		m.ofAnother = max(m.ofAnother, ofAnother)
+	}
+	return some, left, nil
+}
+
+// answered notes that the master has answered the packet. Jobs that are left do not count as
+// uploaded without progress.
+func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]string, sure bool) (err error) {
+	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
+		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
 	})
 	if err != nil {
-		return fmt.Errorf("remember what was sent: %w", err)
+		return fmt.Errorf("note that the packet was answered: %w", err)
 	}
-	m.repeated, err = q.UploadAnswered(ctx, m.packetID, sure)
-	return err
+	return nil
 }
 
 // errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:
@@ -97,8 +153,14 @@ var errNoProgress = errors.New("the upload makes no progress")
 func (t *turn) progress(ctx context.Context) error {
 	m := t.memo
 	switch {
-	case len(m.sent.JobIds) > 0 && !m.known:
-		return t.unknownShard(ctx)
+	case len(m.sent.JobIds) == 0:
+		return nil
+	case !m.known:
+		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
+		if errors.Is(err, errNoProgress) {
+			t.report.Repeated = len(m.sent.JobIds)
+		}
+		return err
 	case len(m.repeated) > 0:
 		t.report.Repeated = len(m.repeated)
 		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
@@ -110,17 +172,27 @@ func (t *turn) progress(ctx context.Context) error {
 
 // unknownShard says that nothing can be acknowledged, with both spellings of the shard's name; nil:
 // the shard's row has come with this answer, and the next beat can.
-func (t *turn) unknownShard(ctx context.Context) error {
-	ours := t.c.options.ShardHostname
-	shards, err := sharddb.New(t.c.pool).ShardNames(ctx, ours)
+func (c *Client) unknownShard(ctx context.Context, jobs int) error {
+	shards, err := sharddb.New(c.pool).ShardNames(ctx, c.options.ShardHostname)
 	if err != nil {
 		return fmt.Errorf("look up the names of shards: %w", err)
 	}
-	if shards.Own {
-		return nil
+	var names []string
+	for _, s := range shards {
+		if s.Own {
+			return nil
+		}
+		names = append(names, s.Hostname)
 	}
-	t.report.Repeated = len(t.memo.sent.JobIds)
 	return fmt.Errorf("%w: the master has stored %d finished jobs, but they cannot be noted as uploaded, because no host "+
 		"and no job of its answers was of a shard %q (--shard-hostname); they were of %s; "+
-		"the jobs are uploaded again until one is", errNoProgress, t.report.Repeated, ours, plain.Line(shards.Names, maxReason))
+		"the jobs are uploaded again until one is", errNoProgress, jobs, c.options.ShardHostname, quoted(names))
+}
+
+// quoted lists names in one printable line.
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return plain.Line(fmt.Sprintf("%q", names), apply.MaxReason)
 }

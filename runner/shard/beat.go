@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
@@ -60,7 +61,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.watch.Start(&t.report.PackedMS)
 	work, done := c.bounded(ctx)
 	defer done()
-	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	err := beat.WithCause(work, guard.Run(func() error { return t.run(ctx, work) }))
 	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
@@ -108,13 +109,20 @@ func (t *turn) run(ctx, work context.Context) error {
 	}
 	t.received(response)
 
+	// What was sent and what came have nothing to do with each other: one step may go on where the
+	// other failed.
 	t.watch.Start(&t.report.AckMS)
-	if err := t.conclude(work, response.Sure); err != nil {
-		return err
+	failed := t.conclude(work, response.Sure)
+	if failed != nil && !pg.IsOfOneStep(failed) {
+		return failed
 	}
 
 	t.watch.Start(&t.report.ApplyMS)
-	return t.apply(work, response)
+	err = pg.Together(failed, t.apply(work, response))
+	if failed != nil { // nothing is known about progress
+		return err
+	}
+	return cmp.Or(err, t.progress(work))
 }
 
 // pack builds the packet, up to the moment when it may leave.
@@ -135,7 +143,7 @@ func (t *turn) pack(ctx context.Context) error {
 func (t *turn) send(ctx, work context.Context) (*afe.Response, error) {
 	c := t.c
 	cause := fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout)
-	request, cancel := outlive(work, ctx, c.options.StopTimeout, cause)
+	request, cancel := beat.Outlive(work, ctx, c.options.StopTimeout, cause)
 	defer cancel()
 	began := time.Now()
 	response, err := c.master.Heartbeat(request, t.packet)
@@ -165,22 +173,23 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 // in the packet.
 func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
-	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
-	}
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
+	if err != nil {
+		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
+		if !pg.IsOfOneStep(err) {
+			return err
+		}
+	}
 	if t.report.OfAnother = int(t.memo.ofAnother); t.report.OfAnother > 0 {
 		t.c.log.Warn("another client has acknowledged jobs of this shard; they were uploaded once more",
 			"jobs", t.report.OfAnother)
 	}
-	if err := t.judge(ctx, nil); err != nil {
-		return err
-	}
+	err = pg.Together(err, t.judge(ctx, nil))
 	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
 		t.report.Soon = true
 	}
-	return nil
+	return err
 }
 
 // judge draws from how the packet was received what that shows about the records in it; failure is
@@ -206,11 +215,11 @@ func (t *turn) received(response *afe.Response) {
 
 // apply stores what the master sent.
 func (t *turn) apply(ctx context.Context, response *afe.Response) error {
-	aside, err := t.c.apply(ctx, response)
+	aside, err := apply.Response(ctx, &t.c.apply, response)
 	t.report.Quarantined += aside
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	// With a section missing for good a shard would starve of hosts or jobs while all looks well.
-	return cmp.Or(response.Incomplete, t.progress(ctx))
+	return response.Incomplete
 }

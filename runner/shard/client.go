@@ -5,8 +5,8 @@
 // # One beat
 //
 // [Client.Beat] takes four steps. pack.go reads the packet in one snapshot; the master is called;
-// acknowledge.go marks what was sent; apply.go and the files beside it store what came. history.go
-// then records the beat.
+// acknowledge.go marks what was sent; package [apply] stores what came. history.go then records the
+// beat.
 //
 // Two values go from step to step: the packet, which is what travels, and the memo, which is what
 // must be remembered of it until the master has answered.
@@ -14,8 +14,8 @@
 // # What is set aside
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
-// quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, package search looks for the guilty record over the next beats.
+// quarantine and is tried again whenever the master sends it. When the master refuses a packet of
+// ours, package [search] looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -33,6 +33,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
@@ -56,6 +57,7 @@ type Options struct {
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	LockTimeout    time.Duration // how long a step waits for locks of other sessions
 	BeatTimeout    time.Duration // the longest that a beat may take, its request included; 0: no limit
 	FinishTimeout  time.Duration // how long a beat may go on after a stop was asked for; 0: no limit
 	MaxUploadJobs  int           // the most jobs in one packet
@@ -83,6 +85,7 @@ type Client struct {
 	log     *slog.Logger
 	lock    *lock.Lock
 	search  *search.Search
+	apply   apply.Options
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -101,6 +104,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
+	notHeld.Timeout = options.LockTimeout
 	if options.Adopt {
 		notHeld.Adopt()
 	}
@@ -117,13 +121,18 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	searching, err := search.New(search.Options{
-		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: maxReason, MaxPayload: maxPayload,
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: apply.MaxReason, MaxPayload: apply.MaxPayload,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
 	return &Client{
 		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+		apply: apply.Options{
+			Lock: notHeld, Pool: pool, Chunk: options.ApplyChunk, LockTimeout: options.LockTimeout,
+			MaxSplits: apply.DefaultMaxSplits, HistoryKeep: options.HistoryKeep, QuarantineKeep: options.QuarantineKeep,
+			Redact: options.Redact, Logger: options.Logger,
+		},
 	}, nil
 }
 
@@ -139,6 +148,7 @@ func (o *Options) check() error {
 		{"Who", `""`, o.Who != "", "a name for this process"},
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"LockTimeout", o.LockTimeout, o.LockTimeout > 0, "more than 0"},
 		{"BeatTimeout", o.BeatTimeout, o.BeatTimeout >= 0, "0 or more"},
 		{"FinishTimeout", o.FinishTimeout, o.FinishTimeout >= 0, "0 or more"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},

@@ -7,8 +7,12 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
+
+// maxErrorText limits how much of an error a report keeps, in bytes.
+const maxErrorText = 2000
 
 // Failures returns every class of failure that a beat can have.
 func Failures() []string {
@@ -16,7 +20,7 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost, beat.FailureNoProgress)
+	return append(all, beat.FailureDatabase, beat.FailureLocked, beat.FailureLockLost, beat.FailureNoProgress)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
@@ -49,6 +53,8 @@ func failureClass(err error) string {
 		return beat.FailureLockLost
 	case errors.Is(err, errNoProgress):
 		return beat.FailureNoProgress
+	case pg.IsLocked(err):
+		return beat.FailureLocked
 	default:
 		return beat.FailureDatabase
 	}

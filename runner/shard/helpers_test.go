@@ -30,7 +30,7 @@ const simple = pgx.QueryExecModeSimpleProtocol
 // one by accident.
 func options() shard.Options {
 	return shard.Options{
-		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,
+		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second, LockTimeout: 2 * time.Second,
 		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/guard"
 )
 
 // record adds the beat to the history, keeps history and quarantine within their limits (P9), and
 // counts what is set aside for the report.
 func (t *turn) record(ctx context.Context) error {
-	body, err := encode(&t.report)
+	body, err := guard.JSON(&t.report)
 	if err != nil {
 		return fmt.Errorf("record heartbeat: %w", err)
 	}

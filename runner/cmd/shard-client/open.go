@@ -24,6 +24,8 @@ type client struct {
 	proxy string // "": none
 	// direct refuses a pooler that has no session for us.
 	direct func(context.Context) error
+	// warn logs what makes the database less safe than it could be.
+	warn func(context.Context) error
 }
 
 // adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay for
@@ -60,6 +62,7 @@ func (p *program) open(ctx context.Context, a adoption) (*client, error) {
 	}
 	p.warn()
 	made := &client{pool: pool, proxy: proxy, direct: p.direct}
+	made.warn = func(ctx context.Context) error { return p.warnOfStrangers(ctx, pool) }
 	if made.wire, err = p.newWire(master, login, security); err == nil {
 		made.Client, err = p.newShard(pool, made.wire, a)
 	}
@@ -95,6 +98,7 @@ func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*s
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
 		StopTimeout:    c.StopTimeout,
+		LockTimeout:    c.LockTimeout,
 		BeatTimeout:    c.WholeBeat(),
 		FinishTimeout:  c.WholeStop(),
 		MaxUploadJobs:  c.MaxUploadJobs,
@@ -131,6 +135,9 @@ func (c *client) checkSchema(ctx context.Context) error {
 		if err := c.direct(ctx); err != nil {
 			return err
 		}
-		return schema.Check(ctx, c.pool)
+		if err := schema.Check(ctx, c.pool); err != nil {
+			return err
+		}
+		return c.warn(ctx)
 	})
 }

@@ -90,8 +90,10 @@ const patienceOfScrapers = 2 * time.Second
 // would look like a beat that never succeeded and an empty quarantine.
 func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past {
 	past, err := c.Recall(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // the end of the wait says nothing about the history
 		p.log.Warn("history not read; metrics and health begin anew", "error", err)
+	}
+	if err != nil {
 		return beat.Past{}
 	}
 	o.metrics.Recall(&past)

@@ -71,6 +71,14 @@ func withPath(path string) func(*url.URL) {
 	return func(u *url.URL) { u.RawQuery += "&search_path=" + path }
 }
 
+// Without a schema to make them in, no tables are made, and it is said why.
+func TestNoSchemaForTheTablesIsTold(t *testing.T) {
+	t.Parallel()
+	databaseURL := edit(t, pgtest.EmptyDatabase(t), withPath("nowhere"))
+	invoke("migrate", "up", "--database-url", databaseURL).want(t, exitUsage).silent(t).says(t, `search_path is "nowhere"`)
+	invoke("migrate", "status", "--database-url", databaseURL).want(t, exitOK)
+}
+
 // To look at the migrations changes nothing, and neither does a refusal.
 func TestMigrateStatusWritesNothing(t *testing.T) {
 	t.Parallel()

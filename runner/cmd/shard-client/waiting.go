@@ -39,10 +39,10 @@ func (w *waiting) try(ctx context.Context) (final bool, err error) {
 	}
 	before := w.hint
 	w.hint = pg.Refusal(err)
-	w.health.Doing(w.doing())
 	if (w.hint == "") != (before == "") {
 		w.tell(err, w.tries)
 	}
+	w.health.Doing(w.doing())
 	return false, err
 }
 

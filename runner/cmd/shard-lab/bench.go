@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,13 @@ import (
 )
 
 type benchCommand struct {
-	Client string   `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
-	Base   string   `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
-	Jobs   []int    `default:"1000,10000,50000" help:"Sizes of answers, in jobs."`
-	Rounds int      `default:"5" help:"How often each figure is measured."`
-	Quick  bool     `help:"Within 90 s, and without judging times."`
-	Only   []string `placeholder:"PART" help:"Measure only these parts."`
+	Client   string   `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
+	Base     string   `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
+	Jobs     []int    `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
+	Rounds   int      `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
+	Finished int64    `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
+	Quick    bool     `help:"Within 90 s, and without judging times."`
+	Only     []string `placeholder:"PART" help:"Measure only these parts."`
 }
 
 // Help is what --help says below the usage line.
@@ -29,11 +31,11 @@ quarter of its rounds. Parts: ` + strings.Join(bench.Sections(), ", ") + `.`
 
 // Validate is called by kong.
 func (c *benchCommand) Validate() error {
-	if len(c.Jobs) == 0 || slices.Min(c.Jobs) < 1 || !slices.IsSorted(c.Jobs) {
+	if len(c.Jobs) > 0 && (slices.Min(c.Jobs) < 1 || !slices.IsSorted(c.Jobs)) {
 		return errors.New("--jobs must be numbers from 1 on, the smallest first")
 	}
-	if c.Rounds < 1 {
-		return errors.New("--rounds must be at least 1")
+	if c.Rounds < 0 || c.Finished < 0 {
+		return errors.New("--rounds and --finished must be at least 1")
 	}
 	for _, part := range c.Only {
 		if !slices.Contains(bench.Sections(), part) {
@@ -49,19 +51,38 @@ func (c *benchCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	b := bench.Bench{
-		Client: client,
-		Base:   c.Base,
-		Jobs:   c.Jobs,
-		Rounds: c.Rounds,
-		Quick:  c.Quick,
-		Only:   c.Only,
-		Out:    out.stdout,
-		Logger: slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	self, err := findProgram("", "shard-lab")
+	if err != nil {
+		return err
 	}
+	b := bench.Bench{
+		Client:   client,
+		Base:     c.Base,
+		Lab:      self,
+		Jobs:     c.Jobs,
+		Rounds:   c.Rounds,
+		Finished: c.Finished,
+		Quick:    c.Quick,
+		Only:     c.Only,
+		Out:      out.stdout,
+		Logger:   slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	c.size(&b)
 	err = b.Run(ctx)
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitInterrupted}
 	}
 	return err
+}
+
+// size fills in what was not asked for.
+func (c *benchCommand) size(b *bench.Bench) {
+	jobs, rounds, finished := []int{1000, 10_000, 50_000}, 5, int64(1_000_000)
+	if c.Quick {
+		jobs, rounds, finished = []int{1000, 10_000}, 1, 50_000
+	}
+	if len(b.Jobs) == 0 {
+		b.Jobs = jobs
+	}
+	b.Rounds, b.Finished = cmp.Or(b.Rounds, rounds), cmp.Or(b.Finished, finished)
 }

@@ -28,26 +28,33 @@ const shardHostname = "shard1.example"
 type Bench struct {
 	Client string // path of the shard-client that is measured
 	Base   string // path of another build, which is measured beside it; "": none
+	Lab    string // path of shard-lab, for the reference master
 	Jobs   []int  // sizes of answers, in jobs
 	Rounds int
-	Quick  bool     // judge only what does not depend on the speed of the machine
-	Only   []string // measure only these; none: all
-	Out    io.Writer
-	Logger *slog.Logger // for the private PostgreSQL
+	// Finished is how many finished jobs lie beside the open ones where idle beats are measured.
+	Finished int64
+	Quick    bool     // judge only what does not depend on the speed of the machine
+	Only     []string // measure only these; none: all
+	Out      io.Writer
+	Logger   *slog.Logger // for the private PostgreSQL
 }
 
 // section measures some rows of the table.
 type section struct {
 	name    string
+	quick   bool // it has something to say that does not depend on the speed of the machine
 	measure func(*site, context.Context) error
 }
 
 var sections = []section{
-	{"apply", (*site).apply},
-	{"idle", (*site).idle},
-	{"pack", (*site).pack},
-	{"backlog", (*site).backlog},
-	{"wait", (*site).wait},
+	{"apply", true, (*site).apply},
+	{"memory", true, (*site).memory},
+	{"idle", true, (*site).idle},
+	{"pack", false, (*site).pack},
+	{"backlog", false, (*site).backlog},
+	{"wait", false, (*site).wait},
+	{"master", false, (*site).master},
+	{"peers", false, (*site).peers},
 }
 
 // Sections returns the names of what can be measured.
@@ -67,7 +74,7 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, at.close()) }()
 	for _, s := range sections {
-		if len(b.Only) > 0 && !slices.Contains(b.Only, s.name) {
+		if wanted := slices.Contains(b.Only, s.name); !wanted && (len(b.Only) > 0 || b.Quick && !s.quick) {
 			continue
 		}
 		began := time.Now()

@@ -124,15 +124,21 @@ func (c *client) read(log *os.File) {
 	}
 }
 
-// beat waits until the beat has ended that is under way.
+// beat waits until the beat has ended that is under way, and insists that all went well.
 func (c *client) beat(ctx context.Context) (figures, error) {
+	f, err := c.ended(ctx)
+	if err == nil && (f.Outcome != "heartbeat" || f.Quarantined > 0) {
+		err = fmt.Errorf("%s, %d set aside: %s", f.Outcome, f.Quarantined, f.Error)
+	}
+	return f, err
+}
+
+// ended waits until the beat has ended that is under way.
+func (c *client) ended(ctx context.Context) (figures, error) {
 	select {
 	case f, open := <-c.beats:
 		if !open {
 			return f, fmt.Errorf("shard-client has ended: %w: %s", c.process.Err(), c.tail)
-		}
-		if f.Outcome != "heartbeat" || f.Quarantined > 0 {
-			return f, fmt.Errorf("%s, %d set aside: %s", f.Outcome, f.Quarantined, f.Error)
 		}
 		return f, nil
 	case <-ctx.Done():

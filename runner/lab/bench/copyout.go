@@ -5,22 +5,23 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // COPY TO is the one kind of statement that sqlc does not know.
 //
 //go:embed sql/*.sql
-var statements embed.FS
+var floors embed.FS
 
-// copyOut runs statements of COPY TO and throws away what comes.
-func (d *database) copyOut(ctx context.Context, names ...string) error {
-	for _, name := range names {
-		statement, err := statements.ReadFile("sql/" + name + ".sql")
-		if err != nil {
-			return err
-		}
-		if _, err := d.PgConn().CopyTo(ctx, io.Discard, string(statement)); err != nil {
-			return fmt.Errorf("copy %s out: %w", name, err)
+// copyOut runs the statements of a floor and throws away what comes.
+func (d *database) copyOut(ctx context.Context, floor string) error {
+	text, err := floors.ReadFile("sql/" + floor + ".sql")
+	if err != nil {
+		return err
+	}
+	for statement := range strings.SplitSeq(strings.TrimSuffix(string(text), ";\n"), ";\n") {
+		if _, err := d.PgConn().CopyTo(ctx, io.Discard, statement); err != nil {
+			return fmt.Errorf("copy out what %s.sql names: %w", floor, err)
 		}
 	}
 	return nil

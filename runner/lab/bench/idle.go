@@ -73,16 +73,8 @@ func (at *site) idleDatabases(ctx context.Context) error {
 		}
 	}
 	return at.with(ctx, "history", func(db *database) error {
-		return errors.Join(at.addHistory(ctx, db.name, at.history()), db.BenchVacuum(ctx), db.BenchCheckpoint(ctx))
+		return errors.Join(at.addHistory(ctx, db.name, at.Finished), db.BenchVacuum(ctx), db.BenchCheckpoint(ctx))
 	})
-}
-
-// history is how many finished jobs there are. A quick run has no time for a million.
-func (b *Bench) history() int64 {
-	if b.Quick {
-		return 50_000
-	}
-	return 1_000_000
 }
 
 // addHistory adds finished jobs. Nothing about them is checked, which takes most of the time.
@@ -200,7 +192,7 @@ func (at *site) idleBeats(ctx context.Context, name string, beats int) (cost idl
 }
 
 func (at *site) addIdle(few, many idleCost) {
-	finished := thousands(int(at.history()))
+	finished := thousands(int(at.Finished))
 	for _, r := range []row{
 		{what: "round trips of an idle beat to PostgreSQL", aim: 4, limit: 6, samples: []sample{{figure: few.trips}}},
 		{what: "transactions of an idle beat", aim: 2, limit: 3, samples: []sample{{figure: few.transactions}}},

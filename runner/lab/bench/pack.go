@@ -156,7 +156,7 @@ func (d *database) uploadFloor(ctx context.Context) (ms float64, err error) {
 		return 0, err
 	}
 	began := time.Now()
-	if err := d.copyOut(ctx, "finished_jobs", "finished_entries"); err != nil {
+	if err := d.copyOut(ctx, "finished"); err != nil {
 		return 0, err
 	}
 	err = d.BenchAcknowledge(ctx, finishedID, finishedID+uploadJobs-1)

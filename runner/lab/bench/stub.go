@@ -26,7 +26,7 @@ type stub struct {
 // call is a request that waits for its answer.
 type call struct {
 	at     time.Time // when it had arrived whole
-	body   int       // its size
+	body   []byte    // the packet
 	answer chan<- []byte
 }
 
@@ -45,13 +45,13 @@ func (s *stub) close() error { return s.server.Close() }
 
 // ServeHTTP implements http.Handler.
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	size, err := io.Copy(io.Discard, r.Body)
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the client is gone
 	}
 	answer := make(chan []byte, 1)
 	select {
-	case s.calls <- call{time.Now(), int(size), answer}:
+	case s.calls <- call{time.Now(), body, answer}:
 	case <-r.Context().Done():
 		return
 	}

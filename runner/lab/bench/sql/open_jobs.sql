@@ -4,4 +4,4 @@ COPY (
     FROM afe_host_queue_entries AS e
     WHERE NOT e.complete
     ORDER BY e.job_id
-) TO STDOUT
+) TO STDOUT;

@@ -1,8 +1,9 @@
-package shard
+package apply
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"shardclient/gen/sharddb"
@@ -10,38 +11,74 @@ import (
 )
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
-func (a *applier) storeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]badObject, error) {
-	chunk, bad, err := a.storableHosts(ctx, q, chunk)
+func (a *applier) storeHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
+) (bad []badObject, left map[int64]string, err error) {
+	chunk, bad, err = a.storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
-		return bad, err
+		return bad, nil, err
 	}
-	if a.parentsByChunk {
-		if err := collectParents(chunk, nil).store(ctx, q); err != nil {
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Host]) parents { return collectParents(chunk, nil) })
+	if err != nil {
+		return nil, nil, err
+	}
+	chunk = without(chunk, left)
+	body, err := a.stageFreeHosts(ctx, q, chunk, left)
+	if err != nil {
+		return nil, nil, err
+	}
+	chunk = without(chunk, left)
+	if err := mergeHosts(ctx, q, body); err != nil {
+		return nil, nil, err
+	}
+	return bad, left, forget(ctx, a, q, kindHost, chunk)
+}
+
+// stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
+// and adds the others to left. It returns the staged hosts as JSON.
+func (a *applier) stageFreeHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string,
+) ([]byte, error) {
+	for {
+		body, err := jsonList(chunk)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := q.StageHosts(ctx, body); err != nil {
+			return nil, fmt.Errorf("stage: %w", err)
+		}
+		locked, err := q.HostsLock(ctx, body)
+		if err != nil {
+			return nil, fmt.Errorf("look for locked rows: %w", err)
+		}
+		if len(locked) == 0 {
+			return body, nil
+		}
+		maps.Copy(left, reasons(locked))
+		chunk = without(chunk, left)
+		if _, err := q.StagedHostsClear(ctx); err != nil {
 			return nil, err
 		}
 	}
-	body, err := jsonList(chunk)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := q.StageHosts(ctx, body); err != nil {
-		return nil, fmt.Errorf("stage: %w", err)
-	}
+}
+
+// mergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
+func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
 	for _, merge := range []func(context.Context) (int64, error){
 		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
 	} {
 		if _, err := merge(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, add := range []func(context.Context, []byte) (int64, error){
 		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
 	} {
 		if _, err := add(ctx, body); err != nil {
-			return nil, fmt.Errorf("labels, ACL groups, attributes: %w", err)
+			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
 		}
 	}
-	return bad, forget(ctx, a, q, kindHost, chunk)
+	return nil
 }
 
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
@@ -82,7 +119,7 @@ func (a *applier) removeReplaced(
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
-	a.c.log.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
+	a.o.Logger.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
 	_, err = q.IncorrectHostsRemove(ctx, ids)
 	return true, err
 }

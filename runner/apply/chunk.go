@@ -1,19 +1,19 @@
-package shard
+package apply
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
 
@@ -57,16 +57,34 @@ func sameJSON(a, b jsontext.Value) bool {
 	return a.Canonicalize(exact) == nil && b.Canonicalize(exact) == nil && bytes.Equal(a, b)
 }
 
-// storeAll stores units chunk by chunk, each chunk in one transaction. Those that PostgreSQL
-// refused in earlier beats come last, the longest ago first. So the splits of this beat are spent
-// on objects that were not yet told apart, and each refused one has its turn.
+// storeAll stores units, and fails if some are left for the next beat.
 func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
-	if len(units) == 0 {
-		return nil
+	all := len(units)
+	left, err := storeFree(ctx, a, kind, units, store)
+	return stored(kind, all, left, err)
+}
+
+func stored(kind string, all int, left map[int64]string, err error) error {
+	if err = pg.Together(err, pg.LeftFor(kind, left)); err != nil {
+		return fmt.Errorf("store %d objects of kind %s: %w", all, kind, err)
 	}
-	refused, err := sharddb.New(a.c.pool).QuarantineRefusedBefore(ctx, kind)
+	return nil
+}
+
+// storeFree stores units chunk by chunk, each chunk in one transaction. It returns those that need
+// what another session has locked, each with what that is.
+//
+// Units that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
+// this beat are spent on objects that were not yet told apart, and each refused one has its turn.
+func storeFree[T any](
+	ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T],
+) (left map[int64]string, err error) {
+	if len(units) == 0 {
+		return nil, nil
+	}
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
 	if err != nil {
-		return fmt.Errorf("store %d objects: look which were refused before: %w", len(units), err)
+		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
 	turn := make(map[int64]int, len(refused))
 	for i, id := range refused {
@@ -75,33 +93,62 @@ func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[
 	slices.SortStableFunc(units, func(x, y unit[T]) int {
 		return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID])
 	})
-	for chunk := range slices.Chunk(units, a.c.options.ApplyChunk) {
-		if err := storeChunk(ctx, a, chunk, store); err != nil {
-			return fmt.Errorf("store %d objects of kind %s: %w", len(units), kind, err)
+	for try := 1; ; try++ {
+		left = map[int64]string{}
+		for chunk := range slices.Chunk(units, a.o.Chunk) {
+			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
+			if err != nil && !a.goesOn(err) {
+				return left, err
+			}
 		}
+		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
+			return left, err
+		}
+		units = slices.DeleteFunc(slices.Clone(units), func(u unit[T]) bool { return left[u.aside.ID] == "" })
 	}
-	return nil
 }
 
-// storeFunc stores a chunk within a transaction and returns what it set aside, which counts only if
-// the transaction commits.
-type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, error)
+// goesOn reports whether the next chunk is tried after one that failed: an object that takes too
+// long by itself harms only itself.
+func (a *applier) goesOn(err error) bool {
+	return pg.Classify(err) == pg.Cancelled && a.timeouts < maxTimeouts
+}
+
+// storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
+// the transaction commits, and the ids that it left out, each with what another session has locked.
+type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, map[int64]string, error)
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
-// to the next beat when this one has halved enough.
-func storeChunk[T any](ctx context.Context, a *applier, chunk []unit[T], store storeFunc[T]) error {
+// to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
+// halves, too, so it is not halved.
+func storeChunk[T any](
+	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
+) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	var bad []badObject
-	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
-		bad, err = store(ctx, q, chunk)
+	var locked map[int64]string
+	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+		bad, locked, err = store(ctx, q, chunk)
 		return err
 	})
-	switch class := pg.Classify(err); {
+	class := pg.Classify(err)
+	if class == pg.Cancelled {
+		a.timeouts++
+	}
+	switch {
 	case err == nil:
 		a.bad = append(a.bad, bad...)
-	case len(chunk) > 1 && (class == pg.Data || class == pg.Cancelled) && a.splits < maxSplits:
+		maps.Copy(left, locked)
+	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
 		half := len(chunk) / 2
-		return errors.Join(storeChunk(ctx, a, chunk[:half], store), storeChunk(ctx, a, chunk[half:], store))
+		err = storeChunk(ctx, a, chunk[:half], left, store)
+		if err != nil && !a.goesOn(err) {
+			return err
+		}
+		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
 	case class != pg.Data:
 		return err
 	case len(chunk) == 1:
@@ -158,14 +205,5 @@ func jsonList[T any](chunk []unit[T]) ([]byte, error) {
 	for i, u := range chunk {
 		objects[i] = u.object
 	}
-	return encode(objects)
-}
-
-// encode makes the JSON that a statement takes.
-func encode(rows any) ([]byte, error) {
-	body, err := json.Marshal(rows)
-	if err != nil {
-		return nil, &guard.Error{Err: fmt.Errorf("encode rows: %w", err)}
-	}
-	return body, nil
+	return guard.JSON(objects)
 }

@@ -1,8 +1,9 @@
-package shard
+package apply
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -12,42 +13,82 @@ import (
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
-func (a *applier) storeJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]badObject, error) {
-	chunk, bad, err := a.storableJobs(ctx, q, chunk)
+func (a *applier) storeJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+) (bad []badObject, left map[int64]string, err error) {
+	chunk, bad, err = a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
-		return bad, err
+		return bad, nil, err
 	}
-	if a.parentsByChunk {
-		if err := collectParents(nil, chunk).store(ctx, q); err != nil {
-			return nil, err
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Job]) parents { return collectParents(nil, chunk) })
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := a.stageFreeJobs(ctx, q, without(chunk, left), left)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := mergeJobs(ctx, q, &rows); err != nil {
+		return nil, nil, err
+	}
+	return bad, left, forget(ctx, a, q, KindJob, without(chunk, left))
+}
+
+// stageFreeJobs stages the jobs of a chunk that need nothing which another session has locked, and
+// adds the others to left.
+func (a *applier) stageFreeJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job], left map[int64]string,
+) (jobColumns, error) {
+	for {
+		rows := a.jobRows(chunk)
+		if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
+			return rows, fmt.Errorf("stage: %w", err)
+		}
+		if _, err := q.StageEntries(ctx, rows.entries); err != nil {
+			return rows, fmt.Errorf("stage entries: %w", err)
+		}
+		locked, err := q.JobsLock(ctx, sharddb.JobsLockParams{
+			JobIds: rows.ids, EntryIds: rows.entryIDs, LabelJobs: rows.labelJobs, Labels: rows.labels,
+			ReplacedJobIds: rows.keyvals.ReplacedJobIds, KeyvalJobs: rows.keyvals.JobIds,
+			Keys: rows.keyvals.Keys, KeyvalValues: rows.keyvals.KeyvalValues,
+		})
+		if err != nil {
+			return rows, fmt.Errorf("look for locked rows: %w", err)
+		}
+		if len(locked) == 0 {
+			return rows, nil
+		}
+		maps.Copy(left, reasons(locked))
+		chunk = without(chunk, left)
+		for _, clear := range []func(context.Context) (int64, error){q.StagedEntriesClear, q.StagedJobsClear} {
+			if _, err := clear(ctx); err != nil {
+				return rows, err
+			}
 		}
 	}
-	rows := a.jobRows(chunk)
-	if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
-		return nil, fmt.Errorf("stage: %w", err)
-	}
-	if _, err := q.StageEntries(ctx, rows.entries); err != nil {
-		return nil, fmt.Errorf("stage entries: %w", err)
-	}
+}
+
+// mergeJobs stores the staged jobs, with their entries, dependencies and keyvals.
+func mergeJobs(ctx context.Context, q *sharddb.Queries, rows *jobColumns) error {
 	// Existing entries are updated before their jobs, which is the order in which acknowledge takes
 	// its locks. New entries need their job first.
 	for _, merge := range []func(context.Context) (int64, error){
 		q.EntryUpdate, q.JobUpdate, q.JobInsert, q.EntryInsert, q.StagedEntriesClear, q.StagedJobsClear,
 	} {
 		if _, err := merge(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if _, err := q.JobAddDependencyLabels(ctx, rows.labelJobs, rows.labels); err != nil {
-		return nil, fmt.Errorf("dependency labels: %w", err)
+		return fmt.Errorf("dependency labels: %w", err)
 	}
 	if _, err := q.JobReplaceKeyvals(ctx, rows.keyvals); err != nil {
-		return nil, fmt.Errorf("keyvals: %w", err)
+		return fmt.Errorf("keyvals: %w", err)
 	}
 	if _, err := q.ResyncJobs(ctx, rows.ids); err != nil {
-		return nil, fmt.Errorf("mark for upload: %w", err)
+		return fmt.Errorf("mark for upload: %w", err)
 	}
-	return bad, forget(ctx, a, q, kindJob, chunk)
+	return nil
 }
 
 // storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
@@ -61,7 +102,7 @@ func (a *applier) storableJobs(
 		args.Owners = append(args.Owners, u.object.Owner)
 		args.Names = append(args.Names, u.object.Name)
 		args.CreatedOn = append(args.CreatedOn, timestamp(&u.object.CreatedOn))
-		if a.noKeyvals && isOfSuite(u.object) {
+		if a.waitsForKeyvals(u.object) {
 			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
 		}
 		for _, e := range u.object.Entries {
@@ -79,7 +120,7 @@ func (a *applier) storableJobs(
 		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	if err := a.noteTaken(ctx, q, kindJob, bad); err != nil {
+	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
 		return nil, nil, err
 	}
 	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
@@ -90,14 +131,9 @@ func (a *applier) storableJobs(
 	return good, bad, err
 }
 
-// isOfSuite reports whether a job belongs to a suite, whose keyvals come with it.
-func isOfSuite(j *afe.Job) bool {
-	return slices.ContainsFunc(j.Keyvals.Value, func(k afe.Keyval) bool { return k.Key == "parent_job_id" })
-}
-
 // jobColumns are the rows of a chunk, as the statements take them.
 type jobColumns struct {
-	ids               []int64
+	ids, entryIDs     []int64
 	jobs              []sharddb.StageJobsParams
 	entries           []sharddb.StageEntriesParams
 	labelJobs, labels []int64
@@ -112,6 +148,7 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 		rows.jobs = append(rows.jobs, jobRow(j))
 		for i := range j.Entries {
 			rows.entries = append(rows.entries, entryRow(j.ID, &j.Entries[i]))
+			rows.entryIDs = append(rows.entryIDs, j.Entries[i].ID)
 		}
 		for _, l := range j.DependencyLabels {
 			rows.labelJobs = append(rows.labelJobs, j.ID)

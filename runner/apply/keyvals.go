@@ -1,7 +1,8 @@
-package shard
+package apply
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -13,13 +14,27 @@ import (
 // answer.
 func (a *applier) storeSuiteKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
-) ([]badObject, error) {
+) (_ []badObject, left map[int64]string, err error) {
 	body, err := jsonList(chunk)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	rows, err := q.SuiteKeyvalsLock(ctx, body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for locked rows: %w", err)
+	}
+	left = map[int64]string{}
+	for locked, i := reasons(rows), 0; len(locked) > 0 && i < len(chunk); i++ {
+		if reason := locked[chunk[i].object.JobID]; reason != "" {
+			left[chunk[i].aside.ID] = reason
+		}
+	}
+	chunk = without(chunk, left)
+	if body, err = jsonList(chunk); err != nil {
+		return nil, nil, err
 	}
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, u := range chunk {
 		k := u.object
@@ -28,7 +43,7 @@ func (a *applier) storeSuiteKeyvals(
 		}
 		a.suite[k.JobID][k.Key] = k.Value
 	}
-	return nil, forget(ctx, a, q, kindSuiteKeyval, chunk)
+	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }
 
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,

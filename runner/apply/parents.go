@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
+	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 )
 
@@ -82,29 +84,59 @@ func (p parents) addLabels(labels ...afe.Label) {
 }
 
 // storeParents stores all that a response names before any of its objects. So names and memberships
-// move once, and an object that is set aside spoils none of them. If a parent cannot be stored,
-// each chunk stores its own parents instead, as its own objects name them.
+// move once, and an object that is set aside spoils none of them. If that fails, each chunk stores
+// its own parents instead, as its own objects name them. A parent that another session has locked
+// is left out, and with it each object that names it.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
-	err := a.c.lock.Write(ctx, func(q *sharddb.Queries) error { return all.store(ctx, q) })
-	a.parentsByChunk = pg.Classify(err) == pg.Data
-	if a.parentsByChunk {
-		return nil
+	for try := 1; ; try++ {
+		err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+			a.lockedParents, err = all.store(ctx, q)
+			return err
+		})
+		if a.parentsByChunk = err != nil; err != nil {
+			if pg.Classify(err) == pg.Data {
+				return nil
+			}
+			return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)
+		}
+		if len(a.lockedParents) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
+			return nil
+		}
 	}
-	return err
+}
+
+// parentsFirst stores the parents of a chunk, if that is not done yet, and returns which objects
+// have to wait for one that is locked.
+func parentsFirst[T any](
+	ctx context.Context, a *applier, q *sharddb.Queries, chunk []unit[T], collect func([]unit[T]) parents,
+) (left map[int64]string, err error) {
+	locked := a.lockedParents
+	if a.parentsByChunk {
+		if locked, err = collect(chunk).store(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	left = map[int64]string{}
+	for i := 0; i < len(chunk) && len(locked) > 0; i++ {
+		for key := range collect(chunk[i : i+1]).named {
+			if reason := locked[key]; reason != "" {
+				left[chunk[i].aside.ID] = reason
+			}
+		}
+	}
+	return left, nil
 }
 
 // store lets local rows give way, stores the master's rows, and copies to them what belonged to the
-// rows that gave way.
-func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
+// rows that gave way. It returns the parents that it left out, each with the locked row that is in
+// the way.
+func (p parents) store(ctx context.Context, q *sharddb.Queries) (map[objectKey]string, error) {
 	if len(p.named) == 0 {
-		return nil
+		return nil, nil
 	}
-	body, err := encode(slices.Collect(maps.Values(p.named)))
+	locked, err := p.stage(ctx, q)
 	if err != nil {
-		return err
-	}
-	if _, err := q.StageParents(ctx, body); err != nil {
-		return fmt.Errorf("stage: %w", err)
+		return nil, err
 	}
 	type statement func(context.Context) (int64, error)
 	for _, kind := range []struct {
@@ -112,7 +144,9 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 		giveWay, store statement
 		copies         []statement // needed only where a row gave way
 	}{
-		{"shards", q.ShardGiveWay, q.ShardStore, []statement{q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels}},
+		{"shards", q.ShardGiveWay, q.ShardStore, []statement{
+			q.ShardMoveLock, q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels,
+		}},
 		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
 		{"ACL groups", q.ACLGroupGiveWay, q.ACLGroupStore, []statement{q.ACLGroupCopyHosts, q.ACLGroupCopyUsers}},
 	} {
@@ -125,18 +159,44 @@ func (p parents) store(ctx context.Context, q *sharddb.Queries) error {
 			_, err = statements[i](ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", kind.name, err)
+			return nil, fmt.Errorf("%s: %w", kind.name, err)
 		}
 	}
-	if err := p.storeUsers(ctx, q); err != nil {
-		return fmt.Errorf("users: %w", err)
+	if err := p.storeUsers(ctx, q, locked); err != nil {
+		return nil, fmt.Errorf("users: %w", err)
 	}
 	_, err = q.StagedParentsClear(ctx)
-	return err
+	return locked, err
+}
+
+// stage stages the parents that need nothing which another session has locked, and returns the
+// others.
+func (p parents) stage(ctx context.Context, q *sharddb.Queries) (map[objectKey]string, error) {
+	body, err := guard.JSON(slices.Collect(maps.Values(p.named)))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := q.StageParents(ctx, body); err != nil {
+		return nil, fmt.Errorf("stage: %w", err)
+	}
+	var groupIDs, userIDs []int64
+	for m := range p.members {
+		groupIDs = append(groupIDs, m.group)
+		userIDs = append(userIDs, m.user)
+	}
+	rows, err := q.ParentsLock(ctx, groupIDs, userIDs)
+	if err != nil {
+		return nil, fmt.Errorf("look for locked rows: %w", err)
+	}
+	locked := make(map[objectKey]string, len(rows))
+	for _, row := range rows {
+		locked[objectKey{row.Kind, row.ID}] = row.Reason
+	}
+	return locked, nil
 }
 
 // storeUsers stores users and their ACL groups.
-func (p parents) storeUsers(ctx context.Context, q *sharddb.Queries) error {
+func (p parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[objectKey]string) error {
 	kept, err := q.UserGiveWay(ctx)
 	if err != nil {
 		return err
@@ -150,8 +210,10 @@ func (p parents) storeUsers(ctx context.Context, q *sharddb.Queries) error {
 		userIDs = append(userIDs, row.UserID)
 	}
 	for m := range p.members {
-		groupIDs = append(groupIDs, m.group)
-		userIDs = append(userIDs, m.user)
+		if locked[objectKey{"acl_group", m.group}] == "" && locked[objectKey{"user", m.user}] == "" {
+			groupIDs = append(groupIDs, m.group)
+			userIDs = append(userIDs, m.user)
+		}
 	}
 	_, err = q.ACLGroupAddUsers(ctx, groupIDs, userIDs)
 	return err

@@ -1,4 +1,4 @@
-package shard
+package apply
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/guard"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
@@ -15,7 +16,7 @@ const (
 	directionIn = "in" // what goes out is set aside elsewhere
 
 	kindHost        = "host"
-	kindJob         = "job"
+	KindJob         = "job"
 	kindSuiteKeyval = "suite_keyval"
 
 	codeMalformed      = "malformed"        // it could not be understood
@@ -32,9 +33,8 @@ const (
 // Limits of what is kept of an object, in bytes. The payload is for an operator to look at; whole,
 // it may be as large as the response.
 const (
-	maxReason    = 500
-	maxErrorText = 2000
-	maxPayload   = 64 << 10
+	MaxReason  = 500
+	MaxPayload = 64 << 10
 )
 
 // badObject is an object that cannot be stored, and why. Its JSON is what the statements take.
@@ -50,15 +50,15 @@ type badObject struct {
 // bounded returns the object as the quarantine keeps it.
 func (o badObject) bounded() badObject {
 	o.Size = len(o.Payload)
-	o.Payload = o.Payload[:min(len(o.Payload), maxPayload)]
-	o.Reason = plain.Line(o.Reason, maxReason)
+	o.Payload = o.Payload[:min(len(o.Payload), MaxPayload)]
+	o.Reason = plain.Line(o.Reason, MaxReason)
 	return o
 }
 
 // setAside adds an object to those that cannot be stored.
 func (a *applier) setAside(object badObject, code string, reason error) {
 	object.Code = code
-	object.Reason = a.c.options.Redact(pg.Reason(reason)) // it quotes values, and what PostgreSQL says
+	object.Reason = a.o.Redact(pg.Reason(reason)) // it quotes values, and what PostgreSQL says
 	a.bad = append(a.bad, object)
 	a.badIDs[objectKey{object.Kind, object.ID}] = true
 }
@@ -70,7 +70,7 @@ func (a *applier) noteTaken(ctx context.Context, q *sharddb.Queries, kind string
 	for _, o := range bad {
 		if o.Code == codeJobTaken || o.Code == codeHostTaken {
 			taken.Ids = append(taken.Ids, o.ID)
-			taken.Reasons = append(taken.Reasons, plain.Line(a.c.options.Redact(o.Reason), maxReason))
+			taken.Reasons = append(taken.Reasons, plain.Line(a.o.Redact(o.Reason), MaxReason))
 		}
 	}
 	if len(taken.Ids) == 0 {
@@ -84,20 +84,20 @@ func (a *applier) noteTaken(ctx context.Context, q *sharddb.Queries, kind string
 
 // quarantine writes down what was set aside, one row an object. It writes no more rows than are
 // kept at all (P9).
-func (c *Client) quarantine(ctx context.Context, objects []badObject) error {
+func (a *applier) quarantine(ctx context.Context, objects []badObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
 	var rows []badObject
-	for _, o := range objects[:min(int64(len(objects)), c.options.QuarantineKeep)] {
+	for _, o := range objects[:min(int64(len(objects)), a.o.QuarantineKeep)] {
 		rows = append(rows, o.bounded())
 	}
-	body, err := encode(rows)
+	body, err := guard.JSON(rows)
 	if err == nil {
-		err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
+		err = a.o.Lock.Write(ctx, func(q *sharddb.Queries) error {
 			_, err := q.QuarantineAdd(ctx, directionIn, body)
 			// Pruned in the same transaction, so that nobody ever sees more rows than are kept.
-			_, pruned := q.HistoryPrune(ctx, c.options.HistoryKeep, c.options.QuarantineKeep)
+			_, pruned := q.HistoryPrune(ctx, a.o.HistoryKeep, a.o.QuarantineKeep)
 			return cmp.Or(err, pruned)
 		})
 	}
@@ -109,7 +109,7 @@ func (c *Client) quarantine(ctx context.Context, objects []badObject) error {
 
 // logSetAside logs in one line how many objects were set aside and what is wrong with the first.
 // Jobs that wait for their host are no alarm.
-func (c *Client) logSetAside(objects []badObject) {
+func (a *applier) logSetAside(objects []badObject) {
 	waiting, first := 0, badObject{}
 	for _, o := range objects {
 		if o.Code == codeWaitingForHost {
@@ -119,11 +119,11 @@ func (c *Client) logSetAside(objects []badObject) {
 		}
 	}
 	if waiting > 0 {
-		c.log.Debug("jobs wait for hosts that are not here yet", "jobs", waiting)
+		a.o.Logger.Debug("jobs wait for hosts that are not here yet", "jobs", waiting)
 	}
 	if bad := len(objects) - waiting; bad > 0 {
-		c.log.Warn("objects of the master set aside; see `shard-client quarantine list`",
+		a.o.Logger.Warn("objects of the master set aside; see `shard-client quarantine list`",
 			"objects", bad, "first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code,
-			"first_reason", plain.Line(first.Reason, maxReason))
+			"first_reason", plain.Line(first.Reason, MaxReason))
 	}
 }
