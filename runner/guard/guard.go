@@ -3,11 +3,12 @@
 package guard
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"runtime"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Error is a fault of shard-client itself: something that it cannot encode, or a panic. Nothing
