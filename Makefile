@@ -43,10 +43,17 @@ SEED ?=
 RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | \
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
+# What make mutate changes: files or directories, by commas; empty: all that it can. For how long it begins new changes; 0:
+# until it is done. Which tests it runs; empty: all of the package. And a part of the line of those changes that it makes.
+TARGET ?=
+TIME ?= 0
+RUN ?=
+ONLY ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test replay interleavings every-step disk-full generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -63,7 +70,7 @@ check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, i
 
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
 # testrun gives all packages one PostgreSQL and one build of the programs.
-test: postgres gotestsum testrun ## Run all tests, with the race detector where a C compiler is
+test: pooler gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
@@ -107,7 +114,7 @@ verify-modules:
 	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
-	@$(COMPILING) go vet ./... || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
+	@$(COMPILING) go vet ./... && go -C .ci/mutate vet . || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
 
 # Not from the cache, which sees no file that only go list has read.
 verify-imports:
@@ -157,6 +164,11 @@ torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a t
 	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
 
+# Not in .ci/run: all of it takes a day. Programs that tests start are not changed.
+mutate: postgres testrun ## Change one thing at a time in TARGET, for TIME at most; what no test notices is printed
+	@go -C .ci/mutate test . && go -C .ci/mutate build -buildvcs=false -o ../../bin/ .
+	@.ci/leaving-nothing bin/testrun bin/mutate -target '$(TARGET)' -time $(TIME) -run '$(RUN)' -only '$(ONLY)'
+
 clean: ## Remove what was built
 	rm -rf bin
 
@@ -165,6 +177,10 @@ testrun:
 
 postgres:
 	@runner/postgres/install.sh
+
+# Some tests of shard-client put a pooler between it and PostgreSQL.
+pooler:
+	@runner/postgres/install.sh pgbouncer
 
 gotestsum:
 	@$(PATIENTLY) 'compiling gotestsum, which shows the tests ...' $(TOOL) gotestsum --version >/dev/null

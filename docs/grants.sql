@@ -9,10 +9,17 @@
 -- A test runs whole conversations with exactly these rights, and shows that each is needed. The
 -- column lists keep promise P5 in the database, too: the role can write neither the status of a host
 -- nor that of an entry, and no completion.
+--
+-- The right to update an id is there only because PostgreSQL wants a right to update some column for
+-- SELECT FOR UPDATE: rows that are to be deleted are locked first. No id is ever written.
 
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM shard_client;
+
+-- A function of somebody else in the schema of the tables could be called in place of PostgreSQL's
+-- own. This is the default since PostgreSQL 15, but not for databases that were upgraded.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 GRANT CONNECT ON DATABASE autotest TO shard_client;
 GRANT USAGE ON SCHEMA public TO shard_client;
@@ -25,13 +32,15 @@ GRANT SELECT, INSERT, UPDATE (hostname) ON afe_shards TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_shards_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (name) ON afe_acl_groups TO shard_client;
-GRANT SELECT, INSERT, UPDATE (login) ON afe_users TO shard_client;
+GRANT SELECT, INSERT,
+    UPDATE (login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
+    ON afe_users TO shard_client;
 GRANT SELECT, INSERT, DELETE ON afe_acl_groups_users TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (hostname, invalid, shard_id) ON afe_hosts TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_hosts_labels TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_acl_groups_hosts TO shard_client;
-GRANT SELECT, INSERT, DELETE ON afe_host_attributes TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_hosts_labels TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_acl_groups_hosts TO shard_client;
+GRANT SELECT, INSERT, UPDATE (id), DELETE ON afe_host_attributes TO shard_client;
 
 GRANT SELECT, INSERT, UPDATE (shard_id) ON afe_jobs TO shard_client;
 GRANT SELECT, INSERT, UPDATE (aborted, meta_host) ON afe_host_queue_entries TO shard_client;
@@ -39,8 +48,9 @@ GRANT SELECT, INSERT ON afe_jobs_dependency_labels TO shard_client;
 GRANT SELECT, INSERT, UPDATE (value), DELETE ON afe_job_keyvals TO shard_client;
 
 -- What the client keeps for itself.
-GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid) ON shard_client_owner TO shard_client;
-GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (epoch, who, since, backend_pid, system_identifier, database_oid) ON shard_client_owner TO shard_client;
+GRANT SELECT, INSERT, UPDATE (sent_complete, unsure_since, other_client), DELETE ON shard_client_uploads TO shard_client;
+GRANT SELECT, INSERT, UPDATE (unsure_since, answered, repeats), DELETE ON shard_client_packets TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_heartbeats TO shard_client;
 GRANT SELECT, INSERT, DELETE,
     UPDATE (code, reason, payload, payload_bytes, payload_digest, occurrences, last_seen, tried_digest, retry_at)

@@ -21,7 +21,8 @@ const module = "shardclient"
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
-//	          lock  afe                  postgres  process
+//	          apply  search              postgres  process
+//	          lock  afe
 //	          pg  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
@@ -29,25 +30,30 @@ var arrows = map[string][]string{
 		"runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"gen/sharddb"},
-	"runner/shard":    {"runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/lock":     {"runner/pg", "gen/sharddb"},
-	"runner/loop":     {"runner/beat"},
-	"runner/ops":      {"runner/beat"},
-	"runner/afe":      {"runner/plain"},
-	"runner/pg":       {},
-	"runner/config":   {},
-	"runner/beat":     {},
-	"runner/guard":    {},
-	"runner/plain":    {},
-	"schema":          {"runner/pg"},
-	"gen":             {},
+	"runner/shard": {
+		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
+		"gen/sharddb",
+	},
+	"runner/apply":  {"runner/lock", "runner/afe", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/search": {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/lock":   {"runner/pg", "gen/sharddb"},
+	"runner/loop":   {"runner/beat"},
+	"runner/ops":    {"runner/beat"},
+	"runner/afe":    {"runner/plain"},
+	"runner/pg":     {"gen/sessiondb"},
+	"runner/config": {},
+	"runner/beat":   {},
+	"runner/guard":  {},
+	"runner/plain":  {},
+	"schema":        {"runner/pg", "gen/sessiondb"},
+	"gen":           {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
 		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema",
 	},
 	"runner/lab": {
-		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/master", "runner/postgres", "runner/process",
+		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
 		"schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
@@ -69,7 +75,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500 // code lines of one package
-	maxOwnLines       = 7000 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 9000 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300  // lines of one file, comments included
 )
 

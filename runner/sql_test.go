@@ -94,3 +94,35 @@ func readFile(t *testing.T, path string) []byte {
 	}
 	return content
 }
+
+// ofSyntax are written like calls of functions and are none, or belong to the grammar.
+var ofSyntax = map[string]bool{
+	"coalesce": true, "nullif": true, "greatest": true, "least": true, "extract": true, "position": true,
+	"substring": true, "trim": true, "overlay": true, "narg": true,
+}
+
+// A function in the schema of the tables is called in place of PostgreSQL's own where it fits the
+// arguments better, and polymorphic ones are fitted better by nearly all. So each call in shard-client's
+// queries names its schema. Functions of ours are found in the schema of the tables.
+func TestCallsNameTheirSchema(t *testing.T) {
+	t.Parallel()
+	call := regexp.MustCompile(`(^|[^.\w])([a-z_][a-z0-9_]*)\(`)
+	for _, pattern := range []string{"../queries/shard/*.sql", "../queries/session/*.sql"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			for i, line := range strings.Split(string(readFile(t, file)), "\n") {
+				if strings.HasPrefix(strings.TrimSpace(line), "--") {
+					continue
+				}
+				for _, found := range call.FindAllStringSubmatch(line, -1) {
+					if name := found[2]; !ofSyntax[name] && !strings.HasPrefix(name, "shard_client_") {
+						t.Errorf("%s:%d: write pg_catalog.%s(...): a function of somebody else may fit better", file, i+1, name)
+					}
+				}
+			}
+		}
+	}
+}

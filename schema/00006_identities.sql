@@ -16,6 +16,37 @@ CREATE TABLE shard_client_taken (
     PRIMARY KEY (kind, object_id)
 );
 
+-- An entry that ran on a host whose id is taken goes without it: the master keeps the host that it
+-- has for the entry. The digest is of the record as it is here.
+CREATE OR REPLACE VIEW shard_client_upload_entries AS
+SELECT
+    e.id, e.job_id, e.complete,
+    shard_client_wire_record(s.record) AS record,
+    sha256(convert_to(e.job_id || w.record, 'UTF8')) AS digest
+FROM afe_host_queue_entries AS e
+CROSS JOIN LATERAL (
+    SELECT
+        e.id::bigint AS id,
+        e.status::text AS status,
+        e.active::boolean AS active,
+        e.complete::boolean AS complete,
+        e.deleted::boolean AS deleted,
+        e.aborted::boolean AS aborted,
+        e.execution_subdir::text AS execution_subdir,
+        shard_client_wire_time(e.started_on) AS started_on,
+        shard_client_wire_time(e.finished_on) AS finished_on,
+        e.host_id::bigint AS host_id
+) AS r
+CROSS JOIN LATERAL (SELECT row_to_json(r)::text AS record OFFSET 0) AS w
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN e.host_id IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'host')
+            THEN (w.record::jsonb - 'host_id')::text
+        ELSE w.record
+    END AS record
+    OFFSET 0
+) AS s;
+
 -- Moves the identity of a table past its highest id, as MariaDB does for every insert that brings
 -- its id along. It runs before a statement for rows that came while triggers were off, and after
 -- it for the rows of the statement itself. It never moves back. An id in the upper half of bigint
@@ -62,4 +93,24 @@ $$;
 -- +goose Down
 
 DROP FUNCTION shard_client_pass_highest_id() CASCADE;
+CREATE OR REPLACE VIEW shard_client_upload_entries AS
+SELECT
+    e.id, e.job_id, e.complete,
+    shard_client_wire_record(w.record) AS record,
+    sha256(convert_to(e.job_id || w.record, 'UTF8')) AS digest
+FROM afe_host_queue_entries AS e
+CROSS JOIN LATERAL (
+    SELECT
+        e.id::bigint AS id,
+        e.status::text AS status,
+        e.active::boolean AS active,
+        e.complete::boolean AS complete,
+        e.deleted::boolean AS deleted,
+        e.aborted::boolean AS aborted,
+        e.execution_subdir::text AS execution_subdir,
+        shard_client_wire_time(e.started_on) AS started_on,
+        shard_client_wire_time(e.finished_on) AS finished_on,
+        e.host_id::bigint AS host_id
+) AS r
+CROSS JOIN LATERAL (SELECT row_to_json(r)::text AS record OFFSET 0) AS w;
 DROP TABLE shard_client_taken;

@@ -32,7 +32,8 @@ func copied(t *testing.T, pool *pgxpool.Pool, table string, id int64) {
 		WHERE attrelid = $1::regclass AND attnum > 0 AND attname <> 'id' AND attnotnull ORDER BY attnum`, table)
 	values := pgtest.Column[string](t, pool, `SELECT CASE format_type(atttypid, NULL)
 			WHEN 'text' THEN CASE attname WHEN 'direction' THEN quote_literal('in') ELSE quote_literal($2::text) END
-			WHEN 'boolean' THEN 'false' WHEN 'bytea' THEN quote_literal($2::text)
+			WHEN 'boolean' THEN 'false' WHEN 'bigint[]' THEN '''{}''' WHEN 'integer[]' THEN '''{}'''
+			WHEN 'bytea' THEN quote_literal($2::text)
 			WHEN 'timestamp without time zone' THEN 'now()' WHEN 'timestamp with time zone' THEN 'now()' ELSE $2::text END
 		FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND attname <> 'id' AND attnotnull ORDER BY attnum`,
 		table, fmt.Sprint(id%1000000))

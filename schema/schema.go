@@ -15,15 +15,13 @@ package schema
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
-	"time"
 
 	"shardclient/runner/pg"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -39,9 +37,6 @@ const (
 	lockTries        = 300
 )
 
-// undefinedTable is the SQLSTATE of a database that was never migrated.
-const undefinedTable = "42P01"
-
 // Step is one migration that was run.
 type Step struct {
 	Name      string  `json:"name"`      // its file
@@ -52,36 +47,19 @@ type Step struct {
 // Report lists the migrations that a call ran, in the order in which they ran. It may be empty.
 type Report []Step
 
-// Migration is one migration of this binary.
-type Migration struct {
-	Version   int64      `json:"version"`
-	Name      string     `json:"name"`       // its file
-	AppliedAt *time.Time `json:"applied_at"` // nil: it is pending
-}
-
-// VersionError says that the database has another schema version than this binary needs.
-type VersionError struct {
-	Have int64 // of the database; 0: nothing was ever applied
-	Want int64 // of this binary
-}
-
-func (e *VersionError) Error() string {
-	if e.Have > e.Want {
-		return fmt.Sprintf("schema version is %d, this binary knows up to %d: "+
-			"install the newer shard-client that migrated it", e.Have, e.Want)
-	}
-	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
-}
-
 // Up applies every pending migration, oldest first. Of two callers at the same time the second
 // waits and then finds nothing to do. When a migration fails, the report lists those that were
 // applied before it.
 //
+// It refuses to make a second set of tables beside one that the session sees in another schema
+// ([*PlaceError]), and to touch a database that a newer binary migrated ([*VersionError]). So does
+// [Down].
+//
 // The options are the driver's, such as one that sets the password of the day; [Down] and [Status]
-// take them too.
+// take them too. Without any, sessions begin as [pg.Door] has it.
 func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
-	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
+	err := withProvider(ctx, databaseURL, options, func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		var partial *goose.PartialError
 		if errors.As(err, &partial) {
@@ -102,7 +80,7 @@ func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB)
 // nothing applied alone and returns an empty report.
 func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
-	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
+	err := withProvider(ctx, databaseURL, options, func(p *goose.Provider) error {
 		result, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return nil
@@ -119,87 +97,58 @@ func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenD
 	return report, nil
 }
 
-// Status lists every migration of this binary, oldest first. On a database that was never migrated
-// it creates goose's own table.
-func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
-	var list []Migration
-	err := withProvider(databaseURL, options, func(p *goose.Provider) error {
-		statuses, err := p.Status(ctx)
-		for _, s := range statuses {
-			m := Migration{Version: s.Source.Version, Name: s.Source.Path}
-			if s.State == goose.StateApplied {
-				m.AppliedAt = &s.AppliedAt
-			}
-			list = append(list, m)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("migrate status: %w", err)
-	}
-	return list, nil
-}
-
-// Querier is the part of a connection or pool that Check needs.
-type Querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// Check returns a [*VersionError] unless the database has exactly the schema of this binary. It
-// reads one row and takes no lock, so that every start can afford it.
-func Check(ctx context.Context, db Querier) error {
-	want, err := Latest()
-	if err != nil {
-		return err
-	}
-	var have int64
-	row := db.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied")
-	if err := row.Scan(&have); err != nil {
-		var pgErr *pgconn.PgError
-		if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
-			return &VersionError{Have: 0, Want: want}
-		}
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	if have != want {
-		return &VersionError{Have: have, Want: want}
-	}
-	return nil
-}
-
 // Latest returns the version of the newest migration of this binary.
 func Latest() (int64, error) {
-	files, err := migrations.ReadDir(".")
-	if err != nil {
-		return 0, fmt.Errorf("read embedded migrations: %w", err)
+	list, err := own()
+	if err != nil || len(list) == 0 {
+		return 0, err
 	}
-	var latest int64
-	for _, f := range files {
-		version, err := goose.NumericComponent(f.Name())
-		if err != nil {
-			return 0, fmt.Errorf("embedded migration %s: %w", f.Name(), err)
-		}
-		latest = max(latest, version)
-	}
-	return latest, nil
+	return list[len(list)-1].Version, nil
 }
 
-func withProvider(databaseURL string, options []stdlib.OptionOpenDB, use func(*goose.Provider) error) error {
-	config, err := pg.ParseURL(databaseURL, nil)
-	if err != nil {
-		return fmt.Errorf("database URL: %w", err)
-	}
+func withProvider(
+	ctx context.Context, databaseURL string, options []stdlib.OptionOpenDB, use func(*goose.Provider) error,
+) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockTries))
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*config.ConnConfig, options...)
+	db, err := open(&pg.Door{URL: databaseURL, Migrates: true}, options)
+	if err != nil {
+		return err
+	}
 	defer func() { _ = db.Close() }() // what was committed is committed
+	if err := onConn(ctx, db, mayMigrate); err != nil {
+		return err
+	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
 	if err != nil {
 		return err
 	}
 	return use(provider)
+}
+
+// open opens the database by this door. The options may replace how it prepares connections.
+func open(door *pg.Door, options []stdlib.OptionOpenDB) (*sql.DB, error) {
+	door.Name = "shard-client migrate"
+	config, err := pg.ParseURL(door.URL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	options = append([]stdlib.OptionOpenDB{stdlib.OptionBeforeConnect(door.BeforeConnect)}, options...)
+	return stdlib.OpenDB(*config.ConnConfig, options...), nil
+}
+
+// onConn calls use with one of the database's connections.
+func onConn(ctx context.Context, db *sql.DB, use func(context.Context, DB) error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // goes back to the pool
+	return conn.Raw(func(driver any) error {
+		return use(ctx, driver.(*stdlib.Conn).Conn())
+	})
 }
 
 func step(r *goose.MigrationResult) Step {

@@ -241,7 +241,6 @@ func (q *Queries) SchedulerLeaseHost(ctx context.Context, entryID int64, iD int6
 }
 
 const schedulerOpenEntries = `-- name: SchedulerOpenEntries :many
-
 SELECT
     e.id, e.job_id, e.host_id, e.status, e.active, e.aborted, e.execution_subdir,
     (e.started_on IS NOT NULL)::boolean AS started,
@@ -301,13 +300,6 @@ type SchedulerOpenEntriesRow struct {
 	WaitsForChildren bool
 }
 
-// The statements of the shard's scheduler, as in docs/scheduler-contract.md: each
-// one commits by itself, and shard_id is set to NULL only by a scheduler whose
-// cached job object does not hold a NULL already.
-//
-// afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
-// leased for. It is set and cleared together with the lease, in one statement. From
-// it a restarted scheduler learns what the one before it had begun.
 // Returns every open entry that uses or needs a host, with the columns of its job
 // that the scheduler needs. For a synchronous job it also returns how many complete
 // entries ran, and whether one ended before it ran, which breaks its group. Finished
@@ -453,6 +445,71 @@ func (q *Queries) SchedulerReleaseHost(ctx context.Context, iD int64, entryID in
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const schedulerReleaseUnused = `-- name: SchedulerReleaseUnused :execrows
+WITH unused AS (
+    SELECT h.id
+    FROM afe_hosts AS h
+    WHERE h.leased
+        AND NOT h.locked
+        AND h.status = 'Ready'
+        AND h.synch_id IS NULL
+        AND NOT EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.host_id = h.id AND e.active AND NOT e.complete
+            OFFSET 0
+        )
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE afe_hosts AS here
+SET leased = false
+FROM unused
+WHERE here.id = unused.id
+`
+
+// Releases the hosts that no entry uses. A new host of an AFE is leased until its master's
+// scheduler does this. A host that a heartbeat or somebody else holds waits for the next turn.
+func (q *Queries) SchedulerReleaseUnused(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, schedulerReleaseUnused)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const schedulerServerTakesWrites = `-- name: SchedulerServerTakesWrites :many
+
+SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes
+`
+
+// The statements of the shard's scheduler, as in docs/scheduler-contract.md: each
+// one commits by itself, and shard_id is set to NULL only by a scheduler whose
+// cached job object does not hold a NULL already.
+//
+// afe_hosts.synch_id is the toy scheduler's mark: the entry that the host is
+// leased for. It is set and cleared together with the lease, in one statement. From
+// it a restarted scheduler learns what the one before it had begun.
+// Reports whether the server takes writes, although most turns only read: one that was
+// demoted keeps its connections, and would be read for ever.
+func (q *Queries) SchedulerServerTakesWrites(ctx context.Context) ([]bool, error) {
+	rows, err := q.db.Query(ctx, schedulerServerTakesWrites)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []bool
+	for rows.Next() {
+		var takes_writes bool
+		if err := rows.Scan(&takes_writes); err != nil {
+			return nil, err
+		}
+		items = append(items, takes_writes)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const schedulerSetEntryActive = `-- name: SchedulerSetEntryActive :execrows

@@ -13,8 +13,8 @@ import (
 
 const adminHostAdd = `-- name: AdminHostAdd :many
 INSERT INTO afe_hosts (hostname, leased)
-SELECT s.hostname, false
-FROM unnest($1::text[]) AS s (hostname)
+SELECT s.hostname, s.leased
+FROM ROWS FROM (unnest($1::text[]), unnest($2::boolean[])) AS s (hostname, leased)
 WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.hostname = s.hostname)
 ORDER BY s.hostname
 ON CONFLICT (hostname) DO NOTHING
@@ -27,8 +27,8 @@ type AdminHostAddRow struct {
 }
 
 // A host that is leased is not sent to a shard.
-func (q *Queries) AdminHostAdd(ctx context.Context, hostnames []string) ([]AdminHostAddRow, error) {
-	rows, err := q.db.Query(ctx, adminHostAdd, hostnames)
+func (q *Queries) AdminHostAdd(ctx context.Context, hostnames []string, leases []bool) ([]AdminHostAddRow, error) {
+	rows, err := q.db.Query(ctx, adminHostAdd, hostnames, leases)
 	if err != nil {
 		return nil, err
 	}
@@ -421,14 +421,16 @@ func (q *Queries) AdminHostRemove(ctx context.Context, ids []int64) (int64, erro
 const adminHostRestore = `-- name: AdminHostRestore :many
 
 WITH locked AS (
-    SELECT h.id
+    SELECT h.id, s.leased
     FROM afe_hosts AS h
-    WHERE h.hostname = ANY ($1::text[]) AND h.invalid
+    JOIN ROWS FROM (unnest($1::text[]), unnest($2::boolean[])) AS s (hostname, leased)
+        ON s.hostname = h.hostname
+    WHERE h.invalid
     ORDER BY h.id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE OF h
 )
 UPDATE afe_hosts AS here
-SET invalid = false, leased = false, locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = '',
+SET invalid = false, leased = locked.leased, locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = '',
     synch_id = NULL, protection = 0, dirty = true, shard_id = NULL
 FROM locked
 WHERE here.id = locked.id
@@ -443,8 +445,8 @@ type AdminHostRestoreRow struct {
 // Edits of the master's tables by people: hosts. A host that is removed keeps
 // its row, marked as invalid, because finished entries refer to it. When it is added
 // again it gets that row back, with the status that its shard last reported.
-func (q *Queries) AdminHostRestore(ctx context.Context, hostnames []string) ([]AdminHostRestoreRow, error) {
-	rows, err := q.db.Query(ctx, adminHostRestore, hostnames)
+func (q *Queries) AdminHostRestore(ctx context.Context, hostnames []string, leases []bool) ([]AdminHostRestoreRow, error) {
+	rows, err := q.db.Query(ctx, adminHostRestore, hostnames, leases)
 	if err != nil {
 		return nil, err
 	}
@@ -456,6 +458,33 @@ func (q *Queries) AdminHostRestore(ctx context.Context, hostnames []string) ([]A
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const adminHostSetLeased = `-- name: AdminHostSetLeased :many
+UPDATE afe_hosts
+SET leased = $1::boolean
+WHERE id = ANY ($2::bigint[]) AND leased <> $1::boolean
+RETURNING id
+`
+
+func (q *Queries) AdminHostSetLeased(ctx context.Context, leased bool, ids []int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, adminHostSetLeased, leased, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -123,15 +123,18 @@ func (q *Queries) AdminEntryLockOfJobs(ctx context.Context, jobIds []int64) ([]A
 }
 
 type AdminJobAddParams struct {
-	ID          int64
-	Owner       string
-	Name        string
-	Priority    int32
-	ControlFile *string
-	ControlType int32
-	CreatedOn   pgtype.Timestamp
-	SynchCount  int32
-	ParentJobID *int64
+	ID             int64
+	Owner          string
+	Name           string
+	Priority       int32
+	ControlFile    *string
+	ControlType    int32
+	CreatedOn      pgtype.Timestamp
+	SynchCount     int32
+	ParentJobID    *int64
+	Timeout        int32
+	TimeoutMins    int32
+	MaxRuntimeMins int32
 }
 
 const adminJobIDs = `-- name: AdminJobIDs :many

@@ -10,14 +10,14 @@ import (
 )
 
 const serverTakesWrites = `-- name: ServerTakesWrites :one
-SELECT NOT (pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)::boolean AS takes_writes
+SELECT (NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')::boolean AS takes_writes
 `
 
 // Reports whether the server takes writes. It is asked in a transaction that is read-only by
 // itself, so it asks about others.
-func (q *Queries) ServerTakesWrites(ctx context.Context) (*bool, error) {
+func (q *Queries) ServerTakesWrites(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, serverTakesWrites)
-	var takes_writes *bool
+	var takes_writes bool
 	err := row.Scan(&takes_writes)
 	return takes_writes, err
 }

@@ -106,6 +106,9 @@ func (r iteratorForAdminJobAdd) Values() ([]interface{}, error) {
 		r.rows[0].CreatedOn,
 		r.rows[0].SynchCount,
 		r.rows[0].ParentJobID,
+		r.rows[0].Timeout,
+		r.rows[0].TimeoutMins,
+		r.rows[0].MaxRuntimeMins,
 	}, nil
 }
 
@@ -114,7 +117,7 @@ func (r iteratorForAdminJobAdd) Err() error {
 }
 
 func (q *Queries) AdminJobAdd(ctx context.Context, arg []AdminJobAddParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"afe_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "parent_job_id"}, &iteratorForAdminJobAdd{rows: arg})
+	return q.db.CopyFrom(ctx, []string{"afe_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "parent_job_id", "timeout", "timeout_mins", "max_runtime_mins"}, &iteratorForAdminJobAdd{rows: arg})
 }
 
 // iteratorForAdminKeyvalAdd implements pgx.CopyFromSource.

@@ -9,22 +9,38 @@ import (
 	"context"
 )
 
+const acknowledgeBegin = `-- name: AcknowledgeBegin :exec
+SELECT pg_catalog.set_config('shard_client.acknowledges', 'on', true)
+`
+
+// In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
+func (q *Queries) AcknowledgeBegin(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, acknowledgeBegin)
+	return err
+}
+
 const acknowledgeJobs = `-- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
-    FROM afe_shards AS o
-    WHERE o.hostname = $1::text
+    FROM (
+        SELECT s.id, s.hostname = $1::text AS exact, pg_catalog.count(*) OVER () AS alike
+        FROM afe_shards AS s
+        WHERE pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim($1::text, '. '))
+            OR s.id::text = $1::text
+    ) AS o
+    WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($2::bigint[]), unnest($3::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY ($4::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest($4::bigint[]), unnest($5::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
@@ -47,8 +63,8 @@ marked AS (
 )
 SELECT
     EXISTS (SELECT FROM own)::boolean AS known,
-    count(*)::integer AS jobs,
-    coalesce(sum(c.entries), 0)::integer AS entries
+    pg_catalog.count(*)::integer AS jobs,
+    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL
 `
@@ -57,6 +73,7 @@ type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	JobDigests    [][]byte
+	LockedJobIds  []int64
 	EntryIds      []int64
 	EntryDigests  [][]byte
 }
@@ -67,16 +84,18 @@ type AcknowledgeJobsRow struct {
 	Entries int32
 }
 
-// Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+// Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
 // were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 // jobs and entries did not change. This shard's id is the one that the master gives it today: a
-// shard that was removed and added again has another. As long as no row of ours has come from the
-// master, nothing is acknowledged.
+// shard that was removed and added again has another. A master on MariaDB knows the shard under any
+// spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
+// long as no row of ours has come from the master, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
 		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
+		arg.LockedJobIds,
 		arg.EntryIds,
 		arg.EntryDigests,
 	)
@@ -85,81 +104,163 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 	return i, err
 }
 
-const acknowledgeLock = `-- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY ($2::bigint[])
-    ORDER BY id
-    FOR UPDATE
-)
-SELECT id
-FROM afe_jobs
-WHERE id = ANY ($1::bigint[]) AND (SELECT count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE
-`
-
-// Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
-// a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
-// commits later is a new NULL, or a completion that the ledger lacks.
-func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, acknowledgeLock, jobIds, entryIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const uploadForgetSettled = `-- name: UploadForgetSettled :execrows
-DELETE FROM shard_client_uploads
-WHERE job_id = ANY ($1::bigint[])
-    AND (
-        unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => $2::double precision)
-    )
-`
-
-// A job whose packet held only complete entries no longer needs its row, unless an older request
-// may still be on its way: then the job is uploaded once more when that request must be dead.
-func (q *Queries) UploadForgetSettled(ctx context.Context, jobIds []int64, deadAfterSeconds float64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadForgetSettled, jobIds, deadAfterSeconds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const uploadMarkUnsure = `-- name: UploadMarkUnsure :many
-
-WITH before AS (
-    SELECT u.job_id
-    FROM shard_client_uploads AS u
-    WHERE u.job_id = ANY ($1::bigint[])
-        AND u.unsure_since >= now() - make_interval(secs => $2::double precision)
+const acknowledgeLock = `-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
 ),
-marked AS (
-    INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-    SELECT j.id, now()
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($2::bigint[]) AND e.job_id = ANY ($1::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, pg_catalog.min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
     FROM afe_jobs AS j
-    WHERE j.id = ANY ($1::bigint[])
-    ORDER BY j.id
-    ON CONFLICT (job_id) DO UPDATE
-    SET unsure_since = excluded.unsure_since
-    RETURNING u.job_id
+    WHERE j.id = ANY ($1::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
 )
-SELECT m.job_id
-FROM marked AS m
-WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id)
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY ($1::bigint[])
+ORDER BY j.id
 `
 
-// The upload ledger and the acknowledgement of what was sent (P1, P2).
-// Runs before a packet with an open entry leaves: until it is clearly answered, the master may
-// store it late, over a newer one (docs/promises.md, "late request"). Returns the jobs whose fate a
-// clear answer to this packet decides, because no earlier packet of this kind may still be on its
-// way.
-func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeoutSeconds float64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, uploadMarkUnsure, jobIds, rpcTimeoutSeconds)
+type AcknowledgeLockRow struct {
+	ID     int64
+	Ours   bool
+	Reason string
+}
+
+// Locks the jobs that were sent, with their entries, and passes over what another session has
+// locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+// us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+// the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+// that the ledger lacks.
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, entryIds []int64) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock, jobIds, entryIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AcknowledgeLockRow
+	for rows.Next() {
+		var i AcknowledgeLockRow
+		if err := rows.Scan(&i.ID, &i.Ours, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const shardNames = `-- name: ShardNames :many
+SELECT o.hostname, (o.exact OR o.alike AND pg_catalog.count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+FROM (
+    SELECT
+        s.hostname, s.hostname = $1::text AS exact,
+        pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim($1::text, '. '))
+            OR s.id::text = $1::text AS alike
+    FROM afe_shards AS s
+) AS o
+ORDER BY own DESC, o.hostname
+LIMIT 5
+`
+
+type ShardNamesRow struct {
+	Hostname string
+	Own      bool
+}
+
+// The names of shards that have come from the master, this shard's own first. Which one is that is
+// decided as in AcknowledgeJobs.
+func (q *Queries) ShardNames(ctx context.Context, shardHostname string) ([]ShardNamesRow, error) {
+	rows, err := q.db.Query(ctx, shardNames, shardHostname)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ShardNamesRow
+	for rows.Next() {
+		var i ShardNamesRow
+		if err := rows.Scan(&i.Hostname, &i.Own); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const uploadAnswered = `-- name: UploadAnswered :many
+WITH recent AS (
+    SELECT p.id, p.job_ids, p.digests, p.repeats
+    FROM shard_client_packets AS p
+    WHERE p.answered
+    ORDER BY p.id DESC
+    LIMIT 4
+),
+forgotten AS (
+    DELETE FROM shard_client_packets
+    WHERE answered AND unsure_since IS NULL AND id NOT IN (SELECT r.id FROM recent AS r)
+),
+before AS (
+    SELECT o.id, o.digest, pg_catalog.max(o.repeats) AS repeats
+    FROM recent AS r
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
+    GROUP BY o.id, o.digest
+),
+own AS (
+    SELECT o.id, o.place, CASE WHEN o.id = ANY ($1::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+    FROM shard_client_packets AS p
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
+    LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
+    WHERE p.id = $2::bigint
+),
+noted AS (
+    UPDATE shard_client_packets
+    SET
+        answered = true,
+        unsure_since = CASE WHEN $3::boolean THEN NULL ELSE pg_catalog.now() END,
+        repeats = coalesce((SELECT pg_catalog.array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
+    WHERE id = $2::bigint
+)
+SELECT o.id::bigint AS job_id
+FROM own AS o
+WHERE o.repeats >= 2
+ORDER BY o.id
+`
+
+type UploadAnsweredParams struct {
+	LeftJobIds []int64
+	ID         int64
+	Sure       bool
+}
+
+// Notes that the master has answered a packet; sure says that no other copy of it is on its way.
+// Returns the jobs about which the master has now answered the same for the third time, or more
+// often, within its last five answers: they are uploaded without progress. For the jobs that are
+// left because another session has locked them, counting begins anew.
+func (q *Queries) UploadAnswered(ctx context.Context, arg UploadAnsweredParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, uploadAnswered, arg.LeftJobIds, arg.ID, arg.Sure)
 	if err != nil {
 		return nil, err
 	}
@@ -178,41 +279,122 @@ func (q *Queries) UploadMarkUnsure(ctx context.Context, jobIds []int64, rpcTimeo
 	return items, nil
 }
 
-const uploadRecordSent = `-- name: UploadRecordSent :execrows
-WITH sent AS (
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
-    FROM shard_client_uploads AS u
-    JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
-    WHERE u.job_id = ANY ($1::bigint[]) AND e.id = ANY ($2::bigint[])
-    GROUP BY e.job_id
+const uploadLeave = `-- name: UploadLeave :one
+
+WITH dead AS (
+    DELETE FROM shard_client_packets
+    WHERE unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $3::double precision)
 )
-UPDATE shard_client_uploads AS u
-SET sent_complete = s.complete_ids
-FROM sent AS s
-WHERE u.job_id = s.job_id
-    AND u.sent_complete IS DISTINCT FROM s.complete_ids
+INSERT INTO shard_client_packets (job_ids, digests)
+VALUES ($1::bigint[], $2::bigint[])
+RETURNING id
 `
 
-// Records which entries the master has now acknowledged as complete, for jobs whose packet held an
-// open entry and for jobs whose row must stay because an older request may still be on its way.
-func (q *Queries) UploadRecordSent(ctx context.Context, jobIds []int64, completeEntryIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadRecordSent, jobIds, completeEntryIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type UploadLeaveParams struct {
+	JobIds            []int64
+	Digests           []int64
+	RpcTimeoutSeconds float64
+}
+
+// The upload ledger, the packets that may still arrive, and the acknowledgement of what was sent
+// (P1, P2).
+// Runs before a packet with jobs leaves: until it is clearly answered, the master may store it late,
+// over a newer one (docs/promises.md, "late request").
+func (q *Queries) UploadLeave(ctx context.Context, arg UploadLeaveParams) (int64, error) {
+	row := q.db.QueryRow(ctx, uploadLeave, arg.JobIds, arg.Digests, arg.RpcTimeoutSeconds)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const uploadRemember = `-- name: UploadRemember :one
+WITH sent AS (
+    SELECT s.id, s.digest
+    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, digest)
+),
+late AS (
+    SELECT s.id AS job_id, pg_catalog.max(p.unsure_since) AS unsure_since
+    FROM shard_client_packets AS own
+    JOIN shard_client_packets AS p
+        ON p.id <> own.id
+        AND p.unsure_since >= own.unsure_since - pg_catalog.make_interval(secs => $3::double precision)
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) AS o (id, digest)
+    JOIN sent AS s ON s.id = o.id AND s.digest <> o.digest
+    WHERE own.id = $4::bigint
+    GROUP BY s.id
+),
+complete AS (
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS entry_ids
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY ($5::bigint[]) AND e.job_id = ANY ($1::bigint[])
+    GROUP BY e.job_id
+),
+kept AS (
+    SELECT j.id AS job_id, coalesce(c.entry_ids, '{}') AS entry_ids, l.unsure_since
+    FROM afe_jobs AS j
+    LEFT JOIN complete AS c ON c.job_id = j.id
+    LEFT JOIN late AS l ON l.job_id = j.id
+    WHERE j.id = ANY ($1::bigint[]) AND (j.id = ANY ($6::bigint[]) OR l.job_id IS NOT NULL)
+),
+remembered AS (
+    INSERT INTO shard_client_uploads AS u (job_id, sent_complete, unsure_since)
+    SELECT k.job_id, k.entry_ids, k.unsure_since
+    FROM kept AS k
+    ORDER BY k.job_id
+    ON CONFLICT (job_id) DO UPDATE
+    SET sent_complete = excluded.sent_complete, unsure_since = excluded.unsure_since, other_client = false
+),
+settled AS (
+    DELETE FROM shard_client_uploads AS u
+    WHERE u.job_id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT FROM kept AS k WHERE k.job_id = u.job_id)
+)
+SELECT pg_catalog.count(*)::integer AS of_another_client
+FROM shard_client_uploads AS u
+WHERE u.job_id = ANY ($1::bigint[]) AND u.other_client
+`
+
+type UploadRememberParams struct {
+	JobIds            []int64
+	Digests           []int64
+	RpcTimeoutSeconds float64
+	PacketID          int64
+	CompleteEntryIds  []int64
+	OpenJobIds        []int64
+}
+
+// Updates the ledger after the master has stored a packet. A job keeps a row if it was sent with an
+// open entry, or if an older packet that says something else about it may still arrive: one that
+// was not yet dead when this packet left. That it is dead when the answer comes is not enough,
+// because it could have been stored over this one meanwhile. Such a job is uploaded once more when
+// the older packet must be dead. Returns how many of the jobs another client had acknowledged.
+func (q *Queries) UploadRemember(ctx context.Context, arg UploadRememberParams) (int32, error) {
+	row := q.db.QueryRow(ctx, uploadRemember,
+		arg.JobIds,
+		arg.Digests,
+		arg.RpcTimeoutSeconds,
+		arg.PacketID,
+		arg.CompleteEntryIds,
+		arg.OpenJobIds,
+	)
+	var of_another_client int32
+	err := row.Scan(&of_another_client)
+	return of_another_client, err
 }
 
 const uploadSettle = `-- name: UploadSettle :execrows
-UPDATE shard_client_uploads
-SET unsure_since = CASE WHEN $1::boolean THEN NULL ELSE now() END
-WHERE job_id = ANY ($2::bigint[])
+WITH gone AS (
+    DELETE FROM shard_client_packets WHERE id = $1::bigint AND $2::boolean
+)
+UPDATE shard_client_packets
+SET unsure_since = pg_catalog.now()
+WHERE id = $1::bigint AND NOT $2::boolean
 `
 
-// After a clear answer the jobs that it settles are no longer unsure. After any other outcome, the
-// packet has left by now at the latest, so the time until it must be dead counts from now.
-func (q *Queries) UploadSettle(ctx context.Context, clear bool, jobIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, uploadSettle, clear, jobIds)
+// After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If
+// not, the last copy has left by now at the latest, so the time until it must be dead counts from
+// now.
+func (q *Queries) UploadSettle(ctx context.Context, iD int64, clear bool) (int64, error) {
+	result, err := q.db.Exec(ctx, uploadSettle, iD, clear)
 	if err != nil {
 		return 0, err
 	}

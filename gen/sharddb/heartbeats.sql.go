@@ -22,7 +22,7 @@ SELECT
     $6::text, $7::bigint, $8::bigint,
     b.outcome, b.failure, b.error, b.packed_ms, b.rpc_ms, b.ack_ms, b.apply_ms, b.known_jobs, b.known_hosts,
     b.uploaded_jobs, b.uploaded_entries, b.received_hosts, b.received_jobs, b.received_keyvals, b.quarantined
-FROM json_to_record($9::json) AS b (
+FROM pg_catalog.json_to_record($9::json) AS b (
     outcome text, failure text, error text, packed_ms double precision, rpc_ms double precision,
     ack_ms double precision, apply_ms double precision, known_jobs bigint, known_hosts bigint,
     uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
@@ -62,24 +62,85 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 const historyPrune = `-- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine
-    WHERE last_seen < now() - interval '7 days'
+    WHERE last_seen < pg_catalog.now() - interval '7 days'
         OR id IN (
             SELECT q.id
             FROM shard_client_quarantine AS q
+            WHERE q.direction = 'in'
+            ORDER BY q.last_seen DESC, q.id DESC
+            OFFSET $2::bigint
+        )
+        OR id IN (
+            SELECT q.id
+            FROM shard_client_quarantine AS q
+            WHERE q.direction = 'out'
             ORDER BY q.last_seen DESC, q.id DESC
             OFFSET $2::bigint
         )
 )
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
+WHERE id <= (SELECT pg_catalog.max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
 `
 
 // Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
-// not seen for a week go, too.
+// not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
+// the master must not push out a record that it refuses, or the search for that would begin again
+// and again.
 func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
 	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const historyRecall = `-- name: HistoryRecall :one
+WITH beats AS (
+    SELECT
+        h.id, h.outcome, h.failure, h.known_jobs, h.known_hosts, h.rpc_ms,
+        extract(epoch FROM h.started_at) + (h.packed_ms + h.rpc_ms + h.ack_ms + h.apply_ms) / 1000 AS ended_at
+    FROM shard_client_heartbeats AS h
+),
+success AS (
+    SELECT b.id, b.ended_at FROM beats AS b WHERE b.outcome = 'ok' ORDER BY b.id DESC LIMIT 1
+),
+failure AS (
+    SELECT b.ended_at, b.failure FROM beats AS b WHERE b.outcome <> 'ok' ORDER BY b.id DESC LIMIT 1
+),
+sent AS (
+    SELECT b.known_jobs, b.known_hosts FROM beats AS b WHERE b.rpc_ms > 0 ORDER BY b.id DESC LIMIT 1
+)
+SELECT
+    coalesce((SELECT s.ended_at FROM success AS s), 0)::double precision AS last_success,
+    coalesce((SELECT f.ended_at FROM failure AS f), 0)::double precision AS last_failure,
+    coalesce((SELECT f.failure FROM failure AS f), '')::text AS last_failure_class,
+    (
+        SELECT pg_catalog.count(*) FROM beats AS b WHERE b.id > coalesce((SELECT s.id FROM success AS s), 0)
+    )::bigint AS failures,
+    coalesce((SELECT s.known_jobs FROM sent AS s), 0)::bigint AS known_jobs,
+    coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts
+`
+
+type HistoryRecallRow struct {
+	LastSuccess      float64
+	LastFailure      float64
+	LastFailureClass string
+	Failures         int64
+	KnownJobs        int64
+	KnownHosts       int64
+}
+
+// What the beats of earlier processes say. Times are in seconds since 1970, 0: there is none.
+func (q *Queries) HistoryRecall(ctx context.Context) (HistoryRecallRow, error) {
+	row := q.db.QueryRow(ctx, historyRecall)
+	var i HistoryRecallRow
+	err := row.Scan(
+		&i.LastSuccess,
+		&i.LastFailure,
+		&i.LastFailureClass,
+		&i.Failures,
+		&i.KnownJobs,
+		&i.KnownHosts,
+	)
+	return i, err
 }

@@ -12,8 +12,9 @@ import (
 const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
 INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
 SELECT g.id, h.id
-FROM json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
-CROSS JOIN json_to_recordset(h.aclgroup_set) AS g (id bigint)
+FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
+CROSS JOIN pg_catalog.json_to_recordset(h.aclgroup_set) AS g (id bigint)
+WHERE NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = h.id)
 ORDER BY g.id, h.id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING
 `
@@ -29,8 +30,9 @@ func (q *Queries) HostAddACLGroups(ctx context.Context, hosts []byte) (int64, er
 const hostAddLabels = `-- name: HostAddLabels :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
 SELECT h.id, l.id
-FROM json_to_recordset($1::json) AS h (id bigint, labels json)
-CROSS JOIN json_to_recordset(h.labels) AS l (id bigint)
+FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, labels json)
+CROSS JOIN pg_catalog.json_to_recordset(h.labels) AS l (id bigint)
+WHERE NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = h.id AND same.label_id = l.id)
 ORDER BY h.id, l.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
@@ -45,14 +47,14 @@ func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error
 
 const hostGiveWay = `-- name: HostGiveWay :execrows
 UPDATE afe_hosts AS holder
-SET hostname = holder.hostname || ' (was id ' || holder.id || ')'
+SET hostname = holder.hostname || ' (was id ' || holder.id::text || ')'
 FROM shard_client_staged_hosts AS s
 LEFT JOIN afe_hosts AS here ON here.id = s.id
 WHERE holder.hostname = s.hostname
     AND holder.id <> s.id
     AND holder.invalid
     AND s.invalid IS NOT TRUE
-    AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
+    AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id::text || ')')
 `
 
 // Renames the invalid holders of names that hosts of the chunk need.
@@ -73,18 +75,20 @@ SELECT
     s.id,
     CASE
         WHEN EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
-            THEN s.hostname || ' (was id ' || s.id || ')'
+            THEN s.hostname || ' (was id ' || s.id::text || ')'
         ELSE s.hostname
     END,
     s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
     s.lock_time, s.dirty, s.lock_reason, s.shard_id
 FROM shard_client_staged_hosts AS s
+WHERE NOT EXISTS (SELECT FROM afe_hosts AS same WHERE same.id = s.id)
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
 // A newcomer whose name still belongs to another host is invalid, and is stored under another name
-// only so that entries can refer to it.
+// only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON CONFLICT
+// DO NOTHING would wait for a session that is changing one of them.
 func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, hostInsert)
 	if err != nil {
@@ -96,16 +100,16 @@ func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 const hostReplaceAttributes = `-- name: HostReplaceAttributes :execrows
 WITH sent AS (
     SELECT h.id::bigint AS host_id, a.attribute::text AS attribute, a.value::text AS value,
-        row_number() OVER (PARTITION BY h.id, a.attribute, a.value) AS copy
-    FROM json_to_recordset($1::json) AS h (id bigint, hostattribute_set json)
-    CROSS JOIN json_to_recordset(h.hostattribute_set) AS a (attribute text, value text)
+        pg_catalog.row_number() OVER (PARTITION BY h.id, a.attribute, a.value) AS copy
+    FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, hostattribute_set json)
+    CROSS JOIN pg_catalog.json_to_recordset(h.hostattribute_set) AS a (attribute text, value text)
 ),
 here AS (
     SELECT a.id, a.host_id, a.attribute, a.value,
-        row_number() OVER (PARTITION BY a.host_id, a.attribute, a.value ORDER BY a.id) AS copy
+        pg_catalog.row_number() OVER (PARTITION BY a.host_id, a.attribute, a.value ORDER BY a.id) AS copy
     FROM afe_host_attributes AS a
     WHERE a.host_id IN (
-        SELECT r.id FROM json_to_recordset($1::json) AS r (id bigint, hostattribute_set json)
+        SELECT r.id FROM pg_catalog.json_to_recordset($1::json) AS r (id bigint, hostattribute_set json)
         WHERE r.hostattribute_set IS NOT NULL
     )
 ),
@@ -147,7 +151,7 @@ SET
 FROM (
     SELECT
         staged.id, staged.hostname, staged.locked, staged.leased, staged.synch_id, staged.status, staged.invalid, staged.protection, staged.lock_time, staged.dirty, staged.lock_reason, staged.shard_sent, staged.shard_id,
-        was.hostname = staged.hostname || ' (was id ' || staged.id || ')'
+        was.hostname = staged.hostname || ' (was id ' || staged.id::text || ')'
             AND NOT EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = staged.hostname) AS named_again
     FROM shard_client_staged_hosts AS staged
     JOIN afe_hosts AS was ON was.id = staged.id
@@ -173,25 +177,16 @@ func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
 const hostsRefused = `-- name: HostsRefused :many
 WITH sent AS (
     SELECT s.id, s.hostname, s.invalid, s.place
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[]), unnest($3::boolean[]))
+    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::boolean[]))
         WITH ORDINALITY AS s (id, hostname, invalid, place)
 ),
 taken AS (
     SELECT
         s.id,
-        format('the master gave its id to another host: %s; the host here is %s', left(s.hostname, 200), left(here.hostname, 200)) AS reason
+        pg_catalog.format('the master gave its id to another host: %s; the host here is %s', pg_catalog.left(s.hostname, 200), pg_catalog.left(here.hostname, 200)) AS reason
     FROM sent AS s
     JOIN afe_hosts AS here ON here.id = s.id
-    WHERE lower(here.hostname) NOT IN (lower(s.hostname), lower(s.hostname || ' (was id ' || s.id || ')'))
-),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'host', t.id, t.reason
-    FROM taken AS t
-    ORDER BY t.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
+    WHERE pg_catalog.lower(here.hostname) NOT IN (pg_catalog.lower(s.hostname), pg_catalog.lower(s.hostname || ' (was id ' || s.id::text || ')'))
 ),
 given_back AS (
     DELETE FROM shard_client_taken AS here
@@ -201,12 +196,12 @@ given_back AS (
         AND NOT EXISTS (SELECT FROM taken AS t WHERE t.id = s.id)
 ),
 claim AS (
-    SELECT s.id, s.hostname, first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
+    SELECT s.id, s.hostname, pg_catalog.first_value(s.id) OVER (PARTITION BY s.hostname ORDER BY s.place) AS first_id
     FROM sent AS s
     LEFT JOIN afe_hosts AS here ON here.id = s.id
     WHERE NOT s.invalid
         AND NOT EXISTS (SELECT FROM taken AS t WHERE t.id = s.id)
-        AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
+        AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id::text || ')')
 )
 SELECT t.id::bigint AS id, 'host_taken'::text AS code, t.reason::text AS reason
 FROM taken AS t
@@ -215,8 +210,8 @@ SELECT
     c.id,
     'name_taken' AS code,
     CASE
-        WHEN holder.id IS NULL THEN 'its hostname belongs to host ' || c.first_id || ', which came first in this response'
-        ELSE 'its hostname belongs to host ' || holder.id || ' here, which is valid'
+        WHEN holder.id IS NULL THEN 'its hostname belongs to host ' || c.first_id::text || ', which came first in this response'
+        ELSE 'its hostname belongs to host ' || holder.id::text || ' here, which is valid'
     END
 FROM claim AS c
 LEFT JOIN afe_hosts AS holder ON holder.hostname = c.hostname AND holder.id <> c.id AND NOT holder.invalid
@@ -242,8 +237,7 @@ type HostsRefusedRow struct {
 // earlier host of the chunk needs, too. A host that exists keeps its local name, unless it once had
 // to give its name away; an invalid host can do without its name.
 //
-// Notes the hosts here whose id is taken, and forgets those that the master has sent as they are
-// here, as JobsRefused does.
+// Forgets that the id of a host was taken, when the master has sent the host as it is here.
 func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]HostsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, hostsRefused, arg.Ids, arg.Hostnames, arg.Invalid)
 	if err != nil {
@@ -257,6 +251,45 @@ func (q *Queries) HostsRefused(ctx context.Context, arg HostsRefusedParams) ([]H
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostsReplaced = `-- name: HostsReplaced :many
+SELECT holder.id
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::boolean[])) AS s (id, hostname, invalid)
+JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND NOT holder.invalid
+JOIN shard_client_quarantine AS q ON q.direction = 'out' AND q.kind = 'host' AND q.object_id = holder.id
+WHERE NOT s.invalid AND pg_catalog.starts_with(q.reason, 'DoesNotExist: ')
+ORDER BY holder.id
+`
+
+type HostsReplacedParams struct {
+	Ids       []int64
+	Hostnames []string
+	Invalid   []bool
+}
+
+// Finds the valid holders of names that hosts of the chunk need, of which the master has said that
+// it does not have them: a host that was added again has a new id there. The master says so with
+// Django's exception when it refuses a packet that names the host as known, and that is why the host
+// was set aside.
+func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsReplaced, arg.Ids, arg.Hostnames, arg.Invalid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -283,7 +316,7 @@ attributes AS (
 UPDATE afe_host_queue_entries
 SET aborted = true
 WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
-    AND (SELECT count(*) FROM invalidated) >= 0
+    AND (SELECT pg_catalog.count(*) FROM invalidated) >= 0
 `
 
 // Invalidates the hosts that the master says are not ours, and passes over unknown and already
@@ -307,8 +340,8 @@ INSERT INTO shard_client_staged_hosts (
 SELECT
     h.id, h.hostname, h.locked, h.leased, h.synch_id, h.status, h.invalid, h.protection, h.lock_time, h.dirty,
     h.lock_reason, s.host -> 'shard' IS NOT NULL, (h.shard ->> 'id')::bigint
-FROM json_array_elements($1::json) AS s (host)
-CROSS JOIN json_to_record(s.host) AS h (
+FROM pg_catalog.json_array_elements($1::json) AS s (host)
+CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
     id bigint, hostname text, locked boolean, leased boolean, synch_id bigint, status text, invalid boolean,
     protection integer, lock_time timestamp, dirty boolean, lock_reason text, shard json
 )

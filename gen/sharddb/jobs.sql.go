@@ -22,6 +22,7 @@ SELECT
     s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
     s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
 FROM shard_client_staged_entries AS s
+WHERE (SELECT same.id FROM afe_host_queue_entries AS same WHERE same.id = s.id) IS NULL
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
@@ -61,7 +62,11 @@ func (q *Queries) EntryUpdate(ctx context.Context) (int64, error) {
 const jobAddDependencyLabels = `-- name: JobAddDependencyLabels :execrows
 INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
 SELECT DISTINCT s.job_id, s.label_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (job_id, label_id)
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (job_id, label_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_jobs_dependency_labels AS same
+    WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+)
 ORDER BY s.job_id, s.label_id
 ON CONFLICT (job_id, label_id) DO NOTHING
 `
@@ -85,10 +90,14 @@ SELECT
     s.run_verify, s.email_list, s.reboot_before, s.reboot_after, s.parse_failed_repair, s.max_runtime_hrs,
     s.max_runtime_mins, s.test_retry, s.run_reset, s.timeout_mins, s.require_ssp, s.shard_id
 FROM shard_client_staged_jobs AS s
+WHERE (SELECT same.id FROM afe_jobs AS same WHERE same.id = s.id) IS NULL
 ORDER BY s.id
 ON CONFLICT (id) DO NOTHING
 `
 
+// Jobs and entries that are here are left out: ON CONFLICT DO NOTHING alone would wait for a session
+// that is changing one of them. They are looked up one by one, by a subquery that cannot become a
+// join: PostgreSQL overestimates a staging table that was just emptied, and would read all jobs.
 func (q *Queries) JobInsert(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, jobInsert)
 	if err != nil {
@@ -100,14 +109,14 @@ func (q *Queries) JobInsert(ctx context.Context) (int64, error) {
 const jobReplaceKeyvals = `-- name: JobReplaceKeyvals :execrows
 WITH sent AS (
     SELECT s.job_id, s.key, s.value,
-        row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
+        pg_catalog.row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
     FROM ROWS FROM (
-        unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])
     ) AS s (job_id, key, value)
 ),
 here AS (
     SELECT k.id, k.job_id, k.key, k.value,
-        row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
+        pg_catalog.row_number() OVER (PARTITION BY k.job_id, k.key, k.value ORDER BY k.id) AS copy
     FROM afe_job_keyvals AS k
     WHERE k.job_id = ANY ($4::bigint[])
 ),
@@ -176,8 +185,8 @@ func (q *Queries) JobUpdate(ctx context.Context) (int64, error) {
 const jobsNoteEntriesTaken = `-- name: JobsNoteEntriesTaken :execrows
 INSERT INTO shard_client_taken (kind, object_id, reason)
 SELECT DISTINCT ON (here.job_id)
-    'job', here.job_id, 'the master gave the id of its entry ' || s.id || ' to an entry of job ' || s.job_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (job_id, id)
+    'job', here.job_id, 'the master gave the id of its entry ' || s.id::text || ' to an entry of job ' || s.job_id::text
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (job_id, id)
 JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
 WHERE NOT here.job_id = ANY ($3::bigint[])
 ORDER BY here.job_id, s.id
@@ -205,50 +214,43 @@ const jobsRefused = `-- name: JobsRefused :many
 WITH sent_job AS (
     SELECT s.id, s.owner, s.name, s.created_on
     FROM ROWS FROM (
-        unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), unnest($4::timestamp[])
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::timestamp[])
     ) AS s (id, owner, name, created_on)
 ),
 sent AS (
-    SELECT s.job_id, s.id, s.host_id, s.place, first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
-    FROM ROWS FROM (unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]))
+    SELECT s.job_id, s.id, s.host_id, s.place, pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
+    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]), pg_catalog.unnest($7::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
+),
+sent_entries AS (
+    SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(ours.id IS NOT NULL) AS shared
+    FROM sent AS s
+    LEFT JOIN afe_host_queue_entries AS ours ON ours.id = s.id AND ours.job_id = s.job_id
+    GROUP BY s.job_id
 ),
 known AS (
     SELECT
         s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
-        ARRAY(SELECT e.id FROM sent AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS entries,
-        ARRAY(SELECT e.id FROM afe_host_queue_entries AS e WHERE e.job_id = s.id ORDER BY e.id LIMIT 3) AS our_entries,
-        EXISTS (
-            SELECT FROM sent AS e
-            JOIN afe_host_queue_entries AS ours ON ours.id = e.id AND ours.job_id = e.job_id
-            WHERE e.job_id = s.id
-        ) AS share_an_entry
+        e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
+        ARRAY(SELECT o.id FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id LIMIT 3) AS our_entries
     FROM sent_job AS s
     JOIN afe_jobs AS here ON here.id = s.id
+    LEFT JOIN sent_entries AS e ON e.job_id = s.id
 ),
 other_job AS (
     SELECT
         b.id,
         'the master gave its id to another job: '
-        || format('%s of %s, created %s, entries %s', left(b.name, 80), left(b.owner, 40), b.created_on, array_to_string(b.entries, ', '))
+        || pg_catalog.format('%s of %s, created %s, entries %s', pg_catalog.left(b.name, 80), pg_catalog.left(b.owner, 40), b.created_on, pg_catalog.array_to_string(b.entries, ', '))
         || '; the job here is '
-        || format('%s of %s, created %s, entries %s', left(b.our_name, 80), left(b.our_owner, 40), b.our_created_on, array_to_string(b.our_entries, ', '))
+        || pg_catalog.format('%s of %s, created %s, entries %s', pg_catalog.left(b.our_name, 80), pg_catalog.left(b.our_owner, 40), b.our_created_on, pg_catalog.array_to_string(b.our_entries, ', '))
         AS reason
     FROM known AS b
     WHERE b.owner <> b.our_owner
         OR b.name <> b.our_name
         OR b.our_created_on <= b.created_on - interval '1 second'
         OR b.our_created_on >= b.created_on + interval '1 second'
-        OR cardinality(b.entries) > 0 AND cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
-),
-noted AS (
-    INSERT INTO shard_client_taken AS here (kind, object_id, reason)
-    SELECT 'job', o.id, o.reason
-    FROM other_job AS o
-    ORDER BY o.id
-    ON CONFLICT (kind, object_id) DO UPDATE
-    SET reason = excluded.reason
-    WHERE here.reason <> excluded.reason
+        OR pg_catalog.cardinality(b.entries) > 0 AND pg_catalog.cardinality(b.our_entries) > 0 AND NOT b.share_an_entry
 ),
 given_back AS (
     DELETE FROM shard_client_taken AS here
@@ -261,15 +263,15 @@ refused AS (
     SELECT o.id AS job_id, 0 AS rank, 0 AS place, 'job_taken' AS code, o.reason
     FROM other_job AS o
     UNION ALL
-    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || here.job_id || ' here'
+    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || here.job_id::text || ' here'
     FROM sent AS s
     JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
     UNION ALL
-    SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id || ' belongs to job ' || s.first_job || ', which came first in this response'
+    SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
     WHERE s.first_job <> s.job_id
     UNION ALL
-    SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id || ' names host ' || s.host_id || ', which is not here yet'
+    SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
     WHERE s.host_id <> 0
         AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
@@ -279,8 +281,8 @@ refused AS (
                 AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
         )
     UNION ALL
-    SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read in this response'
-    FROM unnest($8::bigint[]) AS s (id)
+    SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read or stored in this beat'
+    FROM pg_catalog.unnest($8::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
 SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
@@ -310,15 +312,16 @@ type JobsRefusedRow struct {
 // or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
 // is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
 // names none), or names an id that is another host here. A new job of a suite waits when the suite's
-// keyvals could not be read, because the master sends these only with a job that is not here.
+// keyvals could not be read or stored, because the master sends these only with a job that is not here.
 //
 // What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
 // its entries, if both sides have some and share none. A time may have lost its fraction on the way
 // through a master without fractions, which rounds or truncates.
 //
-// Notes the jobs here that must not be sent under their id any more, and forgets those that the
-// master has sent as they are here (docs/decisions/0030-an-id-that-names-another-object.md).
-// The jobs of the chunk that are here, with the first entries of both sides.
+// Forgets that the id of a job was taken, when the master has sent the job as it is here
+// (docs/decisions/0030-an-id-that-names-another-object.md).
+// The first entries of each job that was sent, and whether one of its entries is here.
+// The jobs of the chunk that are here.
 func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]JobsRefusedRow, error) {
 	rows, err := q.db.Query(ctx, jobsRefused,
 		arg.Ids,
@@ -449,7 +452,7 @@ func (q *Queries) StagedJobsClear(ctx context.Context) (int64, error) {
 const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :execrows
 WITH sent AS (
     SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
-    FROM ROWS FROM (json_to_recordset($1::json) AS (job_id bigint, key text, value text))
+    FROM ROWS FROM (pg_catalog.json_to_recordset($1::json) AS (job_id bigint, key text, value text))
         WITH ORDINALITY AS s (job_id, key, value, place)
     ORDER BY s.job_id, s.key, s.place DESC
 ),

@@ -16,7 +16,11 @@ FROM shard_client_owner AS o
 WHERE o.epoch = $1::bigint
     AND EXISTS (
         SELECT FROM pg_catalog.pg_locks AS l
-        WHERE l.pid = o.backend_pid AND l.locktype = 'advisory' AND l.granted
+        WHERE l.pid = o.backend_pid
+            AND l.locktype = 'advisory'
+            AND l.granted
+            AND l.classid = 1936220530::oid
+            AND l.objid = 'shard_client_owner'::regclass::oid
     )
 FOR SHARE OF o
 `
@@ -43,19 +47,42 @@ func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]int64, error) 
 	return items, nil
 }
 
+const ownerHeld = `-- name: OwnerHeld :one
+SELECT EXISTS (
+    SELECT
+    FROM shard_client_owner AS o
+    JOIN pg_catalog.pg_locks AS l ON l.pid = o.backend_pid
+    WHERE o.epoch = $1::bigint
+        AND o.backend_pid = pg_catalog.pg_backend_pid()
+        AND l.locktype = 'advisory'
+        AND l.granted
+        AND l.classid = 1936220530::oid
+        AND l.objid = 'shard_client_owner'::regclass::oid
+)
+`
+
+// Reports whether this very session took the lock under this epoch and still has it. A pooler may
+// have given it another server process.
+func (q *Queries) OwnerHeld(ctx context.Context, epoch int64) (bool, error) {
+	row := q.db.QueryRow(ctx, ownerHeld, epoch)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const ownerHolder = `-- name: OwnerHolder :many
 SELECT
     l.pid::integer AS backend_pid,
     coalesce(o.epoch, 0)::bigint AS epoch,
     coalesce(o.who, '')::text AS who,
-    coalesce(o.since, now())::timestamptz AS since
+    coalesce(o.since, pg_catalog.now())::timestamptz AS since
 FROM pg_catalog.pg_locks AS l
 LEFT JOIN shard_client_owner AS o ON o.backend_pid = l.pid
 WHERE l.locktype = 'advisory'
     AND l.granted
-    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
-    AND ((l.classid::bigint << 32) | l.objid::bigint)
-        = hashtextextended('shard-client ' || current_schema(), 0)
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+    AND l.classid = 1936220530::oid
+    AND l.objid = 'shard_client_owner'::regclass::oid
 `
 
 type OwnerHolderRow struct {
@@ -92,21 +119,93 @@ func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	return items, nil
 }
 
+const ownerOrigin = `-- name: OwnerOrigin :many
+SELECT
+    coalesce(o.system_identifier, 0)::bigint AS system_identifier,
+    coalesce(o.database_oid, 0)::bigint AS database_oid,
+    d.oid::bigint AS here,
+    o.who,
+    o.since
+FROM shard_client_owner AS o
+JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
+`
+
+type OwnerOriginRow struct {
+	SystemIdentifier int64
+	DatabaseOid      int64
+	Here             int64
+	Who              string
+	Since            time.Time
+}
+
+// Where the database was served before, and where it is served now. No row: it never was.
+func (q *Queries) OwnerOrigin(ctx context.Context) ([]OwnerOriginRow, error) {
+	rows, err := q.db.Query(ctx, ownerOrigin)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OwnerOriginRow
+	for rows.Next() {
+		var i OwnerOriginRow
+		if err := rows.Scan(
+			&i.SystemIdentifier,
+			&i.DatabaseOid,
+			&i.Here,
+			&i.Who,
+			&i.Since,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ownerSettle = `-- name: OwnerSettle :exec
+UPDATE shard_client_owner
+SET system_identifier = nullif($1::bigint, 0),
+    database_oid = (SELECT d.oid::bigint FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+`
+
+// Notes where the database is served from now on.
+func (q *Queries) OwnerSettle(ctx context.Context, systemIdentifier int64) error {
+	_, err := q.db.Exec(ctx, ownerSettle, systemIdentifier)
+	return err
+}
+
+const ownerSystem = `-- name: OwnerSystem :one
+SELECT s.system_identifier::bigint FROM pg_catalog.pg_control_system() AS s
+`
+
+// The identifier of this server, which its standbys share. A role may be kept from asking.
+func (q *Queries) OwnerSystem(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, ownerSystem)
+	var s_system_identifier int64
+	err := row.Scan(&s_system_identifier)
+	return s_system_identifier, err
+}
+
 const ownerTake = `-- name: OwnerTake :one
 WITH inherited AS (
-    INSERT INTO shard_client_uploads (job_id, sent_complete)
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id)
-    FROM afe_host_queue_entries AS e
-    JOIN afe_jobs AS j ON j.id = e.job_id AND j.shard_id IS NOT NULL
-    WHERE NOT EXISTS (SELECT FROM shard_client_owner)
-        AND e.complete
-        AND e.job_id IN (SELECT o.job_id FROM afe_host_queue_entries AS o WHERE NOT o.complete)
-    GROUP BY e.job_id
-    ORDER BY e.job_id
+    INSERT INTO shard_client_uploads (job_id)
+    SELECT DISTINCT o.job_id
+    FROM afe_host_queue_entries AS o
+    WHERE NOT o.complete
+        AND EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.job_id = o.job_id AND e.complete
+            OFFSET 0
+        )
+        AND EXISTS (SELECT FROM afe_jobs AS j WHERE j.id = o.job_id AND j.shard_id IS NOT NULL OFFSET 0)
+    ORDER BY o.job_id
     ON CONFLICT (job_id) DO NOTHING
 )
 INSERT INTO shard_client_owner AS o (epoch, who, since, backend_pid)
-VALUES (1, $1::text, now(), pg_backend_pid())
+VALUES (1, $1::text, pg_catalog.now(), pg_catalog.pg_backend_pid())
 ON CONFLICT (only_row) DO UPDATE
 SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid = excluded.backend_pid
 RETURNING epoch
@@ -115,9 +214,10 @@ RETURNING epoch
 // Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
 // FOR SHARE; whatever that owner begins later finds no row.
 //
-// For the very first client of a database, the ledger starts with the jobs that another client left
-// with some entries open and some complete. An entry that is complete while shard_id is set counts
-// as sent; any later completion, with a NULL or without, uploads the whole job.
+// Whoever served before, a job that is in the middle of its entries may complete without a NULL, and
+// what its complete entries said may be lost. So each job with a complete and an open entry that is
+// neither in the ledger nor asks for an upload gets a row in which nothing counts as sent, and is
+// uploaded once more. That is always safe (P3), unlike taking it for sent.
 func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 	row := q.db.QueryRow(ctx, ownerTake, who)
 	var epoch int64
@@ -127,12 +227,14 @@ func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 
 const ownerTryLock = `-- name: OwnerTryLock :one
 
-SELECT pg_try_advisory_lock(hashtextextended('shard-client ' || current_schema(), 0))::boolean AS locked
+SELECT pg_catalog.pg_try_advisory_lock(1936220530::bigint << 32 | 'shard_client_owner'::regclass::oid::bigint)::boolean AS locked
 `
 
 // One client per shard (P7): an advisory lock on a connection of its own, and an epoch that stops
 // every write of a client that lost the lock.
-// The key contains the schema's name, so that several shards can live in one database.
+// The key is the oid of the table whose row has the epoch, after four letters of our name
+// (1936220530 is "shar"). So the lock belongs to the tables, in whatever search_path a client has
+// found them, and several shards can live in one database.
 func (q *Queries) OwnerTryLock(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, ownerTryLock)
 	var locked bool
@@ -141,7 +243,7 @@ func (q *Queries) OwnerTryLock(ctx context.Context) (bool, error) {
 }
 
 const ownerUnlock = `-- name: OwnerUnlock :exec
-SELECT pg_advisory_unlock(hashtextextended('shard-client ' || current_schema(), 0))
+SELECT pg_catalog.pg_advisory_unlock(1936220530::bigint << 32 | 'shard_client_owner'::regclass::oid::bigint)
 `
 
 func (q *Queries) OwnerUnlock(ctx context.Context) error {

@@ -12,8 +12,8 @@ import (
 const packHosts = `-- name: PackHosts :one
 
 SELECT
-    coalesce(array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
-    coalesce(array_agg(h.status ORDER BY h.id), '{}')::text[] AS statuses
+    coalesce(pg_catalog.array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
+    coalesce(pg_catalog.array_agg(h.status ORDER BY h.id), '{}')::text[] AS statuses
 FROM afe_hosts AS h
 WHERE NOT h.invalid
     AND shard_client_is_ascii(h.status)
@@ -90,7 +90,7 @@ WITH finished AS (
                 AND e.complete
                 AND (
                     NOT e.id = ANY (u.sent_complete)
-                    OR u.unsure_since < now() - make_interval(secs => $1::double precision)
+                    OR u.unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $1::double precision)
                 )
             OFFSET 0
         )
@@ -106,7 +106,10 @@ candidate AS (
     WHERE (p.id = ANY ($2::bigint[])) = $3::boolean
 ),
 space AS (
-    SELECT ($4::bigint - coalesce(sum(octet_length(p.id::text) + 1), 0))::bigint AS bytes
+    SELECT least(
+        $4::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0),
+        $5::bigint
+    )::bigint AS bytes
     FROM pending AS p
 ),
 turn AS (
@@ -121,14 +124,14 @@ turn AS (
         ), 0) AS last_id
 ),
 by_text AS (
-    SELECT p.id, t.bytes > s.bytes AS large, count(*) OVER up_to AS jobs, sum(t.bytes) OVER up_to AS bytes
+    SELECT p.id, t.bytes > s.bytes AS large, pg_catalog.count(*) OVER up_to AS jobs, pg_catalog.sum(t.bytes) OVER up_to AS bytes
     FROM candidate AS p
     CROSS JOIN space AS s
     CROSS JOIN turn
     CROSS JOIN LATERAL (
         SELECT (
-            octet_length(j.owner) + octet_length(j.name) + octet_length(j.email_list)
-            + coalesce(octet_length(j.control_file), 0)
+            pg_catalog.octet_length(j.owner) + pg_catalog.octet_length(j.name) + pg_catalog.octet_length(j.email_list)
+            + coalesce(pg_catalog.octet_length(j.control_file), 0)
         )::bigint AS bytes
         FROM afe_jobs AS j
         WHERE j.id = p.id
@@ -139,7 +142,7 @@ by_text AS (
 record AS (
     SELECT
         b.id, j.record, j.digest, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
-        (octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
+        (pg_catalog.octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
     FROM by_text AS b
     CROSS JOIN space AS s
     CROSS JOIN LATERAL (
@@ -147,19 +150,19 @@ record AS (
     ) AS j
     CROSS JOIN LATERAL (
         SELECT
-            array_agg(u.id) AS entry_ids,
-            array_agg(u.id) FILTER (WHERE u.complete) AS complete_ids,
-            array_agg(u.record) AS entries,
-            array_agg(u.digest) AS entry_digests,
-            sum(octet_length(u.record) + 1) AS bytes
+            pg_catalog.array_agg(u.id) AS entry_ids,
+            pg_catalog.array_agg(u.id) FILTER (WHERE u.complete) AS complete_ids,
+            pg_catalog.array_agg(u.record) AS entries,
+            pg_catalog.array_agg(u.digest) AS entry_digests,
+            pg_catalog.sum(pg_catalog.octet_length(u.record) + 1) AS bytes
         FROM (SELECT id, job_id, complete, record, digest FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
     ) AS e
-    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $5::bigint AND b.bytes <= s.bytes END
+    WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $6::bigint AND b.bytes <= s.bytes END
 ),
 choice AS (
     SELECT
         r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
-        CASE WHEN r.all_bytes > s.bytes THEN count(*) OVER up_to = 1 ELSE sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
+        CASE WHEN r.all_bytes > s.bytes THEN pg_catalog.count(*) OVER up_to = 1 ELSE pg_catalog.sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
     FROM record AS r
     CROSS JOIN space AS s
     CROSS JOIN turn
@@ -167,8 +170,8 @@ choice AS (
 ),
 kind AS (
     SELECT
-        bool_or(c.large) AS any_large,
-        bool_or(c.large) AND (bool_or(c.large_turn) OR NOT bool_or(c.may_go AND NOT c.large)) AS large
+        pg_catalog.bool_or(c.large) AS any_large,
+        pg_catalog.bool_or(c.large) AND (pg_catalog.bool_or(c.large_turn) OR NOT pg_catalog.bool_or(c.may_go AND NOT c.large)) AS large
     FROM choice AS c
 )
 SELECT
@@ -195,6 +198,7 @@ type PackUploadParams struct {
 	JobIds            []int64
 	OnlyJobs          bool
 	FreeBytes         int64
+	BatchBytes        int64
 	MaxJobs           int64
 }
 
@@ -220,7 +224,9 @@ type PackUploadRow struct {
 // be stored as the other's result.
 //
 // The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
-// free_bytes less the ids of all jobs that wait (P9). The sizes of the jobs' texts are summed
+// free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
+// alone: where the master is slow it is small, and the ids of a long backlog would leave room for
+// one job (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed
 // first, so that only as much of a long backlog is made into records as may fit. A job that does
 // not fit by itself is large: it goes alone, and takes turns with the others and with other large
 // jobs, so that it blocks nobody and nobody blocks it. The history says whose turn it is. A packet
@@ -240,6 +246,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 		arg.JobIds,
 		arg.OnlyJobs,
 		arg.FreeBytes,
+		arg.BatchBytes,
 		arg.MaxJobs,
 	)
 	if err != nil {

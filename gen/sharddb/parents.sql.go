@@ -12,7 +12,11 @@ import (
 const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest($1::bigint[]), unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
@@ -32,6 +36,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_hosts AS gh ON gh.aclgroup_id = s.old_id
 JOIN afe_hosts AS h ON h.id = gh.host_id AND NOT h.invalid
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = s.id AND same.host_id = gh.host_id)
 ORDER BY s.id, gh.host_id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING
 `
@@ -50,6 +55,7 @@ SELECT s.id, gu.user_id
 FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = s.old_id
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_users AS same WHERE same.aclgroup_id = s.id AND same.user_id = gu.user_id)
 ORDER BY s.id, gu.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING
 `
@@ -63,9 +69,26 @@ func (q *Queries) ACLGroupCopyUsers(ctx context.Context) (int64, error) {
 }
 
 const aCLGroupGiveWay = `-- name: ACLGroupGiveWay :execrows
-WITH moved AS (
+WITH revoked AS (
+    DELETE FROM afe_acl_groups_users AS gu
+    USING shard_client_staged_parents AS s, afe_acl_groups AS here
+    WHERE gu.aclgroup_id = s.id
+        AND s.kind = 'acl_group'
+        AND here.id = s.id
+        AND here.name <> s.name
+        AND here.name <> s.name || ' (was id ' || s.id::text || ')'
+        AND (
+            EXISTS (SELECT FROM afe_acl_groups AS holder WHERE holder.name = s.name)
+            OR EXISTS (
+                SELECT FROM shard_client_staged_parents AS heir
+                WHERE heir.kind = 'acl_group' AND heir.name = here.name
+            )
+            OR pg_catalog.right(here.name, pg_catalog.length(' (was id ' || s.id::text || ')')) = ' (was id ' || s.id::text || ')'
+        )
+),
+moved AS (
     UPDATE afe_acl_groups AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'acl_group' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -79,8 +102,13 @@ WHERE s.kind = 'acl_group'
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'acl_group' AND sent.id = m.old_id
     )
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS known WHERE known.id = s.id)
 `
 
+// A group is known by its name, like a user. When an id takes over the name of another group, leaves
+// its own to one, or comes back under another name than the one that it gave away, the users whom it
+// had here do not get into the group of that name: it has those that the master sends. Otherwise,
+// under a name that is new here, it is the same group.
 func (q *Queries) ACLGroupGiveWay(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, aCLGroupGiveWay)
 	if err != nil {
@@ -94,6 +122,7 @@ INSERT INTO afe_acl_groups AS here (id, name, description)
 SELECT s.id, s.name, s.fields ->> 'description'
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -115,6 +144,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_hosts_labels AS hl ON hl.label_id = s.old_id
 JOIN afe_hosts AS h ON h.id = hl.host_id AND NOT h.invalid
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = hl.host_id AND same.label_id = s.id)
 ORDER BY hl.host_id, s.id
 ON CONFLICT (host_id, label_id) DO NOTHING
 `
@@ -134,6 +164,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_jobs_dependency_labels AS d ON d.label_id = s.old_id
 WHERE s.kind = 'label'
     AND d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
+    AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS same WHERE same.job_id = d.job_id AND same.label_id = s.id)
 ORDER BY d.job_id, s.id
 ON CONFLICT (job_id, label_id) DO NOTHING
 `
@@ -152,6 +183,7 @@ SELECT sl.shard_id, s.id
 FROM shard_client_staged_parents AS s
 JOIN afe_shards_labels AS sl ON sl.label_id = s.old_id
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_shards_labels AS same WHERE same.label_id = s.id)
 ORDER BY s.id
 ON CONFLICT (label_id) DO NOTHING
 `
@@ -167,7 +199,7 @@ func (q *Queries) LabelCopyShards(ctx context.Context) (int64, error) {
 const labelGiveWay = `-- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'label' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -195,9 +227,10 @@ const labelStore = `-- name: LabelStore :execrows
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -215,7 +248,7 @@ func (q *Queries) LabelStore(ctx context.Context) (int64, error) {
 const shardGiveWay = `-- name: ShardGiveWay :execrows
 WITH moved AS (
     UPDATE afe_shards AS here
-    SET hostname = here.hostname || ' (was id ' || here.id || ')'
+    SET hostname = here.hostname || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'shard' AND here.hostname = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -229,6 +262,7 @@ WHERE s.kind = 'shard'
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'shard' AND sent.id = m.old_id
     )
+    AND NOT EXISTS (SELECT FROM afe_shards AS known WHERE known.id = s.id)
 `
 
 func (q *Queries) ShardGiveWay(ctx context.Context) (int64, error) {
@@ -292,12 +326,16 @@ INSERT INTO afe_shards AS here (id, hostname)
 SELECT s.id, s.name
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'shard'
+    AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
 WHERE here.hostname <> excluded.hostname
 `
 
+// Each of the four statements that store parents leaves out those that are here as they were sent.
+// ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
+// scheduler that refers to two of them in one transaction could end in a deadlock.
 func (q *Queries) ShardStore(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, shardStore)
 	if err != nil {
@@ -312,11 +350,11 @@ INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
     s.kind, s.id,
     CASE
-        WHEN s.id < max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id || ')'
+        WHEN s.id < pg_catalog.max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id::text || ')'
         ELSE s.name
     END,
     s.fields
-FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
+FROM pg_catalog.json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
 `
 
 // The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
@@ -325,7 +363,8 @@ FROM json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields j
 // to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
 // and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
 // response may also name the id that gave way: then the master has renamed it, and there is nothing
-// to copy.
+// to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
+// places, perhaps over several responses, and what each id had is its own.
 // Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 // master made it after it had removed the other.
 func (q *Queries) StageParents(ctx context.Context, parents []byte) (int64, error) {
@@ -359,7 +398,7 @@ revoked AS (
 ),
 renamed AS (
     UPDATE afe_users AS here
-    SET login = here.login || ' (was id ' || here.id || ')'
+    SET login = here.login || ' (was id ' || here.id::text || ')'
     FROM sent AS s
     WHERE here.login = s.name AND here.id <> s.id
 )
@@ -402,15 +441,20 @@ const userStore = `-- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
 WHERE s.kind = 'user'
+    AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
-SET login = excluded.login
+SET
+    login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
+    reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
 WHERE here.login <> excluded.login
 `
 
+// Another login is another user: the whole row is the master's, so that nobody inherits a level of
+// access.
 func (q *Queries) UserStore(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, userStore)
 	if err != nil {

@@ -17,7 +17,7 @@ WITH named AS (
 )
 INSERT INTO shard_client_suspects (kind, object_id, state)
 SELECT s.kind, s.id, 'unproven'
-FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
 ORDER BY s.kind, s.id
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = ''
@@ -40,12 +40,12 @@ WHERE here.state = 'suspect'
     AND (
         (here.kind, here.object_id) IN (
             SELECT s.kind, s.id
-            FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+            FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
         )
         OR here.kind = 'host' AND here.object_id = ANY ($3::bigint[])
         OR here.kind = 'job'
             AND here.object_id = ANY ($4::bigint[])
-            AND NOT here.object_id = ANY ($5::bigint[])
+            AND NOT here.object_id = ANY (coalesce($5::bigint[], '{}'))
     )
 `
 
@@ -58,7 +58,7 @@ type ProbeClearParams struct {
 }
 
 // Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
-// is no longer waiting, a host that is no longer valid.
+// is no longer waiting, a host that is no longer valid. If no job waits, the array is a NULL.
 func (q *Queries) ProbeClear(ctx context.Context, arg ProbeClearParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeClear,
 		arg.Kinds,
@@ -75,6 +75,7 @@ func (q *Queries) ProbeClear(ctx context.Context, arg ProbeClearParams) (int64, 
 
 const probeEnd = `-- name: ProbeEnd :execrows
 DELETE FROM shard_client_suspects
+WHERE state <> 'heavy'
 `
 
 // Ends the search: nothing is left to look for, or nothing is proven.
@@ -86,10 +87,38 @@ func (q *Queries) ProbeEnd(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const probeHeavy = `-- name: ProbeHeavy :execrows
+WITH too_many AS (
+    DELETE FROM shard_client_suspects
+    WHERE state = 'heavy'
+        AND (SELECT pg_catalog.count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= $3::bigint
+)
+INSERT INTO shard_client_suspects (kind, object_id, state, reason)
+VALUES ('job', $1::bigint, 'heavy', $2::text)
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = 'heavy', reason = excluded.reason
+`
+
+type ProbeHeavyParams struct {
+	ID     int64
+	Reason string
+	Most   int64
+}
+
+// Notes that a job was too much for the master by itself. When several were, the master could not cope
+// with anything, so those before are free to go again.
+func (q *Queries) ProbeHeavy(ctx context.Context, arg ProbeHeavyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, probeHeavy, arg.ID, arg.Reason, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const probeLeft = `-- name: ProbeLeft :one
-SELECT count(*)::bigint
+SELECT pg_catalog.count(*)::bigint
 FROM shard_client_suspects
-WHERE state <> 'held' AND state <> 'cleared'
+WHERE state NOT IN ('held', 'cleared', 'heavy')
 `
 
 // Counts the records that are still under suspicion.
@@ -98,6 +127,20 @@ func (q *Queries) ProbeLeft(ctx context.Context) (int64, error) {
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const probeLighten = `-- name: ProbeLighten :execrows
+DELETE FROM shard_client_suspects
+WHERE state = 'heavy' AND $1::bigint IN (0, object_id)
+`
+
+// Drops the suspicion that a job is too much by itself; id 0: of all jobs.
+func (q *Queries) ProbeLighten(ctx context.Context, id int64) (int64, error) {
+	result, err := q.db.Exec(ctx, probeLighten, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const probeName = `-- name: ProbeName :execrows
@@ -165,7 +208,7 @@ func (q *Queries) ProbeNamed(ctx context.Context) ([]ProbeNamedRow, error) {
 const probeNarrow = `-- name: ProbeNarrow :many
 WITH sent AS (
     SELECT s.kind, s.id
-    FROM ROWS FROM (unnest($1::text[]), unnest($2::bigint[])) AS s (kind, id)
+    FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[])) AS s (kind, id)
 ),
 held AS (
     UPDATE shard_client_suspects AS here
@@ -212,28 +255,40 @@ const probePlan = `-- name: ProbePlan :one
 WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind, s.object_id) AS place,
-        count(*) OVER (PARTITION BY s.state) AS peers
+        -- Jobs first, so that they have arrived early if all of it passes.
+        pg_catalog.row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
+        pg_catalog.count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
-due AS (
-    SELECT q.kind, q.object_id
+rested AS (
+    SELECT q.kind, q.object_id, q.retry_at, q.id
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
-            q.retry_at <= now()
-            OR q.last_seen <= now() - make_interval(secs => $1::double precision)
+            q.retry_at <= pg_catalog.now()
+            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => $1::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
-                    SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+                    SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
                     FROM shard_client_upload_jobs AS j
                     LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
                     WHERE j.id = q.object_id
                     GROUP BY j.digest
                 )
         )
-        AND coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
-    ORDER BY q.retry_at, q.id
+),
+due AS (
+    SELECT d.kind, d.object_id
+    FROM (
+        SELECT s.kind, s.object_id, timestamptz '-infinity' AS retry_at, s.object_id AS id
+        FROM suspects AS s
+        WHERE s.state = 'heavy'
+        UNION ALL
+        SELECT r.kind, r.object_id, r.retry_at, r.id
+        FROM rested AS r
+    ) AS d
+    WHERE coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
+    ORDER BY d.retry_at, d.id
     LIMIT 1
 ),
 turn AS (
@@ -263,7 +318,8 @@ listed AS (
     SELECT s.kind, s.object_id
     FROM suspects AS s
     CROSS JOIN turn AS t
-    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty')
+    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty', 'heavy')
+        OR t.mode = 'all' AND s.state = 'heavy'
         OR t.mode = 'half' AND (s.state = 'cleared' OR s.state = 'suspect' AND s.place <= (s.peers + 1) / 2)
 )
 SELECT
@@ -274,6 +330,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
+    (SELECT pg_catalog.count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -294,6 +351,7 @@ type ProbePlanRow struct {
 	HostIds    []int64
 	DueKind    string
 	DueID      int64
+	Heavy      int64
 	BatchJobs  int64
 	BatchBytes int64
 }
@@ -306,8 +364,9 @@ type ProbePlanRow struct {
 //	bare     nothing: a sick master refuses that, too
 //	half     half of the suspects, and the hosts that have passed since
 //	without  everything but the named and guilty records, which are set aside only if that passes
-//	retry    a record that has been set aside for long enough, after a beat that passed
-//	all      everything but what is set aside
+//	retry    a job that was too much by itself, or a record that has been set aside for long enough,
+//	         after a beat that passed
+//	all      everything but what is set aside, and but the jobs that were too much by themselves
 //
 // With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
 // that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
@@ -323,6 +382,7 @@ func (q *Queries) ProbePlan(ctx context.Context, changedAfterSeconds float64) (P
 		&i.HostIds,
 		&i.DueKind,
 		&i.DueID,
+		&i.Heavy,
 		&i.BatchJobs,
 		&i.BatchBytes,
 	)
@@ -346,7 +406,7 @@ func (q *Queries) ProbeProve(ctx context.Context) (int64, error) {
 
 const probeRelease = `-- name: ProbeRelease :execrows
 DELETE FROM shard_client_suspects
-WHERE state <> 'guilty'
+WHERE state NOT IN ('guilty', 'heavy')
 `
 
 // The guilty record is found, so all others are beyond suspicion. With none guilty this ends the
@@ -365,7 +425,7 @@ FROM afe_host_queue_entries AS e
 WHERE $1::text = 'entry' AND e.id = $2::bigint AND e.job_id = ANY ($3::bigint[])
 UNION
 SELECT 'job'::text, j.id
-FROM unnest($3::bigint[]) AS j (id)
+FROM pg_catalog.unnest($3::bigint[]) AS j (id)
 WHERE $1::text = 'job' AND j.id = $2::bigint
 UNION
 SELECT 'host'::text, h.id
@@ -421,22 +481,22 @@ INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at
 )
 SELECT
-    'out', s.kind, s.id, 'refused', s.reason, substr(r.payload, 1, $1::integer), octet_length(r.payload),
-    sha256(r.payload), r.digest, now() + make_interval(secs => $2::double precision)
-FROM ROWS FROM (unnest($3::text[]), unnest($4::bigint[]), unnest($5::text[])) AS s (kind, id, reason)
+    'out', s.kind, s.id, 'refused', s.reason, pg_catalog.substr(r.payload, 1, $1::integer), pg_catalog.octet_length(r.payload),
+    pg_catalog.sha256(r.payload), r.digest, pg_catalog.now() + pg_catalog.make_interval(secs => $2::double precision)
+FROM ROWS FROM (pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::text[])) AS s (kind, id, reason)
 CROSS JOIN LATERAL (
     SELECT
-        convert_to(coalesce(
+        pg_catalog.convert_to(coalesce(
             (SELECT j.record FROM shard_client_upload_jobs AS j WHERE s.kind = 'job' AND j.id = s.id),
             (
-                SELECT jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
+                SELECT pg_catalog.jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
                 FROM afe_hosts AS h
                 WHERE s.kind = 'host' AND h.id = s.id
             ),
             ''
         ), 'UTF8') AS payload,
         (
-            SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+            SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
             FROM shard_client_upload_jobs AS j
             LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
             WHERE s.kind = 'job' AND j.id = s.id
@@ -448,10 +508,10 @@ ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
-    occurrences = q.occurrences + 1, last_seen = now(),
-    retry_at = now() + least(
-        (excluded.retry_at - now()) * power(2, least(q.occurrences, 30)),
-        make_interval(secs => $6::double precision)
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => $6::double precision)
     )
 `
 

@@ -15,10 +15,10 @@ const quarantineAdd = `-- name: QuarantineAdd :execrows
 WITH object AS (
     SELECT DISTINCT ON (s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END)
         s.kind::text AS kind, s.id::bigint AS id, s.code::text AS code, s.reason::text AS reason,
-        decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
-        sha256(decode(s.payload, 'base64'))::bytea AS digest
+        pg_catalog.decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
+        pg_catalog.sha256(pg_catalog.decode(s.payload, 'base64'))::bytea AS digest
     FROM ROWS FROM (
-        json_to_recordset($2::json)
+        pg_catalog.json_to_recordset($2::json)
             AS (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
     ) WITH ORDINALITY AS s (kind, id, code, reason, payload, payload_bytes, place)
     ORDER BY s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END, s.place
@@ -34,7 +34,7 @@ with_id AS (
     SET
         code = excluded.code, reason = excluded.reason,
         payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
-        occurrences = q.occurrences + 1, last_seen = now()
+        occurrences = q.occurrences + 1, last_seen = pg_catalog.now()
 )
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, code, reason, payload, payload_bytes, payload_digest)
@@ -43,7 +43,7 @@ FROM object AS o
 WHERE o.id = 0
 ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
-SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now()
+SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = pg_catalog.now()
 `
 
 // Objects set aside (P6), one row for each direction, kind and id, or payload.
@@ -59,7 +59,12 @@ func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects [
 
 const quarantineForget = `-- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
-WHERE direction = $1::text AND kind = $2::text AND object_id = ANY ($3::bigint[])
+WHERE id = ANY (ARRAY(
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = $1::text AND q.kind = $2::text AND q.object_id = ANY ($3::bigint[])
+    FOR UPDATE SKIP LOCKED
+))
 `
 
 type QuarantineForgetParams struct {
@@ -68,7 +73,8 @@ type QuarantineForgetParams struct {
 	ObjectIds []int64
 }
 
-// Forgets objects that could be stored, or records that passed.
+// Forgets objects that could be stored, or records that passed. A row that an operator has locked is
+// passed over: it goes by age, and must not hold up what was stored.
 func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineForget, arg.Direction, arg.Kind, arg.ObjectIds)
 	if err != nil {
@@ -161,10 +167,10 @@ func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]i
 
 const quarantineSize = `-- name: QuarantineSize :one
 SELECT
-    count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
-    count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
-    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
-    (SELECT count(*) FROM shard_client_taken)::bigint AS taken
+    pg_catalog.count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
+    pg_catalog.count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
+    pg_catalog.count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
+    (SELECT pg_catalog.count(*) FROM shard_client_taken)::bigint AS taken
 FROM shard_client_quarantine
 `
 
@@ -188,4 +194,30 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 		&i.Taken,
 	)
 	return i, err
+}
+
+const takenNote = `-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT $1::text, s.id, s.reason
+FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason
+`
+
+type TakenNoteParams struct {
+	Kind    string
+	Ids     []int64
+	Reasons []string
+}
+
+// Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+// it any more. JobsRefused and HostsRefused take such a note back.
+func (q *Queries) TakenNote(ctx context.Context, arg TakenNoteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, takenNote, arg.Kind, arg.Ids, arg.Reasons)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

@@ -6,6 +6,11 @@
 -- leased for. It is set and cleared together with the lease, in one statement. From
 -- it a restarted scheduler learns what the one before it had begun.
 
+-- Reports whether the server takes writes, although most turns only read: one that was
+-- demoted keeps its connections, and would be read for ever.
+-- name: SchedulerServerTakesWrites :many
+SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes;
+
 -- Returns every open entry that uses or needs a host, with the columns of its job
 -- that the scheduler needs. For a synchronous job it also returns how many complete
 -- entries ran, and whether one ended before it ran, which breaks its group. Finished
@@ -163,6 +168,28 @@ WHERE id = @id::bigint AND (synch_id IS NULL OR NOT leased);
 UPDATE afe_hosts
 SET leased = false, synch_id = NULL
 WHERE id = @id::bigint AND synch_id = @entry_id::bigint;
+
+-- Releases the hosts that no entry uses. A new host of an AFE is leased until its master's
+-- scheduler does this. A host that a heartbeat or somebody else holds waits for the next turn.
+-- name: SchedulerReleaseUnused :execrows
+WITH unused AS (
+    SELECT h.id
+    FROM afe_hosts AS h
+    WHERE h.leased
+        AND NOT h.locked
+        AND h.status = 'Ready'
+        AND h.synch_id IS NULL
+        AND NOT EXISTS (
+            SELECT FROM afe_host_queue_entries AS e
+            WHERE e.host_id = h.id AND e.active AND NOT e.complete
+            OFFSET 0
+        )
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE afe_hosts AS here
+SET leased = false
+FROM unused
+WHERE here.id = unused.id;
 
 -- name: SchedulerSetHostStatus :execrows
 UPDATE afe_hosts

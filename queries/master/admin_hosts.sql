@@ -4,14 +4,16 @@
 
 -- name: AdminHostRestore :many
 WITH locked AS (
-    SELECT h.id
+    SELECT h.id, s.leased
     FROM afe_hosts AS h
-    WHERE h.hostname = ANY (@hostnames::text[]) AND h.invalid
+    JOIN ROWS FROM (unnest(@hostnames::text[]), unnest(@leases::boolean[])) AS s (hostname, leased)
+        ON s.hostname = h.hostname
+    WHERE h.invalid
     ORDER BY h.id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE OF h
 )
 UPDATE afe_hosts AS here
-SET invalid = false, leased = false, locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = '',
+SET invalid = false, leased = locked.leased, locked = false, locked_by_id = NULL, lock_time = NULL, lock_reason = '',
     synch_id = NULL, protection = 0, dirty = true, shard_id = NULL
 FROM locked
 WHERE here.id = locked.id
@@ -20,8 +22,8 @@ RETURNING here.id, here.hostname;
 -- A host that is leased is not sent to a shard.
 -- name: AdminHostAdd :many
 INSERT INTO afe_hosts (hostname, leased)
-SELECT s.hostname, false
-FROM unnest(@hostnames::text[]) AS s (hostname)
+SELECT s.hostname, s.leased
+FROM ROWS FROM (unnest(@hostnames::text[]), unnest(@leases::boolean[])) AS s (hostname, leased)
 WHERE NOT EXISTS (SELECT FROM afe_hosts AS h WHERE h.hostname = s.hostname)
 ORDER BY s.hostname
 ON CONFLICT (hostname) DO NOTHING
@@ -153,6 +155,12 @@ WHERE id = ANY (@ids::bigint[]);
 UPDATE afe_hosts
 SET locked = false, locked_by_id = NULL, lock_time = NULL
 WHERE id = ANY (@ids::bigint[]);
+
+-- name: AdminHostSetLeased :many
+UPDATE afe_hosts
+SET leased = @leased::boolean
+WHERE id = ANY (@ids::bigint[]) AND leased <> @leased::boolean
+RETURNING id;
 
 -- Removing the host's shard makes the master report the host to that shard as
 -- incorrect. It does not report a host that is merely invalid.

@@ -7,9 +7,11 @@ FROM generate_series(1, @jobs::bigint);
 
 -- name: AdminJobAdd :copyfrom
 INSERT INTO afe_jobs (
-    id, owner, name, priority, control_file, control_type, created_on, synch_count, parent_job_id
+    id, owner, name, priority, control_file, control_type, created_on, synch_count, parent_job_id,
+    timeout, timeout_mins, max_runtime_mins
 ) VALUES (
-    @id, @owner, @name, @priority, @control_file, @control_type, @created_on, @synch_count, @parent_job_id
+    @id, @owner, @name, @priority, @control_file, @control_type, @created_on, @synch_count, @parent_job_id,
+    @timeout, @timeout_mins, @max_runtime_mins
 );
 
 -- name: AdminDependencyAdd :copyfrom

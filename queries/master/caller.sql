@@ -40,4 +40,4 @@ WHERE hostname = @hostname::text;
 -- Reports whether the server takes writes. It is asked in a transaction that is read-only by
 -- itself, so it asks about others.
 -- name: ServerTakesWrites :one
-SELECT NOT (pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)::boolean AS takes_writes;
+SELECT (NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off')::boolean AS takes_writes;

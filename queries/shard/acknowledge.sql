@@ -1,75 +1,95 @@
--- The upload ledger and the acknowledgement of what was sent (P1, P2).
+-- The upload ledger, the packets that may still arrive, and the acknowledgement of what was sent
+-- (P1, P2).
 
--- Runs before a packet with an open entry leaves: until it is clearly answered, the master may
--- store it late, over a newer one (docs/promises.md, "late request"). Returns the jobs whose fate a
--- clear answer to this packet decides, because no earlier packet of this kind may still be on its
--- way.
--- name: UploadMarkUnsure :many
-WITH before AS (
-    SELECT u.job_id
-    FROM shard_client_uploads AS u
-    WHERE u.job_id = ANY (@job_ids::bigint[])
-        AND u.unsure_since >= now() - make_interval(secs => @rpc_timeout_seconds::double precision)
-),
-marked AS (
-    INSERT INTO shard_client_uploads AS u (job_id, unsure_since)
-    SELECT j.id, now()
-    FROM afe_jobs AS j
-    WHERE j.id = ANY (@job_ids::bigint[])
-    ORDER BY j.id
-    ON CONFLICT (job_id) DO UPDATE
-    SET unsure_since = excluded.unsure_since
-    RETURNING u.job_id
+-- Runs before a packet with jobs leaves: until it is clearly answered, the master may store it late,
+-- over a newer one (docs/promises.md, "late request").
+-- name: UploadLeave :one
+WITH dead AS (
+    DELETE FROM shard_client_packets
+    WHERE unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => @rpc_timeout_seconds::double precision)
 )
-SELECT m.job_id
-FROM marked AS m
-WHERE NOT EXISTS (SELECT FROM before AS b WHERE b.job_id = m.job_id);
+INSERT INTO shard_client_packets (job_ids, digests)
+VALUES (@job_ids::bigint[], @digests::bigint[])
+RETURNING id;
 
--- After a clear answer the jobs that it settles are no longer unsure. After any other outcome, the
--- packet has left by now at the latest, so the time until it must be dead counts from now.
+-- After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If
+-- not, the last copy has left by now at the latest, so the time until it must be dead counts from
+-- now.
 -- name: UploadSettle :execrows
-UPDATE shard_client_uploads
-SET unsure_since = CASE WHEN @clear::boolean THEN NULL ELSE now() END
-WHERE job_id = ANY (@job_ids::bigint[]);
-
--- Locks entries before jobs, each by id, so that there is one lock order. The comparison follows in
--- a statement of its own and sees whatever the scheduler commits before these locks. Whatever it
--- commits later is a new NULL, or a completion that the ledger lacks.
--- name: AcknowledgeLock :execrows
-WITH entries AS (
-    SELECT id
-    FROM afe_host_queue_entries
-    WHERE id = ANY (@entry_ids::bigint[])
-    ORDER BY id
-    FOR UPDATE
+WITH gone AS (
+    DELETE FROM shard_client_packets WHERE id = @id::bigint AND @clear::boolean
 )
-SELECT id
-FROM afe_jobs
-WHERE id = ANY (@job_ids::bigint[]) AND (SELECT count(*) FROM entries) >= 0
-ORDER BY id
-FOR UPDATE;
+UPDATE shard_client_packets
+SET unsure_since = pg_catalog.now()
+WHERE id = @id::bigint AND NOT @clear::boolean;
 
--- Sets shard_id of each sent job: to this shard's id if the job and its entries still read as they
+-- Locks the jobs that were sent, with their entries, and passes over what another session has
+-- locked: one such row must not keep all others from being acknowledged. A job counts as locked by
+-- us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
+-- the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
+-- that the ledger lacks.
+-- name: AcknowledgeLock :many
+WITH here AS MATERIALIZED (
+    SELECT e.id, e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY (@entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
+),
+entries AS MATERIALIZED (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY (@entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
+    FOR UPDATE SKIP LOCKED
+),
+incomplete AS MATERIALIZED (
+    SELECT h.job_id, pg_catalog.min(h.id) AS entry_id
+    FROM here AS h
+    WHERE NOT EXISTS (SELECT FROM entries AS e WHERE e.id = h.id)
+    GROUP BY h.job_id
+),
+jobs AS MATERIALIZED (
+    SELECT j.id
+    FROM afe_jobs AS j
+    WHERE j.id = ANY (@job_ids::bigint[]) AND NOT j.id = ANY (ARRAY(SELECT i.job_id FROM incomplete AS i))
+    FOR UPDATE SKIP LOCKED
+)
+SELECT
+    j.id,
+    (ours.id IS NOT NULL)::boolean AS ours,
+    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+FROM afe_jobs AS j
+LEFT JOIN jobs AS ours ON ours.id = j.id
+LEFT JOIN incomplete AS i ON i.job_id = j.id
+WHERE j.id = ANY (@job_ids::bigint[])
+ORDER BY j.id;
+
+-- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
 -- were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
 -- jobs and entries did not change. This shard's id is the one that the master gives it today: a
--- shard that was removed and added again has another. As long as no row of ours has come from the
--- master, nothing is acknowledged.
+-- shard that was removed and added again has another. A master on MariaDB knows the shard under any
+-- spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
+-- long as no row of ours has come from the master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
-    FROM afe_shards AS o
-    WHERE o.hostname = @shard_hostname::text
+    FROM (
+        SELECT s.id, s.hostname = @shard_hostname::text AS exact, pg_catalog.count(*) OVER () AS alike
+        FROM afe_shards AS s
+        WHERE pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim(@shard_hostname::text, '. '))
+            OR s.id::text = @shard_hostname::text
+    ) AS o
+    WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest(@job_ids::bigint[]), unnest(@job_digests::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[])) AS s (id, digest)
+    WHERE s.id = ANY (@locked_job_ids::bigint[])
 ),
 sent_entries AS (
     SELECT s.id, s.digest
-    FROM ROWS FROM (unnest(@entry_ids::bigint[]), unnest(@entry_digests::bytea[])) AS s (id, digest)
+    FROM ROWS FROM (pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_digests::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
     FROM sent_jobs AS j
     JOIN shard_client_upload_entries AS e ON e.job_id = j.id
     LEFT JOIN sent_entries AS s ON s.id = e.id
@@ -92,33 +112,117 @@ marked AS (
 )
 SELECT
     EXISTS (SELECT FROM own)::boolean AS known,
-    count(*)::integer AS jobs,
-    coalesce(sum(c.entries), 0)::integer AS entries
+    pg_catalog.count(*)::integer AS jobs,
+    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
 FROM compared AS c
 WHERE c.shard_id IS NOT NULL;
 
--- Records which entries the master has now acknowledged as complete, for jobs whose packet held an
--- open entry and for jobs whose row must stay because an older request may still be on its way.
--- name: UploadRecordSent :execrows
-WITH sent AS (
-    SELECT e.job_id, array_agg(e.id ORDER BY e.id) AS complete_ids
-    FROM shard_client_uploads AS u
-    JOIN afe_host_queue_entries AS e ON e.job_id = u.job_id
-    WHERE u.job_id = ANY (@job_ids::bigint[]) AND e.id = ANY (@complete_entry_ids::bigint[])
-    GROUP BY e.job_id
-)
-UPDATE shard_client_uploads AS u
-SET sent_complete = s.complete_ids
-FROM sent AS s
-WHERE u.job_id = s.job_id
-    AND u.sent_complete IS DISTINCT FROM s.complete_ids;
+-- The names of shards that have come from the master, this shard's own first. Which one is that is
+-- decided as in AcknowledgeJobs.
+-- name: ShardNames :many
+SELECT o.hostname, (o.exact OR o.alike AND pg_catalog.count(*) FILTER (WHERE o.alike) OVER () = 1)::boolean AS own
+FROM (
+    SELECT
+        s.hostname, s.hostname = @shard_hostname::text AS exact,
+        pg_catalog.lower(pg_catalog.rtrim(s.hostname, '. ')) = pg_catalog.lower(pg_catalog.rtrim(@shard_hostname::text, '. '))
+            OR s.id::text = @shard_hostname::text AS alike
+    FROM afe_shards AS s
+) AS o
+ORDER BY own DESC, o.hostname
+LIMIT 5;
 
--- A job whose packet held only complete entries no longer needs its row, unless an older request
--- may still be on its way: then the job is uploaded once more when that request must be dead.
--- name: UploadForgetSettled :execrows
-DELETE FROM shard_client_uploads
-WHERE job_id = ANY (@job_ids::bigint[])
-    AND (
-        unsure_since IS NULL
-        OR unsure_since < now() - make_interval(secs => @dead_after_seconds::double precision)
-    );
+-- In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
+-- name: AcknowledgeBegin :exec
+SELECT pg_catalog.set_config('shard_client.acknowledges', 'on', true);
+
+-- Updates the ledger after the master has stored a packet. A job keeps a row if it was sent with an
+-- open entry, or if an older packet that says something else about it may still arrive: one that
+-- was not yet dead when this packet left. That it is dead when the answer comes is not enough,
+-- because it could have been stored over this one meanwhile. Such a job is uploaded once more when
+-- the older packet must be dead. Returns how many of the jobs another client had acknowledged.
+-- name: UploadRemember :one
+WITH sent AS (
+    SELECT s.id, s.digest
+    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@digests::bigint[])) AS s (id, digest)
+),
+late AS (
+    SELECT s.id AS job_id, pg_catalog.max(p.unsure_since) AS unsure_since
+    FROM shard_client_packets AS own
+    JOIN shard_client_packets AS p
+        ON p.id <> own.id
+        AND p.unsure_since >= own.unsure_since - pg_catalog.make_interval(secs => @rpc_timeout_seconds::double precision)
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) AS o (id, digest)
+    JOIN sent AS s ON s.id = o.id AND s.digest <> o.digest
+    WHERE own.id = @packet_id::bigint
+    GROUP BY s.id
+),
+complete AS (
+    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS entry_ids
+    FROM afe_host_queue_entries AS e
+    WHERE e.id = ANY (@complete_entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
+    GROUP BY e.job_id
+),
+kept AS (
+    SELECT j.id AS job_id, coalesce(c.entry_ids, '{}') AS entry_ids, l.unsure_since
+    FROM afe_jobs AS j
+    LEFT JOIN complete AS c ON c.job_id = j.id
+    LEFT JOIN late AS l ON l.job_id = j.id
+    WHERE j.id = ANY (@job_ids::bigint[]) AND (j.id = ANY (@open_job_ids::bigint[]) OR l.job_id IS NOT NULL)
+),
+remembered AS (
+    INSERT INTO shard_client_uploads AS u (job_id, sent_complete, unsure_since)
+    SELECT k.job_id, k.entry_ids, k.unsure_since
+    FROM kept AS k
+    ORDER BY k.job_id
+    ON CONFLICT (job_id) DO UPDATE
+    SET sent_complete = excluded.sent_complete, unsure_since = excluded.unsure_since, other_client = false
+),
+settled AS (
+    DELETE FROM shard_client_uploads AS u
+    WHERE u.job_id = ANY (@job_ids::bigint[]) AND NOT EXISTS (SELECT FROM kept AS k WHERE k.job_id = u.job_id)
+)
+SELECT pg_catalog.count(*)::integer AS of_another_client
+FROM shard_client_uploads AS u
+WHERE u.job_id = ANY (@job_ids::bigint[]) AND u.other_client;
+
+-- Notes that the master has answered a packet; sure says that no other copy of it is on its way.
+-- Returns the jobs about which the master has now answered the same for the third time, or more
+-- often, within its last five answers: they are uploaded without progress. For the jobs that are
+-- left because another session has locked them, counting begins anew.
+-- name: UploadAnswered :many
+WITH recent AS (
+    SELECT p.id, p.job_ids, p.digests, p.repeats
+    FROM shard_client_packets AS p
+    WHERE p.answered
+    ORDER BY p.id DESC
+    LIMIT 4
+),
+forgotten AS (
+    DELETE FROM shard_client_packets
+    WHERE answered AND unsure_since IS NULL AND id NOT IN (SELECT r.id FROM recent AS r)
+),
+before AS (
+    SELECT o.id, o.digest, pg_catalog.max(o.repeats) AS repeats
+    FROM recent AS r
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
+    GROUP BY o.id, o.digest
+),
+own AS (
+    SELECT o.id, o.place, CASE WHEN o.id = ANY (@left_job_ids::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+    FROM shard_client_packets AS p
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
+    LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
+    WHERE p.id = @id::bigint
+),
+noted AS (
+    UPDATE shard_client_packets
+    SET
+        answered = true,
+        unsure_since = CASE WHEN @sure::boolean THEN NULL ELSE pg_catalog.now() END,
+        repeats = coalesce((SELECT pg_catalog.array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
+    WHERE id = @id::bigint
+)
+SELECT o.id::bigint AS job_id
+FROM own AS o
+WHERE o.repeats >= 2
+ORDER BY o.id;

@@ -4,7 +4,8 @@
 -- to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
 -- and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
 -- response may also name the id that gave way: then the master has renamed it, and there is nothing
--- to copy.
+-- to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
+-- places, perhaps over several responses, and what each id had is its own.
 
 -- Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 -- master made it after it had removed the other.
@@ -13,11 +14,11 @@ INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
     s.kind, s.id,
     CASE
-        WHEN s.id < max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id || ')'
+        WHEN s.id < pg_catalog.max(s.id) OVER (PARTITION BY s.kind, s.name) THEN s.name || ' (was id ' || s.id::text || ')'
         ELSE s.name
     END,
     s.fields
-FROM json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json);
+FROM pg_catalog.json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json);
 
 -- name: StagedParentsClear :execrows
 DELETE FROM shard_client_staged_parents;
@@ -25,7 +26,7 @@ DELETE FROM shard_client_staged_parents;
 -- name: ShardGiveWay :execrows
 WITH moved AS (
     UPDATE afe_shards AS here
-    SET hostname = here.hostname || ' (was id ' || here.id || ')'
+    SET hostname = here.hostname || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'shard' AND here.hostname = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -38,13 +39,18 @@ WHERE s.kind = 'shard'
     AND NOT EXISTS (
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'shard' AND sent.id = m.old_id
-    );
+    )
+    AND NOT EXISTS (SELECT FROM afe_shards AS known WHERE known.id = s.id);
 
+-- Each of the four statements that store parents leaves out those that are here as they were sent.
+-- ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
+-- scheduler that refers to two of them in one transaction could end in a deadlock.
 -- name: ShardStore :execrows
 INSERT INTO afe_shards AS here (id, hostname)
 SELECT s.id, s.name
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'shard'
+    AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET hostname = excluded.hostname
@@ -74,7 +80,7 @@ WHERE s.kind = 'shard' AND sl.shard_id = s.old_id;
 -- name: LabelGiveWay :execrows
 WITH moved AS (
     UPDATE afe_labels AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'label' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -93,9 +99,10 @@ WHERE s.kind = 'label'
 INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
 SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -108,6 +115,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_hosts_labels AS hl ON hl.label_id = s.old_id
 JOIN afe_hosts AS h ON h.id = hl.host_id AND NOT h.invalid
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = hl.host_id AND same.label_id = s.id)
 ORDER BY hl.host_id, s.id
 ON CONFLICT (host_id, label_id) DO NOTHING;
 
@@ -118,6 +126,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_jobs_dependency_labels AS d ON d.label_id = s.old_id
 WHERE s.kind = 'label'
     AND d.job_id IN (SELECT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete)
+    AND NOT EXISTS (SELECT FROM afe_jobs_dependency_labels AS same WHERE same.job_id = d.job_id AND same.label_id = s.id)
 ORDER BY d.job_id, s.id
 ON CONFLICT (job_id, label_id) DO NOTHING;
 
@@ -127,13 +136,35 @@ SELECT sl.shard_id, s.id
 FROM shard_client_staged_parents AS s
 JOIN afe_shards_labels AS sl ON sl.label_id = s.old_id
 WHERE s.kind = 'label'
+    AND NOT EXISTS (SELECT FROM afe_shards_labels AS same WHERE same.label_id = s.id)
 ORDER BY s.id
 ON CONFLICT (label_id) DO NOTHING;
 
+-- A group is known by its name, like a user. When an id takes over the name of another group, leaves
+-- its own to one, or comes back under another name than the one that it gave away, the users whom it
+-- had here do not get into the group of that name: it has those that the master sends. Otherwise,
+-- under a name that is new here, it is the same group.
 -- name: ACLGroupGiveWay :execrows
-WITH moved AS (
+WITH revoked AS (
+    DELETE FROM afe_acl_groups_users AS gu
+    USING shard_client_staged_parents AS s, afe_acl_groups AS here
+    WHERE gu.aclgroup_id = s.id
+        AND s.kind = 'acl_group'
+        AND here.id = s.id
+        AND here.name <> s.name
+        AND here.name <> s.name || ' (was id ' || s.id::text || ')'
+        AND (
+            EXISTS (SELECT FROM afe_acl_groups AS holder WHERE holder.name = s.name)
+            OR EXISTS (
+                SELECT FROM shard_client_staged_parents AS heir
+                WHERE heir.kind = 'acl_group' AND heir.name = here.name
+            )
+            OR pg_catalog.right(here.name, pg_catalog.length(' (was id ' || s.id::text || ')')) = ' (was id ' || s.id::text || ')'
+        )
+),
+moved AS (
     UPDATE afe_acl_groups AS here
-    SET name = here.name || ' (was id ' || here.id || ')'
+    SET name = here.name || ' (was id ' || here.id::text || ')'
     FROM shard_client_staged_parents AS s
     WHERE s.kind = 'acl_group' AND here.name = s.name AND here.id <> s.id
     RETURNING here.id AS old_id, s.id AS new_id
@@ -146,13 +177,15 @@ WHERE s.kind = 'acl_group'
     AND NOT EXISTS (
         SELECT FROM shard_client_staged_parents AS sent
         WHERE sent.kind = 'acl_group' AND sent.id = m.old_id
-    );
+    )
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS known WHERE known.id = s.id);
 
 -- name: ACLGroupStore :execrows
 INSERT INTO afe_acl_groups AS here (id, name, description)
 SELECT s.id, s.name, s.fields ->> 'description'
 FROM shard_client_staged_parents AS s
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
 SET name = excluded.name
@@ -165,6 +198,7 @@ FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_hosts AS gh ON gh.aclgroup_id = s.old_id
 JOIN afe_hosts AS h ON h.id = gh.host_id AND NOT h.invalid
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = s.id AND same.host_id = gh.host_id)
 ORDER BY s.id, gh.host_id
 ON CONFLICT (aclgroup_id, host_id) DO NOTHING;
 
@@ -174,6 +208,7 @@ SELECT s.id, gu.user_id
 FROM shard_client_staged_parents AS s
 JOIN afe_acl_groups_users AS gu ON gu.aclgroup_id = s.old_id
 WHERE s.kind = 'acl_group'
+    AND NOT EXISTS (SELECT FROM afe_acl_groups_users AS same WHERE same.aclgroup_id = s.id AND same.user_id = gu.user_id)
 ORDER BY s.id, gu.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
 
@@ -192,7 +227,7 @@ revoked AS (
 ),
 renamed AS (
     UPDATE afe_users AS here
-    SET login = here.login || ' (was id ' || here.id || ')'
+    SET login = here.login || ' (was id ' || here.id::text || ')'
     FROM sent AS s
     WHERE here.login = s.name AND here.id <> s.id
 )
@@ -201,21 +236,30 @@ FROM sent AS s
 JOIN afe_users AS here ON here.login = s.name AND here.id <> s.id
 JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id;
 
+-- Another login is another user: the whole row is the master's, so that nobody inherits a level of
+-- access.
 -- name: UserStore :execrows
 INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
 SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
 FROM shard_client_staged_parents AS s
-CROSS JOIN json_to_record(s.fields)
+CROSS JOIN pg_catalog.json_to_record(s.fields)
     AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
 WHERE s.kind = 'user'
+    AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE
-SET login = excluded.login
+SET
+    login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
+    reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
 WHERE here.login <> excluded.login;
 
 -- name: ACLGroupAddUsers :execrows
 INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
 SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (unnest(@aclgroup_ids::bigint[]), unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
+FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+)
 ORDER BY s.aclgroup_id, s.user_id
 ON CONFLICT (aclgroup_id, user_id) DO NOTHING;

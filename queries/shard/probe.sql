@@ -6,8 +6,9 @@
 --   bare     nothing: a sick master refuses that, too
 --   half     half of the suspects, and the hosts that have passed since
 --   without  everything but the named and guilty records, which are set aside only if that passes
---   retry    a record that has been set aside for long enough, after a beat that passed
---   all      everything but what is set aside
+--   retry    a job that was too much by itself, or a record that has been set aside for long enough,
+--            after a beat that passed
+--   all      everything but what is set aside, and but the jobs that were too much by themselves
 -- With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
 -- that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
 -- remembered.
@@ -15,28 +16,40 @@
 WITH suspects AS (
     SELECT
         s.kind, s.object_id, s.state,
-        row_number() OVER (PARTITION BY s.state ORDER BY s.kind, s.object_id) AS place,
-        count(*) OVER (PARTITION BY s.state) AS peers
+        -- Jobs first, so that they have arrived early if all of it passes.
+        pg_catalog.row_number() OVER (PARTITION BY s.state ORDER BY s.kind DESC, s.object_id) AS place,
+        pg_catalog.count(*) OVER (PARTITION BY s.state) AS peers
     FROM shard_client_suspects AS s
 ),
-due AS (
-    SELECT q.kind, q.object_id
+rested AS (
+    SELECT q.kind, q.object_id, q.retry_at, q.id
     FROM shard_client_quarantine AS q
     WHERE q.direction = 'out'
         AND (
-            q.retry_at <= now()
-            OR q.last_seen <= now() - make_interval(secs => @changed_after_seconds::double precision)
+            q.retry_at <= pg_catalog.now()
+            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => @changed_after_seconds::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
-                    SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+                    SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
                     FROM shard_client_upload_jobs AS j
                     LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
                     WHERE j.id = q.object_id
                     GROUP BY j.digest
                 )
         )
-        AND coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
-    ORDER BY q.retry_at, q.id
+),
+due AS (
+    SELECT d.kind, d.object_id
+    FROM (
+        SELECT s.kind, s.object_id, timestamptz '-infinity' AS retry_at, s.object_id AS id
+        FROM suspects AS s
+        WHERE s.state = 'heavy'
+        UNION ALL
+        SELECT r.kind, r.object_id, r.retry_at, r.id
+        FROM rested AS r
+    ) AS d
+    WHERE coalesce((SELECT h.outcome = 'ok' FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), true)
+    ORDER BY d.retry_at, d.id
     LIMIT 1
 ),
 turn AS (
@@ -66,7 +79,8 @@ listed AS (
     SELECT s.kind, s.object_id
     FROM suspects AS s
     CROSS JOIN turn AS t
-    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty')
+    WHERE t.mode = 'without' AND s.state IN ('named', 'guilty', 'heavy')
+        OR t.mode = 'all' AND s.state = 'heavy'
         OR t.mode = 'half' AND (s.state = 'cleared' OR s.state = 'suspect' AND s.place <= (s.peers + 1) / 2)
 )
 SELECT
@@ -77,6 +91,7 @@ SELECT
     ARRAY(SELECT l.object_id FROM listed AS l WHERE l.kind = 'host' ORDER BY l.object_id)::bigint[] AS host_ids,
     coalesce((SELECT d.kind FROM due AS d WHERE t.mode = 'retry'), '')::text AS due_kind,
     coalesce((SELECT d.object_id FROM due AS d WHERE t.mode = 'retry'), 0)::bigint AS due_id,
+    (SELECT pg_catalog.count(*) FROM suspects AS s WHERE s.state = 'heavy')::bigint AS heavy,
     coalesce(b.batch_jobs, 0)::bigint AS batch_jobs,
     coalesce(b.batch_bytes, 0)::bigint AS batch_bytes
 FROM turn AS t
@@ -98,7 +113,7 @@ WITH named AS (
 )
 INSERT INTO shard_client_suspects (kind, object_id, state)
 SELECT s.kind, s.id, 'unproven'
-FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
 ORDER BY s.kind, s.id
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = 'unproven', reason = '';
@@ -110,6 +125,24 @@ VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = excluded.state, reason = excluded.reason;
 
+-- Notes that a job was too much for the master by itself. When several were, the master could not cope
+-- with anything, so those before are free to go again.
+-- name: ProbeHeavy :execrows
+WITH too_many AS (
+    DELETE FROM shard_client_suspects
+    WHERE state = 'heavy'
+        AND (SELECT pg_catalog.count(*) FROM shard_client_suspects AS s WHERE s.state = 'heavy') >= @most::bigint
+)
+INSERT INTO shard_client_suspects (kind, object_id, state, reason)
+VALUES ('job', @id::bigint, 'heavy', @reason::text)
+ON CONFLICT (kind, object_id) DO UPDATE
+SET state = 'heavy', reason = excluded.reason;
+
+-- Drops the suspicion that a job is too much by itself; id 0: of all jobs.
+-- name: ProbeLighten :execrows
+DELETE FROM shard_client_suspects
+WHERE state = 'heavy' AND @id::bigint IN (0, object_id);
+
 -- The empty packet passed: the fault is in the records.
 -- name: ProbeProve :execrows
 UPDATE shard_client_suspects
@@ -117,7 +150,7 @@ SET state = 'suspect'
 WHERE state = 'unproven';
 
 -- Clears what has passed, and what was planned for the packet but can no longer be sent: a job that
--- is no longer waiting, a host that is no longer valid.
+-- is no longer waiting, a host that is no longer valid. If no job waits, the array is a NULL.
 -- name: ProbeClear :execrows
 UPDATE shard_client_suspects AS here
 SET state = 'cleared'
@@ -125,12 +158,12 @@ WHERE here.state = 'suspect'
     AND (
         (here.kind, here.object_id) IN (
             SELECT s.kind, s.id
-            FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+            FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
         )
         OR here.kind = 'host' AND here.object_id = ANY (@planned_hosts::bigint[])
         OR here.kind = 'job'
             AND here.object_id = ANY (@planned_jobs::bigint[])
-            AND NOT here.object_id = ANY (@waiting_jobs::bigint[])
+            AND NOT here.object_id = ANY (coalesce(@waiting_jobs::bigint[], '{}'))
     );
 
 -- The packet with these records was refused, so the other suspects are held back for now. Returns
@@ -138,7 +171,7 @@ WHERE here.state = 'suspect'
 -- name: ProbeNarrow :many
 WITH sent AS (
     SELECT s.kind, s.id
-    FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[])) AS s (kind, id)
+    FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[])) AS s (kind, id)
 ),
 held AS (
     UPDATE shard_client_suspects AS here
@@ -160,7 +193,7 @@ FROM afe_host_queue_entries AS e
 WHERE @kind::text = 'entry' AND e.id = @id::bigint AND e.job_id = ANY (@job_ids::bigint[])
 UNION
 SELECT 'job'::text, j.id
-FROM unnest(@job_ids::bigint[]) AS j (id)
+FROM pg_catalog.unnest(@job_ids::bigint[]) AS j (id)
 WHERE @kind::text = 'job' AND j.id = @id::bigint
 UNION
 SELECT 'host'::text, h.id
@@ -178,19 +211,20 @@ ORDER BY kind, object_id;
 
 -- Counts the records that are still under suspicion.
 -- name: ProbeLeft :one
-SELECT count(*)::bigint
+SELECT pg_catalog.count(*)::bigint
 FROM shard_client_suspects
-WHERE state <> 'held' AND state <> 'cleared';
+WHERE state NOT IN ('held', 'cleared', 'heavy');
 
 -- Ends the search: nothing is left to look for, or nothing is proven.
 -- name: ProbeEnd :execrows
-DELETE FROM shard_client_suspects;
+DELETE FROM shard_client_suspects
+WHERE state <> 'heavy';
 
 -- The guilty record is found, so all others are beyond suspicion. With none guilty this ends the
 -- search.
 -- name: ProbeRelease :execrows
 DELETE FROM shard_client_suspects
-WHERE state <> 'guilty';
+WHERE state NOT IN ('guilty', 'heavy');
 
 -- Sets records aside as they read now, with a digest, so that a later change is noticed. Each time
 -- a record is refused again, its pause doubles.
@@ -199,22 +233,22 @@ INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, tried_digest, retry_at
 )
 SELECT
-    'out', s.kind, s.id, 'refused', s.reason, substr(r.payload, 1, @max_payload::integer), octet_length(r.payload),
-    sha256(r.payload), r.digest, now() + make_interval(secs => @first_seconds::double precision)
-FROM ROWS FROM (unnest(@kinds::text[]), unnest(@ids::bigint[]), unnest(@reasons::text[])) AS s (kind, id, reason)
+    'out', s.kind, s.id, 'refused', s.reason, pg_catalog.substr(r.payload, 1, @max_payload::integer), pg_catalog.octet_length(r.payload),
+    pg_catalog.sha256(r.payload), r.digest, pg_catalog.now() + pg_catalog.make_interval(secs => @first_seconds::double precision)
+FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@reasons::text[])) AS s (kind, id, reason)
 CROSS JOIN LATERAL (
     SELECT
-        convert_to(coalesce(
+        pg_catalog.convert_to(coalesce(
             (SELECT j.record FROM shard_client_upload_jobs AS j WHERE s.kind = 'job' AND j.id = s.id),
             (
-                SELECT jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
+                SELECT pg_catalog.jsonb_build_object('id', h.id, 'hostname', h.hostname, 'status', h.status)::text
                 FROM afe_hosts AS h
                 WHERE s.kind = 'host' AND h.id = s.id
             ),
             ''
         ), 'UTF8') AS payload,
         (
-            SELECT sha256(j.digest || coalesce(string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
+            SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
             FROM shard_client_upload_jobs AS j
             LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
             WHERE s.kind = 'job' AND j.id = s.id
@@ -226,8 +260,8 @@ ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
     reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
-    occurrences = q.occurrences + 1, last_seen = now(),
-    retry_at = now() + least(
-        (excluded.retry_at - now()) * power(2, least(q.occurrences, 30)),
-        make_interval(secs => @last_seconds::double precision)
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => @last_seconds::double precision)
     );

@@ -6,10 +6,10 @@
 WITH object AS (
     SELECT DISTINCT ON (s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END)
         s.kind::text AS kind, s.id::bigint AS id, s.code::text AS code, s.reason::text AS reason,
-        decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
-        sha256(decode(s.payload, 'base64'))::bytea AS digest
+        pg_catalog.decode(s.payload, 'base64')::bytea AS payload, s.payload_bytes::bigint AS payload_bytes,
+        pg_catalog.sha256(pg_catalog.decode(s.payload, 'base64'))::bytea AS digest
     FROM ROWS FROM (
-        json_to_recordset(@objects::json)
+        pg_catalog.json_to_recordset(@objects::json)
             AS (kind text, id bigint, code text, reason text, payload text, payload_bytes bigint)
     ) WITH ORDINALITY AS s (kind, id, code, reason, payload, payload_bytes, place)
     ORDER BY s.kind, s.id, CASE WHEN s.id = 0 THEN s.payload END, s.place
@@ -25,7 +25,7 @@ with_id AS (
     SET
         code = excluded.code, reason = excluded.reason,
         payload = excluded.payload, payload_bytes = excluded.payload_bytes, payload_digest = excluded.payload_digest,
-        occurrences = q.occurrences + 1, last_seen = now()
+        occurrences = q.occurrences + 1, last_seen = pg_catalog.now()
 )
 INSERT INTO shard_client_quarantine AS q
     (direction, kind, code, reason, payload, payload_bytes, payload_digest)
@@ -34,12 +34,29 @@ FROM object AS o
 WHERE o.id = 0
 ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
-SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = now();
+SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = pg_catalog.now();
 
--- Forgets objects that could be stored, or records that passed.
+-- Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
+-- it any more. JobsRefused and HostsRefused take such a note back.
+-- name: TakenNote :execrows
+INSERT INTO shard_client_taken AS here (kind, object_id, reason)
+SELECT @kind::text, s.id, s.reason
+FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@reasons::text[])) AS s (id, reason)
+ORDER BY s.id
+ON CONFLICT (kind, object_id) DO UPDATE
+SET reason = excluded.reason
+WHERE here.reason <> excluded.reason;
+
+-- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
+-- passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
-WHERE direction = @direction::text AND kind = @kind::text AND object_id = ANY (@object_ids::bigint[]);
+WHERE id = ANY (ARRAY(
+    SELECT q.id
+    FROM shard_client_quarantine AS q
+    WHERE q.direction = @direction::text AND q.kind = @kind::text AND q.object_id = ANY (@object_ids::bigint[])
+    FOR UPDATE SKIP LOCKED
+));
 
 -- The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
 -- name: QuarantineRefusedBefore :many
@@ -53,10 +70,10 @@ ORDER BY last_seen, id;
 -- takes to prune them.
 -- name: QuarantineSize :one
 SELECT
-    count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
-    count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
-    count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
-    (SELECT count(*) FROM shard_client_taken)::bigint AS taken
+    pg_catalog.count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,
+    pg_catalog.count(*) FILTER (WHERE direction = 'out')::bigint AS outgoing,
+    pg_catalog.count(*) FILTER (WHERE direction = 'in' AND code = 'waiting_for_host')::bigint AS waiting_for_host,
+    (SELECT pg_catalog.count(*) FROM shard_client_taken)::bigint AS taken
 FROM shard_client_quarantine;
 
 -- With what is not sent because its id is taken.

@@ -45,6 +45,8 @@ func NewClient(options Options) (*Client, error) {
 	// The size of an answer is bounded as it comes over the wire; a compressed one could grow
 	// behind that bound. The original asks for identity too.
 	transport.DisableCompression = true
+	// Each request has a connection of its own (docs/decisions/0037-a-connection-for-each-request.md).
+	transport.DisableKeepAlives = true
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: transport,
@@ -63,7 +65,7 @@ func NewClient(options Options) (*Client, error) {
 	return c, nil
 }
 
-// Close closes idle connections. The client can still be used.
+// Close closes connections that a proxy keeps open. The client can still be used.
 func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
 
 // Heartbeat sends the packet and returns the decoded result, or an [*Error]. It waits no longer
@@ -74,10 +76,10 @@ func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
 func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, error) {
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
-	attempts := 0
-	ctx = context.WithValue(ctx, attemptsKey{}, &attempts)
+	made := &attempts{}
+	ctx = context.WithValue(ctx, attemptsKey{}, made)
 	protocol := c.Protocol()
-	response, err := c.call(ctx, packet, protocol, &attempts)
+	response, err := c.call(ctx, packet, protocol, made)
 	other, ok := c.otherProtocol(protocol, err)
 	if !ok {
 		return response, err
@@ -86,8 +88,8 @@ func (c *Client) Heartbeat(ctx context.Context, packet *Packet) (*Response, erro
 	c.mu.Lock()
 	c.protocol = other
 	c.mu.Unlock()
-	attempts-- // the refused request was answered; copies of it that were not may still be under way
-	return c.call(ctx, packet, other, &attempts)
+	made.n-- // the refused request was answered; copies of it that were not may still be under way
+	return c.call(ctx, packet, other, made)
 }
 
 // Protocol returns the version that the next packet starts with; never [ProtocolAuto].
@@ -114,14 +116,14 @@ func (c *Client) otherProtocol(tried Protocol, err error) (Protocol, bool) {
 	return "", false
 }
 
-func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, attempts *int) (*Response, error) {
+func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, made *attempts) (*Response, error) {
 	address := c.endpoint(protocol).Redacted()
 	body, failure := c.post(ctx, packet, protocol)
 	if failure == nil {
 		response, err := decode(body)
 		if err == nil {
 			response.Protocol = protocol
-			response.Sure = *attempts == 1
+			response.Sure = made.n == 1
 			if response.Incomplete != nil {
 				response.Incomplete = &Error{Class: Incomplete, URL: address, Err: response.Incomplete}
 			}
@@ -130,7 +132,7 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, at
 		failure = err
 	}
 	failure.URL = address
-	clear := failure.Class == RPC && *attempts == 1 || failure.Class == Internal && *attempts == 0
+	clear := failure.Class == RPC && made.n == 1 || failure.Class == Internal && made.n == 0
 	failure.Unsure = !clear
 	return nil, failure
 }

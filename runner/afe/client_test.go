@@ -66,7 +66,9 @@ func TestRetries(t *testing.T) {
 		{"at once", []http.HandlerFunc{says(200, idle)}, 1, ""},
 		{"broken connection", []http.HandlerFunc{hangsUp, says(200, idle)}, 2, ""},
 		{"429", []http.HandlerFunc{says(429, "slow down"), says(200, idle)}, 2, ""},
-		{"502 503 504", []http.HandlerFunc{says(502, ""), says(503, ""), says(504, ""), says(200, idle)}, 4, ""},
+		{"502 503 429", []http.HandlerFunc{says(502, ""), says(503, ""), says(429, ""), says(200, idle)}, 4, ""},
+		{"504 waits in the queue", []http.HandlerFunc{says(504, "")}, 1, HTTPStatus},
+		{"504 after 503", []http.HandlerFunc{says(503, ""), says(504, "")}, 2, HTTPStatus},
 		{"Retry-After is capped", []http.HandlerFunc{says(429, "", "Retry-After", "3600"), says(200, idle)}, 2, ""},
 		{"Retry-After past counting", []http.HandlerFunc{says(503, "", "Retry-After", "9223372036854775807"), says(200, idle)}, 2, ""},
 		{"never", []http.HandlerFunc{hangsUp}, 4, Transport},
@@ -272,5 +274,27 @@ func TestConcurrentHeartbeats(t *testing.T) {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A name that moves to another address is followed with the next beat, and a balancer that closes
+// connections between beats costs no retry: then the upload would not be sure.
+func TestEachRequestHasAConnectionOfItsOwn(t *testing.T) {
+	first, second := newMaster(t, says(503, ""), says(200, idle)), newMaster(t, says(200, idle))
+	c := newClient(t, "http://master.test")
+	transport := c.http.HTTPClient.Transport.(*http.Transport)
+	transport.Proxy = nil
+	dialled, stands := 0, first
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		dialled++
+		return (&net.Dialer{}).DialContext(ctx, network, stands.Listener.Addr().String())
+	}
+	success(t, c)
+	if r := success(t, c); !r.Sure || dialled != 3 || len(first.sent()) != 3 {
+		t.Errorf("%d connections for %d requests, sure %t; want one each", dialled, len(first.sent()), r.Sure)
+	}
+	stands = second
+	if r := success(t, c); !r.Sure || len(second.sent()) != 1 {
+		t.Errorf("%d requests to the new address, sure %t", len(second.sent()), r.Sure)
 	}
 }

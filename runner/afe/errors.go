@@ -43,6 +43,7 @@ func Classes() []Class {
 const (
 	maxErrorBody    = 512
 	maxErrorMessage = 1000
+	maxLocation     = 200
 )
 
 // Error says why a heartbeat brought no result, or, with class [Incomplete], only part of one.
@@ -94,13 +95,23 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
+// Foreign returns the parts of the error's text that somebody else wrote: the master, or a proxy
+// before it. They may repeat what was sent.
+func (e *Error) Foreign() []string {
+	parts := []string{e.body(), plain.Cut(e.Location, maxLocation)}
+	if e.Class == Undecodable && e.Err != nil {
+		parts = append(parts, e.Err.Error())
+	}
+	return parts
+}
+
 func (e *Error) body() string { return cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)") }
 
 func (e *Error) hint() string {
 	switch {
 	case e.Status >= 300 && e.Status < 400:
 		return fmt.Sprintf(" to %q (redirects are not followed; name the master's final address in --master)",
-			plain.Cut(e.Location, 200))
+			plain.Cut(e.Location, maxLocation))
 	case e.Status == 404:
 		return " (is --master an Autotest AFE?)"
 	}
@@ -119,3 +130,6 @@ type RPCError struct {
 func (e *RPCError) Error() string {
 	return fmt.Sprintf("%s: %s", plain.Line(e.Name, 60), plain.Line(e.Message, maxErrorMessage))
 }
+
+// Foreign returns the whole text: it is the master's, or that of what answered in its place.
+func (e *RPCError) Foreign() []string { return []string{e.Error()} }

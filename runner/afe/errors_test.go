@@ -20,7 +20,7 @@ func TestErrorText(t *testing.T) {
 			`heartbeat: master U refused it: DoesNotExist: Shard matching query`},
 		{"RPC with a result", 200, `{"error": {"name": "E", "message": "m"}, "result": {}}`, RPC, `heartbeat: master U refused it: E: m`},
 		{"long RPC", 200, `{"error": {"name": "` + strings.Repeat("N", 100) + `", "message": "` + strings.Repeat("m", 5000) + `"}}`, RPC,
-			`heartbeat: master U refused it: ` + strings.Repeat("N", 60) + `…: ` + strings.Repeat("m", 1000) + `…`},
+			`heartbeat: master U refused it: ` + strings.Repeat("N", 60) + `...: ` + strings.Repeat("m", 1000) + `...`},
 		{"error is a string", 200, `{"error": "boom"}`, RPC, `heartbeat: master U refused it: unnamed error: "boom"`},
 		{"error is a number", 200, `{"error": -32700, "result": null}`, RPC, `heartbeat: master U refused it: unnamed error: -32700`},
 		{"error is true", 200, `{"error": true}`, RPC, `heartbeat: master U refused it: unnamed error: true`},

@@ -81,7 +81,7 @@ func ExampleClient_Heartbeat() {
 }
 
 // A master that knows no such shard raises an exception. It is a clear answer: the packet was not
-// stored and never will be.
+// stored and never will be. No record of it is to blame.
 func ExampleJudge() {
 	master := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"result": null, "id": "jsonrpc", "error": {
@@ -103,7 +103,7 @@ func ExampleJudge() {
 	fmt.Println("clear:  ", afe.Clear(err))
 	// Output:
 	// rpc_error - DoesNotExist: Shard matching query does not exist.
-	// refused: true
+	// refused: false
 	// outage:  false
 	// clear:   true
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -20,17 +23,31 @@ const (
 	retryWaitMax = 30 * time.Second
 )
 
-// attemptsKey is where the context of a heartbeat keeps the *int that counts its requests.
+// promptly is how soon a master that restarts, or a proxy before it, turns a request away. A request
+// that failed later was at work, and may be still: a second copy would only wait behind it in the
+// master's queue, and the packet would be stored as often as it was sent.
+const promptly = 10 * time.Second
+
+// attemptsKey is where the context of a heartbeat keeps its *attempts.
 type attemptsKey struct{}
 
-func countAttempt(_ retryablehttp.Logger, r *http.Request, _ int) {
-	*r.Context().Value(attemptsKey{}).(*int)++
+// attempts are the requests of one heartbeat.
+type attempts struct {
+	n    int
+	last time.Time // when the last one began
 }
 
-// checkRetry repeats a request after a transport error, and after the statuses that a proxy gives
-// while the master restarts. Everything else is an answer: the 500 of the original master would
-// come again, and a JSON-RPC error is not retried within a beat (docs/promises.md, "fatal
-// exception").
+func countAttempt(_ retryablehttp.Logger, r *http.Request, _ int) {
+	a := r.Context().Value(attemptsKey{}).(*attempts)
+	a.n++
+	a.last = time.Now()
+}
+
+// checkRetry repeats a request that was turned away promptly: by a transport error, or by the
+// statuses that a proxy gives while the master restarts. Everything else is an answer: the 500 of
+// the original master would come again, and a JSON-RPC error is not retried within a beat
+// (docs/promises.md, "fatal exception"). A 504 is the deadline of a proxy: the request still waits
+// in the master's queue.
 func (c *Client) checkRetry(ctx context.Context, response *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -42,11 +59,12 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 		status = response.StatusCode
 		retry = isBusy(status)
 	}
-	if deadline, bounded := ctx.Deadline(); retry && bounded {
-		attempts, _ := ctx.Value(attemptsKey{}).(*int)
+	if a, ok := ctx.Value(attemptsKey{}).(*attempts); ok && retry {
+		wait := c.backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, a.n-1, response)
+		deadline, bounded := ctx.Deadline()
 		// Where no attempt could begin in time, the failure of this one says more than a deadline
 		// would.
-		retry = time.Until(deadline) > c.backoff(c.http.RetryWaitMin, c.http.RetryWaitMax, *attempts-1, response)
+		retry = (isUnsent(err) || time.Since(a.last) < promptly) && (!bounded || time.Until(deadline) > wait)
 	}
 	if err != nil || status != http.StatusOK {
 		c.log.Debug("heartbeat attempt failed", "error", err, "status", status, "retry", retry)
@@ -54,21 +72,46 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 	return retry, nil
 }
 
+// isUnsent reports whether a request failed before any of it left.
+func isUnsent(err error) bool {
+	dial, ok := errors.AsType[*net.OpError](err)
+	return ok && dial.Op == "dial"
+}
+
 // isBusy reports whether a status asks for patience.
 func isBusy(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable:
 		return true
 	}
 	return false
 }
 
-// backoff honours Retry-After up to the limit in the options.
+// backoff honours a Retry-After, up to the limit in the options. It never waits less than without
+// one: a header that says 0 or names a moment in the past, as a clock that goes wrong makes it,
+// must not let a thousand shards call again at once.
 func (c *Client) backoff(least, most time.Duration, attempt int, response *http.Response) time.Duration {
-	if response != nil && response.Header.Get("Retry-After") != "" {
-		most = cmp.Or(c.options.MaxRetryAfter, most)
+	wait := retryablehttp.DefaultBackoff(least, most, attempt, nil)
+	if response == nil {
+		return wait
 	}
-	return min(retryablehttp.DefaultBackoff(least, most, attempt, response), most)
+	return max(wait, retryAfter(response.Header.Get("Retry-After"), cmp.Or(c.options.MaxRetryAfter, most)))
+}
+
+// retryAfter returns the wait that a header asks for, in seconds or by a date, but no more than
+// most; 0 where it says nothing that can be understood.
+func retryAfter(header string, most time.Duration) time.Duration {
+	header = strings.TrimSpace(header)
+	if date, err := http.ParseTime(header); err == nil {
+		return min(time.Until(date), most)
+	}
+	seconds, err := strconv.ParseInt(header, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && seconds > 0, seconds > int64(most/time.Second):
+		return most
+	default:
+		return time.Duration(seconds) * time.Second // 0 after an error
+	}
 }
 
 // withDeadline bounds one heartbeat. The cause names the setting that an operator can change.

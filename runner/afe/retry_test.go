@@ -11,6 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// after answers once some time has passed.
+func after(d time.Duration, answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(d)
+		answer(w, r)
+	}
+}
+
 // The waits between retries, as they are in production.
 func TestRetryWaits(t *testing.T) {
 	s := time.Second
@@ -41,7 +49,51 @@ func TestRetryWaits(t *testing.T) {
 		{
 			// The clock of a synctest bubble starts in 2000.
 			"Retry-After as a date", says(429, "", "Retry-After", "Sat, 01 Jan 2000 00:00:10 GMT"), time.Hour,
-			[]time.Duration{0, 10 * s, 10 * s, 10 * s}, 10 * s, HTTPStatus,
+			[]time.Duration{0, 10 * s, 12 * s, 16 * s}, 16 * s, HTTPStatus,
+		},
+		{
+			"Retry-After of 0", says(429, "", "Retry-After", "0"), time.Hour,
+			[]time.Duration{0, s, 3 * s, 7 * s}, 7 * s, HTTPStatus,
+		},
+		{
+			"Retry-After in the past", says(503, "", "Retry-After", "Fri, 31 Dec 1999 00:00:00 GMT"), time.Hour,
+			[]time.Duration{0, s, 3 * s, 7 * s}, 7 * s, HTTPStatus,
+		},
+		{
+			"Retry-After that makes no sense", says(503, "", "Retry-After", "-5"), time.Hour,
+			[]time.Duration{0, s, 3 * s, 7 * s}, 7 * s, HTTPStatus,
+		},
+		{
+			"Retry-After in words", says(503, "", "Retry-After", "soon"), time.Hour,
+			[]time.Duration{0, s, 3 * s, 7 * s}, 7 * s, HTTPStatus,
+		},
+		{
+			"Retry-After of more seconds than there are", says(429, "", "Retry-After", "99999999999999999999"), time.Hour,
+			[]time.Duration{0, 60 * s, 120 * s, 180 * s}, 180 * s, HTTPStatus,
+		},
+		{
+			"Retry-After of more nanoseconds than there are", says(429, "", "Retry-After", "18446744074"), time.Hour,
+			[]time.Duration{0, 60 * s, 120 * s, 180 * s}, 180 * s, HTTPStatus,
+		},
+		{
+			"Retry-After in the year 9999", says(429, "", "Retry-After", "Fri, 31 Dec 9999 00:00:00 GMT"), time.Hour,
+			[]time.Duration{0, 60 * s, 120 * s, 180 * s}, 180 * s, HTTPStatus,
+		},
+		{
+			"a time-out of a proxy", after(time.Minute, says(504, "")), time.Hour,
+			[]time.Duration{0}, 60 * s, HTTPStatus,
+		},
+		{
+			"a proxy that gives up in another way", after(time.Minute, says(502, "")), time.Hour,
+			[]time.Duration{0}, 60 * s, HTTPStatus,
+		},
+		{
+			"or says nothing", after(time.Minute, hangsUp), time.Hour,
+			[]time.Duration{0}, 60 * s, Transport,
+		},
+		{
+			"a slow refusal", after(9*s, says(502, "")), time.Hour,
+			[]time.Duration{0, 10 * s, 21 * s, 34 * s}, 43 * s, HTTPStatus,
 		},
 		{
 			"Retry-After capped at the pause", says(429, "", "Retry-After", "3600"), time.Hour,

@@ -3,6 +3,7 @@ package afe
 import (
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Subject is the record that a master's message names: by its ID, or a host by its name alone.
@@ -14,7 +15,7 @@ type Subject struct {
 
 // subjects are the messages of the original master, 2015 and 2019, that name a record. A newer
 // master may word them otherwise: then nothing is found, and the search for the record takes a few
-// beats more (runner/shard, search.go).
+// beats more (runner/search).
 var subjects = []struct {
 	kind    string
 	message *regexp.Regexp
@@ -45,4 +46,12 @@ func (e *RPCError) Subject() Subject {
 		return Subject{Kind: "host", Hostname: match[1]} // digits are a name here too
 	}
 	return Subject{}
+}
+
+// ofTheCall reports whether the exception is about the shard or the method, which every packet names,
+// and about no record.
+func (e *RPCError) ofTheCall() bool {
+	return e.Name == "ServiceMethodNotFound" ||
+		strings.HasPrefix(e.Message, "Shard matching query does not exist") ||
+		strings.HasPrefix(e.Message, "get() returned more than one Shard ")
 }

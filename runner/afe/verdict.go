@@ -2,7 +2,6 @@ package afe
 
 import (
 	"errors"
-	"net"
 	"net/http"
 )
 
@@ -24,6 +23,8 @@ const (
 	Unreachable
 	// Unusable: an answer came that cannot be used.
 	Unusable
+	// Unknown: the master knows no such shard, or no such call. No record of the packet is to blame.
+	Unknown
 	// Ours: a fault of shard-client itself, which says nothing about the master.
 	Ours
 )
@@ -47,13 +48,15 @@ func Judge(err error) Verdict {
 	}
 	switch failure.Class {
 	case RPC:
+		if failure.RPC != nil && failure.RPC.ofTheCall() {
+			return Unknown
+		}
 		return Refused
 	case Deadline:
 		return Overloaded
 	case Transport:
 		// Where nothing listens, the size of the packet is not to blame.
-		var dial *net.OpError
-		if errors.As(err, &dial) && dial.Op == "dial" {
+		if isUnsent(err) {
 			return Unreachable
 		}
 		return Overloaded
@@ -80,6 +83,13 @@ func judgeStatus(status int) Verdict {
 	default:
 		return Refused | Overloaded
 	}
+}
+
+// Abandoned reports whether a call ended because it took too long, for us or for a proxy. Then the
+// request may still wait in the master's queue.
+func Abandoned(err error) bool {
+	var failure *Error
+	return errors.As(err, &failure) && (failure.Class == Deadline || failure.Status == http.StatusGatewayTimeout)
 }
 
 // Clear reports whether no copy of a packet whose call ended with err can be stored later: the

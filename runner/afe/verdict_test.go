@@ -37,6 +37,15 @@ func TestJudge(t *testing.T) {
 		{"redirect", status(301), Unreachable, true},
 		{"no content", status(204), Unreachable, true},
 		{"exception", &Error{Class: RPC, RPC: &RPCError{Name: "ValueError"}}, Refused, false},
+		{"no such shard", &Error{Class: RPC, RPC: &RPCError{Name: "DoesNotExist",
+			Message: "Shard matching query does not exist. Lookup parameters were {'hostname': 'x'}"}}, Unknown, false},
+		{"no such id of a shard", &Error{Class: RPC, RPC: &RPCError{Name: "DoesNotExist",
+			Message: "Shard matching query does not exist. Lookup parameters were {'pk': 7}"}}, Unknown, false},
+		{"two such shards", &Error{Class: RPC, RPC: &RPCError{Name: "MultipleObjectsReturned",
+			Message: "get() returned more than one Shard -- it returned 2! Lookup parameters were {'hostname': 'x'}"}}, Unknown, false},
+		{"no such call", &Error{Class: RPC, RPC: &RPCError{Name: "ServiceMethodNotFound", Message: "shard_heartbeat"}}, Unknown, false},
+		{"no such host", &Error{Class: RPC, RPC: &RPCError{Name: "DoesNotExist",
+			Message: "Host matching query does not exist. Lookup parameters were {'pk': 7}"}}, Refused, false},
 		{"not JSON", &Error{Class: Undecodable}, Unusable, false},
 		{"a section is missing", &Error{Class: Incomplete}, Unusable, false},
 		{"too large", &Error{Class: TooLarge}, Unusable, false},
@@ -61,6 +70,22 @@ func wrapped(err error) error {
 		return nil
 	}
 	return fmt.Errorf("beat: %w", err)
+}
+
+// Who gave up waiting does not matter to the master, which still has the request.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{&Error{Class: Deadline}, true}, {&Error{Class: HTTPStatus, Status: 504}, true}, {&Error{Class: HTTPStatus, Status: 502}, false},
+		{&Error{Class: Transport}, false}, {errors.New("other"), false}, {nil, false},
+	} {
+		if got := Abandoned(wrapped(tt.err)); got != tt.want {
+			t.Errorf("%v: %t", tt.err, got)
+		}
+	}
 }
 
 // Classes must return a class that is added, or its metric appears only with the first failure.

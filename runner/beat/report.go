@@ -13,6 +13,11 @@
 //
 // [Batch] is how much a packet may hold, and the rule by which that shrinks and grows.
 //
+// # The end of a beat
+//
+// [Outlive] lets what is under way go on for a while after a stop was asked for, and [WithCause] says
+// in an error why that ended.
+//
 // The package knows neither database nor wire, and imports no other package of ours.
 package beat
 
@@ -33,7 +38,11 @@ const (
 // classes of package afe.
 const (
 	FailureDatabase = "database"  // PostgreSQL refused something, or could not be reached
+	FailureLocked   = "locked"    // something is left for the next beat because another session has locked it
 	FailureLockLost = "lock_lost" // another client took the shard over, or the lock's connection broke
+
+	// FailureNoProgress: jobs are uploaded again and again, although the master answers.
+	FailureNoProgress = "no_progress"
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and
@@ -64,6 +73,11 @@ type Report struct {
 	ReceivedKeyvals int `json:"received_keyvals"`
 	// Quarantined counts the objects that this beat set aside.
 	Quarantined int `json:"quarantined"`
+
+	// Repeated counts the jobs of the upload that the master has answered without any progress.
+	Repeated int `json:"-"`
+	// OfAnother counts the jobs of the upload that another client had acknowledged before.
+	OfAnother int `json:"-"`
 
 	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`

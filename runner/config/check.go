@@ -37,6 +37,7 @@ func (c *Config) ValidateSettings() error {
 		checkDuration("startup-splay", c.Splay(), 0),
 		checkDuration("rpc-timeout", c.RPCTimeout, time.Nanosecond),
 		checkDuration("stop-timeout", c.StopTimeout, 0),
+		checkDuration("lock-timeout", c.LockTimeout, time.Nanosecond),
 		c.checkBeatTimeout(),
 		c.checkFinishTimeout(),
 		checkDuration("lifetime", c.Lifetime, 0),

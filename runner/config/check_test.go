@@ -38,6 +38,8 @@ func TestSettings(t *testing.T) {
 		{"startup-splay", "-5m", "must not be negative"},
 		{"rpc-timeout", "1ns", ""},
 		{"rpc-timeout", "0s", "must be longer than 0"},
+		{"lock-timeout", "0", "must be longer than 0"},
+		{"lock-timeout", "1ns", ""},
 		{"stop-timeout", "0", ""},
 		{"stop-timeout", "-1s", "must not be negative"},
 		{"beat-timeout", "31m", ""},

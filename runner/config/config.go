@@ -57,6 +57,7 @@ type Config struct {
 	DrainPause     time.Duration  `env:"SHARD_CLIENT_DRAIN_PAUSE" default:"1s" group:"Beat" help:"Time between two beats while finished jobs are left over, or while the record that the master refuses is looked for."`
 	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`
 	StopTimeout    time.Duration  `env:"SHARD_CLIENT_STOP_TIMEOUT" default:"30s" group:"Beat" help:"Time an RPC in flight gets to finish after the first SIGINT or SIGTERM."`
+	LockTimeout    time.Duration  `env:"SHARD_CLIENT_LOCK_TIMEOUT" default:"500ms" group:"Beat" help:"Time a step of a beat waits for what other sessions have locked in the database; keep it below the scheduler's deadlock_timeout."`
 	BeatTimeout    *time.Duration `env:"SHARD_CLIENT_BEAT_TIMEOUT" placeholder:"DURATION" group:"Beat" help:"Time one beat may take, its RPC included; default: --rpc-timeout and 5m."`
 	FinishTimeout  *time.Duration `env:"SHARD_CLIENT_FINISH_TIMEOUT" placeholder:"DURATION" group:"Beat" help:"Time the beat in hand gets to finish after the first SIGINT or SIGTERM, its RPC included; default: --stop-timeout and 45s."`
 	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
@@ -66,7 +67,7 @@ type Config struct {
 	MaxResponseBytes Bytes `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
 	ApplyChunk       int   `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
 	HistoryKeep      int   `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
-	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows."`
+	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
 	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
 	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`

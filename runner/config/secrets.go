@@ -10,17 +10,23 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Secrets are the passwords that this process knows. Every text that is printed, logged or stored
-// goes through [Secrets.Redact] first: errors of drivers, kong and net/http can quote addresses
-// with passwords, and a proxy can repeat on an error page what it was sent. It is safe for
-// concurrent use.
+// goes through [Secrets.Redact], [Secrets.RedactOwn] or [Secrets.RedactError] first: errors of
+// drivers, kong and net/http can quote addresses with passwords, and a proxy can repeat on an error
+// page what it was sent. It is safe for concurrent use.
 type Secrets struct {
-	mu       sync.RWMutex
-	known    []string // each in every form that a text may show it in, the longest first
-	url      DatabaseURL
-	replacer *strings.Replacer
+	mu     sync.RWMutex
+	known  []string // as they were added
+	url    DatabaseURL
+	public string // names that everyone may see, and that are no secrets therefore
+
+	// Each in every form in which a text may show it, the longest first.
+	strong, words []string
+	replacer      *strings.Replacer // of the URL and of what is strong
+	places        *regexp.Regexp    // of all others; nil: there are none
 }
 
 const hidden = "xxxxx"
@@ -30,7 +36,7 @@ const hidden = "xxxxx"
 // kong repeats an argument that it does not expect. [Secrets.Add] adds passwords that are read
 // later, from files.
 func (c *Config) Secrets(arguments []string) *Secrets {
-	s := &Secrets{url: c.DatabaseURL}
+	s := &Secrets{url: c.DatabaseURL, public: c.public()}
 	s.Add(c.DatabaseURL.passwords()...)
 	s.Add(os.Getenv("PGPASSWORD"))
 	s.Add(proxySecrets()...)
@@ -42,59 +48,65 @@ func (c *Config) Secrets(arguments []string) *Secrets {
 	return s
 }
 
-// Add lets Redact hide more secrets. Empty ones are ignored.
+// public returns the names of ours that lines and errors show: of hosts, users, databases, files.
+func (c *Config) public() string {
+	names := []string{c.ShardHostname, c.Master, c.User, c.Listen, c.LogDir, fromVariables()}
+	if parts, err := parseDatabaseURL(string(c.DatabaseURL)); err == nil {
+		names = append(names, parts.shown(), decoded(parts.shown()))
+	}
+	if login, err := c.Login(); err == nil {
+		names = append(names, login)
+	}
+	return strings.Join(names, "\n")
+}
+
+// Add lets the Redact methods hide more secrets. Empty ones are ignored.
 func (s *Secrets) Add(secrets ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, secret := range secrets {
 		if secret != "" && !slices.Contains(s.known, secret) {
-			s.known = append(s.known, forms(secret)...)
+			s.known = append(s.known, secret)
 		}
 	}
-	slices.SortFunc(s.known, func(a, b string) int { return len(b) - len(a) })
+	s.strong, s.words = nil, nil
+	var weak, alone []string
+	for _, secret := range s.known {
+		switch strengthOf(secret, s.public) {
+		case strong:
+			s.strong = append(s.strong, forms(secret)...)
+			continue
+		case ordinary:
+			s.words = append(s.words, forms(secret)...)
+		}
+		weak = append(weak, forms(secret)...)
+		if replaceTokens(s.public, secret) == s.public { // or it is the name of a user
+			alone = append(alone, forms(secret)...)
+		}
+	}
+	for _, list := range [][]string{s.strong, s.words, weak, alone} {
+		slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
+	}
 	var pairs []string
 	if s.url != "" {
 		pairs = append(pairs, string(s.url), s.url.String())
 	}
-	for _, form := range s.known {
+	for _, form := range s.strong {
 		pairs = append(pairs, form, hidden)
 	}
-	s.replacer = strings.NewReplacer(pairs...)
+	s.replacer, s.places = strings.NewReplacer(pairs...), whereTheyStand(weak, alone)
+}
+
+// Short reports whether a secret is too short to be told from a text in which it stands by chance.
+func (s *Secrets) Short() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(s.known, func(secret string) bool { return utf8.RuneCountInString(secret) < shortest })
 }
 
 // userinfo finds the password of a URL. It reaches up to the last @, because a password may not be
 // encoded as it should be.
 var userinfo = regexp.MustCompile(`\w://[^:/@]*:(.*)@`)
-
-// Redact returns the text with every known secret replaced by xxxxx, and the database URL by its
-// redacted form.
-func (s *Secrets) Redact(text string) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.withoutBeginning(s.replacer.Replace(text))
-}
-
-// shownBeginning is how many bytes of a secret may be left at the end of a text. So few bytes may
-// stand there by chance.
-const shownBeginning = 3
-
-// withoutBeginning replaces the beginning of a secret at the end of a text. Only the first bytes of
-// a proxy's page are read, so the page may end within a secret.
-func (s *Secrets) withoutBeginning(text string) string {
-	whole, cut := strings.CutSuffix(text, "…")
-	for _, secret := range s.known {
-		for n := len(secret) - 1; n > shownBeginning; n-- {
-			if !strings.HasSuffix(whole, secret[:n]) {
-				continue
-			}
-			if text = whole[:len(whole)-n] + hidden; cut {
-				text += "…"
-			}
-			return text
-		}
-	}
-	return text
-}
 
 // forms returns the ways in which an error, a page of HTML or a line made of either may show a
 // secret.
@@ -128,7 +140,8 @@ func proxySecrets() []string {
 		}
 		secrets = append(secrets, secret, decoded(secret))
 		// This is how they stand in the Proxy-Authorization header.
-		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(decoded(user)+":"+decoded(password))))
+		pair := decoded(user) + ":" + decoded(password)
+		secrets = append(secrets, pair, base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
 	return secrets
 }

@@ -3,13 +3,17 @@ package config
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func TestRedact(t *testing.T) {
@@ -77,8 +81,8 @@ func TestRedactFindsProxyAuthorization(t *testing.T) {
 // A secret that contains another one is replaced whole, and the replacement is not searched again.
 func TestRedactReplacesOnce(t *testing.T) {
 	s := (&Config{}).Secrets(nil)
-	s.Add("xx", "", "hunter2", "hunter2 and more")
-	if got, want := s.Redact("hunter2 and more, hunter2, xx"), "xxxxx, xxxxx, xxxxx"; got != want {
+	s.Add("", "hunter2", "hunter2 and more")
+	if got, want := s.Redact("hunter2 and more, hunter2, xxxxx"), "xxxxx, xxxxx, xxxxx"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -119,7 +123,7 @@ func FuzzRedact(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
-		secret := "<<" + p + ">>"
+		secret := "<<secret" + p + ">>"
 		s := &Secrets{}
 		s.Add(secret)
 		request, err := http.NewRequest(http.MethodGet, "http://h/?"+url.Values{"p": {secret}}.Encode(), nil)
@@ -132,4 +136,90 @@ func FuzzRedact(f *testing.F) {
 			}
 		}
 	})
+}
+
+// foreignError is an error of ours with a part that is not.
+type foreignError struct{ said string }
+
+func (e *foreignError) Error() string     { return "the master refused elephant: " + e.said }
+func (e *foreignError) Foreign() []string { return []string{e.said} }
+
+// A password that is a word, a name or a number is hidden where a password can stand, and never in
+// names, numbers and words of ours: that would destroy lines, and tell the password.
+func TestRedactSparesWhatIsNoSecret(t *testing.T) {
+	const ours = "another shard-client holds the lock of this shard: heartbeat of shard9.example on 127.0.0.1:1, 123456 jobs, user=scheduler"
+	for _, password := range []string{"shard", "1", "123456", "heartbeat", "another", "scheduler", "shard9.example", "example", "client"} {
+		c := &Config{ShardHostname: "shard9.example", DatabaseURL: DatabaseURL("postgres://scheduler:" + password + "@127.0.0.1:1/d")}
+		s := c.Secrets(nil)
+		if got := s.RedactOwn(ours); got != ours {
+			t.Errorf("%s: %s", password, got)
+		}
+		if got := s.RedactError(fmt.Errorf("%s: %w", ours, io.EOF)); got != ours+": EOF" {
+			t.Errorf("%s: %s", password, got)
+		}
+		for text, want := range map[string]string{
+			"cannot parse " + string(c.DatabaseURL):          "cannot parse postgres://scheduler@127.0.0.1:1/d",
+			"postgres://other:" + password + "@h/d":          "postgres://other:xxxxx@h/d",
+			"host=h password=" + password + " port=1":        "host=h password=xxxxx port=1",
+			"host=h password='" + password + "'":             "host=h password='xxxxx'",
+			`{"sslpassword": "` + password + `", "port": 1}`: `{"sslpassword": "xxxxx", "port": 1}`,
+			"?sslpassword=" + password + "&port=1":           "?sslpassword=xxxxx&port=1",
+			"PGPASSWORD=" + password:                         "PGPASSWORD=xxxxx",
+			"Basic " + password + ", Digest":                 "Basic xxxxx, Digest",
+		} {
+			if got := s.RedactOwn(text); got != want {
+				t.Errorf("%s in %s: %s", password, text, got)
+			}
+			if got := s.Redact(text); got != want {
+				t.Errorf("%s in %s from elsewhere: %s", password, text, got)
+			}
+		}
+	}
+}
+
+// In a text from elsewhere an ordinary word is hidden wherever it stands alone; in an error, only in
+// what others said.
+func TestRedactHidesAWordInTextsFromElsewhere(t *testing.T) {
+	s := (&Config{}).Secrets(nil)
+	s.Add("elephant")
+	for text, want := range map[string]string{
+		"Who is elephant?": "Who is xxxxx?", `"elephant"`: `"xxxxx"`, "(elephant) elephant.": "(xxxxx) xxxxx.", "user:elephant": "user:xxxxx",
+		"elephants": "elephants", "elephant-client": "elephant-client", "my-elephant": "my-elephant", "elephant.example": "elephant.example",
+		"elephant_1": "elephant_1", "<b>elephant</b> and elepha": "<b>xxxxx</b> and xxxxx", "x elephant- y": "x xxxxx- y", "éelephant": "éelephant",
+		"elephant=1 x=elephant": "elephant=1 x=xxxxx",
+	} {
+		if got := s.Redact(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		if got := s.RedactOwn(text); got != text {
+			t.Errorf("ours: %s became %s", text, got)
+		}
+	}
+	server := &pgconn.PgError{Severity: "ERROR", Code: "23514", Message: "refused by elephant"}
+	err := errors.Join(fmt.Errorf("elephant: store: %w", server), &foreignError{"Who is elephant?"})
+	want := "elephant: store: ERROR: refused by xxxxx (SQLSTATE 23514)\nthe master refused elephant: Who is xxxxx?"
+	if got := s.RedactError(err); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A secret that stands nowhere by chance is hidden in every text, as a part of a token too.
+func TestRedactHidesAStrongSecretEverywhere(t *testing.T) {
+	s := (&Config{}).Secrets(nil)
+	s.Add("hunter2")
+	for _, redact := range []func(string) string{s.Redact, s.RedactOwn} {
+		if got := redact("my-hunter2s are hunter2"); got != "my-xxxxxs are xxxxx" {
+			t.Error(got)
+		}
+	}
+}
+
+func TestShortSecrets(t *testing.T) {
+	for password, want := range map[string]bool{"": false, "shard": true, "éléph": true, "secret": false} {
+		s := (&Config{}).Secrets(nil)
+		s.Add(password)
+		if s.Short() != want {
+			t.Errorf("%q: %t", password, s.Short())
+		}
+	}
 }

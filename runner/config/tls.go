@@ -77,9 +77,9 @@ func readAuthorities(path string) (*x509.CertPool, error) {
 	return authorities, nil
 }
 
-// clientCertificate is the certificate that the master is shown. Beats keep their connection for
-// hours, and a certificate may live for less, so it is read again, without a restart, when one of
-// its files has changed.
+// clientCertificate is the certificate that the master is shown. A client runs for months, and a
+// certificate may live for a day, so it is read again, without a restart, when one of its files has
+// changed.
 type clientCertificate struct {
 	certFile, keyFile string
 	log               *slog.Logger

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/lock"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/pgtest"
 )
@@ -30,10 +31,25 @@ func (l *Lab) Clone(t testing.TB) *Lab {
 	for _, s := range l.Shards {
 		copied := &Shard{Hostname: s.Hostname, Board: s.Board, DatabaseURL: pgtest.Clone(t, s.DatabaseURL)}
 		copied.DB = pool(t, copied.DatabaseURL)
+		adopt(t, copied.DB)
 		copied.Scheduler = begin(t, copied.DB, scheduler.Options{Seed: 1})
 		c.Shards = append(c.Shards, copied)
 	}
 	return c
+}
+
+// adopt does what an operator does who means to serve a copy: `once --adopt`, but without a beat.
+func adopt(t testing.TB, db *pgxpool.Pool) {
+	t.Helper()
+	l, err := lock.New(db, "who copied the lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Adopt()
+	if err := l.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.Release(t.Context())
 }
 
 func pool(t testing.TB, databaseURL string) *pgxpool.Pool {

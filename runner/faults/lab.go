@@ -201,6 +201,7 @@ func (l *Lab) ClientOptions(s *Shard) shard.Options {
 		Who:            "test",
 		RPCTimeout:     10 * time.Minute,
 		StopTimeout:    10 * time.Minute,
+		LockTimeout:    10 * time.Minute,
 		MaxUploadJobs:  1000,
 		MaxUploadBytes: 16 << 20,
 		ApplyChunk:     500,
@@ -237,7 +238,8 @@ func (l *Lab) Agree(complete int) {
 // then take a request that they gave up for dead, as they would after the waiting time.
 func (l *Lab) ForgetUnsure() {
 	l.t.Helper()
-	const dayEarlier = `UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`
+	const dayEarlier = `WITH packets AS (UPDATE shard_client_packets SET unsure_since = unsure_since - interval '1 day')
+		UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '1 day'`
 	for _, s := range l.Shards {
 		if _, err := s.DB.Exec(l.t.Context(), dayEarlier); err != nil {
 			l.t.Fatal(err)

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"runtime"
@@ -21,6 +22,15 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// JSON encodes what we made ourselves, for a statement that takes JSON. What fails is an *Error.
+func JSON(what any) ([]byte, error) {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return nil, &Error{Err: fmt.Errorf("encode rows: %w", err)}
+	}
+	return body, nil
+}
 
 // Run runs a step and returns its error; when the step panics, an *Error with the stack.
 func Run(step func() error) (err error) {

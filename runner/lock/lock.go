@@ -13,13 +13,15 @@
 //
 // [Lock.Hold] before each beat, [Lock.Write] for each transaction in it, [Lock.Release] at the end.
 // The error [ErrLost] ends a beat; the next Hold takes the lock anew or says in a [*HeldError]
-// which other client has it.
+// which other client has it. A database that is a copy of the one that was served before is a
+// [*CopyError], unless [Lock.Adopt] was called.
 package lock
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,10 +60,15 @@ const (
 
 // Lock is the right to write to a shard's tables. It is not safe for concurrent use.
 type Lock struct {
+	// Timeout is how long a statement of [Lock.Write] waits for a lock of another session; 0: as
+	// long as the session allows.
+	Timeout time.Duration
+
 	pool  *pgxpool.Pool
 	who   string
 	conn  *pgx.Conn // has the advisory lock; nil: it is not held
 	epoch int64     // the last one that this client took; it stays after the connection broke
+	adopt bool      // a copy is welcome
 }
 
 // New returns a lock that is not held yet. who names this process to a client that finds the lock
@@ -82,10 +89,11 @@ func (l *Lock) Epoch() int64 { return l.epoch }
 
 // Hold takes the lock, or makes sure that it is still held. After a broken connection it takes the
 // lock anew, under a new epoch; a write that began under the old one fails. The error is a
-// [*HeldError] when another client has the lock.
+// [*HeldError] when another client has the lock, and a [*CopyError] when the database is a copy.
 func (l *Lock) Hold(ctx context.Context) error {
 	if l.conn != nil {
-		if l.conn.Ping(ctx) == nil {
+		held, err := sharddb.New(l.conn).OwnerHeld(ctx, l.epoch)
+		if err == nil && held {
 			return nil
 		}
 		l.Release(ctx)
@@ -122,10 +130,25 @@ func (l *Lock) take(ctx context.Context, q *sharddb.Queries) (int64, error) {
 		case <-time.After(retry):
 		}
 	}
+	return l.raise(ctx, q)
+}
+
+// raise begins a new epoch of a database that is not a copy, and notes where it is.
+func (l *Lock) raise(ctx context.Context, q *sharddb.Queries) (int64, error) {
+	is, settled, err := l.look(ctx, q)
+	if err != nil {
+		return 0, err
+	}
 	epoch, err := q.OwnerTake(ctx, l.who)
 	if err != nil {
 		return 0, fmt.Errorf("take the lock: raise the epoch: %w", err)
 	}
+	if !settled {
+		if err := q.OwnerSettle(ctx, is.System); err != nil {
+			return 0, fmt.Errorf("take the lock: note where the database is: %w", err)
+		}
+	}
+	l.adopt = false
 	return epoch, nil
 }
 
@@ -177,6 +200,22 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 		if len(epochs) == 0 {
 			return ErrLost
 		}
+		if err := l.boundWaits(ctx, q); err != nil {
+			return err
+		}
 		return fn(q)
 	})
+}
+
+// boundWaits limits how long the statements of a transaction wait for locks. The lock that the
+// fence waits for is that of another shard-client, which holds it for a moment only.
+func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {
+	if l.Timeout <= 0 {
+		return nil
+	}
+	milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
+	if err := q.WriteBoundsSet(ctx, milliseconds); err != nil {
+		return fmt.Errorf("set lock_timeout: %w", err)
+	}
+	return nil
 }

@@ -13,7 +13,8 @@
 // # The log
 //
 // Each beat gets one line, and so does `once` by [Log]. A failure that repeats is logged as a
-// warning at the 1st, 2nd, 4th, 8th ... time, so that an outage of a week does not fill the log.
+// warning at the 1st, 2nd, 4th, 8th ... time and at least every half hour, so that an outage of a
+// week neither fills the log nor leaves it silent.
 package loop
 
 import (
@@ -47,6 +48,10 @@ type Options struct {
 	Splay time.Duration
 	// Lifetime is the time after the start from which on no beat begins; 0: beat for ever.
 	Lifetime time.Duration
+	// Past is what is known of the beats before this process, for the log.
+	Past beat.Past
+	// Waits hears when the next beat begins, as often as one is planned; nil: nobody does.
+	Waits func(next time.Time)
 	// Logger gets one line a beat; nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -56,6 +61,7 @@ type Loop struct {
 	options     Options
 	failures    int // in a row
 	lastSuccess time.Time
+	teller      teller
 }
 
 // New returns a loop that has not begun. The error names the first option that is missing or cannot
@@ -76,7 +82,10 @@ func New(o Options) (*Loop, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{options: o}, nil
+	if o.Waits == nil {
+		o.Waits = func(time.Time) {}
+	}
+	return &Loop{options: o, failures: o.Past.Failures, lastSuccess: o.Past.LastSuccess}, nil
 }
 
 // Run beats until ctx ends or the lifetime is over, and then returns nil. It returns the error of a
@@ -86,7 +95,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	began := time.Now()
 	window := began.Add(randomPart(o.Splay))
 	next := window
+	if wait := time.Until(next); wait > 0 {
+		o.Logger.Info("waiting for the first beat", "wait_ms", wait.Milliseconds(), "startup_splay_ms", o.Splay.Milliseconds())
+	}
 	for {
+		o.Waits(next)
 		if o.Lifetime > 0 && next.Sub(began) >= o.Lifetime {
 			sleep(ctx, o.Lifetime-time.Since(began))
 			o.Logger.Info("lifetime is over", "lifetime_ms", o.Lifetime.Milliseconds())
@@ -100,8 +113,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		if report.Fatal {
 			return report.Err
 		}
-		l.log(&report)
 		window, next = l.after(&report, window, time.Now())
+		l.log(&report, time.Until(next))
 	}
 }
 

@@ -48,12 +48,19 @@ func outage(int) beat.Report {
 // runLoop runs a loop in a bubble of fake time and returns when its beats began.
 func runLoop(t *testing.T, o loop.Options, r *recorder) []time.Duration {
 	t.Helper()
+	return synctestLoop(t, o, r, func(*loop.Options) {})
+}
+
+// synctestLoop runs a loop whose options depend on the fake time.
+func synctestLoop(t *testing.T, o loop.Options, r *recorder, change func(*loop.Options)) []time.Duration {
+	t.Helper()
 	var offsets []time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r.cancel = cancel
 		o.Beat = r.beat
+		change(&o)
 		l, err := loop.New(o)
 		if err != nil {
 			t.Fatal(err)
@@ -214,5 +221,71 @@ func TestRepeatedFailuresAreToldLessOften(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %s:\n%s", want, log.String())
 		}
+	}
+}
+
+// Doubling alone would leave a week's outage without a word for hours.
+func TestALongOutageIsToldEveryHalfHour(t *testing.T) {
+	var log bytes.Buffer
+	o := loop.Options{Pause: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	runLoop(t, o, &recorder{end: 24 * 60, result: func(int) beat.Report { return failed("database") }})
+	var last time.Time
+	told := 0
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "level=WARN") {
+			continue
+		}
+		stamp, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+		at, err := time.Parse(time.RFC3339, stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !last.IsZero() && at.Sub(last) > 32*time.Minute { // half an hour, and a pause with its jitter
+			t.Errorf("nothing is told for %s before %s", at.Sub(last), line)
+		}
+		last, told = at, told+1
+	}
+	if told < 48 || told > 60 {
+		t.Errorf("%d warnings in a day", told)
+	}
+}
+
+// After a restart the log goes on where the last process left it, and the first failure is told.
+func TestLogGoesOnAfterARestart(t *testing.T) {
+	var log bytes.Buffer
+	o := loop.Options{Pause: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	r := &recorder{end: 2, result: func(n int) beat.Report {
+		if n == 2 {
+			return beat.Report{Outcome: beat.OutcomeOK}
+		}
+		return failed("database")
+	}}
+	synctestLoop(t, o, r, func(o *loop.Options) {
+		o.Past = beat.Past{LastSuccess: time.Now().Add(-time.Hour), Failures: 50}
+	})
+	for _, want := range []string{"level=WARN", "failures_in_a_row=51", `last_success="1h0m0s ago"`, "next_beat_ms=", "failed_before=51"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %s:\n%s", want, log.String())
+		}
+	}
+}
+
+// Who looks at a client that waits learns until when, in the splay of a start too.
+func TestEveryWaitIsAnnounced(t *testing.T) {
+	var log bytes.Buffer
+	var announced []time.Time
+	o := loop.Options{
+		Pause: time.Minute, Splay: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Waits: func(next time.Time) { announced = append(announced, next) },
+	}
+	r := &recorder{end: 3}
+	runLoop(t, o, r)
+	for n, at := range r.at {
+		if !announced[n].Equal(at) {
+			t.Errorf("beat %d at %s, announced %s", n, at, announced[n])
+		}
+	}
+	if !strings.Contains(log.String(), `msg="waiting for the first beat" wait_ms=`) || !strings.Contains(log.String(), "startup_splay_ms=3600000") {
+		t.Errorf("the log does not say what it waits for:\n%s", log.String())
 	}
 }

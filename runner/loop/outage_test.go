@@ -104,7 +104,7 @@ func drain(t *testing.T, next nextBatch, limit beat.Batch) (o result) {
 					err := master.upload(ctx, sent.Jobs)
 					batch = next(batch, sent, limit, err, time.Since(began))
 					b := beat.Report{Outcome: beat.OutcomeOK, RPCMS: float64(time.Since(began).Milliseconds())}
-					shard.Fail(&b, err, func(text string) string { return text })
+					shard.Fail(&b, err, error.Error)
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {

@@ -82,3 +82,21 @@ func TestUntilTheContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// A database that is down for a day is told of at least every half hour.
+func TestUntilTellsEveryHalfHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+		defer cancel()
+		var told []time.Time
+		err := loop.Until(ctx, func() (bool, error) { return false, errDown }, func(error, int) { told = append(told, time.Now()) })
+		if !errors.Is(err, context.DeadlineExceeded) || len(told) < 48 || len(told) > 65 {
+			t.Errorf("%v, told %d times in a day", err, len(told))
+		}
+		for i := 1; i < len(told); i++ {
+			if pause := told[i].Sub(told[i-1]); pause > 31*time.Minute {
+				t.Errorf("nothing is told for %s", pause)
+			}
+		}
+	})
+}

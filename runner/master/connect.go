@@ -20,8 +20,9 @@ var connectionSettings = map[string]string{
 	"application_name":                "shard-lab master",
 }
 
-// Connect opens a pool for [New]. Settings in the URL override connectionSettings. stats may be
-// nil. That a database is down shows only when it is used.
+// Connect opens a pool for [New]. Settings in the URL override connectionSettings. Of several servers
+// in the URL it uses the one that takes writes. stats may be nil. That a database is down shows only
+// when it is used.
 func Connect(ctx context.Context, databaseURL string, maxConnections int32, stats *Stats) (*pgxpool.Pool, error) {
 	if maxConnections < 1 {
 		return nil, fmt.Errorf("reference master: maxConnections is %d: want at least 1", maxConnections)
@@ -31,6 +32,7 @@ func Connect(ctx context.Context, databaseURL string, maxConnections int32, stat
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	config.MaxConns = maxConnections
+	pg.WantWrites(config.ConnConfig)
 	for key, value := range connectionSettings {
 		if config.ConnConfig.RuntimeParams[key] == "" {
 			config.ConnConfig.RuntimeParams[key] = value

@@ -11,6 +11,7 @@ import (
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // maxAttempts is how often a transaction is tried that PostgreSQL ends for the sake of another one.
@@ -26,7 +27,17 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 		return nil, fmt.Errorf("get a connection: %w", err)
 	}
 	defer conn.Release()
-	b := &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, args: args}
+	b := &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, twins: m.twins, args: args}
+	defer func() {
+		// A server that was demoted keeps its connections. The next heartbeat finds the new one.
+		if pg.Classify(err) == pg.ReadOnly || errors.Is(err, errTakesNoWrites) {
+			m.o.Log.Warn("the database server takes no writes; leaving it", "error", err)
+			m.pool.Reset()
+		}
+		if err != nil && b.shard.ID != 0 {
+			m.twins.refuse(b.shard.ID)
+		}
+	}()
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, conn, snapshot, func(tx pgx.Tx) error {
 		b.q = masterdb.New(tx)
@@ -41,6 +52,9 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 			given, err = b.write(ctx)
 			return err
 		})
+		if err == nil {
+			b.tellEnds()
+		}
 		if attempt == maxAttempts || !wasGivenUp(err) {
 			return given, err
 		}
@@ -57,9 +71,11 @@ type beat struct {
 	q           *masterdb.Queries
 	protocol    afe.Protocol
 	nocase      bool // names compare without case and trailing spaces
+	twins       *twins
 	args        *arguments
 	shard       masterdb.AfeShard
 	hosts, jobs []candidate
+	otherEnds   []int64 // uploaded entries that had ended otherwise
 }
 
 // read finds the shard, and the hosts and jobs that may be sent to it.
@@ -70,8 +86,10 @@ func (b *beat) read(ctx context.Context) (err error) {
 	if b.hosts, err = b.hostsToSend(ctx); err != nil {
 		return err
 	}
-	b.jobs, err = b.jobsToSend(ctx)
-	return err
+	if b.jobs, err = b.jobsToSend(ctx); err != nil {
+		return err
+	}
+	return b.compare(ctx)
 }
 
 // write stores the upload, and assigns only hosts and jobs that have not changed since they were

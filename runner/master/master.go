@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -40,16 +41,18 @@ const defaultMaxRequestBytes = 64 << 20
 
 // Options of a master.
 type Options struct {
-	Protocol        afe.Protocol // 2015 or 2019
-	NocaseNames     bool         // names compare as in MariaDB: neither case nor trailing spaces count
-	MaxRequestBytes int64        // a longer body is answered with 413; 0 means 64 MiB
-	Log             *slog.Logger // nil means that nothing is logged
-	Stats           *Stats       // shown at StatsPath; nil means that nothing is counted or shown
+	Protocol        afe.Protocol     // 2015 or 2019
+	NocaseNames     bool             // names compare as in MariaDB: neither case nor trailing spaces count
+	MaxRequestBytes int64            // a longer body is answered with 413; 0 means 64 MiB
+	Log             *slog.Logger     // nil means that nothing is logged
+	Now             func() time.Time // nil means time.Now
+	Stats           *Stats           // shown at StatsPath; nil means that nothing is counted or shown
 }
 
 type master struct {
-	pool *pgxpool.Pool
-	o    Options
+	pool  *pgxpool.Pool
+	o     Options
+	twins *twins
 }
 
 // New returns a handler that serves heartbeats from a migrated database. It fails when an option
@@ -71,9 +74,12 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	// Path ends in a slash, so the mux redirects the path without it, as the AFE does.
 	mux := http.NewServeMux()
-	m := &master{pool: pool, o: o}
+	m := &master{pool: pool, o: o, twins: newTwins(o)}
 	mux.Handle(Path, m)
 	if o.Stats != nil {
 		mux.HandleFunc("GET "+StatsPath, m.serveStats)
@@ -120,19 +126,26 @@ func (m *master) call(r *http.Request, request *request, began time.Time) ([]byt
 	if login == "" {
 		login = "debug_user"
 	}
-	given, err := m.shardHeartbeat(r.Context(), request.params, login, began)
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login, address}, began)
 	if m.o.Stats != nil {
 		m.o.Stats.heartbeat(err)
 	}
 	return given, err
 }
 
-func (m *master) shardHeartbeat(ctx context.Context, params []any, login string, began time.Time) ([]byte, error) {
+// caller is whoever calls, as the request shows it.
+type caller struct{ login, address string }
+
+func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, began time.Time) ([]byte, error) {
 	args, err := parseArguments(params, m.o.Protocol)
 	if err != nil {
 		return nil, err
 	}
-	args.user = login
+	args.user, args.address = by.login, by.address
 	given, err := m.heartbeat(ctx, args)
 	if err != nil {
 		return nil, fmt.Errorf("shard %s: %w", repr(args.shard), err)

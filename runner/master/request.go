@@ -67,7 +67,8 @@ func decode(body []byte) (any, error) {
 // arguments of one heartbeat.
 type arguments struct {
 	user          string
-	shard         any // a hostname, or the id as json.Number or bool
+	address       string // of the caller, without its port
+	shard         any    // a hostname, or the id as json.Number or bool
 	jobs, entries []map[string]any
 	knownJobIDs   []int64
 	knownHostIDs  []int64

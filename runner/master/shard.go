@@ -2,10 +2,14 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"shardclient/gen/masterdb"
 )
+
+// errTakesNoWrites means that what a server says may be out of date.
+var errTakesNoWrites = errors.New("the database server takes no writes")
 
 // findShard finds the calling shard by its name or its id.
 func (b *beat) findShard(ctx context.Context) (masterdb.AfeShard, error) {
@@ -25,6 +29,12 @@ func (b *beat) findShard(ctx context.Context) (masterdb.AfeShard, error) {
 	case err != nil:
 		return masterdb.AfeShard{}, fmt.Errorf("find shard: %w", err)
 	case len(shards) == 0:
+		// A demoted server does not know what was added since.
+		if writes, err := b.q.ServerTakesWrites(ctx); err != nil {
+			return masterdb.AfeShard{}, fmt.Errorf("ask whether the server takes writes: %w", err)
+		} else if !writes {
+			return masterdb.AfeShard{}, fmt.Errorf("find shard %s: %w", shown, errTakesNoWrites)
+		}
 		return masterdb.AfeShard{}, doesNotExist("Shard", field, shown)
 	case len(shards) > 1:
 		return masterdb.AfeShard{}, &fault{name: "MultipleObjectsReturned", message: fmt.Sprintf(

@@ -23,6 +23,8 @@ type Stats struct {
 	statements, errors         atomic.Int64
 	rowsReturned, rowsAffected atomic.Int64
 	database                   atomic.Int64 // nanoseconds
+
+	twoAddresses, forgottenIDs, otherEnds atomic.Int64
 }
 
 // Counts are the counts since the start of the process, as GET /stats shows them.
@@ -41,6 +43,11 @@ type Counts struct {
 	// new one to be opened.
 	ConnectionsWaited   int64   `json:"connections_waited"`
 	ConnectionsWaitedMS float64 `json:"connections_waited_ms"`
+
+	// Heartbeats that showed a sign of two databases which serve as one shard.
+	TwoAddresses int64 `json:"two_addresses"` // from another address than the heartbeat before
+	ForgottenIDs int64 `json:"forgotten_ids"` // with known ids that contradict those before
+	OtherEnds    int64 `json:"other_ends"`    // with entries that had ended otherwise
 
 	CPUMS float64 `json:"cpu_ms"` // of this process, user and system; not the database's
 }
@@ -76,6 +83,18 @@ func (s *Stats) heartbeat(err error) {
 	}
 }
 
+// sign counts a heartbeat that showed a sign.
+func (s *Stats) sign(shown sign) {
+	switch shown {
+	case twoAddresses:
+		s.twoAddresses.Add(1)
+	case forgottenIDs:
+		s.forgottenIDs.Add(1)
+	case otherEnds:
+		s.otherEnds.Add(1)
+	}
+}
+
 // counts returns the counts. They need not belong to the same moment: heartbeats may end meanwhile.
 func (s *Stats) counts(pool *pgxpool.Pool) (Counts, error) {
 	var usage syscall.Rusage
@@ -93,6 +112,9 @@ func (s *Stats) counts(pool *pgxpool.Pool) (Counts, error) {
 		DatabaseMS:          milliseconds(time.Duration(s.database.Load())),
 		ConnectionsWaited:   connections.EmptyAcquireCount(),
 		ConnectionsWaitedMS: milliseconds(connections.EmptyAcquireWaitTime()),
+		TwoAddresses:        s.twoAddresses.Load(),
+		ForgottenIDs:        s.forgottenIDs.Load(),
+		OtherEnds:           s.otherEnds.Load(),
 		CPUMS:               milliseconds(time.Duration(usage.Utime.Nano() + usage.Stime.Nano())),
 	}, nil
 }

@@ -86,7 +86,12 @@ func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
 		}
 		records = append(records, read)
 	}
-	return b.store(ctx, "entries", records, b.q.EntryStore)
+	return b.store(ctx, "entries", records, func(ctx context.Context, text []byte) (int64, error) {
+		if err := b.compareEnds(ctx, text); err != nil {
+			return 0, err
+		}
+		return b.q.EntryStore(ctx, text)
+	})
 }
 
 func (b *beat) store(

@@ -5,7 +5,8 @@
 //
 // [NewLogger] returns a logger whose lines are short, whatever is logged, and hold no secret. With
 // a directory, each start also has a log file of its own; full files are rotated and old ones
-// removed.
+// removed. With a patience, a reader or a disk that is stuck costs lines and holds nobody; what is
+// lost is counted and told.
 //
 // Conventions: a constant message names the event ("heartbeat"), attributes carry the facts, and
 // the unit stands in the key (rpc_ms, body_bytes), because in JSON a time.Duration is a bare number

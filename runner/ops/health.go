@@ -32,7 +32,10 @@ type HealthStatus struct {
 	Since time.Time `json:"since"`
 	// LimitS is for how many seconds the client may do the same thing.
 	LimitS float64 `json:"limit_s"`
-	// LastSuccess and LastFailure are when beats ended; null: none has since the start.
+	// NextBeat is when the next beat begins; null: one is under way, or none is planned yet.
+	NextBeat *time.Time `json:"next_beat"`
+	// LastSuccess and LastFailure are when beats ended, before the start of this process too; null:
+	// none is known.
 	LastSuccess *time.Time `json:"last_success"`
 	LastFailure *time.Time `json:"last_failure"`
 	// Failure is the class of the last failure.
@@ -68,7 +71,23 @@ func NewHealth(limit time.Duration) (*Health, error) {
 func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.status.Doing, h.status.Since = doing, time.Now()
+	h.status.Doing, h.status.Since, h.status.NextBeat = doing, time.Now(), nil
+}
+
+// Waits notes when the next beat begins.
+func (h *Health) Waits(next time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.NextBeat = second(next)
+}
+
+// Recall notes what is known of the beats before the start of this process.
+func (h *Health) Recall(p *beat.Past) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := &h.status
+	s.LastSuccess, s.LastFailure = second(p.LastSuccess), second(p.LastFailure)
+	s.Failure, s.Failures = p.Failure, p.Failures
 }
 
 // Observe notes how a beat went that has just ended. The client now waits for the next one.
@@ -76,15 +95,23 @@ func (h *Health) Observe(b *beat.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	at := now.UTC().Truncate(time.Second)
 	s := &h.status
 	s.Doing, s.Since = "pause", now
 	if b.OK() {
-		s.LastSuccess, s.Failures = &at, 0
+		s.LastSuccess, s.Failures = second(now), 0
 	} else {
-		s.LastFailure, s.Failure = &at, b.Failure
+		s.LastFailure, s.Failure = second(now), b.Failure
 		s.Failures++
 	}
+}
+
+// second returns a time as the page shows it; nil for the zero time.
+func second(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
 }
 
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.

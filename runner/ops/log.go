@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -20,20 +19,26 @@ type LogOptions struct {
 	Level slog.Leveler
 	// Dir is a directory for a file of this start that gets every line too; "": no file.
 	Dir string
-	// Redact takes secrets out of every message and value, before these are cut: half a secret
-	// would not be recognised. nil: there are no secrets.
-	Redact func(string) string
+	// Redact takes secrets out of every message and value, and RedactError out of every error, before
+	// these are cut: half a secret would not be recognised. nil: there are no secrets.
+	Redact      func(string) string
+	RedactError func(error) string
+	// Patience is how long Close waits for lines that could not be written yet. With 0 each line is
+	// written before the call that logs it returns, and a Writer or a disk that is stuck holds
+	// whoever logs.
+	Patience time.Duration
 	// Now gives the time of lines and of the file's name; nil: time.Now.
 	Now func() time.Time
 }
 
 // NewLogger returns a logger whose every line is shorter than 4096 bytes, whatever is logged, and
-// the closer of its log file. Lines after Close still reach the Writer.
+// where its lines go.
 //
 // It fails when the format is unknown, or when no file can be made in the directory; the error then
-// names the directory and what to do. When the file cannot be written later, only the file lacks
-// lines: the Writer still gets each of them, and one that says so.
-func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
+// names the directory and what to do. When the file, or the Writer, cannot be written later, only
+// that one lacks lines. Both say how many, once they can be written again, and the Writer says that
+// the file lacks lines.
+func NewLogger(o LogOptions) (*slog.Logger, *Output, error) {
 	if o.Format == "" {
 		o.Format = "text"
 	}
@@ -43,16 +48,19 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 	if o.Writer == nil {
 		o.Writer = os.Stderr
 	}
-	out := &output{writer: o.Writer, format: o.Format, redact: o.Redact, now: o.Now}
+	out := &Output{format: o.Format, redact: o.Redact, redactError: o.RedactError, now: o.Now, patience: o.Patience}
+	var file *logFile
+	if o.Dir != "" {
+		var err error
+		if file, err = openLogFile(o.Dir, out.time(time.Now())); err != nil {
+			return nil, nil, err
+		}
+	}
+	out.open(o.Writer, file)
 	log := slog.New(newLineHandler(out, o.Level))
-	if o.Dir == "" {
+	if file == nil {
 		return log, out, nil
 	}
-	file, err := openLogFile(o.Dir, out.time(time.Now()))
-	if err != nil {
-		return nil, nil, err
-	}
-	out.file = file
 	// Not fatal: files of another user in the way must not keep a shard from beating.
 	if err := pruneLogFiles(o.Dir, file.path); err != nil {
 		log.Warn("old log files cannot be removed", "log_dir", o.Dir, "error", err,
@@ -61,59 +69,101 @@ func NewLogger(o LogOptions) (*slog.Logger, io.Closer, error) {
 	return log, out, nil
 }
 
-// output writes finished lines to the writer and to the log file, one at a time.
-type output struct {
-	writer io.Writer
-	format string
-	redact func(string) string // may be nil
-	now    func() time.Time
+// Output is where the lines of a logger go: to its Writer, and to its log file if it has one.
+// Neither waits for the other.
+type Output struct {
+	format      string
+	redact      func(string) string // may be nil, as the next two
+	redactError func(error) string
+	now         func() time.Time
+	patience    time.Duration
 
-	mu      sync.Mutex
-	file    io.WriteCloser // nil without a directory, and after Close
-	failing bool           // the last write to file failed
+	writer *sink
+	file   *sink // nil without a directory
+	closer io.Closer
 }
 
-// write gives a line to both. A failing file is reported once, until it works again.
-func (o *output) write(line []byte) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, err := o.writer.Write(line)
+func (o *Output) open(writer io.Writer, file *logFile) {
+	o.writer = newSink(writer, o.notice, nil)
+	if file != nil {
+		o.file, o.closer = newSink(file, o.notice, o.fileFails), file
+	}
+	if o.patience > 0 {
+		for _, s := range o.sinks() {
+			s.start()
+		}
+	}
+}
+
+func (o *Output) sinks() []*sink {
 	if o.file == nil {
-		return err
+		return []*sink{o.writer}
 	}
-	_, fileErr := o.file.Write(line)
-	if fileErr != nil && !o.failing {
-		o.reportFileError(fileErr)
-	}
-	o.failing = fileErr != nil
-	return err
+	return []*sink{o.writer, o.file}
 }
 
-func (o *output) reportFileError(cause error) {
-	r := slog.NewRecord(o.time(time.Now()), slog.LevelError, "log file cannot be written", 0)
-	r.AddAttrs(slog.Any("error", cause), slog.String("hint", "lines are missing in the file, not here"))
-	line, err := o.render(nil, r)
-	if err == nil {
-		_, _ = o.writer.Write(line)
+// put gives a line to both.
+func (o *Output) put(line []byte) {
+	for _, s := range o.sinks() {
+		s.put(line)
 	}
 }
 
-// Close closes the log file, if there is one. It is safe to call more than once.
-func (o *output) Close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.file == nil {
-		return nil
+// Reopen lets the log file be what its name says, now and not only with the next line: after it was
+// moved, the next lines go to a new one.
+func (o *Output) Reopen() {
+	if o.file != nil {
+		o.file.put([]byte{})
 	}
-	file := o.file
-	o.file = nil
-	if err := file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+}
+
+// Lost returns how many lines were lost since the start, on the Writer and in the file together.
+func (o *Output) Lost() (lines int64) {
+	for _, s := range o.sinks() {
+		lines += s.losses()
+	}
+	return lines
+}
+
+// Close writes what waits, for as long as the options say, and closes the log file, if there is
+// one. Without a Patience later lines still reach the Writer. It is safe to call more than once.
+func (o *Output) Close() error {
+	if o.patience > 0 {
+		o.writer.end(o.patience)
+	}
+	if o.file == nil || !o.file.end(o.patience) {
+		return nil // the process must not wait for a disk that hangs
+	}
+	if err := o.closer.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("close log file: %w", err)
 	}
 	return nil
 }
 
-func (o *output) time(t time.Time) time.Time {
+// notice returns the line that tells of lost ones.
+func (o *Output) notice(lines int64) []byte {
+	return o.line(slog.LevelWarn, "log lines were lost", slog.Int64("lines", lines),
+		slog.String("hint", "what reads or stores the log was gone, full or stuck"))
+}
+
+// fileFails tells on the Writer that the log file cannot be written, until it works again.
+func (o *Output) fileFails(cause error) {
+	o.writer.put(o.line(slog.LevelError, "log file cannot be written", slog.Any("error", cause),
+		slog.String("hint", "lines are missing in the file, not here")))
+}
+
+// line returns a line that the log writes about itself.
+func (o *Output) line(level slog.Level, message string, attributes ...slog.Attr) []byte {
+	r := slog.NewRecord(o.time(time.Now()), level, message, 0)
+	r.AddAttrs(attributes...)
+	line, err := o.render(nil, r)
+	if err != nil {
+		return nil // these attributes can be rendered
+	}
+	return line
+}
+
+func (o *Output) time(t time.Time) time.Time {
 	if o.now != nil {
 		return o.now()
 	}

@@ -20,8 +20,9 @@ const (
 	sameSecond = 99
 )
 
-// logFile is the log file of one start. When a line would make it larger than limit, it becomes
-// NAME.1, NAME.1 becomes NAME.2, and so on up to keptRotated. It is not safe for concurrent use.
+// logFile is the log file of one start: what stands at its path. When a line would make it larger
+// than limit, it becomes NAME.1, NAME.1 becomes NAME.2, and so on up to keptRotated. It is not safe
+// for concurrent use.
 //
 // It does not use lumberjack, whose goroutine goes on after Close and whose names for full files
 // hide the start to which they belong.
@@ -52,7 +53,7 @@ func createLogFile(dir string, start time.Time) (string, *os.File, error) {
 	base := filepath.Join(dir, logFilePrefix+start.Format(logFileTime))
 	path := base
 	for n := 2; ; n++ {
-		file, err := createLocked(path)
+		file, err := openLocked(path, os.O_EXCL)
 		if !errors.Is(err, fs.ErrExist) || n > sameSecond {
 			return path, file, err
 		}
@@ -60,10 +61,10 @@ func createLogFile(dir string, start time.Time) (string, *os.File, error) {
 	}
 }
 
-// createLocked makes a file and locks it for as long as it is open, so that pruning knows it is in
-// use.
-func createLocked(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
+// openLocked opens a file, makes it where it is missing, and locks it for as long as it is open, so
+// that pruning knows it is in use.
+func openLocked(path string, more int) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|more, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +76,43 @@ func createLocked(path string) (*os.File, error) {
 // Write appends a line. When a full file cannot be rotated, the line is refused, so that the limit
 // holds; the next line tries again.
 func (l *logFile) Write(line []byte) (int, error) {
+	if err := l.follow(); err != nil {
+		return 0, fmt.Errorf("reopen log file: %w", err)
+	}
 	if l.size > 0 && l.size+int64(len(line)) > l.limit {
 		if err := l.rotate(); err != nil {
 			return 0, fmt.Errorf("rotate log file: %w", err)
 		}
 	}
-	n, err := l.file.Write(line)
-	l.size += int64(n)
-	return n, err
+	if len(line) == 0 {
+		return 0, nil
+	}
+	return l.file.Write(line)
+}
+
+// follow makes sure that the open file is the one that stands at the path, and notes its size.
+// logrotate moves a log file away, people delete it to free the disk, or cut it: whoever goes on
+// writing to the old one is not read by anybody.
+func (l *logFile) follow() error {
+	at, err := os.Stat(l.path)
+	if err == nil {
+		var ours fs.FileInfo
+		if ours, err = l.file.Stat(); err == nil && os.SameFile(at, ours) {
+			l.size = at.Size()
+			return nil
+		}
+	}
+	file, err := openLocked(l.path, 0)
+	if err != nil {
+		return err
+	}
+	old := l.file
+	l.file, l.size = file, 0
+	if at, err = file.Stat(); err == nil {
+		l.size = at.Size()
+	}
+	_ = old.Close() // what was written to it is there
+	return nil
 }
 
 // Close closes the file, which also unlocks it.
@@ -93,7 +123,7 @@ func (l *logFile) Close() error { return l.file.Close() }
 func (l *logFile) rotate() error {
 	fresh := l.path + freshSuffix
 	_ = os.Remove(fresh)
-	file, err := createLocked(fresh)
+	file, err := openLocked(fresh, os.O_EXCL)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	log, out, buf := fileLogger(t, dir)
-	out.file.(*logFile).limit = 1000
+	out.closer.(*logFile).limit = 1000
 	for i := range 200 {
 		log.Info("line", "n", i)
 	}
@@ -41,7 +41,7 @@ func TestRotation(t *testing.T) {
 func TestFailedRotationKeepsWhatWasLogged(t *testing.T) {
 	dir := t.TempDir()
 	log, out, buf := fileLogger(t, dir)
-	out.file.(*logFile).limit = 200
+	out.closer.(*logFile).limit = 200
 	for i := range 20 {
 		log.Info("line", "n", i)
 	}
@@ -114,6 +114,118 @@ func TestOldStartsAreRemoved(t *testing.T) {
 	}
 }
 
+// Names say when starts were, and the times of files do not: files were copied back, cut, or written
+// while the clock was wrong. A name that lies in the future was given before the clock was set
+// back.
+func TestStartsAreRemovedInTheOrderOfTheirNames(t *testing.T) {
+	dir := t.TempDir()
+	for i := 1; i <= 9; i++ { // the older the name, the newer the file
+		makeOld(t, dir, fmt.Sprintf("shard_client.log.2019-03-1%d-00.00.00", i%5), i)
+		makeOld(t, dir, fmt.Sprintf("shard_client.log.2030-01-0%d-00.00.00", i), i)
+	}
+	for _, second := range []string{"", "-2", "-9", "-10"} {
+		makeOld(t, dir, "shard_client.log.2019-03-15-11.59.59"+second, 1)
+	}
+	fileLogger(t, dir)
+	want := []string{startName}
+	for day := range 5 {
+		want = append(want, fmt.Sprintf("shard_client.log.2019-03-1%d-00.00.00", day))
+	}
+	for _, second := range []string{"", "-2", "-9", "-10"} {
+		want = append(want, "shard_client.log.2019-03-15-11.59.59"+second)
+	}
+	want = append(want, "shard_client.log.2030-01-09-00.00.00") // the tenth
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("files:\n got %q\nwant %q", got, want)
+	}
+}
+
+// The log file is what its name says, whatever became of the file that was opened.
+func TestLogFileIsWhatItsNameSays(t *testing.T) {
+	for name, disturb := range map[string]func(t *testing.T, path string){
+		"moved": func(t *testing.T, path string) { must(t, os.Rename(path, path+".old")) },
+		"moved, and another made": func(t *testing.T, path string) {
+			must(t, os.Rename(path, path+".old"))
+			must(t, os.WriteFile(path, []byte("theirs\n"), 0o600))
+		},
+		"deleted": func(t *testing.T, path string) { must(t, os.Remove(path)) },
+		"overwritten": func(t *testing.T, path string) {
+			must(t, os.WriteFile(path+".x", nil, 0o600))
+			must(t, os.Rename(path+".x", path))
+		},
+		"cut": func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) },
+		"directory deleted and made again": func(t *testing.T, path string) {
+			must(t, os.RemoveAll(filepath.Dir(path)))
+			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "log")
+			must(t, os.Mkdir(dir, 0o700))
+			log, out, buf := fileLogger(t, dir)
+			path := filepath.Join(dir, startName)
+			log.Info("before")
+			disturb(t, path)
+			log.Info("after")
+			if got := contents(t, path); !strings.Contains(got, "msg=after") || strings.Contains(got, "msg=before") {
+				t.Errorf("the file says %q", got)
+			}
+			if !inUse(path) || strings.Contains(buf.String(), "cannot be written") {
+				t.Errorf("in use: %t; %s", inUse(path), buf)
+			}
+			// The limit holds for what stands there now.
+			out.closer.(*logFile).limit = int64(len(contents(t, path))) + 10
+			log.Info("full")
+			if got := contents(t, path+".1"); !strings.Contains(got, "msg=after") {
+				t.Errorf("it was not rotated: %q", names(t, dir))
+			}
+		})
+	}
+}
+
+// Without a line, too, a file is there at once.
+func TestReopenMakesTheFileAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	_, out, _ := fileLogger(t, dir)
+	path := filepath.Join(dir, startName)
+	must(t, os.Remove(path))
+	out.Reopen()
+	if got := contents(t, path); got != "" || out.Lost() != 0 {
+		t.Errorf("%q, %d lost", got, out.Lost())
+	}
+	without, _, err := NewLogger(LogOptions{Writer: &bytes.Buffer{}})
+	if err != nil || without == nil {
+		t.Fatal(err)
+	}
+	(&Output{}).Reopen() // there is no file
+}
+
+// A directory that is gone costs the lines that nobody could read, and says so once.
+func TestLogFileWithoutItsDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	must(t, os.Mkdir(dir, 0o700))
+	log, out, buf := fileLogger(t, dir)
+	must(t, os.RemoveAll(dir))
+	log.Info("one")
+	log.Info("two")
+	if strings.Count(buf.String(), "log file cannot be written") != 1 || out.Lost() != 2 {
+		t.Errorf("%d lost: %s", out.Lost(), buf)
+	}
+	must(t, os.Mkdir(dir, 0o700))
+	log.Info("three")
+	if got := contents(t, filepath.Join(dir, startName)); !strings.Contains(got, "lines=2") || !strings.Contains(got, "msg=three") {
+		t.Errorf("the file says %q", got)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRestartLoopLeavesABoundedNumberOfFiles: 50 starts one after the other leave ten and the last.
 func TestRestartLoopLeavesABoundedNumberOfFiles(t *testing.T) {
 	dir := t.TempDir()
@@ -137,7 +249,7 @@ func TestRestartLoopLeavesABoundedNumberOfFiles(t *testing.T) {
 func TestAFileInUseIsNotRemoved(t *testing.T) {
 	dir := t.TempDir()
 	log, out, _ := fileLogger(t, dir)
-	out.file.(*logFile).limit = 200
+	out.closer.(*logFile).limit = 200
 	for i := range 10 {
 		log.Info("before", "n", i)
 	}

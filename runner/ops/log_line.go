@@ -22,12 +22,12 @@ const lastCut = 512
 // long. It keeps attributes and groups as they were given, because slog's handlers format them
 // once, for one length of strings.
 type lineHandler struct {
-	out   *output
+	out   *Output
 	level slog.Leveler
 	with  []func(slog.Handler) slog.Handler
 }
 
-func newLineHandler(out *output, level slog.Leveler) *lineHandler {
+func newLineHandler(out *Output, level slog.Leveler) *lineHandler {
 	if level == nil {
 		level = slog.LevelInfo
 	}
@@ -49,7 +49,8 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	if err != nil {
 		return err
 	}
-	return h.out.write(line)
+	h.out.put(line)
+	return nil
 }
 
 // WithAttrs implements slog.Handler.
@@ -72,7 +73,7 @@ func (h *lineHandler) wrapped(f func(slog.Handler) slog.Handler) slog.Handler {
 // render returns the record as one line that is not longer than maxLine. When no cut suffices
 // (thousands of attributes, groups without end), the attributes are left out, and the line says how
 // many there were.
-func (o *output) render(with []func(slog.Handler) slog.Handler, r slog.Record) ([]byte, error) {
+func (o *Output) render(with []func(slog.Handler) slog.Handler, r slog.Record) ([]byte, error) {
 	var buf bytes.Buffer
 	for _, cut := range cuts {
 		buf.Reset()
@@ -100,7 +101,7 @@ func (o *output) render(with []func(slog.Handler) slog.Handler, r slog.Record) (
 
 // newInner returns slog's own handler for the format, with secrets taken out and strings and keys
 // cut. It takes every level, because lineHandler has decided already that the record is logged.
-func (o *output) newInner(buf *bytes.Buffer, cut int) slog.Handler {
+func (o *Output) newInner(buf *bytes.Buffer, cut int) slog.Handler {
 	options := &slog.HandlerOptions{Level: slog.Level(-1 << 30), ReplaceAttr: o.shorten(cut)}
 	if o.format == "json" {
 		return slog.NewJSONHandler(buf, options)

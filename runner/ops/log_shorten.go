@@ -16,7 +16,7 @@ const maxKey = 64
 // shorten returns a slog.HandlerOptions.ReplaceAttr that takes secrets out, and cuts keys and every
 // value whose text is longer than limit. slog calls it for the message too, but not for the names
 // of groups.
-func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
+func (o *Output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 	redact := o.redact
 	if redact == nil {
 		redact = func(text string) string { return text }
@@ -28,11 +28,14 @@ func (o *output) shorten(limit int) func([]string, slog.Attr) slog.Attr {
 			a.Value = slog.StringValue(cutText(redact(a.Value.String()), limit))
 		case slog.KindAny:
 			v := a.Value.Any()
+			if err, ok := v.(error); ok {
+				// Errors always become text: slog would print some with their stack, others as JSON
+				// objects.
+				a.Value = slog.StringValue(cutText(redact(o.errorText(err)), limit))
+				return a
+			}
 			whole := printed(o.format, v)
-			text := redact(whole)
-			// Errors always become text: slog would print some with their stack, others as JSON
-			// objects.
-			if _, isError := v.(error); isError || text != whole || len(text) > limit {
+			if text := redact(whole); text != whole || len(text) > limit {
 				a.Value = slog.StringValue(cutText(text, limit))
 			}
 		}
@@ -53,17 +56,28 @@ func cutText(s string, limit int) string {
 	return fmt.Sprintf("%s…(%d bytes)", strings.ToValidUTF8(s[:end], "\uFFFD"), len(s))
 }
 
+// errorText returns the text of an error without its secrets. A method of the error that panics
+// must not end the process.
+func (o *Output) errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprint(err) // which says that it panics
+		}
+	}()
+	if o.redactError == nil {
+		return fmt.Sprint(err)
+	}
+	return o.redactError(err)
+}
+
 // printed returns the text that slog's handler of the format makes of a value without a built-in
-// kind, and the text of an error. A method of the value that panics must not end the process.
+// kind. A method of the value that panics must not end the process.
 func printed(format string, v any) (text string) {
 	defer func() {
 		if p := recover(); p != nil {
 			text = fmt.Sprintf("!PANIC: %v", p)
 		}
 	}()
-	if err, ok := v.(error); ok {
-		return fmt.Sprint(err)
-	}
 	if format == "json" {
 		return printedJSON(v)
 	}

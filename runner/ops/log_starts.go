@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -8,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"syscall"
-	"time"
 )
 
 const (
@@ -22,35 +22,59 @@ const (
 	keptStarts = 10
 )
 
-// logFileName matches the names that logFile makes, and no other. Its group is the name of the
-// first file of the start.
+// logFileName matches the names that logFile makes, and no other. Its groups are the name of the
+// first file of the start, the time in it, and which start of that second it was.
 var logFileName = regexp.MustCompile(
-	`^(shard_client\.log\.\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d(?:-\d\d?)?)(?:\.\d|\.new)?$`)
+	`^(shard_client\.log\.(\d{4}-\d\d-\d\d-\d\d\.\d\d\.\d\d)(?:-(\d\d?))?)(?:\.\d|\.new)?$`)
 
-// pruneLogFiles removes the files of starts that are over, but for the keptStarts that were written
-// to last. It never removes those of current, the path of this start's file. The original made a
-// new file with every restart until the disk was full (docs/promises.md, "full disk").
+// logStart is a start that has log files.
+type logStart struct {
+	name string // of its first file
+	time string // in the name
+	nth  string // start of that second; "": the first
+	all  []string
+}
+
+// compare orders starts from the oldest to the newest. It goes by the names, because the times of
+// files say when they were copied or cut. A name that lies in the future of this start was given
+// before the clock was set back, so it is older than the names of today.
+func (s *logStart) compare(other *logStart, now string) int {
+	past := func(s *logStart) int {
+		if s.time > now {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(past(s), past(other)),
+		cmp.Compare(s.time, other.time),
+		cmp.Compare(len(s.nth), len(other.nth)),
+		cmp.Compare(s.nth, other.nth),
+	)
+}
+
+// pruneLogFiles removes the files of starts that are over, but for the keptStarts newest. It never
+// removes those of current, the path of this start's file. The original made a new file with every
+// restart until the disk was full (docs/promises.md, "full disk").
 //
-// The time of the last line counts, not the name, and a locked file stays: the file of a client
-// that has run for a month has an old name, and eleven runs of `once` must not remove it.
+// A locked file stays: the file of a client that has run for a month has an old name, and eleven
+// runs of `once` must not remove it.
 func pruneLogFiles(dir, current string) error {
-	starts, err := logFilesByStart(dir)
+	starts, err := logStarts(dir)
 	if err != nil {
 		return err
 	}
-	delete(starts, filepath.Base(current))
-	var over [][]fs.FileInfo
-	for name, files := range starts {
-		if !inUse(filepath.Join(dir, name)) {
-			over = append(over, files)
-		}
-	}
-	slices.SortFunc(over, func(a, b []fs.FileInfo) int { return lastWrite(b).Compare(lastWrite(a)) })
+	current = filepath.Base(current)
+	now := logFileName.FindStringSubmatch(current)[2]
+	over := slices.DeleteFunc(starts, func(s *logStart) bool {
+		return s.name == current || inUse(filepath.Join(dir, s.name))
+	})
+	slices.SortFunc(over, func(a, b *logStart) int { return b.compare(a, now) })
 	var errs []error
-	for _, files := range over[min(len(over), keptStarts):] {
-		for _, file := range files {
+	for _, start := range over[min(len(over), keptStarts):] {
+		for _, file := range start.all {
 			// Another start may be pruning as well.
-			if err := os.Remove(filepath.Join(dir, file.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.Remove(filepath.Join(dir, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
@@ -58,39 +82,27 @@ func pruneLogFiles(dir, current string) error {
 	return errors.Join(errs...)
 }
 
-// logFilesByStart lists the log files in dir, grouped by the name of their start.
-func logFilesByStart(dir string) (map[string][]fs.FileInfo, error) {
+// logStarts lists the starts that have log files in dir.
+func logStarts(dir string) (starts []*logStart, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	starts := map[string][]fs.FileInfo{}
+	known := map[string]*logStart{}
 	for _, entry := range entries {
 		match := logFileName.FindStringSubmatch(entry.Name())
 		if match == nil || !entry.Type().IsRegular() {
 			continue
 		}
-		info, err := entry.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		start := known[match[1]]
+		if start == nil {
+			start = &logStart{name: match[1], time: match[2], nth: match[3]}
+			known[start.name] = start
+			starts = append(starts, start)
 		}
-		if err != nil {
-			return nil, err
-		}
-		starts[match[1]] = append(starts[match[1]], info)
+		start.all = append(start.all, entry.Name())
 	}
 	return starts, nil
-}
-
-// lastWrite returns when the newest of the files was written to.
-func lastWrite(files []fs.FileInfo) time.Time {
-	var last time.Time
-	for _, file := range files {
-		if t := file.ModTime(); t.After(last) {
-			last = t
-		}
-	}
-	return last
 }
 
 // inUse reports whether a process holds the lock of a log file, and so writes to it.

@@ -220,3 +220,44 @@ func TestCountsBelowNothing(t *testing.T) {
 		t.Errorf("uploaded jobs: %v, want 0", n)
 	}
 }
+
+// A restart looks like a pause: what is known of the beats before it is shown at once.
+func TestRecall(t *testing.T) {
+	m, h := someMetrics(), newHealth(time.Hour)
+	past := &beat.Past{
+		LastSuccess: time.Unix(1_500_000_000, 250_000_000), LastFailure: time.Unix(1_500_000_060, 0), Failure: "transport", Failures: 3,
+		KnownJobs: 4, KnownHosts: 5, Pending: 6, Batch: beat.Batch{Jobs: 7, Bytes: 8},
+		Quarantine: beat.Quarantine{In: 9, Out: 10, WaitingForHost: 11, Taken: 12},
+	}
+	m.Recall(past)
+	h.Recall(past)
+	page := get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	for _, want := range []string{
+		"last_success_timestamp_seconds 1.50000000025e+09", "last_beat_timestamp_seconds 1.50000006e+09", "consecutive_failures 3",
+		"known_jobs 4", "known_hosts 5", "pending_jobs 6", "upload_limit_jobs 7", "upload_limit_bytes 8",
+		`quarantine_objects{direction="in"} 9`, `quarantine_objects{direction="out"} 10`, "quarantine_waiting_for_host 11",
+		`beats_total{failure="",outcome="ok"} 0`,
+	} {
+		if !strings.Contains(page, "\nshard_client_"+want+"\n") {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
+	health := get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/healthz").Body.String()
+	for _, want := range []string{
+		`"last_success": "2017-07-14T02:40:00Z"`, `"last_failure": "2017-07-14T02:41:00Z"`, `"last_failure_class": "transport"`,
+		`"failures_in_a_row": 3`, `"next_beat": null`,
+	} {
+		if !strings.Contains(health, want) {
+			t.Errorf("no %s in %s", want, health)
+		}
+	}
+	h.Waits(time.Unix(1_500_000_123, 0))
+	if health = get(t, h, "/healthz").Body.String(); !strings.Contains(health, `"next_beat": "2017-07-14T02:42:03Z"`) {
+		t.Errorf("the wait is not shown: %s", health)
+	}
+	// A database without a history leaves what it was.
+	m.Recall(&beat.Past{Batch: past.Batch})
+	if page = get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/metrics").Body.String(); !strings.Contains(page, "last_success_timestamp_seconds 1.5") {
+		t.Error("an unknown time became 0")
+	}
+}

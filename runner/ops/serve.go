@@ -37,17 +37,25 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 	if m == nil || h == nil || log == nil {
 		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := Listen(ctx, address)
 	if err != nil {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err
-		}
 		return nil, err
 	}
-	return serve(listener, m, h, log), nil
+	return ServeAt(listener, m, h, log), nil
 }
 
-func serve(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
+// Listen begins to listen at a TCP address, HOST:PORT. Who asks already waits until [ServeAt]. The
+// error is the cause alone, as that of [Serve].
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return listener, err
+}
+
+// ServeAt serves where somebody listens already, until Close.
+func ServeAt(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
 	s := &Server{
 		listener: listener,
 		done:     make(chan struct{}),

@@ -101,7 +101,7 @@ func (p *pipes) dial() net.Conn {
 
 func servedByPipes(log *slog.Logger) (*Server, *pipes) {
 	p := &pipes{connections: make(chan net.Conn), closed: make(chan struct{})}
-	return serve(p, someMetrics(), newHealth(time.Hour), log), p
+	return ServeAt(p, someMetrics(), newHealth(time.Hour), log), p
 }
 
 // The server does not wait for a client that sends no whole request, or does not read the answer.
@@ -199,7 +199,7 @@ func (b *broken) Accept() (net.Conn, error) { return nil, errors.New("no more so
 // Beats go on without metrics and health, and the log says so.
 func TestAListenerThatFailsIsTold(t *testing.T) {
 	var log strings.Builder
-	s := serve(&broken{pipes{closed: make(chan struct{})}}, someMetrics(), newHealth(time.Hour), slog.New(slog.NewTextHandler(&log, nil)))
+	s := ServeAt(&broken{pipes{closed: make(chan struct{})}}, someMetrics(), newHealth(time.Hour), slog.New(slog.NewTextHandler(&log, nil)))
 	<-s.done
 	if got := log.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "no more sockets") {
 		t.Errorf("the log says %q", got)

@@ -23,6 +23,9 @@ const (
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
+	// Locked means that the statement waited for a lock of another session for too long: a smaller
+	// one would wait, too.
+	Locked
 	// ReadOnly means that the server is a standby, or no longer takes writes.
 	ReadOnly
 )
@@ -35,8 +38,12 @@ var classes = map[string]Class{
 	"54":    Data, // program limit exceeded
 	"40":    Conflict,
 	"25006": ReadOnly,
+	"55P03": Locked,
 	"57014": Cancelled,
 }
+
+// insufficientPrivilege is the SQLSTATE of a right that is missing.
+const insufficientPrivilege = "42501"
 
 // classLength is the length of the part of a SQLSTATE that names its class.
 const classLength = 2
@@ -62,6 +69,12 @@ func Classify(err error) Class {
 		return Conflict
 	}
 	return cmp.Or(classes[pgErr.Code], classes[pgErr.Code[:classLength]])
+}
+
+// Forbidden reports whether the role lacks a right.
+func Forbidden(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == insufficientPrivilege
 }
 
 // IsAnswer reports whether err is PostgreSQL's own: the server was reached, and said no.

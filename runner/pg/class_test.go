@@ -12,7 +12,8 @@ func TestClassify(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]Class{
 		"22001": Data, "23505": Data, "21000": Data, "54000": Data, "40001": Conflict, "40P01": Conflict,
-		"25006": ReadOnly, "25001": Other, "57014": Cancelled, "57P01": Other, "53100": Other, "42P01": Other,
+		"25006": ReadOnly, "25001": Other, "57014": Cancelled, "55P03": Locked,
+		"55006": Other, "57P01": Other, "53100": Other, "42P01": Other,
 		"": Other, "2": Other, "23": Data, "äöü": Other,
 	} {
 		err := fmt.Errorf("store: %w", &pgconn.PgError{Code: state})

@@ -19,11 +19,11 @@ package pg
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -34,15 +34,14 @@ const (
 	// keepAlive; after keepAliveCount questions without an answer the host counts as dead.
 	keepAlive      = 15 * time.Second
 	keepAliveCount = 3
-	// statementTimeout ends a statement that waits for a lock or reads too much; a chunk that meets
-	// it is halved. It is 300 times what the largest default chunk needs.
-	statementTimeout = "60s"
+	// statementCache is how many prepared statements a connection keeps, as the driver has it.
+	statementCache = 512
 	// poolConnections is enough: a beat uses one at a time, beside the one that holds the lock.
 	poolConnections = 2
 )
 
-// Door says how the connections of one program are made. A setting in the connection string wins
-// over the one that this package would choose.
+// Door says how the connections of one program are made. Of the connection string's settings some win
+// over the ones of this package, such as statement_timeout; see session.go.
 type Door struct {
 	// URL is a postgres:// URL or a list of key=value; "" uses libpq's environment variables.
 	URL string
@@ -54,6 +53,9 @@ type Door struct {
 	// called for each new connection, so that a rotated password works without a restart. Nil:
 	// there is none.
 	Password func() (string, error)
+	// Migrates lets statements take as long as they need, and leaves the search_path as it is given:
+	// it says where new tables go.
+	Migrates bool
 }
 
 // Open returns a pool whose connections are prepared by [Door.BeforeConnect]. It connects to
@@ -65,11 +67,6 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	config.MaxConns = poolConnections
-	for key, value := range map[string]string{"application_name": d.Name, "statement_timeout": statementTimeout} {
-		if config.ConnConfig.RuntimeParams[key] == "" {
-			config.ConnConfig.RuntimeParams[key] = value
-		}
-	}
 	if config.PingTimeout == 0 {
 		// The driver asks a connection that was idle whether it is alive. It does so without a
 		// statement, so statement_timeout does not apply.
@@ -89,6 +86,9 @@ func (d *Door) Check() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := newSession(maps.Clone(config.ConnConfig.RuntimeParams), d.Migrates); err != nil {
+		return nil, err
+	}
 	return config, d.setPassword(config.ConnConfig)
 }
 
@@ -97,15 +97,25 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	if connection.ConnectTimeout == 0 {
 		connection.ConnectTimeout = connectTimeout
 	}
-	silence := maxSilence(connection.RuntimeParams["statement_timeout"])
-	connection.DialFunc = bounded(dialer.DialContext, silence)
-	// The driver takes any server that answers, but only the primary is of use, be it one of
-	// several hosts or the one that a name stands for today. An operator who wants a read-only
-	// server, to look at a quarantine, says so in the URL.
-	if connection.ValidateConnect == nil {
-		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	if connection.RuntimeParams["application_name"] == "" {
+		connection.RuntimeParams["application_name"] = d.Name
 	}
+	begins, err := newSession(connection.RuntimeParams, d.Migrates)
+	if err != nil {
+		return err
+	}
+	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
+	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin
+	prepareStatements(connection)
 	return d.setPassword(connection)
+}
+
+// prepareStatements overrules the driver's settings of the connection string: with other modes than
+// this one the driver guesses the types of parameters, and is wrong about some of ours. They are
+// for poolers that give each statement another session, which is refused anyway.
+func prepareStatements(connection *pgx.ConnConfig) {
+	connection.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	connection.StatementCacheCapacity = max(connection.StatementCacheCapacity, statementCache)
 }
 
 func (d *Door) setPassword(connection *pgx.ConnConfig) error {

@@ -3,6 +3,7 @@ package pg
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -90,20 +91,39 @@ func driverCause(err error) string {
 	if strings.HasPrefix(message, "failed to parse as ") {
 		return withoutValues(inner.Error())
 	}
-	return withoutValues(message) + ": " + innerCause(inner)
+	return withoutValues(message) + ": " + innerCause(inner, parse.ConnString)
 }
 
-// innerCause returns why the driver could not do something, without the value that was wrong.
-func innerCause(err error) string {
+// innerCause returns why the driver could not do something. It shows the value that was wrong only
+// where that does not stand in the connection string: a file that another file names, or what a
+// variable names that holds no secret.
+func innerCause(err error, url string) string {
 	var number *strconv.NumError
 	var file *fs.PathError
 	switch {
 	case errors.As(err, &number):
 		return number.Err.Error()
 	case errors.As(err, &file):
-		return withoutValues(err.Error()) + ": " + file.Err.Error()
+		return withoutValues(err.Error()) + shownUnlessIn(url, file.Path) + ": " + file.Err.Error()
 	}
-	return withoutValues(strings.TrimPrefix(err.Error(), "time: "))
+	cause := withoutValues(strings.TrimPrefix(err.Error(), "time: "))
+	if _, value, _ := strings.Cut(err.Error(), ": "); isNamedByVariable(value) {
+		cause += shownUnlessIn(url, value)
+	}
+	return cause
+}
+
+func shownUnlessIn(url, value string) string {
+	if strings.Contains(url, value) {
+		return ""
+	}
+	return " " + strconv.Quote(value)
+}
+
+// isNamedByVariable reports whether a value comes from one of libpq's variables that name a service
+// or its file.
+func isNamedByVariable(value string) bool {
+	return value != "" && (value == os.Getenv("PGSERVICEFILE") || value == os.Getenv("PGSERVICE"))
 }
 
 // withoutValues leaves out the places where the driver repeats values: after a colon and in quotes.

@@ -3,6 +3,7 @@ package pg_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,5 +96,35 @@ func TestCauseIsRedacted(t *testing.T) {
 	_, err := pg.ParseURL("postgres://h:port/d", redact)
 	if err == nil || !strings.Contains(err.Error(), "xxxxx port") {
 		t.Errorf("%v, want it redacted", err)
+	}
+}
+
+// A file that a variable or another file names is shown; one that stands in the string may be the
+// tail of a password.
+func TestFilesOfOthersAreNamed(t *testing.T) {
+	service := filepath.Join(t.TempDir(), "service.conf")
+	if err := os.WriteFile(service, []byte("[x]\nhost=h\nsslmode=require\nsslcert=/nope/cert\nsslkey=/nope/key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		variables map[string]string
+		url       string
+		want      string // "": nothing that begins with /nope
+	}{
+		{map[string]string{"PGSERVICE": "x", "PGSERVICEFILE": "/nope/service"}, "", `service file "/nope/service"`},
+		{map[string]string{"PGSERVICE": "y", "PGSERVICEFILE": service}, "", `service "y"`},
+		{map[string]string{"PGSERVICE": "x", "PGSERVICEFILE": service}, "", `sslkey "/nope/key": no such file`},
+		{map[string]string{"PGSSLROOTCERT": "/nope/ca", "PGSSLMODE": "verify-full"}, "host=h", `CA file "/nope/ca": no such file`},
+		{nil, "postgres://u@h/d?sslmode=verify-full&sslrootcert=/nope/ca", ""},
+		{nil, "postgres://u:p@h/d?service=x&servicefile=/nope/service", ""},
+		{map[string]string{"PGSERVICEFILE": "/nope/service"}, "service=x servicefile=/nope/service", ""},
+	} {
+		for _, name := range []string{"PGSERVICE", "PGSERVICEFILE", "PGSSLROOTCERT", "PGSSLMODE"} {
+			t.Setenv(name, tt.variables[name])
+		}
+		_, err := pg.ParseURL(tt.url, nil)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || tt.want == "" && strings.Contains(err.Error(), "/nope") {
+			t.Errorf("%v %s: %v, want %s", tt.variables, tt.url, err, tt.want)
+		}
 	}
 }

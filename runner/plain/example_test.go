@@ -12,7 +12,7 @@ func ExampleLine() {
 	fmt.Println(plain.Line(page, 20))
 	// Output:
 	// <html> <h1>502 Bad Gateway</h1>? </html>
-	// <html> <h1>502 Bad G…
+	// <html> <h1>502 Bad G...
 }
 
 func ExampleQuote() {

@@ -15,15 +15,16 @@ import (
 
 // Line returns s as one printable line of about limit bytes at most. Runs of white space become one
 // blank; a character that cannot be printed, and a byte that is not UTF-8, becomes a question mark.
-// An ellipsis shows that something was cut off.
+// Three dots show that something was cut off: what Line itself adds is ASCII, so that a database of
+// any encoding can hold it.
 func Line(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.IsSpace(r) {
 			return '?'
 		}
 		return r
-	}, Cut(s, 2*limit))
-	return Cut(strings.Join(strings.Fields(s), " "), limit)
+	}, cut(s, 2*limit, "..."))
+	return cut(strings.Join(strings.Fields(s), " "), limit, "...")
 }
 
 // Quote returns the beginning of s in double quotes, escaped as in Go: enough to recognise a value.
@@ -34,12 +35,14 @@ const quoted = 60
 
 // Cut returns s, or its first limit bytes and an ellipsis where it is longer; a few bytes fewer
 // where the cut would split a UTF-8 sequence.
-func Cut(s string, limit int) string {
+func Cut(s string, limit int) string { return cut(s, limit, "…") }
+
+func cut(s string, limit int, mark string) string {
 	if len(s) <= limit {
 		return s
 	}
 	for limit > 0 && s[limit]&0xC0 == 0x80 {
 		limit--
 	}
-	return s[:limit] + "…"
+	return s[:limit] + mark
 }

@@ -19,8 +19,8 @@ func TestLine(t *testing.T) {
 		"NUL and escape":        {"a\x00b\x1b[31mc", 60, "a?b?[31mc"},
 		"broken UTF-8":          {"a\xffb", 60, "a?b"},
 		"another direction":     {"a\u202eb", 60, "a?b"},
-		"too long":              {strings.Repeat("ab ", 10), 8, "ab ab ab…"},
-		"cut within a sequence": {"aä", 2, "a…"},
+		"too long":              {strings.Repeat("ab ", 10), 8, "ab ab ab..."},
+		"cut within a sequence": {"aä", 2, "a..."},
 	} {
 		if got := Line(c.text, c.limit); got != c.want {
 			t.Errorf("%s: Line(%q, %d) = %q, want %q", name, c.text, c.limit, got, c.want)

@@ -1,10 +1,12 @@
 #!/bin/sh
-# Makes sure that PostgreSQL's server programs are on this machine: does nothing when they are, otherwise installs the
-# distribution's package as root or with passwordless sudo. It creates no cluster and starts no server;
-# the service that Debian's package enables has nothing to start without a cluster.
+# Makes sure that PostgreSQL's server programs are on this machine, and with the argument pgbouncer also the pooler that
+# the tests need: does nothing when they are, otherwise installs the distribution's packages as root or with
+# passwordless sudo. It creates no cluster and starts no server; the service that Debian's package of PostgreSQL enables
+# has nothing to start without a cluster.
 set -eu
 
 oldest_major=15
+pooler=${1:-} # pgbouncer, or nothing
 
 # usable DIR: whether DIR holds initdb and a postgres that is new enough.
 usable() {
@@ -31,6 +33,15 @@ found() {
 	return 1
 }
 
+pooler_found() {
+	[ -z "$pooler" ] && return
+	for program in "$(command -v "$pooler" || true)" /usr/sbin/"$pooler" /usr/bin/"$pooler" /usr/local/sbin/"$pooler" \
+		/usr/local/bin/"$pooler" /opt/homebrew/bin/"$pooler"; do
+		[ -x "$program" ] && return
+	done
+	return 1
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 fail() {
@@ -53,6 +64,31 @@ install_apt() {
 		as_root $apt install postgresql
 }
 
+# Debian's package enables and starts the pooler as a service of the machine. A mask keeps it from starting, and is
+# taken away afterwards together with what enables it.
+install_apt_pooler() {
+	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
+	unit=/etc/systemd/system/$pooler.service
+	as_root $apt update || return 1
+	as_root mkdir -p /etc/systemd/system
+	[ -e "$unit" ] || as_root ln -s /dev/null "$unit"
+	as_root $apt install "$pooler"
+	installed=$?
+	[ "$(readlink "$unit")" != /dev/null ] || as_root rm -f "$unit"
+	as_root rm -f "/etc/systemd/system/multi-user.target.wants/$pooler.service"
+	return $installed
+}
+
+install_pooler() {
+	if have apt-get; then install_apt_pooler
+	elif have dnf; then as_root dnf -y -q install "$pooler"
+	elif have yum; then as_root yum -y -q install "$pooler"
+	elif have apk; then as_root apk add --quiet "$pooler"
+	elif have pacman; then as_root pacman -Sy --noconfirm --needed "$pooler"
+	elif have zypper; then as_root zypper --non-interactive --quiet install "$pooler"
+	else return 1; fi
+}
+
 install_package() {
 	if have apt-get; then install_apt
 	elif have dnf; then as_root dnf -y -q install postgresql-server
@@ -64,19 +100,24 @@ install_package() {
 }
 
 what_to_install() {
-	if have apt-get; then echo "apt-get install postgresql"
-	elif have dnf; then echo "dnf install postgresql-server"
-	elif have yum; then echo "yum install postgresql-server"
-	elif have apk; then echo "apk add postgresql"
-	elif have pacman; then echo "pacman -S postgresql"
-	elif have zypper; then echo "zypper install postgresql-server"
-	elif have brew; then echo "brew install postgresql"
-	else echo "your system's package of the PostgreSQL server"; fi
+	if have apt-get; then echo "apt-get install postgresql $pooler"
+	elif have dnf; then echo "dnf install postgresql-server $pooler"
+	elif have yum; then echo "yum install postgresql-server $pooler"
+	elif have apk; then echo "apk add postgresql $pooler"
+	elif have pacman; then echo "pacman -S postgresql $pooler"
+	elif have zypper; then echo "zypper install postgresql-server $pooler"
+	elif have brew; then echo "brew install postgresql $pooler"
+	else echo "your system's package of the PostgreSQL server${pooler:+ and of $pooler}"; fi
 }
 
-if found; then exit 0; fi
+install_all() {
+	found || install_package || return 1
+	pooler_found || install_pooler
+}
 
-if [ -n "${SHARD_LAB_PG_BIN:-}" ]; then
+if found && pooler_found; then exit 0; fi
+
+if ! found && [ -n "${SHARD_LAB_PG_BIN:-}" ]; then
 	fail "SHARD_LAB_PG_BIN=$SHARD_LAB_PG_BIN does not hold it; correct or unset the variable"
 fi
 if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
@@ -88,10 +129,11 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 began=$(date +%s)
-echo "installing PostgreSQL ($(what_to_install)): takes a minute; only its programs, nothing is started" >&2
-if ! install_package </dev/null >"$log" 2>&1; then
+echo "installing PostgreSQL ($(what_to_install)): takes a minute; only programs, nothing is started" >&2
+if ! install_all </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	fail "the installation failed, see above; correct that, or run yourself: $(what_to_install)"
 fi
 echo "PostgreSQL is installed, after $(($(date +%s) - began)) s" >&2
+pooler_found || fail "installed, but $pooler is not where it is looked for; put its directory on PATH"
 found || fail "installed, but initdb and postgres are not where they are looked for; set SHARD_LAB_PG_BIN to their directory"

@@ -2,10 +2,16 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
+	"maps"
+	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/apply"
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
+	"shardclient/runner/plain"
 )
 
 // Why no completion is lost (P1, P2), whatever the scheduler writes meanwhile and whatever becomes
@@ -15,87 +21,178 @@ import (
 // remembers which completions the master has acknowledged. What a packet held is compared, value by
 // value, with the rows once they are locked.
 
-// markUnsure notes, before the packet leaves, which jobs it could undo later: a request with an
-// open entry that waits in the master's queue may be stored after a newer one (docs/promises.md,
-// "late request").
-func (c *Client) markUnsure(ctx context.Context, m *memo) error {
-	if len(m.open) == 0 {
+// leave notes, before the packet leaves, what it says about which jobs: a request that waits in the
+// master's queue may be stored after a newer one (docs/promises.md, "late request").
+func (c *Client) leave(ctx context.Context, m *memo) error {
+	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
 	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
 		var err error
-		m.settleable, err = q.UploadMarkUnsure(ctx, m.open, c.options.RPCTimeout.Seconds())
+		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
+		})
 		if err != nil {
-			return fmt.Errorf("mark %d jobs in the upload ledger: %w", len(m.open), err)
+			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
 		}
 		return nil
 	})
 }
 
-// settle writes to the ledger, after a failed heartbeat, what its request may still do. clear says
-// that no copy of the request can be stored later.
+// settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
+// the request can be stored later.
 func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
-	if len(m.open) == 0 {
+	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		return m.settle(ctx, q, clear)
-	})
+	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
 }
 
 func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
-	jobs := u.open
-	if clear {
-		jobs = u.settleable
-	}
-	if _, err := q.UploadSettle(ctx, clear, jobs); err != nil {
-		return fmt.Errorf("settle %d jobs in the upload ledger: %w", len(jobs), err)
+	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
+		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
 	}
 	return nil
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
-// its way. It returns how many jobs and entries read the same here and on the master.
+// its way. It returns how many jobs and entries read the same here and on the master. The error is
+// a [*pg.LockedError] when some jobs wait for another session; they are uploaded again.
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
-) (acknowledged sharddb.AcknowledgeJobsRow, err error) {
-	if len(m.sent.JobIds) == 0 {
-		return acknowledged, nil
-	}
-	err = c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if _, err := q.AcknowledgeLock(ctx, m.sent.JobIds, m.sent.EntryIds); err != nil {
-			return fmt.Errorf("lock jobs and their entries: %w", err)
+) (total sharddb.AcknowledgeJobsRow, err error) {
+	jobs, left := m.sent.JobIds, map[int64]string{}
+	for try := 1; len(jobs) > 0 && (try == 1 || lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
+		var some sharddb.AcknowledgeJobsRow
+		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
+			switch {
+			case err != nil:
+				return err
+			case !some.Known:
+				return m.settle(ctx, q, sure)
+			case len(left) == 0 || try == lock.Tries:
+				return m.answered(ctx, q, left, sure)
+			}
+			return nil
+		})
+		if err != nil {
+			return total, err
 		}
-		if acknowledged, err = q.AcknowledgeJobs(ctx, m.sent); err != nil {
-			return fmt.Errorf("compare with what was sent: %w", err)
+		if m.known = some.Known; !m.known {
+			return total, nil
 		}
-		if !acknowledged.Known {
-			return m.settle(ctx, q, sure)
-		}
-		return c.remember(ctx, q, m, sure)
-	})
-	if err != nil {
-		return sharddb.AcknowledgeJobsRow{}, err
+		total.Jobs += some.Jobs
+		total.Entries += some.Entries
+		jobs = slices.Sorted(maps.Keys(left))
 	}
-	if !acknowledged.Known {
-		c.log.Warn("upload not acknowledged: this shard's own row has not come from the master yet; "+
-			"the jobs will be uploaded again",
-			"shard_hostname", c.options.ShardHostname, "jobs", len(m.sent.JobIds))
-	}
-	return acknowledged, nil
+	return total, pg.LeftFor(apply.KindJob, left)
 }
 
-// remember updates the ledger: a job that was sent with an open entry gets the entries that were
-// sent as complete, and the row of a job that was sent whole goes.
-func (c *Client) remember(ctx context.Context, q *sharddb.Queries, m *memo, sure bool) error {
-	if _, err := q.UploadRecordSent(ctx, m.sent.JobIds, m.complete); err != nil {
-		return fmt.Errorf("record what was sent: %w", err)
+// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
+// others.
+func (c *Client) acknowledgeFree(
+	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
+) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
+	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
+	if err != nil {
+		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
-	// An older request must have been dead when this packet left; that it is dead by now is not
-	// enough, because it could have been stored over this one meanwhile.
-	dead := c.options.RPCTimeout + time.Since(m.at)
-	if _, err := q.UploadForgetSettled(ctx, m.whole, dead.Seconds()); err != nil {
-		return fmt.Errorf("forget settled jobs: %w", err)
+	left = map[int64]string{}
+	locked := map[int64]bool{}
+	for _, row := range rows {
+		if locked[row.ID] = row.Ours; !row.Ours {
+			left[row.ID] = row.Reason
+		}
 	}
-	return m.settle(ctx, q, sure)
+	if err := q.AcknowledgeBegin(ctx); err != nil {
+		return some, nil, fmt.Errorf("begin: %w", err)
+	}
+	sent := m.sent
+	remember := sharddb.UploadRememberParams{
+		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+		OpenJobIds: m.open, CompleteEntryIds: m.complete,
+	}
+	for i, id := range sent.JobIds {
+		if locked[id] {
+			remember.JobIds = append(remember.JobIds, id)
+			remember.Digests = append(remember.Digests, m.digests[i])
+		}
+	}
+	sent.LockedJobIds = remember.JobIds
+	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
+		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
+	}
+	if some.Known {
+		ofAnother, err := q.UploadRemember(ctx, remember)
+		if err != nil {
+			return some, nil, fmt.Errorf("remember what was sent: %w", err)
+		}
+		m.ofAnother = max(m.ofAnother, ofAnother)
+	}
+	return some, left, nil
+}
+
+// answered notes that the master has answered the packet. Jobs that are left do not count as
+// uploaded without progress.
+func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]string, sure bool) (err error) {
+	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
+		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
+	})
+	if err != nil {
+		return fmt.Errorf("note that the packet was answered: %w", err)
+	}
+	return nil
+}
+
+// errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:
+// the next one will upload the same again (P11).
+var errNoProgress = errors.New("the upload makes no progress")
+
+// progress returns an error if the master has answered an upload in vain.
+func (t *turn) progress(ctx context.Context) error {
+	m := t.memo
+	switch {
+	case len(m.sent.JobIds) == 0:
+		return nil
+	case !m.known:
+		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
+		if errors.Is(err, errNoProgress) {
+			t.report.Repeated = len(m.sent.JobIds)
+		}
+		return err
+	case len(m.repeated) > 0:
+		t.report.Repeated = len(m.repeated)
+		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
+			"and they are to be uploaded again (the first is job %d): the master does not keep what it is sent, or somebody "+
+			"keeps their rows locked here, or something sets their shard_id to NULL again and again", errNoProgress, len(m.repeated), m.repeated[0])
+	}
+	return nil
+}
+
+// unknownShard says that nothing can be acknowledged, with both spellings of the shard's name; nil:
+// the shard's row has come with this answer, and the next beat can.
+func (c *Client) unknownShard(ctx context.Context, jobs int) error {
+	shards, err := sharddb.New(c.pool).ShardNames(ctx, c.options.ShardHostname)
+	if err != nil {
+		return fmt.Errorf("look up the names of shards: %w", err)
+	}
+	var names []string
+	for _, s := range shards {
+		if s.Own {
+			return nil
+		}
+		names = append(names, s.Hostname)
+	}
+	return fmt.Errorf("%w: the master has stored %d finished jobs, but they cannot be noted as uploaded, because no host "+
+		"and no job of its answers was of a shard %q (--shard-hostname); they were of %s; "+
+		"the jobs are uploaded again until one is", errNoProgress, jobs, c.options.ShardHostname, quoted(names))
+}
+
+// quoted lists names in one printable line.
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return plain.Line(fmt.Sprintf("%q", names), apply.MaxReason)
 }

@@ -1,16 +1,19 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // turn is one beat under way.
@@ -58,8 +61,8 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.watch.Start(&t.report.PackedMS)
 	work, done := c.bounded(ctx)
 	defer done()
-	err := withCause(work, guard.Run(func() error { return t.run(ctx, work) }))
-	Fail(&t.report, err, c.options.Redact)
+	err := beat.WithCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
 	defer done()
@@ -70,7 +73,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	err = guard.Run(func() error { return t.record(last) })
 	switch {
 	case c.panicked(err):
-		Fail(&t.report, err, c.options.Redact)
+		Fail(&t.report, err, c.options.RedactError)
 		c.letGo(last)
 	case err != nil && t.report.OK():
 		c.log.Warn("heartbeat not recorded in the history", "error", err)
@@ -106,13 +109,20 @@ func (t *turn) run(ctx, work context.Context) error {
 	}
 	t.received(response)
 
+	// What was sent and what came have nothing to do with each other: one step may go on where the
+	// other failed.
 	t.watch.Start(&t.report.AckMS)
-	if err := t.conclude(work, response.Sure); err != nil {
-		return err
+	failed := t.conclude(work, response.Sure)
+	if failed != nil && !pg.IsOfOneStep(failed) {
+		return failed
 	}
 
 	t.watch.Start(&t.report.ApplyMS)
-	return t.apply(work, response)
+	err = pg.Together(failed, t.apply(work, response))
+	if failed != nil { // nothing is known about progress
+		return err
+	}
+	return cmp.Or(err, t.progress(work))
 }
 
 // pack builds the packet, up to the moment when it may leave.
@@ -126,14 +136,14 @@ func (t *turn) pack(ctx context.Context) error {
 	t.report.KnownHosts = len(packet.KnownHostIDs)
 	t.report.Pending = memo.pending
 	t.report.Batch = memo.batch
-	return t.c.markUnsure(ctx, memo)
+	return t.c.leave(ctx, memo)
 }
 
 // send calls the master. How that ends decides how much the next packet may hold.
 func (t *turn) send(ctx, work context.Context) (*afe.Response, error) {
 	c := t.c
 	cause := fmt.Errorf("stopped: the request was given %s to end (--stop-timeout)", c.options.StopTimeout)
-	request, cancel := outlive(work, ctx, c.options.StopTimeout, cause)
+	request, cancel := beat.Outlive(work, ctx, c.options.StopTimeout, cause)
 	defer cancel()
 	began := time.Now()
 	response, err := c.master.Heartbeat(request, t.packet)
@@ -163,18 +173,36 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 // in the packet.
 func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
-	if err != nil {
-		return fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
-	}
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
-	if err := t.judge(ctx, nil); err != nil {
-		return err
+	if err != nil {
+		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
+		if !pg.IsOfOneStep(err) {
+			return err
+		}
 	}
+	if t.report.OfAnother = int(t.memo.ofAnother); t.report.OfAnother > 0 {
+		t.c.log.Warn("another client has acknowledged jobs of this shard; they were uploaded once more",
+			"jobs", t.report.OfAnother)
+	}
+	err = pg.Together(err, t.judge(ctx, nil))
 	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
 		t.report.Soon = true
 	}
-	return nil
+	return err
+}
+
+// judge draws from how the packet was received what that shows about the records in it; failure is
+// nil when it passed.
+func (t *turn) judge(ctx context.Context, failure error) error {
+	m := t.memo
+	found, err := t.c.search.Judge(ctx, search.Packet{
+		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
+		Least: m.batch.Jobs == 1,
+	}, failure)
+	t.report.Soon = found.Soon
+	t.report.Quarantined = found.Aside
+	return err
 }
 
 // received counts what the master sent, before anything of it is stored.
@@ -187,7 +215,7 @@ func (t *turn) received(response *afe.Response) {
 
 // apply stores what the master sent.
 func (t *turn) apply(ctx context.Context, response *afe.Response) error {
-	aside, err := t.c.apply(ctx, response)
+	aside, err := apply.Response(ctx, &t.c.apply, response)
 	t.report.Quarantined += aside
 	if err != nil {
 		return fmt.Errorf("apply: %w", err)

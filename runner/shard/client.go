@@ -1,12 +1,12 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P10 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
 // [Client.Beat] takes four steps. pack.go reads the packet in one snapshot; the master is called;
-// acknowledge.go marks what was sent; apply.go and the files beside it store what came. history.go
-// then records the beat.
+// acknowledge.go marks what was sent; package [apply] stores what came. history.go then records the
+// beat.
 //
 // Two values go from step to step: the packet, which is what travels, and the memo, which is what
 // must be remembered of it until the master has answered.
@@ -14,8 +14,8 @@
 // # What is set aside
 //
 // One bad object harms only itself. An object of the master that cannot be stored goes into the
-// quarantine (quarantine.go) and is tried again whenever the master sends it. When the master
-// refuses a packet of ours, search.go looks for the guilty record over the next beats.
+// quarantine and is tried again whenever the master sends it. When the master refuses a packet of
+// ours, package [search] looks for the guilty record over the next beats.
 //
 // # What is decided elsewhere
 //
@@ -33,9 +33,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/search"
 )
 
 // Master answers heartbeats. An [*afe.Client] is one.
@@ -47,13 +49,15 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only BeatTimeout, FinishTimeout, Redact and Logger may be
-// left out; the defaults of the others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those
+// that redact, and Logger may be left out; the defaults of the others are in runner/config.
 type Options struct {
+	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master
 	Who            string        // names this process to another that finds the lock taken
 	RPCTimeout     time.Duration // the longest that a request may live, its retries included
 	StopTimeout    time.Duration // how long a request in flight may go on after a stop was asked for
+	LockTimeout    time.Duration // how long a step waits for locks of other sessions
 	BeatTimeout    time.Duration // the longest that a beat may take, its request included; 0: no limit
 	FinishTimeout  time.Duration // how long a beat may go on after a stop was asked for; 0: no limit
 	MaxUploadJobs  int           // the most jobs in one packet
@@ -62,8 +66,11 @@ type Options struct {
 	HistoryKeep    int64         // rows
 	QuarantineKeep int64         // rows
 
-	// Redact takes secrets out of errors before they are stored or logged; nil: there are none.
-	Redact func(string) string
+	// Redact takes secrets out of what others say, and RedactError out of errors, before they are
+	// stored or logged; nil: there are none. What the database's encoding does not have is escaped
+	// after that.
+	Redact      func(string) string
+	RedactError func(error) string
 	// Logger gets what a report does not hold, such as why an object was set aside; nil: nothing is
 	// logged.
 	Logger *slog.Logger
@@ -77,6 +84,8 @@ type Client struct {
 	master  Master
 	log     *slog.Logger
 	lock    *lock.Lock
+	search  *search.Search
+	apply   apply.Options
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -95,13 +104,36 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
 	}
+	notHeld.Timeout = options.LockTimeout
+	if options.Adopt {
+		notHeld.Adopt()
+	}
 	if options.Redact == nil {
 		options.Redact = func(text string) string { return text }
 	}
+	redact, redactError := options.Redact, options.RedactError
+	if redactError == nil {
+		redactError = func(err error) string { return redact(err.Error()) }
+	}
+	options.Redact = func(text string) string { return notHeld.Fit(redact(text)) }
+	options.RedactError = func(err error) string { return notHeld.Fit(redactError(err)) }
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{options: options, pool: pool, master: master, log: options.Logger, lock: notHeld}, nil
+	searching, err := search.New(search.Options{
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: apply.MaxReason, MaxPayload: apply.MaxPayload,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("shard: %w", err)
+	}
+	return &Client{
+		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
+		apply: apply.Options{
+			Lock: notHeld, Pool: pool, Chunk: options.ApplyChunk, LockTimeout: options.LockTimeout,
+			MaxSplits: apply.DefaultMaxSplits, HistoryKeep: options.HistoryKeep, QuarantineKeep: options.QuarantineKeep,
+			Redact: options.Redact, Logger: options.Logger,
+		},
+	}, nil
 }
 
 // check returns an error that names the first field with which no client can work.
@@ -116,6 +148,7 @@ func (o *Options) check() error {
 		{"Who", `""`, o.Who != "", "a name for this process"},
 		{"RPCTimeout", o.RPCTimeout, o.RPCTimeout > 0, "more than 0"},
 		{"StopTimeout", o.StopTimeout, o.StopTimeout >= 0, "0 or more"},
+		{"LockTimeout", o.LockTimeout, o.LockTimeout > 0, "more than 0"},
 		{"BeatTimeout", o.BeatTimeout, o.BeatTimeout >= 0, "0 or more"},
 		{"FinishTimeout", o.FinishTimeout, o.FinishTimeout >= 0, "0 or more"},
 		{"MaxUploadJobs", o.MaxUploadJobs, o.MaxUploadJobs > 0, "at least 1"},
@@ -132,7 +165,8 @@ func (o *Options) check() error {
 }
 
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
-// [*lock.HeldError] when another client has the lock.
+// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is a
+// copy.
 func (c *Client) Own(ctx context.Context) error {
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }

@@ -57,6 +57,7 @@ func ExampleClient_Beat() {
 		Who:            "example",
 		RPCTimeout:     time.Minute,
 		StopTimeout:    time.Second,
+		LockTimeout:    500 * time.Millisecond,
 		MaxUploadJobs:  100,
 		MaxUploadBytes: 1 << 20,
 		ApplyChunk:     500,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/apply"
 )
 
 // The steps of a beat one by one, for tests in which others write in between.
@@ -41,16 +42,12 @@ func (c *Client) Acknowledge(ctx context.Context, p *Packed) error {
 
 // Apply is the last step.
 func (c *Client) Apply(ctx context.Context, r *afe.Response) error {
-	_, err := c.apply(ctx, r)
+	_, err := apply.Response(ctx, &c.apply, r)
 	return err
 }
 
-// SetMaxSplits changes how often a beat halves refused chunks, and changes it back.
-func SetMaxSplits(n int) (restore func()) {
-	before := maxSplits
-	maxSplits = n
-	return func() { maxSplits = before }
-}
+// SetMaxSplits changes how often a beat of this client halves refused chunks.
+func (c *Client) SetMaxSplits(n int) { c.apply.MaxSplits = n }
 
 // SetFarewell changes what a beat that was ended has for the history, and changes it back.
 func SetFarewell(d time.Duration) (restore func()) {

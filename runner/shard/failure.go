@@ -7,8 +7,12 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
+
+// maxErrorText limits how much of an error a report keeps, in bytes.
+const maxErrorText = 2000
 
 // Failures returns every class of failure that a beat can have.
 func Failures() []string {
@@ -16,23 +20,24 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLockLost)
+	return append(all, beat.FailureDatabase, beat.FailureLocked, beat.FailureLockLost, beat.FailureNoProgress)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
 // A nil err changes nothing. redact takes secrets out of the text; it sees the whole text, before
 // that is cut, because half a secret could not be recognized.
-func Fail(r *beat.Report, err error, redact func(string) string) {
+func Fail(r *beat.Report, err error, redact func(error) string) {
 	if err == nil {
 		return
 	}
-	r.Fail(err, failureClass(err), plain.Line(redact(err.Error()), maxErrorText))
+	r.Fail(err, failureClass(err), plain.Line(redact(err), maxErrorText))
 	var held *lock.HeldError
-	r.Fatal = errors.As(err, &held)
+	var copied *lock.CopyError
+	r.Fatal = errors.As(err, &held) || errors.As(err, &copied)
 	var failure *afe.Error
 	if errors.As(err, &failure) {
 		r.Outage = afe.Judge(err).Outage()
-		r.Abandoned = failure.Class == afe.Deadline
+		r.Abandoned = afe.Abandoned(err)
 	}
 }
 
@@ -46,6 +51,10 @@ func failureClass(err error) string {
 		return string(failure.Class)
 	case errors.Is(err, lock.ErrLost):
 		return beat.FailureLockLost
+	case errors.Is(err, errNoProgress):
+		return beat.FailureNoProgress
+	case pg.IsLocked(err):
+		return beat.FailureLocked
 	default:
 		return beat.FailureDatabase
 	}

@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/beat"
+	"shardclient/runner/guard"
 )
 
 // record adds the beat to the history, keeps history and quarantine within their limits (P9), and
 // counts what is set aside for the report.
 func (t *turn) record(ctx context.Context) error {
-	body, err := encode(&t.report)
+	body, err := guard.JSON(&t.report)
 	if err != nil {
 		return fmt.Errorf("record heartbeat: %w", err)
 	}
@@ -33,13 +33,8 @@ func (t *turn) record(ctx context.Context) error {
 		if _, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep); err != nil {
 			return fmt.Errorf("prune history and quarantine: %w", err)
 		}
-		size, err := q.QuarantineSize(ctx)
-		if err != nil {
-			return fmt.Errorf("count quarantine: %w", err)
-		}
-		t.report.Quarantine = &beat.Quarantine{
-			In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost, Taken: size.Taken,
-		}
-		return nil
+		var err error
+		t.report.Quarantine, err = countQuarantine(ctx, q)
+		return err
 	})
 }

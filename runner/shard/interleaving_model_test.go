@@ -165,6 +165,13 @@ func readCache() statement {
 	}}
 }
 
+// amend changes an entry that is complete; a fresh NULL then asks for another upload.
+func amend(id int) statement {
+	return statement{fmt.Sprintf("amend %d", id), func(*schedulerState) string {
+		return fmt.Sprintf("UPDATE afe_host_queue_entries SET status = 'Failed' WHERE id = %d", id)
+	}}
+}
+
 // variants are the ways in which the original's two job runners end a job.
 func variants(entries int) map[string][]statement {
 	v := map[string][]statement{}
@@ -174,6 +181,7 @@ func variants(entries int) map[string][]statement {
 		v["lucifer"] = append(v["lucifer"], whole(id))
 		v["lucifer, cached late"] = append(v["lucifer, cached late"], whole(id), readCache())
 	}
+	v["amended"] = append(slices.Clone(v["fresh"]), amend(101), freshNull())
 	v["lucifer"] = append(v["lucifer"], cachedNull())
 	v["lucifer, cached late"] = append(v["lucifer, cached late"], cachedNull())
 	// The last entries are idle siblings of the one that ends.

@@ -2,14 +2,17 @@ package shard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 	"shardclient/runner/shard"
 )
 
@@ -21,13 +24,14 @@ type rig struct {
 	client    *shard.Client
 	master    *modelMaster
 	state     *schedulerState
-	late      *afe.Packet // a request that waits in the master's queue
+	late      []*afe.Packet // requests that wait in the master's queue
 	options   shard.Options
 }
 
 func newRig(t *testing.T, url string) *rig {
 	ctx := context.Background()
 	r := &rig{options: options()}
+	r.options.LockTimeout = time.Millisecond // see acknowledge
 	var err error
 	if r.pool, err = pgxpool.New(ctx, url); err != nil {
 		t.Error(err)
@@ -78,7 +82,7 @@ func (r *rig) reset(s scenario) error {
 		return isNull
 	}}
 	_, err := r.scheduler.Exec(context.Background(), fmt.Sprintf(`
-		DELETE FROM shard_client_uploads; DELETE FROM shard_client_heartbeats; DELETE FROM shard_client_quarantine;
+		DELETE FROM shard_client_uploads; DELETE FROM shard_client_packets; DELETE FROM shard_client_heartbeats; DELETE FROM shard_client_quarantine;
 		DELETE FROM afe_host_queue_entries; DELETE FROM afe_jobs; DELETE FROM afe_shards;
 		INSERT INTO afe_shards (id, hostname) VALUES (1, '%s');
 		INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (10, 'alice', 'job', '2019-03-15 10:20:31', 1);
@@ -107,6 +111,9 @@ func (r *rig) play(s scenario) error {
 			if err := r.beatWith(s, st); err != nil {
 				return err
 			}
+			if err := r.secondOld(s); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := r.run(st); err != nil {
@@ -118,7 +125,26 @@ func (r *rig) play(s scenario) error {
 			}
 		}
 	}
-	return r.settle()
+	return r.settle(s)
+}
+
+// secondOld lets a second request wait in the master's queue, behind the first one.
+func (r *rig) secondOld(s scenario) error {
+	switch s.extra {
+	case oldOlder: // by then the first one is nearly dead
+		if err := r.pass("20 minutes"); err != nil {
+			return err
+		}
+	case oldSwapped:
+	default:
+		return nil
+	}
+	p, err := r.client.Pack(context.Background())
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	r.late = append(r.late, p.Packet)
+	return r.client.LoseAnswer(context.Background(), p)
 }
 
 // beatWith runs the beat in which the statement commits.
@@ -145,7 +171,7 @@ func (r *rig) beatWith(s scenario, st statement) error {
 	}
 	var answer *afe.Response
 	if s.requestWaits() {
-		r.late = p.Packet
+		r.late = append(r.late, p.Packet)
 	} else {
 		r.master.store(p.Packet)
 		answer = r.master.answer(p.Packet)
@@ -167,6 +193,11 @@ func (r *rig) endBeat(s scenario, st statement, p *shard.Packed, answer *afe.Res
 	killed := s.outcome == "kill after store"
 	if killed || s.outcome == "lost answer" || answer == nil {
 		if !killed { // a killed client writes nothing more, and forgets the packet
+			if answer == nil { // the request was given up after a while
+				if err := r.pass("20 minutes"); err != nil {
+					return err
+				}
+			}
 			if err := r.client.LoseAnswer(ctx, p); err != nil {
 				return fmt.Errorf("lost answer: %w", err)
 			}
@@ -216,7 +247,7 @@ func (r *rig) restart() {
 }
 
 // acknowledge takes that step. With "blocked" it meets a row that the scheduler's statement has
-// locked, and waits for it.
+// locked, and leaves its job for the next beat.
 func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
 	ctx := context.Background()
 	sql := ""
@@ -233,22 +264,10 @@ func (r *rig) acknowledge(s scenario, st statement, p *shard.Packed) error {
 	if _, err := tx.Exec(ctx, sql); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- r.client.Acknowledge(ctx, p) }()
-	for waiting := false; !waiting; {
-		select {
-		case err := <-done: // it wanted none of the locked rows
-			done <- err
-			waiting = true
-		default:
-			if err := r.watcher.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-				WHERE NOT l.granted AND a.datname = current_database())`).Scan(&waiting); err != nil {
-				return err
-			}
-		}
-	}
-	if err := tx.Commit(ctx); err != nil {
+	err = r.client.Acknowledge(ctx, p)
+	var locked *pg.LockedError
+	if err != nil && !errors.As(err, &locked) {
 		return err
 	}
-	return <-done
+	return tx.Commit(ctx)
 }

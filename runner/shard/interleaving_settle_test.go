@@ -3,6 +3,7 @@ package shard_test
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -54,17 +55,36 @@ func (r *rig) beatUntilIdle() error {
 	return fmt.Errorf("still busy after four beats without a fault")
 }
 
-// settle runs beats without faults, stores a late request over everything newer, and lets the time
-// pass after which it must be dead. Then both sides must agree.
-func (r *rig) settle() error {
+// pass lets time pass for the requests that may still be stored late.
+func (r *rig) pass(interval string) error {
+	_, err := r.scheduler.Exec(context.Background(), letPass, interval)
+	return err
+}
+
+// settle runs beats without faults, stores late requests over everything newer, and lets the time
+// pass after which they must be dead. Then both sides must agree.
+func (r *rig) settle(s scenario) error {
 	if err := r.beatUntilIdle(); err != nil {
 		return err
 	}
-	if r.late != nil {
-		r.master.store(r.late)
+	if len(r.late) > 0 {
+		if err := r.pass("15 minutes"); err != nil {
+			return err
+		}
+		if err := r.beatUntilIdle(); err != nil {
+			return err
+		}
 	}
-	if _, err := r.scheduler.Exec(context.Background(),
-		"UPDATE shard_client_uploads SET unsure_since = unsure_since - interval '31 minutes'"); err != nil {
+	switch s.extra {
+	case oldOlder:
+		r.late = r.late[1:] // the first one is dead by now
+	case oldSwapped:
+		slices.Reverse(r.late)
+	}
+	for _, packet := range r.late {
+		r.master.store(packet)
+	}
+	if err := r.pass("31 minutes"); err != nil {
 		return err
 	}
 	if err := r.beatUntilIdle(); err != nil {

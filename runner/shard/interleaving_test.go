@@ -33,14 +33,20 @@ const (
 	cappedBatch = "capped batch"
 	oldRequest  = "old request stored after a newer one"
 	oldBetween  = "old request stored after many newer ones"
+	oldOlder    = "old request stored after newer ones, behind an older one that is dead"
+	oldSwapped  = "two old requests stored after newer ones, the older one last"
 	beatBetween = "a beat after every statement"
 )
 
-var extras = []string{nothingElse, abortedSent, resyncOpen, cappedBatch, oldRequest, oldBetween, beatBetween}
+var extras = []string{nothingElse, abortedSent, resyncOpen, cappedBatch, oldRequest, oldBetween, oldOlder, oldSwapped, beatBetween}
 
-func (s scenario) requestWaits() bool { return s.extra == oldRequest || s.extra == oldBetween }
+func (s scenario) requestWaits() bool {
+	return slices.Contains([]string{oldRequest, oldBetween, oldOlder, oldSwapped}, s.extra)
+}
 
-func (s scenario) beatsBetween() bool { return s.extra == beatBetween || s.extra == oldBetween }
+func (s scenario) beatsBetween() bool {
+	return slices.Contains([]string{beatBetween, oldBetween, oldOlder, oldSwapped}, s.extra)
+}
 
 // scenario is one interleaving.
 type scenario struct {

@@ -29,13 +29,9 @@ func TestP7OneClientPerShard(t *testing.T) {
 	}
 	mustBeat(t, first) // undisturbed
 
-	// Somebody empties our tables while the client runs: one beat is lost, and the next takes the
-	// lock anew.
+	// Somebody empties our tables while the client runs: the next beat takes the lock anew.
 	pgtest.Exec(t, pool, "DELETE FROM shard_client_owner")
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
-	if b := first.Beat(t.Context(), time.Now()); b.Failure != "lock_lost" {
-		t.Errorf("beat without an owner row: %s %q, want lock_lost", b.Outcome, b.Failure)
-	}
 	mustBeat(t, first)
 	held.BackendPID = pgtest.Query[int32](t, pool, "SELECT backend_pid FROM shard_client_owner")
 

@@ -2,9 +2,10 @@ package shard
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
@@ -14,12 +15,12 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // memo is what must be remembered of a packet until the master has answered it. What travels is the
 // packet.
 type memo struct {
-	at      time.Time            // just before the snapshot
 	plan    sharddb.ProbePlanRow // which records may go
 	batch   beat.Batch           // how many of them
 	pending int                  // finished jobs, those in this packet included
@@ -32,13 +33,16 @@ type memo struct {
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
 	sent     sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
+	digests  []int64                       // what the packet says about each job, in short
 	complete []int64                       // ids of the entries that were sent as complete
 	open     []int64                       // ids of the jobs with an entry that is still open
-	whole    []int64                       // ids of the other jobs: all their entries are complete
+	packetID int64                         // see shard_client_packets
 
-	// settleable are those of the open jobs whose fate a clear answer to this packet decides: no
-	// earlier packet that holds them may still be on its way.
-	settleable []int64
+	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
+	// without progress, and how many jobs another client had acknowledged.
+	known     bool
+	repeated  []int64
+	ofAnother int32
 }
 
 // largeTurn says how the jobs that exceed the upload limit take turns with all others.
@@ -57,9 +61,9 @@ func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err err
 }
 
 func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
-	m := &memo{at: time.Now()}
+	m := &memo{}
 	var err error
-	if m.plan, err = q.ProbePlan(ctx, changedAfter.Seconds()); err != nil {
+	if m.plan, err = search.Plan(ctx, q); err != nil {
 		return nil, nil, fmt.Errorf("read what may go: %w", err)
 	}
 	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
@@ -75,7 +79,8 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         min(c.options.MaxUploadBytes-int64(len(frame)), m.batch.Bytes),
+		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		BatchBytes:        m.batch.Bytes,
 		JobIds:            m.plan.JobIds,
 		OnlyJobs:          m.plan.OnlyJobs,
 	})
@@ -139,9 +144,17 @@ func (u *upload) add(job *sharddb.PackUploadRow) {
 	u.complete = append(u.complete, job.CompleteIds...)
 	if len(job.CompleteIds) < len(job.EntryIds) {
 		u.open = append(u.open, job.ID)
-	} else {
-		u.whole = append(u.whole, job.ID)
 	}
+	u.digests = append(u.digests, digest(job))
+}
+
+// digest returns a short digest of all that the packet says about a job.
+func digest(job *sharddb.PackUploadRow) int64 {
+	all := sha256.New()
+	for _, one := range append([][]byte{job.Digest}, job.EntryDigests...) {
+		_, _ = all.Write(one)
+	}
+	return int64(binary.BigEndian.Uint64(all.Sum(nil)))
 }
 
 // uploadSize returns how many jobs and bytes the packet uploads.

@@ -55,6 +55,8 @@ const finishedJobs = `
 	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', now(), 1 FROM generate_series(1, 100000) AS n;
 	INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete)
 		SELECT n, n, n % 100 + 1, 'Completed', true FROM generate_series(1, 100000) AS n;
+	INSERT INTO afe_labels (id, name) SELECT n, 'l' || n FROM generate_series(1, 100) AS n;
+	INSERT INTO afe_jobs_dependency_labels (job_id, label_id) SELECT n, n % 100 + 1 FROM generate_series(1, 100000) AS n;
 	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', now(), 1 FROM generate_series(200001, 200050) AS n;
 	INSERT INTO afe_host_queue_entries (id, job_id, status) SELECT n, n, 'Queued' FROM generate_series(200001, 200050) AS n;`
 

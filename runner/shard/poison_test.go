@@ -14,7 +14,6 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
 	"shardclient/runner/pgtest"
-	"shardclient/runner/shard"
 )
 
 // 100,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
@@ -68,10 +67,10 @@ func TestP6ManyBadObjects(t *testing.T) {
 // times. The rest is left for the next beat, and the error says so.
 func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	const splits, chunks = 100, 202
-	defer shard.SetMaxSplits(splits)()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	client.SetMaxSplits(splits)
 	pgtest.Exec(t, pool, "ALTER TABLE afe_job_keyvals ADD CHECK (value <> 'bad')")
 	var keyvals strings.Builder
 	for id := 1; id <= 101_000; id++ {
@@ -89,8 +88,8 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 		!strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
-	// BEGIN, fence, store, forget, COMMIT for each attempt.
-	if n := len(seen.sql); n > 5*(chunks+2*splits)+50 {
+	// BEGIN, fence, bounds, locks, store, forget, COMMIT for each attempt.
+	if n := len(seen.sql); n > 7*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
 	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > 100000"); n != 1000 {
@@ -105,11 +104,11 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 // because a beat begins with those that were not yet told apart. An object that was mended has its
 // turn, too.
 func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
-	defer shard.SetMaxSplits(8)()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.ApplyChunk = 10
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	client.SetMaxSplits(8)
 	pgtest.Exec(t, pool, "ALTER TABLE afe_jobs ADD CONSTRAINT poison CHECK (id % 2 = 0)")
 	master.saysResult(result(nil, goodJobs(120), nil))
 	beatUntil := func(jobs int) {

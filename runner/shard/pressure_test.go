@@ -1,48 +1,46 @@
 package shard_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/pgtest"
 )
-
-// tooLarge answers as a proxy before the master does when a body exceeds its limit.
-func tooLarge(w http.ResponseWriter) bool {
-	http.Error(w, "too large", http.StatusRequestEntityTooLarge)
-	return true
-}
 
 // The size of the batch is kept in the history, not in the process: otherwise `once` run by cron
 // would begin anew each time.
 func TestBatchSurvivesTheProcess(t *testing.T) {
-	r := newRefusing(t, afe.Protocol2019, 40)
-	var sizes []int
-	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-		sizes = append(sizes, len(p.Jobs))
-		return len(p.Jobs) > 10 && tooLarge(w)
+	pool, master := pgtest.Pool(t), newMaster(t)
+	for id := 1; id <= 40; id++ {
+		finish(t, pool, id, "x")
 	}
+	var sizes []int
+	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var call struct {
+			Params []struct {
+				Jobs []json.RawMessage `json:"jobs"`
+			} `json:"params"`
+		}
+		if err := json.Unmarshal(master.last(t), &call); err != nil {
+			t.Error(err)
+		}
+		n := len(call.Params[0].Jobs)
+		if sizes = append(sizes, n); n > 10 { // as a proxy does when a body exceeds its limit
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		_, _ = w.Write([]byte(`{"result": ` + result(nil, nil, nil) + `, "error": null}`))
+	}))
 	for range 6 {
-		r.client.Beat(t.Context(), time.Now())
-		r.client.Close(t.Context())
-		r.client = newClient(t, r.shard, r.wire, options())
+		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+		client.Beat(t.Context(), time.Now())
+		client.Close(t.Context())
 	}
 	if want := []int{40, 20, 10, 20, 10, 20}; !slices.Equal(sizes, want) {
 		t.Errorf("uploads of %d jobs, want %d", sizes, want)
-	}
-}
-
-// A job that even alone is too large for the master is set aside like one that is refused; the
-// others arrive.
-func TestP6JobThatIsTooLargeEvenAlone(t *testing.T) {
-	r := newRefusing(t, afe.Protocol2019, 6)
-	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {
-		return p.hasJob(3) && tooLarge(w)
-	}
-	r.beats(t, 40)
-	if got := r.aside(t); got != "job 3" || r.open(t) != 1 {
-		t.Errorf("set aside %q, %d entries open on the master; want job 3 alone", got, r.open(t))
 	}
 }

@@ -3,6 +3,8 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,23 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
+
+// packetSent is what a request said about the records that a master could refuse.
+type packetSent struct {
+	HostIDs []int64 `json:"known_host_ids"`
+	JobIDs  []int64 `json:"known_job_ids"`
+	Jobs    []struct {
+		ID int64 `json:"id"`
+	} `json:"jobs"`
+}
+
+func (p packetSent) hasJob(id int64) bool {
+	return slices.ContainsFunc(p.Jobs, func(j struct {
+		ID int64 `json:"id"`
+	}) bool {
+		return j.ID == id
+	})
+}
 
 // lastPacket returns the last packet that the master received.
 func lastPacket(t *testing.T, master *scriptedMaster) packetSent {
@@ -56,11 +75,12 @@ func aside(t *testing.T, pool *pgxpool.Pool, begin string) string {
 func TestAJobWhoseIDIsTaken(t *testing.T) {
 	ours := job(10, entry(100))
 	for name, theirs := range map[string]string{
-		"owner":          replaced(t, ours, `"alice"`, `"bob"`),
-		"name":           replaced(t, ours, `"job10"`, `"job 10"`),
-		"created later":  replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
-		"created before": replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
-		"all entries":    job(10, entry(101), entry(102)),
+		"owner":                   replaced(t, ours, `"alice"`, `"bob"`),
+		"name":                    replaced(t, ours, `"job10"`, `"job 10"`),
+		"a name for the terminal": replaced(t, ours, `"job10"`, `"job\u001b[31m\n10"`),
+		"created later":           replaced(t, ours, `10:20:31.123`, `10:20:32.123`),
+		"created before":          replaced(t, ours, `10:20:31.123`, `10:20:30.123`),
+		"all entries":             job(10, entry(101), entry(102)),
 		"everything": replaced(t, replaced(t, replaced(t, job(10, entry(101)),
 			`"alice"`, `"bob"`), `"job10"`, `"other"`), `2019-03-15`, `2026-01-01`),
 	} {
@@ -138,6 +158,31 @@ func TestAJobThatIsSentAgainIsTheSame(t *testing.T) {
 	}
 }
 
+// Two objects with one id are copies only if every integer is the same, also beyond what a floating
+// point number can tell apart. The order of keys makes no difference.
+func TestCopiesAreComparedByTheirIntegers(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	const first, second = 1<<53 + 1, 1 << 53
+	copied := strings.NewReplacer(`"owner": "alice", "name": "job1", `, "", `"priority": 20`, `"priority": 20, "name": "job1", "owner": "alice"`)
+	master.saysResult(result([]string{
+		labelled(1, first, "l", 1, "g"), labelled(1, second, "l", 1, "g"), labelled(2, first, "l", 1, "g"), labelled(2, first, "l", 1, "g"),
+	}, []string{
+		job(1, entry(first)), copied.Replace(job(1, entry(first))), job(2, entry(first+2)), job(2, entry(first+3)),
+	}, nil))
+	mustBeat(t, client)
+	want := []string{
+		"in host 1 duplicate_id: another host with id 1 came first in this response",
+		"in job 2 duplicate_id: another job with id 2 came first in this response",
+	}
+	if diff := cmp.Diff(want, quarantine(t, pool)); diff != "" {
+		t.Errorf("quarantine (-want +got):\n%s", diff)
+	}
+	if ids := pgtest.Query[string](t, pool, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM afe_host_queue_entries"); ids != fmt.Sprint(first, " ", first+2) {
+		t.Errorf("entries %s", ids)
+	}
+}
+
 // An entry's id in another job: the job here that has the entry is not sent any more. A response
 // that names this job, too, proves nothing.
 func TestAnEntryWhoseIDIsTaken(t *testing.T) {
@@ -191,11 +236,60 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 			if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_host_attributes"); n != 0 {
 				t.Errorf("%d attributes of the other host", n)
 			}
+			// An entry that ran on the host here says nothing about the other one; the rest of it is sent.
+			pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (2, '2019-03-15', NULL)")
+			pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete) VALUES (2, 2, 5, 'Completed', true), (3, 2, 6, 'Completed', true)")
+			if b := mustBeat(t, client); b.UploadedJobs != 1 {
+				t.Errorf("uploaded %d jobs, want 1", b.UploadedJobs)
+			}
+			var sent struct {
+				Params []struct{ Hqes []map[string]any }
+			}
+			if err := json.Unmarshal(master.last(t), &sent); err != nil || len(sent.Params[0].Hqes) != 2 {
+				t.Fatalf("%v: %s", err, master.last(t))
+			}
+			if id, named := sent.Params[0].Hqes[0]["host_id"]; named || sent.Params[0].Hqes[0]["status"] != "Completed" {
+				t.Errorf("entry 2 names host %v", id)
+			}
+			if sent.Params[0].Hqes[1]["host_id"] != 6.0 {
+				t.Errorf("entry 3 is %v, want host 6 in it", sent.Params[0].Hqes[1])
+			}
 			pgtest.Exec(t, pool, "UPDATE afe_hosts SET hostname = 'B' WHERE id = 5")
 			if b := mustBeat(t, client); b.Quarantined != 0 || b.Quarantine.Taken != 0 || len(quarantine(t, pool)) != 0 {
 				t.Errorf("under its new name: %d set aside, %d ids taken, %q", b.Quarantined, b.Quarantine.Taken, quarantine(t, pool))
 			}
 		})
+	}
+}
+
+// The runbook's ways out: what is here under the id goes, and the next answer is stored.
+func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{labelled(5, 1, "l", 1, "g")}, []string{job(10, entry(100, `"host_id": 5`))}, nil))
+	mustBeat(t, client)
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true")
+	other := replaced(t, job(10, entry(100, `"host_id": 5`)), "alice", "bob")
+	master.saysResult(result([]string{host(5, "b")}, []string{other}, nil))
+	mustBeat(t, client)
+	runbook, err := os.ReadFile("../../docs/runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heading := range []string{"job_taken", "host_taken"} {
+		_, section, _ := strings.Cut(string(runbook), "\n### "+heading+"\n")
+		_, remedy, found := strings.Cut(section, "    BEGIN;")
+		remedy, _, ended := strings.Cut(remedy, "    COMMIT;")
+		if !found || !ended {
+			t.Fatalf("no remedy below %s", heading)
+		}
+		pgtest.Exec(t, pool, remedy)
+	}
+	if b := mustBeat(t, client); b.Quarantined != 0 || b.Quarantine.Taken != 0 || len(quarantine(t, pool)) != 0 {
+		t.Errorf("set aside: %q", quarantine(t, pool))
+	}
+	if got := pgtest.Query[string](t, pool, "SELECT hostname || ' ' || owner FROM afe_hosts, afe_jobs"); got != "b bob" {
+		t.Errorf("stored: %s", got)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 )
 
@@ -22,8 +23,20 @@ type sent struct {
 		ID int64 `json:"id"`
 	} `json:"jobs"`
 	Entries []struct {
-		ID int64 `json:"id"`
+		ID       int64 `json:"id"`
+		Complete bool  `json:"complete"`
 	} `json:"hqes"`
+}
+
+// complete returns the entries that the request said are complete.
+func (s sent) complete() []int64 {
+	var ids []int64
+	for _, e := range s.Entries {
+		if e.Complete {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
 }
 
 func (s sent) jobs() []int64 {
@@ -156,7 +169,8 @@ func TestInheritedDatabase(t *testing.T) {
 	}
 }
 
-// In such a database, a job with some entries open is watched: a completion without a NULL is seen.
+// In such a database, a job with some entries open is uploaded once more, and watched: a completion
+// without a NULL is seen.
 func TestInheritedJobInTheMiddle(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -164,8 +178,10 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
 	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = false WHERE id = 12")
 	master.saysResult(result(nil, nil, nil))
-	if b := mustBeat(t, client); b.UploadedJobs != 0 {
-		t.Errorf("uploaded %d jobs that were acknowledged elsewhere", b.UploadedJobs)
+	for _, want := range []int{1, 0} {
+		if b := mustBeat(t, client); b.UploadedJobs != want {
+			t.Errorf("uploaded %d jobs in the middle of their entries, want %d", b.UploadedJobs, want)
+		}
 	}
 	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 12")
 	if b := mustBeat(t, client); b.UploadedJobs != 1 {
@@ -176,8 +192,9 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	}
 }
 
-// Before this shard's own row has come from the master, there is no id to acknowledge with.
-func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
+// Before this shard's own row has come from the master, there is no id to acknowledge with. The beat
+// says so (P11).
+func TestP11NothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	client.SetMaxUploadJobs(1)
@@ -186,8 +203,13 @@ func TestNothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pgtest.Exec(t, pool, "UPDATE afe_shards SET hostname = 'another'")
 	master.saysResult(result(nil, nil, nil))
 	for range 2 {
-		if b := mustBeat(t, client); b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
+		b := client.Beat(t.Context(), time.Now())
+		if b.UploadedJobs != 0 || b.Soon || len(lastSent(t, master).Jobs) != 1 {
 			t.Errorf("acknowledged %d jobs, sent %v", b.UploadedJobs, lastSent(t, master).jobs())
+		}
+		if b.Failure != beat.FailureNoProgress || b.Repeated != 1 ||
+			!strings.Contains(b.Error, `"shard1.example"`) || !strings.Contains(b.Error, `["another"]`) {
+			t.Errorf("%s %s, %d repeated: %s", b.Outcome, b.Failure, b.Repeated, b.Error)
 		}
 	}
 	// The shard was removed from the master and added again: its id is another.

@@ -19,7 +19,7 @@ func (p *program) door() *pg.Door {
 	return &pg.Door{
 		URL:      string(p.settings.DatabaseURL),
 		Name:     name,
-		Redact:   p.secrets.Redact,
+		Redact:   p.secrets.RedactOwn,
 		Password: p.password,
 	}
 }
@@ -56,4 +56,15 @@ func (p *program) checkDatabase() error {
 	}
 	p.secrets.Add(settings.ConnConfig.Password) // the driver has looked into PGPASSFILE and service files
 	return nil
+}
+
+// direct refuses a pooler that has no session for us. Other errors are those of a database that is
+// down.
+func (p *program) direct(ctx context.Context) error {
+	err := p.door().Direct(ctx)
+	var pooler *pg.PoolerError
+	if errors.As(err, &pooler) {
+		return &usageError{&config.SettingError{Flag: "database-url", Cause: pooler.Cause(), Hint: pg.PoolerHint}}
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -26,6 +27,29 @@ func (e *usageError) Unwrap() error { return e.err }
 // errBeatFailed ends `once` after its result has said what failed.
 var errBeatFailed = errors.New("the heartbeat failed")
 
+// results is stdout. It remembers the first error: a result that nobody got is no success, on a full
+// disk as little as in a pipe whose reader is gone.
+type results struct {
+	io.Writer
+	failed error
+}
+
+func (r *results) Write(text []byte) (int, error) {
+	n, err := r.Writer.Write(text)
+	if r.failed == nil {
+		r.failed = err
+	}
+	return n, err
+}
+
+// arrived returns the error of a command, or why its result was not printed.
+func (r *results) arrived(err error) error {
+	if r.failed != nil && (err == nil || errors.Is(err, errBeatFailed)) {
+		return fmt.Errorf("print the result: %w", r.failed)
+	}
+	return err
+}
+
 // exitCode prints the error, unless a printed result has said it already, and returns the exit code
 // for it.
 func (p *program) exitCode(err error) int {
@@ -33,13 +57,18 @@ func (p *program) exitCode(err error) int {
 		return exitOK
 	}
 	if !errors.Is(err, errBeatFailed) {
-		fmt.Fprintf(p.stderr, "shard-client: %s\n", p.secrets.Redact(err.Error()))
+		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
 	}
+	return codeOf(err)
+}
+
+func codeOf(err error) int {
 	var usage *usageError
+	var copied *lock.CopyError // wants a flag
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &copied):
 		return exitUsage
 	case errors.As(err, &held):
 		return exitHeld
@@ -49,3 +78,6 @@ func (p *program) exitCode(err error) int {
 		return exitFailed
 	}
 }
+
+// needsOperator reports whether an error has an exit code of its own: no later attempt mends it.
+func needsOperator(err error) bool { return err != nil && codeOf(err) != exitFailed }

@@ -17,8 +17,15 @@ import (
 
 // No output shows the password of the database, wherever it comes from and whatever fails.
 func TestDatabasePasswordIsNeverShown(t *testing.T) {
-	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(oddPassword) + "'"
-	s := securedDatabase(t, oddPassword)
+	for _, password := range passwords {
+		t.Run(password, func(t *testing.T) { neverShowsDatabasePassword(t, password) })
+	}
+}
+
+func neverShowsDatabasePassword(t *testing.T, password string) {
+	userinfo := withUserinfo(password)
+	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(password) + "'"
+	s := securedDatabase(t, password)
 	host, port, _ := strings.Cut(s.address, ":")
 	list := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=disable", host, port, s.database, s.role)
 	for name, tt := range map[string]struct {
@@ -26,19 +33,19 @@ func TestDatabasePasswordIsNeverShown(t *testing.T) {
 		databaseURL     string
 		more            []string
 	}{
-		"in the URL":       {databaseURL: s.url(oddPassword)},
-		"in its query":     {databaseURL: s.url("") + "&password=" + strings.ReplaceAll(url.QueryEscape(oddPassword), "+", "%20")},
+		"in the URL":       {databaseURL: s.url(password)},
+		"in its query":     {databaseURL: s.url("") + "&password=" + strings.ReplaceAll(url.QueryEscape(password), "+", "%20")},
 		"in a list":        {databaseURL: list + " password=" + quoted},
-		"in the variable":  {variable: "SHARD_CLIENT_DATABASE_URL", value: s.url(oddPassword)},
-		"in PGPASSWORD":    {variable: "PGPASSWORD", value: oddPassword, databaseURL: s.url("")},
-		"in PGPASSFILE":    {variable: "PGPASSFILE", value: s.passfile(oddPassword), databaseURL: s.url("")},
-		"in a file":        {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, oddPassword)}},
+		"in the variable":  {variable: "SHARD_CLIENT_DATABASE_URL", value: s.url(password)},
+		"in PGPASSWORD":    {variable: "PGPASSWORD", value: password, databaseURL: s.url("")},
+		"in PGPASSFILE":    {variable: "PGPASSFILE", value: s.passfile(password), databaseURL: s.url("")},
+		"in a file":        {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, password)}},
 		"down, in the URL": {databaseURL: userinfo("postgres://%s@127.0.0.1:1/x")},
 		"down, in a list":  {databaseURL: "host=127.0.0.1 port=1 password=" + quoted},
-		"down, in a file":  {databaseURL: "postgres://127.0.0.1:1/x", more: []string{"--database-password-file", secretFile(t, oddPassword)}},
-		"wrong":            {databaseURL: s.url("CANARY" + oddPassword)},
-		"wrong, in a file": {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, "CANARY"+oddPassword)}},
-		"no such database": {databaseURL: strings.Replace(s.url(oddPassword), "/"+s.database, "/nosuch", 1)},
+		"down, in a file":  {databaseURL: "postgres://127.0.0.1:1/x", more: []string{"--database-password-file", secretFile(t, password)}},
+		"wrong":            {databaseURL: s.url("CANARY" + password)},
+		"wrong, in a file": {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, "CANARY"+password)}},
+		"no such database": {databaseURL: strings.Replace(s.url(password), "/"+s.database, "/nosuch", 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.variable != "" {
@@ -87,7 +94,7 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 	if outcome == exitOK {
 		l.beats("heartbeat failed", beats...)
 	} else {
-		l.beats("waiting for the database", beats...)
+		l.beats("tries", beats...) // the database is down, or refuses this client
 	}
 	m.Close()
 	l.invokes(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)
@@ -101,10 +108,17 @@ func beatArgs(master string) []string {
 // Not even half of the password is shown when the URL of the database stands in a wrong place of
 // the command line, or cannot be used.
 func TestMistypedPasswordIsNeverShown(t *testing.T) {
+	for _, password := range passwords {
+		t.Run(password, func(t *testing.T) { neverShowsMistypedPassword(t, password) })
+	}
+}
+
+func neverShowsMistypedPassword(t *testing.T, password string) {
 	t.Parallel()
+	userinfo := withUserinfo(password)
 	l := newListener(t)
 	for _, args := range [][]string{
-		{"once", "postgres://u:" + oddPassword + "@h/d"},
+		{"once", "postgres://u:" + password + "@h/d"},
 		{"migrate", "up", userinfo("postgres://%s@h/d")},
 		{"migrate", userinfo("postgresql://%s@h/d")},
 		{"once", "--database-ur1", userinfo("postgres://%s@h/d")},
@@ -118,9 +132,6 @@ func TestMistypedPasswordIsNeverShown(t *testing.T) {
 	l.directory = writeLog(t)
 	l.heardNothing()
 }
-
-// userinfo returns an address with a user and a password in it, percent-encoded.
-func userinfo(format string) string { return fmt.Sprintf(format, url.UserPassword("u", oddPassword)) }
 
 // writeLog is a directory with a file, for a listener whose commands write none.
 func writeLog(t *testing.T) string {
@@ -153,6 +164,12 @@ func repeats(format func(said string) (int, string)) http.Handler {
 // No output shows the credentials of a proxy, even when the proxy itself repeats them: in a page,
 // in an exception, in a broken answer.
 func TestProxyCredentialsAreNeverShown(t *testing.T) {
+	for _, password := range passwords {
+		t.Run(password, func(t *testing.T) { neverShowsProxyCredentials(t, password) })
+	}
+}
+
+func neverShowsProxyCredentials(t *testing.T, password string) {
 	databaseURL, pool := database(t)
 	m := master(t, answers(nothing))
 	for name, tt := range map[string]struct {
@@ -163,7 +180,7 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 		"a beat": {nil, exitOK, false},
 		"a page": {repeats(func(said string) (int, string) { return 407, "<html>Who is " + said }), exitFailed, true},
 		"a cut page": {repeats(func(said string) (int, string) {
-			return 407, strings.Repeat(".", 512-10-strings.Index(said, "CANARY")) + said
+			return 407, strings.Repeat(".", 512-10-strings.Index(strings.ToUpper(said), "CANARY")) + said
 		}), exitFailed, true},
 		"no JSON":  {repeats(func(said string) (int, string) { return 200, "<html>" + said }), exitFailed, true},
 		"an error": {repeats(func(said string) (int, string) { return 200, `{"error": ` + rpcError(said) + `}` }), exitFailed, true},
@@ -175,7 +192,7 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newListener(t)
 			p := startProxy(t, m, tt.answer)
-			t.Setenv("HTTP_PROXY", p.address("user", oddPassword))
+			t.Setenv("HTTP_PROXY", p.address("user", password))
 			args := append(beatArgs("http://master.test"), "--database-url", databaseURL)
 			for range 2 {
 				e := l.hears(tt.exit, start(t, l.talkative(append([]string{"once"}, args...))...).end())
@@ -198,6 +215,7 @@ func TestProxyCredentialsAreNeverShown(t *testing.T) {
 
 // A proxy that is down is named without its credentials.
 func TestProxyThatIsDown(t *testing.T) {
+	userinfo := withUserinfo(oddPassword)
 	databaseURL, pool := database(t)
 	l := newListener(t)
 	t.Setenv("HTTP_PROXY", userinfo("http://%s@127.0.0.1:1"))
@@ -213,13 +231,19 @@ func TestProxyThatIsDown(t *testing.T) {
 // When the database repeats a password, as a trigger might, neither the quarantine nor its list
 // quotes it.
 func TestPasswordInAReasonIsNeverShown(t *testing.T) {
+	for _, password := range passwords {
+		t.Run(password, func(t *testing.T) { neverShowsPasswordInAReason(t, password) })
+	}
+}
+
+func neverShowsPasswordInAReason(t *testing.T, password string) {
 	t.Parallel()
-	db := securedDatabase(t, oddPassword)
+	db := securedDatabase(t, password)
 	l := newListener(t)
-	more := []string{"--database-url", db.url(oddPassword)}
+	more := []string{"--database-url", db.url(password)}
 	l.invokes(exitOK, append([]string{"migrate", "up"}, more...)...)
 	pgtest.Exec(t, db.admin, `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $f$
-		BEGIN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = $m$refused by `+oddPassword+`$m$; END $f$`)
+		BEGIN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = $m$refused by `+password+`$m$; END $f$`)
 	pgtest.Exec(t, db.admin, "CREATE TRIGGER tell BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION tell()")
 	m := master(t, answers(jobs(1)))
 	l.invokes(exitOK, append(append([]string{"once"}, beatArgs(m.URL)...), more...)...)
@@ -237,4 +261,36 @@ func rpcError(message string) string {
 
 func quotedJSON(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// withUserinfo returns what makes an address with a user and a password in it, percent-encoded.
+func withUserinfo(password string) func(format string) string {
+	return func(format string) string { return fmt.Sprintf(format, url.UserPassword("u", password)) }
+}
+
+// A password that is a word of ours, or a number, does not take these out of lines, and is still
+// hidden where it was given. One that is too short to be hidden well is warned of.
+func TestPasswordThatIsAWordOfOurs(t *testing.T) {
+	t.Parallel()
+	m := master(t, answers(nothing))
+	for password, short := range map[string]bool{"shard": true, "1": true, "heartbeat": false, "database": false} {
+		args := []string{
+			"--shard-hostname=shard9.example", "--master", m.URL, "--startup-splay=0",
+			"--database-url", "postgres://u:" + password + "@127.0.0.1:1/shard",
+		}
+		p := start(t, append([]string{"run"}, args...)...)
+		p.logs("waiting for the database")
+		e := p.stop().says(t, "shard-client starts", "shard_hostname=shard9.example", "database=postgres://u@127.0.0.1:1/shard",
+			"waiting for the database", "127.0.0.1:1", "connection refused")
+		if warned := strings.Contains(e.stderr, "a password has fewer than six characters"); warned != short {
+			t.Errorf("%s: warned %t: %v", password, warned, e)
+		}
+		if strings.Contains(e.stderr, "xxxxx") || strings.Contains(e.stderr, ":"+password+"@") {
+			t.Errorf("%s: %v", password, e)
+		}
+		e = invoke("once", "postgres://u:"+password+"@h/d").want(t, exitUsage)
+		if !strings.Contains(e.stderr, "postgres://u:xxxxx@h/d") {
+			t.Errorf("%s: %v", password, e)
+		}
+	}
 }

@@ -17,6 +17,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"shardclient/runner/config"
@@ -35,9 +37,13 @@ type program struct {
 	typed          map[string]bool // the flags on the command line, which ps shows to everyone
 	secrets        *config.Secrets
 	log            *slog.Logger
+	lines          *ops.Output // where log's lines go
 }
 
 func main() {
+	// A write to a pipe whose reader is gone would end the process, in the middle of a beat, before
+	// anybody could handle the error.
+	signal.Ignore(syscall.SIGPIPE)
 	p := &program{
 		began:  time.Now(),
 		stdout: os.Stdout,
@@ -49,37 +55,56 @@ func main() {
 
 // run returns the exit code.
 func (p *program) run(args []string) int {
+	out := &results{Writer: p.stdout}
+	p.stdout = out
 	command, code := p.parse(args)
 	if command == nil {
 		return code
 	}
-	closeLog, err := p.openLog(command.Command())
-	if err != nil {
+	if err := p.openLog(command.Command()); err != nil {
 		return p.exitCode(&usageError{err})
 	}
-	defer func() { _ = closeLog() }() // every line has been written
-	ctx, stop := p.untilSignal()
-	defer stop()
+	ctx, stop := p.untilSignal(command.Command())
 	command.BindTo(ctx, (*context.Context)(nil))
-	return p.exitCode(command.Run(p))
+	err := command.Run(p)
+	stop()
+	_ = p.lines.Close() // every line has been written, or cannot be
+	return p.exitCode(out.arrived(err))
 }
+
+// beats reports whether a command beats.
+func beats(command string) bool { return command == "run" || command == "once" }
+
+// lastWords is how long the process waits at its end for a reader of stderr that is stuck.
+const lastWords = 2 * time.Second
 
 // openLog opens a log file only for the commands that beat: the short commands of an operator would
 // otherwise push the files of the resident client out of the directory.
-func (p *program) openLog(command string) (func() error, error) {
+func (p *program) openLog(command string) (err error) {
 	options := ops.LogOptions{
-		Writer: p.stderr,
-		Format: p.settings.LogFormat,
-		Level:  p.settings.Level(),
-		Redact: p.secrets.Redact,
+		Writer:      p.stderr,
+		Format:      p.settings.LogFormat,
+		Level:       p.settings.Level(),
+		Redact:      p.secrets.RedactOwn,
+		RedactError: p.secrets.RedactError,
+		Patience:    lastWords,
 	}
-	if command == "run" || command == "once" {
+	if beats(command) {
 		options.Dir = p.settings.LogDir
 	}
-	log, file, err := ops.NewLogger(options)
-	if err != nil {
-		return nil, err
+	p.log, p.lines, err = ops.NewLogger(options)
+	return err
+}
+
+// say prints a line on stderr, and gives up when it is stuck.
+func (p *program) say(line string) {
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		_, _ = io.WriteString(p.stderr, line) // nobody else could be told
+	}()
+	select {
+	case <-said:
+	case <-time.After(lastWords):
 	}
-	p.log = log
-	return file.Close, nil
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
@@ -25,23 +27,28 @@ type (
 
 // Run applies every pending migration.
 func (*migrateUp) Run(ctx context.Context, p *program) error {
-	return p.migrate(ctx, schema.Up, "nothing to do: every migration is applied")
+	return p.migrate(ctx, "migrate up", schema.Up, "nothing to do: every migration is applied")
 }
 
 // Run takes the newest migration back.
 func (*migrateDown) Run(ctx context.Context, p *program) error {
-	return p.migrate(ctx, schema.Down, "nothing to do: no migration is applied")
+	return p.migrate(ctx, "migrate down", schema.Down, "nothing to do: no migration is applied")
 }
 
 // migrateFunc is schema.Up or schema.Down.
 type migrateFunc func(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (schema.Report, error)
 
 // migrate prints each step that was made, those before a failure too.
-func (p *program) migrate(ctx context.Context, run migrateFunc, nothing string) error {
-	if err := p.checkDatabase(); err != nil {
+func (p *program) migrate(ctx context.Context, name string, run migrateFunc, nothing string) error {
+	prepare, err := p.migrations(ctx, name, true)
+	if err != nil {
 		return err
 	}
-	report, err := run(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.door().BeforeConnect))
+	report, err := run(ctx, string(p.settings.DatabaseURL), prepare)
+	var misplaced *schema.PlaceError
+	if errors.As(err, &misplaced) {
+		return &usageError{err}
+	}
 	if p.settings.Output == "json" && (err == nil || report != nil) {
 		if report == nil {
 			report = schema.Report{}
@@ -60,14 +67,35 @@ func (p *program) migrate(ctx context.Context, run migrateFunc, nothing string) 
 	return err
 }
 
+// migrations returns how the connections of migrations are prepared, after a look at the database.
+func (p *program) migrations(ctx context.Context, name string, change bool) (stdlib.OptionOpenDB, error) {
+	if err := p.checkDatabase(); err != nil {
+		return nil, err
+	}
+	door := p.door()
+	door.Migrates = change
+	if err := p.direct(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return stdlib.OptionBeforeConnect(door.BeforeConnect), nil
+}
+
 // Run lists the migrations.
 func (*migrateStatus) Run(ctx context.Context, p *program) error {
-	if err := p.checkDatabase(); err != nil {
-		return err
-	}
-	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), stdlib.OptionBeforeConnect(p.door().BeforeConnect))
+	prepare, err := p.migrations(ctx, "migrate status", false)
 	if err != nil {
 		return err
+	}
+	list, err := schema.Status(ctx, string(p.settings.DatabaseURL), prepare)
+	if err != nil {
+		return err
+	}
+	if newest := list[len(list)-1]; newest.Name == "" {
+		known, err := schema.Latest()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stderr, "shard-client: %v\n", &schema.VersionError{Have: newest.Version, Want: known})
 	}
 	if p.settings.Output == "json" {
 		return json.NewEncoder(p.stdout).Encode(list)
@@ -79,7 +107,7 @@ func (*migrateStatus) Run(ctx context.Context, p *program) error {
 		if m.AppliedAt != nil {
 			applied = m.AppliedAt.UTC().Format("2006-01-02 15:04:05 UTC")
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\n", m.Version, m.Name, applied)
+		fmt.Fprintf(table, "%d\t%s\t%s\n", m.Version, cmp.Or(m.Name, "(of a newer shard-client)"), applied)
 	}
 	return table.Flush()
 }

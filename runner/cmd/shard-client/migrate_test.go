@@ -169,6 +169,10 @@ func TestVersionAnswersWhateverTheEnvironmentHolds(t *testing.T) {
 	if e := invoke("version", "--output", "json").want(t, exitOK); !strings.HasPrefix(e.stdout, `{"schema_version":`) {
 		t.Errorf("version as JSON: %v", e)
 	}
+	t.Setenv("SHARD_CLIENT_OUTPUT", "json")
+	if e := invoke("version").want(t, exitOK); !strings.HasPrefix(e.stdout, `{"schema_version":`) {
+		t.Errorf("a good variable is not obeyed beside wrong ones: %v", e)
+	}
 	invoke("version", "--output=xml").want(t, exitUsage)
 	invoke("version", "--heartbeat-pause=abc").want(t, exitUsage)
 	invoke("once").want(t, exitUsage)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"net"
+	"sync"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
@@ -15,7 +17,11 @@ import (
 type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health
-	server  *ops.Server // nil without --listen
+
+	listener net.Listener // nil without --listen
+	serve    func()       // begins to serve; more calls do nothing
+	server   *ops.Server  // nil until then
+	begun    sync.Once
 }
 
 func (p *program) openObservers(ctx context.Context) (*observers, error) {
@@ -29,6 +35,7 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 		SchemaVersion: newest,
 		Failures:      shard.Failures(),
 		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
+		LostLines:     p.lines.Lost,
 	})
 	if err != nil {
 		return nil, err
@@ -37,22 +44,30 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health}
+	o := &observers{metrics: metrics, health: health, serve: func() {}}
 	if c.Listen == "" {
 		return o, nil
 	}
-	if o.server, err = ops.Serve(ctx, c.Listen, metrics, health, p.log); err != nil {
+	if o.listener, err = ops.Listen(ctx, c.Listen); err != nil {
 		return nil, &usageError{&config.SettingError{
 			Flag: "listen", Value: c.Listen, Cause: err.Error(),
 			Hint: "give an address of this machine with a port that is free, " +
 				"or stop what listens there, perhaps another shard-client",
 		}}
 	}
-	p.log.Info("metrics and health are served", "address", o.server.Address(), "paths", "/metrics /healthz")
+	o.serve = func() {
+		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+	}
+	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz")
 	return o, nil
 }
 
 func (o *observers) close() {
+	o.begun.Do(func() {
+		if o.listener != nil {
+			_ = o.listener.Close() // nobody was served
+		}
+	})
 	if o.server != nil {
 		_ = o.server.Close() // nothing depends on it any more
 	}

@@ -3,20 +3,20 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/loop"
 	"shardclient/runner/shard"
-	"shardclient/schema"
 )
 
-type onceCommand struct{}
+type onceCommand struct {
+	adoption
+}
 
 // Run beats once. The time that it takes to connect counts to the first phase.
-func (*onceCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (o *onceCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, o.adoption)
 	if err != nil {
 		return err
 	}
@@ -36,12 +36,11 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 	watch := beat.NewStopwatch(p.began)
 	watch.Start(&report.PackedMS)
 	if err := c.checkSchema(ctx); err != nil {
-		var wrong *schema.VersionError
-		if errors.As(err, &wrong) {
+		if needsOperator(err) {
 			return report, err
 		}
 		watch.Stop()
-		shard.Fail(&report, err, p.secrets.Redact)
+		shard.Fail(&report, err, p.secrets.RedactError)
 		return report, nil
 	}
 	report = c.Beat(ctx, p.began)

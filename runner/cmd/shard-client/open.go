@@ -22,10 +22,20 @@ type client struct {
 	pool  *pgxpool.Pool
 	wire  *afe.Client
 	proxy string // "": none
+	// direct refuses a pooler that has no session for us.
+	direct func(context.Context) error
+	// warn logs what makes the database less safe than it could be.
+	warn func(context.Context) error
+}
+
+// adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay for
+// ever, and every copy would be welcome.
+type adoption struct {
+	Adopt bool `help:"Serve a database that is a copy, or was restored; once, when the other one is served no more."`
 }
 
 // open makes a client out of the settings. It calls neither the master nor the database yet.
-func (p *program) open(ctx context.Context) (*client, error) {
+func (p *program) open(ctx context.Context, a adoption) (*client, error) {
 	c := p.settings
 	if err := c.ValidateShard(); err != nil {
 		return nil, &usageError{err}
@@ -51,9 +61,10 @@ func (p *program) open(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	p.warn()
-	made := &client{pool: pool, proxy: proxy}
+	made := &client{pool: pool, proxy: proxy, direct: p.direct}
+	made.warn = func(ctx context.Context) error { return p.warnOfStrangers(ctx, pool) }
 	if made.wire, err = p.newWire(master, login, security); err == nil {
-		made.Client, err = p.newShard(pool, made.wire)
+		made.Client, err = p.newShard(pool, made.wire, a)
 	}
 	if err != nil {
 		pool.Close()
@@ -79,13 +90,15 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 }
 
 // newShard makes what beats.
-func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client, error) {
+func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*shard.Client, error) {
 	c := p.settings
 	return shard.NewClient(pool, wire, shard.Options{
+		Adopt:          a.Adopt,
 		ShardHostname:  c.ShardHostname,
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
 		StopTimeout:    c.StopTimeout,
+		LockTimeout:    c.LockTimeout,
 		BeatTimeout:    c.WholeBeat(),
 		FinishTimeout:  c.WholeStop(),
 		MaxUploadJobs:  c.MaxUploadJobs,
@@ -94,6 +107,7 @@ func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client,
 		HistoryKeep:    int64(c.HistoryKeep),
 		QuarantineKeep: int64(c.QuarantineKeep),
 		Redact:         p.secrets.Redact,
+		RedactError:    p.secrets.RedactError,
 		Logger:         p.log,
 	})
 }
@@ -114,8 +128,16 @@ func thisProcess() string {
 	return fmt.Sprintf("shard-client %s on %s, pid %d", version, host, os.Getpid())
 }
 
-// checkSchema returns a *schema.VersionError unless the database has the schema of this binary. Its
-// panics are errors, as those of a beat are.
+// checkSchema returns a *schema.VersionError unless the database has the schema of this binary, and
+// a *usageError when the way to it is of no use. Its panics are errors, as those of a beat are.
 func (c *client) checkSchema(ctx context.Context) error {
-	return guard.Run(func() error { return schema.Check(ctx, c.pool) })
+	return guard.Run(func() error {
+		if err := c.direct(ctx); err != nil {
+			return err
+		}
+		if err := schema.Check(ctx, c.pool); err != nil {
+			return err
+		}
+		return c.warn(ctx)
+	})
 }

@@ -39,9 +39,15 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 		panic(err) // a mistake in the tags above
 	}
 	command, err := parser.Parse(args)
-	if asksForVersion(err) {
+	// The variables that may be wrong are left out; at first all but the one that it obeys.
+	for _, kept := range []string{"output", ""} {
+		if !asksForVersion(err) {
+			break
+		}
 		for _, flag := range parser.Model.Flags {
-			flag.Tag.Envs = nil
+			if flag.Name != kept {
+				flag.Tag.Envs = nil
+			}
 		}
 		command, err = parser.Parse(args)
 	}

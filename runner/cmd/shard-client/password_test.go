@@ -12,6 +12,11 @@ import (
 // oddPassword has every character that must be escaped in a URL, a key=value list or a pgpass file.
 const oddPassword = `CANARY/%&+"\:'@ #?x`
 
+// wordPassword is an ordinary word, and passwords are the two.
+const wordPassword = "canary"
+
+var passwords = []string{oddPassword, wordPassword}
+
 // Every command that uses the database reads the password from the file.
 func TestDatabasePasswordFile(t *testing.T) {
 	t.Setenv("PGPASSWORD", "not this one")
@@ -55,8 +60,8 @@ func TestPGPASSFILE(t *testing.T) {
 // its beats fail and it goes on.
 func TestRotatedDatabasePassword(t *testing.T) {
 	t.Parallel()
-	s := securedDatabase(t, "first")
-	path := secretFile(t, "first\n")
+	s := securedDatabase(t, "CANARY1")
+	path := secretFile(t, "CANARY1\n")
 	invoke("migrate", "up", "--database-url", s.url(""), "--database-password-file", path).want(t, exitOK)
 	m := master(t, answers(nothing))
 	p := startRun(t, m, s.url(""), "--database-password-file", path)
@@ -67,13 +72,13 @@ func TestRotatedDatabasePassword(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	s.setPassword("second")
+	s.setPassword("CANARY2")
 	s.disconnect()
 	p.logs(`--database-password-file \"` + path)
-	writeSecret(t, path, "second\n")
+	writeSecret(t, path, "CANARY2\n")
 	before := beats("ok")
 	wait.Until(t, "for beats with the new password", func() bool { return beats("ok") > before+1 })
-	if e := p.stop(); strings.Contains(e.stderr, "first") || strings.Contains(e.stderr, "second") {
+	if e := p.stop(); strings.Contains(e.stderr, "CANARY") {
 		t.Errorf("a password is shown: %v", e)
 	}
 	if epochs := pgtest.Query[int](t, s.admin, "SELECT count(DISTINCT epoch) FROM shard_client_heartbeats WHERE outcome = 'ok'"); epochs != 2 {
@@ -89,7 +94,7 @@ func TestRunWaitsForAPassword(t *testing.T) {
 	path := secretFile(t, "wrong")
 	m := master(t, answers(nothing))
 	p := startRun(t, m, s.url(""), "--database-password-file", path)
-	p.logs("waiting for the database")
+	p.logs("the database refuses this client")
 	writeSecret(t, path, "right")
 	wait.Until(t, "for a beat", func() bool { return len(m.received()) > 0 })
 	p.stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -43,8 +44,17 @@ func (o *output) String() string {
 // start starts the binary, and kills it if it still runs at the end of the test.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
+	return startTo(t, nil, args...)
+}
+
+// startTo gives the binary another stderr, if it is not nil.
+func startTo(t testing.TB, stderr *os.File, args ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(binaries.ShardClient(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if stderr != nil {
+		p.Stderr = stderr
+	}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

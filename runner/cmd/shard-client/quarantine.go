@@ -25,6 +25,9 @@ func (*quarantineList) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer pool.Close()
+	if err := p.direct(ctx); err != nil {
+		return err
+	}
 	if err := schema.Check(ctx, pool); err != nil {
 		return err
 	}

@@ -6,18 +6,16 @@ import (
 	"time"
 
 	"shardclient/runner/beat"
-	"shardclient/runner/lock"
 	"shardclient/runner/loop"
-	"shardclient/runner/ops"
-	"shardclient/runner/plain"
-	"shardclient/schema"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	adoption
+}
 
 // Run beats until a signal or the end of the lifetime.
-func (*runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx)
+func (r *runCommand) Run(ctx context.Context, p *program) error {
+	c, err := p.open(ctx, r.adoption)
 	if err != nil {
 		return err
 	}
@@ -30,7 +28,8 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "proxy", c.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
-	if ready, err := p.waitForDatabase(ctx, c, o.health); err != nil || !ready {
+	past, ready, err := p.waitForDatabase(ctx, c, o)
+	if err != nil || !ready {
 		return err
 	}
 	lifetime := p.settings.Lifetime
@@ -45,6 +44,8 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 		Drain:    p.settings.DrainPause,
 		Splay:    p.settings.Splay(),
 		Lifetime: lifetime,
+		Past:     past,
+		Waits:    o.health.Waits,
 		Logger:   p.log,
 	})
 	if err != nil {
@@ -55,37 +56,60 @@ func (*runCommand) Run(ctx context.Context, p *program) error {
 }
 
 // waitForDatabase waits until the database answers, has our schema, and its lock is ours. It
-// reports false when a signal came or the lifetime was over before that.
-func (p *program) waitForDatabase(ctx context.Context, c *client, health *ops.Health) (ready bool, err error) {
+// returns what the history knows, and reports false when a signal came or the lifetime was over
+// before that. After the first try at the latest, metrics and health are served.
+func (p *program) waitForDatabase(
+	ctx context.Context, c *client, o *observers,
+) (past beat.Past, ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	err = loop.Until(ctx, func() (final bool, err error) {
-		health.Doing("wait for the database")
-		return c.takeDatabase(ctx)
-	}, func(err error, tries int) {
-		p.log.Warn("waiting for the database",
-			"error", plain.Line(p.secrets.Redact(err.Error()), maxErrorText), "tries", tries)
+	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
+	defer anyway.Stop()
+	w := &waiting{p: p, client: c, health: o.health}
+	err = w.forDatabase(ctx, func(ready bool) {
+		if ready {
+			past = p.recall(ctx, c, o)
+		}
+		o.serve()
 	})
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
-		return false, nil
+		return past, false, nil
 	}
-	return err == nil, err
+	return past, err == nil, err
+}
+
+// patienceOfScrapers is how long a request for metrics may wait at the start, until they are what
+// they were before it.
+const patienceOfScrapers = 2 * time.Second
+
+// recall lets metrics and health go on where the last process left them. Without that, each restart
+// would look like a beat that never succeeded and an empty quarantine.
+func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past {
+	past, err := c.Recall(ctx)
+	if err != nil && ctx.Err() == nil { // the end of the wait says nothing about the history
+		p.log.Warn("history not read; metrics and health begin anew", "error", err)
+	}
+	if err != nil {
+		return beat.Past{}
+	}
+	o.metrics.Recall(&past)
+	o.health.Recall(&past)
+	return past
 }
 
 // maxErrorText is how many bytes of the database's error the log repeats.
 const maxErrorText = 1000
 
-// takeDatabase checks the schema and takes the lock. A wrong schema and a lock that another client
-// holds are final: the operator must mend them. A database that is down mends itself.
+// takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
+// us and a lock that another client holds are final: the operator must mend them. A database that is
+// down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)
 	}
-	var wrong *schema.VersionError
-	var held *lock.HeldError
-	return errors.As(err, &wrong) || errors.As(err, &held), err
+	return needsOperator(err), err
 }

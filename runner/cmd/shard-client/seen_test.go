@@ -98,8 +98,7 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	if command == nil {
 		t.Fatal(stderr.String())
 	}
-	closeLog, err := p.openLog("run")
-	if err != nil {
+	if err := p.openLog("run"); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -107,7 +106,7 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	go func() { done <- (&runCommand{}).Run(ctx, p) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := errors.Join(<-done, closeLog()); err != nil {
+		if err := errors.Join(<-done, p.lines.Close()); err != nil {
 			t.Errorf("run: %v", err)
 		}
 		if t.Failed() {

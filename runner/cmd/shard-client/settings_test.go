@@ -18,7 +18,8 @@ var settings = map[string]string{
 	"ca-file": "/tmp/ca.pem", "client-cert": "/tmp/cert.pem", "client-key": "/tmp/key.pem",
 	"database-url": "postgres://h/d", "database-password-file": "/tmp/password",
 	"heartbeat-pause": "7s", "drain-pause": "2s", "startup-splay": "8s", "rpc-timeout": "9m",
-	"stop-timeout": "300ms", "beat-timeout": "40m", "finish-timeout": "2m", "lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
+	"stop-timeout": "300ms", "beat-timeout": "40m", "finish-timeout": "2m", "lock-timeout": "400ms",
+	"lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
 	"max-response-bytes": "13000", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
 	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
 }

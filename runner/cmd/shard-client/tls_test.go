@@ -131,7 +131,6 @@ func TestRotatedClientCertificate(t *testing.T) {
 			return nil
 		},
 	})
-	m.Config.SetKeepAlivesEnabled(false) // a connection for each beat
 	p := startRun(t, m, databaseURL, "--ca-file", ours.file, "--client-cert", client.cert, "--client-key", client.key)
 	seen := func(name string) func() bool {
 		return func() bool {

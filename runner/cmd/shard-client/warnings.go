@@ -1,6 +1,11 @@
 package main
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+
+	"shardclient/schema"
+)
 
 // warn logs once, at the start of a client, what makes its secrets or the machine less safe than
 // they could be. None of it keeps a shard from beating.
@@ -15,8 +20,25 @@ func (p *program) warn() {
 			"hint", "every user of this machine sees it in ps: "+
 				"use --database-password-file, PGPASSFILE or SHARD_CLIENT_DATABASE_URL")
 	}
+	if p.secrets.Short() {
+		p.log.Warn("a password has fewer than six characters",
+			"hint", "it is easily guessed, and in texts from elsewhere it cannot be told from other words: take a longer one")
+	}
 	for _, file := range p.settings.ExposedFiles() {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,
 			"mode", fmt.Sprintf("%04o", file.Mode), "hint", "chmod 600 "+file.Path)
 	}
+}
+
+// warnOfStrangers logs who else may put functions where the client looks for them, once the tables
+// are known.
+func (p *program) warnOfStrangers(ctx context.Context, db schema.DB) error {
+	found, err := schema.FindStrangers(ctx, db)
+	if err == nil && found.Any() {
+		p.log.Warn("others may create in the schema of the tables",
+			"schema", found.Schema, "roles", found.Roles, "functions", found.Functions,
+			"hint", "a function there can be called in place of PostgreSQL's own, with the rights of this client: "+
+				"run docs/grants.sql, revoke CREATE from these roles, and drop functions that are not yours")
+	}
+	return err
 }

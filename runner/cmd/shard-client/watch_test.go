@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/beat"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/shard"
 	"shardclient/runner/wait"
@@ -52,8 +53,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')")
 	bad := misfortunes(t, pool)
 	last, release := 1+len(bad)+1, make(chan struct{})
-	setAside := strings.Replace(jobs(7, 8), `"id": 70,`, `"id": 70, "host_id": 99,`, 1)
-	setAside = strings.Replace(setAside, `"id": 8, "owner": "o"`, `"id": 8, "owner": null`, 1)
+	setAside := strings.Replace(jobs(17, 18), `"id": 170,`, `"id": 170, "host_id": 99,`, 1)
+	setAside = strings.Replace(setAside, `"id": 18, "owner": "o"`, `"id": 18, "owner": null`, 1)
 	m := masterThat(t, func(number int, _ []byte) http.Handler {
 		switch {
 		case number == 1:
@@ -96,8 +97,8 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	}
 	for _, class := range shard.Failures() {
 		want := 1.0
-		if class == string(afe.Internal) {
-			want = 0 // only a fault of our own causes it
+		if class == string(afe.Internal) || class == beat.FailureNoProgress || class == beat.FailureLocked {
+			want = 0 // only a fault of our own causes the one, and the other needs an upload that is answered
 		}
 		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): want})
 	}
@@ -169,4 +170,30 @@ func TestListenAtATakenAddress(t *testing.T) {
 		t.Error("run went on without metrics and health")
 	}
 	invoke(once(m, databaseURL, listen)...).want(t, exitOK)
+}
+
+// A restart looks to whoever watches like a pause: what the last process left is shown from the
+// first request on, and what the new one waits for.
+func TestARestartNeitherPagesNorFlickers(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	m := master(t, answers(strings.Replace(jobs(1), `"owner": "o"`, `"owner": null`, 1)))
+	s, stop := runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--heartbeat-pause=1h")...)
+	wait.Until(t, "for a beat", func() bool { return s.metrics()[`beats_total{failure="",outcome="ok"}`] == 1 })
+	before := s.metrics()
+	stop()
+
+	s, _ = runHere(t, runArgs(m, databaseURL, "--listen=127.0.0.1:0", "--startup-splay=1000h")...)
+	after := s.metrics()
+	success := "last_success_timestamp_seconds"
+	if gap := before[success] - after[success]; after[success] == 0 || gap < -1 || gap > 60 {
+		t.Errorf("last success %f, after the restart %f", before[success], after[success])
+	}
+	checkMetrics(t, "after the restart", after, map[string]float64{
+		`quarantine_objects{direction="in"}`: 1, "consecutive_failures": 0, `beats_total{failure="",outcome="ok"}`: 0,
+	})
+	wait.Until(t, "for the splay", func() bool {
+		h := s.healthy()
+		return h.Doing == "wait for the first beat" && h.NextBeat != nil && h.NextBeat.After(h.Since) && h.LastSuccess != nil
+	})
 }

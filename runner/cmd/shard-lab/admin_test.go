@@ -70,6 +70,10 @@ func TestAdministration(t *testing.T) {
 		{"user add bob --acl lab --superuser", "user bob (id 1): is there already\n"},
 		{"user list", "ID  LOGIN  SUPERUSER  ACL_GROUPS\n1   bob    yes        Everyone,lab\n"},
 		{"host add h4 --acl lab", "host h4 (id 4): added\n"},
+		{"host lease h4 h1", "host h1 (id 1): leased\nhost h4 (id 4): leased\n"},
+		{"host lease h4", "host h4 (id 4): is leased already\n"},
+		{"host release h4 h1", "host h1 (id 1): released\nhost h4 (id 4): released\n"},
+		{"host release h4", "host h4 (id 4): is not leased\n"},
 		{"host remove h3 --user bob", "host h3 (id 3): removed\naborted: 0 entries\n"},
 		{"host add h3", "host h3 (id 3): added again, with its old id\n"},
 		{"job create j --owner bob --host h1 --host h2 --synch-count 2", "job 1\n"},
@@ -137,12 +141,15 @@ func TestJobCreateFlags(t *testing.T) {
 	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	prints(t, "host add h3 --attribute a=b=c,d;e=f --attribute g=h", "host h3 (id 3): added\n")
+	prints(t, "host add h3 --leased --attribute a=b=c,d;e=f --attribute g=h", "host h3 (id 3): added\n")
+	t.Setenv("SHARD_LAB_JOB_TIMEOUT_MINS", "360")
 	prints(t, "job create parent --owner bob --hostless", "job 1\n")
 	prints(t, "job create j --owner amy --priority 20 --label a --dependency board:z --meta-host a --meta-host a --host h1 "+
-		"--synch-count 3 --control-file "+file+" --client-side --keyval a=b=c,d;g=h --keyval e=f --parent 1", "job 2\n")
+		"--synch-count 3 --max-runtime-mins 90 --control-file "+file+" --client-side --keyval a=b=c,d;g=h --keyval e=f --parent 1", "job 2\n")
 	prints(t, "job create --suite s --children 3 --owner amy --meta-host a --keyval k=v --suite-keyval build=R1 --control-text text", "suite job 3\nchild jobs 4-6\n")
 	for sql, want := range map[string]string{
+		"SELECT string_agg(hostname || ' ' || leased, ', ' ORDER BY id) FROM afe_hosts":                                                                              "h1 false, h2 false, h3 true",
+		"SELECT string_agg(concat_ws(' ', timeout, timeout_mins, max_runtime_hrs, max_runtime_mins), ', ' ORDER BY id) FROM afe_jobs WHERE id IN (2, 3, 4)":          "6 360 72 90, 6 360 72 4320, 6 360 72 4320",
 		"SELECT concat_ws('|', name, owner, priority, synch_count, control_file, control_type, parent_job_id) FROM afe_jobs WHERE id = 2":                            "j|amy|20|3|from a file\n|2|1",
 		"SELECT string_agg(l.name, ' ' ORDER BY l.name) FROM afe_jobs_dependency_labels AS d JOIN afe_labels AS l ON l.id = d.label_id WHERE job_id = 2":             "a board:z",
 		"SELECT string_agg(coalesce(meta_host, 0) || '/' || coalesce(host_id, 0), ' ' ORDER BY id) FROM afe_host_queue_entries WHERE job_id = 2":                     "1/0 1/0 0/1",
@@ -182,8 +189,8 @@ func TestActorByDefault(t *testing.T) {
 func TestAdministrationHelp(t *testing.T) {
 	_, help, _ := invoke("--help")
 	commands := regexp.MustCompile(`(?m)^  ((?:shard|label|host|job|user) \w+)`).FindAllStringSubmatch(help, -1)
-	if len(commands) != 19 {
-		t.Errorf("%d commands in the help, want 19:\n%s", len(commands), help)
+	if len(commands) != 21 {
+		t.Errorf("%d commands in the help, want 21:\n%s", len(commands), help)
 	}
 	for _, command := range commands {
 		code, stdout, _ := invoke(append(strings.Fields(command[1]), "--help")...)

@@ -11,12 +11,14 @@ import (
 )
 
 type hostCommand struct {
-	Add    hostAdd    `cmd:"" help:"Add hosts. A host goes to the shard that has one of its labels."`
-	List   hostList   `cmd:"" help:"List hosts."`
-	Lock   hostLock   `cmd:"" help:"Keep hosts from being used."`
-	Unlock hostUnlock `cmd:"" help:"Let hosts be used again."`
-	Move   hostMove   `cmd:"" help:"Take hosts to another board, and with it to another shard."`
-	Remove hostRemove `cmd:"" help:"Remove hosts, and abort their open entries."`
+	Add     hostAdd     `cmd:"" help:"Add hosts. A host goes to the shard that has one of its labels."`
+	List    hostList    `cmd:"" help:"List hosts."`
+	Lock    hostLock    `cmd:"" help:"Keep hosts from being used."`
+	Unlock  hostUnlock  `cmd:"" help:"Let hosts be used again."`
+	Lease   hostLease   `cmd:"" help:"Keep hosts from being sent to a shard."`
+	Release hostRelease `cmd:"" help:"Let hosts be sent to a shard."`
+	Move    hostMove    `cmd:"" help:"Take hosts to another board, and with it to another shard."`
+	Remove  hostRemove  `cmd:"" help:"Remove hosts, and abort their open entries."`
 }
 
 type hostAdd struct {
@@ -25,12 +27,13 @@ type hostAdd struct {
 	Label          []string          `sep:"none" placeholder:"LABEL" help:"Label of each host; it must exist."`
 	ACL            []string          `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group of each host; it must exist. Default: Everyone."`
 	Attribute      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Attribute of each host."`
+	Leased         bool              `help:"As in an AFE: no shard gets them before host release, or a scheduler --hostless on this database, releases them."`
 }
 
 func (c *hostAdd) Run(ctx context.Context, out output) error {
 	hosts := make([]admin.NewHost, len(c.Hostname))
 	for i, hostname := range c.Hostname {
-		hosts[i] = admin.NewHost{Hostname: hostname, Labels: c.Label, ACLGroups: c.ACL, Attributes: c.Attribute}
+		hosts[i] = admin.NewHost{Hostname: hostname, Labels: c.Label, ACLGroups: c.ACL, Attributes: c.Attribute, Leased: c.Leased}
 	}
 	return c.use(ctx, func(a *admin.Admin) error {
 		changes, err := a.AddHosts(ctx, hosts...)
@@ -126,6 +129,38 @@ func printLocked(w io.Writer, hosts []admin.LockedHost, changed, unchanged strin
 		}
 	}
 	return nil
+}
+
+type hostLease struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+}
+
+func (c *hostLease) Run(ctx context.Context, out output) error {
+	return c.lease(ctx, out, true, c.Hostname)
+}
+
+type hostRelease struct {
+	masterDatabase `embed:""`
+	Hostname       []string `arg:"" help:"Host names."`
+}
+
+func (c *hostRelease) Run(ctx context.Context, out output) error {
+	return c.lease(ctx, out, false, c.Hostname)
+}
+
+func (m *masterDatabase) lease(ctx context.Context, out output, leased bool, hostnames []string) error {
+	words := map[admin.Outcome]string{admin.Changed: "released", admin.Unchanged: "is not leased"}
+	if leased {
+		words = map[admin.Outcome]string{admin.Changed: "leased", admin.Unchanged: "is leased already"}
+	}
+	return m.use(ctx, func(a *admin.Admin) error {
+		changes, err := a.LeaseHosts(ctx, leased, hostnames...)
+		if err != nil {
+			return err
+		}
+		return m.print(out, changes, func(w io.Writer) error { return printChanges(w, "host", changes, words) })
+	})
 }
 
 type hostMove struct {

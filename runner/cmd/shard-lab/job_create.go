@@ -22,6 +22,8 @@ type jobCreate struct {
 	MetaHost       []string             `sep:"none" placeholder:"LABEL" help:"Label from which the shard takes a host; one entry each time it is given."`
 	Host           []string             `sep:"none" placeholder:"HOSTNAME" help:"Host to run on; one entry each."`
 	SynchCount     int                  `default:"1" placeholder:"N" help:"Entries that start together."`
+	TimeoutMins    int                  `default:"1440" env:"SHARD_LAB_JOB_TIMEOUT_MINS" placeholder:"N" help:"Minutes from the creation of the job to its time-out."`
+	MaxRuntimeMins int                  `default:"4320" env:"SHARD_LAB_JOB_MAX_RUNTIME_MINS" placeholder:"N" help:"Minutes from the start of the job to its time-out."`
 	ControlFile    kong.FileContentFlag `xor:"control" placeholder:"FILE" help:"Where to read the control file."`
 	ControlText    string               `xor:"control" placeholder:"TEXT" help:"The control file itself."`
 	ClientSide     bool                 `help:"The control file runs on the host, not on the shard."`
@@ -43,6 +45,8 @@ func (*jobCreate) Help() string {
 // Validate is called by kong.
 func (c *jobCreate) Validate() error {
 	switch {
+	case c.TimeoutMins < 1 || c.MaxRuntimeMins < 1:
+		return errors.New("--timeout-mins, --max-runtime-mins: give 1 or more")
 	case c.Suite && (c.Hostless || c.Parent != 0):
 		return errors.New("--suite: its own job is always hostless, and the parent of the others: " +
 			"leave out --hostless and --parent")
@@ -76,7 +80,8 @@ func (c *jobCreate) Run(ctx context.Context, out output) error {
 
 func (c *jobCreate) createSuite(ctx context.Context, a *admin.Admin, out output, child admin.NewJob) error {
 	suite := admin.NewSuite{
-		Parent: admin.NewJob{Name: c.Name, Owner: child.Owner, Priority: c.Priority, Keyvals: c.SuiteKeyval},
+		Parent: admin.NewJob{Name: c.Name, Owner: child.Owner, Priority: c.Priority, Keyvals: c.SuiteKeyval,
+			TimeoutMins: c.TimeoutMins, MaxRuntimeMins: c.MaxRuntimeMins},
 	}
 	for i := range c.Children {
 		child.Name = c.Name + "/" + strconv.Itoa(i+1)
@@ -102,18 +107,20 @@ func (c *jobCreate) job() (admin.NewJob, error) {
 		control = string(c.ControlFile)
 	}
 	return admin.NewJob{
-		Name:         c.Name,
-		Owner:        owner,
-		Priority:     c.Priority,
-		SynchCount:   c.SynchCount,
-		ControlFile:  control,
-		ClientSide:   c.ClientSide,
-		Dependencies: c.Label,
-		MetaHosts:    c.MetaHost,
-		Hosts:        c.Host,
-		Hostless:     c.Hostless,
-		Keyvals:      c.Keyval,
-		ParentID:     c.Parent,
+		Name:           c.Name,
+		Owner:          owner,
+		Priority:       c.Priority,
+		TimeoutMins:    c.TimeoutMins,
+		MaxRuntimeMins: c.MaxRuntimeMins,
+		SynchCount:     c.SynchCount,
+		ControlFile:    control,
+		ClientSide:     c.ClientSide,
+		Dependencies:   c.Label,
+		MetaHosts:      c.MetaHost,
+		Hosts:          c.Host,
+		Hostless:       c.Hostless,
+		Keyvals:        c.Keyval,
+		ParentID:       c.Parent,
 	}, nil
 }
 

@@ -70,6 +70,7 @@ func (m *masterDatabase) settings() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	pg.WantWrites(settings.ConnConfig)
 	if settings.ConnConfig.ConnectTimeout == 0 {
 		settings.ConnConfig.ConnectTimeout = connectTimeout
 	}

@@ -11,6 +11,7 @@ import (
 
 	"shardclient/runner/config"
 	"shardclient/runner/lab/scheduler"
+	"shardclient/runner/pg"
 	"shardclient/schema"
 )
 
@@ -32,7 +33,7 @@ type schedulerCommand struct {
 	Seed        uint64             `default:"1" help:"Decides how jobs end, which entries fail and how long phases take."`
 	Tick        time.Duration      `default:"100ms" help:"Pause between two turns."`
 	FailShare   float64            `default:"0.1" help:"Share of the entries that fail, from 0 to 1."`
-	Hostless    bool               `help:"Run only the entries that need no host, as the master's own scheduler does."`
+	Hostless    bool               `help:"Run only the entries that need no host, and release new hosts, as the master's own scheduler does."`
 }
 
 // Help is what --help says below the usage line.
@@ -105,6 +106,7 @@ func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	poolConfig.MaxConns = schedulerConnections
+	pg.WantWrites(poolConfig.ConnConfig)
 	if poolConfig.ConnConfig.ConnectTimeout == 0 {
 		poolConfig.ConnConfig.ConnectTimeout = schedulerConnectTimeout
 	}

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/master"
+	"shardclient/runner/wait"
 )
 
 // desk is the master behind a counter: what happens between the moment an upload is stored and its
@@ -52,6 +54,22 @@ func (d *desk) between(handler http.Handler) http.Handler {
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 	})
+}
+
+// beat posts a heartbeat of a shard that knows nothing, and returns the answer.
+func (p *pair) beat(url, hostname string) (string, error) {
+	body := `{"method": "shard_heartbeat", "params": [{"shard_hostname": "` + hostname + `"}], "id": 1}`
+	request, err := http.NewRequestWithContext(wait.Context(p.t), http.MethodPost, url+master.Path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return string(answer), err
 }
 
 // uploads counts the finished jobs of a request.

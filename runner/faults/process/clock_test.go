@@ -17,14 +17,14 @@ func TestClockJumps(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)
 			s, gate, truth := l.Shards[0], l.Gate(l.Shards[0]), localTruth(t, l)
-			// The answer is lost: the ledger has a mark of the half of a pair that was sent.
+			// The answer is lost: the packet with the half of a pair may still be stored.
 			gate.Strike(faults.Once(faults.StepHeartbeat, faults.After, func() faults.Verdict { return faults.Cut }))
 			client := l.Start(s, "once", "--rpc-timeout=1s", "--database-url="+gate.DatabaseURL())
 			client.End()
-			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM shard_client_uploads WHERE unsure_since IS NOT NULL"); n != 1 {
+			if n := pgtest.Query[int](t, s.DB, "SELECT count(*) FROM shard_client_packets WHERE unsure_since IS NOT NULL"); n != 1 {
 				t.Fatalf("%d uncertain uploads, want one", n)
 			}
-			pgtest.Exec(t, s.DB, `UPDATE shard_client_uploads SET unsure_since = unsure_since + $1::text::interval`, jump)
+			pgtest.Exec(t, s.DB, `UPDATE shard_client_packets SET unsure_since = unsure_since + $1::text::interval`, jump)
 			pgtest.Exec(t, s.DB, `UPDATE shard_client_heartbeats SET started_at = started_at + $1::text::interval`, jump)
 			pgtest.Exec(t, s.DB, `UPDATE shard_client_owner SET since = since + $1::text::interval`, jump)
 			holds(t, l, truth)

@@ -22,6 +22,9 @@ var programFaults = []struct {
 	{"connection of a lock ended", (*rack).endLock},
 	{"second client started", (*rack).startSecond},
 	{roadMasterDown, (*rack).masterDown},
+	{"row held by an idle transaction", (*rack).holdRow},
+	{"table locked", (*rack).lockTable},
+	{"two rows updated in one transaction", (*rack).updateTwo},
 }
 
 // downTime is longer than a beat tries.

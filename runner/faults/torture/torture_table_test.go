@@ -31,6 +31,14 @@ func (x *rack) aside() (all []string) {
 	return all
 }
 
+// deadlocks counts those of all shards' databases, since their server was last killed.
+func (x *rack) deadlocks() (n int) {
+	for _, v := range x.victims {
+		n += pgtest.Query[int](x.t, v.DB, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+	}
+	return n
+}
+
 // beats counts the beats of all clients by how they went.
 func (x *rack) beats() (ok int, failed map[string]int) {
 	failed = map[string]int{}
@@ -88,11 +96,16 @@ func (x *rack) tell() {
 	row("settled within", x.settled.Round(time.Millisecond))
 	row("lost", report.Lost)
 	row("duplicated", report.Duplicated)
+	deadlocks := x.deadlocks()
+	row("deadlocks", deadlocks)
 	row("set aside in vain", len(x.aside()))
 	row("seed", *seed)
 	_ = table.Flush() // into a strings.Builder
 	x.t.Logf("\n%s", &text)
 	x.verdict(report.Agree() && report.Lost == 0 && report.Duplicated == 0, created, completed, report.Complete)
+	if deadlocks != 0 {
+		x.t.Errorf("%d deadlocks; one of them may have ended a scheduler's transaction", deadlocks)
+	}
 	for _, d := range report.Disagreements {
 		x.t.Error(d)
 	}

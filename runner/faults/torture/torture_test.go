@@ -80,6 +80,13 @@ func (c *counts) add(kind string) {
 	c.of[kind]++
 }
 
+// number is how often a fault has happened.
+func (c *counts) number(kind string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[kind]
+}
+
 func newRack(t *testing.T) *rack {
 	x := &rack{t: t, counts: counts{of: map[string]int{}}, began: time.Now()}
 	x.server = faults.StartServer(t, postgres.Options{Durable: true})

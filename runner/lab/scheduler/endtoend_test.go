@@ -89,6 +89,7 @@ func newWorldwide(t *testing.T, seed uint64) *worldwide {
 		ShardHostname: "shard1.example", Who: "test", StopTimeout: time.Second,
 		// No request is stored late here, so that a lost answer is made good in the next beat.
 		RPCTimeout:    time.Millisecond,
+		LockTimeout:   time.Minute,
 		MaxUploadJobs: 5, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	})
 	if err != nil {

@@ -60,6 +60,36 @@ func TestHostlessEnds(t *testing.T) {
 	}
 }
 
+// New hosts of an AFE are leased. A master's own scheduler releases those that are ready and that
+// nobody uses, and nobody holds at this moment.
+func TestHostlessReleasesUnusedHosts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, oneHost+moreHosts(7)+jobSQL(7, 3, 0)+`
+		UPDATE afe_hosts SET leased = id <> 1;
+		UPDATE afe_hosts SET locked = true WHERE id = 2;
+		UPDATE afe_hosts SET status = 'Repairing' WHERE id = 3;
+		UPDATE afe_host_queue_entries SET host_id = 4, status = 'Running', active = true WHERE id = 701;
+		UPDATE afe_host_queue_entries SET host_id = 5 WHERE id = 702`)
+	tx, err := d.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(d.t, tx, "SELECT FROM afe_hosts WHERE id = 6 FOR NO KEY UPDATE")
+	s := d.scheduler(scheduler.Options{Hostless: true})
+	if work := d.turn(s); work.Released != 2 {
+		t.Errorf("released %d hosts, want 2", work.Released)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.turn(s)
+	d.turn(s)
+	want := []string{"host 5: leased=false", "host 7: leased=false", "host 6: leased=false"}
+	if diff := cmp.Diff(want, d.written()); diff != "" {
+		t.Errorf("(-want +written):\n%s", diff)
+	}
+}
+
 // A shard's scheduler leaves it alone, aborted or not.
 func TestHostlessIsLeftAloneOtherwise(t *testing.T) {
 	t.Parallel()

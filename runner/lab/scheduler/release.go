@@ -1,7 +1,24 @@
 package scheduler
 
+import "fmt"
+
+// releaseUnused does what a master's own scheduler does for hosts: it releases those that nobody
+// uses, new ones above all.
+func (t *turn) releaseUnused() error {
+	released, err := t.s.q.SchedulerReleaseUnused(t.ctx)
+	if err != nil {
+		return fmt.Errorf("release unused hosts: %w", err)
+	}
+	t.work.Statements += int(min(released, 1))
+	t.work.Released += int(released)
+	return nil
+}
+
 // release brings the hosts of ended entries to Ready and frees them.
 func (t *turn) release() error {
+	if t.s.o.Hostless {
+		return t.releaseUnused()
+	}
 	for _, h := range t.hosts {
 		if !h.entryComplete {
 			continue

@@ -23,11 +23,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/labdb"
+	"shardclient/runner/pg"
 )
 
 const (
@@ -47,8 +49,9 @@ type Options struct {
 	// FailShare is the share of the entries that fail, from 0 to 1.
 	FailShare float64
 
-	// Hostless makes the scheduler run only entries that need no host, as a master's own scheduler
-	// does. Without it, the scheduler leaves such entries alone.
+	// Hostless makes the scheduler run only entries that need no host, and release leased hosts that
+	// nobody uses, as a master's own scheduler does. Without it, the scheduler leaves such entries
+	// alone.
 	Hostless bool
 
 	Tick   time.Duration    // Run's pause between two turns; 0 means 100 ms
@@ -59,14 +62,21 @@ type Options struct {
 
 // Scheduler is the only scheduler of a database. It is not safe for concurrent use.
 type Scheduler struct {
-	o Options
-	q *labdb.Queries
+	o    Options
+	q    *labdb.Queries
+	pool resetter // nil unless the database is a pool
 
 	looks int // how many turns could read the tables
 	cache map[int64]*cachedJob
 
 	open, leases memories
 }
+
+// resetter is what a pool of connections can do: leave them all.
+type resetter interface{ Reset() }
+
+// errTakesNoWrites means that the server is a standby by now, or read-only.
+var errTakesNoWrites = errors.New("the server takes no writes any more")
 
 // memories are kept by entry id. That goes for the memories of leases too, because a host is leased
 // again and again, while an entry ends only once.
@@ -106,8 +116,10 @@ func New(db labdb.DBTX, o Options) (*Scheduler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	pool, _ := db.(resetter)
 	return &Scheduler{
 		o:      o,
+		pool:   pool,
 		q:      labdb.New(db),
 		cache:  map[int64]*cachedJob{},
 		open:   memories{},
@@ -148,15 +160,34 @@ func (w *Work) add(o Work) {
 }
 
 // Turn looks at the tables once and takes every step that is due. After an error, the next turn
-// goes on from what was written.
+// goes on from what was written. A pool whose server takes no writes any more is reset, so that the
+// next turn finds the server that does.
 func (s *Scheduler) Turn(ctx context.Context) (Work, error) {
+	work, err := s.turn(ctx)
+	if err == nil {
+		return work, nil
+	}
+	if s.pool != nil && (errors.Is(err, errTakesNoWrites) || pg.Classify(err) == pg.ReadOnly) {
+		s.pool.Reset()
+	}
+	return work, fmt.Errorf("scheduler: %w", err)
+}
+
+func (s *Scheduler) turn(ctx context.Context) (Work, error) {
+	takesWrites, err := s.q.SchedulerServerTakesWrites(ctx)
+	if err != nil {
+		return Work{}, fmt.Errorf("ask whether the server takes writes: %w", err)
+	}
+	if !slices.Equal(takesWrites, []bool{true}) {
+		return Work{}, errTakesNoWrites
+	}
 	t, err := s.look(ctx)
 	if err != nil {
-		return Work{}, fmt.Errorf("scheduler: %w", err)
+		return Work{}, err
 	}
 	for _, part := range []func() error{t.assign, t.advance, t.release} {
 		if err := part(); err != nil {
-			return t.work, fmt.Errorf("scheduler: %w", err)
+			return t.work, err
 		}
 	}
 	s.forget(t)

@@ -21,6 +21,7 @@ import (
 const (
 	rpcTimeout     = 30 * time.Minute
 	stopTimeout    = time.Second
+	lockTimeout    = 500 * time.Millisecond
 	maxUploadJobs  = 1000
 	maxUploadBytes = 16 << 20
 	maxResponse    = 256 << 20
@@ -93,6 +94,7 @@ func (c *clients) beat(ctx context.Context, number int, one *simulatedShard) {
 		Who:            "shard-lab simulate",
 		RPCTimeout:     rpcTimeout,
 		StopTimeout:    stopTimeout,
+		LockTimeout:    lockTimeout,
 		MaxUploadJobs:  maxUploadJobs,
 		MaxUploadBytes: maxUploadBytes,
 		ApplyChunk:     applyChunk,

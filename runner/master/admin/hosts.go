@@ -13,11 +13,12 @@ type NewHost struct {
 	Labels     []string          // must exist
 	ACLGroups  []string          // must exist; empty means Everyone, which is made if missing
 	Attributes map[string]string // values by attribute
+	Leased     bool              // in use by the master, as new hosts of an AFE are: it is not sent to a shard
 }
 
-// AddHosts adds hosts. They are not leased, so they may be sent to a shard. A host that exists
-// already is left alone, with its labels, groups and attributes. A host with labels of two shards
-// is a [*TornError].
+// AddHosts adds hosts. Those that are not leased may be sent to a shard at once. A host that exists
+// already is left alone, with its lease, labels, groups and attributes. A host with labels of two
+// shards is a [*TornError].
 func (a *Admin) AddHosts(ctx context.Context, hosts ...NewHost) ([]Change, error) {
 	return write(ctx, a, "add hosts", func(q *masterdb.Queries) ([]Change, error) {
 		byName, err := hostsByName(hosts)
@@ -28,7 +29,7 @@ func (a *Admin) AddHosts(ctx context.Context, hosts ...NewHost) ([]Change, error
 		if err != nil {
 			return nil, err
 		}
-		changes, err := storeHosts(ctx, q, sortedKeys(byName))
+		changes, err := storeHosts(ctx, q, byName)
 		if err != nil {
 			return nil, err
 		}
@@ -60,17 +61,22 @@ func hostsByName(hosts []NewHost) (map[string]NewHost, error) {
 	return byName, err
 }
 
-// storeHosts adds the missing hosts and returns a change for each name, in the same order.
-func storeHosts(ctx context.Context, q *masterdb.Queries, names []string) ([]Change, error) {
+// storeHosts adds the missing hosts and returns a change for each, in the order of their names.
+func storeHosts(ctx context.Context, q *masterdb.Queries, byName map[string]NewHost) ([]Change, error) {
+	names := sortedKeys(byName)
+	leases := make([]bool, len(names))
+	for i, name := range names {
+		leases[i] = byName[name].Leased
+	}
 	outcomes := map[string]Outcome{}
-	restored, err := q.AdminHostRestore(ctx, names)
+	restored, err := q.AdminHostRestore(ctx, names, leases)
 	if err != nil {
 		return nil, fmt.Errorf("restore hosts: %w", err)
 	}
 	for _, row := range restored {
 		outcomes[row.Hostname] = Restored
 	}
-	added, err := q.AdminHostAdd(ctx, names)
+	added, err := q.AdminHostAdd(ctx, names, leases)
 	if err != nil {
 		return nil, fmt.Errorf("store hosts: %w", err)
 	}

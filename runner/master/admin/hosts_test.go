@@ -122,6 +122,26 @@ func TestLockHosts(t *testing.T) {
 	l.want("row", "fflaky USB", pgtest.Query[string](l.T, l.pool, "SELECT concat_ws(' ', locked, locked_by_id, lock_time) || lock_reason FROM afe_hosts WHERE hostname = 'a1'"))
 }
 
+// A leased host is not sent before it is released; one that was sent stays with its shard.
+func TestLeasedHostsAreNotSent(t *testing.T) {
+	l := twoShards(t)
+	ctx := t.Context()
+	got(l.AddHosts(ctx, admin.NewHost{Hostname: "a3", Labels: []string{"board:a"}, Leased: true})).ok(l)
+	l.want("leased from the start", "hosts a1 a2", l.hears("one", ""))
+	l.want("released", "a1 unchanged, a3 changed", outcomesOf(got(l.LeaseHosts(ctx, false, "a1", "a3")).ok(l)))
+	l.want("released again", "a3 unchanged", outcomesOf(got(l.LeaseHosts(ctx, false, "a3")).ok(l)))
+	l.want("a released host", "hosts a1 a2 a3", l.hears("one", ""))
+	l.want("leased", "a1 changed", outcomesOf(got(l.LeaseHosts(ctx, true, "a1")).ok(l)))
+	l.want("hosts that are not leased", "hosts a2 a3", l.hears("one", ""))
+	l.want("all hosts known", "", l.hears("one", l.knows("a1", "a2", "a3")))
+	got(l.RemoveHosts(ctx, "bob", "a3")).ok(l)
+	got(l.AddHosts(ctx, admin.NewHost{Hostname: "a3", Labels: []string{"board:a"}, Leased: true})).ok(l)
+	l.want("leased when it comes back", "hosts a2", l.hears("one", ""))
+	if _, err := l.LeaseHosts(ctx, true, "a1", "nope"); err == nil || err.Error() != "lease hosts: no such host: nope" {
+		t.Errorf("%v, want no such host", err)
+	}
+}
+
 func TestLockHostsRefuses(t *testing.T) {
 	l := twoShards(t)
 	before := l.everything()

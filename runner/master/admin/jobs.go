@@ -17,6 +17,14 @@ const ParentKeyval = "parent_job_id"
 // defaultPriority is the default in Autotest, between those of post-build and build suites.
 const defaultPriority = 40
 
+// Default time-outs in minutes, those of Autotest without a configuration.
+const (
+	DefaultTimeoutMins    = 24 * 60
+	DefaultMaxRuntimeMins = 72 * 60
+)
+
+const minutesPerHour = 60
+
 // Control types.
 const (
 	serverControl = 1
@@ -29,18 +37,21 @@ const statusQueued = "Queued"
 // NewJob is a job to create. It has an entry for each of MetaHosts and Hosts, or one entry without
 // a host if it is hostless.
 type NewJob struct {
-	Name         string
-	Owner        string   // a login; the user is made if missing
-	Priority     int      // 0 means 40
-	SynchCount   int      // how many entries start together; 0 means 1, each by itself
-	ControlFile  string   // empty means none
-	ClientSide   bool     // the control file runs on the host, so the job cannot be hostless
-	Dependencies []string // labels that a host must have; they decide which shard gets the job
-	MetaHosts    []string // for each of these labels the shard finds a host; a label may be repeated
-	Hosts        []string // hostnames
-	Hostless     bool     // such a job never goes to a shard
-	Keyvals      map[string]string
-	ParentID     int64 // the job that this one belongs to, which adds ParentKeyval; 0 means none
+	Name       string
+	Owner      string // a login; the user is made if missing
+	Priority   int    // 0 means 40
+	SynchCount int    // how many entries start together; 0 means 1, each by itself
+	// Minutes from its creation to its time-out, and from its start; 0 means [DefaultTimeoutMins] and
+	// [DefaultMaxRuntimeMins].
+	TimeoutMins, MaxRuntimeMins int
+	ControlFile                 string   // empty means none
+	ClientSide                  bool     // the control file runs on the host, so the job cannot be hostless
+	Dependencies                []string // labels that a host must have; they decide which shard gets the job
+	MetaHosts                   []string // for each of these labels the shard finds a host; a label may be repeated
+	Hosts                       []string // hostnames
+	Hostless                    bool     // such a job never goes to a shard
+	Keyvals                     map[string]string
+	ParentID                    int64 // the job that this one belongs to, which adds ParentKeyval; 0 means none
 }
 
 // NewSuite is a suite to create: a hostless parent and its jobs.
@@ -121,6 +132,8 @@ func (j *NewJob) check() error {
 		return errors.New("it needs an owner")
 	case j.Priority < 0 || j.Priority > math.MaxInt32:
 		return errors.New("its priority is out of range")
+	case j.TimeoutMins < 0 || j.TimeoutMins > math.MaxInt32 || j.MaxRuntimeMins < 0 || j.MaxRuntimeMins > math.MaxInt32:
+		return errors.New("its time-out or its longest runtime is out of range")
 	case j.Hostless && entries > 0:
 		return errors.New("it is hostless, and names hosts or meta hosts")
 	case j.Hostless && j.ClientSide:

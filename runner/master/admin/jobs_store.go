@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -22,17 +23,19 @@ type jobRows struct {
 }
 
 func (r *jobRows) add(id int64, job *NewJob) {
+	timeout := cmp.Or(job.TimeoutMins, DefaultTimeoutMins)
 	row := masterdb.AdminJobAddParams{
 		ID:          id,
 		Owner:       job.Owner,
 		Name:        job.Name,
-		Priority:    int32(job.Priority),
+		Priority:    int32(cmp.Or(job.Priority, defaultPriority)),
 		ControlType: serverControl,
 		CreatedOn:   r.at,
 		SynchCount:  int32(max(job.SynchCount, 1)),
-	}
-	if job.Priority == 0 {
-		row.Priority = defaultPriority
+
+		Timeout:        int32(timeout / minutesPerHour),
+		TimeoutMins:    int32(timeout),
+		MaxRuntimeMins: int32(cmp.Or(job.MaxRuntimeMins, DefaultMaxRuntimeMins)),
 	}
 	if job.ClientSide {
 		row.ControlType = clientControl

@@ -70,6 +70,22 @@ func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedH
 	})
 }
 
+// LeaseHosts says whether the master itself uses hosts. A host that is leased is not sent to a shard,
+// and one that was sent stays with its shard. The result says which hosts were changed.
+func (a *Admin) LeaseHosts(ctx context.Context, leased bool, hostnames ...string) ([]Change, error) {
+	return write(ctx, a, "lease hosts", func(q *masterdb.Queries) ([]Change, error) {
+		rows, err := lockHosts(ctx, q, hostnames)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := q.AdminHostSetLeased(ctx, leased, hostIDs(rows))
+		if err != nil {
+			return nil, fmt.Errorf("store leases: %w", err)
+		}
+		return hostChanges(rows, changed), nil
+	})
+}
+
 // lockedHosts returns the hosts, and the ids of those whose lock has to change to become want.
 func lockedHosts(rows []masterdb.AdminHostLockRow, want bool) (hosts []LockedHost, changed []int64) {
 	for _, row := range rows {

@@ -1,0 +1,167 @@
+// Package apply owns how a response of the master is stored: in which order, what is set aside
+// alone, and what is left for the next beat because another session has locked it (P4, P5, P6 and
+// P12 of docs/promises.md). It does not know beats; package shard calls [Response] in each of them.
+//
+// A step stores objects of one kind, chunk by chunk, each chunk in one transaction. A chunk that
+// holds a bad object is halved until that object is alone. The statements are in queries/shard.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
+)
+
+// DefaultMaxSplits limits how often a response halves chunks that PostgreSQL refuses (P9). A
+// thousand halvings take some seconds and suffice for a hundred bad objects far apart; 100,000 bad
+// objects would take 200,000 transactions.
+const DefaultMaxSplits = 1000
+
+// maxTimeouts limits how many statements of a beat may take too long before it leaves the rest. To
+// tell apart an object that takes too long by itself costs nine, in a chunk of 500.
+const maxTimeouts = 20
+
+// Options say how responses are stored. All must be set.
+type Options struct {
+	Lock        *lock.Lock    // of the shard, by which everything is written
+	Pool        *pgxpool.Pool // of the shard's database
+	Chunk       int           // the most objects stored in one transaction
+	LockTimeout time.Duration // how long a step waits for locks of other sessions
+	MaxSplits   int           // how often a response halves chunks that PostgreSQL refuses
+
+	HistoryKeep    int64 // rows
+	QuarantineKeep int64 // rows
+
+	Redact func(string) string // takes secrets out of what others say
+	Logger *slog.Logger        // hears why objects were set aside
+}
+
+// applier stores one response.
+type applier struct {
+	o      *Options
+	bad    []badObject
+	badIDs map[objectKey]bool // see forget
+
+	lockedParents  map[objectKey]string // what is in the way of storing a parent; see storeParents
+	parentsByChunk bool                 // the parents could not be stored at once; see storeParents
+	noKeyvals      bool                 // the suite keyvals could not be read
+	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
+
+	jobIDs []int64 // of all jobs of the response
+
+	// suite holds the suite keyvals that this beat stored: their values by job and key.
+	suite map[int64]map[string]string
+
+	splits, timeouts int
+	left             int   // objects left for the next beat because no splits were left
+	reason           error // why PostgreSQL refused the last chunk that was left
+}
+
+// objectKey names an object of a response, or a parent of one.
+type objectKey struct {
+	kind string
+	id   int64
+}
+
+// Response stores a response and returns how many of its objects were set aside. An object is stored
+// whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does not keep
+// the later ones from what they can do, as long as the database answers.
+func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
+	a := &applier{
+		o: o, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}, leftKeyvals: map[string]bool{},
+	}
+	a.noKeyvals = r.Incomplete != nil && r.SuiteKeyvals == nil
+	var failed []error
+	for _, step := range a.steps(ctx, r) {
+		err := context.Cause(ctx)
+		if err == nil {
+			err = step()
+		}
+		failed = append(failed, err)
+		if err != nil && !pg.IsOfOneStep(err) {
+			return len(a.bad), pg.Together(failed...)
+		}
+	}
+	a.logSetAside(a.bad)
+	if a.left > 0 {
+		failed = append(failed, fmt.Errorf(
+			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
+	}
+	return len(a.bad), pg.Together(failed...)
+}
+
+// steps sorts out the objects of a response and returns in which order they are stored.
+//
+// Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name.
+// Incorrect hosts go once more after the jobs, so that entries which came with this response are
+// aborted, too. Suite keyvals go before the jobs: after a beat that breaks off in between, the
+// master sends them again only as long as their jobs are not here. The end state is as if they had
+// come last; see jobKeyvals.
+func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
+	for _, m := range r.Malformed {
+		a.setAside(badObject{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
+	}
+	hosts := sift(a, r.Hosts, kindHost)
+	jobs := sift(a, r.Jobs, KindJob)
+	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval)
+	for _, u := range jobs {
+		a.jobIDs = append(a.jobIDs, u.object.ID)
+	}
+	parents := collectParents(hosts, jobs)
+	isInvalid := func(u unit[afe.Host]) bool { return u.object.Invalid.Value }
+	isValid := func(u unit[afe.Host]) bool { return !isInvalid(u) }
+	invalid := slices.DeleteFunc(slices.Clone(hosts), isValid)
+	valid := slices.DeleteFunc(hosts, isInvalid)
+
+	return []func() error{
+		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error { return a.storeParents(ctx, parents) },
+		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
+		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
+		func() error { return a.storeAllKeyvals(ctx, keyvals) },
+		func() error { return storeAll(ctx, a, KindJob, jobs, a.storeJobs) },
+		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error { return a.quarantine(ctx, a.bad) },
+	}
+}
+
+// sectionKind is the kind of object that a section of a response holds.
+var sectionKind = map[string]string{
+	"hosts":              kindHost,
+	"incorrect_host_ids": kindHost,
+	"jobs":               KindJob,
+	"suite_keyvals":      kindSuiteKeyval,
+}
+
+// removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
+func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	left, err := a.o.Lock.Patiently(ctx, a.o.LockTimeout, func(q *sharddb.Queries) (map[int64]string, error) {
+		rows, err := q.IncorrectHostsLock(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		left := reasons(rows)
+		free := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
+		_, err = q.IncorrectHostsRemove(ctx, free)
+		return left, err
+	})
+	if err == nil {
+		err = pg.LeftFor(kindHost, left)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package apply
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
+	"shardclient/runner/guard"
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
+)
+
+// unit is an object that is stored whole or set aside alone.
+type unit[T any] struct {
+	object *T
+	aside  badObject // its kind, id and payload, in case it is set aside
+}
+
+// sift sets aside the objects that were not understood, and those that differ from an earlier one
+// with the same id. Identical copies are no fault.
+func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
+	units := make([]unit[T], 0, len(list))
+	first := make(map[int64]*afe.Received[T], len(list))
+	for i := range list {
+		r := &list[i]
+		u := unit[T]{object: &r.Object, aside: badObject{Kind: kind, ID: r.ID, Payload: r.Raw}}
+		switch before := first[r.ID]; {
+		case r.Err != nil:
+			a.setAside(u.aside, codeMalformed, r.Err)
+		case before == nil || r.ID == 0:
+			first[r.ID] = r
+			units = append(units, u)
+		case !sameJSON(before.Raw, r.Raw):
+			reason := fmt.Errorf("another %s with id %d came first in this response", kind, r.ID)
+			a.setAside(u.aside, codeDuplicateID, reason)
+		}
+	}
+	return units
+}
+
+// sameJSON reports whether two objects have the same value: a copy may have its keys in another
+// order, as Python 2 dictionaries do. Integers are compared as they are written: ids past 2^53 would
+// become the same floating point number.
+func sameJSON(a, b jsontext.Value) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	a, b = a.Clone(), b.Clone()
+	exact := jsontext.CanonicalizeRawInts(false)
+	return a.Canonicalize(exact) == nil && b.Canonicalize(exact) == nil && bytes.Equal(a, b)
+}
+
+// storeAll stores units, and fails if some are left for the next beat.
+func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
+	all := len(units)
+	left, err := storeFree(ctx, a, kind, units, store)
+	return stored(kind, all, left, err)
+}
+
+func stored(kind string, all int, left map[int64]string, err error) error {
+	if err = pg.Together(err, pg.LeftFor(kind, left)); err != nil {
+		return fmt.Errorf("store %d objects of kind %s: %w", all, kind, err)
+	}
+	return nil
+}
+
+// storeFree stores units chunk by chunk, each chunk in one transaction. It returns those that need
+// what another session has locked, each with what that is.
+//
+// Units that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
+// this beat are spent on objects that were not yet told apart, and each refused one has its turn.
+func storeFree[T any](
+	ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T],
+) (left map[int64]string, err error) {
+	if len(units) == 0 {
+		return nil, nil
+	}
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
+	if err != nil {
+		return nil, fmt.Errorf("look which were refused before: %w", err)
+	}
+	turn := make(map[int64]int, len(refused))
+	for i, id := range refused {
+		turn[id] = i + 1
+	}
+	slices.SortStableFunc(units, func(x, y unit[T]) int {
+		return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID])
+	})
+	for try := 1; ; try++ {
+		left = map[int64]string{}
+		for chunk := range slices.Chunk(units, a.o.Chunk) {
+			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
+			if err != nil && !a.goesOn(err) {
+				return left, err
+			}
+		}
+		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
+			return left, err
+		}
+		units = slices.DeleteFunc(slices.Clone(units), func(u unit[T]) bool { return left[u.aside.ID] == "" })
+	}
+}
+
+// goesOn reports whether the next chunk is tried after one that failed: an object that takes too
+// long by itself harms only itself.
+func (a *applier) goesOn(err error) bool {
+	return pg.Classify(err) == pg.Cancelled && a.timeouts < maxTimeouts
+}
+
+// storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
+// the transaction commits, and the ids that it left out, each with what another session has locked.
+type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, map[int64]string, error)
+
+// storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
+// to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
+// halves, too, so it is not halved.
+func storeChunk[T any](
+	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
+) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var bad []badObject
+	var locked map[int64]string
+	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
+		bad, locked, err = store(ctx, q, chunk)
+		return err
+	})
+	class := pg.Classify(err)
+	if class == pg.Cancelled {
+		a.timeouts++
+	}
+	switch {
+	case err == nil:
+		a.bad = append(a.bad, bad...)
+		maps.Copy(left, locked)
+	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
+		a.splits++
+		half := len(chunk) / 2
+		err = storeChunk(ctx, a, chunk[:half], left, store)
+		if err != nil && !a.goesOn(err) {
+			return err
+		}
+		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+	case class != pg.Data:
+		return err
+	case len(chunk) == 1:
+		a.setAside(chunk[0].aside, codeDatabase, err)
+	default:
+		a.left += len(chunk)
+		a.reason = err
+	}
+	return nil
+}
+
+// unstorable is a row of a statement that finds the objects which cannot be stored.
+type unstorable = struct {
+	ID           int64
+	Code, Reason string
+}
+
+// split sets aside the objects of a chunk that a statement found unstorable.
+func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], bad []badObject) {
+	reasons := make(map[int64]unstorable, len(found))
+	for _, row := range found {
+		reasons[unstorable(row).ID] = unstorable(row)
+	}
+	for _, u := range chunk {
+		if r, found := reasons[u.aside.ID]; found {
+			u.aside.Code, u.aside.Reason = r.Code, r.Reason
+			bad = append(bad, u.aside)
+			continue
+		}
+		good = append(good, u)
+	}
+	return good, bad
+}
+
+// forget takes what was stored out of the quarantine, unless this very beat has set aside another
+// object with the same id.
+func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
+	var ids []int64
+	for _, u := range chunk {
+		if !a.badIDs[objectKey{kind, u.aside.ID}] {
+			ids = append(ids, u.aside.ID)
+		}
+	}
+	args := sharddb.QuarantineForgetParams{Direction: directionIn, Kind: kind, ObjectIds: ids}
+	if _, err := q.QuarantineForget(ctx, args); err != nil {
+		return fmt.Errorf("take out of the quarantine: %w", err)
+	}
+	return nil
+}
+
+// jsonList returns a chunk as the statements take it that unpack JSON.
+func jsonList[T any](chunk []unit[T]) ([]byte, error) {
+	objects := make([]*T, len(chunk))
+	for i, u := range chunk {
+		objects[i] = u.object
+	}
+	return guard.JSON(objects)
+}

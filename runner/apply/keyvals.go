@@ -1,0 +1,71 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
+)
+
+// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for the jobs of this
+// answer.
+func (a *applier) storeSuiteKeyvals(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
+) (_ []badObject, left map[int64]string, err error) {
+	body, err := jsonList(chunk)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := q.SuiteKeyvalsLock(ctx, body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for locked rows: %w", err)
+	}
+	left = map[int64]string{}
+	for locked, i := reasons(rows), 0; len(locked) > 0 && i < len(chunk); i++ {
+		if reason := locked[chunk[i].object.JobID]; reason != "" {
+			left[chunk[i].aside.ID] = reason
+		}
+	}
+	chunk = without(chunk, left)
+	if body, err = jsonList(chunk); err != nil {
+		return nil, nil, err
+	}
+	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
+		return nil, nil, err
+	}
+	for _, u := range chunk {
+		k := u.object
+		if a.suite[k.JobID] == nil {
+			a.suite[k.JobID] = map[string]string{}
+		}
+		a.suite[k.JobID][k.Key] = k.Value
+	}
+	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+}
+
+// jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,
+// these win key by key, because the original stores them after the jobs; as in SuiteKeyvalsStore,
+// every row of such a key gets their value.
+func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
+	suite := a.suite[j.ID]
+	if !j.Keyvals.Sent || len(suite) == 0 {
+		return j.Keyvals.Value // a list that was not sent replaces nothing
+	}
+	merged := slices.Clone(j.Keyvals.Value)
+	own := make(map[string]bool, len(merged))
+	for i, k := range merged {
+		own[k.Key] = true
+		if value, found := suite[k.Key]; found {
+			merged[i].Value = value
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(suite)) {
+		if !own[key] {
+			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
+		}
+	}
+	return merged
+}

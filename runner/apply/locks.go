@@ -1,0 +1,52 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"shardclient/runner/afe"
+)
+
+// What another session has locked is left for the next beat, and all else is stored. No step waits
+// for a row while it holds others: PostgreSQL would end a deadlock on whichever side asks first, and
+// a scheduler that loses its transaction does not expect it. See queries/shard/locks.sql.
+
+// lockedRow is a row of a statement that finds out what another session has locked.
+type lockedRow = struct {
+	ID     int64
+	Reason string
+}
+
+func reasons[R ~lockedRow](rows []R) map[int64]string {
+	all := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		all[lockedRow(row).ID] = lockedRow(row).Reason
+	}
+	return all
+}
+
+// without returns the units of a chunk that are not left.
+func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
+	return slices.DeleteFunc(slices.Clone(chunk), func(u unit[T]) bool { return left[u.aside.ID] != "" })
+}
+
+// storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
+// only as long as its jobs are not here, so these jobs wait.
+func (a *applier) storeAllKeyvals(ctx context.Context, keyvals []unit[afe.Keyval]) error {
+	left, err := storeFree(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals)
+	for _, u := range keyvals {
+		if err != nil || left[u.aside.ID] != "" {
+			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
+		}
+	}
+	return stored(kindSuiteKeyval, len(keyvals), left, err)
+}
+
+// waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be
+// read or stored in this beat.
+func (a *applier) waitsForKeyvals(j *afe.Job) bool {
+	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k afe.Keyval) bool {
+		return k.Key == "parent_job_id" && (a.noKeyvals || a.leftKeyvals[k.Value])
+	})
+}

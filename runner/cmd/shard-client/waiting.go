@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+
+	"shardclient/runner/loop"
+	"shardclient/runner/ops"
+	"shardclient/runner/pg"
+	"shardclient/runner/plain"
+)
+
+// waiting is the time of `run` before it has its database. A database that is down is waited for
+// quietly. One that answers and refuses will do so until somebody acts: that is told at once, in
+// other words, however long an outage has lasted before.
+type waiting struct {
+	p      *program
+	client *client
+	health *ops.Health
+	tries  int
+	told   int    // the try that was logged last
+	hint   string // what to do about a refusal; "": the database does not answer
+}
+
+// forDatabase tries until it is ready, or an operator must act. It calls tried after each try.
+func (w *waiting) forDatabase(ctx context.Context, tried func(ready bool)) error {
+	return loop.Until(ctx, func() (final bool, err error) {
+		final, err = w.try(ctx)
+		tried(err == nil)
+		return final, err
+	}, w.tell)
+}
+
+func (w *waiting) try(ctx context.Context) (final bool, err error) {
+	w.tries++
+	w.health.Doing(w.doing()) // it begins anew each time: the loop turns
+	final, err = w.client.takeDatabase(ctx)
+	if err == nil || final || ctx.Err() != nil {
+		return final, err
+	}
+	before := w.hint
+	w.hint = pg.Refusal(err)
+	if (w.hint == "") != (before == "") {
+		w.tell(err, w.tries)
+	}
+	w.health.Doing(w.doing())
+	return false, err
+}
+
+func (w *waiting) doing() string {
+	if w.hint != "" {
+		return "wait for the database, which refuses this client"
+	}
+	return "wait for the database"
+}
+
+// tell logs a try that failed, once.
+func (w *waiting) tell(err error, tries int) {
+	if w.told == tries {
+		return
+	}
+	w.told = tries
+	text := plain.Line(w.p.secrets.RedactError(err), maxErrorText)
+	if w.hint != "" {
+		w.p.log.Error("the database refuses this client, and will until somebody acts",
+			"error", text, "hint", w.hint, "tries", tries)
+		return
+	}
+	w.p.log.Warn("waiting for the database", "error", text, "tries", tries)
+}

@@ -1,0 +1,199 @@
+package pg
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shardclient/gen/sessiondb"
+)
+
+const (
+	// statementTimeout ends a statement that waits for a lock or reads too much; a chunk that meets
+	// it is halved. It is 300 times what the largest default chunk needs.
+	statementTimeout = "60s"
+	// idleTimeout frees the locks of a transaction whose client is stopped, or was cut off without a
+	// word. Between two statements of a transaction we only compute.
+	idleTimeout = "60s"
+)
+
+// known is the state of every session, except for limits. What a role, a database or PGOPTIONS says
+// about these is meant for others: a person at psql, or the scheduler.
+var known = map[string]string{
+	"client_encoding":             "UTF8", // Go has no other
+	"standard_conforming_strings": "on",
+	"DateStyle":                   "ISO, MDY",
+	"IntervalStyle":               "postgres",
+	"TimeZone":                    "UTC",
+	"bytea_output":                "hex",
+	"extra_float_digits":          "1",
+	"array_nulls":                 "on",
+	"transform_null_equals":       "off",
+	// A policy that hides a row is an error: half of what a beat must read would be silent loss.
+	"row_security":                  "off",
+	"default_transaction_isolation": "read committed",
+	"default_transaction_read_only": "off",
+	// The lock lives in a session that does nothing while the master thinks.
+	"idle_session_timeout":                "0",
+	"idle_in_transaction_session_timeout": idleTimeout,
+	"transaction_timeout":                 "0", // each statement has its limit
+}
+
+// limits are those that the connection string may set by their own names.
+var limits = map[string]string{
+	"statement_timeout": statementTimeout,
+	"lock_timeout":      "0",
+}
+
+// isStart reports whether a setting is sent with the start of a connection. A pooler refuses others.
+func isStart(name, _ string) bool { return name == "application_name" }
+
+// session is what a new session is told, and by what it is judged.
+type session struct {
+	given    map[string]string // by the connection string
+	known    map[string]string // by us; it wins
+	stay     bool              // in the search_path that it came with
+	validate pgconn.ValidateConnectFunc
+}
+
+// newSession takes the settings out of the start parameters of a connection.
+func newSession(parameters map[string]string, migrates bool) (*session, error) {
+	s := &session{given: map[string]string{}, known: maps.Clone(known), stay: migrates}
+	if err := parseOptions(parameters["options"], s.given); err != nil {
+		return nil, err
+	}
+	delete(parameters, "options")
+	for name, standard := range limits {
+		s.known[name] = cmp.Or(parameters[name], standard)
+		if migrates {
+			s.known[name] = "0" // a half of a migration is no use
+		}
+	}
+	maps.Copy(s.given, parameters)
+	maps.DeleteFunc(s.given, func(name, _ string) bool { return isStart(name, "") || overruled(name) })
+	maps.DeleteFunc(parameters, func(name, value string) bool { return !isStart(name, value) })
+	parameters["client_encoding"] = s.known["client_encoding"] // messages that refuse us come in it, too
+	return s, nil
+}
+
+// overruled reports whether a setting is one of ours, in whatever case it is written.
+func overruled(name string) bool {
+	for ours := range known {
+		if strings.EqualFold(name, ours) {
+			return true
+		}
+	}
+	_, limit := limits[strings.ToLower(name)]
+	return limit
+}
+
+// parseOptions reads the -c NAME=VALUE and --NAME=VALUE of PGOPTIONS.
+func parseOptions(options string, into map[string]string) error {
+	words := splitOptions(options)
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		switch {
+		case word == "-c" && len(words) > 0:
+			word, words = words[0], words[1:]
+		case strings.HasPrefix(word, "--"):
+			word = word[2:]
+		case strings.HasPrefix(word, "-c"):
+			word = word[2:]
+		default:
+			word = ""
+		}
+		name, value, ok := strings.Cut(word, "=")
+		if !ok || name == "" {
+			return &URLError{
+				Cause: "options (PGOPTIONS) holds something else than settings",
+				Hint:  "give settings as -c NAME=VALUE or --NAME=VALUE",
+			}
+		}
+		into[strings.ReplaceAll(name, "-", "_")] = value
+	}
+	return nil
+}
+
+// splitOptions splits at spaces, as the server does; a backslash takes the next character as it is.
+func splitOptions(options string) []string {
+	var words []string
+	var word strings.Builder
+	inside, escaped := false, false
+	for _, r := range options {
+		switch {
+		case !escaped && r == '\\':
+			escaped, inside = true, true
+		case !escaped && strings.ContainsRune(" \t\n\r\v\f", r):
+			if inside {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inside = false
+		default:
+			word.WriteRune(r)
+			escaped, inside = false, true
+		}
+	}
+	if inside {
+		words = append(words, word.String())
+	}
+	return words
+}
+
+// begin brings a new session into the known state, and refuses a server that is of no use. Whoever
+// opens a connection, a pool or goose, runs it before the first statement of anybody else.
+func (s *session) begin(ctx context.Context, conn *pgconn.PgConn) error {
+	if err := unlimit(ctx, conn); err != nil {
+		return fmt.Errorf("lift the limits of the session: %w", err)
+	}
+	if len(s.given) > 0 {
+		if err := set(ctx, conn, sessiondb.SessionGiven, s.given); err != nil {
+			return fmt.Errorf("settings of the connection string: %w", err)
+		}
+	}
+	if err := set(ctx, conn, sessiondb.SessionSettle, s.known); err != nil {
+		return fmt.Errorf("settings of the session: %w", err)
+	}
+	if !s.stay {
+		if err := settings(ctx, conn, sessiondb.SessionHome); err != nil {
+			return fmt.Errorf("find the schema of the tables: %w", err)
+		}
+	}
+	// Only the primary is of use, be it one of several hosts or the one that a name stands for
+	// today. An operator who wants a read-only server, to look at a quarantine, says so in the URL.
+	if s.validate != nil {
+		return s.validate(ctx, conn)
+	}
+	return pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
+}
+
+// unlimitTries is far more than enough: a role's limit of 1 ms meets a statement that takes a
+// fiftieth of that only when the machine is slow just then.
+const unlimitTries = 100
+
+func unlimit(ctx context.Context, conn *pgconn.PgConn) error {
+	for try := 1; ; try++ {
+		err := settings(ctx, conn, sessiondb.SessionUnlimit)
+		if Classify(err) != Cancelled || try == unlimitTries {
+			return err
+		}
+	}
+}
+
+func set(ctx context.Context, conn *pgconn.PgConn, statement string, values map[string]string) error {
+	list, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	return settings(ctx, conn, statement, list)
+}
+
+func settings(ctx context.Context, conn *pgconn.PgConn, statement string, values ...[]byte) error {
+	return conn.ExecParams(ctx, statement, values, nil, nil, nil).Read().Err
+}
