@@ -27,8 +27,9 @@ SHOW := .ci/leaving-nothing $(TOOL) gotestsum --format pkgname --format-icons te
 WITHOUT_POSTGRES = $(shell go list -test -f '{{.ImportPath}} {{join .Deps " "}} ' ./... | \
 	sed -n '/^[^ ]*\.test /{/ [^ ]*\/runner\/postgres /!s/\.test .*//p;}')
 
-# How often each benchmark runs.
+# How often each Go benchmark runs, and which packages have some.
 COUNT ?= 1
+BENCHED ?= $(shell grep -l --recursive --include='*_test.go' '^func Benchmark' runner | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
@@ -52,7 +53,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go fuzz torture mutate clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -137,7 +138,14 @@ bench: build postgres ## Measure shard-client against PostgreSQL itself; QUICK=1
 	@bin/shard-lab bench $(if $(filter-out 0,$(QUICK)),--quick) $(if $(BASE),--base $(BASE)) $(BENCH)
 
 bench-go: postgres ## Run the Go benchmarks, COUNT times each
-	.ci/leaving-nothing go test -run '^$$' -bench . -count $(COUNT) ./...
+	.ci/leaving-nothing go test -run '^$$' -bench . -count $(COUNT) $(BENCHED)
+
+# benchstat wants six rounds before it believes a difference.
+bench-compare: postgres ## Compare the Go benchmarks with those in benchmarks/
+	@mkdir -p bin
+	.ci/leaving-nothing go test -run '^$$' -bench . -count 6 $(BENCHED) >bin/benchmarks.txt || { cat bin/benchmarks.txt; exit 1; }
+	@$(PATIENTLY) 'compiling benchstat ...' $(TOOL) benchstat benchmarks/baseline.txt bin/benchmarks.txt
+	@echo 'to keep these as the new baseline: cp bin/benchmarks.txt benchmarks/baseline.txt'
 
 # Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches new code, and the time
 # is over before anything else ran. Targets are listed, not named here, so that a new one is not forgotten. A directory

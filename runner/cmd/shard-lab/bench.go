@@ -19,6 +19,7 @@ type benchCommand struct {
 	Rounds   int      `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
 	Finished int64    `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
 	Quick    bool     `help:"Within 90 s, and without judging times."`
+	Report   string   `placeholder:"DIR" help:"Write table.md, time.svg and memory.svg to this directory."`
 	Only     []string `placeholder:"PART" help:"Measure only these parts."`
 }
 
@@ -64,6 +65,7 @@ func (c *benchCommand) Run(ctx context.Context, out output) error {
 		Finished: c.Finished,
 		Quick:    c.Quick,
 		Only:     c.Only,
+		Report:   c.Report,
 		Out:      out.stdout,
 		Logger:   slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}

@@ -35,6 +35,7 @@ type Bench struct {
 	Finished int64
 	Quick    bool     // judge only what does not depend on the speed of the machine
 	Only     []string // measure only these; none: all
+	Report   string   // directory for the table as Markdown and for plots; "": none
 	Out      io.Writer
 	Logger   *slog.Logger // for the private PostgreSQL
 }
@@ -84,6 +85,9 @@ func (b *Bench) Run(ctx context.Context) (err error) {
 		b.printf("measured %s in %s\n", s.name, time.Since(began).Round(100*time.Millisecond))
 	}
 	at.table.print(b.Out, b.Quick)
+	if err := at.report(ctx); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
 	return at.table.judge(b.Quick)
 }
 

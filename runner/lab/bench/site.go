@@ -30,6 +30,8 @@ type site struct {
 	base      *program  // nil without another build
 	admin     *database // for looking at other databases
 	table     table
+	times     curves // in seconds
+	peaks     curves // in MB
 	databases int
 	hasKnown  bool
 }
