@@ -26,14 +26,14 @@ need (id, of_table, row_id, strength) AS MATERIALIZED (
     -- A host that gets its name back.
     SELECT s.id, 'afe_hosts'::regclass, here.id, 'UPDATE'
     FROM shard_client_staged_hosts AS s
-    JOIN afe_hosts AS here ON here.id = s.id AND here.hostname = s.hostname || ' (was id ' || s.id || ')'
+    JOIN afe_hosts AS here ON here.id = s.id AND here.hostname = s.hostname || ' (was id ' || s.id::text || ')'
     UNION ALL
     -- The invalid holder of a name that a host needs.
     SELECT s.id, 'afe_hosts'::regclass, holder.id, 'UPDATE'
     FROM shard_client_staged_hosts AS s
     JOIN afe_hosts AS holder ON holder.hostname = s.hostname AND holder.id <> s.id AND holder.invalid
     LEFT JOIN afe_hosts AS here ON here.id = s.id
-    WHERE s.invalid IS NOT TRUE AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id || ')')
+    WHERE s.invalid IS NOT TRUE AND (here.id IS NULL OR here.hostname = s.hostname || ' (was id ' || s.id::text || ')')
     UNION ALL
     SELECT s.id, 'afe_shards'::regclass, s.shard_id, 'KEY SHARE'
     FROM shard_client_staged_hosts AS s
@@ -74,7 +74,7 @@ locked AS MATERIALIZED (
     FROM (SELECT of_table, strength, pg_catalog.array_agg(row_id) AS ids FROM need GROUP BY of_table, strength) AS n
     CROSS JOIN LATERAL shard_client_locked(n.of_table, n.strength, n.ids) AS x (id)
 )
-SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table || ' ' || n.row_id)::text AS reason
+SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table::text || ' ' || n.row_id::text)::text AS reason
 FROM need AS n
 JOIN locked AS l ON l.of_table = n.of_table AND l.strength = n.strength AND l.row_id = n.row_id
 ORDER BY n.id, n.row_id
@@ -132,7 +132,7 @@ locked AS MATERIALIZED (
     FROM (SELECT of_table, strength, pg_catalog.array_agg(row_id) AS ids FROM need GROUP BY of_table, strength) AS n
     CROSS JOIN LATERAL shard_client_locked(n.of_table, n.strength, n.ids) AS x (id)
 )
-SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table || ' ' || n.row_id)::text AS reason
+SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table::text || ' ' || n.row_id::text)::text AS reason
 FROM need AS n
 JOIN locked AS l ON l.of_table = n.of_table AND l.strength = n.strength AND l.row_id = n.row_id
 ORDER BY n.id, n.row_id
@@ -246,7 +246,7 @@ locked AS MATERIALIZED (
     FROM (SELECT of_table, strength, pg_catalog.array_agg(row_id) AS ids FROM need GROUP BY of_table, strength) AS n
     CROSS JOIN LATERAL shard_client_locked(n.of_table, n.strength, n.ids) AS x (id)
 )
-SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table || ' ' || n.row_id)::text AS reason
+SELECT DISTINCT ON (n.id) n.id::bigint AS id, (n.of_table::text || ' ' || n.row_id::text)::text AS reason
 FROM need AS n
 JOIN locked AS l ON l.of_table = n.of_table AND l.strength = n.strength AND l.row_id = n.row_id
 ORDER BY n.id, n.row_id
@@ -361,7 +361,7 @@ locked AS MATERIALIZED (
     CROSS JOIN LATERAL shard_client_locked(n.of_table, n.strength, n.ids) AS x (id)
 ),
 left_out AS MATERIALIZED (
-    SELECT DISTINCT ON (n.kind, n.id) n.kind, n.id, n.of_table || ' ' || n.row_id AS reason
+    SELECT DISTINCT ON (n.kind, n.id) n.kind, n.id, n.of_table::text || ' ' || n.row_id::text AS reason
     FROM need AS n
     JOIN locked AS l ON l.of_table = n.of_table AND l.strength = n.strength AND l.row_id = n.row_id
     ORDER BY n.kind, n.id, n.row_id
@@ -445,7 +445,7 @@ WITH need AS MATERIALIZED (
     FROM pg_catalog.json_to_recordset($1::json) AS s (job_id bigint, key text, value text)
     JOIN afe_job_keyvals AS here ON here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
 )
-SELECT DISTINCT ON (n.id) n.id::bigint AS id, ('afe_job_keyvals ' || n.row_id)::text AS reason
+SELECT DISTINCT ON (n.id) n.id::bigint AS id, ('afe_job_keyvals ' || n.row_id::text)::text AS reason
 FROM need AS n
 WHERE n.row_id IN (
     SELECT x.id

@@ -55,7 +55,7 @@ jobs AS MATERIALIZED (
 SELECT
     j.id,
     (ours.id IS NOT NULL)::boolean AS ours,
-    coalesce('afe_host_queue_entries ' || i.entry_id, 'afe_jobs ' || j.id)::text AS reason
+    coalesce('afe_host_queue_entries ' || i.entry_id::text, 'afe_jobs ' || j.id::text)::text AS reason
 FROM afe_jobs AS j
 LEFT JOIN jobs AS ours ON ours.id = j.id
 LEFT JOIN incomplete AS i ON i.job_id = j.id

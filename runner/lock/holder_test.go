@@ -3,6 +3,7 @@ package lock_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -137,7 +138,9 @@ func TestOwnDeadConnectionIsNotAnotherClient(t *testing.T) {
 	pool := pgtest.Pool(t)
 	l := newLock(t, pool, "test")
 	hold(t, l)
-	l.Abandon() // the server keeps the session, and with it the lock
+	conn := lock.Conn(l)
+	l.Abandon()                   // the server keeps the session, and with it the lock
+	defer runtime.KeepAlive(conn) // the garbage collector would close it
 	var held *lock.HeldError
 	if err := l.Hold(t.Context()); err == nil || errors.As(err, &held) {
 		t.Errorf("%v, want an error that is no *HeldError", err)

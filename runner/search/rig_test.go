@@ -28,7 +28,7 @@ const ourShard = "shard1.example"
 // options are so large that no test reaches a limit.
 func options() shard.Options {
 	return shard.Options{
-		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second,
+		ShardHostname: ourShard, Who: "test", RPCTimeout: 30 * time.Minute, StopTimeout: time.Second, LockTimeout: 500 * time.Millisecond,
 		MaxUploadJobs: 1000, MaxUploadBytes: 16 << 20, ApplyChunk: 500, HistoryKeep: 1000, QuarantineKeep: 1000,
 	}
 }

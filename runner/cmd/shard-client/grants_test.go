@@ -167,6 +167,9 @@ func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 		"INSERT INTO afe_acl_groups (id, name) VALUES (90, 'team')",
 		"INSERT INTO afe_users (id, login) VALUES (90, 'ada')",
 		"INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90)",
+		"INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (90, 90)",
+		"INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (90, 90)",
+		"INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (90, 'a', 'b')",
 		"INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL), (902, '2019-03-15', NULL)",
 		`INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES
 			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)`,

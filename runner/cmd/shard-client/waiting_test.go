@@ -42,8 +42,10 @@ func TestSettingThatNeverWorksIsToldWhileRunWaits(t *testing.T) {
 			p := startRun(t, m, tt.url, "--listen=127.0.0.1:0")
 			s := see(t, &p.stderr)
 			wait.Until(t, "for /healthz to say so", func() bool { return s.healthy().Doing == refusesUs })
+			// The log is written beside the beats, so it may be a moment behind.
+			wait.Until(t, "for the log to say so", func() bool { return strings.Contains(p.stderr.String(), "the database refuses this client") })
 			said := p.stderr.String()
-			if !strings.Contains(said, "the database refuses this client") || !strings.Contains(said, tt.hint) || strings.Contains(said, "waiting for the database") {
+			if !strings.Contains(said, tt.hint) || strings.Contains(said, "waiting for the database") {
 				t.Errorf("want a refusal with %q as what to do, got %s", tt.hint, said)
 			}
 			if tt.mend == nil {

@@ -88,6 +88,7 @@ type world struct {
 	refused  string          // the master's row of an entry that was deleted there, as JSON; "": none
 	searched bool            // a record was refused in this check: beats may fail for it
 	second   bool            // the second client was tried, which takes a second
+	backups  int             // how often the master was put back
 }
 
 func newWorld(t *testing.T, check *rapid.T) *world {
@@ -265,6 +266,7 @@ func (w *world) restoreBackup(t *rapid.T) {
 		SET complete = false, active = false, status = 'Queued', started_on = NULL, finished_on = NULL
 		WHERE job_id = $1::text::bigint`, rapid.SampledFrom(done).Draw(t, "job"))
 	w.must("restore backup", err)
+	w.backups++
 }
 
 // lateRequests are stored now, over newer ones.
