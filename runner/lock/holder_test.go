@@ -197,3 +197,23 @@ func TestP7TakingOverWaitsForAWriteInFlight(t *testing.T) {
 		t.Errorf("the second: %v, %d rows, want the lock and the row of the first", err, rows(t, pool))
 	}
 }
+
+// Any other advisory lock of the session is none of ours.
+func TestP7TheFenceAsksForOurLock(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	l := newLock(t, pool, "test")
+	hold(t, l)
+	for _, sql := range []string{"SELECT pg_advisory_unlock_all()", "SELECT pg_advisory_lock(1, 2)"} {
+		if _, err := lock.Conn(l).Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Write(t.Context(), func(*sharddb.Queries) error { return nil }); !errors.Is(err, lock.ErrLost) {
+		t.Errorf("%v, want ErrLost", err)
+	}
+	hold(t, l) // anew
+	if err := l.Write(t.Context(), func(*sharddb.Queries) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
