@@ -80,7 +80,7 @@ test: pooler gotestsum testrun ## Run all tests, with the race detector where a 
 replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with
 	@$(SHOW) go test -json -count 1 -timeout 30m -run '^TestReplay$$' ./runner/lab/replay -args -whole
 
-# In the suite is a thirteenth of them.
+# In the suite is a thirtieth of them.
 interleavings: postgres gotestsum ## Play every interleaving of a beat and the scheduler
 	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
 

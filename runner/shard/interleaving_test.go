@@ -12,9 +12,9 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// everyNth is what the suite has time for: a thirteenth of the shuffled table, always the same one,
+// everyNth is what the suite has time for: a thirtieth of the shuffled table, always the same one,
 // in which each outcome still meets each extra at each place. `make interleavings` plays all.
-var everyNth = flag.Int("interleavings", 13, "play every n-th interleaving; 1: all")
+var everyNth = flag.Int("interleavings", 30, "play every n-th interleaving; 1: all")
 
 // The places in a beat where a statement of the scheduler can commit. "blocked" is within
 // acknowledge, which then waits for a row that the statement has locked.
@@ -89,7 +89,7 @@ func scenarios() []scenario {
 			}
 		}
 	}
-	// Unshuffled, every thirteenth is the same few at each statement: their number can be divided by it.
+	// Unshuffled, every thirtieth is the same few at each statement: their number can be divided by it.
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(table), func(i, j int) { table[i], table[j] = table[j], table[i] })
 	return table
 }
