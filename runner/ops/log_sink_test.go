@@ -75,7 +75,7 @@ func TestStuckReaderCostsLinesOnly(t *testing.T) {
 		text := w.text()
 		log.Info("last")
 		lines := strings.Split(strings.TrimSpace(w.text()), "\n")
-		told := fmt.Sprintf(`level=WARN msg="log lines were lost" lines=7 hint=`)
+		told := `level=WARN msg="log lines were lost" lines=7 hint=`
 		if len(lines) != 1+maxWaiting+1+1 || !strings.Contains(lines[len(lines)-2], told) || !strings.Contains(text, told) ||
 			!strings.Contains(lines[len(lines)-3], fmt.Sprintf("n=%d", maxWaiting-1)) || !strings.Contains(lines[len(lines)-1], "msg=last") {
 			t.Errorf("%d lines, the last %q", len(lines), lines[max(0, len(lines)-3):])
