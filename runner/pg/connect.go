@@ -56,6 +56,9 @@ type Door struct {
 	// Migrates lets statements take as long as they need, and leaves the search_path as it is given:
 	// it says where new tables go.
 	Migrates bool
+	// LockTimeout is how long a statement waits for what another session has locked, unless the URL
+	// says it; 0: as long as statement_timeout allows. A session that migrates has no limit.
+	LockTimeout time.Duration
 }
 
 // Open returns a pool whose connections are prepared by [Door.BeforeConnect]. It connects to
@@ -86,7 +89,7 @@ func (d *Door) Check() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := newSession(maps.Clone(config.ConnConfig.RuntimeParams), d.Migrates); err != nil {
+	if _, err := newSession(maps.Clone(config.ConnConfig.RuntimeParams), d); err != nil {
 		return nil, err
 	}
 	return config, d.setPassword(config.ConnConfig)
@@ -100,7 +103,7 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	if connection.RuntimeParams["application_name"] == "" {
 		connection.RuntimeParams["application_name"] = d.Name
 	}
-	begins, err := newSession(connection.RuntimeParams, d.Migrates)
+	begins, err := newSession(connection.RuntimeParams, d)
 	if err != nil {
 		return err
 	}

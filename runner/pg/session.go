@@ -45,9 +45,9 @@ var known = map[string]string{
 }
 
 // limits are those that the connection string may set by their own names.
-var limits = map[string]string{
-	"statement_timeout": statementTimeout,
-	"lock_timeout":      "0",
+var limits = map[string]func(*Door) string{
+	"statement_timeout": func(*Door) string { return statementTimeout },
+	"lock_timeout":      func(d *Door) string { return fmt.Sprintf("%dms", d.LockTimeout.Milliseconds()) },
 }
 
 // isStart reports whether a setting is sent with the start of a connection. A pooler refuses others.
@@ -62,15 +62,15 @@ type session struct {
 }
 
 // newSession takes the settings out of the start parameters of a connection.
-func newSession(parameters map[string]string, migrates bool) (*session, error) {
-	s := &session{given: map[string]string{}, known: maps.Clone(known), stay: migrates}
+func newSession(parameters map[string]string, d *Door) (*session, error) {
+	s := &session{given: map[string]string{}, known: maps.Clone(known), stay: d.Migrates}
 	if err := parseOptions(parameters["options"], s.given); err != nil {
 		return nil, err
 	}
 	delete(parameters, "options")
 	for name, standard := range limits {
-		s.known[name] = cmp.Or(parameters[name], standard)
-		if migrates {
+		s.known[name] = cmp.Or(parameters[name], standard(d))
+		if d.Migrates {
 			s.known[name] = "0" // a half of a migration is no use
 		}
 	}

@@ -21,6 +21,8 @@ func (p *program) door() *pg.Door {
 		Name:     name,
 		Redact:   p.secrets.RedactOwn,
 		Password: p.password,
+
+		LockTimeout: p.settings.LockTimeout,
 	}
 }
 
