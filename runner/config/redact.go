@@ -209,19 +209,20 @@ func joins(b byte) bool {
 // stand there by chance.
 const shownBeginning = 3
 
+// cutMark is what package plain puts at the end of a text that it has cut.
+var cutMark = regexp.MustCompile(`(?:…|\.\.\.)?$`)
+
 // withoutBeginning replaces the beginning of a secret at the end of a text. Only the first bytes of
 // a proxy's page are read, so the page may end within a secret.
 func (s *Secrets) withoutBeginning(text string, secrets []string, tokens bool) string {
-	whole, cut := strings.CutSuffix(text, "…")
+	mark := cutMark.FindString(text)
+	whole := strings.TrimSuffix(text, mark)
 	for _, secret := range secrets {
 		for n := len(secret) - 1; n > shownBeginning; n-- {
 			if !strings.HasSuffix(whole, secret[:n]) || tokens && !startsToken(whole, len(whole)-n) {
 				continue
 			}
-			if text = whole[:len(whole)-n] + hidden; cut {
-				text += "…"
-			}
-			return text
+			return whole[:len(whole)-n] + hidden + mark
 		}
 	}
 	return text

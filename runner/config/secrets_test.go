@@ -92,7 +92,7 @@ func TestRedactFindsACutSecret(t *testing.T) {
 	s := (&Config{}).Secrets(nil)
 	s.Add("hunter2 and more")
 	for text, want := range map[string]string{
-		"is hunter2 and mor": "is xxxxx", "is hunt": "is xxxxx", "is hunter…": "is xxxxx…", "is hun": "is hun", "hunter": "xxxxx",
+		"is hunter2 and mor": "is xxxxx", "is hunt": "is xxxxx", "is hunter…": "is xxxxx…", "is hunter...": "is xxxxx...", "is hun": "is hun", "hunter": "xxxxx",
 		"is hunter2 and less": "is hunter2 and less", "": "", "…": "…",
 	} {
 		if got := s.Redact(text); got != want {
