@@ -148,13 +148,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 		return nil
 	}
 	left, err := a.o.Lock.Patiently(ctx, a.o.LockTimeout, func(q *sharddb.Queries) (map[int64]string, error) {
-		rows, err := q.IncorrectHostsLock(ctx, ids)
-		if err != nil {
-			return nil, err
-		}
-		left := reasons(rows)
-		free := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
-		_, err = q.IncorrectHostsRemove(ctx, free)
+		_, left, err := removeFreeHosts(ctx, q, ids)
 		return left, err
 	})
 	if err == nil {
@@ -164,4 +158,19 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)
 	}
 	return nil
+}
+
+// removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It
+// returns the ids of either kind, the latter with what is in the way.
+func removeFreeHosts(
+	ctx context.Context, q *sharddb.Queries, ids []int64,
+) (free []int64, left map[int64]string, err error) {
+	rows, err := q.IncorrectHostsLock(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	left = reasons(rows)
+	free = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
+	_, err = q.IncorrectHostsRemove(ctx, free)
+	return free, left, err
 }

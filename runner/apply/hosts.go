@@ -111,7 +111,8 @@ func (a *applier) storableHosts(
 }
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the
-// master says it does not have, and reports whether there were any.
+// master says it does not have, and reports whether there were any. One of which another session has
+// locked a row keeps its name for this beat.
 func (a *applier) removeReplaced(
 	ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams,
 ) (bool, error) {
@@ -119,7 +120,10 @@ func (a *applier) removeReplaced(
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
-	a.o.Logger.Warn("hosts removed that the master has added again under other ids", "hosts", len(ids), "first_id", ids[0])
-	_, err = q.IncorrectHostsRemove(ctx, ids)
-	return true, err
+	free, _, err := removeFreeHosts(ctx, q, ids)
+	if err != nil || len(free) == 0 {
+		return false, err
+	}
+	a.o.Logger.Warn("hosts removed that the master has added again under other ids", "hosts", len(free), "first_id", free[0])
+	return true, nil
 }

@@ -64,6 +64,40 @@ func TestAHostThatWasAddedAgain(t *testing.T) {
 	}
 }
 
+// Nobody waits for a row of the host that is gone: the newcomer comes in a later beat, and what came
+// with it in this one.
+func TestAHostThatWasAddedAgainWaitsForNoRow(t *testing.T) {
+	for _, row := range []string{
+		"afe_hosts WHERE id = 5", "afe_hosts_labels WHERE host_id = 5", "afe_host_queue_entries WHERE host_id = 5",
+	} {
+		pool, master := pgtest.Pool(t), newMaster(t)
+		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+		master.saysResult(result([]string{labelled(5, 1, "l", 1, "g")}, []string{job(1, entry(1, `"host_id": 5`))}, nil))
+		mustBeat(t, client)
+		pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine
+			(direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+			VALUES ('out', 'host', 5, 'refused', 'DoesNotExist: Host matching query does not exist.', '', 0, '')`)
+		again := strings.Replace(labelled(9, 1, "l", 1, "g"), `"h9"`, `"h5"`, 1)
+		master.saysResult(result([]string{again, host(7, "h7")}, nil, nil))
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pgtest.Exec(t, tx, "SELECT FROM "+row+" FOR UPDATE")
+		client.Beat(t.Context(), time.Now())
+		if hosts := pgtest.Query[string](t, pool, hostsHere); hosts != "5 h5, 7 h7" {
+			t.Errorf("%s is locked: hosts %s, want the one that came with the newcomer", row, hosts)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustBeat(t, client)
+		if hosts := pgtest.Query[string](t, pool, hostsHere); hosts != "5 h5 (was id 5) invalid, 7 h7, 9 h5" {
+			t.Errorf("%s is free again: hosts %s", row, hosts)
+		}
+	}
+}
+
 // A host that the master refuses for another reason is there, and keeps its name.
 func TestAHostThatIsRefusedKeepsItsName(t *testing.T) {
 	pool := readdedHost(t, `{"name": "AclAccessViolation", "message": "User bob does not have access to h5", "traceback": ""}`)
