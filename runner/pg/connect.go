@@ -108,6 +108,9 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 		return err
 	}
 	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
+	// Only the primary is of use, be it one of several hosts or the one that a name stands for today.
+	// An operator who wants a read-only server, to look at a quarantine, says so in the URL.
+	WantWrites(connection)
 	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin
 	prepareStatements(connection)
 	return d.setPassword(connection)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -47,11 +48,16 @@ var known = map[string]string{
 // limits are those that the connection string may set by their own names.
 var limits = map[string]func(*Door) string{
 	"statement_timeout": func(*Door) string { return statementTimeout },
-	"lock_timeout":      func(d *Door) string { return fmt.Sprintf("%dms", d.LockTimeout.Milliseconds()) },
+	"lock_timeout":      lockTimeout,
+}
+
+// lockTimeout rounds up: to PostgreSQL, 0 means no limit.
+func lockTimeout(d *Door) string {
+	return fmt.Sprintf("%dms", (d.LockTimeout+time.Millisecond-1)/time.Millisecond)
 }
 
 // isStart reports whether a setting is sent with the start of a connection. A pooler refuses others.
-func isStart(name, _ string) bool { return name == "application_name" }
+func isStart(name string) bool { return name == "application_name" }
 
 // session is what a new session is told, and by what it is judged.
 type session struct {
@@ -75,8 +81,8 @@ func newSession(parameters map[string]string, d *Door) (*session, error) {
 		}
 	}
 	maps.Copy(s.given, parameters)
-	maps.DeleteFunc(s.given, func(name, _ string) bool { return isStart(name, "") || overruled(name) })
-	maps.DeleteFunc(parameters, func(name, value string) bool { return !isStart(name, value) })
+	maps.DeleteFunc(s.given, func(name, _ string) bool { return isStart(name) || overruled(name) })
+	maps.DeleteFunc(parameters, func(name, _ string) bool { return !isStart(name) })
 	parameters["client_encoding"] = s.known["client_encoding"] // messages that refuse us come in it, too
 	return s, nil
 }
@@ -165,12 +171,7 @@ func (s *session) begin(ctx context.Context, conn *pgconn.PgConn) error {
 			return fmt.Errorf("find the schema of the tables: %w", err)
 		}
 	}
-	// Only the primary is of use, be it one of several hosts or the one that a name stands for
-	// today. An operator who wants a read-only server, to look at a quarantine, says so in the URL.
-	if s.validate != nil {
-		return s.validate(ctx, conn)
-	}
-	return pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
+	return s.validate(ctx, conn)
 }
 
 // unlimitTries is far more than enough: a role's limit of 1 ms meets a statement that takes a

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
@@ -144,6 +145,19 @@ func TestTheConnectionStringSetsLimits(t *testing.T) {
 	pool = openDoor(t, pg.Door{URL: with(t, address, "no_such_setting", "1")})
 	if err := pool.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "no_such_setting") {
 		t.Errorf("an unknown setting: %v, want it named", err)
+	}
+}
+
+// A wait for a lock has a limit however short it is to be: 0 would be none.
+func TestAWaitForALockHasALimit(t *testing.T) {
+	t.Parallel()
+	for timeout, want := range map[time.Duration]string{
+		0: "0", time.Nanosecond: "1ms", time.Millisecond: "1ms", 1001 * time.Microsecond: "2ms", 2 * time.Second: "2s",
+	} {
+		pool := openDoor(t, pg.Door{URL: pgtest.Database(t), LockTimeout: timeout})
+		if got := pgtest.Query[string](t, pool, "SELECT current_setting('lock_timeout')"); got != want {
+			t.Errorf("%s: lock_timeout is %q, want %q", timeout, got, want)
+		}
 	}
 }
 
