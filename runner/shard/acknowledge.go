@@ -164,8 +164,8 @@ func (t *turn) progress(ctx context.Context) error {
 	case len(m.repeated) > 0:
 		t.report.Repeated = len(m.repeated)
 		return fmt.Errorf("%w: the master has answered just the same about %d finished jobs three times or more, "+
-			"and they are to be uploaded again (the first is job %d): the master does not keep what it is sent, or somebody "+
-			"keeps their rows locked here, or something sets their shard_id to NULL again and again", errNoProgress, len(m.repeated), m.repeated[0])
+			"and they are to be uploaded again (the first is job %d): the master does not keep what it is sent, or "+
+			"something sets their shard_id to NULL again and again", errNoProgress, len(m.repeated), m.repeated[0])
 	}
 	return nil
 }

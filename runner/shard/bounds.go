@@ -17,7 +17,7 @@ var farewell = 5 * time.Second
 // What is cut off is rolled back, and the next beat does it again (P3).
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	o := &c.options
-	work, release := context.WithCancel(context.WithoutCancel(ctx))
+	work, release := context.WithoutCancel(ctx), context.CancelFunc(func() {})
 	if o.BeatTimeout > 0 {
 		cause := fmt.Errorf("the beat was ended after %s (--beat-timeout)", o.BeatTimeout)
 		work, release = context.WithTimeoutCause(work, o.BeatTimeout, cause)

@@ -1,6 +1,6 @@
 // Package shard owns the rules of a heartbeat on the shard's side: what to tell the master, what
 // its answer acknowledges, how what it sends is stored, and what is set aside. It keeps the
-// promises P1 to P11 of docs/promises.md, except P7, which package lock keeps.
+// promises P1 to P12 of docs/promises.md, except P7, which package lock keeps.
 //
 // # One beat
 //
@@ -49,8 +49,8 @@ type Master interface {
 	Protocol() afe.Protocol
 }
 
-// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those
-// that redact, and Logger may be left out; the defaults of the others are in runner/config.
+// Options are the settings of a client. Only BeatTimeout, FinishTimeout, those that redact, and
+// Logger may be left out; the defaults of the others are in runner/config.
 type Options struct {
 	Adopt          bool          // serve a database that is a copy of the one served before
 	ShardHostname  string        // the name of this shard on the master

@@ -32,6 +32,7 @@ func TestClientRefusesWhatWouldFailLater(t *testing.T) {
 		`shard: Options.RPCTimeout is 0s: want more than 0`:    func(o *shard.Options) { o.RPCTimeout = 0 },
 		`shard: Options.RPCTimeout is -1s: want more than 0`:   func(o *shard.Options) { o.RPCTimeout = -time.Second },
 		`shard: Options.StopTimeout is -1s: want 0 or more`:    func(o *shard.Options) { o.StopTimeout = -time.Second },
+		`shard: Options.LockTimeout is 0s: want more than 0`:   func(o *shard.Options) { o.LockTimeout = 0 },
 		`shard: Options.BeatTimeout is -1s: want 0 or more`:    func(o *shard.Options) { o.BeatTimeout = -time.Second },
 		`shard: Options.FinishTimeout is -1s: want 0 or more`:  func(o *shard.Options) { o.FinishTimeout = -time.Second },
 		`shard: Options.MaxUploadJobs is 0: want at least 1`:   func(o *shard.Options) { o.MaxUploadJobs = 0 },
