@@ -40,7 +40,7 @@ func twoOfEach(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Client) {
 // needs both. PostgreSQL would end a deadlock by ending the scheduler's transaction, whose
 // deadlock_timeout is the default here. So the beat waits for none of the rows; what needs them is
 // stored by the next beat.
-func TestSchedulerIsNeverTheVictimOfADeadlock(t *testing.T) {
+func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
 	const unchanged, changed = "", "locked"
 	elsewhere := `"shard": {"id": 2, "hostname": "shard2.example"}`
 	for name, tt := range map[string]struct {
