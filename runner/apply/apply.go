@@ -125,10 +125,10 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
 	return []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.storeParents(ctx, parents) },
-		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
-		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
+		func() error { return storeAll(ctx, a, kindHost, invalid, a.changedHosts, a.storeHosts) },
+		func() error { return storeAll(ctx, a, kindHost, valid, a.changedHosts, a.storeHosts) },
 		func() error { return a.storeAllKeyvals(ctx, keyvals) },
-		func() error { return storeAll(ctx, a, KindJob, jobs, a.storeJobs) },
+		func() error { return storeAll(ctx, a, KindJob, jobs, a.changedJobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.quarantine(ctx, a.bad) },
 	}

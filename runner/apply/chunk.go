@@ -58,9 +58,11 @@ func sameJSON(a, b jsontext.Value) bool {
 }
 
 // storeAll stores units, and fails if some are left for the next beat.
-func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
+func storeAll[T any](
+	ctx context.Context, a *applier, kind string, units []unit[T], diff diffFunc[T], store storeFunc[T],
+) error {
 	all := len(units)
-	left, err := storeFree(ctx, a, kind, units, store)
+	left, err := storeFree(ctx, a, kind, units, diff, store)
 	return stored(kind, all, left, err)
 }
 
@@ -77,7 +79,7 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 // Units that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
 // this beat are spent on objects that were not yet told apart, and each refused one has its turn.
 func storeFree[T any](
-	ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T],
+	ctx context.Context, a *applier, kind string, units []unit[T], diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
 	if len(units) == 0 {
 		return nil, nil
@@ -96,7 +98,11 @@ func storeFree[T any](
 	for try := 1; ; try++ {
 		left = map[int64]string{}
 		for chunk := range slices.Chunk(units, a.o.Chunk) {
-			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
+			rest, failed := changed(ctx, a, chunk, diff)
+			if failed == nil && len(rest) > 0 {
+				failed = storeChunk(ctx, a, rest, left, store)
+			}
+			err = pg.Together(err, failed)
 			if err != nil && !a.goesOn(err) {
 				return left, err
 			}

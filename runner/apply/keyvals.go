@@ -36,6 +36,12 @@ func (a *applier) storeSuiteKeyvals(
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, nil, err
 	}
+	a.rememberSuite(chunk)
+	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+}
+
+// rememberSuite remembers suite keyvals that are here.
+func (a *applier) rememberSuite(chunk []unit[afe.Keyval]) {
 	for _, u := range chunk {
 		k := u.object
 		if a.suite[k.JobID] == nil {
@@ -43,7 +49,6 @@ func (a *applier) storeSuiteKeyvals(
 		}
 		a.suite[k.JobID][k.Key] = k.Value
 	}
-	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }
 
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,

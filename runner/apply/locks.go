@@ -2,10 +2,9 @@ package apply
 
 import (
 	"context"
+	"shardclient/runner/afe"
 	"slices"
 	"strconv"
-
-	"shardclient/runner/afe"
 )
 
 // What another session has locked is left for the next beat, and all else is stored. No step waits
@@ -34,7 +33,7 @@ func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
 func (a *applier) storeAllKeyvals(ctx context.Context, keyvals []unit[afe.Keyval]) error {
-	left, err := storeFree(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals)
+	left, err := storeFree(ctx, a, kindSuiteKeyval, keyvals, a.changedKeyvals, a.storeSuiteKeyvals)
 	for _, u := range keyvals {
 		if err != nil || left[u.aside.ID] != "" {
 			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
