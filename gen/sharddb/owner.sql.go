@@ -119,6 +119,41 @@ func (q *Queries) OwnerHolder(ctx context.Context) ([]OwnerHolderRow, error) {
 	return items, nil
 }
 
+const ownerLook = `-- name: OwnerLook :many
+SELECT o.epoch
+FROM shard_client_owner AS o
+WHERE o.epoch = $1::bigint
+    AND EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.pid = o.backend_pid
+            AND l.locktype = 'advisory'
+            AND l.granted
+            AND l.classid = 1936220530::oid
+            AND l.objid = 'shard_client_owner'::regclass::oid
+    )
+`
+
+// What the fence asks, for a transaction that only reads: it locks no row.
+func (q *Queries) OwnerLook(ctx context.Context, epoch int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, ownerLook, epoch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var epoch int64
+		if err := rows.Scan(&epoch); err != nil {
+			return nil, err
+		}
+		items = append(items, epoch)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ownerOrigin = `-- name: OwnerOrigin :many
 SELECT
     coalesce(o.system_identifier, 0)::bigint AS system_identifier,

@@ -105,3 +105,17 @@ WHERE o.epoch = @epoch::bigint
             AND l.objid = 'shard_client_owner'::regclass::oid
     )
 FOR SHARE OF o;
+
+-- What the fence asks, for a transaction that only reads: it locks no row.
+-- name: OwnerLook :many
+SELECT o.epoch
+FROM shard_client_owner AS o
+WHERE o.epoch = @epoch::bigint
+    AND EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.pid = o.backend_pid
+            AND l.locktype = 'advisory'
+            AND l.granted
+            AND l.classid = 1936220530::oid
+            AND l.objid = 'shard_client_owner'::regclass::oid
+    );

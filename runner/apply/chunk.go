@@ -97,13 +97,14 @@ func storeFree[T any](
 	})
 	for try := 1; ; try++ {
 		left = map[int64]string{}
-		for chunk := range slices.Chunk(units, a.o.Chunk) {
-			rest, failed := changed(ctx, a, chunk, diff)
-			if failed == nil && len(rest) > 0 {
-				failed = storeChunk(ctx, a, rest, left, store)
+		for some := range slices.Chunk(units, freshChunks*a.o.Chunk) {
+			chunks, failed := toStore(ctx, a, some, diff)
+			for _, chunk := range chunks {
+				if failed == nil || a.goesOn(failed) {
+					failed = pg.Together(failed, storeChunk(ctx, a, chunk, left, store))
+				}
 			}
-			err = pg.Together(err, failed)
-			if err != nil && !a.goesOn(err) {
+			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
 				return left, err
 			}
 		}

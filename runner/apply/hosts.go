@@ -51,8 +51,7 @@ func sortHosts(
 		names = append(names, u.object.Hostname)
 	}
 	found, err := q.HostsFind(ctx, ids, names)
-	others = among(chunk, found)
-	fresh = slices.DeleteFunc(slices.Clone(chunk), func(u unit[afe.Host]) bool { return slices.Contains(found, u.object.ID) })
+	others, fresh = parted(chunk, found)
 	return fresh, others, err
 }
 

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -13,106 +14,116 @@ import (
 // An answer that comes again is only compared: what is here as it was sent needs no transaction that
 // writes, because the fence alone writes a page and waits for the disk.
 
-// diffFunc returns the units of a chunk for which anything is to be written.
-type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]unit[T], error)
+// freshChunks is how many chunks of new objects are stored in one transaction: nobody waits for a row
+// that is not here yet, and each transaction costs a flush and a look.
+const freshChunks = 4
 
-// changed returns the units of a chunk that are not here as they were sent. All are, for a value that
-// PostgreSQL cannot even compare, or a parent that could not be stored: whoever names it must wait.
-func changed[T any](ctx context.Context, a *applier, chunk []unit[T], diff diffFunc[T]) (rest []unit[T], err error) {
-	if a.parentsByChunk || len(a.lockedParents) > 0 {
-		return chunk, nil
+// diffFunc returns the units of a chunk for which anything is to be written: those that are not here,
+// and those that are and differ. It may count the former among the latter.
+type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error)
+
+// toStore returns the chunks in which units are stored that are not here as they were sent. All are,
+// for a value that PostgreSQL cannot even compare, or a parent that could not be stored: whoever names
+// it must wait.
+func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
+	var fresh []unit[T]
+	differ := units
+	if !a.parentsByChunk && len(a.lockedParents) == 0 {
+		err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
+			fresh, differ, err = diff(ctx, q, units)
+			return err
+		})
+		if pg.Classify(err) == pg.Data {
+			fresh, differ = nil, units
+		} else if err != nil {
+			return nil, fmt.Errorf("compare with what is here: %w", err)
+		}
 	}
-	err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-		rest, err = diff(ctx, q, chunk)
-		return err
-	})
-	if pg.Classify(err) == pg.Data {
-		return chunk, nil
+	chunks := slices.Collect(slices.Chunk(differ, a.o.Chunk))
+	if len(fresh) > 0 {
+		chunks = append(chunks, fresh)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("compare with what is here: %w", err)
-	}
-	return rest, nil
+	return chunks, nil
 }
 
-// among returns the units with these ids.
-func among[T any](chunk []unit[T], ids []int64) (some []unit[T]) {
+// parted returns the units with these ids, and the others.
+func parted[T any](chunk []unit[T], ids []int64) (with, others []unit[T]) {
 	wanted := make(map[int64]bool, len(ids))
 	for _, id := range ids {
 		wanted[id] = true
 	}
 	for _, u := range chunk {
 		if wanted[u.aside.ID] {
-			some = append(some, u)
+			with = append(with, u)
+		} else {
+			others = append(others, u)
 		}
 	}
+	return with, others
+}
+
+// among returns the units with these ids.
+func among[T any](chunk []unit[T], ids []int64) []unit[T] {
+	some, _ := parted(chunk, ids)
 	return some
 }
 
 // changedHosts is the [diffFunc] of hosts.
-func (a *applier) changedHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host]) ([]unit[afe.Host], error) {
-	body, err := jsonList(chunk)
+func (a *applier) changedHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
+) (fresh, differ []unit[afe.Host], err error) {
+	fresh, known, err := sortHosts(ctx, q, chunk)
+	if err != nil || len(known) == 0 {
+		return fresh, nil, err
+	}
+	body, err := jsonList(known)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ids, err := q.HostsToStore(ctx, body)
-	return among(chunk, ids), err
+	return fresh, among(known, ids), err
 }
 
 // changedKeyvals is the [diffFunc] of suite keyvals, of which two may set the same key: so it returns
 // all or none.
 func (a *applier) changedKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
-) ([]unit[afe.Keyval], error) {
+) (_, differ []unit[afe.Keyval], err error) {
 	body, err := jsonList(chunk)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
 		ids[i] = u.aside.ID
 	}
-	differ, err := q.SuiteKeyvalsDiffer(ctx, body, ids)
-	if differ || err != nil {
-		return chunk, err
+	if found, err := q.SuiteKeyvalsDiffer(ctx, body, ids); found || err != nil {
+		return nil, chunk, err
 	}
 	a.rememberSuite(chunk)
-	return nil, nil
+	return nil, nil, nil
 }
 
 // changedJobs is the [diffFunc] of jobs.
-func (a *applier) changedJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) ([]unit[afe.Job], error) {
+func (a *applier) changedJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+) (fresh, differ []unit[afe.Job], err error) {
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
 		ids[i] = u.object.ID
 	}
 	if err := q.PlansByKeySet(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	here, err := q.JobsHere(ctx, ids)
 	if err != nil || len(here) == 0 {
-		return chunk, err
+		return chunk, nil, err
 	}
-	isHere := make(map[int64]bool, len(here))
-	for _, id := range here {
-		isHere[id] = true
+	known, fresh := parted(chunk, here)
+	var compared rows.Known
+	for _, u := range known {
+		compared.Add(u.object, a.jobKeyvals(u.object))
 	}
-	var known rows.Known
-	for _, u := range among(chunk, here) {
-		known.Add(u.object, a.jobKeyvals(u.object))
-	}
-	differ, err := known.Differ(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range differ {
-		isHere[id] = false
-	}
-	var rest []unit[afe.Job]
-	for _, u := range chunk {
-		if !isHere[u.object.ID] {
-			rest = append(rest, u)
-		}
-	}
-	return rest, nil
+	changed, err := compared.Differ(ctx, q)
+	return fresh, among(known, changed), err
 }

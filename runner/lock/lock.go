@@ -208,10 +208,18 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 }
 
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
-// asks nobody who holds the lock, and so writes nothing at all, not even to the log of the server.
+// returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even to
+// the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
 	return pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)
+		epochs, err := q.OwnerLook(ctx, l.epoch)
+		if err != nil {
+			return fmt.Errorf("read own epoch: %w", err)
+		}
+		if len(epochs) == 0 {
+			return ErrLost
+		}
 		if err := l.boundWaits(ctx, q); err != nil {
 			return err
 		}

@@ -101,6 +101,30 @@ func TestP7NothingIsWrittenWithoutTheLock(t *testing.T) {
 	}
 }
 
+// A read also finds out whether the lock is still held, and takes no number of a transaction.
+func TestReadWritesNothing(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	first, second := newLock(t, pool, "the first"), newLock(t, pool, "the second")
+	nothing := func(*sharddb.Queries) error { return nil }
+	if err := first.Read(t.Context(), nothing); !errors.Is(err, lock.ErrLost) {
+		t.Errorf("before the lock was held: %v, want ErrLost", err)
+	}
+	hold(t, first)
+	before := pgtest.Query[string](t, pool, "SELECT xmax::text FROM shard_client_owner")
+	if err := first.Read(t.Context(), nothing); err != nil {
+		t.Errorf("with the lock: %v", err)
+	}
+	if after := pgtest.Query[string](t, pool, "SELECT xmax::text FROM shard_client_owner"); after != before {
+		t.Errorf("the row of the owner is locked by transaction %s, was %s", after, before)
+	}
+	first.Release(t.Context())
+	hold(t, second)
+	if err := first.Read(t.Context(), nothing); !errors.Is(err, lock.ErrLost) {
+		t.Errorf("after another took it: %v, want ErrLost", err)
+	}
+}
+
 func TestABrokenConnectionIsReplacedUnderANewEpoch(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
