@@ -23,7 +23,7 @@ const module = "shardclient"
 //	operator  loop  shard  config  ops   lab  master
 //	          apply  search              postgres  process
 //	          lock  afe
-//	          pg  beat  guard  plain  schema  gen
+//	          pg  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
@@ -39,7 +39,8 @@ var arrows = map[string][]string{
 	"runner/lock":   {"runner/pg", "gen/sharddb"},
 	"runner/loop":   {"runner/beat"},
 	"runner/ops":    {"runner/beat"},
-	"runner/afe":    {"runner/plain"},
+	"runner/afe":    {"runner/answer", "runner/plain"},
+	"runner/answer": {},
 	"runner/pg":     {"gen/sessiondb"},
 	"runner/config": {},
 	"runner/beat":   {},
@@ -75,7 +76,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500 // code lines of one package
-	maxOwnLines       = 9000 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 10000 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300  // lines of one file, comments included
 )
 

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
 
+	"shardclient/runner/answer"
 	"shardclient/runner/plain"
 
 	"github.com/go-json-experiment/json"
@@ -21,10 +23,6 @@ const (
 	missing   = "\x00"
 	missingID = math.MinInt64
 )
-
-// maxObjects bounds the memory that a section of tiny objects takes, some 300 bytes each (P9). A
-// first heartbeat with 100,000 jobs stays far below. Only tests change it.
-var maxObjects = 1 << 19
 
 // maxObjectBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
 // larger would arrive only to be too large for its upload.
@@ -64,89 +62,13 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	}),
 ))
 
-// decodeResult reads the result of a heartbeat. It fails only when the result is not an object, or
-// is not one of a heartbeat: then it does not prove that the upload was stored.
-func decodeResult(raw jsontext.Value) (*Response, error) {
-	var sections struct {
-		Hosts            jsontext.Value `json:"hosts"`
-		Jobs             jsontext.Value `json:"jobs"`
-		SuiteKeyvals     jsontext.Value `json:"suite_keyvals"`
-		IncorrectHostIDs jsontext.Value `json:"incorrect_host_ids"`
-	}
-	if raw.Kind() != '{' {
-		return nil, fmt.Errorf("result is %s, want an object", kindName(raw.Kind()))
-	}
-	if err := json.Unmarshal(raw, &sections, lenient); err != nil {
-		return nil, err
-	}
-	if sections.Hosts == nil && sections.Jobs == nil &&
-		sections.SuiteKeyvals == nil && sections.IncorrectHostIDs == nil {
-		return nil, errors.New("result has no section of a heartbeat's")
-	}
-	r := &Response{}
-	r.Hosts = decodeSection(r, "hosts", sections.Hosts, (*Host).check)
-	r.Jobs = decodeSection(r, "jobs", sections.Jobs, (*Job).check)
-	r.SuiteKeyvals = decodeSection(r, "suite_keyvals", sections.SuiteKeyvals, (*Keyval).checkSuite)
-	for _, id := range decodeSection(r, "incorrect_host_ids", sections.IncorrectHostIDs, checkID) {
-		if id.Err != nil {
-			r.Malformed = append(r.Malformed, Malformed{Section: "incorrect_host_ids", Raw: id.Raw, Err: id.Err})
-			continue
-		}
-		r.IncorrectHostIDs = append(r.IncorrectHostIDs, id.Object)
-	}
-	return r, nil
-}
-
-// decodeSection reads a list object by object. A section that is absent or not a list counts as
-// empty and makes the response incomplete, but for incorrect_host_ids, which a master of 2015 does
-// not send. Objects beyond maxObjects are only noted, because the master sends them again.
-func decodeSection[T any](
-	r *Response, name string, raw jsontext.Value, check func(*T) (int64, error),
-) []Received[T] {
-	malformed := func(err error) {
-		r.Malformed = append(r.Malformed, Malformed{Section: name, Raw: unmended(raw), Err: err})
-	}
-	switch {
-	case raw == nil && name == "incorrect_host_ids":
-		return nil
-	case raw == nil:
-		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %s is missing", name))
-		return nil
-	case raw.Kind() != '[':
-		err := fmt.Errorf("%s is %s, want a list", name, kindName(raw.Kind()))
-		if wrong := mended(raw, nil); wrong != nil && raw.Kind() == '"' {
-			err = fmt.Errorf("%s: %w, want a list", name, wrong)
-		}
-		malformed(err)
-		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", err))
-		return nil
-	}
-	objects := []Received[T]{} // not nil: the section was there
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
-	for _, err := dec.ReadToken(); err == nil && dec.PeekKind() != ']'; {
-		if len(objects) == maxObjects {
-			malformed(fmt.Errorf("%s has more than %d objects; the rest is left out", name, maxObjects))
-			break
-		}
-		var value jsontext.Value
-		if value, err = dec.ReadValue(); err == nil {
-			objects = append(objects, Received[T]{Raw: value.Clone()})
-			objects[len(objects)-1].decode(check)
-		}
-	}
-	return objects
-}
-
-// decode reads one object strictly. When it cannot be used, only its text is kept: half an object
-// can take much more memory than the text.
-func (r *Received[T]) decode(check func(*T) (int64, error)) {
-	if len(r.Raw) > maxObjectBytes {
-		r.ID, r.Err = idOf(r.Raw), fmt.Errorf("it has %d bytes, more than %d", len(r.Raw), maxObjectBytes)
-	} else if err := json.Unmarshal(r.Raw, &r.Object, strict); err == nil {
+// decode reads one object strictly. One that cannot be used is not kept: half an object can take much
+// more memory than its text.
+func (r *Received[T]) decode(text jsontext.Value, check func(*T) (int64, error)) {
+	if err := json.Unmarshal(text, &r.Object, strict); err == nil {
 		r.ID, r.Err = check(&r.Object)
 	} else {
-		r.ID, r.Err = idOf(r.Raw), cmp.Or(mended(r.Raw, err), explain(err))
-		r.Raw = unmended(r.Raw)
+		r.ID, r.Err = idOf(bytes.NewReader(text)), cmp.Or(mended(text, err), explain(err))
 	}
 	r.ID = max(r.ID, 0)
 	if r.Err != nil {
@@ -154,13 +76,38 @@ func (r *Received[T]) decode(check func(*T) (int64, error)) {
 	}
 }
 
-// idOf returns the id of an object that was not understood; 0 when even that cannot be read.
-func idOf(raw jsontext.Value) int64 {
-	var only struct {
-		ID jsontext.Value `json:"id"`
+// mended returns what was replaced in a text, and in which field where the library's error says it;
+// nil: nothing was.
+func mended(text jsontext.Value, err error) error {
+	wrong, ofField := answer.Replaced(text)
+	if !ofField {
+		return wrong
 	}
-	var id int64
-	if json.Unmarshal(raw, &only, lenient) != nil || json.Unmarshal(only.ID, &id) != nil {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return at(syntactic.JSONPointer, wrong)
+	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		return at(semantic.JSONPointer, wrong)
+	}
+	return wrong
+}
+
+// idOf returns the id of an object that was not understood; 0 when even that cannot be read.
+func idOf(text io.Reader) (id int64) {
+	dec := jsontext.NewDecoder(answer.Framed(text), lenient)
+	if dec.PeekKind() != '{' {
+		return 0
+	}
+	err := answer.Members(dec, func(name string) error {
+		if name != "id" {
+			return dec.SkipValue()
+		}
+		value, err := dec.ReadValue()
+		if err == nil && json.Unmarshal(value, &id) != nil {
+			id = 0
+		}
+		return err
+	})
+	if err != nil {
 		return 0
 	}
 	return id

@@ -12,7 +12,7 @@ import (
 )
 
 // firstReason returns the reason of the first object in a response that cannot be used.
-func firstReason(r *Response) error {
+func firstReason(r *whole) error {
 	errs := []error{nil}
 	for _, o := range r.Hosts {
 		errs = append(errs, o.Err)
@@ -31,7 +31,7 @@ func firstReason(r *Response) error {
 
 func TestRecordedResponsesDecode(t *testing.T) {
 	type counts struct{ hosts, jobs, entries, keyvals, suite, incorrect int }
-	count := func(r *Response) (c counts) {
+	count := func(r *whole) (c counts) {
 		for _, job := range r.Jobs {
 			c.entries += len(job.Object.Entries)
 			c.keyvals += len(job.Object.Keyvals.Value)

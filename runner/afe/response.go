@@ -3,11 +3,11 @@ package afe
 import (
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"shardclient/runner/answer"
 )
 
-// Response is a decoded result. Every object stands by itself: one that cannot be understood
-// carries the reason and harms no other (P6).
+// Response is the result of a heartbeat. Every object stands by itself: one that cannot be understood
+// carries the reason and harms no other (P6). The text of the answer is kept until [Response.Close].
 type Response struct {
 	// Protocol is the version of the packet that was answered.
 	Protocol Protocol
@@ -16,24 +16,23 @@ type Response struct {
 	// (docs/promises.md, "late request").
 	Sure bool
 
-	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad. A section
-	// that could not be read is nil, one that was empty is not.
-	Hosts        []Received[Host]
-	Jobs         []Received[Job]
-	SuiteKeyvals []Received[Keyval]
+	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad.
+	Hosts        Section[Host]
+	Jobs         Section[Job]
+	SuiteKeyvals Section[Keyval]
 	// IncorrectHostIDs are known hosts that do not belong to this shard any more; 2019 only.
 	IncorrectHostIDs []int64
 	// Malformed are sections, or elements of incorrect_host_ids, that do not follow the protocol.
-	// The other sections count all the same.
+	// The other sections count all the same. Of the elements only the first thousand are kept.
 	Malformed []Malformed
 	// Incomplete is an [*Error] that says which section was missing or not a list; nil: none was.
 	Incomplete error
+
+	answer *answer.Answer // nil: an empty response that was made by hand
 }
 
-// Received is one object of a response: as it came, and as it was understood.
+// Received is one object of a response, as it was understood.
 type Received[T any] struct {
-	// Raw is the text of the object.
-	Raw jsontext.Value
 	// ID is the object's id; 0 when it has none, or one that is not a positive number.
 	ID int64
 	// Object is the zero value when Err is set.
@@ -45,7 +44,7 @@ type Received[T any] struct {
 // Malformed is a part of a response that does not follow the protocol.
 type Malformed struct {
 	Section string // such as "hosts"
-	Raw     jsontext.Value
+	Place   Place
 	Err     error // the reason
 }
 

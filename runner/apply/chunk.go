@@ -17,32 +17,52 @@ import (
 	"shardclient/runner/pg"
 )
 
-// unit is an object that is stored whole or set aside alone.
-type unit[T any] struct {
-	object *T
-	aside  badObject // its kind, id and payload, in case it is set aside
+// sift sets aside the objects that were not understood, and those that differ from an earlier one
+// with the same id. Identical copies are no fault. It returns all others, and calls each with them.
+func sift[T any](ctx context.Context, a *applier, s *source[T], each func(ref, *T)) ([]ref, error) {
+	good := make([]ref, 0, s.section.Len())
+	first := make(map[int64]int, s.section.Len())
+	for i := range s.section.Len() {
+		object, err := s.section.Read(i)
+		if err == nil {
+			err = a.quarantineMany(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		one := ref{object.ID, i}
+		if object.Err != nil {
+			a.setAside(s.bad(one), codeMalformed, object.Err)
+			continue
+		}
+		before, copied := first[one.id]
+		if copied = copied && one.id != 0; copied {
+			same, err := a.same(s.section.Place(before), s.section.Place(i))
+			if err != nil {
+				return nil, err
+			}
+			if !same {
+				reason := fmt.Errorf("another %s with id %d came first in this response", s.kind, one.id)
+				a.setAside(s.bad(one), codeDuplicateID, reason)
+			}
+			continue
+		}
+		first[one.id] = i
+		good = append(good, one)
+		s.keep(one, &object.Object)
+		each(one, &object.Object)
+	}
+	return good, nil
 }
 
-// sift sets aside the objects that were not understood, and those that differ from an earlier one
-// with the same id. Identical copies are no fault.
-func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
-	units := make([]unit[T], 0, len(list))
-	first := make(map[int64]*afe.Received[T], len(list))
-	for i := range list {
-		r := &list[i]
-		u := unit[T]{object: &r.Object, aside: badObject{Kind: kind, ID: r.ID, Payload: r.Raw}}
-		switch before := first[r.ID]; {
-		case r.Err != nil:
-			a.setAside(u.aside, codeMalformed, r.Err)
-		case before == nil || r.ID == 0:
-			first[r.ID] = r
-			units = append(units, u)
-		case !sameJSON(before.Raw, r.Raw):
-			reason := fmt.Errorf("another %s with id %d came first in this response", kind, r.ID)
-			a.setAside(u.aside, codeDuplicateID, reason)
-		}
+// same reports whether two objects have the same value.
+func (a *applier) same(x, y afe.Place) (bool, error) {
+	one, err := a.r.Text(x, x.Size())
+	if err != nil {
+		return false, err
 	}
-	return units
+	other, err := a.r.Text(y, y.Size())
+	return err == nil && sameJSON(one, other), err
 }
 
 // sameJSON reports whether two objects have the same value: a copy may have its keys in another
@@ -57,11 +77,10 @@ func sameJSON(a, b jsontext.Value) bool {
 	return a.Canonicalize(exact) == nil && b.Canonicalize(exact) == nil && bytes.Equal(a, b)
 }
 
-// storeAll stores units, and fails if some are left for the next beat.
-func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
-	all := len(units)
-	left, err := storeFree(ctx, a, kind, units, store)
-	return stored(kind, all, left, err)
+// storeAll stores objects, and fails if some are left for the next beat.
+func storeAll[T any](ctx context.Context, a *applier, s *source[T], refs []ref, store storeFunc[T]) error {
+	left, err := storeFree(ctx, a, s, refs, store)
+	return stored(s.kind, len(refs), left, err)
 }
 
 func stored(kind string, all int, left map[int64]string, err error) error {
@@ -71,18 +90,18 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 	return nil
 }
 
-// storeFree stores units chunk by chunk, each chunk in one transaction. It returns those that need
+// storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
 // what another session has locked, each with what that is.
 //
-// Units that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
+// Objects that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
 // this beat are spent on objects that were not yet told apart, and each refused one has its turn.
 func storeFree[T any](
-	ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T],
+	ctx context.Context, a *applier, s *source[T], refs []ref, store storeFunc[T],
 ) (left map[int64]string, err error) {
-	if len(units) == 0 {
+	if len(refs) == 0 {
 		return nil, nil
 	}
-	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, s.kind)
 	if err != nil {
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
@@ -90,21 +109,29 @@ func storeFree[T any](
 	for i, id := range refused {
 		turn[id] = i + 1
 	}
-	slices.SortStableFunc(units, func(x, y unit[T]) int {
-		return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID])
-	})
+	if len(turn) > 0 {
+		slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(turn[x.id], turn[y.id]) })
+	}
 	for try := 1; ; try++ {
 		left = map[int64]string{}
-		for chunk := range slices.Chunk(units, a.o.Chunk) {
+		for rest := refs; len(rest) > 0; {
+			chunk, failed := s.chunk(rest, a.o.Chunk)
+			if failed != nil {
+				return left, pg.Together(err, failed)
+			}
+			rest = rest[len(chunk):]
 			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
 			if err != nil && !a.goesOn(err) {
 				return left, err
+			}
+			if failed := a.quarantineMany(ctx); failed != nil {
+				return left, pg.Together(err, failed)
 			}
 		}
 		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return left, err
 		}
-		units = slices.DeleteFunc(slices.Clone(units), func(u unit[T]) bool { return left[u.aside.ID] == "" })
+		refs = slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return left[r.id] == "" })
 	}
 }
 
@@ -139,7 +166,9 @@ func storeChunk[T any](
 	}
 	switch {
 	case err == nil:
-		a.bad = append(a.bad, bad...)
+		for _, o := range bad {
+			a.add(o)
+		}
 		maps.Copy(left, locked)
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
@@ -188,7 +217,7 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	var ids []int64
 	for _, u := range chunk {
-		if !a.badIDs[objectKey{kind, u.aside.ID}] {
+		if !a.aside.ids[objectKey{kind, u.aside.ID}] {
 			ids = append(ids, u.aside.ID)
 		}
 	}

@@ -40,7 +40,10 @@ func (a *applier) stageFreeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job], left map[int64]string,
 ) (jobColumns, error) {
 	for {
-		rows := a.jobRows(chunk)
+		rows, err := a.jobRows(chunk)
+		if err != nil {
+			return rows, err
+		}
 		if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
 			return rows, fmt.Errorf("stage: %w", err)
 		}
@@ -140,8 +143,7 @@ type jobColumns struct {
 	keyvals           sharddb.JobReplaceKeyvalsParams
 }
 
-func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
-	var rows jobColumns
+func (a *applier) jobRows(chunk []unit[afe.Job]) (rows jobColumns, err error) {
 	for _, u := range chunk {
 		j := u.object
 		rows.ids = append(rows.ids, j.ID)
@@ -157,13 +159,17 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
 		if j.Keyvals.Sent {
 			rows.keyvals.ReplacedJobIds = append(rows.keyvals.ReplacedJobIds, j.ID)
 		}
-		for _, k := range a.jobKeyvals(j) {
+		keyvals, err := a.jobKeyvals(j)
+		if err != nil {
+			return rows, err
+		}
+		for _, k := range keyvals {
 			rows.keyvals.JobIds = append(rows.keyvals.JobIds, j.ID)
 			rows.keyvals.Keys = append(rows.keyvals.Keys, k.Key)
 			rows.keyvals.KeyvalValues = append(rows.keyvals.KeyvalValues, k.Value)
 		}
 	}
-	return rows
+	return rows, nil
 }
 
 func jobRow(j *afe.Job) sharddb.StageJobsParams {

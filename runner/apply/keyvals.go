@@ -10,8 +10,7 @@ import (
 	"shardclient/runner/afe"
 )
 
-// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for the jobs of this
-// answer.
+// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers those for jobs of this answer.
 func (a *applier) storeSuiteKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
 ) (_ []badObject, left map[int64]string, err error) {
@@ -37,11 +36,10 @@ func (a *applier) storeSuiteKeyvals(
 		return nil, nil, err
 	}
 	for _, u := range chunk {
-		k := u.object
-		if a.suite[k.JobID] == nil {
-			a.suite[k.JobID] = map[string]string{}
+		job := u.object.JobID
+		if _, ours := slices.BinarySearch(a.jobIDs, job); ours {
+			a.suite[job] = append(a.suite[job], u.ref)
 		}
-		a.suite[k.JobID][k.Key] = k.Value
 	}
 	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }
@@ -49,10 +47,17 @@ func (a *applier) storeSuiteKeyvals(
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,
 // these win key by key, because the original stores them after the jobs; as in SuiteKeyvalsStore,
 // every row of such a key gets their value.
-func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
-	suite := a.suite[j.ID]
+func (a *applier) jobKeyvals(j *afe.Job) ([]afe.Keyval, error) {
+	suite := map[string]string{}
+	for _, r := range a.suite[j.ID] {
+		k, err := a.keyvals.read(r)
+		if err != nil {
+			return nil, err
+		}
+		suite[k.Key] = k.Value
+	}
 	if !j.Keyvals.Sent || len(suite) == 0 {
-		return j.Keyvals.Value // a list that was not sent replaces nothing
+		return j.Keyvals.Value, nil // a list that was not sent replaces nothing
 	}
 	merged := slices.Clone(j.Keyvals.Value)
 	own := make(map[string]bool, len(merged))
@@ -67,5 +72,5 @@ func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
 			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
 		}
 	}
-	return merged
+	return merged, nil
 }

@@ -33,14 +33,20 @@ func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
 
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
-func (a *applier) storeAllKeyvals(ctx context.Context, keyvals []unit[afe.Keyval]) error {
-	left, err := storeFree(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals)
-	for _, u := range keyvals {
-		if err != nil || left[u.aside.ID] != "" {
-			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
+func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
+	left, err := storeFree(ctx, a, a.keyvals, refs, a.storeSuiteKeyvals)
+	failed := err
+	for i := 0; i < len(refs) && (failed != nil || len(left) > 0); i++ {
+		if failed == nil && left[refs[i].id] == "" {
+			continue
 		}
+		k, err := a.keyvals.read(refs[i])
+		if err != nil {
+			return err
+		}
+		a.leftKeyvals[strconv.FormatInt(k.JobID, 10)] = true
 	}
-	return stored(kindSuiteKeyval, len(keyvals), left, err)
+	return stored(kindSuiteKeyval, len(refs), left, err)
 }
 
 // waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be

@@ -32,9 +32,13 @@ type parent struct {
 // member is a user in an ACL group.
 type member struct{ group, user int64 }
 
+func newParents() parents {
+	return parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+}
+
 // collectParents gathers what the objects name.
 func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
-	p := parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+	p := newParents()
 	for _, h := range hosts {
 		p.addHost(h.object)
 	}

@@ -104,15 +104,16 @@ func TestNothingIsHalvedAfterTheTimeOfTheBeat(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 	mustBeat(t, client)
-	var response afe.Response
-	for id := range int64(64) {
-		response.Hosts = append(response.Hosts, afe.Received[afe.Host]{ID: id + 10, Object: afe.Host{ID: id + 10, Hostname: fmt.Sprint("n", id)}})
+	var hosts []string
+	for id := range 64 {
+		hosts = append(hosts, host(id+10, fmt.Sprint("n", id)))
 	}
+	response := parsed(result(hosts, nil, nil))
 	over := errors.New("the time of the beat is over")
 	ctx, end := context.WithCancelCause(t.Context())
 	end(over)
 	seen.sql = nil
-	if err := client.Apply(ctx, &response); !errors.Is(err, over) {
+	if err := client.Apply(ctx, response); !errors.Is(err, over) {
 		t.Errorf("%v, want what ended the beat", err)
 	}
 	if n := seen.count("StageHosts"); n != 0 {

@@ -1,11 +1,11 @@
-package afe
+package answer
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -34,18 +34,23 @@ const (
 // mender goes over an answer once. It does not parse: a text whose brackets, commas and colons are
 // not those of JSON is still not JSON afterwards.
 type mender struct {
-	body  []byte
-	cut   []byte // what has been mended
-	kept  int    // up to here body is in cut
+	body  window
+	size  int64
+	cut   *spool // what has been mended
+	kept  int64  // up to here body is in cut
 	depth int
 	mends int
+	err   error // of reading or writing
 }
 
-// mend returns the answer with everything replaced that is no value of JSON.
-func mend(body []byte) []byte {
-	m := &mender{body: body}
-	for i := 0; i < len(body); {
-		switch body[i] {
+// errTooManyMends says that an answer was left as it is.
+var errTooManyMends = errors.New("more values that are not JSON than are mended")
+
+// mend writes the answer to another place, with everything replaced that is no value of JSON.
+func mend(body, cut *spool) error {
+	m := &mender{body: window{body: body}, size: body.size, cut: cut}
+	for i := int64(0); i < m.size && m.err == nil; {
+		switch m.at(i) {
 		case '"':
 			i = m.text(i)
 		case '[', '{':
@@ -64,50 +69,92 @@ func mend(body []byte) []byte {
 			i = m.word(i)
 		}
 		if m.mends > maxMends {
-			return body
+			return errTooManyMends
 		}
 	}
-	return append(m.cut, body[m.kept:]...)
+	m.keep(m.size)
+	return m.err
 }
 
-// replace puts a string in the place of body[from:to], unless that lies in a value that is too
-// deep.
-func (m *mender) replace(from, to int, what byte, text []byte) {
+// at returns a byte of the answer.
+func (m *mender) at(i int64) byte {
+	if w := &m.body; i >= w.from && i < w.from+int64(len(w.text)) {
+		return w.text[i-w.from]
+	}
+	return m.read(i)
+}
+
+func (m *mender) read(i int64) byte {
+	if m.err != nil {
+		return ' '
+	}
+	if s := m.body.body; s.file == nil {
+		m.body.text = s.memory
+		return s.memory[i]
+	}
+	text, err := m.body.at(i, 1)
+	if m.err = err; err != nil {
+		return ' '
+	}
+	return text[0]
+}
+
+// keep copies the answer as it came, up to a place.
+func (m *mender) keep(to int64) {
+	for m.err == nil && m.kept < to {
+		size := int(min(to-m.kept, windowBytes))
+		text, err := m.body.at(m.kept, size)
+		if err == nil {
+			_, err = m.cut.Write(text)
+		}
+		m.err = err
+		m.kept += int64(size)
+	}
+	m.kept = to
+}
+
+// replace puts a string in the place of a part of the answer, unless that lies in a value that is
+// too deep.
+func (m *mender) replace(from, to int64, what byte, text []byte) {
 	if m.depth >= maxDepth && what != markDeep {
 		return
 	}
-	m.cut = append(append(m.cut, m.body[m.kept:from]...), '"', mark, what)
-	m.cut = append(append(m.cut, text...), '"')
+	m.keep(from)
+	if m.err == nil {
+		_, m.err = m.cut.Write(slices.Concat([]byte{'"', mark, what}, text, []byte{'"'}))
+	}
 	m.kept = to
 	m.mends++
 }
 
 // text returns where the string ends that begins at from, and replaces it if it cannot be read.
-func (m *mender) text(from int) (to int) {
+func (m *mender) text(from int64) (to int64) {
 	bad := false
-	for to = from + 1; to < len(m.body) && m.body[to] != '"'; to++ {
-		switch b := m.body[to]; {
+	for to = from + 1; to < m.size && m.at(to) != '"'; to++ {
+		switch b := m.at(to); {
 		case b < ' ':
 			bad = true
-		case b == '\\' && to+1 < len(m.body):
+		case b == '\\' && to+1 < m.size:
 			to++
-			bad = bad || !bytes.ContainsRune([]byte(`"\/bfnrtu`), rune(m.body[to]))
+			bad = bad || !bytes.ContainsRune([]byte(`"\/bfnrtu`), rune(m.at(to)))
 		}
 	}
-	to = min(to+1, len(m.body))
+	to = min(to+1, m.size)
 	if bad {
 		m.replace(from, to, markString, nil)
 	}
 	return to
 }
 
-// word returns where the word ends that begins at from, and replaces it if it is no value.
-func (m *mender) word(from int) (to int) {
-	to = len(m.body)
-	if n := bytes.IndexAny(m.body[from:], " \t\r\n,:[]{}\""); n >= 0 {
-		to = from + n
+// word returns where the word ends that begins at from, and replaces it if it is no value. Of a long
+// one only the beginning is looked at: it passes for a number if that is one.
+func (m *mender) word(from int64) (to int64) {
+	var word []byte
+	for to = from; to < m.size && !isEnd(m.at(to)); to++ {
+		if len(word) < MaxToken {
+			word = append(word, m.at(to))
+		}
 	}
-	word := m.body[from:to]
 	if !isValue(word) {
 		m.replace(from, to, markWord, printable(word))
 	}
@@ -137,33 +184,27 @@ func printable(word []byte) []byte {
 	}, word[:min(len(word), maxWord)])
 }
 
-// mended returns what was wrong with a text in which something was replaced, and in which field
-// where the library's error says it; nil: nothing was replaced.
-func mended(raw jsontext.Value, err error) error {
-	_, after, _ := bytes.Cut(raw, []byte{'"', mark})
+// Replaced returns what was wrong with a text in which something was replaced; nil: nothing was.
+// ofField reports whether that is the fault of the field in which it stands.
+func Replaced(text jsontext.Value) (wrong error, ofField bool) {
+	_, after, _ := bytes.Cut(text, []byte{'"', mark})
 	if len(after) == 0 {
-		return nil
-	}
-	var field jsontext.Pointer
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		field = syntactic.JSONPointer
-	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		field = semantic.JSONPointer
+		return nil, false
 	}
 	switch after[0] {
 	case markDeep:
-		return fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+		return fmt.Errorf("it is nested more than %d levels deep", maxDepth), false
 	case markString:
-		return at(field, errors.New("a string with a control character, or with a backslash that escapes nothing"))
+		return errors.New("a string with a control character, or with a backslash that escapes nothing"), true
 	case markWord:
 		word, _, _ := bytes.Cut(after[1:], []byte{'"'})
-		return at(field, fmt.Errorf("%s is not a value of JSON", word))
+		return fmt.Errorf("%s is not a value of JSON", word), true
 	}
-	return nil
+	return nil, false
 }
 
-// unmended returns a text with its words as they came.
-func unmended(raw jsontext.Value) jsontext.Value {
+// Restored returns a text with its words as they came.
+func Restored(raw jsontext.Value) jsontext.Value {
 	var as jsontext.Value
 	for {
 		before, after, found := bytes.Cut(raw, []byte{'"', mark, markWord})
