@@ -75,9 +75,9 @@ var arrows = map[string][]string{
 // whether a room is two.
 const (
 	maxForeignModules = 25
-	maxPackageLines   = 1500 // code lines of one package
+	maxPackageLines   = 1500  // code lines of one package
 	maxOwnLines       = 10000 // code lines of all of shard-client's packages, gen aside
-	maxFileLines      = 300  // lines of one file, comments included
+	maxFileLines      = 300   // lines of one file, comments included
 )
 
 // goPackage is what is needed of `go list -json`.
