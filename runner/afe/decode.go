@@ -28,6 +28,10 @@ const (
 // larger would arrive only to be too large for its upload.
 const maxObjectBytes = 16 << 20
 
+// maxNested bounds the lists within one object, such as the entries of a job (P9). No lab has a job
+// on that many hosts.
+const maxNested = 1 << 16
+
 // lenient lets an object with a broken string or a repeated name pass as raw text, so that it alone
 // is set aside; each object is then read strictly.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
@@ -179,7 +183,30 @@ func object[T any](defaults func() T) *json.Unmarshalers {
 		*v = defaults()
 		return errors.ErrUnsupported // the plain way
 	})
-	return json.JoinUnmarshalers(notNull[[]T]("a list", '['), one)
+	return json.JoinUnmarshalers(json.UnmarshalFromFunc(readList[T]), one)
+}
+
+// readList reads a list element by element, and gives up early: one of empty objects takes many times
+// its text in memory (P9).
+func readList[T any](dec *jsontext.Decoder, list *[]T) error {
+	if dec.PeekKind() != '[' {
+		return unwanted(dec, "a list")
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	for *list = []T{}; dec.PeekKind() != ']'; {
+		if len(*list) == maxNested {
+			return fmt.Errorf("the list has more than %d elements", maxNested)
+		}
+		var element T
+		if err := json.UnmarshalDecode(dec, &element); err != nil {
+			return err
+		}
+		*list = append(*list, element)
+	}
+	_, err := dec.ReadToken()
+	return err
 }
 
 // unwanted returns an error that quotes the next value, if it is a string or a number, and
