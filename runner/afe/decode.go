@@ -44,32 +44,49 @@ var strict = json.WithUnmarshalers(json.JoinUnmarshalers(
 	json.UnmarshalFromFunc(readTime),
 	notNull[int64]("a whole number", '0'),
 	notNull[int32]("a whole number", '0'),
-	object(func() Ref { return Ref{ID: missingID, Hostname: missing} }),
-	object(func() Label { return Label{ID: missingID, Name: missing} }),
-	object(func() ACLGroup { return ACLGroup{ID: missingID, Name: missing} }),
-	object(func() User { return User{ID: missingID, Login: missing, RebootBefore: 1} }),
-	object(func() Attribute { return Attribute{} }),
-	object(func() Keyval { return Keyval{JobID: missingID} }),
-	object(func() Entry { return Entry{ID: missingID, Status: missing} }),
-	object(func() Host {
-		return Host{
-			ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true,
-			LockReason: new(string),
-		}
-	}),
-	object(func() Job {
-		return Job{
-			ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2,
-			Timeout: 24, TimeoutMins: 1440, MaxRuntimeHrs: 72, MaxRuntimeMins: 4320,
-			RunReset: true, RebootBefore: 1,
-		}
-	}),
+	object(newRef),
+	object(newLabel),
+	object(newACLGroup),
+	object(newUser),
+	object(newAttribute),
+	object(newKeyval),
+	object(newEntry),
+	object(newHost),
+	object(newJob),
 ))
+
+// What an object has in the fields that are left out. Each has its own: through a pointer that two
+// objects had in common, both would get the value of the last one.
+
+func newRef() Ref             { return Ref{ID: missingID, Hostname: missing} }
+func newLabel() Label         { return Label{ID: missingID, Name: missing} }
+func newACLGroup() ACLGroup   { return ACLGroup{ID: missingID, Name: missing} }
+func newUser() User           { return User{ID: missingID, Login: missing, RebootBefore: 1} }
+func newAttribute() Attribute { return Attribute{} }
+func newKeyval() Keyval       { return Keyval{JobID: missingID} }
+func newEntry() Entry         { return Entry{ID: missingID, Status: missing} }
+
+func newHost() Host {
+	return Host{
+		ID: missingID, Hostname: missing, Status: "Ready", Leased: true, Dirty: true,
+		LockReason: new(string),
+	}
+}
+
+func newJob() Job {
+	return Job{
+		ID: missingID, Owner: missing, Name: missing, Priority: 40, ControlType: 2,
+		Timeout: 24, TimeoutMins: 1440, MaxRuntimeHrs: 72, MaxRuntimeMins: 4320,
+		RunReset: true, RebootBefore: 1,
+	}
+}
 
 // decode reads one object strictly. One that cannot be used is not kept: half an object can take much
 // more memory than its text.
-func (r *Received[T]) decode(text jsontext.Value, check func(*T) (int64, error)) {
-	if err := json.Unmarshal(text, &r.Object, strict); err == nil {
+func (r *Received[T]) decode(q *quick, text jsontext.Value, check func(*T) (int64, error)) {
+	if quickly(q, text, &r.Object) {
+		r.ID, r.Err = check(&r.Object)
+	} else if err := json.Unmarshal(text, &r.Object, strict); err == nil {
 		r.ID, r.Err = check(&r.Object)
 	} else {
 		r.ID, r.Err = idOf(bytes.NewReader(text)), cmp.Or(mended(text, err), explain(err))
@@ -173,8 +190,7 @@ func notNull[T any](want string, kind jsontext.Kind) *json.Unmarshalers {
 }
 
 // object decodes an object on top of its defaults, and a list of such objects only from a list. The
-// defaults are made anew for each object: through a pointer that objects had in common, each would
-// get the value of the last one.
+// defaults are made anew for each object.
 func object[T any](defaults func() T) *json.Unmarshalers {
 	one := json.UnmarshalFromFunc(func(dec *jsontext.Decoder, v *T) error {
 		if dec.PeekKind() != '{' {

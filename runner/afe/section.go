@@ -27,6 +27,7 @@ type Section[T any] struct {
 	places []Place
 	check  func(*T) (int64, error)
 	window *answer.Window
+	quick  quick
 }
 
 // Found reports whether the response has this section, and it is a list. An empty one is found.
@@ -47,9 +48,18 @@ func (s *Section[T]) Read(i int) (r Received[T], err error) {
 	}
 	text, err := s.window.Text(p)
 	if err == nil {
-		r.decode(text, s.check)
+		r.decode(&s.quick, text, s.check)
 	}
 	return r, err
+}
+
+// Fork returns the same section, to be read by somebody else at the same time.
+func (s *Section[T]) Fork() *Section[T] {
+	fork := &Section[T]{answer: s.answer, places: s.places, check: s.check}
+	if s.answer != nil {
+		fork.window = s.answer.NewWindow()
+	}
+	return fork
 }
 
 // Text returns the beginning of what stands at a place, as it came, at most so many bytes of it.

@@ -1,9 +1,6 @@
 package answer
 
-import (
-	"bytes"
-	"io"
-)
+import "io"
 
 // MaxToken is how much of a string or number the index of an answer looks at, in bytes. Only tests
 // change it.
@@ -17,8 +14,8 @@ type frame struct {
 	at   int64 // how much has been passed on
 	cuts []cut // what was cut short, until wholeEnd has asked for what comes later
 
-	in   func(f *frame, p []byte) int // what comes next; nil: something outside of strings and words
-	kept int                          // how much of the string or word has been passed on
+	in   place // what the next byte is part of
+	kept int   // how much of the string or word has been passed on
 
 	cut     bool // it has been cut short
 	digit   bool // its last byte was a digit
@@ -32,16 +29,29 @@ func Framed(text io.Reader) io.Reader { return &frame{from: text} }
 func (f *frame) Read(p []byte) (int, error) {
 	n, err := f.from.Read(p)
 	for p = p[:n]; len(p) > 0; {
-		next := f.in
-		if next == nil {
-			next = (*frame).outside
+		some := 0
+		switch f.in {
+		case outside:
+			some = f.outside(p)
+		case inText:
+			some = f.text(p)
+		case inWord:
+			some = f.word(p)
 		}
-		some := next(f, p)
 		f.at += int64(some)
 		p = p[some:]
 	}
 	return n, err
 }
+
+// place says what a byte of an answer is part of.
+type place int
+
+const (
+	outside place = iota // of strings and words
+	inText
+	inWord
+)
 
 // cut is a string or number that was cut short: where it ends in what was passed on, and in what
 // came.
@@ -60,8 +70,8 @@ func (f *frame) wholeEnd(end int64) int64 {
 }
 
 // begin begins a string or word.
-func (f *frame) begin(in func(*frame, []byte) int) {
-	*f = frame{from: f.from, at: f.at, cuts: f.cuts, in: in}
+func (f *frame) begin(in place) {
+	f.in, f.kept, f.cut, f.digit, f.escaped, f.since = in, 0, false, false, false, 0
 }
 
 // outside returns how many bytes come before the next string or word, the quote of a string
@@ -69,10 +79,10 @@ func (f *frame) begin(in func(*frame, []byte) int) {
 func (f *frame) outside(p []byte) int {
 	for i, b := range p {
 		if b == '"' {
-			f.begin((*frame).text)
+			f.begin(inText)
 			return i + 1
-		} else if !isEnd(b) {
-			f.begin((*frame).word)
+		} else if !ends[b] {
+			f.begin(inWord)
 			return i
 		}
 	}
@@ -100,7 +110,7 @@ func (f *frame) text(p []byte) int {
 		case escape:
 			f.since = 0
 		case b == '"' && !f.escaped:
-			f.ends(i)
+			f.end(i)
 			return i
 		}
 		f.escaped = escape
@@ -113,11 +123,11 @@ func (f *frame) plain(p []byte) int {
 	if f.escaped || f.kept >= MaxToken {
 		return 0
 	}
-	n := bytes.IndexAny(p, `"\`)
-	if n < 0 {
-		n = len(p)
+	p = p[:min(len(p), MaxToken-f.kept)]
+	n := 0
+	for n < len(p) && p[n] != '"' && p[n] != '\\' { // most strings are short: this is as fast as bytes.IndexAny
+		n++
 	}
-	n = min(n, MaxToken-f.kept)
 	f.kept += n
 	f.since += n
 	return n
@@ -126,8 +136,8 @@ func (f *frame) plain(p []byte) int {
 // word goes on in a number or another word, up to its end. It may be cut behind a digit.
 func (f *frame) word(p []byte) int {
 	for i, b := range p {
-		if isEnd(b) {
-			f.ends(i)
+		if ends[b] {
+			f.end(i)
 			return i
 		}
 		if f.kept >= MaxToken && f.digit && !f.cut {
@@ -143,18 +153,14 @@ func (f *frame) word(p []byte) int {
 	return len(p)
 }
 
-// ends notes that a string or word ends so many bytes further on.
-func (f *frame) ends(further int) {
-	if f.in = nil; f.cut {
+// end notes that a string or word ends so many bytes further on.
+func (f *frame) end(further int) {
+	if f.in = outside; f.cut {
 		f.cuts[len(f.cuts)-1].wholeEnd = f.at + int64(further)
 	}
 }
 
-// isEnd reports whether a byte ends a word.
-func isEnd(b byte) bool {
-	switch b {
-	case '"', ' ', '\t', '\r', '\n', ',', ':', '[', ']', '{', '}':
-		return true
-	}
-	return false
+// ends are the bytes that end a word.
+var ends = [256]bool{
+	'"': true, ' ': true, '\t': true, '\r': true, '\n': true, ',': true, ':': true, '[': true, ']': true, '{': true, '}': true,
 }

@@ -150,7 +150,7 @@ func (m *mender) text(from int64) (to int64) {
 // one only the beginning is looked at: it passes for a number if that is one.
 func (m *mender) word(from int64) (to int64) {
 	var word []byte
-	for to = from; to < m.size && !isEnd(m.at(to)); to++ {
+	for to = from; to < m.size && !ends[m.at(to)]; to++ {
 		if len(word) < MaxToken {
 			word = append(word, m.at(to))
 		}

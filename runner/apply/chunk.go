@@ -22,47 +22,50 @@ import (
 func sift[T any](ctx context.Context, a *applier, s *source[T], each func(ref, *T)) ([]ref, error) {
 	good := make([]ref, 0, s.section.Len())
 	first := make(map[int64]int, s.section.Len())
-	for i := range s.section.Len() {
-		object, err := s.section.Read(i)
+	for units, err := range s.chunks(s.all(), maxSifted) {
 		if err == nil {
 			err = a.quarantineMany(ctx)
 		}
 		if err != nil {
 			return nil, err
 		}
-		one := ref{object.ID, i}
-		if object.Err != nil {
-			a.setAside(s.bad(one), codeMalformed, object.Err)
-			continue
-		}
-		before, copied := first[one.id]
-		if copied = copied && one.id != 0; copied {
-			same, err := a.same(s.section.Place(before), s.section.Place(i))
-			if err != nil {
-				return nil, err
+		for _, u := range units {
+			before, copied := first[u.ref.id]
+			switch {
+			case u.err != nil:
+				a.setAside(u.aside, codeMalformed, u.err)
+				continue
+			case copied && u.ref.id != 0:
+				if err := a.copied(u.aside, s.section.Place(before)); err != nil {
+					return nil, err
+				}
+				continue
 			}
-			if !same {
-				reason := fmt.Errorf("another %s with id %d came first in this response", s.kind, one.id)
-				a.setAside(s.bad(one), codeDuplicateID, reason)
+			first[u.ref.id] = u.ref.index
+			good = append(good, u.ref)
+			if s.kept != nil {
+				s.kept[u.ref.index] = u
 			}
-			continue
+			each(u.ref, u.object)
 		}
-		first[one.id] = i
-		good = append(good, one)
-		s.keep(one, &object.Object)
-		each(one, &object.Object)
 	}
 	return good, nil
 }
 
-// same reports whether two objects have the same value.
-func (a *applier) same(x, y afe.Place) (bool, error) {
-	one, err := a.r.Text(x, x.Size())
+// maxSifted is how many objects are read at once to sort them out.
+const maxSifted = 256
+
+// copied sets an object aside if it differs from the first one with its id.
+func (a *applier) copied(object badObject, first afe.Place) error {
+	before, err := a.r.Text(first, first.Size())
 	if err != nil {
-		return false, err
+		return err
 	}
-	other, err := a.r.Text(y, y.Size())
-	return err == nil && sameJSON(one, other), err
+	again, err := a.r.Text(object.place, object.place.Size())
+	if err == nil && !sameJSON(before, again) {
+		a.setAside(object, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+	}
+	return err
 }
 
 // sameJSON reports whether two objects have the same value: a copy may have its keys in another
@@ -114,12 +117,10 @@ func storeFree[T any](
 	}
 	for try := 1; ; try++ {
 		left = map[int64]string{}
-		for rest := refs; len(rest) > 0; {
-			chunk, failed := s.chunk(rest, a.o.Chunk)
+		for chunk, failed := range s.chunks(refs, a.o.Chunk) {
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
-			rest = rest[len(chunk):]
 			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
 			if err != nil && !a.goesOn(err) {
 				return left, err

@@ -49,12 +49,12 @@ func (a *applier) storeSuiteKeyvals(
 // every row of such a key gets their value.
 func (a *applier) jobKeyvals(j *afe.Job) ([]afe.Keyval, error) {
 	suite := map[string]string{}
-	for _, r := range a.suite[j.ID] {
-		k, err := a.keyvals.read(r)
-		if err != nil {
-			return nil, err
-		}
-		suite[k.Key] = k.Value
+	keyvals, err := a.keyvals.read(a.suite[j.ID])
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range keyvals {
+		suite[u.object.Key] = u.object.Value
 	}
 	if !j.Keyvals.Sent || len(suite) == 0 {
 		return j.Keyvals.Value, nil // a list that was not sent replaces nothing

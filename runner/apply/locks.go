@@ -35,16 +35,14 @@ func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
 // only as long as its jobs are not here, so these jobs wait.
 func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
 	left, err := storeFree(ctx, a, a.keyvals, refs, a.storeSuiteKeyvals)
-	failed := err
-	for i := 0; i < len(refs) && (failed != nil || len(left) > 0); i++ {
-		if failed == nil && left[refs[i].id] == "" {
-			continue
+	late := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return err == nil && left[r.id] == "" })
+	for units, failed := range a.keyvals.chunks(late, a.o.Chunk) {
+		if failed != nil {
+			return failed
 		}
-		k, err := a.keyvals.read(refs[i])
-		if err != nil {
-			return err
+		for _, u := range units {
+			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
 		}
-		a.leftKeyvals[strconv.FormatInt(k.JobID, 10)] = true
 	}
 	return stored(kindSuiteKeyval, len(refs), left, err)
 }
