@@ -30,7 +30,7 @@ const maxObjectBytes = 16 << 20
 
 // maxNested bounds the lists within one object, such as the entries of a job (P9). No lab has a job
 // on that many hosts.
-const maxNested = 1 << 16
+const maxNested = 1 << 15
 
 // lenient lets an object with a broken string or a repeated name pass as raw text, so that it alone
 // is set aside; each object is then read strictly.

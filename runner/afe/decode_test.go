@@ -69,6 +69,30 @@ func TestRecordedResponsesDecode(t *testing.T) {
 	}
 }
 
+// What a master writes is read the quick way.
+func TestRecordedObjectsAreReadQuickly(t *testing.T) {
+	large, err := os.ReadFile(largeResponse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := decodeOK(t, large)
+	for _, o := range r.Hosts {
+		if !quickly(&quick{}, o.Raw, new(Host)) {
+			t.Errorf("not so %s", o.Raw)
+		}
+	}
+	for _, o := range r.Jobs {
+		if !quickly(&quick{}, o.Raw, new(Job)) {
+			t.Errorf("not so %s", o.Raw)
+		}
+	}
+	for _, o := range r.SuiteKeyvals {
+		if !quickly(&quick{}, o.Raw, new(Keyval)) {
+			t.Errorf("not so %s", o.Raw)
+		}
+	}
+}
+
 // Each object of the 2019 recording, whole.
 func TestRecordedObjects(t *testing.T) {
 	at := func(s string) Time {

@@ -157,7 +157,7 @@ func TestP9LongLists(t *testing.T) {
 		if took := after.TotalAlloc - before.TotalAlloc; took > 128<<20 {
 			t.Errorf("%s: took %d MiB for an answer of %d", list, took>>20, len(body)>>20)
 		}
-		want := list + ": the list has more than 65536 elements"
+		want := list + ": the list has more than 32768 elements"
 		if len(r.Jobs) != 2 || r.Jobs[0].ID != 7 || fmt.Sprint(r.Jobs[0].Err) != want || r.Jobs[1].ID != 8 {
 			t.Errorf("%s: %.300s; want job 7 set aside: %s", list, fmt.Sprint(r.Jobs[0].Err), want)
 		}

@@ -84,6 +84,7 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []to
 	}
 	for _, o := range objects {
 		kept += len(o.Raw)
+		checkQuick[T](t, o.Raw)
 		again := decodeAlone[T](t, section, o.Raw)
 		if diff := cmp.Diff(o, again, cmpopts.EquateEmpty(), cmp.Comparer(sameReason)); diff != "" {
 			t.Errorf("%s: %s is another object when it comes alone:\n%s", section, o.Raw, diff)
@@ -101,6 +102,18 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []to
 		checkWhole(t, section, o)
 	}
 	return kept
+}
+
+// checkQuick fails the test when the two ways to read an object differ.
+func checkQuick[T any](t *testing.T, raw jsontext.Value) {
+	var fast, slow T
+	if !quickly(&quick{}, raw, &fast) {
+		return
+	}
+	err := json.Unmarshal(raw, &slow, strict)
+	if diff := cmp.Diff(slow, fast); err != nil || diff != "" {
+		t.Errorf("%s: %v; (-strict +quick):\n%s", raw, err, diff)
+	}
 }
 
 // noDefault are the fields that an object has exactly when the master sent them.

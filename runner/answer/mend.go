@@ -27,7 +27,7 @@ const (
 	// maxMends bounds by how much an answer grows while it is mended (P9). One with more faults
 	// stays as it is, and cannot be read.
 	maxMends = 1 << 19
-	// maxWord is how many bytes are kept of a word that is no value.
+	// maxWord is how many bytes are kept of a word that is no value; dots stand for the others.
 	maxWord = 60
 )
 
@@ -176,12 +176,16 @@ func isValue(word []byte) bool {
 
 // printable returns the beginning of a word as it may stand in a string of JSON.
 func printable(word []byte) []byte {
-	return bytes.Map(func(r rune) rune {
+	text := bytes.Map(func(r rune) rune {
 		if r < ' ' || r == '\\' || r > '~' {
 			return '?'
 		}
 		return r
 	}, word[:min(len(word), maxWord)])
+	if len(word) > maxWord {
+		text = append(text, "..."...)
+	}
+	return text
 }
 
 // Replaced returns what was wrong with a text in which something was replaced; nil: nothing was.
