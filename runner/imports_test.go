@@ -23,7 +23,7 @@ const module = "shardclient"
 //	operator  loop  shard  config  ops   lab  master
 //	          apply  search              postgres  process
 //	          lock  afe
-//	          pg  answer  beat  guard  plain  schema  gen
+//	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
@@ -34,20 +34,21 @@ var arrows = map[string][]string{
 		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/apply":  {"runner/lock", "runner/afe", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/search": {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
-	"runner/lock":   {"runner/pg", "gen/sharddb"},
-	"runner/loop":   {"runner/beat"},
-	"runner/ops":    {"runner/beat"},
-	"runner/afe":    {"runner/answer", "runner/plain"},
-	"runner/answer": {},
-	"runner/pg":     {"gen/sessiondb"},
-	"runner/config": {},
-	"runner/beat":   {},
-	"runner/guard":  {},
-	"runner/plain":  {},
-	"schema":        {"runner/pg", "gen/sessiondb"},
-	"gen":           {},
+	"runner/apply":   {"runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/lock":    {"runner/pg", "gen/sharddb"},
+	"runner/loop":    {"runner/beat"},
+	"runner/ops":     {"runner/beat"},
+	"runner/afe":     {"runner/objects", "runner/answer", "runner/plain"},
+	"runner/objects": {"runner/answer", "runner/plain"},
+	"runner/answer":  {"runner/plain"},
+	"runner/pg":      {"gen/sessiondb"},
+	"runner/config":  {},
+	"runner/beat":    {},
+	"runner/guard":   {},
+	"runner/plain":   {},
+	"schema":         {"runner/pg", "gen/sessiondb"},
+	"gen":            {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {

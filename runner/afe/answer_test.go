@@ -40,7 +40,7 @@ func described(body io.Reader) string {
 	defer r.Close()
 	w := wholeOf(r)
 	text, err := json.Marshal(w, wireTime, json.Deterministic(true), json.WithMarshalers(json.JoinMarshalers(
-		json.MarshalFunc(func(err error) ([]byte, error) { return json.Marshal(fmt.Sprint(err), lenient) }),
+		json.MarshalFunc(func(err error) ([]byte, error) { return json.Marshal(fmt.Sprint(err), answer.Lenient) }),
 		json.MarshalFunc(func(raw jsontext.Value) ([]byte, error) { return json.Marshal(fmt.Sprintf("%q", raw)) }),
 	)))
 	if err != nil {

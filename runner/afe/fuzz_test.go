@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"shardclient/runner/answer"
+	"shardclient/runner/objects"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,7 +19,7 @@ import (
 const fuzzObjects = 500
 
 // wireTime writes a Time as a master does; the client itself sends none.
-var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, t Time) error {
+var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, t objects.Time) error {
 	return enc.WriteToken(jsontext.String(t.Format("2006-01-02T15:04:05.999999")))
 }))
 
@@ -79,12 +80,11 @@ func checkFailure(t *testing.T, body []byte, response *whole, failed *Error) {
 
 // checkObjects returns how many bytes of the answer the objects keep.
 func checkObjects[T any](t *testing.T, body []byte, section string, objects []told[T]) (kept int) {
-	if sent := min(elements(t, body, section), fuzzObjects); jsontext.Value(body).IsValid(lenient) && len(objects) != sent {
+	if sent := min(elements(t, body, section), fuzzObjects); jsontext.Value(body).IsValid(answer.Lenient) && len(objects) != sent {
 		t.Errorf("%s: %d objects of %d", section, len(objects), sent)
 	}
 	for _, o := range objects {
 		kept += len(o.Raw)
-		checkQuick[T](t, o.Raw)
 		again := decodeAlone[T](t, section, o.Raw)
 		if diff := cmp.Diff(o, again, cmpopts.EquateEmpty(), cmp.Comparer(sameReason)); diff != "" {
 			t.Errorf("%s: %s is another object when it comes alone:\n%s", section, o.Raw, diff)
@@ -102,18 +102,6 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []to
 		checkWhole(t, section, o)
 	}
 	return kept
-}
-
-// checkQuick fails the test when the two ways to read an object differ.
-func checkQuick[T any](t *testing.T, raw jsontext.Value) {
-	var fast, slow T
-	if !quickly(&quick{}, raw, &fast) {
-		return
-	}
-	err := json.Unmarshal(raw, &slow, strict)
-	if diff := cmp.Diff(slow, fast); err != nil || diff != "" {
-		t.Errorf("%s: %v; (-strict +quick):\n%s", raw, err, diff)
-	}
 }
 
 // noDefault are the fields that an object has exactly when the master sent them.
@@ -139,8 +127,8 @@ func checkWhole[T any](t *testing.T, section string, o told[T]) {
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		t.Errorf("%s: %s holds a NUL", section, raw)
 	}
-	if job, ok := any(o.Object).(Job); ok {
-		entries := map[int64]Entry{}
+	if job, ok := any(o.Object).(objects.Job); ok {
+		entries := map[int64]objects.Entry{}
 		for _, entry := range job.Entries {
 			entries[entry.ID] = entry
 		}
@@ -196,14 +184,14 @@ func elements(t *testing.T, body []byte, section string) int {
 	var envelope struct {
 		Result map[string]jsontext.Value `json:"result"`
 	}
-	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
+	if err := json.Unmarshal(body, &envelope, answer.Lenient); err != nil {
 		return 0 // it was mended
 	}
 	if envelope.Result == nil {
 		t.Fatal("a response without a result")
 	}
 	var list []jsontext.Value
-	if json.Unmarshal(envelope.Result[section], &list, lenient) != nil {
+	if json.Unmarshal(envelope.Result[section], &list, answer.Lenient) != nil {
 		return 0
 	}
 	return len(list)

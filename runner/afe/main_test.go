@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/objects"
+
 	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/goleak"
 )
@@ -187,9 +189,9 @@ func decodeOK(t testing.TB, body []byte) *whole {
 // whole is a response with all its objects.
 type whole struct {
 	*Response
-	Hosts        []told[Host]
-	Jobs         []told[Job]
-	SuiteKeyvals []told[Keyval]
+	Hosts        []told[objects.Host]
+	Jobs         []told[objects.Job]
+	SuiteKeyvals []told[objects.Keyval]
 	Malformed    []malformed
 }
 
@@ -220,7 +222,7 @@ func decode(body []byte) (*whole, *Error) {
 
 func wholeOf(r *Response) *whole {
 	w := &whole{
-		Response: r, Hosts: objects(r, &r.Hosts), Jobs: objects(r, &r.Jobs), SuiteKeyvals: objects(r, &r.SuiteKeyvals),
+		Response: r, Hosts: allOf(r, &r.Hosts), Jobs: allOf(r, &r.Jobs), SuiteKeyvals: allOf(r, &r.SuiteKeyvals),
 	}
 	for _, m := range r.Malformed {
 		w.Malformed = append(w.Malformed, malformed{m.Section, textOf(r, m.Place), m.Err})
@@ -228,8 +230,8 @@ func wholeOf(r *Response) *whole {
 	return w
 }
 
-// objects returns nil for a section that is not there.
-func objects[T any](r *Response, s *Section[T]) (all []told[T]) {
+// allOf returns nil for a section that is not there.
+func allOf[T any](r *Response, s *Section[T]) (all []told[T]) {
 	if s.Found() {
 		all = []told[T]{}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"shardclient/runner/answer"
+	"shardclient/runner/objects"
 )
 
 // maxMalformed bounds how many elements of incorrect_host_ids are kept because they cannot be used.
@@ -25,9 +26,8 @@ type Place = answer.Place
 type Section[T any] struct {
 	answer *answer.Answer
 	places []Place
-	check  func(*T) (int64, error)
 	window *answer.Window
-	quick  quick
+	reader objects.Reader[T]
 }
 
 // Found reports whether the response has this section, and it is a list. An empty one is found.
@@ -40,22 +40,21 @@ func (s *Section[T]) Len() int { return len(s.places) }
 func (s *Section[T]) Place(i int) Place { return s.places[i] }
 
 // Read reads an object. An error is one of the disk that the answer is kept on.
-func (s *Section[T]) Read(i int) (r Received[T], err error) {
+func (s *Section[T]) Read(i int) (r objects.Received[T], err error) {
 	p := s.places[i]
-	if p.Size() > maxObjectBytes {
-		r.ID, r.Err = max(idOf(s.answer.Reader(p)), 0), fmt.Errorf("it has %d bytes, more than %d", p.Size(), maxObjectBytes)
-		return r, nil
+	if p.Size() > objects.MaxBytes {
+		return objects.TooLarge[T](p.Size(), s.answer.Reader(p)), nil
 	}
 	text, err := s.window.Text(p)
-	if err == nil {
-		r.decode(&s.quick, text, s.check)
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	return s.reader.Read(text), nil
 }
 
 // Fork returns the same section, to be read by somebody else at the same time.
 func (s *Section[T]) Fork() *Section[T] {
-	fork := &Section[T]{answer: s.answer, places: s.places, check: s.check}
+	fork := &Section[T]{answer: s.answer, places: s.places}
 	if s.answer != nil {
 		fork.window = s.answer.NewWindow()
 	}
@@ -102,7 +101,7 @@ func receive(body io.Reader, dir string) (*Response, error) {
 func open(a *answer.Answer) (*Response, error) {
 	unreadable := a.Unreadable
 	if unreadable != nil {
-		unreadable = explain(unreadable)
+		unreadable = answer.Explain(unreadable)
 	}
 	if a.Failure != nil && a.Failure.Kind != 'n' {
 		return nil, rpcError(a)
@@ -114,11 +113,11 @@ func open(a *answer.Answer) (*Response, error) {
 	case unreadable != nil && !a.Mended:
 		err = unreadable
 	case a.Kind != '{' && a.Kind != 'n':
-		err = cmp.Or(unreadable, fmt.Errorf("cannot use %s here", kindName(a.Kind)))
+		err = cmp.Or(unreadable, fmt.Errorf("cannot use %s here", answer.KindName(a.Kind)))
 	case a.Result == nil:
 		err = cmp.Or(unreadable, errors.New("it has neither result nor error"))
 	case a.Result.Kind != '{':
-		err = cmp.Or(unreadable, fmt.Errorf("result is %s, want an object", kindName(a.Result.Kind)))
+		err = cmp.Or(unreadable, fmt.Errorf("result is %s, want an object", answer.KindName(a.Result.Kind)))
 	case len(a.Sections) == 0:
 		err = cmp.Or(unreadable, errors.New("result has no section of a heartbeat's"))
 	default:
@@ -129,12 +128,12 @@ func open(a *answer.Answer) (*Response, error) {
 
 // rpcError returns the exception that the master raised.
 func rpcError(a *answer.Answer) error {
-	text, err := a.Text(a.Failure.Place, maxObjectBytes)
+	text, err := a.Text(a.Failure.Place, objects.MaxBytes)
 	if err != nil {
 		return err
 	}
 	rpc := &RPCError{}
-	if err := json.Unmarshal(text, rpc, lenient); err != nil || rpc.Name == "" {
+	if err := json.Unmarshal(text, rpc, answer.Lenient); err != nil || rpc.Name == "" {
 		rpc.Name, rpc.Message = "unnamed error", string(text)
 	}
 	return &Error{Class: RPC, RPC: rpc}
@@ -143,10 +142,10 @@ func rpcError(a *answer.Answer) error {
 // response returns what the result holds.
 func response(a *answer.Answer) (*Response, error) {
 	r := &Response{answer: a}
-	r.Hosts = section(r, "hosts", (*Host).check)
-	r.Jobs = section(r, "jobs", (*Job).check)
-	r.SuiteKeyvals = section(r, "suite_keyvals", (*Keyval).checkSuite)
-	ids := section(r, "incorrect_host_ids", checkID)
+	r.Hosts = section[objects.Host](r, "hosts")
+	r.Jobs = section[objects.Job](r, "jobs")
+	r.SuiteKeyvals = section[objects.Keyval](r, "suite_keyvals")
+	ids := section[int64](r, "incorrect_host_ids")
 	for i := range ids.Len() {
 		id, err := ids.Read(i)
 		switch {
@@ -164,14 +163,14 @@ func response(a *answer.Answer) (*Response, error) {
 // section finds a section. One that is absent or not a list makes the response incomplete, but for
 // incorrect_host_ids, which a master of 2015 does not send. Objects beyond maxObjects are only noted,
 // because the master sends them again.
-func section[T any](r *Response, name string, check func(*T) (int64, error)) (s Section[T]) {
+func section[T any](r *Response, name string) (s Section[T]) {
 	list := r.answer.Sections[name]
 	switch {
 	case list == nil && name == "incorrect_host_ids":
 	case list == nil:
 		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %s is missing", name))
 	case list.Kind != '[':
-		err := fmt.Errorf("%s is %s, want a list", name, kindName(list.Kind))
+		err := fmt.Errorf("%s is %s, want a list", name, answer.KindName(list.Kind))
 		if text, failed := r.answer.Text(list.Place, maxErrorBody); failed == nil && list.Kind == '"' {
 			if wrong, _ := answer.Replaced(text); wrong != nil {
 				err = fmt.Errorf("%s: %w, want a list", name, wrong)
@@ -180,7 +179,7 @@ func section[T any](r *Response, name string, check func(*T) (int64, error)) (s 
 		r.malformed(name, list.Place, err)
 		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", err))
 	default:
-		s = Section[T]{answer: r.answer, places: list.Places, check: check, window: r.answer.NewWindow()}
+		s = Section[T]{answer: r.answer, places: list.Places, window: r.answer.NewWindow()}
 		if list.More {
 			r.malformed(name, list.Place, fmt.Errorf("%s has more than %d objects; the rest is left out", name, answer.MaxObjects))
 		}

@@ -81,7 +81,7 @@ func (s *source) Read(p []byte) (int, error) {
 // holds nothing.
 func (a *Answer) mend(unreadable error) error {
 	// The first error that the library finds says where it stands.
-	a.Unreadable = cmp.Or(json.UnmarshalRead(Framed(a.body.reader(0)), &struct{}{}, lenient), unreadable)
+	a.Unreadable = cmp.Or(json.UnmarshalRead(Framed(a.body.reader(0)), &struct{}{}, Lenient), unreadable)
 	mended := &spool{dir: a.body.dir}
 	err := mend(a.body, mended)
 	if err == nil {

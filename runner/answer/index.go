@@ -12,9 +12,9 @@ import (
 // (P9). A first heartbeat with 100,000 jobs stays far below. Only tests change it.
 var MaxObjects = 1 << 19
 
-// lenient lets an object with a broken string or a repeated name pass, so that it alone is set aside;
+// Lenient lets an object with a broken string or a repeated name pass, so that it alone is set aside;
 // each object is then read strictly.
-var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+var Lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // contents says where things stand in an answer. They are found in one pass, while it comes, in an
 // order that nobody knows: Python's dictionaries have none.
@@ -47,7 +47,7 @@ func (p Place) Size() int64 { return p.size }
 // index finds out what an answer holds. Its error is that of the JSON library.
 func index(body io.Reader) (c contents, err error) {
 	x := indexer{frame: &frame{from: body}}
-	x.dec = jsontext.NewDecoder(x.frame, lenient)
+	x.dec = jsontext.NewDecoder(x.frame, Lenient)
 	c.Kind = x.dec.PeekKind()
 	if c.Kind == '{' {
 		err = Members(x.dec, func(name string) (err error) {

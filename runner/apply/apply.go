@@ -18,6 +18,7 @@ import (
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/lock"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 )
 
@@ -56,9 +57,9 @@ type applier struct {
 	noKeyvals      bool                 // the suite keyvals could not be read
 	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
 
-	jobIDs  []int64             // of all jobs of the response
-	keyvals *source[afe.Keyval] // the suite keyvals of the response
-	suite   map[int64][]ref     // those that this beat stored for jobs of the response, by job
+	jobIDs  []int64                 // of all jobs of the response
+	keyvals *source[objects.Keyval] // the suite keyvals of the response
+	suite   map[int64][]ref         // those that this beat stored for jobs of the response, by job
 
 	splits, timeouts int
 	left             int   // objects left for the next beat because no splits were left
@@ -116,7 +117,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
 	parents := newParents()
 	var valid, invalid []ref
-	_, err := sift(ctx, a, hosts, func(r ref, h *afe.Host) {
+	_, err := sift(ctx, a, hosts, func(r ref, h *objects.Host) {
 		parents.addHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
@@ -127,7 +128,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	if err != nil {
 		return nil, err
 	}
-	goodJobs, err := sift(ctx, a, jobs, func(r ref, j *afe.Job) {
+	goodJobs, err := sift(ctx, a, jobs, func(r ref, j *objects.Job) {
 		parents.addJob(j)
 		a.jobIDs = append(a.jobIDs, r.id)
 	})
@@ -135,7 +136,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		return nil, err
 	}
 	slices.Sort(a.jobIDs)
-	goodKeyvals, err := sift(ctx, a, keyvals, func(ref, *afe.Keyval) {})
+	goodKeyvals, err := sift(ctx, a, keyvals, func(ref, *objects.Keyval) {})
 	a.keyvals = keyvals
 
 	return []func() error{

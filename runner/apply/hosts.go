@@ -7,18 +7,18 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (bad []badObject, left map[int64]string, err error) {
 	chunk, bad, err = a.storableHosts(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Host]) parents { return collectParents(chunk, nil) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) parents { return collectParents(chunk, nil) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,7 +37,7 @@ func (a *applier) storeHosts(
 // stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
 // and adds the others to left. It returns the staged hosts as JSON.
 func (a *applier) stageFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
 ) ([]byte, error) {
 	for {
 		body, err := jsonList(chunk)
@@ -84,8 +84,8 @@ func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
 // valid host.
 func (a *applier) storableHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
-) (good []unit[afe.Host], bad []badObject, err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (good []unit[objects.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
 		h := u.object

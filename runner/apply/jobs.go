@@ -9,18 +9,18 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []badObject, left map[int64]string, err error) {
 	chunk, bad, err = a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Job]) parents { return collectParents(nil, chunk) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Job]) parents { return collectParents(nil, chunk) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,7 +37,7 @@ func (a *applier) storeJobs(
 // stageFreeJobs stages the jobs of a chunk that need nothing which another session has locked, and
 // adds the others to left.
 func (a *applier) stageFreeJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job], left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], left map[int64]string,
 ) (jobColumns, error) {
 	for {
 		rows, err := a.jobRows(chunk)
@@ -97,8 +97,8 @@ func mergeJobs(ctx context.Context, q *sharddb.Queries, rows *jobColumns) error 
 // storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
 // that wait for a host or for the keyvals of their suite.
 func (a *applier) storableJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
-) (good []unit[afe.Job], bad []badObject, err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+) (good []unit[objects.Job], bad []badObject, err error) {
 	var args sharddb.JobsRefusedParams
 	for _, u := range chunk {
 		args.Ids = append(args.Ids, u.object.ID)
@@ -143,7 +143,7 @@ type jobColumns struct {
 	keyvals           sharddb.JobReplaceKeyvalsParams
 }
 
-func (a *applier) jobRows(chunk []unit[afe.Job]) (rows jobColumns, err error) {
+func (a *applier) jobRows(chunk []unit[objects.Job]) (rows jobColumns, err error) {
 	for _, u := range chunk {
 		j := u.object
 		rows.ids = append(rows.ids, j.ID)
@@ -172,7 +172,7 @@ func (a *applier) jobRows(chunk []unit[afe.Job]) (rows jobColumns, err error) {
 	return rows, nil
 }
 
-func jobRow(j *afe.Job) sharddb.StageJobsParams {
+func jobRow(j *objects.Job) sharddb.StageJobsParams {
 	return sharddb.StageJobsParams{
 		ID:                j.ID,
 		Owner:             j.Owner,
@@ -199,7 +199,7 @@ func jobRow(j *afe.Job) sharddb.StageJobsParams {
 	}
 }
 
-func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
+func entryRow(jobID int64, e *objects.Entry) sharddb.StageEntriesParams {
 	row := sharddb.StageEntriesParams{
 		ID:              e.ID,
 		JobID:           jobID,
@@ -218,14 +218,14 @@ func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
 	return row
 }
 
-func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
+func shardID(ref objects.Maybe[*objects.Ref]) *int64 {
 	if ref.Value == nil {
 		return nil
 	}
 	return &ref.Value.ID
 }
 
-func timestamp(t *afe.Time) pgtype.Timestamp {
+func timestamp(t *objects.Time) pgtype.Timestamp {
 	if t == nil {
 		return pgtype.Timestamp{}
 	}

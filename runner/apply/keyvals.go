@@ -7,12 +7,12 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // storeSuiteKeyvals stores a chunk of suite keyvals, and remembers those for jobs of this answer.
 func (a *applier) storeSuiteKeyvals(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
 ) (_ []badObject, left map[int64]string, err error) {
 	body, err := jsonList(chunk)
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *applier) storeSuiteKeyvals(
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,
 // these win key by key, because the original stores them after the jobs; as in SuiteKeyvalsStore,
 // every row of such a key gets their value.
-func (a *applier) jobKeyvals(j *afe.Job) ([]afe.Keyval, error) {
+func (a *applier) jobKeyvals(j *objects.Job) ([]objects.Keyval, error) {
 	suite := map[string]string{}
 	keyvals, err := a.keyvals.read(a.suite[j.ID])
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *applier) jobKeyvals(j *afe.Job) ([]afe.Keyval, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(suite)) {
 		if !own[key] {
-			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
+			merged = append(merged, objects.Keyval{Key: key, Value: suite[key]})
 		}
 	}
 	return merged, nil

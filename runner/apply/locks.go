@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // What another session has locked is left for the next beat, and all else is stored. No step waits
@@ -49,8 +49,8 @@ func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
 
 // waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be
 // read or stored in this beat.
-func (a *applier) waitsForKeyvals(j *afe.Job) bool {
-	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k afe.Keyval) bool {
+func (a *applier) waitsForKeyvals(j *objects.Job) bool {
+	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k objects.Keyval) bool {
 		return k.Key == "parent_job_id" && (a.noKeyvals || a.leftKeyvals[k.Value])
 	})
 }

@@ -1,4 +1,4 @@
-package afe
+package objects
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"strings"
 
 	"shardclient/runner/answer"
@@ -24,17 +23,13 @@ const (
 	missingID = math.MinInt64
 )
 
-// maxObjectBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
+// MaxBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
 // larger would arrive only to be too large for its upload.
-const maxObjectBytes = 16 << 20
+const MaxBytes = 16 << 20
 
 // maxNested bounds the lists within one object, such as the entries of a job (P9). No lab has a job
 // on that many hosts.
 const maxNested = 1 << 15
-
-// lenient lets an object with a broken string or a repeated name pass as raw text, so that it alone
-// is set aside; each object is then read strictly.
-var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // strict holds the rules of one object: only a field that is a pointer may be null, and a field
 // that is left out gets Autotest's default.
@@ -81,20 +76,42 @@ func newJob() Job {
 	}
 }
 
-// decode reads one object strictly. One that cannot be used is not kept: half an object can take much
-// more memory than its text.
-func (r *Received[T]) decode(q *quick, text jsontext.Value, check func(*T) (int64, error)) {
-	if quickly(q, text, &r.Object) {
-		r.ID, r.Err = check(&r.Object)
-	} else if err := json.Unmarshal(text, &r.Object, strict); err == nil {
+// Reader reads objects of one kind, one after the other: a [Host], [Job], [Keyval] of a suite, or id.
+// It is not safe for concurrent use.
+type Reader[T any] struct{ quick quick }
+
+// Read reads an object. One that cannot be used is not kept: half an object can take much more memory
+// than its text.
+func (reader *Reader[T]) Read(text jsontext.Value) (r Received[T]) {
+	err := error(nil)
+	if !quickly(&reader.quick, text, &r.Object) {
+		err = readStrictly(text, &r.Object)
+	}
+	if err == nil {
 		r.ID, r.Err = check(&r.Object)
 	} else {
-		r.ID, r.Err = idOf(bytes.NewReader(text)), cmp.Or(mended(text, err), explain(err))
+		r.ID, r.Err = idOf(bytes.NewReader(text)), cmp.Or(mended(text, err), answer.Explain(err))
 	}
+	return r.judged()
+}
+
+// readStrictly reads an object as the rules say, slowly. Its error is that of the JSON library.
+func readStrictly[T any](text jsontext.Value, object *T) error {
+	return json.Unmarshal(text, object, strict)
+}
+
+// TooLarge is an object of more than MaxBytes.
+func TooLarge[T any](size int64, text io.Reader) Received[T] {
+	r := Received[T]{ID: idOf(text), Err: fmt.Errorf("it has %d bytes, more than %d", size, MaxBytes)}
+	return r.judged()
+}
+
+func (r Received[T]) judged() Received[T] {
 	r.ID = max(r.ID, 0)
 	if r.Err != nil {
 		r.Object = *new(T)
 	}
+	return r
 }
 
 // mended returns what was replaced in a text, and in which field where the library's error says it;
@@ -105,16 +122,16 @@ func mended(text jsontext.Value, err error) error {
 		return wrong
 	}
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return at(syntactic.JSONPointer, wrong)
+		return answer.At(syntactic.JSONPointer, wrong)
 	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		return at(semantic.JSONPointer, wrong)
+		return answer.At(semantic.JSONPointer, wrong)
 	}
 	return wrong
 }
 
 // idOf returns the id of an object that was not understood; 0 when even that cannot be read.
 func idOf(text io.Reader) (id int64) {
-	dec := jsontext.NewDecoder(answer.Framed(text), lenient)
+	dec := jsontext.NewDecoder(answer.Framed(text), answer.Lenient)
 	if dec.PeekKind() != '{' {
 		return 0
 	}
@@ -234,52 +251,5 @@ func unwanted(dec *jsontext.Decoder, want string) error {
 			return fmt.Errorf("want %s, got %s", want, plain.Cut(string(value), 60))
 		}
 	}
-	return fmt.Errorf("want %s, got %s", want, kindName(kind))
-}
-
-func kindName(kind jsontext.Kind) string {
-	return cmp.Or(kindNames[kind], "nothing readable")
-}
-
-var kindNames = map[jsontext.Kind]string{
-	'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "a list",
-}
-
-// explain turns a decoding error into a sentence that starts with the field.
-func explain(err error) error {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
-		cause := cmp.Or(semantic.Err, fmt.Errorf("cannot use %s here", kindName(semantic.JSONKind)))
-		if errors.Is(cause, strconv.ErrSyntax) {
-			cause = errors.New("want a whole number")
-		}
-		if len(semantic.JSONValue) > 0 {
-			cause = fmt.Errorf("%s: %w", plain.Cut(string(semantic.JSONValue), 60), cause)
-		}
-		return at(semantic.JSONPointer, cause)
-	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		return at(syntactic.JSONPointer, syntactic.Err)
-	}
-	return err
-}
-
-// at puts the field before the cause, written as an operator would: hostqueueentry_set[2].status.
-func at(pointer jsontext.Pointer, cause error) error {
-	var path strings.Builder
-	for token := range pointer.Tokens() {
-		if strings.Trim(token, "0123456789") == "" {
-			fmt.Fprintf(&path, "[%s]", token)
-			continue
-		}
-		if path.Len() > 0 {
-			path.WriteByte('.')
-		}
-		path.WriteString(plain.Cut(token, 60))
-	}
-	if path.Len() == 0 {
-		return cause
-	}
-	return fmt.Errorf("%s: %w", plain.Cut(path.String(), 200), cause)
+	return fmt.Errorf("want %s, got %s", want, answer.KindName(kind))
 }

@@ -1,4 +1,4 @@
-package afe
+package objects
 
 // The fields of each object, as quick reads them. The tags of the types say the same to the strict way.
 

@@ -1,7 +1,9 @@
-package afe
+package objects
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math"
 	"strconv"
 
@@ -34,11 +36,17 @@ func quickly[T any](q *quick, text jsontext.Value, object *T) bool {
 	case *int64:
 		*o = q.whole()
 	}
-	if q.failed {
+	if q.failed || !q.ended() {
 		return false
 	}
 	*object = read
 	return true
+}
+
+// ended reports whether nothing follows.
+func (q *quick) ended() bool {
+	_, err := q.dec.ReadToken()
+	return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // value returns the next value or name as it is written, if it is of one of the given kinds.
@@ -82,7 +90,11 @@ func (q *quick) next(end jsontext.Kind) bool {
 	return false
 }
 
-func (q *quick) name() jsontext.Value { return q.value('"') }
+func (q *quick) name() jsontext.Value {
+	v := q.value('"')
+	q.failed = q.failed || bytes.IndexByte(v, '\\') >= 0 // the same name may be written in many ways
+	return v
+}
 
 func (q *quick) skip() { q.failed = q.failed || q.dec.SkipValue() != nil }
 
