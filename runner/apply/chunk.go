@@ -21,7 +21,7 @@ import (
 // with the same id. Identical copies are no fault. It returns all others, and calls each with them.
 func sift[T any](ctx context.Context, a *applier, s *source[T], each func(ref, *T)) ([]ref, error) {
 	good := make([]ref, 0, s.section.Len())
-	first := make(map[int64]int, s.section.Len())
+	first, kept := make(map[int64]int, s.section.Len()), map[int]unit[T]{}
 	for units, err := range s.chunks(s.all(), maxSifted) {
 		if err == nil {
 			err = a.quarantineMany(ctx)
@@ -43,12 +43,13 @@ func sift[T any](ctx context.Context, a *applier, s *source[T], each func(ref, *
 			}
 			first[u.ref.id] = u.ref.index
 			good = append(good, u.ref)
-			if s.kept != nil {
-				s.kept[u.ref.index] = u
+			if s.small {
+				kept[u.ref.index] = u
 			}
 			each(u.ref, u.object)
 		}
 	}
+	s.kept = kept
 	return good, nil
 }
 

@@ -27,7 +27,8 @@ type source[T any] struct {
 	kind    string
 	section *afe.Section[T]
 	readers sync.Pool       // of *afe.Section[T]: a section is not safe for concurrent use
-	kept    map[int]unit[T] // nil: the section is too large
+	small   bool            // its objects are kept
+	kept    map[int]unit[T] // once all have been read
 }
 
 func sourceOf[T any](section *afe.Section[T], kind string) *source[T] {
@@ -36,9 +37,7 @@ func sourceOf[T any](section *afe.Section[T], kind string) *source[T] {
 	for i := range section.Len() {
 		size += section.Place(i).Size()
 	}
-	if size <= maxKept {
-		s.kept = make(map[int]unit[T], section.Len())
-	}
+	s.small = size <= maxKept
 	return s
 }
 
