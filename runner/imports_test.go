@@ -22,7 +22,7 @@ const module = "shardclient"
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
 //	          apply  search              postgres  process
-//	          lock  afe
+//	          rows  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
@@ -34,7 +34,8 @@ var arrows = map[string][]string{
 		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/apply":   {"runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/apply":   {"runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/rows":    {"runner/objects", "gen/sharddb"},
 	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":    {"runner/pg", "gen/sharddb"},
 	"runner/loop":    {"runner/beat"},
@@ -77,7 +78,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500  // code lines of one package
-	maxOwnLines       = 10000 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 10500 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300   // lines of one file, comments included
 )
 

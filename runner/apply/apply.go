@@ -142,10 +142,10 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	return []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.storeParents(ctx, parents) },
-		func() error { return storeAll(ctx, a, hosts, invalid, a.storeHosts) },
-		func() error { return storeAll(ctx, a, hosts, valid, a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, invalid, a.changedHosts, a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, valid, a.changedHosts, a.storeHosts) },
 		func() error { return a.storeAllKeyvals(ctx, goodKeyvals) },
-		func() error { return storeAll(ctx, a, jobs, goodJobs, a.storeJobs) },
+		func() error { return storeAll(ctx, a, jobs, goodJobs, a.changedJobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.quarantine(ctx) },
 	}, err

@@ -82,8 +82,10 @@ func sameJSON(a, b jsontext.Value) bool {
 }
 
 // storeAll stores objects, and fails if some are left for the next beat.
-func storeAll[T any](ctx context.Context, a *applier, s *source[T], refs []ref, store storeFunc[T]) error {
-	left, err := storeFree(ctx, a, s, refs, store)
+func storeAll[T any](
+	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
+) error {
+	left, err := storeFree(ctx, a, s, refs, diff, store)
 	return stored(s.kind, len(refs), left, err)
 }
 
@@ -100,7 +102,7 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 // Objects that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
 // this beat are spent on objects that were not yet told apart, and each refused one has its turn.
 func storeFree[T any](
-	ctx context.Context, a *applier, s *source[T], refs []ref, store storeFunc[T],
+	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
 	if len(refs) == 0 {
 		return nil, nil
@@ -122,7 +124,11 @@ func storeFree[T any](
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
-			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
+			rest, failed := changed(ctx, a, chunk, diff)
+			if failed == nil && len(rest) > 0 {
+				failed = storeChunk(ctx, a, rest, left, store)
+			}
+			err = pg.Together(err, failed)
 			if err != nil && !a.goesOn(err) {
 				return left, err
 			}

@@ -35,13 +35,18 @@ func (a *applier) storeSuiteKeyvals(
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, nil, err
 	}
+	a.rememberSuite(chunk)
+	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+}
+
+// rememberSuite remembers suite keyvals that are here.
+func (a *applier) rememberSuite(chunk []unit[objects.Keyval]) {
 	for _, u := range chunk {
 		job := u.object.JobID
 		if _, ours := slices.BinarySearch(a.jobIDs, job); ours {
 			a.suite[job] = append(a.suite[job], u.ref)
 		}
 	}
-	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
 }
 
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,

@@ -34,7 +34,7 @@ func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
 func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
-	left, err := storeFree(ctx, a, a.keyvals, refs, a.storeSuiteKeyvals)
+	left, err := storeFree(ctx, a, a.keyvals, refs, a.changedKeyvals, a.storeSuiteKeyvals)
 	late := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return err == nil && left[r.id] == "" })
 	for units, failed := range a.keyvals.chunks(late, a.o.Chunk) {
 		if failed != nil {
