@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 	"shardclient/runner/rows"
 )
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (bad []badObject, left map[int64]string, err error) {
 	fresh, others, err := sortHosts(ctx, q, chunk)
 	if err != nil {
@@ -25,7 +25,7 @@ func (a *applier) storeHosts(
 	if chunk = slices.Concat(fresh, others); err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Host]) parents { return collectParents(chunk, nil) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) parents { return collectParents(chunk, nil) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,8 +42,8 @@ func (a *applier) storeHosts(
 
 // sortHosts tells hosts that are simply new from others.
 func sortHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
-) (fresh, others []unit[afe.Host], err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (fresh, others []unit[objects.Host], err error) {
 	var ids []int64
 	var names []string
 	for _, u := range chunk {
@@ -56,7 +56,7 @@ func sortHosts(
 }
 
 // storeNewHosts stores new hosts, and adds to left those that need what another session has locked.
-func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string) error {
+func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
 	for len(chunk) > 0 {
 		var fresh rows.Hosts
 		for _, u := range chunk {
@@ -78,7 +78,7 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Hos
 // mergeFreeHosts stores hosts that need nothing which another session has locked, and adds the others
 // to left.
 func (a *applier) mergeFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
 ) error {
 	body, err := a.stageFreeHosts(ctx, q, chunk, left)
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *applier) mergeFreeHosts(
 // stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
 // and adds the others to left. It returns the staged hosts as JSON.
 func (a *applier) stageFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
 ) ([]byte, error) {
 	for {
 		body, err := jsonList(chunk)
@@ -137,8 +137,8 @@ func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
 // valid host.
 func (a *applier) storableHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
-) (good []unit[afe.Host], bad []badObject, err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (good []unit[objects.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
 		h := u.object

@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 	"shardclient/runner/rows"
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []badObject, left map[int64]string, err error) {
 	if err := q.PlansByKeySet(ctx); err != nil {
 		return nil, nil, err
@@ -22,7 +22,7 @@ func (a *applier) storeJobs(
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Job]) parents { return collectParents(nil, chunk) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Job]) parents { return collectParents(nil, chunk) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -39,10 +39,13 @@ func (a *applier) storeJobs(
 // lockJobs locks what the jobs of a chunk need, adds to left those that need what another session has
 // locked, and returns the rows of the others.
 func (a *applier) lockJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job], found map[finding]bool, left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool, left map[int64]string,
 ) (*rows.Jobs, error) {
 	for {
-		free := a.rowsOf(chunk, found)
+		free, err := a.rowsOf(chunk, found)
+		if err != nil {
+			return nil, err
+		}
 		locked, err := free.Lock(ctx, q)
 		if err != nil {
 			return nil, fmt.Errorf("look for locked rows: %w", err)
@@ -56,18 +59,21 @@ func (a *applier) lockJobs(
 }
 
 // rowsOf makes the rows of a chunk, of which some are here.
-func (a *applier) rowsOf(chunk []unit[afe.Job], found map[finding]bool) *rows.Jobs {
+func (a *applier) rowsOf(chunk []unit[objects.Job], found map[finding]bool) (*rows.Jobs, error) {
 	all := &rows.Jobs{}
 	isHere := func(entry int64) bool { return found[finding{foundEntry, entry}] }
 	for _, u := range chunk {
-		keyvals := a.jobKeyvals(u.object)
+		keyvals, err := a.jobKeyvals(u.object)
+		if err != nil {
+			return nil, err
+		}
 		if found[finding{foundJob, u.object.ID}] {
 			all.AddHere(u.object, keyvals, isHere)
 		} else {
 			all.AddNew(u.object, keyvals, found[finding{foundKeyvals, u.object.ID}])
 		}
 	}
-	return all
+	return all, nil
 }
 
 // What JobsFind finds.
@@ -84,13 +90,13 @@ const (
 // storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
 // that wait for a host or for the keyvals of their suite. It returns what is here of the others.
 func (a *applier) storableJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
-) (good []unit[afe.Job], found map[finding]bool, bad []badObject, err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+) (good []unit[objects.Job], found map[finding]bool, bad []badObject, err error) {
 	found, err = a.findJobs(ctx, q, chunk)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("look what is here: %w", err)
 	}
-	var doubtful []unit[afe.Job]
+	var doubtful []unit[objects.Job]
 	for _, u := range chunk {
 		if a.isDoubtful(u.object, found) {
 			doubtful = append(doubtful, u)
@@ -125,7 +131,7 @@ type finding struct {
 }
 
 // findJobs looks what of a chunk is here, or is amiss.
-func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job]) (map[finding]bool, error) {
+func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job]) (map[finding]bool, error) {
 	var args sharddb.JobsFindParams
 	found, entries, hosts := map[finding]bool{}, map[int64]bool{}, map[int64]bool{}
 	for _, u := range chunk {
@@ -151,15 +157,15 @@ func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit
 }
 
 // isDoubtful reports whether JobsRefused has to look at a job.
-func (a *applier) isDoubtful(j *afe.Job, found map[finding]bool) bool {
+func (a *applier) isDoubtful(j *objects.Job, found map[finding]bool) bool {
 	return found[finding{foundJob, j.ID}] || found[finding{foundTaken, j.ID}] || a.waitsForKeyvals(j) ||
-		slices.ContainsFunc(j.Entries, func(e afe.Entry) bool {
+		slices.ContainsFunc(j.Entries, func(e objects.Entry) bool {
 			return found[finding{foundEntry, e.ID}] || found[finding{foundTwice, e.ID}] || e.HostID != nil && found[finding{foundHost, *e.HostID}]
 		})
 }
 
 // refusedBy returns why jobs may be refused.
-func (a *applier) refusedBy(chunk []unit[afe.Job]) (args sharddb.JobsRefusedParams) {
+func (a *applier) refusedBy(chunk []unit[objects.Job]) (args sharddb.JobsRefusedParams) {
 	for _, u := range chunk {
 		args.Ids = append(args.Ids, u.object.ID)
 		args.Owners = append(args.Owners, u.object.Owner)

@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 )
 
@@ -32,9 +32,13 @@ type parent struct {
 // member is a user in an ACL group.
 type member struct{ group, user int64 }
 
+func newParents() parents {
+	return parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+}
+
 // collectParents gathers what the objects name.
-func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
-	p := parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+func collectParents(hosts []unit[objects.Host], jobs []unit[objects.Job]) parents {
+	p := newParents()
 	for _, h := range hosts {
 		p.addHost(h.object)
 	}
@@ -48,7 +52,7 @@ func (p parents) add(kind string, id int64, name string, fields any) {
 	p.named[objectKey{kind, id}] = parent{kind, id, name, fields}
 }
 
-func (p parents) addHost(h *afe.Host) {
+func (p parents) addHost(h *objects.Host) {
 	p.addShard(h.Shard.Value)
 	p.addLabels(h.Labels...)
 	for _, g := range h.ACLGroups {
@@ -61,7 +65,7 @@ func (p parents) addHost(h *afe.Host) {
 	}
 }
 
-func (p parents) addJob(j *afe.Job) {
+func (p parents) addJob(j *objects.Job) {
 	p.addShard(j.Shard.Value)
 	p.addLabels(j.DependencyLabels...)
 	for _, e := range j.Entries {
@@ -71,13 +75,13 @@ func (p parents) addJob(j *afe.Job) {
 	}
 }
 
-func (p parents) addShard(ref *afe.Ref) {
+func (p parents) addShard(ref *objects.Ref) {
 	if ref != nil {
 		p.add("shard", ref.ID, ref.Hostname, ref)
 	}
 }
 
-func (p parents) addLabels(labels ...afe.Label) {
+func (p parents) addLabels(labels ...objects.Label) {
 	for _, l := range labels {
 		p.add("label", l.ID, l.Name, l)
 	}

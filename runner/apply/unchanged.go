@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/rows"
 )
@@ -70,8 +70,8 @@ func among[T any](chunk []unit[T], ids []int64) []unit[T] {
 
 // changedHosts is the [diffFunc] of hosts.
 func (a *applier) changedHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
-) (fresh, differ []unit[afe.Host], err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (fresh, differ []unit[objects.Host], err error) {
 	fresh, known, err := sortHosts(ctx, q, chunk)
 	if err != nil || len(known) == 0 {
 		return fresh, nil, err
@@ -87,8 +87,8 @@ func (a *applier) changedHosts(
 // changedKeyvals is the [diffFunc] of suite keyvals, of which two may set the same key: so it returns
 // all or none.
 func (a *applier) changedKeyvals(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
-) (_, differ []unit[afe.Keyval], err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
+) (_, differ []unit[objects.Keyval], err error) {
 	body, err := jsonList(chunk)
 	if err != nil {
 		return nil, nil, err
@@ -106,8 +106,8 @@ func (a *applier) changedKeyvals(
 
 // changedJobs is the [diffFunc] of jobs.
 func (a *applier) changedJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
-) (fresh, differ []unit[afe.Job], err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+) (fresh, differ []unit[objects.Job], err error) {
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
 		ids[i] = u.object.ID
@@ -122,7 +122,11 @@ func (a *applier) changedJobs(
 	known, fresh := parted(chunk, here)
 	var compared rows.Known
 	for _, u := range known {
-		compared.Add(u.object, a.jobKeyvals(u.object))
+		keyvals, err := a.jobKeyvals(u.object)
+		if err != nil {
+			return nil, nil, err
+		}
+		compared.Add(u.object, keyvals)
 	}
 	changed, err := compared.Differ(ctx, q)
 	return fresh, among(known, changed), err

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // Hosts are the rows of new hosts, as COPY takes them.
@@ -37,7 +37,7 @@ func (r *Hosts) Store(ctx context.Context, q *sharddb.Queries) error {
 }
 
 // Add adds the rows of a host.
-func (r *Hosts) Add(h *afe.Host) {
+func (r *Hosts) Add(h *objects.Host) {
 	r.hosts = append(r.hosts, sharddb.HostsCopyParams{
 		ID:         h.ID,
 		Hostname:   h.Hostname,
@@ -53,11 +53,11 @@ func (r *Hosts) Add(h *afe.Host) {
 		ShardID:    shardID(h.Shard),
 	})
 	r.refer.add(h.ID, "afe_shards", shardID(h.Shard), &r.refer.ids.ShardIds)
-	for _, id := range distinct(h.Labels, func(l *afe.Label) int64 { return l.ID }) {
+	for _, id := range distinct(h.Labels, func(l *objects.Label) int64 { return l.ID }) {
 		r.labels = append(r.labels, sharddb.HostLabelsCopyParams{HostID: h.ID, LabelID: id})
 		r.refer.add(h.ID, "afe_labels", &id, &r.refer.ids.LabelIds)
 	}
-	for _, id := range distinct(h.ACLGroups, func(g *afe.ACLGroup) int64 { return g.ID }) {
+	for _, id := range distinct(h.ACLGroups, func(g *objects.ACLGroup) int64 { return g.ID }) {
 		r.groups = append(r.groups, sharddb.HostGroupsCopyParams{AclgroupID: id, HostID: h.ID})
 		r.refer.add(h.ID, "afe_acl_groups", &id, &r.refer.ids.AclgroupIds)
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // Jobs are the rows of some jobs: those that are new, as COPY takes them, and what was sent of jobs
@@ -27,7 +27,7 @@ type Jobs struct {
 }
 
 // AddNew adds a job that is not here. Keyvals that are here may await it.
-func (r *Jobs) AddNew(j *afe.Job, keyvals []afe.Keyval, awaited bool) {
+func (r *Jobs) AddNew(j *objects.Job, keyvals []objects.Keyval, awaited bool) {
 	r.addKeyvals(j, keyvals, awaited)
 	job := jobRow(j)
 	r.jobs = append(r.jobs, job)
@@ -38,19 +38,19 @@ func (r *Jobs) AddNew(j *afe.Job, keyvals []afe.Keyval, awaited bool) {
 		r.refer.add(j.ID, "afe_hosts", row.HostID, &r.refer.ids.HostIds)
 		r.refer.add(j.ID, "afe_labels", row.MetaHost, &r.refer.ids.LabelIds)
 	}
-	for _, id := range distinct(j.DependencyLabels, func(l *afe.Label) int64 { return l.ID }) {
+	for _, id := range distinct(j.DependencyLabels, func(l *objects.Label) int64 { return l.ID }) {
 		r.labels = append(r.labels, sharddb.DependencyLabelsCopyParams{JobID: j.ID, LabelID: id})
 		r.refer.add(j.ID, "afe_labels", &id, &r.refer.ids.LabelIds)
 	}
 }
 
 // AddHere adds a job that is here, and those of its entries of which isHere says that they are not.
-func (r *Jobs) AddHere(j *afe.Job, keyvals []afe.Keyval, isHere func(entry int64) bool) {
+func (r *Jobs) AddHere(j *objects.Job, keyvals []objects.Keyval, isHere func(entry int64) bool) {
 	r.addHere(j, isHere)
 	r.addKeyvals(j, keyvals, true)
 }
 
-func (r *Jobs) addHere(j *afe.Job, isHere func(entry int64) bool) {
+func (r *Jobs) addHere(j *objects.Job, isHere func(entry int64) bool) {
 	r.here.JobIds = append(r.here.JobIds, j.ID)
 	r.here.ShardSent = append(r.here.ShardSent, j.Shard.Sent)
 	r.here.ShardIds = append(r.here.ShardIds, orZero(shardID(j.Shard)))
@@ -74,7 +74,7 @@ func (r *Jobs) addHere(j *afe.Job, isHere func(entry int64) bool) {
 	}
 }
 
-func (r *Jobs) addKeyvals(j *afe.Job, keyvals []afe.Keyval, replace bool) {
+func (r *Jobs) addKeyvals(j *objects.Job, keyvals []objects.Keyval, replace bool) {
 	if replace && j.Keyvals.Sent {
 		r.here.ReplacedJobIds = append(r.here.ReplacedJobIds, j.ID)
 	}
@@ -172,7 +172,7 @@ func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
 	return copyRows(ctx, "keyvals", r.keyvals, q.JobKeyvalsCopy)
 }
 
-func jobRow(j *afe.Job) sharddb.JobsCopyParams {
+func jobRow(j *objects.Job) sharddb.JobsCopyParams {
 	row := sharddb.JobsCopyParams{
 		ID:                j.ID,
 		Owner:             j.Owner,
@@ -197,7 +197,7 @@ func jobRow(j *afe.Job) sharddb.JobsCopyParams {
 		ShardID:           shardID(j.Shard),
 	}
 	// The resync rule; see ResyncJobs.
-	if slices.ContainsFunc(j.Entries, func(e afe.Entry) bool { return isComplete[e.Status] }) {
+	if slices.ContainsFunc(j.Entries, func(e objects.Entry) bool { return isComplete[e.Status] }) {
 		row.ShardID = nil
 	}
 	return row
@@ -213,7 +213,7 @@ var (
 	isComplete = map[string]bool{"Aborted": true, "Completed": true, "Failed": true, "Stopped": true, "Template": true}
 )
 
-func entryRow(jobID int64, e *afe.Entry) sharddb.EntriesCopyParams {
+func entryRow(jobID int64, e *objects.Entry) sharddb.EntriesCopyParams {
 	row := sharddb.EntriesCopyParams{
 		ID:              e.ID,
 		JobID:           jobID,

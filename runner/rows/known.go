@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // Known are jobs that are here, as they are compared.
@@ -16,7 +16,7 @@ type Known struct {
 }
 
 // Add adds a job with its keyvals.
-func (k *Known) Add(j *afe.Job, keyvals []afe.Keyval) {
+func (k *Known) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.rows.addHere(j, func(int64) bool { return true })
 	k.args.Owners = append(k.args.Owners, j.Owner)
 	k.args.Names = append(k.args.Names, j.Name)
@@ -42,7 +42,7 @@ func (k *Known) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error)
 
 // appendKeyval appends a keyval as JobsToStore writes it: the lengths make sure that no two lists are
 // the same text.
-func appendKeyval(text []byte, k *afe.Keyval) []byte {
+func appendKeyval(text []byte, k *objects.Keyval) []byte {
 	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(k.Key)), 10)
 	text = append(text, ' ')
 	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(k.Value)), 10)

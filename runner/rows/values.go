@@ -3,9 +3,9 @@ package rows
 import (
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgtype"
+	"shardclient/runner/objects"
 
-	"shardclient/runner/afe"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // distinct returns the ids of a list, each once: the master may name a label or a group twice.
@@ -18,7 +18,7 @@ func distinct[T any](list []T, id func(*T) int64) []int64 {
 	return slices.Compact(ids)
 }
 
-func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
+func shardID(ref objects.Maybe[*objects.Ref]) *int64 {
 	if ref.Value == nil {
 		return nil
 	}
@@ -34,7 +34,7 @@ func orZero(id *int64) int64 {
 }
 
 // Timestamp returns a time as statements take it; nil is NULL.
-func Timestamp(t *afe.Time) pgtype.Timestamp {
+func Timestamp(t *objects.Time) pgtype.Timestamp {
 	if t == nil {
 		return pgtype.Timestamp{}
 	}

@@ -53,7 +53,7 @@ func TestABeatAndAStopEndBehindALockedTable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool, master := pgtest.Pool(t), newMaster(t)
-			master.saysResult(result([]string{host(1, "h1")}, nil, nil))
+			master.saysResult(result([]string{replaced(t, host(1, "h1"), `"hostattribute_set": []`, `"hostattribute_set": [{"attribute": "a", "value": "1"}]`)}, nil, nil))
 			o := options()
 			o.BeatTimeout, o.FinishTimeout, o.StopTimeout = tt.beat, tt.finish, time.Millisecond
 			c := newClient(t, pool, wire(t, master, afe.Protocol2019), o)

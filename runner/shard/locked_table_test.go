@@ -104,15 +104,16 @@ func TestNothingIsHalvedAfterTheTimeOfTheBeat(t *testing.T) {
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 	mustBeat(t, client)
-	var response afe.Response
-	for id := range int64(64) {
-		response.Hosts = append(response.Hosts, afe.Received[afe.Host]{ID: id + 10, Object: afe.Host{ID: id + 10, Hostname: fmt.Sprint("n", id)}})
+	var hosts []string
+	for id := range 64 {
+		hosts = append(hosts, host(id+10, fmt.Sprint("n", id)))
 	}
+	response := parsed(result(hosts, nil, nil))
 	over := errors.New("the time of the beat is over")
 	ctx, end := context.WithCancelCause(t.Context())
 	end(over)
 	seen.sql = nil
-	if err := client.Apply(ctx, &response); !errors.Is(err, over) {
+	if err := client.Apply(ctx, response); !errors.Is(err, over) {
 		t.Errorf("%v, want what ended the beat", err)
 	}
 	if n := seen.count("StageHosts"); n != 0 {
@@ -126,7 +127,7 @@ func TestNothingIsHalvedAfterTheTimeOfTheBeat(t *testing.T) {
 func TestAFailedStepStopsNoOther(t *testing.T) {
 	for table, want := range map[string]string{
 		"UPDATE ON afe_jobs":               "acknowledge 50 jobs",
-		"INSERT ON afe_hosts":              "host 3, host 4, attribute",
+		"INSERT ON afe_hosts":              "host 3, host 4",
 		"UPDATE ON afe_hosts":              "incorrect host",
 		"UPDATE ON afe_job_keyvals":        "job 63, keyval",
 		"INSERT ON afe_labels":             "host 3, host 4, attribute",
