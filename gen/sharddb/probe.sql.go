@@ -266,7 +266,9 @@ rested AS (
     WHERE q.direction = 'out'
         AND (
             q.retry_at <= pg_catalog.now()
-            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => $1::double precision)
+            -- Reading a job that is too slow would be too slow here, too.
+            OR q.code <> 'too_slow'
+                AND q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => $1::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
                     SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
@@ -506,7 +508,7 @@ CROSS JOIN LATERAL (
 ORDER BY s.kind, s.id
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
-    reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
+    code = excluded.code, reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
     occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
     retry_at = pg_catalog.now() + least(

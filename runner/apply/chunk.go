@@ -120,7 +120,8 @@ type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badO
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
 // to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
-// halves, too, so it is not halved.
+// halves, too, so it is not halved. An object that takes too long although it is alone is set aside,
+// too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
 	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
@@ -149,6 +150,11 @@ func storeChunk[T any](
 			return err
 		}
 		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+	case class == pg.Cancelled && len(chunk) == 1 && ctx.Err() == nil:
+		a.setAside(chunk[0].aside, codeTooSlow, err)
+		if !a.goesOn(err) {
+			return err
+		}
 	case class != pg.Data:
 		return err
 	case len(chunk) == 1:

@@ -94,8 +94,14 @@ func (a *applier) storeParents(ctx context.Context, all parents) error {
 			return err
 		})
 		if a.parentsByChunk = err != nil; err != nil {
-			if pg.Classify(err) == pg.Data {
+			switch pg.Classify(err) {
+			case pg.Data:
 				return nil
+			case pg.Cancelled:
+				a.timeouts++
+				if a.goesOn(err) && ctx.Err() == nil {
+					return nil
+				}
 			}
 			return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)
 		}

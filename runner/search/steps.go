@@ -52,6 +52,9 @@ func (p Packet) passed(ctx context.Context, q *sharddb.Queries, found *Outcome, 
 	case modeHalf:
 		return p.clear(ctx, q)
 	}
+	if p.TooSlow {
+		return nil
+	}
 	// A retry: whatever else waits may be tried soon, too.
 	if _, err := q.QuarantineForget(ctx, sharddb.QuarantineForgetParams{
 		Direction: directionOut, Kind: p.Plan.DueKind, ObjectIds: []int64{p.Plan.DueID},

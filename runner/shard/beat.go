@@ -175,6 +175,9 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
+	if tooSlow(ctx, err) {
+		err = t.acknowledgeSlow(ctx, sure, err)
+	}
 	if err != nil {
 		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
 		if !pg.IsOfOneStep(err) {
@@ -186,7 +189,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 			"jobs", t.report.OfAnother)
 	}
 	err = pg.Together(err, t.judge(ctx, nil))
-	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
+	if len(t.memo.waiting) > 0 && (acknowledged.Jobs > 0 || t.memo.aside > 0) { // without progress there is no hurry
 		t.report.Soon = true
 	}
 	return err
@@ -198,10 +201,10 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
 		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
-		Least: m.batch.Jobs == 1,
+		Least: m.batch.Jobs == 1, TooSlow: m.tooSlow,
 	}, failure)
 	t.report.Soon = found.Soon
-	t.report.Quarantined = found.Aside
+	t.report.Quarantined = found.Aside + m.aside
 	return err
 }
 
