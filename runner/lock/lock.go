@@ -191,7 +191,7 @@ func (l *Lock) Abandon() { l.conn = nil }
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
 // failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)
 		epochs, err := q.OwnerFence(ctx, l.epoch)
 		if err != nil {
@@ -204,7 +204,7 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 			return err
 		}
 		return fn(q)
-	})
+	}))
 }
 
 // boundWaits limits how long the statements of a transaction wait for locks. The lock that the

@@ -52,6 +52,9 @@ func TestALockedTableIsWaitedForOnce(t *testing.T) {
 			if b.Failure != beat.FailureLocked || strings.Count(b.Error, "SQLSTATE 55P03") != 1 {
 				t.Errorf("%q: %s; want locked, and the cause once", b.Failure, b.Error)
 			}
+			if !strings.Contains(b.Error, "another session has locked table "+table+" (database backend ") {
+				t.Errorf("%s; want the table and the session", b.Error)
+			}
 			if n := seen.count("JobsRefused"); n != 1 {
 				t.Errorf("the chunk of jobs was tried %d times, want once", n)
 			}

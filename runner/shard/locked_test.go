@@ -140,3 +140,29 @@ func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 		})
 	}
 }
+
+// The shard's own row is in the way of nearly everything. The error names it, and says what to do,
+// when there is nothing but an upload, too.
+func TestTheRowOfTheShardIsNamed(t *testing.T) {
+	pool, _, master, client := busyShard(t)
+	master.saysResult(result(nil, nil, nil))
+	release := locks(t, pool, "SELECT FROM afe_shards WHERE id = 1 FOR UPDATE")
+	b := client.Beat(t.Context(), time.Now())
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, "another session has locked row afe_shards 1; pg_stat_activity shows") {
+		t.Errorf("%q: %s", b.Failure, b.Error)
+	}
+	release()
+	mustBeat(t, client)
+}
+
+// A shard that has a new id does not move by halves. What is in the way is named, and what to do.
+func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
+	pool, _, master, client := busyShard(t)
+	master.saysResult(result([]string{strings.ReplaceAll(host(1, "h1"), `"shard": {"id": 1,`, `"shard": {"id": 8,`)}, nil, nil))
+	release := locks(t, pool, "UPDATE afe_hosts SET status = 'Running' WHERE id = 2")
+	b := client.Beat(t.Context(), time.Now())
+	release()
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, `"afe_hosts"`) || !strings.Contains(b.Error, "pg_stat_activity") {
+		t.Errorf("%q: %s", b.Failure, b.Error)
+	}
+}
