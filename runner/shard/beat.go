@@ -26,6 +26,8 @@ type turn struct {
 	// Both are nil until the packet is packed.
 	packet *afe.Packet // what travels
 	memo   *memo       // what must be remembered of it
+
+	refusedAll bool // an empty packet was refused
 }
 
 // Beat runs one heartbeat: pack, send, acknowledge, apply. A failure is in the report and harms
@@ -166,6 +168,9 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 	if err := t.judge(ctx, failure); err != nil {
 		return errors.Join(failure, err)
 	}
+	if t.refusedAll {
+		return &refusedAllError{failure}
+	}
 	return failure
 }
 
@@ -203,6 +208,7 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
 		Least: m.batch.Jobs == 1, TooSlow: m.tooSlow,
 	}, failure)
+	t.refusedAll = found.All
 	t.report.Soon = found.Soon
 	t.report.Quarantined = found.Aside + m.aside
 	return err
