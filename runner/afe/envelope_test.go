@@ -117,7 +117,7 @@ func TestP6ValueNestedTooDeeply(t *testing.T) {
 
 // A value may be as long as the whole answer. Only its text is kept, and only once.
 func TestP9HugeValues(t *testing.T) {
-	long, digits := strings.Repeat("x", 17<<20), strings.Repeat("7", 1_000_000)
+	long, digits := strings.Repeat("x", 60<<20), strings.Repeat("7", 1_000_000)
 	body := []byte(`{"result": {"jobs": [], "suite_keyvals": [], "hosts": [
 		{"id": 1, "hostname": "good"},
 		{"id": 2, "hostname": "` + long + `"},
@@ -133,7 +133,7 @@ func TestP9HugeValues(t *testing.T) {
 		t.Errorf("took %d MiB for an answer of %d", took>>20, len(body)>>20)
 	}
 	want := []string{
-		"1 <nil>", fmt.Sprintf("2 it has %d bytes, more than 16777216", 17<<20+len(`{"id": 2, "hostname": ""}`)),
+		"1 <nil>", fmt.Sprintf("2 it has %d bytes, more than 16777216", 60<<20+len(`{"id": 2, "hostname": ""}`)),
 		"3 protection: " + digits[:60] + "…: value out of range", "0 id: " + digits[:60] + "…: value out of range", "4 <nil>",
 	}
 	var got []string
