@@ -23,8 +23,8 @@ const freshChunks = 4
 type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error)
 
 // toStore returns the chunks in which units are stored that are not here as they were sent. All are,
-// for a value that PostgreSQL cannot even compare, or a parent that could not be stored: whoever names
-// it must wait.
+// for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
+// stored: whoever names it must wait.
 func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
@@ -33,7 +33,7 @@ func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffF
 			fresh, differ, err = diff(ctx, q, units)
 			return err
 		})
-		if pg.Classify(err) == pg.Data {
+		if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
 			fresh, differ = nil, units
 		} else if err != nil {
 			return nil, fmt.Errorf("compare with what is here: %w", err)

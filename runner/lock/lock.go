@@ -191,7 +191,7 @@ func (l *Lock) Abandon() { l.conn = nil }
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
 // failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)
 		epochs, err := q.OwnerFence(ctx, l.epoch)
 		if err != nil {
@@ -204,14 +204,14 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 			return err
 		}
 		return fn(q)
-	})
+	}))
 }
 
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
 // returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even to
 // the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
+	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
 		q := sharddb.New(tx)
 		epochs, err := q.OwnerLook(ctx, l.epoch)
 		if err != nil {
@@ -224,7 +224,7 @@ func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error 
 			return err
 		}
 		return fn(q)
-	})
+	}))
 }
 
 // boundWaits limits how long the statements of a transaction wait for locks. The lock that the

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,6 +27,8 @@ type memo struct {
 	pending int                  // finished jobs, those in this packet included
 	waiting []int64              // finished jobs that may go but must wait for the next packet
 	large   largeTurn
+	aside   int  // jobs that were set aside because they take too long
+	tooSlow bool // the job in this packet is one of them
 
 	upload
 }
@@ -51,22 +54,25 @@ type largeTurn struct {
 	jobID   *int64 // the job of this kind that went alone in this beat; nil: none did
 }
 
-// pack reads everything that the packet says in one snapshot.
-func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
+// packOnce reads everything that the packet says in one snapshot.
+func (c *Client) packOnce(ctx context.Context, most finished) (packet *afe.Packet, m *memo, err error) {
 	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
-		packet, m, err = c.packFrom(ctx, sharddb.New(tx))
+		packet, m, err = c.packFrom(ctx, sharddb.New(tx), most)
 		return err
 	})
 	return packet, m, err
 }
 
-func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
+func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries, most finished) (*afe.Packet, *memo, error) {
 	m := &memo{}
 	var err error
 	if m.plan, err = search.Plan(ctx, q); err != nil {
 		return nil, nil, fmt.Errorf("read what may go: %w", err)
 	}
 	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
+	if most == oneJob {
+		m.batch.Jobs = 1
+	}
 	packet, err := c.packKnown(ctx, q, &m.plan)
 	if err != nil {
 		return nil, nil, err
@@ -76,16 +82,20 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet,
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
-	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
+	limits := sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
 		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
 		BatchBytes:        m.batch.Bytes,
 		JobIds:            m.plan.JobIds,
 		OnlyJobs:          m.plan.OnlyJobs,
-	})
+	}
+	if most != wholeBatch {
+		limits.MaxJobs, limits.FreeBytes, limits.BatchBytes = int64(most), math.MaxInt64, math.MaxInt64
+	}
+	pending, err := q.PackUpload(ctx, limits)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
+		return nil, nil, &uploadError{fmt.Errorf("read jobs to upload: %w", err)}
 	}
 	m.pending = len(pending)
 	m.sent.ShardHostname = c.options.ShardHostname

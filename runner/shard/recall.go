@@ -35,7 +35,7 @@ func (c *Client) recall(ctx context.Context, q *sharddb.Queries) (beat.Past, err
 	if err != nil {
 		return beat.Past{}, err
 	}
-	_, m, err := c.packFrom(ctx, q)
+	_, m, err := c.packFrom(ctx, q, noJob)
 	if err != nil {
 		return beat.Past{}, fmt.Errorf("count what is to be uploaded: %w", err)
 	}
