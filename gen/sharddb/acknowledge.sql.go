@@ -283,10 +283,12 @@ const uploadLeave = `-- name: UploadLeave :one
 
 WITH dead AS (
     DELETE FROM shard_client_packets
-    WHERE unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $3::double precision)
+    WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+        AND unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => $3::double precision)
 )
 INSERT INTO shard_client_packets (job_ids, digests)
-VALUES ($1::bigint[], $2::bigint[])
+SELECT $1::bigint[], $2::bigint[]
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
 RETURNING id
 `
 
@@ -299,7 +301,8 @@ type UploadLeaveParams struct {
 // The upload ledger, the packets that may still arrive, and the acknowledgement of what was sent
 // (P1, P2).
 // Runs before a packet with jobs leaves: until it is clearly answered, the master may store it late,
-// over a newer one (docs/promises.md, "late request").
+// over a newer one (docs/promises.md, "late request"). It travels together with the fence, so it asks
+// whether that has let this client pass.
 func (q *Queries) UploadLeave(ctx context.Context, arg UploadLeaveParams) (int64, error) {
 	row := q.db.QueryRow(ctx, uploadLeave, arg.JobIds, arg.Digests, arg.RpcTimeoutSeconds)
 	var id int64

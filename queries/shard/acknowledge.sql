@@ -2,14 +2,17 @@
 -- (P1, P2).
 
 -- Runs before a packet with jobs leaves: until it is clearly answered, the master may store it late,
--- over a newer one (docs/promises.md, "late request").
+-- over a newer one (docs/promises.md, "late request"). It travels together with the fence, so it asks
+-- whether that has let this client pass.
 -- name: UploadLeave :one
 WITH dead AS (
     DELETE FROM shard_client_packets
-    WHERE unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => @rpc_timeout_seconds::double precision)
+    WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+        AND unsure_since < pg_catalog.now() - pg_catalog.make_interval(secs => @rpc_timeout_seconds::double precision)
 )
 INSERT INTO shard_client_packets (job_ids, digests)
-VALUES (@job_ids::bigint[], @digests::bigint[])
+SELECT @job_ids::bigint[], @digests::bigint[]
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
 RETURNING id;
 
 -- After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If

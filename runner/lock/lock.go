@@ -191,28 +191,48 @@ func (l *Lock) Abandon() { l.conn = nil }
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
 // failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
-		q := sharddb.New(tx)
-		epochs, err := q.OwnerFence(ctx, l.epoch)
+	return pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, l.fence(ctx)...); err != nil {
+			return err
+		}
+		return fn(sharddb.New(tx))
+	})
+}
+
+// WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as OwnerFence
+// sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
+// find their rows by keys.
+func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
+	return pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+		all := append(l.fence(ctx), pg.PlansByKey(ctx))
+		for _, ask := range asks {
+			all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
+		}
+		return tx.Finish(ctx, all...)
+	})
+}
+
+// fence returns the first statements of every write transaction.
+func (l *Lock) fence(ctx context.Context) []pg.Ask {
+	fence := []pg.Ask{func(db pg.DB) error {
+		epochs, err := sharddb.New(db).OwnerFence(ctx, l.epoch)
 		if err != nil {
 			return fmt.Errorf("read own epoch: %w", err)
 		}
 		if len(epochs) == 0 {
 			return ErrLost
 		}
-		if err := l.boundWaits(ctx, q); err != nil {
-			return err
-		}
-		return fn(q)
-	})
+		return nil
+	}}
+	if l.Timeout > 0 {
+		fence = append(fence, func(db pg.DB) error { return l.boundWaits(ctx, sharddb.New(db)) })
+	}
+	return fence
 }
 
 // boundWaits limits how long the statements of a transaction wait for locks. The lock that the
 // fence waits for is that of another shard-client, which holds it for a moment only.
 func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {
-	if l.Timeout <= 0 {
-		return nil
-	}
 	milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
 	if err := q.WriteBoundsSet(ctx, milliseconds); err != nil {
 		return fmt.Errorf("set lock_timeout: %w", err)

@@ -27,7 +27,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
+	return c.lock.WriteAtOnce(ctx, func(q *sharddb.Queries) error {
 		var err error
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,

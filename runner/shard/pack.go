@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/jackc/pgx/v5"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -53,78 +52,99 @@ type largeTurn struct {
 
 // pack reads everything that the packet says in one snapshot.
 func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
-	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
-		packet, m, err = c.packFrom(ctx, sharddb.New(tx))
+	err = pg.Read(ctx, c.pool, func(tx *pg.Tx) error {
+		packet, m, err = c.packFrom(ctx, tx)
 		return err
 	})
 	return packet, m, err
 }
 
-func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries) (*afe.Packet, *memo, error) {
+// packFrom reads the packet in two round trips, of which the second one ends the snapshot.
+func (c *Client) packFrom(ctx context.Context, tx *pg.Tx) (*afe.Packet, *memo, error) {
 	m := &memo{}
-	var err error
-	if m.plan, err = search.Plan(ctx, q); err != nil {
-		return nil, nil, fmt.Errorf("read what may go: %w", err)
-	}
-	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
-	packet, err := c.packKnown(ctx, q, &m.plan)
+	packet, err := c.packKnown(ctx, tx, &m.plan)
 	if err != nil {
 		return nil, nil, err
 	}
+	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
 	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
-	pending, err := q.PackUpload(ctx, sharddb.PackUploadParams{
-		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
-		BatchBytes:        m.batch.Bytes,
-		JobIds:            m.plan.JobIds,
-		OnlyJobs:          m.plan.OnlyJobs,
+	var jobs []sharddb.PackUploadRow
+	err = tx.Finish(ctx, func(db pg.DB) (err error) {
+		jobs, err = sharddb.New(db).PackUpload(ctx, sharddb.PackUploadParams{
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+			MaxJobs:           int64(m.batch.Jobs),
+			FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+			BatchBytes:        m.batch.Bytes,
+			JobIds:            m.plan.JobIds,
+			OnlyJobs:          m.plan.OnlyJobs,
+		})
+		return err
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
 	}
-	m.pending = len(pending)
 	m.sent.ShardHostname = c.options.ShardHostname
-	for i := range pending {
-		m.add(packet, &pending[i])
+	for i := range jobs {
+		m.add(packet, &jobs[i])
 	}
 	slices.Sort(packet.KnownJobIDs)
 	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
 	return packet, m, nil
 }
 
-// packKnown reads the hosts and jobs that the master need not send again.
-func (c *Client) packKnown(ctx context.Context, q *sharddb.Queries, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
-	hosts, err := q.PackHosts(ctx, plan.HostIds, plan.OnlyHosts)
+// packKnown reads what may go, and the hosts and jobs that the master need not send again.
+func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
+	var hosts sharddb.PackHostsRow
+	packet := &afe.Packet{ShardHostname: c.options.ShardHostname}
+	err := tx.Together(ctx,
+		func(db pg.DB) (err error) {
+			if *plan, err = search.Plan(ctx, sharddb.New(db)); err != nil {
+				return fmt.Errorf("read what may go: %w", err)
+			}
+			return nil
+		},
+		func(db pg.DB) (err error) {
+			if hosts, err = sharddb.New(db).PackHosts(ctx); err != nil {
+				return fmt.Errorf("read known hosts: %w", err)
+			}
+			return nil
+		},
+		func(db pg.DB) (err error) {
+			if packet.KnownJobIDs, err = sharddb.New(db).PackOpenJobs(ctx); err != nil {
+				return fmt.Errorf("read known jobs: %w", err)
+			}
+			return nil
+		})
 	if err != nil {
-		return nil, fmt.Errorf("read known hosts: %w", err)
+		return nil, err
 	}
-	jobs, err := q.PackOpenJobs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read known jobs: %w", err)
+	listed := make(map[int64]bool, len(plan.HostIds))
+	for _, id := range plan.HostIds {
+		listed[id] = true
 	}
-	return &afe.Packet{
-		ShardHostname: c.options.ShardHostname, KnownJobIDs: jobs,
-		KnownHostIDs: hosts.Ids, KnownHostStatuses: hosts.Statuses,
-	}, nil
+	for i, id := range hosts.Ids {
+		if listed[id] == plan.OnlyHosts {
+			packet.KnownHostIDs = append(packet.KnownHostIDs, id)
+			packet.KnownHostStatuses = append(packet.KnownHostStatuses, hosts.Statuses[i])
+		}
+	}
+	return packet, nil
 }
 
-// add puts a finished job into the packet. A job that must wait for a later packet is listed as
-// known instead: if it were left out, the master would send it again, whole, at every beat.
+// add puts a finished job into the packet. The first row is about those that must wait for a later
+// packet. They are listed as known instead: if they were left out, the master would send them again,
+// whole, at every beat.
 func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
-	m.large.waiting = job.LargeWaiting
-	switch {
-	case !job.Sent:
-		if job.MayGo {
-			m.waiting = append(m.waiting, job.ID)
-		}
-		packet.KnownJobIDs = append(packet.KnownJobIDs, job.ID)
+	if job.IsTotal {
+		m.pending, m.waiting, m.large.waiting = int(job.Pending), job.WaitingIds, job.LargeWaiting
+		packet.KnownJobIDs = slices.Concat(packet.KnownJobIDs, job.HeldIds, job.WaitingIds)
 		return
-	case job.Large:
+	}
+	if job.Large {
 		id := job.ID
 		m.large.jobID = &id
 	}
