@@ -60,8 +60,6 @@ GRANT SELECT, INSERT, UPDATE (reason), DELETE ON shard_client_taken TO shard_cli
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
 GRANT SELECT ON shard_client_upload_entries TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;
-GRANT SELECT, INSERT, DELETE ON shard_client_staged_jobs TO shard_client;
-GRANT SELECT, INSERT, DELETE ON shard_client_staged_entries TO shard_client;
 GRANT SELECT, INSERT, UPDATE (old_id), DELETE ON shard_client_staged_parents TO shard_client;
 
 COMMIT;

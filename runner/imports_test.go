@@ -22,8 +22,8 @@ const module = "shardclient"
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
 //	          apply  search              postgres  process
-//	          lock  afe
-//	          pg  beat  guard  plain  schema  gen
+//	          rows  lock  afe
+//	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
@@ -34,19 +34,22 @@ var arrows = map[string][]string{
 		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/apply":  {"runner/lock", "runner/afe", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/search": {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
-	"runner/lock":   {"runner/pg", "gen/sharddb"},
-	"runner/loop":   {"runner/beat"},
-	"runner/ops":    {"runner/beat"},
-	"runner/afe":    {"runner/plain"},
-	"runner/pg":     {"gen/sessiondb"},
-	"runner/config": {},
-	"runner/beat":   {},
-	"runner/guard":  {},
-	"runner/plain":  {},
-	"schema":        {"runner/pg", "gen/sessiondb"},
-	"gen":           {},
+	"runner/apply":   {"runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/rows":    {"runner/objects", "gen/sharddb"},
+	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/lock":    {"runner/pg", "gen/sharddb"},
+	"runner/loop":    {"runner/beat"},
+	"runner/ops":     {"runner/beat"},
+	"runner/afe":     {"runner/objects", "runner/answer", "runner/plain"},
+	"runner/objects": {"runner/answer", "runner/plain"},
+	"runner/answer":  {"runner/plain"},
+	"runner/pg":      {"gen/sessiondb"},
+	"runner/config":  {},
+	"runner/beat":    {},
+	"runner/guard":   {},
+	"runner/plain":   {},
+	"schema":         {"runner/pg", "gen/sessiondb"},
+	"gen":            {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
@@ -74,9 +77,9 @@ var arrows = map[string][]string{
 // whether a room is two.
 const (
 	maxForeignModules = 25
-	maxPackageLines   = 1500 // code lines of one package
-	maxOwnLines       = 9000 // code lines of all of shard-client's packages, gen aside
-	maxFileLines      = 300  // lines of one file, comments included
+	maxPackageLines   = 1500  // code lines of one package
+	maxOwnLines       = 10500 // code lines of all of shard-client's packages, gen aside
+	maxFileLines      = 300   // lines of one file, comments included
 )
 
 // goPackage is what is needed of `go list -json`.

@@ -9,13 +9,13 @@ import (
 	"context"
 )
 
-// iteratorForStageEntries implements pgx.CopyFromSource.
-type iteratorForStageEntries struct {
-	rows                 []StageEntriesParams
+// iteratorForDependencyLabelsCopy implements pgx.CopyFromSource.
+type iteratorForDependencyLabelsCopy struct {
+	rows                 []DependencyLabelsCopyParams
 	skippedFirstNextCall bool
 }
 
-func (r *iteratorForStageEntries) Next() bool {
+func (r *iteratorForDependencyLabelsCopy) Next() bool {
 	if len(r.rows) == 0 {
 		return false
 	}
@@ -27,14 +27,48 @@ func (r *iteratorForStageEntries) Next() bool {
 	return len(r.rows) > 0
 }
 
-func (r iteratorForStageEntries) Values() ([]interface{}, error) {
+func (r iteratorForDependencyLabelsCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].JobID,
+		r.rows[0].LabelID,
+	}, nil
+}
+
+func (r iteratorForDependencyLabelsCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) DependencyLabelsCopy(ctx context.Context, arg []DependencyLabelsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_jobs_dependency_labels"}, []string{"job_id", "label_id"}, &iteratorForDependencyLabelsCopy{rows: arg})
+}
+
+// iteratorForEntriesCopy implements pgx.CopyFromSource.
+type iteratorForEntriesCopy struct {
+	rows                 []EntriesCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForEntriesCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForEntriesCopy) Values() ([]interface{}, error) {
 	return []interface{}{
 		r.rows[0].ID,
 		r.rows[0].JobID,
 		r.rows[0].HostID,
 		r.rows[0].Status,
-		r.rows[0].MetaHostSent,
 		r.rows[0].MetaHost,
+		r.rows[0].Active,
+		r.rows[0].Complete,
 		r.rows[0].Deleted,
 		r.rows[0].ExecutionSubdir,
 		r.rows[0].Aborted,
@@ -43,21 +77,21 @@ func (r iteratorForStageEntries) Values() ([]interface{}, error) {
 	}, nil
 }
 
-func (r iteratorForStageEntries) Err() error {
+func (r iteratorForEntriesCopy) Err() error {
 	return nil
 }
 
-func (q *Queries) StageEntries(ctx context.Context, arg []StageEntriesParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"shard_client_staged_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host_sent", "meta_host", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForStageEntries{rows: arg})
+func (q *Queries) EntriesCopy(ctx context.Context, arg []EntriesCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_host_queue_entries"}, []string{"id", "job_id", "host_id", "status", "meta_host", "active", "complete", "deleted", "execution_subdir", "aborted", "started_on", "finished_on"}, &iteratorForEntriesCopy{rows: arg})
 }
 
-// iteratorForStageJobs implements pgx.CopyFromSource.
-type iteratorForStageJobs struct {
-	rows                 []StageJobsParams
+// iteratorForHostAttributesCopy implements pgx.CopyFromSource.
+type iteratorForHostAttributesCopy struct {
+	rows                 []HostAttributesCopyParams
 	skippedFirstNextCall bool
 }
 
-func (r *iteratorForStageJobs) Next() bool {
+func (r *iteratorForHostAttributesCopy) Next() bool {
 	if len(r.rows) == 0 {
 		return false
 	}
@@ -69,7 +103,187 @@ func (r *iteratorForStageJobs) Next() bool {
 	return len(r.rows) > 0
 }
 
-func (r iteratorForStageJobs) Values() ([]interface{}, error) {
+func (r iteratorForHostAttributesCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].HostID,
+		r.rows[0].Attribute,
+		r.rows[0].Value,
+	}, nil
+}
+
+func (r iteratorForHostAttributesCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) HostAttributesCopy(ctx context.Context, arg []HostAttributesCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_host_attributes"}, []string{"host_id", "attribute", "value"}, &iteratorForHostAttributesCopy{rows: arg})
+}
+
+// iteratorForHostGroupsCopy implements pgx.CopyFromSource.
+type iteratorForHostGroupsCopy struct {
+	rows                 []HostGroupsCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForHostGroupsCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForHostGroupsCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].AclgroupID,
+		r.rows[0].HostID,
+	}, nil
+}
+
+func (r iteratorForHostGroupsCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) HostGroupsCopy(ctx context.Context, arg []HostGroupsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_acl_groups_hosts"}, []string{"aclgroup_id", "host_id"}, &iteratorForHostGroupsCopy{rows: arg})
+}
+
+// iteratorForHostLabelsCopy implements pgx.CopyFromSource.
+type iteratorForHostLabelsCopy struct {
+	rows                 []HostLabelsCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForHostLabelsCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForHostLabelsCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].HostID,
+		r.rows[0].LabelID,
+	}, nil
+}
+
+func (r iteratorForHostLabelsCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) HostLabelsCopy(ctx context.Context, arg []HostLabelsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_hosts_labels"}, []string{"host_id", "label_id"}, &iteratorForHostLabelsCopy{rows: arg})
+}
+
+// iteratorForHostsCopy implements pgx.CopyFromSource.
+type iteratorForHostsCopy struct {
+	rows                 []HostsCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForHostsCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForHostsCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].ID,
+		r.rows[0].Hostname,
+		r.rows[0].Locked,
+		r.rows[0].Leased,
+		r.rows[0].SynchID,
+		r.rows[0].Status,
+		r.rows[0].Invalid,
+		r.rows[0].Protection,
+		r.rows[0].LockTime,
+		r.rows[0].Dirty,
+		r.rows[0].LockReason,
+		r.rows[0].ShardID,
+	}, nil
+}
+
+func (r iteratorForHostsCopy) Err() error {
+	return nil
+}
+
+// A chunk of received hosts, stored in one transaction (P4). New ones are copied straight into the
+// tables. The others are staged and merged; they are few, so they are passed as JSON, together with
+// their labels, groups and attributes.
+func (q *Queries) HostsCopy(ctx context.Context, arg []HostsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_hosts"}, []string{"id", "hostname", "locked", "leased", "synch_id", "status", "invalid", "protection", "lock_time", "dirty", "lock_reason", "shard_id"}, &iteratorForHostsCopy{rows: arg})
+}
+
+// iteratorForJobKeyvalsCopy implements pgx.CopyFromSource.
+type iteratorForJobKeyvalsCopy struct {
+	rows                 []JobKeyvalsCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForJobKeyvalsCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForJobKeyvalsCopy) Values() ([]interface{}, error) {
+	return []interface{}{
+		r.rows[0].JobID,
+		r.rows[0].Key,
+		r.rows[0].Value,
+	}, nil
+}
+
+func (r iteratorForJobKeyvalsCopy) Err() error {
+	return nil
+}
+
+func (q *Queries) JobKeyvalsCopy(ctx context.Context, arg []JobKeyvalsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_job_keyvals"}, []string{"job_id", "key", "value"}, &iteratorForJobKeyvalsCopy{rows: arg})
+}
+
+// iteratorForJobsCopy implements pgx.CopyFromSource.
+type iteratorForJobsCopy struct {
+	rows                 []JobsCopyParams
+	skippedFirstNextCall bool
+}
+
+func (r *iteratorForJobsCopy) Next() bool {
+	if len(r.rows) == 0 {
+		return false
+	}
+	if !r.skippedFirstNextCall {
+		r.skippedFirstNextCall = true
+		return true
+	}
+	r.rows = r.rows[1:]
+	return len(r.rows) > 0
+}
+
+func (r iteratorForJobsCopy) Values() ([]interface{}, error) {
 	return []interface{}{
 		r.rows[0].ID,
 		r.rows[0].Owner,
@@ -91,17 +305,18 @@ func (r iteratorForStageJobs) Values() ([]interface{}, error) {
 		r.rows[0].RunReset,
 		r.rows[0].TimeoutMins,
 		r.rows[0].RequireSsp,
-		r.rows[0].ShardSent,
 		r.rows[0].ShardID,
 	}, nil
 }
 
-func (r iteratorForStageJobs) Err() error {
+func (r iteratorForJobsCopy) Err() error {
 	return nil
 }
 
-// A chunk of received jobs with their entries, dependency labels and keyvals, staged by COPY and
-// merged in one transaction (P4).
-func (q *Queries) StageJobs(ctx context.Context, arg []StageJobsParams) (int64, error) {
-	return q.db.CopyFrom(ctx, []string{"shard_client_staged_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "timeout", "run_verify", "email_list", "reboot_before", "reboot_after", "parse_failed_repair", "max_runtime_hrs", "max_runtime_mins", "test_retry", "run_reset", "timeout_mins", "require_ssp", "shard_sent", "shard_id"}, &iteratorForStageJobs{rows: arg})
+// A chunk of received jobs with their entries, dependency labels and keyvals, stored in one
+// transaction (P4). What is new here is copied straight into its tables; of what is here, only what
+// differs is written, from arrays. No id of the master is 0 or less, so in an array of ids 0 stands
+// for NULL.
+func (q *Queries) JobsCopy(ctx context.Context, arg []JobsCopyParams) (int64, error) {
+	return q.db.CopyFrom(ctx, []string{"afe_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "timeout", "run_verify", "email_list", "reboot_before", "reboot_after", "parse_failed_repair", "max_runtime_hrs", "max_runtime_mins", "test_retry", "run_reset", "timeout_mins", "require_ssp", "shard_id"}, &iteratorForJobsCopy{rows: arg})
 }

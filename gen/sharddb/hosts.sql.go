@@ -7,6 +7,8 @@ package sharddb
 
 import (
 	"context"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
@@ -45,6 +47,12 @@ func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error
 	return result.RowsAffected(), nil
 }
 
+type HostAttributesCopyParams struct {
+	HostID    int64
+	Attribute string
+	Value     string
+}
+
 const hostGiveWay = `-- name: HostGiveWay :execrows
 UPDATE afe_hosts AS holder
 SET hostname = holder.hostname || ' (was id ' || holder.id::text || ')'
@@ -64,6 +72,11 @@ func (q *Queries) HostGiveWay(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+type HostGroupsCopyParams struct {
+	AclgroupID int64
+	HostID     int64
 }
 
 const hostInsert = `-- name: HostInsert :execrows
@@ -95,6 +108,11 @@ func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+type HostLabelsCopyParams struct {
+	HostID  int64
+	LabelID int64
 }
 
 const hostReplaceAttributes = `-- name: HostReplaceAttributes :execrows
@@ -172,6 +190,57 @@ func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+type HostsCopyParams struct {
+	ID         int64
+	Hostname   string
+	Locked     bool
+	Leased     bool
+	SynchID    *int64
+	Status     string
+	Invalid    bool
+	Protection int32
+	LockTime   pgtype.Timestamp
+	Dirty      bool
+	LockReason *string
+	ShardID    *int64
+}
+
+const hostsFind = `-- name: HostsFind :many
+SELECT s.id::bigint AS id
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[])) AS s (id, hostname)
+WHERE (SELECT true FROM afe_hosts AS here WHERE here.id = s.id)
+    OR (SELECT true FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
+    OR (SELECT true FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = s.id)
+    OR s.hostname IN (
+        SELECT twice.hostname
+        FROM pg_catalog.unnest($2::text[]) AS twice (hostname)
+        GROUP BY twice.hostname
+        HAVING pg_catalog.count(*) > 1
+    )
+`
+
+// The hosts of a chunk that are not simply new: their id or their name is here, or was taken, or
+// another one of the chunk has the same name.
+func (q *Queries) HostsFind(ctx context.Context, ids []int64, hostnames []string) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsFind, ids, hostnames)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const hostsRefused = `-- name: HostsRefused :many
@@ -297,6 +366,76 @@ func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([
 	return items, nil
 }
 
+const hostsToStore = `-- name: HostsToStore :many
+WITH sent AS MATERIALIZED (
+    SELECT
+        h.id::bigint AS id, h.hostname::text AS hostname, h.invalid::boolean AS invalid,
+        s.host -> 'shard' IS NOT NULL AS shard_sent, (h.shard ->> 'id')::bigint AS shard_id,
+        h.labels::json AS labels, h.aclgroup_set::json AS aclgroup_set, h.hostattribute_set::json AS hostattribute_set
+    FROM pg_catalog.json_array_elements($1::json) AS s (host)
+    CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
+        id bigint, hostname text, invalid boolean, shard json, labels json, aclgroup_set json, hostattribute_set json
+    )
+)
+SELECT s.id::bigint AS id
+FROM sent AS s
+WHERE (
+        SELECT pg_catalog.lower(here.hostname) = pg_catalog.lower(s.hostname)
+            AND here.invalid = coalesce(s.invalid, here.invalid)
+            AND (NOT s.shard_sent OR here.shard_id IS NOT DISTINCT FROM s.shard_id)
+        FROM afe_hosts AS here
+        WHERE here.id = s.id
+    ) IS NOT TRUE
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.json_to_recordset(s.labels) AS l (id bigint)
+        WHERE (SELECT true FROM afe_hosts_labels AS same WHERE same.host_id = s.id AND same.label_id = l.id) IS NULL
+    )
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.json_to_recordset(s.aclgroup_set) AS g (id bigint)
+        WHERE (SELECT true FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = s.id) IS NULL
+    )
+    OR s.hostattribute_set IS NOT NULL AND (
+        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
+        FROM pg_catalog.json_to_recordset(s.hostattribute_set) AS a (attribute text, value text)
+    ) IS DISTINCT FROM (
+        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
+        FROM afe_host_attributes AS a
+        WHERE a.host_id = s.id
+    )
+UNION ALL
+SELECT q.object_id
+FROM shard_client_quarantine AS q
+WHERE q.direction = 'in' AND q.kind = 'host' AND q.object_id IN (SELECT s.id FROM sent AS s)
+UNION ALL
+SELECT t.object_id
+FROM shard_client_taken AS t
+WHERE t.kind = 'host' AND t.object_id IN (SELECT s.id FROM sent AS s)
+`
+
+// Finds the hosts of a chunk for which anything is to be written: that are not here or have another
+// name, differ in what the master may change, or stand in the quarantine or among the taken ids.
+func (q *Queries) HostsToStore(ctx context.Context, hosts []byte) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsToStore, hosts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const incorrectHostsRemove = `-- name: IncorrectHostsRemove :execrows
 WITH invalidated AS (
     UPDATE afe_hosts
@@ -332,7 +471,6 @@ func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64,
 }
 
 const stageHosts = `-- name: StageHosts :execrows
-
 INSERT INTO shard_client_staged_hosts (
     id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
     lock_reason, shard_sent, shard_id
@@ -347,8 +485,6 @@ CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
 )
 `
 
-// A chunk of received hosts, staged and merged in one transaction (P4). Hosts are few, so they are
-// passed as JSON, together with their labels, groups and attributes.
 // shard_sent tells a key that is missing, and so was not sent, from a null, which was sent.
 func (q *Queries) StageHosts(ctx context.Context, hosts []byte) (int64, error) {
 	result, err := q.db.Exec(ctx, stageHosts, hosts)

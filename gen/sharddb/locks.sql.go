@@ -165,27 +165,30 @@ func (q *Queries) IncorrectHostsLock(ctx context.Context, ids []int64) ([]Incorr
 }
 
 const jobsLock = `-- name: JobsLock :many
-WITH jobs AS MATERIALIZED (
-    SELECT t.id, t.shard_id
-    FROM afe_jobs AS t
-    WHERE t.id = ANY ($1::bigint[])
-),
-entries AS MATERIALIZED (
-    SELECT t.id, t.aborted, t.meta_host
-    FROM afe_host_queue_entries AS t
-    WHERE t.id = ANY ($2::bigint[])
+WITH sent_jobs AS MATERIALIZED (
+    SELECT here.id, here.shard_id, s.shard_sent, nullif(s.shard_id, 0) AS new_shard_id
+    FROM ROWS FROM (
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::boolean[]), pg_catalog.unnest($3::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    CROSS JOIN LATERAL (SELECT j.id, j.shard_id FROM afe_jobs AS j WHERE j.id = s.id LIMIT 1) AS here
 ),
 sent_entries AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.meta_host, here.id IS NULL AS is_new,
-        here.aborted <> coalesce(s.aborted, here.aborted) AS is_aborted,
-        s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host AS has_meta_host
-    FROM shard_client_staged_entries AS s
-    LEFT JOIN entries AS here ON here.id = s.id
+        s.job_id, s.id, nullif(s.host_id, 0) AS host_id, nullif(s.meta_host, 0) AS meta_host, here.id IS NULL AS is_new,
+        s.aborted_sent AND here.aborted <> s.aborted AS is_aborted,
+        s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0) AS has_meta_host
+    FROM ROWS FROM (
+        pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]),
+        pg_catalog.unnest($7::boolean[]), pg_catalog.unnest($8::boolean[]),
+        pg_catalog.unnest($9::boolean[]), pg_catalog.unnest($10::bigint[])
+    ) AS s (job_id, id, host_id, aborted_sent, aborted, meta_host_sent, meta_host)
+    LEFT JOIN LATERAL (
+        SELECT e.id, e.aborted, e.meta_host FROM afe_host_queue_entries AS e WHERE e.id = s.id LIMIT 1
+    ) AS here ON true
 ),
 sent_labels AS MATERIALIZED (
     SELECT s.job_id, s.label_id
-    FROM ROWS FROM (pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[])) AS s (job_id, label_id)
+    FROM ROWS FROM (pg_catalog.unnest($11::bigint[]), pg_catalog.unnest($12::bigint[])) AS s (job_id, label_id)
     WHERE NOT EXISTS (
         SELECT FROM afe_jobs_dependency_labels AS same
         WHERE same.job_id = s.job_id AND same.label_id = s.label_id
@@ -207,36 +210,34 @@ need (id, of_table, row_id, strength) AS MATERIALIZED (
     SELECT s.job_id, 'afe_labels'::regclass, s.label_id, 'KEY SHARE'
     FROM sent_labels AS s
     UNION ALL
-    -- Of jobs that are here: a new entry or label refers to them.
+    -- A new entry or label refers to its job.
     SELECT here.id, 'afe_jobs'::regclass, here.id, 'KEY SHARE'
-    FROM jobs AS here
+    FROM sent_jobs AS here
     WHERE here.id IN (SELECT s.job_id FROM sent_entries AS s WHERE s.is_new UNION SELECT s.job_id FROM sent_labels AS s)
     UNION ALL
     -- Another shard, or the NULL of ResyncJobs.
     SELECT here.id, 'afe_jobs'::regclass, here.id, 'NO KEY UPDATE'
-    FROM jobs AS here
-    JOIN shard_client_staged_jobs AS s ON s.id = here.id
+    FROM sent_jobs AS here
     WHERE here.shard_id IS NOT NULL
         AND (
-            s.shard_sent AND s.shard_id IS DISTINCT FROM here.shard_id
+            here.shard_sent AND here.new_shard_id IS DISTINCT FROM here.shard_id
             OR here.id IN (
                 SELECT e.job_id FROM afe_host_queue_entries AS e
                 WHERE e.job_id = ANY ($1::bigint[]) AND e.complete
             )
         )
     UNION ALL
-    SELECT s.id, 'afe_shards'::regclass, s.shard_id, 'KEY SHARE'
-    FROM shard_client_staged_jobs AS s
-    LEFT JOIN jobs AS here ON here.id = s.id
-    WHERE s.shard_id IS NOT NULL
-        AND (here.id IS NULL OR here.shard_id IS NOT NULL AND here.shard_id IS DISTINCT FROM s.shard_id)
+    SELECT here.id, 'afe_shards'::regclass, here.new_shard_id, 'KEY SHARE'
+    FROM sent_jobs AS here
+    WHERE here.shard_sent AND here.new_shard_id IS NOT NULL
+        AND here.shard_id IS NOT NULL AND here.shard_id IS DISTINCT FROM here.new_shard_id
     UNION ALL
     SELECT k.job_id, 'afe_job_keyvals'::regclass, k.id, 'UPDATE'
     FROM afe_job_keyvals AS k
-    WHERE k.job_id = ANY ($5::bigint[])
+    WHERE k.job_id = ANY ($13::bigint[])
         AND NOT EXISTS (
             SELECT FROM ROWS FROM (
-                pg_catalog.unnest($6::bigint[]), pg_catalog.unnest($7::text[]), pg_catalog.unnest($8::text[])
+                pg_catalog.unnest($14::bigint[]), pg_catalog.unnest($15::text[]), pg_catalog.unnest($16::text[])
             ) AS s (job_id, key, value)
             WHERE s.job_id = k.job_id AND s.key = k.key AND s.value = k.value
         )
@@ -254,7 +255,15 @@ ORDER BY n.id, n.row_id
 
 type JobsLockParams struct {
 	JobIds         []int64
+	ShardSent      []bool
+	ShardIds       []int64
+	EntryJobs      []int64
 	EntryIds       []int64
+	HostIds        []int64
+	AbortedSent    []bool
+	Aborted        []bool
+	MetaHostSent   []bool
+	MetaHosts      []int64
 	LabelJobs      []int64
 	Labels         []int64
 	ReplacedJobIds []int64
@@ -268,12 +277,19 @@ type JobsLockRow struct {
 	Reason string
 }
 
-// The ids are those of the chunk, so that PostgreSQL finds the rows by their keys, however many it
-// believes the staging tables to hold.
+// Of jobs that are here, and of others the keyvals that are replaced.
 func (q *Queries) JobsLock(ctx context.Context, arg JobsLockParams) ([]JobsLockRow, error) {
 	rows, err := q.db.Query(ctx, jobsLock,
 		arg.JobIds,
+		arg.ShardSent,
+		arg.ShardIds,
+		arg.EntryJobs,
 		arg.EntryIds,
+		arg.HostIds,
+		arg.AbortedSent,
+		arg.Aborted,
+		arg.MetaHostSent,
+		arg.MetaHosts,
 		arg.LabelJobs,
 		arg.Labels,
 		arg.ReplacedJobIds,
@@ -393,6 +409,69 @@ func (q *Queries) ParentsLock(ctx context.Context, aclgroupIds []int64, userIds 
 	for rows.Next() {
 		var i ParentsLockRow
 		if err := rows.Scan(&i.Kind, &i.ID, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const plansByKeySet = `-- name: PlansByKeySet :exec
+SELECT pg_catalog.set_config('enable_seqscan', 'off', true)
+`
+
+// Lets the rest of this transaction look up rows by their keys. A plan is kept for the session: one that
+// was made while a table had a page would read all of it, for each row of a chunk, when it has
+// thousands.
+func (q *Queries) PlansByKeySet(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, plansByKeySet)
+	return err
+}
+
+const referredLock = `-- name: ReferredLock :many
+SELECT n.of_table::text AS of_table, x.id::bigint AS id
+FROM (
+    VALUES
+        ('afe_shards'::regclass, $1::bigint[]),
+        ('afe_labels'::regclass, $2::bigint[]),
+        ('afe_acl_groups'::regclass, $3::bigint[]),
+        ('afe_hosts'::regclass, $4::bigint[])
+) AS n (of_table, ids)
+CROSS JOIN LATERAL shard_client_locked(n.of_table, 'KEY SHARE', n.ids) AS x (id)
+WHERE pg_catalog.cardinality(n.ids) > 0
+`
+
+type ReferredLockParams struct {
+	ShardIds    []int64
+	LabelIds    []int64
+	AclgroupIds []int64
+	HostIds     []int64
+}
+
+type ReferredLockRow struct {
+	OfTable string
+	ID      int64
+}
+
+// What new rows refer to. Nobody else can have locked anything else of them: they are not here yet.
+func (q *Queries) ReferredLock(ctx context.Context, arg ReferredLockParams) ([]ReferredLockRow, error) {
+	rows, err := q.db.Query(ctx, referredLock,
+		arg.ShardIds,
+		arg.LabelIds,
+		arg.AclgroupIds,
+		arg.HostIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReferredLockRow
+	for rows.Next() {
+		var i ReferredLockRow
+		if err := rows.Scan(&i.OfTable, &i.ID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -245,6 +245,149 @@ func (q *Queries) LabelStore(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const parentsFind = `-- name: ParentsFind :many
+
+SELECT
+    s.kind::text AS kind, s.id::bigint AS id,
+    (here.name IS NULL AND here.holder IS NULL AND s.namesakes = 1)::boolean AS is_new
+FROM (
+    SELECT p.kind, p.id, p.name, pg_catalog.count(*) OVER (PARTITION BY p.kind, p.name) AS namesakes
+    FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::text[])) AS p (kind, id, name)
+) AS s
+CROSS JOIN LATERAL (
+    SELECT
+        CASE s.kind
+            WHEN 'shard' THEN (SELECT t.hostname FROM afe_shards AS t WHERE t.id = s.id)
+            WHEN 'label' THEN (SELECT t.name FROM afe_labels AS t WHERE t.id = s.id)
+            WHEN 'acl_group' THEN (SELECT t.name FROM afe_acl_groups AS t WHERE t.id = s.id)
+            WHEN 'user' THEN (SELECT t.login FROM afe_users AS t WHERE t.id = s.id)
+        END AS name,
+        CASE s.kind
+            WHEN 'shard' THEN (SELECT t.id FROM afe_shards AS t WHERE t.hostname = s.name)
+            WHEN 'label' THEN (SELECT t.id FROM afe_labels AS t WHERE t.name = s.name)
+            WHEN 'acl_group' THEN (SELECT t.id FROM afe_acl_groups AS t WHERE t.name = s.name)
+            WHEN 'user' THEN (SELECT t.id FROM afe_users AS t WHERE t.login = s.name)
+        END AS holder
+    OFFSET 0
+) AS here
+WHERE here.name IS DISTINCT FROM s.name
+UNION ALL
+SELECT
+    'member', m.aclgroup_id,
+    (SELECT true FROM afe_acl_groups AS t WHERE t.id = m.aclgroup_id) IS NULL AND (SELECT true FROM afe_users AS t WHERE t.id = m.user_id) IS NULL
+FROM ROWS FROM (pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[])) AS m (aclgroup_id, user_id)
+WHERE (
+    SELECT true FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+) IS NULL
+`
+
+type ParentsFindParams struct {
+	Kinds       []string
+	Ids         []int64
+	Names       []string
+	AclgroupIds []int64
+	UserIds     []int64
+}
+
+type ParentsFindRow struct {
+	Kind  string
+	ID    int64
+	IsNew bool
+}
+
+// The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
+// the master's id and a natural key: its hostname, name or login. If an id has another name here,
+// it gets the master's name. If a name has another id here, the local row gives way: it is renamed
+// to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
+// and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
+// response may also name the id that gave way: then the master has renamed it, and there is nothing
+// to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
+// places, perhaps over several responses, and what each id had is its own.
+// The parents that are not here as they were sent, and the groups of memberships that are not here.
+// is_new: nothing is in the way of storing it, neither its id nor its name nor a namesake that was
+// sent, too; and of a membership, neither the group nor the user was here before.
+func (q *Queries) ParentsFind(ctx context.Context, arg ParentsFindParams) ([]ParentsFindRow, error) {
+	rows, err := q.db.Query(ctx, parentsFind,
+		arg.Kinds,
+		arg.Ids,
+		arg.Names,
+		arg.AclgroupIds,
+		arg.UserIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ParentsFindRow
+	for rows.Next() {
+		var i ParentsFindRow
+		if err := rows.Scan(&i.Kind, &i.ID, &i.IsNew); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const parentsInsert = `-- name: ParentsInsert :execrows
+WITH sent AS MATERIALIZED (
+    SELECT s.kind::text AS kind, s.id::bigint AS id, s.name::text AS name, s.fields::json AS fields
+    FROM pg_catalog.json_to_recordset($3::json) AS s (kind text, id bigint, name text, fields json)
+    ORDER BY s.id
+),
+shards AS (
+    INSERT INTO afe_shards (id, hostname)
+    SELECT s.id, s.name FROM sent AS s WHERE s.kind = 'shard'
+),
+labels AS (
+    INSERT INTO afe_labels (id, name, kernel_config, platform, invalid, only_if_needed)
+    SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
+    FROM sent AS s
+    CROSS JOIN pg_catalog.json_to_record(s.fields)
+        AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+    WHERE s.kind = 'label'
+),
+groups AS (
+    INSERT INTO afe_acl_groups (id, name, description)
+    SELECT s.id, s.name, s.fields ->> 'description' FROM sent AS s WHERE s.kind = 'acl_group'
+),
+users AS (
+    INSERT INTO afe_users (id, login, access_level, reboot_before, reboot_after, show_experimental)
+    SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
+    FROM sent AS s
+    CROSS JOIN pg_catalog.json_to_record(s.fields)
+        AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
+    WHERE s.kind = 'user'
+)
+INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+SELECT m.aclgroup_id, m.user_id
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS m (aclgroup_id, user_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+)
+ORDER BY m.aclgroup_id, m.user_id
+`
+
+type ParentsInsertParams struct {
+	AclgroupIds []int64
+	UserIds     []int64
+	Parents     []byte
+}
+
+// Stores parents that are new, with their memberships.
+func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, parentsInsert, arg.AclgroupIds, arg.UserIds, arg.Parents)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const shardGiveWay = `-- name: ShardGiveWay :execrows
 WITH moved AS (
     UPDATE afe_shards AS here
@@ -345,7 +488,6 @@ func (q *Queries) ShardStore(ctx context.Context) (int64, error) {
 }
 
 const stageParents = `-- name: StageParents :execrows
-
 INSERT INTO shard_client_staged_parents (kind, id, name, fields)
 SELECT
     s.kind, s.id,
@@ -357,14 +499,6 @@ SELECT
 FROM pg_catalog.json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
 `
 
-// The shards, labels, ACL groups and users that objects name, stored before these objects. Each has
-// the master's id and a natural key: its hostname, name or login. If an id has another name here,
-// it gets the master's name. If a name has another id here, the local row gives way: it is renamed
-// to `NAME (was id N)`, the master's row is stored beside it, and the memberships of valid hosts
-// and open jobs are copied (docs/promises.md, "foreign ids" and "unknown natural key"). The
-// response may also name the id that gave way: then the master has renamed it, and there is nothing
-// to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
-// places, perhaps over several responses, and what each id had is its own.
 // Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 // master made it after it had removed the other.
 func (q *Queries) StageParents(ctx context.Context, parents []byte) (int64, error) {

@@ -1,5 +1,86 @@
--- A chunk of received hosts, staged and merged in one transaction (P4). Hosts are few, so they are
--- passed as JSON, together with their labels, groups and attributes.
+-- A chunk of received hosts, stored in one transaction (P4). New ones are copied straight into the
+-- tables. The others are staged and merged; they are few, so they are passed as JSON, together with
+-- their labels, groups and attributes.
+
+-- name: HostsCopy :copyfrom
+INSERT INTO afe_hosts (
+    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty, lock_reason, shard_id
+) VALUES (
+    @id, @hostname, @locked, @leased, @synch_id, @status, @invalid, @protection, @lock_time, @dirty, @lock_reason, @shard_id
+);
+
+-- name: HostLabelsCopy :copyfrom
+INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (@host_id, @label_id);
+
+-- name: HostGroupsCopy :copyfrom
+INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id) VALUES (@aclgroup_id, @host_id);
+
+-- name: HostAttributesCopy :copyfrom
+INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (@host_id, @attribute, @value);
+
+-- The hosts of a chunk that are not simply new: their id or their name is here, or was taken, or
+-- another one of the chunk has the same name.
+-- name: HostsFind :many
+SELECT s.id::bigint AS id
+FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@hostnames::text[])) AS s (id, hostname)
+WHERE (SELECT true FROM afe_hosts AS here WHERE here.id = s.id)
+    OR (SELECT true FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
+    OR (SELECT true FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = s.id)
+    OR s.hostname IN (
+        SELECT twice.hostname
+        FROM pg_catalog.unnest(@hostnames::text[]) AS twice (hostname)
+        GROUP BY twice.hostname
+        HAVING pg_catalog.count(*) > 1
+    );
+
+-- Finds the hosts of a chunk for which anything is to be written: that are not here or have another
+-- name, differ in what the master may change, or stand in the quarantine or among the taken ids.
+-- name: HostsToStore :many
+WITH sent AS MATERIALIZED (
+    SELECT
+        h.id::bigint AS id, h.hostname::text AS hostname, h.invalid::boolean AS invalid,
+        s.host -> 'shard' IS NOT NULL AS shard_sent, (h.shard ->> 'id')::bigint AS shard_id,
+        h.labels::json AS labels, h.aclgroup_set::json AS aclgroup_set, h.hostattribute_set::json AS hostattribute_set
+    FROM pg_catalog.json_array_elements(@hosts::json) AS s (host)
+    CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
+        id bigint, hostname text, invalid boolean, shard json, labels json, aclgroup_set json, hostattribute_set json
+    )
+)
+SELECT s.id::bigint AS id
+FROM sent AS s
+WHERE (
+        SELECT pg_catalog.lower(here.hostname) = pg_catalog.lower(s.hostname)
+            AND here.invalid = coalesce(s.invalid, here.invalid)
+            AND (NOT s.shard_sent OR here.shard_id IS NOT DISTINCT FROM s.shard_id)
+        FROM afe_hosts AS here
+        WHERE here.id = s.id
+    ) IS NOT TRUE
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.json_to_recordset(s.labels) AS l (id bigint)
+        WHERE (SELECT true FROM afe_hosts_labels AS same WHERE same.host_id = s.id AND same.label_id = l.id) IS NULL
+    )
+    OR EXISTS (
+        SELECT
+        FROM pg_catalog.json_to_recordset(s.aclgroup_set) AS g (id bigint)
+        WHERE (SELECT true FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = s.id) IS NULL
+    )
+    OR s.hostattribute_set IS NOT NULL AND (
+        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
+        FROM pg_catalog.json_to_recordset(s.hostattribute_set) AS a (attribute text, value text)
+    ) IS DISTINCT FROM (
+        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
+        FROM afe_host_attributes AS a
+        WHERE a.host_id = s.id
+    )
+UNION ALL
+SELECT q.object_id
+FROM shard_client_quarantine AS q
+WHERE q.direction = 'in' AND q.kind = 'host' AND q.object_id IN (SELECT s.id FROM sent AS s)
+UNION ALL
+SELECT t.object_id
+FROM shard_client_taken AS t
+WHERE t.kind = 'host' AND t.object_id IN (SELECT s.id FROM sent AS s);
 
 -- shard_sent tells a key that is missing, and so was not sent, from a null, which was sent.
 -- name: StageHosts :execrows

@@ -1,25 +1,127 @@
--- A chunk of received jobs with their entries, dependency labels and keyvals, staged by COPY and
--- merged in one transaction (P4).
+-- A chunk of received jobs with their entries, dependency labels and keyvals, stored in one
+-- transaction (P4). What is new here is copied straight into its tables; of what is here, only what
+-- differs is written, from arrays. No id of the master is 0 or less, so in an array of ids 0 stands
+-- for NULL.
 
--- name: StageJobs :copyfrom
-INSERT INTO shard_client_staged_jobs (
+-- name: JobsCopy :copyfrom
+INSERT INTO afe_jobs (
     id, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
     run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs,
-    max_runtime_mins, test_retry, run_reset, timeout_mins, require_ssp, shard_sent, shard_id
+    max_runtime_mins, test_retry, run_reset, timeout_mins, require_ssp, shard_id
 ) VALUES (
     @id, @owner, @name, @priority, @control_file, @control_type, @created_on, @synch_count, @timeout,
     @run_verify, @email_list, @reboot_before, @reboot_after, @parse_failed_repair, @max_runtime_hrs,
-    @max_runtime_mins, @test_retry, @run_reset, @timeout_mins, @require_ssp, @shard_sent, @shard_id
+    @max_runtime_mins, @test_retry, @run_reset, @timeout_mins, @require_ssp, @shard_id
 );
 
--- name: StageEntries :copyfrom
-INSERT INTO shard_client_staged_entries (
-    id, job_id, host_id, status, meta_host_sent, meta_host, deleted, execution_subdir, aborted,
+-- name: EntriesCopy :copyfrom
+INSERT INTO afe_host_queue_entries (
+    id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
     started_on, finished_on
 ) VALUES (
-    @id, @job_id, @host_id, @status, @meta_host_sent, @meta_host, @deleted, @execution_subdir, @aborted,
+    @id, @job_id, @host_id, @status, @meta_host, @active, @complete, @deleted, @execution_subdir, @aborted,
     @started_on, @finished_on
 );
+
+-- name: DependencyLabelsCopy :copyfrom
+INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (@job_id, @label_id);
+
+-- name: JobKeyvalsCopy :copyfrom
+INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (@job_id, @key, @value);
+
+-- The jobs that are here.
+-- name: JobsHere :many
+SELECT s.id::bigint AS id
+FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
+WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id);
+
+-- Of jobs that are here, finds those for which anything is to be written: that differ in what the
+-- master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
+-- stand in the quarantine or among the taken ids. The keyvals of a job come as one text. Keyvals in
+-- another order than here count as different ones, which costs time and changes nothing.
+-- name: JobsToStore :many
+SELECT s.id::bigint AS id
+FROM ROWS FROM (
+    pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@owners::text[]), pg_catalog.unnest(@names::text[]),
+    pg_catalog.unnest(@created_on::timestamp[]), pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[]),
+    pg_catalog.unnest(@keyvals_sent::boolean[]), pg_catalog.unnest(@keyvals::text[])
+) AS s (id, owner, name, created_on, shard_sent, shard_id, keyvals_sent, keyvals)
+WHERE (
+        SELECT here.owner = s.owner AND here.name = s.name
+            AND here.created_on > s.created_on - interval '1 second' AND here.created_on < s.created_on + interval '1 second'
+            AND (NOT s.shard_sent OR here.shard_id IS NULL OR here.shard_id = s.shard_id)
+        FROM afe_jobs AS here
+        WHERE here.id = s.id
+    ) IS NOT TRUE
+    OR s.keyvals_sent AND s.keyvals <> coalesce((
+        SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.char_length(k.key), ' ', pg_catalog.char_length(k.value), ' ', k.key, k.value), '' ORDER BY k.id)
+        FROM afe_job_keyvals AS k
+        WHERE k.job_id = s.id
+    ), '')
+UNION ALL
+SELECT s.job_id
+FROM ROWS FROM (
+    pg_catalog.unnest(@entry_jobs::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]),
+    pg_catalog.unnest(@aborted_sent::boolean[]), pg_catalog.unnest(@aborted::boolean[]),
+    pg_catalog.unnest(@meta_host_sent::boolean[]), pg_catalog.unnest(@meta_hosts::bigint[])
+) AS s (job_id, id, aborted_sent, aborted, meta_host_sent, meta_host)
+WHERE (
+    SELECT here.job_id = s.job_id
+        AND (NOT s.aborted_sent OR here.aborted = s.aborted)
+        AND (NOT s.meta_host_sent OR coalesce(here.meta_host, 0) = s.meta_host)
+    FROM afe_host_queue_entries AS here
+    WHERE here.id = s.id
+) IS NOT TRUE
+UNION ALL
+SELECT s.job_id
+FROM ROWS FROM (pg_catalog.unnest(@label_jobs::bigint[]), pg_catalog.unnest(@labels::bigint[])) AS s (job_id, label_id)
+WHERE (SELECT true FROM afe_jobs_dependency_labels AS same WHERE same.job_id = s.job_id AND same.label_id = s.label_id) IS NULL
+UNION ALL
+SELECT s.id
+FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
+WHERE (SELECT pg_catalog.bool_or(e.complete) FROM afe_host_queue_entries AS e WHERE e.job_id = s.id)
+    AND (
+        (SELECT here.shard_id IS NOT NULL FROM afe_jobs AS here WHERE here.id = s.id)
+        OR (SELECT u.unsure_since IS NULL OR u.sent_complete <> '{}' FROM shard_client_uploads AS u WHERE u.job_id = s.id)
+    )
+UNION ALL
+SELECT q.object_id
+FROM shard_client_quarantine AS q
+WHERE q.direction = 'in' AND q.kind = 'job' AND q.object_id = ANY (@ids::bigint[])
+UNION ALL
+SELECT t.object_id
+FROM shard_client_taken AS t
+WHERE t.kind = 'job' AND t.object_id = ANY (@ids::bigint[]);
+
+-- What of a chunk is here already, or is amiss: jobs and entries; jobs that have keyvals here without
+-- being here, as parents of suites do, whose keyvals are stored first; jobs whose id was taken; and hosts
+-- that are not here, or whose id is another host. A job of which nothing is named is new and can be
+-- stored.
+--
+-- Here and below, each row is looked up by itself, in a subquery that cannot become a join: with a join
+-- PostgreSQL would read all jobs for each chunk as long as they are few. No such subquery ends with
+-- LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKeySet.
+-- name: JobsFind :many
+SELECT 'job'::text AS what, s.id::bigint AS id
+FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
+WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
+UNION ALL
+SELECT 'entry', s.id
+FROM pg_catalog.unnest(@entry_ids::bigint[]) AS s (id)
+WHERE (SELECT true FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+UNION ALL
+SELECT 'keyvals', s.id
+FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
+WHERE (SELECT pg_catalog.count(*) FROM afe_job_keyvals AS k WHERE k.job_id = s.id) > 0
+UNION ALL
+SELECT 'taken', t.object_id
+FROM shard_client_taken AS t
+WHERE t.kind = 'job' AND t.object_id = ANY (@ids::bigint[])
+UNION ALL
+SELECT 'host', s.id
+FROM pg_catalog.unnest(@host_ids::bigint[]) AS s (id)
+WHERE (SELECT true FROM afe_hosts AS h WHERE h.id = s.id) IS NULL
+    OR (SELECT true FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = s.id);
 
 -- Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 -- id to another job than the one that is here; an entry of theirs may belong to another job, here
@@ -41,16 +143,18 @@ WITH sent_job AS (
         pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@owners::text[]), pg_catalog.unnest(@names::text[]), pg_catalog.unnest(@created_on::timestamp[])
     ) AS s (id, owner, name, created_on)
 ),
-sent AS (
-    SELECT s.job_id, s.id, s.host_id, s.place, pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job
+sent AS MATERIALIZED (
+    SELECT
+        s.job_id, s.id, s.host_id, s.place,
+        pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job,
+        (SELECT here.job_id FROM afe_host_queue_entries AS here WHERE here.id = s.id) AS here_job
     FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@host_ids::bigint[]))
         WITH ORDINALITY AS s (job_id, id, host_id, place)
 ),
 -- The first entries of each job that was sent, and whether one of its entries is here.
 sent_entries AS (
-    SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(ours.id IS NOT NULL) AS shared
+    SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(coalesce(s.here_job = s.job_id, false)) AS shared
     FROM sent AS s
-    LEFT JOIN afe_host_queue_entries AS ours ON ours.id = s.id AND ours.job_id = s.job_id
     GROUP BY s.job_id
 ),
 -- The jobs of the chunk that are here.
@@ -58,9 +162,10 @@ known AS (
     SELECT
         s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
         e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
-        ARRAY(SELECT o.id FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id LIMIT 3) AS our_entries
+        -- Not ORDER BY with LIMIT: PostgreSQL would read all entries by their ids until three are found.
+        (SELECT (pg_catalog.array_agg(o.id ORDER BY o.id))[1:3] FROM afe_host_queue_entries AS o WHERE o.job_id = s.id) AS our_entries
     FROM sent_job AS s
-    JOIN afe_jobs AS here ON here.id = s.id
+    CROSS JOIN LATERAL (SELECT j.owner, j.name, j.created_on FROM afe_jobs AS j WHERE j.id = s.id LIMIT 1) AS here
     LEFT JOIN sent_entries AS e ON e.job_id = s.id
 ),
 other_job AS (
@@ -89,9 +194,9 @@ refused AS (
     SELECT o.id AS job_id, 0 AS rank, 0 AS place, 'job_taken' AS code, o.reason
     FROM other_job AS o
     UNION ALL
-    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || here.job_id::text || ' here'
+    SELECT s.job_id, 1, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.here_job::text || ' here'
     FROM sent AS s
-    JOIN afe_host_queue_entries AS here ON here.id = s.id AND here.job_id <> s.job_id
+    WHERE s.here_job <> s.job_id
     UNION ALL
     SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
@@ -100,7 +205,7 @@ refused AS (
     SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
     WHERE s.host_id <> 0
-        AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+        AND s.here_job IS NULL
         AND NOT EXISTS (
             SELECT FROM afe_hosts AS h
             WHERE h.id = s.host_id
@@ -130,69 +235,30 @@ ON CONFLICT (kind, object_id) DO NOTHING;
 
 -- P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
 -- here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
--- "overwritten NULL").
+-- "overwritten NULL"). The ids are those of the jobs that came with a shard, be it none.
 -- name: JobUpdate :execrows
 UPDATE afe_jobs AS here
-SET shard_id = s.shard_id
-FROM shard_client_staged_jobs AS s
+SET shard_id = nullif(s.shard_id, 0)
+FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@shard_ids::bigint[])) AS s (id, shard_id)
 WHERE here.id = s.id
-    AND s.shard_sent
     AND here.shard_id IS NOT NULL
-    AND here.shard_id IS DISTINCT FROM s.shard_id;
-
--- Jobs and entries that are here are left out: ON CONFLICT DO NOTHING alone would wait for a session
--- that is changing one of them. They are looked up one by one, by a subquery that cannot become a
--- join: PostgreSQL overestimates a staging table that was just emptied, and would read all jobs.
--- name: JobInsert :execrows
-INSERT INTO afe_jobs (
-    id, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
-    run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs,
-    max_runtime_mins, test_retry, run_reset, timeout_mins, require_ssp, shard_id
-)
-SELECT
-    s.id, s.owner, s.name, s.priority, s.control_file, s.control_type, s.created_on, s.synch_count, s.timeout,
-    s.run_verify, s.email_list, s.reboot_before, s.reboot_after, s.parse_failed_repair, s.max_runtime_hrs,
-    s.max_runtime_mins, s.test_retry, s.run_reset, s.timeout_mins, s.require_ssp, s.shard_id
-FROM shard_client_staged_jobs AS s
-WHERE (SELECT same.id FROM afe_jobs AS same WHERE same.id = s.id) IS NULL
-ORDER BY s.id
-ON CONFLICT (id) DO NOTHING;
+    AND here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0);
 
 -- P5: of an entry that exists, the master may change only aborted and meta_host.
 -- name: EntryUpdate :execrows
 UPDATE afe_host_queue_entries AS here
 SET
-    aborted = coalesce(s.aborted, here.aborted),
-    meta_host = CASE WHEN s.meta_host_sent THEN s.meta_host ELSE here.meta_host END
-FROM shard_client_staged_entries AS s
+    aborted = CASE WHEN s.aborted_sent THEN s.aborted ELSE here.aborted END,
+    meta_host = CASE WHEN s.meta_host_sent THEN nullif(s.meta_host, 0) ELSE here.meta_host END
+FROM ROWS FROM (
+    pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@aborted_sent::boolean[]), pg_catalog.unnest(@aborted::boolean[]),
+    pg_catalog.unnest(@meta_host_sent::boolean[]), pg_catalog.unnest(@meta_hosts::bigint[])
+) AS s (id, aborted_sent, aborted, meta_host_sent, meta_host)
 WHERE here.id = s.id
     AND (
-        here.aborted <> coalesce(s.aborted, here.aborted)
-        OR (s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host)
+        s.aborted_sent AND here.aborted <> s.aborted
+        OR s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0)
     );
-
--- Whether a new entry is active or complete follows from its status, by the fixed lists of
--- monitor_db (docs/protocol.md, "The shard's scheduler").
--- name: EntryInsert :execrows
-INSERT INTO afe_host_queue_entries (
-    id, job_id, host_id, status, meta_host, active, complete, deleted, execution_subdir, aborted,
-    started_on, finished_on
-)
-SELECT
-    s.id, s.job_id, s.host_id, s.status, s.meta_host,
-    s.status IN ('Starting', 'Resetting', 'Verifying', 'Provisioning', 'Pending', 'Running', 'Gathering', 'Cleaning'),
-    s.status IN ('Aborted', 'Completed', 'Failed', 'Stopped', 'Template'),
-    s.deleted, s.execution_subdir, coalesce(s.aborted, false), s.started_on, s.finished_on
-FROM shard_client_staged_entries AS s
-WHERE (SELECT same.id FROM afe_host_queue_entries AS same WHERE same.id = s.id) IS NULL
-ORDER BY s.id
-ON CONFLICT (id) DO NOTHING;
-
--- name: StagedJobsClear :execrows
-DELETE FROM shard_client_staged_jobs;
-
--- name: StagedEntriesClear :execrows
-DELETE FROM shard_client_staged_entries;
 
 -- name: JobAddDependencyLabels :execrows
 INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
@@ -238,6 +304,25 @@ WHERE NOT EXISTS (
     WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
 )
 ORDER BY s.job_id, s.key, s.value;
+
+-- Reports whether SuiteKeyvalsStore has anything to write, or a keyval stands in the quarantine.
+-- name: SuiteKeyvalsDiffer :one
+SELECT (
+    EXISTS (
+        SELECT
+        FROM pg_catalog.json_to_recordset(@keyvals::json) AS s (job_id bigint, key text, value text)
+        WHERE (
+            SELECT pg_catalog.bool_and(here.value = s.value)
+            FROM afe_job_keyvals AS here
+            WHERE here.job_id = s.job_id AND here.key = s.key
+        ) IS NOT TRUE
+    )
+    OR EXISTS (
+        SELECT
+        FROM shard_client_quarantine AS q
+        WHERE q.direction = 'in' AND q.kind = 'suite_keyval' AND q.object_id = ANY (@ids::bigint[])
+    )
+)::boolean AS differ;
 
 -- Suite keyvals belong to the parent job and come with its children. A key that is sent has one
 -- value, the last one sent, as in the original's dictionaries, and it replaces every value that the

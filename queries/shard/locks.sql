@@ -27,6 +27,12 @@ FROM (
     SELECT (1000 * extract(epoch FROM pg_catalog.current_setting('statement_timeout')::interval))::bigint AS statement
 ) AS t;
 
+-- Lets the rest of this transaction look up rows by their keys. A plan is kept for the session: one that
+-- was made while a table had a page would read all of it, for each row of a chunk, when it has
+-- thousands.
+-- name: PlansByKeySet :exec
+SELECT pg_catalog.set_config('enable_seqscan', 'off', true);
+
 -- Parents that are to be renamed or whose name another one needs, and the groups and users of new
 -- memberships. What is returned is also taken out of the staging table.
 -- name: ParentsLock :many
@@ -250,26 +256,41 @@ WHERE n.row_id IN (
 )
 ORDER BY n.id, n.row_id;
 
--- The ids are those of the chunk, so that PostgreSQL finds the rows by their keys, however many it
--- believes the staging tables to hold.
+-- What new rows refer to. Nobody else can have locked anything else of them: they are not here yet.
+-- name: ReferredLock :many
+SELECT n.of_table::text AS of_table, x.id::bigint AS id
+FROM (
+    VALUES
+        ('afe_shards'::regclass, @shard_ids::bigint[]),
+        ('afe_labels'::regclass, @label_ids::bigint[]),
+        ('afe_acl_groups'::regclass, @aclgroup_ids::bigint[]),
+        ('afe_hosts'::regclass, @host_ids::bigint[])
+) AS n (of_table, ids)
+CROSS JOIN LATERAL shard_client_locked(n.of_table, 'KEY SHARE', n.ids) AS x (id)
+WHERE pg_catalog.cardinality(n.ids) > 0;
+
+-- Of jobs that are here, and of others the keyvals that are replaced.
 -- name: JobsLock :many
-WITH jobs AS MATERIALIZED (
-    SELECT t.id, t.shard_id
-    FROM afe_jobs AS t
-    WHERE t.id = ANY (@job_ids::bigint[])
-),
-entries AS MATERIALIZED (
-    SELECT t.id, t.aborted, t.meta_host
-    FROM afe_host_queue_entries AS t
-    WHERE t.id = ANY (@entry_ids::bigint[])
+WITH sent_jobs AS MATERIALIZED (
+    SELECT here.id, here.shard_id, s.shard_sent, nullif(s.shard_id, 0) AS new_shard_id
+    FROM ROWS FROM (
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    CROSS JOIN LATERAL (SELECT j.id, j.shard_id FROM afe_jobs AS j WHERE j.id = s.id LIMIT 1) AS here
 ),
 sent_entries AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.meta_host, here.id IS NULL AS is_new,
-        here.aborted <> coalesce(s.aborted, here.aborted) AS is_aborted,
-        s.meta_host_sent AND here.meta_host IS DISTINCT FROM s.meta_host AS has_meta_host
-    FROM shard_client_staged_entries AS s
-    LEFT JOIN entries AS here ON here.id = s.id
+        s.job_id, s.id, nullif(s.host_id, 0) AS host_id, nullif(s.meta_host, 0) AS meta_host, here.id IS NULL AS is_new,
+        s.aborted_sent AND here.aborted <> s.aborted AS is_aborted,
+        s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0) AS has_meta_host
+    FROM ROWS FROM (
+        pg_catalog.unnest(@entry_jobs::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@host_ids::bigint[]),
+        pg_catalog.unnest(@aborted_sent::boolean[]), pg_catalog.unnest(@aborted::boolean[]),
+        pg_catalog.unnest(@meta_host_sent::boolean[]), pg_catalog.unnest(@meta_hosts::bigint[])
+    ) AS s (job_id, id, host_id, aborted_sent, aborted, meta_host_sent, meta_host)
+    LEFT JOIN LATERAL (
+        SELECT e.id, e.aborted, e.meta_host FROM afe_host_queue_entries AS e WHERE e.id = s.id LIMIT 1
+    ) AS here ON true
 ),
 sent_labels AS MATERIALIZED (
     SELECT s.job_id, s.label_id
@@ -295,29 +316,27 @@ need (id, of_table, row_id, strength) AS MATERIALIZED (
     SELECT s.job_id, 'afe_labels'::regclass, s.label_id, 'KEY SHARE'
     FROM sent_labels AS s
     UNION ALL
-    -- Of jobs that are here: a new entry or label refers to them.
+    -- A new entry or label refers to its job.
     SELECT here.id, 'afe_jobs'::regclass, here.id, 'KEY SHARE'
-    FROM jobs AS here
+    FROM sent_jobs AS here
     WHERE here.id IN (SELECT s.job_id FROM sent_entries AS s WHERE s.is_new UNION SELECT s.job_id FROM sent_labels AS s)
     UNION ALL
     -- Another shard, or the NULL of ResyncJobs.
     SELECT here.id, 'afe_jobs'::regclass, here.id, 'NO KEY UPDATE'
-    FROM jobs AS here
-    JOIN shard_client_staged_jobs AS s ON s.id = here.id
+    FROM sent_jobs AS here
     WHERE here.shard_id IS NOT NULL
         AND (
-            s.shard_sent AND s.shard_id IS DISTINCT FROM here.shard_id
+            here.shard_sent AND here.new_shard_id IS DISTINCT FROM here.shard_id
             OR here.id IN (
                 SELECT e.job_id FROM afe_host_queue_entries AS e
                 WHERE e.job_id = ANY (@job_ids::bigint[]) AND e.complete
             )
         )
     UNION ALL
-    SELECT s.id, 'afe_shards'::regclass, s.shard_id, 'KEY SHARE'
-    FROM shard_client_staged_jobs AS s
-    LEFT JOIN jobs AS here ON here.id = s.id
-    WHERE s.shard_id IS NOT NULL
-        AND (here.id IS NULL OR here.shard_id IS NOT NULL AND here.shard_id IS DISTINCT FROM s.shard_id)
+    SELECT here.id, 'afe_shards'::regclass, here.new_shard_id, 'KEY SHARE'
+    FROM sent_jobs AS here
+    WHERE here.shard_sent AND here.new_shard_id IS NOT NULL
+        AND here.shard_id IS NOT NULL AND here.shard_id IS DISTINCT FROM here.new_shard_id
     UNION ALL
     SELECT k.job_id, 'afe_job_keyvals'::regclass, k.id, 'UPDATE'
     FROM afe_job_keyvals AS k

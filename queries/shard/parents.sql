@@ -7,6 +7,84 @@
 -- to copy. Nor is there for a shard or an ACL group whose id is here already: names have changed
 -- places, perhaps over several responses, and what each id had is its own.
 
+-- The parents that are not here as they were sent, and the groups of memberships that are not here.
+-- is_new: nothing is in the way of storing it, neither its id nor its name nor a namesake that was
+-- sent, too; and of a membership, neither the group nor the user was here before.
+-- name: ParentsFind :many
+SELECT
+    s.kind::text AS kind, s.id::bigint AS id,
+    (here.name IS NULL AND here.holder IS NULL AND s.namesakes = 1)::boolean AS is_new
+FROM (
+    SELECT p.kind, p.id, p.name, pg_catalog.count(*) OVER (PARTITION BY p.kind, p.name) AS namesakes
+    FROM ROWS FROM (pg_catalog.unnest(@kinds::text[]), pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@names::text[])) AS p (kind, id, name)
+) AS s
+CROSS JOIN LATERAL (
+    SELECT
+        CASE s.kind
+            WHEN 'shard' THEN (SELECT t.hostname FROM afe_shards AS t WHERE t.id = s.id)
+            WHEN 'label' THEN (SELECT t.name FROM afe_labels AS t WHERE t.id = s.id)
+            WHEN 'acl_group' THEN (SELECT t.name FROM afe_acl_groups AS t WHERE t.id = s.id)
+            WHEN 'user' THEN (SELECT t.login FROM afe_users AS t WHERE t.id = s.id)
+        END AS name,
+        CASE s.kind
+            WHEN 'shard' THEN (SELECT t.id FROM afe_shards AS t WHERE t.hostname = s.name)
+            WHEN 'label' THEN (SELECT t.id FROM afe_labels AS t WHERE t.name = s.name)
+            WHEN 'acl_group' THEN (SELECT t.id FROM afe_acl_groups AS t WHERE t.name = s.name)
+            WHEN 'user' THEN (SELECT t.id FROM afe_users AS t WHERE t.login = s.name)
+        END AS holder
+    OFFSET 0
+) AS here
+WHERE here.name IS DISTINCT FROM s.name
+UNION ALL
+SELECT
+    'member', m.aclgroup_id,
+    (SELECT true FROM afe_acl_groups AS t WHERE t.id = m.aclgroup_id) IS NULL AND (SELECT true FROM afe_users AS t WHERE t.id = m.user_id) IS NULL
+FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS m (aclgroup_id, user_id)
+WHERE (
+    SELECT true FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+) IS NULL;
+
+-- Stores parents that are new, with their memberships.
+-- name: ParentsInsert :execrows
+WITH sent AS MATERIALIZED (
+    SELECT s.kind::text AS kind, s.id::bigint AS id, s.name::text AS name, s.fields::json AS fields
+    FROM pg_catalog.json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json)
+    ORDER BY s.id
+),
+shards AS (
+    INSERT INTO afe_shards (id, hostname)
+    SELECT s.id, s.name FROM sent AS s WHERE s.kind = 'shard'
+),
+labels AS (
+    INSERT INTO afe_labels (id, name, kernel_config, platform, invalid, only_if_needed)
+    SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
+    FROM sent AS s
+    CROSS JOIN pg_catalog.json_to_record(s.fields)
+        AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+    WHERE s.kind = 'label'
+),
+groups AS (
+    INSERT INTO afe_acl_groups (id, name, description)
+    SELECT s.id, s.name, s.fields ->> 'description' FROM sent AS s WHERE s.kind = 'acl_group'
+),
+users AS (
+    INSERT INTO afe_users (id, login, access_level, reboot_before, reboot_after, show_experimental)
+    SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
+    FROM sent AS s
+    CROSS JOIN pg_catalog.json_to_record(s.fields)
+        AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
+    WHERE s.kind = 'user'
+)
+INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+SELECT m.aclgroup_id, m.user_id
+FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS m (aclgroup_id, user_id)
+WHERE NOT EXISTS (
+    SELECT FROM afe_acl_groups_users AS same
+    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+)
+ORDER BY m.aclgroup_id, m.user_id;
+
 -- Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 -- master made it after it had removed the other.
 -- name: StageParents :execrows

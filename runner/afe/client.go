@@ -1,7 +1,6 @@
 package afe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+
+	"shardclient/runner/answer"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
@@ -118,18 +119,14 @@ func (c *Client) otherProtocol(tried Protocol, err error) (Protocol, bool) {
 
 func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, made *attempts) (*Response, error) {
 	address := c.endpoint(protocol).Redacted()
-	body, failure := c.post(ctx, packet, protocol)
+	response, failure := c.post(ctx, packet, protocol)
 	if failure == nil {
-		response, err := decode(body)
-		if err == nil {
-			response.Protocol = protocol
-			response.Sure = made.n == 1
-			if response.Incomplete != nil {
-				response.Incomplete = &Error{Class: Incomplete, URL: address, Err: response.Incomplete}
-			}
-			return response, nil
+		response.Protocol = protocol
+		response.Sure = made.n == 1
+		if response.Incomplete != nil {
+			response.Incomplete = &Error{Class: Incomplete, URL: address, Err: response.Incomplete}
 		}
-		failure = err
+		return response, nil
 	}
 	failure.URL = address
 	clear := failure.Class == RPC && made.n == 1 || failure.Class == Internal && made.n == 0
@@ -137,8 +134,8 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, ma
 	return nil, failure
 }
 
-// post returns the body of a 200.
-func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([]byte, *Error) {
+// post returns the answer, if that is a 200.
+func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) (*Response, *Error) {
 	body, err := packet.Body(protocol)
 	if err != nil {
 		return nil, &Error{Class: Internal, Err: fmt.Errorf("encode packet: %w", err)}
@@ -168,31 +165,44 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) ([
 	return c.read(ctx, response)
 }
 
-// maxTrusted is how much memory is taken at the word of a Content-Length, in bytes. What Go cannot
-// allocate ends the process, and no recovery helps.
-const maxTrusted = 128 << 20
-
-// read takes at most MaxResponseBytes into memory (docs/promises.md, "unbounded answer").
-func (c *Client) read(ctx context.Context, response *http.Response) ([]byte, *Error) {
+// read reads at most MaxResponseBytes (docs/promises.md, "unbounded answer").
+func (c *Client) read(ctx context.Context, response *http.Response) (*Response, *Error) {
 	limit := c.options.MaxResponseBytes
-	tooLarge := &Error{
+	if response.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	received, err := receive(&limited{response.Body, limit, limit}, c.options.SpoolDir)
+	var failure *Error
+	switch {
+	case err == nil:
+		return received, nil
+	case errors.As(err, &failure):
+		return nil, failure
+	case errors.As(err, new(*answer.SpoolError)):
+		return nil, &Error{Class: Spool, Err: err}
+	}
+	return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, fmt.Errorf("read answer: %w", err))}
+}
+
+func tooLarge(limit int64) *Error {
+	return &Error{
 		Class: TooLarge,
 		Err:   fmt.Errorf("answer exceeds %d bytes; raise --max-response-bytes if it is meant to", limit),
 	}
-	if response.ContentLength > limit {
-		return nil, tooLarge
+}
+
+// limited fails when a body has more bytes than allowed.
+type limited struct {
+	body        io.Reader
+	left, limit int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.body.Read(p[:min(int64(len(p)), l.left+1)])
+	if l.left -= int64(n); l.left < 0 {
+		return 0, tooLarge(l.limit)
 	}
-	var body bytes.Buffer
-	if response.ContentLength > 0 {
-		body.Grow(int(min(response.ContentLength, maxTrusted)) + bytes.MinRead)
-	}
-	if _, err := body.ReadFrom(io.LimitReader(response.Body, limit+1)); err != nil {
-		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, fmt.Errorf("read answer: %w", err))}
-	}
-	if int64(body.Len()) > limit {
-		return nil, tooLarge
-	}
-	return body.Bytes(), nil
+	return n, err
 }
 
 // endpoint differs only in the query string, which the 2015 client did not send.

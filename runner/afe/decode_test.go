@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/objects"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // firstReason returns the reason of the first object in a response that cannot be used.
-func firstReason(r *Response) error {
+func firstReason(r *whole) error {
 	errs := []error{nil}
 	for _, o := range r.Hosts {
 		errs = append(errs, o.Err)
@@ -31,7 +33,7 @@ func firstReason(r *Response) error {
 
 func TestRecordedResponsesDecode(t *testing.T) {
 	type counts struct{ hosts, jobs, entries, keyvals, suite, incorrect int }
-	count := func(r *Response) (c counts) {
+	count := func(r *whole) (c counts) {
 		for _, job := range r.Jobs {
 			c.entries += len(job.Object.Entries)
 			c.keyvals += len(job.Object.Keyvals.Value)
@@ -71,16 +73,16 @@ func TestRecordedResponsesDecode(t *testing.T) {
 
 // Each object of the 2019 recording, whole.
 func TestRecordedObjects(t *testing.T) {
-	at := func(s string) Time {
-		parsed, err := ParseTime(s)
+	at := func(s string) objects.Time {
+		parsed, err := objects.ParseTime(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Time{parsed}
+		return objects.Time{Time: parsed}
 	}
 	_, body := recordedResponse(t, recorded(t, "01*.response.http")["2019/01_first_heartbeat.response.http"])
 	r := decodeOK(t, body)
-	var job *Job
+	var job *objects.Job
 	for i := range r.Jobs {
 		if r.Jobs[i].ID == 2 {
 			job = &r.Jobs[i].Object
@@ -93,7 +95,7 @@ func TestRecordedObjects(t *testing.T) {
 		!strings.HasPrefix(*job.ControlFile, "NAME = \"dummy_0\"\n") || job.Shard.Value.Hostname != "shard1.example" {
 		t.Errorf("job 2: %+v", job)
 	}
-	var host *Host
+	var host *objects.Host
 	for i := range r.Hosts {
 		if r.Hosts[i].ID == 1 {
 			host = &r.Hosts[i].Object
@@ -116,15 +118,15 @@ func TestDefaults(t *testing.T) {
 	if err := firstReason(r); err != nil {
 		t.Fatal(err)
 	}
-	host := Host{
-		ID: 1, Hostname: "h", Status: "Ready", Leased: true, Dirty: true, LockReason: pointer(""), Labels: []Label{{ID: 2, Name: "l"}},
-		ACLGroups:  []ACLGroup{{ID: 3, Name: "g", Users: []User{{ID: 4, Login: "u", RebootBefore: 1}}}},
-		Attributes: Sent([]Attribute{{}}),
+	host := objects.Host{
+		ID: 1, Hostname: "h", Status: "Ready", Leased: true, Dirty: true, LockReason: pointer(""), Labels: []objects.Label{{ID: 2, Name: "l"}},
+		ACLGroups:  []objects.ACLGroup{{ID: 3, Name: "g", Users: []objects.User{{ID: 4, Login: "u", RebootBefore: 1}}}},
+		Attributes: objects.Sent([]objects.Attribute{{}}),
 	}
-	job := Job{
-		ID: 5, Owner: "o", Name: "n", CreatedOn: Time{time.Date(2019, 3, 15, 11, 30, 15, 0, time.UTC)}, Priority: 40,
+	job := objects.Job{
+		ID: 5, Owner: "o", Name: "n", CreatedOn: objects.Time{Time: time.Date(2019, 3, 15, 11, 30, 15, 0, time.UTC)}, Priority: 40,
 		ControlType: 2, Timeout: 24, TimeoutMins: 1440, MaxRuntimeHrs: 72, MaxRuntimeMins: 4320, RunReset: true, RebootBefore: 1,
-		Entries: []Entry{{ID: 6, Status: "Queued"}},
+		Entries: []objects.Entry{{ID: 6, Status: "Queued"}},
 	}
 	if diff := cmp.Diff(host, r.Hosts[0].Object); diff != "" {
 		t.Errorf("host (-want +got):\n%s", diff)
@@ -132,7 +134,7 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff(job, r.Jobs[0].Object); diff != "" {
 		t.Errorf("job (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Keyval{JobID: 7}, r.SuiteKeyvals[0].Object); diff != "" {
+	if diff := cmp.Diff(objects.Keyval{JobID: 7}, r.SuiteKeyvals[0].Object); diff != "" {
 		t.Errorf("suite keyval (-want +got):\n%s", diff)
 	}
 }
@@ -146,10 +148,10 @@ func TestFieldLeftOutOrSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := r.Jobs[0].Object.Entries
-	want := []Entry{
+	want := []objects.Entry{
 		{ID: 1, Status: "Queued"},
-		{ID: 2, Status: "Queued", Aborted: Sent(false), MetaHost: Sent[*Label](nil)},
-		{ID: 3, Status: "Queued", Aborted: Sent(true), MetaHost: Sent(&Label{ID: 9, Name: "l"}), HostID: pointer(int64(8))},
+		{ID: 2, Status: "Queued", Aborted: objects.Sent(false), MetaHost: objects.Sent[*objects.Label](nil)},
+		{ID: 3, Status: "Queued", Aborted: objects.Sent(true), MetaHost: objects.Sent(&objects.Label{ID: 9, Name: "l"}), HostID: pointer(int64(8))},
 	}
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -144,3 +144,22 @@ func TestP9HugeValues(t *testing.T) {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
 }
+
+// A list within an object may be as long as the object, and an element takes some hundred bytes.
+func TestP9LongLists(t *testing.T) {
+	empty := strings.Repeat("{}, ", 1<<20)
+	for _, list := range []string{"hostqueueentry_set", "dependency_labels", "jobkeyval_set"} {
+		body := wrap("jobs", `{"id": 7, "owner": "o", "name": "n", "created_on": "2019-03-15T11:30:15", "`+list+`": [`+empty+`{}]}, {"id": 8}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := decodeOK(t, body)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 128<<20 {
+			t.Errorf("%s: took %d MiB for an answer of %d", list, took>>20, len(body)>>20)
+		}
+		want := list + ": the list has more than 32768 elements"
+		if len(r.Jobs) != 2 || r.Jobs[0].ID != 7 || fmt.Sprint(r.Jobs[0].Err) != want || r.Jobs[1].ID != 8 {
+			t.Errorf("%s: %.300s; want job 7 set aside: %s", list, fmt.Sprint(r.Jobs[0].Err), want)
+		}
+	}
+}

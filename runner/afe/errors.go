@@ -26,6 +26,8 @@ const (
 	Incomplete Class = "incomplete"
 	// TooLarge: an answer longer than [Options].MaxResponseBytes; it was not read to its end.
 	TooLarge Class = "too_large"
+	// Spool: the answer could not be kept on disk while it was read.
+	Spool Class = "spool"
 	// RPC: the master raised an exception, which [Error].RPC names.
 	RPC Class = "rpc_error"
 	// Internal: a fault of shard-client itself, such as a packet that cannot be encoded. It says
@@ -35,7 +37,7 @@ const (
 
 // Classes returns every class. Each has its series in the metrics before it first occurs.
 func Classes() []Class {
-	return []Class{Transport, Deadline, HTTPStatus, Undecodable, Incomplete, TooLarge, RPC, Internal}
+	return []Class{Transport, Deadline, HTTPStatus, Undecodable, Incomplete, TooLarge, Spool, RPC, Internal}
 }
 
 // An error repeats no more than this many bytes of an answer: the master's error text can hold the

@@ -63,7 +63,12 @@ func ExampleClient_Heartbeat() {
 		panic(err)
 	}
 	fmt.Println("protocol", response.Protocol)
-	for _, host := range response.Hosts {
+	defer response.Close()
+	for i := range response.Hosts.Len() {
+		host, err := response.Hosts.Read(i)
+		if err != nil {
+			panic(err)
+		}
 		if host.Err != nil {
 			fmt.Printf("host %d cannot be used: %v\n", host.ID, host.Err)
 			continue

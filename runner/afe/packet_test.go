@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/objects"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
@@ -104,7 +106,7 @@ func TestParseTime(t *testing.T) {
 		"0001-01-01T00:00:00":            {},
 		"9999-12-31T23:59:59":            time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 	} {
-		if got, err := ParseTime(s); err != nil || got != want {
+		if got, err := objects.ParseTime(s); err != nil || got != want {
 			t.Errorf("ParseTime(%s) = %v, %v, want %v", s, got, err, want)
 		}
 	}
@@ -114,11 +116,11 @@ func TestParseTime(t *testing.T) {
 		"2019-02-30T00:00:00", "2019-03-15T24:00:00", "2019-03-15T23:59:60", "0000-00-00T00:00:00", "0000-01-01T00:00:00",
 		"12019-03-15T11:30:15", " 2019-03-15T11:30:15", "2019-03-15T11:30:15\n", "1552649415",
 	} {
-		if got, err := ParseTime(s); err == nil {
+		if got, err := objects.ParseTime(s); err == nil {
 			t.Errorf("ParseTime(%q) = %v, want an error", s, got)
 		}
 	}
-	_, err := ParseTime(strings.Repeat("é", 100))
+	_, err := objects.ParseTime(strings.Repeat("é", 100))
 	if want := `want a time without zone like 2019-03-15T11:30:15, got "` + strings.Repeat("é", 30) + `…"`; err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -132,7 +134,7 @@ func FuzzParseTime(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		parsed, err := ParseTime(s)
+		parsed, err := objects.ParseTime(s)
 		if err != nil {
 			return
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"shardclient/runner/objects"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -124,13 +126,13 @@ func TestReasons(t *testing.T) {
 		}
 		var got []received
 		for _, o := range r.Hosts {
-			got = append(got, received{o.ID, string(o.Raw), o.Err, cmp.Equal(o.Object, Host{})})
+			got = append(got, received{o.ID, string(o.Raw), o.Err, cmp.Equal(o.Object, objects.Host{})})
 		}
 		for _, o := range r.Jobs {
-			got = append(got, received{o.ID, string(o.Raw), o.Err, cmp.Equal(o.Object, Job{})})
+			got = append(got, received{o.ID, string(o.Raw), o.Err, cmp.Equal(o.Object, objects.Job{})})
 		}
 		for _, o := range r.SuiteKeyvals {
-			got = append(got, received{o.ID, string(o.Raw), o.Err, o.Object == Keyval{}})
+			got = append(got, received{o.ID, string(o.Raw), o.Err, o.Object == objects.Keyval{}})
 		}
 		if len(got) != 3 || len(r.Malformed) != 0 {
 			t.Errorf("%s: %d objects, %v malformed", name, len(got), r.Malformed)

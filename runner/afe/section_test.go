@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"shardclient/runner/answer"
+
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func TestMalformedSections(t *testing.T) {
 	r := decodeOK(t, []byte(`{"result": {"hosts": {"1": {}}, "jobs": null, "suite_keyvals": [{"job_id": 1}], "incorrect_host_ids": "3"}}`))
-	want := []Malformed{
+	want := []malformed{
 		{"hosts", []byte(`{"1": {}}`), errors.New("hosts is an object, want a list")},
 		{"jobs", []byte(`null`), errors.New("jobs is null, want a list")},
 		{"incorrect_host_ids", []byte(`"3"`), errors.New("incorrect_host_ids is a string, want a list")},
@@ -70,8 +72,8 @@ func TestIncorrectHostIDs(t *testing.T) {
 
 // Tiny objects take some hundred times their text in memory (P9).
 func TestTooManyObjects(t *testing.T) {
-	defer func(limit int) { maxObjects = limit }(maxObjects)
-	maxObjects = 3
+	defer func(limit int) { answer.MaxObjects = limit }(answer.MaxObjects)
+	answer.MaxObjects = 3
 	r := decodeOK(t, []byte(`{"result": {"incorrect_host_ids": [1, 2, 3, 4, 5], "hosts": [1, 2, 3],
 		"suite_keyvals": [{"job_id": 1}, 0, 0, 0]}}`))
 	if len(r.IncorrectHostIDs) != 3 || len(r.Hosts) != 3 || len(r.SuiteKeyvals) != 3 || r.SuiteKeyvals[0].Err != nil {

@@ -18,6 +18,7 @@ import (
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/lock"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 )
 
@@ -47,19 +48,18 @@ type Options struct {
 
 // applier stores one response.
 type applier struct {
-	o      *Options
-	bad    []badObject
-	badIDs map[objectKey]bool // see forget
+	o *Options
+	r *afe.Response
+	aside
 
 	lockedParents  map[objectKey]string // what is in the way of storing a parent; see storeParents
 	parentsByChunk bool                 // the parents could not be stored at once; see storeParents
 	noKeyvals      bool                 // the suite keyvals could not be read
 	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
 
-	jobIDs []int64 // of all jobs of the response
-
-	// suite holds the suite keyvals that this beat stored: their values by job and key.
-	suite map[int64]map[string]string
+	jobIDs  []int64                 // of all jobs of the response
+	keyvals *source[objects.Keyval] // the suite keyvals of the response
+	suite   map[int64][]ref         // those that this beat stored for jobs of the response, by job
 
 	splits, timeouts int
 	left             int   // objects left for the next beat because no splits were left
@@ -77,26 +77,30 @@ type objectKey struct {
 // the later ones from what they can do, as long as the database answers.
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
-		o: o, badIDs: map[objectKey]bool{}, suite: map[int64]map[string]string{}, leftKeyvals: map[string]bool{},
+		o: o, r: r, aside: aside{ids: map[objectKey]bool{}}, suite: map[int64][]ref{}, leftKeyvals: map[string]bool{},
 	}
-	a.noKeyvals = r.Incomplete != nil && r.SuiteKeyvals == nil
+	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
+	steps, err := a.steps(ctx, r)
+	if err != nil {
+		return a.aside.count, err
+	}
 	var failed []error
-	for _, step := range a.steps(ctx, r) {
+	for _, step := range steps {
 		err := context.Cause(ctx)
 		if err == nil {
 			err = step()
 		}
 		failed = append(failed, err)
 		if err != nil && !pg.IsOfOneStep(err) {
-			return len(a.bad), pg.Together(failed...)
+			return a.aside.count, pg.Together(failed...)
 		}
 	}
-	a.logSetAside(a.bad)
+	a.logSetAside()
 	if a.left > 0 {
 		failed = append(failed, fmt.Errorf(
 			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
 	}
-	return len(a.bad), pg.Together(failed...)
+	return a.aside.count, pg.Together(failed...)
 }
 
 // steps sorts out the objects of a response and returns in which order they are stored.
@@ -106,32 +110,45 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 // aborted, too. Suite keyvals go before the jobs: after a beat that breaks off in between, the
 // master sends them again only as long as their jobs are not here. The end state is as if they had
 // come last; see jobKeyvals.
-func (a *applier) steps(ctx context.Context, r *afe.Response) []func() error {
+func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, error) {
 	for _, m := range r.Malformed {
-		a.setAside(badObject{Kind: sectionKind[m.Section], Payload: m.Raw}, codeMalformed, m.Err)
+		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
-	hosts := sift(a, r.Hosts, kindHost)
-	jobs := sift(a, r.Jobs, KindJob)
-	keyvals := sift(a, r.SuiteKeyvals, kindSuiteKeyval)
-	for _, u := range jobs {
-		a.jobIDs = append(a.jobIDs, u.object.ID)
+	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
+	parents := newParents()
+	var valid, invalid []ref
+	_, err := sift(ctx, a, hosts, func(r ref, h *objects.Host) {
+		parents.addHost(h)
+		if h.Invalid.Value {
+			invalid = append(invalid, r)
+		} else {
+			valid = append(valid, r)
+		}
+	})
+	if err != nil {
+		return nil, err
 	}
-	parents := collectParents(hosts, jobs)
-	isInvalid := func(u unit[afe.Host]) bool { return u.object.Invalid.Value }
-	isValid := func(u unit[afe.Host]) bool { return !isInvalid(u) }
-	invalid := slices.DeleteFunc(slices.Clone(hosts), isValid)
-	valid := slices.DeleteFunc(hosts, isInvalid)
+	goodJobs, err := sift(ctx, a, jobs, func(r ref, j *objects.Job) {
+		parents.addJob(j)
+		a.jobIDs = append(a.jobIDs, r.id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(a.jobIDs)
+	goodKeyvals, err := sift(ctx, a, keyvals, func(ref, *objects.Keyval) {})
+	a.keyvals = keyvals
 
 	return []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.storeParents(ctx, parents) },
-		func() error { return storeAll(ctx, a, kindHost, invalid, a.storeHosts) },
-		func() error { return storeAll(ctx, a, kindHost, valid, a.storeHosts) },
-		func() error { return a.storeAllKeyvals(ctx, keyvals) },
-		func() error { return storeAll(ctx, a, KindJob, jobs, a.storeJobs) },
+		func() error { return storeAll(ctx, a, hosts, invalid, a.changedHosts, a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, valid, a.changedHosts, a.storeHosts) },
+		func() error { return a.storeAllKeyvals(ctx, goodKeyvals) },
+		func() error { return storeAll(ctx, a, jobs, goodJobs, a.changedJobs, a.storeJobs) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.quarantine(ctx, a.bad) },
-	}
+		func() error { return a.quarantine(ctx) },
+	}, err
 }
 
 // sectionKind is the kind of object that a section of a response holds.

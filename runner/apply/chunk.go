@@ -17,32 +17,56 @@ import (
 	"shardclient/runner/pg"
 )
 
-// unit is an object that is stored whole or set aside alone.
-type unit[T any] struct {
-	object *T
-	aside  badObject // its kind, id and payload, in case it is set aside
-}
-
 // sift sets aside the objects that were not understood, and those that differ from an earlier one
-// with the same id. Identical copies are no fault.
-func sift[T any](a *applier, list []afe.Received[T], kind string) []unit[T] {
-	units := make([]unit[T], 0, len(list))
-	first := make(map[int64]*afe.Received[T], len(list))
-	for i := range list {
-		r := &list[i]
-		u := unit[T]{object: &r.Object, aside: badObject{Kind: kind, ID: r.ID, Payload: r.Raw}}
-		switch before := first[r.ID]; {
-		case r.Err != nil:
-			a.setAside(u.aside, codeMalformed, r.Err)
-		case before == nil || r.ID == 0:
-			first[r.ID] = r
-			units = append(units, u)
-		case !sameJSON(before.Raw, r.Raw):
-			reason := fmt.Errorf("another %s with id %d came first in this response", kind, r.ID)
-			a.setAside(u.aside, codeDuplicateID, reason)
+// with the same id. Identical copies are no fault. It returns all others, and calls each with them.
+func sift[T any](ctx context.Context, a *applier, s *source[T], each func(ref, *T)) ([]ref, error) {
+	good := make([]ref, 0, s.section.Len())
+	first, kept := make(map[int64]int, s.section.Len()), map[int]unit[T]{}
+	for units, err := range s.chunks(s.all(), maxSifted) {
+		if err == nil {
+			err = a.quarantineMany(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range units {
+			before, copied := first[u.ref.id]
+			switch {
+			case u.err != nil:
+				a.setAside(u.aside, codeMalformed, u.err)
+				continue
+			case copied && u.ref.id != 0:
+				if err := a.copied(u.aside, s.section.Place(before)); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			first[u.ref.id] = u.ref.index
+			good = append(good, u.ref)
+			if s.small {
+				kept[u.ref.index] = u
+			}
+			each(u.ref, u.object)
 		}
 	}
-	return units
+	s.kept = kept
+	return good, nil
+}
+
+// maxSifted is how many objects are read at once to sort them out.
+const maxSifted = 256
+
+// copied sets an object aside if it differs from the first one with its id.
+func (a *applier) copied(object badObject, first afe.Place) error {
+	before, err := a.r.Text(first, first.Size())
+	if err != nil {
+		return err
+	}
+	again, err := a.r.Text(object.place, object.place.Size())
+	if err == nil && !sameJSON(before, again) {
+		a.setAside(object, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+	}
+	return err
 }
 
 // sameJSON reports whether two objects have the same value: a copy may have its keys in another
@@ -57,11 +81,12 @@ func sameJSON(a, b jsontext.Value) bool {
 	return a.Canonicalize(exact) == nil && b.Canonicalize(exact) == nil && bytes.Equal(a, b)
 }
 
-// storeAll stores units, and fails if some are left for the next beat.
-func storeAll[T any](ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T]) error {
-	all := len(units)
-	left, err := storeFree(ctx, a, kind, units, store)
-	return stored(kind, all, left, err)
+// storeAll stores objects, and fails if some are left for the next beat.
+func storeAll[T any](
+	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
+) error {
+	left, err := storeFree(ctx, a, s, refs, diff, store)
+	return stored(s.kind, len(refs), left, err)
 }
 
 func stored(kind string, all int, left map[int64]string, err error) error {
@@ -71,18 +96,18 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 	return nil
 }
 
-// storeFree stores units chunk by chunk, each chunk in one transaction. It returns those that need
+// storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
 // what another session has locked, each with what that is.
 //
-// Units that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
+// Objects that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
 // this beat are spent on objects that were not yet told apart, and each refused one has its turn.
 func storeFree[T any](
-	ctx context.Context, a *applier, kind string, units []unit[T], store storeFunc[T],
+	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
-	if len(units) == 0 {
+	if len(refs) == 0 {
 		return nil, nil
 	}
-	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, s.kind)
 	if err != nil {
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
@@ -90,21 +115,31 @@ func storeFree[T any](
 	for i, id := range refused {
 		turn[id] = i + 1
 	}
-	slices.SortStableFunc(units, func(x, y unit[T]) int {
-		return cmp.Compare(turn[x.aside.ID], turn[y.aside.ID])
-	})
+	if len(turn) > 0 {
+		slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(turn[x.id], turn[y.id]) })
+	}
 	for try := 1; ; try++ {
 		left = map[int64]string{}
-		for chunk := range slices.Chunk(units, a.o.Chunk) {
-			err = pg.Together(err, storeChunk(ctx, a, chunk, left, store))
+		for chunk, failed := range s.chunks(refs, a.o.Chunk) {
+			if failed != nil {
+				return left, pg.Together(err, failed)
+			}
+			rest, failed := changed(ctx, a, chunk, diff)
+			if failed == nil && len(rest) > 0 {
+				failed = storeChunk(ctx, a, rest, left, store)
+			}
+			err = pg.Together(err, failed)
 			if err != nil && !a.goesOn(err) {
 				return left, err
+			}
+			if failed := a.quarantineMany(ctx); failed != nil {
+				return left, pg.Together(err, failed)
 			}
 		}
 		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return left, err
 		}
-		units = slices.DeleteFunc(slices.Clone(units), func(u unit[T]) bool { return left[u.aside.ID] == "" })
+		refs = slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return left[r.id] == "" })
 	}
 }
 
@@ -139,7 +174,9 @@ func storeChunk[T any](
 	}
 	switch {
 	case err == nil:
-		a.bad = append(a.bad, bad...)
+		for _, o := range bad {
+			a.add(o)
+		}
 		maps.Copy(left, locked)
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
@@ -188,7 +225,7 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	var ids []int64
 	for _, u := range chunk {
-		if !a.badIDs[objectKey{kind, u.aside.ID}] {
+		if !a.aside.ids[objectKey{kind, u.aside.ID}] {
 			ids = append(ids, u.aside.ID)
 		}
 	}

@@ -7,37 +7,91 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
+	"shardclient/runner/rows"
 )
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (bad []badObject, left map[int64]string, err error) {
-	chunk, bad, err = a.storableHosts(ctx, q, chunk)
-	if err != nil || len(chunk) == 0 {
+	fresh, others, err := sortHosts(ctx, q, chunk)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look what is here: %w", err)
+	}
+	if len(others) > 0 {
+		others, bad, err = a.storableHosts(ctx, q, others)
+	}
+	if chunk = slices.Concat(fresh, others); err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Host]) parents { return collectParents(chunk, nil) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) parents { return collectParents(chunk, nil) })
 	if err != nil {
 		return nil, nil, err
 	}
-	chunk = without(chunk, left)
+	if err := storeNewHosts(ctx, q, without(fresh, left), left); err != nil {
+		return nil, nil, err
+	}
+	if others = without(others, left); len(others) > 0 {
+		if err := a.mergeFreeHosts(ctx, q, others, left); err != nil {
+			return nil, nil, err
+		}
+	}
+	return bad, left, forget(ctx, a, q, kindHost, without(chunk, left))
+}
+
+// sortHosts tells hosts that are simply new from others.
+func sortHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (fresh, others []unit[objects.Host], err error) {
+	var ids []int64
+	var names []string
+	for _, u := range chunk {
+		ids = append(ids, u.object.ID)
+		names = append(names, u.object.Hostname)
+	}
+	found, err := q.HostsFind(ctx, ids, names)
+	others = among(chunk, found)
+	fresh = slices.DeleteFunc(slices.Clone(chunk), func(u unit[objects.Host]) bool { return slices.Contains(found, u.object.ID) })
+	return fresh, others, err
+}
+
+// storeNewHosts stores new hosts, and adds to left those that need what another session has locked.
+func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
+	for len(chunk) > 0 {
+		var fresh rows.Hosts
+		for _, u := range chunk {
+			fresh.Add(u.object)
+		}
+		locked, err := fresh.Lock(ctx, q)
+		if err != nil {
+			return fmt.Errorf("look for locked rows: %w", err)
+		}
+		if len(locked) == 0 {
+			return fresh.Store(ctx, q)
+		}
+		maps.Copy(left, locked)
+		chunk = without(chunk, left)
+	}
+	return nil
+}
+
+// mergeFreeHosts stores hosts that need nothing which another session has locked, and adds the others
+// to left.
+func (a *applier) mergeFreeHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
+) error {
 	body, err := a.stageFreeHosts(ctx, q, chunk, left)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	chunk = without(chunk, left)
-	if err := mergeHosts(ctx, q, body); err != nil {
-		return nil, nil, err
-	}
-	return bad, left, forget(ctx, a, q, kindHost, chunk)
+	return mergeHosts(ctx, q, body)
 }
 
 // stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
 // and adds the others to left. It returns the staged hosts as JSON.
 func (a *applier) stageFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host], left map[int64]string,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
 ) ([]byte, error) {
 	for {
 		body, err := jsonList(chunk)
@@ -84,8 +138,8 @@ func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
 // valid host.
 func (a *applier) storableHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Host],
-) (good []unit[afe.Host], bad []badObject, err error) {
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
+) (good []unit[objects.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
 		h := u.object

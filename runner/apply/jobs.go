@@ -6,102 +6,171 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
+	"shardclient/runner/rows"
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []badObject, left map[int64]string, err error) {
-	chunk, bad, err = a.storableJobs(ctx, q, chunk)
+	if err := q.PlansByKeySet(ctx); err != nil {
+		return nil, nil, err
+	}
+	chunk, found, bad, err := a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[afe.Job]) parents { return collectParents(nil, chunk) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Job]) parents { return collectParents(nil, chunk) })
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := a.stageFreeJobs(ctx, q, without(chunk, left), left)
+	free, err := a.lockJobs(ctx, q, without(chunk, left), found, left)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := mergeJobs(ctx, q, &rows); err != nil {
+	if err := free.Store(ctx, q); err != nil {
 		return nil, nil, err
 	}
 	return bad, left, forget(ctx, a, q, KindJob, without(chunk, left))
 }
 
-// stageFreeJobs stages the jobs of a chunk that need nothing which another session has locked, and
-// adds the others to left.
-func (a *applier) stageFreeJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job], left map[int64]string,
-) (jobColumns, error) {
+// lockJobs locks what the jobs of a chunk need, adds to left those that need what another session has
+// locked, and returns the rows of the others.
+func (a *applier) lockJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool, left map[int64]string,
+) (*rows.Jobs, error) {
 	for {
-		rows := a.jobRows(chunk)
-		if _, err := q.StageJobs(ctx, rows.jobs); err != nil {
-			return rows, fmt.Errorf("stage: %w", err)
-		}
-		if _, err := q.StageEntries(ctx, rows.entries); err != nil {
-			return rows, fmt.Errorf("stage entries: %w", err)
-		}
-		locked, err := q.JobsLock(ctx, sharddb.JobsLockParams{
-			JobIds: rows.ids, EntryIds: rows.entryIDs, LabelJobs: rows.labelJobs, Labels: rows.labels,
-			ReplacedJobIds: rows.keyvals.ReplacedJobIds, KeyvalJobs: rows.keyvals.JobIds,
-			Keys: rows.keyvals.Keys, KeyvalValues: rows.keyvals.KeyvalValues,
-		})
+		free, err := a.rowsOf(chunk, found)
 		if err != nil {
-			return rows, fmt.Errorf("look for locked rows: %w", err)
+			return nil, err
+		}
+		locked, err := free.Lock(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("look for locked rows: %w", err)
 		}
 		if len(locked) == 0 {
-			return rows, nil
+			return free, nil
 		}
-		maps.Copy(left, reasons(locked))
+		maps.Copy(left, locked)
 		chunk = without(chunk, left)
-		for _, clear := range []func(context.Context) (int64, error){q.StagedEntriesClear, q.StagedJobsClear} {
-			if _, err := clear(ctx); err != nil {
-				return rows, err
+	}
+}
+
+// rowsOf makes the rows of a chunk, of which some are here.
+func (a *applier) rowsOf(chunk []unit[objects.Job], found map[finding]bool) (*rows.Jobs, error) {
+	all := &rows.Jobs{}
+	isHere := func(entry int64) bool { return found[finding{foundEntry, entry}] }
+	for _, u := range chunk {
+		keyvals, err := a.jobKeyvals(u.object)
+		if err != nil {
+			return nil, err
+		}
+		if found[finding{foundJob, u.object.ID}] {
+			all.AddHere(u.object, keyvals, isHere)
+		} else {
+			all.AddNew(u.object, keyvals, found[finding{foundKeyvals, u.object.ID}])
+		}
+	}
+	return all, nil
+}
+
+// What JobsFind finds.
+const (
+	foundJob     = "job"
+	foundEntry   = "entry"
+	foundKeyvals = "keyvals"
+	foundTaken   = "taken"
+	foundHost    = "host"
+
+	foundTwice = "twice" // an entry that stands in two jobs of the chunk
+)
+
+// storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
+// that wait for a host or for the keyvals of their suite. It returns what is here of the others.
+func (a *applier) storableJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+) (good []unit[objects.Job], found map[finding]bool, bad []badObject, err error) {
+	found, err = a.findJobs(ctx, q, chunk)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("look what is here: %w", err)
+	}
+	var doubtful []unit[objects.Job]
+	for _, u := range chunk {
+		if a.isDoubtful(u.object, found) {
+			doubtful = append(doubtful, u)
+		} else {
+			good = append(good, u)
+		}
+	}
+	if len(doubtful) == 0 {
+		return good, found, nil, nil
+	}
+	args := a.refusedBy(doubtful)
+	refused, err := q.JobsRefused(ctx, args)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
+	}
+	cleared, bad := split(doubtful, refused)
+	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
+		return nil, nil, nil, err
+	}
+	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
+		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
+			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,
+		})
+	}
+	return append(good, cleared...), found, bad, err
+}
+
+// finding is something that JobsFind found.
+type finding struct {
+	what string
+	id   int64
+}
+
+// findJobs looks what of a chunk is here, or is amiss.
+func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job]) (map[finding]bool, error) {
+	var args sharddb.JobsFindParams
+	found, entries, hosts := map[finding]bool{}, map[int64]bool{}, map[int64]bool{}
+	for _, u := range chunk {
+		args.Ids = append(args.Ids, u.object.ID)
+		for i := range u.object.Entries {
+			e := &u.object.Entries[i]
+			args.EntryIds = append(args.EntryIds, e.ID)
+			if entries[e.ID] {
+				found[finding{foundTwice, e.ID}] = true
+			}
+			entries[e.ID] = true
+			if e.HostID != nil && !hosts[*e.HostID] {
+				hosts[*e.HostID] = true
+				args.HostIds = append(args.HostIds, *e.HostID)
 			}
 		}
 	}
+	here, err := q.JobsFind(ctx, args)
+	for _, row := range here {
+		found[finding{row.What, row.ID}] = true
+	}
+	return found, err
 }
 
-// mergeJobs stores the staged jobs, with their entries, dependencies and keyvals.
-func mergeJobs(ctx context.Context, q *sharddb.Queries, rows *jobColumns) error {
-	// Existing entries are updated before their jobs, which is the order in which acknowledge takes
-	// its locks. New entries need their job first.
-	for _, merge := range []func(context.Context) (int64, error){
-		q.EntryUpdate, q.JobUpdate, q.JobInsert, q.EntryInsert, q.StagedEntriesClear, q.StagedJobsClear,
-	} {
-		if _, err := merge(ctx); err != nil {
-			return err
-		}
-	}
-	if _, err := q.JobAddDependencyLabels(ctx, rows.labelJobs, rows.labels); err != nil {
-		return fmt.Errorf("dependency labels: %w", err)
-	}
-	if _, err := q.JobReplaceKeyvals(ctx, rows.keyvals); err != nil {
-		return fmt.Errorf("keyvals: %w", err)
-	}
-	if _, err := q.ResyncJobs(ctx, rows.ids); err != nil {
-		return fmt.Errorf("mark for upload: %w", err)
-	}
-	return nil
+// isDoubtful reports whether JobsRefused has to look at a job.
+func (a *applier) isDoubtful(j *objects.Job, found map[finding]bool) bool {
+	return found[finding{foundJob, j.ID}] || found[finding{foundTaken, j.ID}] || a.waitsForKeyvals(j) ||
+		slices.ContainsFunc(j.Entries, func(e objects.Entry) bool {
+			return found[finding{foundEntry, e.ID}] || found[finding{foundTwice, e.ID}] || e.HostID != nil && found[finding{foundHost, *e.HostID}]
+		})
 }
 
-// storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
-// that wait for a host or for the keyvals of their suite.
-func (a *applier) storableJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Job],
-) (good []unit[afe.Job], bad []badObject, err error) {
-	var args sharddb.JobsRefusedParams
+// refusedBy returns why jobs may be refused.
+func (a *applier) refusedBy(chunk []unit[objects.Job]) (args sharddb.JobsRefusedParams) {
 	for _, u := range chunk {
 		args.Ids = append(args.Ids, u.object.ID)
 		args.Owners = append(args.Owners, u.object.Owner)
 		args.Names = append(args.Names, u.object.Name)
-		args.CreatedOn = append(args.CreatedOn, timestamp(&u.object.CreatedOn))
+		args.CreatedOn = append(args.CreatedOn, rows.Timestamp(&u.object.CreatedOn))
 		if a.waitsForKeyvals(u.object) {
 			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
 		}
@@ -115,113 +184,5 @@ func (a *applier) storableJobs(
 			args.HostIds = append(args.HostIds, host)
 		}
 	}
-	refused, err := q.JobsRefused(ctx, args)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
-	}
-	good, bad = split(chunk, refused)
-	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
-		return nil, nil, err
-	}
-	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
-		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
-			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,
-		})
-	}
-	return good, bad, err
-}
-
-// jobColumns are the rows of a chunk, as the statements take them.
-type jobColumns struct {
-	ids, entryIDs     []int64
-	jobs              []sharddb.StageJobsParams
-	entries           []sharddb.StageEntriesParams
-	labelJobs, labels []int64
-	keyvals           sharddb.JobReplaceKeyvalsParams
-}
-
-func (a *applier) jobRows(chunk []unit[afe.Job]) jobColumns {
-	var rows jobColumns
-	for _, u := range chunk {
-		j := u.object
-		rows.ids = append(rows.ids, j.ID)
-		rows.jobs = append(rows.jobs, jobRow(j))
-		for i := range j.Entries {
-			rows.entries = append(rows.entries, entryRow(j.ID, &j.Entries[i]))
-			rows.entryIDs = append(rows.entryIDs, j.Entries[i].ID)
-		}
-		for _, l := range j.DependencyLabels {
-			rows.labelJobs = append(rows.labelJobs, j.ID)
-			rows.labels = append(rows.labels, l.ID)
-		}
-		if j.Keyvals.Sent {
-			rows.keyvals.ReplacedJobIds = append(rows.keyvals.ReplacedJobIds, j.ID)
-		}
-		for _, k := range a.jobKeyvals(j) {
-			rows.keyvals.JobIds = append(rows.keyvals.JobIds, j.ID)
-			rows.keyvals.Keys = append(rows.keyvals.Keys, k.Key)
-			rows.keyvals.KeyvalValues = append(rows.keyvals.KeyvalValues, k.Value)
-		}
-	}
-	return rows
-}
-
-func jobRow(j *afe.Job) sharddb.StageJobsParams {
-	return sharddb.StageJobsParams{
-		ID:                j.ID,
-		Owner:             j.Owner,
-		Name:              j.Name,
-		Priority:          j.Priority,
-		ControlFile:       j.ControlFile,
-		ControlType:       j.ControlType,
-		CreatedOn:         timestamp(&j.CreatedOn),
-		SynchCount:        j.SynchCount,
-		Timeout:           j.Timeout,
-		TimeoutMins:       j.TimeoutMins,
-		MaxRuntimeHrs:     j.MaxRuntimeHrs,
-		MaxRuntimeMins:    j.MaxRuntimeMins,
-		TestRetry:         j.TestRetry,
-		RunVerify:         j.RunVerify,
-		RunReset:          j.RunReset,
-		ParseFailedRepair: j.ParseFailedRepair,
-		RebootBefore:      j.RebootBefore,
-		RebootAfter:       j.RebootAfter,
-		EmailList:         j.EmailList,
-		RequireSsp:        j.RequireSSP,
-		ShardSent:         j.Shard.Sent,
-		ShardID:           shardID(j.Shard),
-	}
-}
-
-func entryRow(jobID int64, e *afe.Entry) sharddb.StageEntriesParams {
-	row := sharddb.StageEntriesParams{
-		ID:              e.ID,
-		JobID:           jobID,
-		HostID:          e.HostID,
-		Status:          e.Status,
-		MetaHostSent:    e.MetaHost.Sent,
-		Deleted:         e.Deleted,
-		Aborted:         e.Aborted.OrNil(),
-		ExecutionSubdir: e.ExecutionSubdir,
-		StartedOn:       timestamp(e.StartedOn),
-		FinishedOn:      timestamp(e.FinishedOn),
-	}
-	if e.MetaHost.Value != nil {
-		row.MetaHost = &e.MetaHost.Value.ID
-	}
-	return row
-}
-
-func shardID(ref afe.Maybe[*afe.Ref]) *int64 {
-	if ref.Value == nil {
-		return nil
-	}
-	return &ref.Value.ID
-}
-
-func timestamp(t *afe.Time) pgtype.Timestamp {
-	if t == nil {
-		return pgtype.Timestamp{}
-	}
-	return pgtype.Timestamp{Time: t.Time, Valid: true}
+	return args
 }

@@ -7,13 +7,12 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
-// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for the jobs of this
-// answer.
+// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers those for jobs of this answer.
 func (a *applier) storeSuiteKeyvals(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[afe.Keyval],
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
 ) (_ []badObject, left map[int64]string, err error) {
 	body, err := jsonList(chunk)
 	if err != nil {
@@ -36,23 +35,34 @@ func (a *applier) storeSuiteKeyvals(
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, nil, err
 	}
-	for _, u := range chunk {
-		k := u.object
-		if a.suite[k.JobID] == nil {
-			a.suite[k.JobID] = map[string]string{}
-		}
-		a.suite[k.JobID][k.Key] = k.Value
-	}
+	a.rememberSuite(chunk)
 	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+}
+
+// rememberSuite remembers suite keyvals that are here.
+func (a *applier) rememberSuite(chunk []unit[objects.Keyval]) {
+	for _, u := range chunk {
+		job := u.object.JobID
+		if _, ours := slices.BinarySearch(a.jobIDs, job); ours {
+			a.suite[job] = append(a.suite[job], u.ref)
+		}
+	}
 }
 
 // jobKeyvals returns the keyvals of a job. Where the answer holds suite keyvals for the same job,
 // these win key by key, because the original stores them after the jobs; as in SuiteKeyvalsStore,
 // every row of such a key gets their value.
-func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
-	suite := a.suite[j.ID]
+func (a *applier) jobKeyvals(j *objects.Job) ([]objects.Keyval, error) {
+	suite := map[string]string{}
+	keyvals, err := a.keyvals.read(a.suite[j.ID])
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range keyvals {
+		suite[u.object.Key] = u.object.Value
+	}
 	if !j.Keyvals.Sent || len(suite) == 0 {
-		return j.Keyvals.Value // a list that was not sent replaces nothing
+		return j.Keyvals.Value, nil // a list that was not sent replaces nothing
 	}
 	merged := slices.Clone(j.Keyvals.Value)
 	own := make(map[string]bool, len(merged))
@@ -64,8 +74,8 @@ func (a *applier) jobKeyvals(j *afe.Job) []afe.Keyval {
 	}
 	for _, key := range slices.Sorted(maps.Keys(suite)) {
 		if !own[key] {
-			merged = append(merged, afe.Keyval{Key: key, Value: suite[key]})
+			merged = append(merged, objects.Keyval{Key: key, Value: suite[key]})
 		}
 	}
-	return merged
+	return merged, nil
 }

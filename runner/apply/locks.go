@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"shardclient/runner/afe"
+	"shardclient/runner/objects"
 )
 
 // What another session has locked is left for the next beat, and all else is stored. No step waits
@@ -33,20 +33,24 @@ func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
 
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
-func (a *applier) storeAllKeyvals(ctx context.Context, keyvals []unit[afe.Keyval]) error {
-	left, err := storeFree(ctx, a, kindSuiteKeyval, keyvals, a.storeSuiteKeyvals)
-	for _, u := range keyvals {
-		if err != nil || left[u.aside.ID] != "" {
+func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
+	left, err := storeFree(ctx, a, a.keyvals, refs, a.changedKeyvals, a.storeSuiteKeyvals)
+	late := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return err == nil && left[r.id] == "" })
+	for units, failed := range a.keyvals.chunks(late, a.o.Chunk) {
+		if failed != nil {
+			return failed
+		}
+		for _, u := range units {
 			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
 		}
 	}
-	return stored(kindSuiteKeyval, len(keyvals), left, err)
+	return stored(kindSuiteKeyval, len(refs), left, err)
 }
 
 // waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be
 // read or stored in this beat.
-func (a *applier) waitsForKeyvals(j *afe.Job) bool {
-	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k afe.Keyval) bool {
+func (a *applier) waitsForKeyvals(j *objects.Job) bool {
+	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k objects.Keyval) bool {
 		return k.Key == "parent_job_id" && (a.noKeyvals || a.leftKeyvals[k.Value])
 	})
 }

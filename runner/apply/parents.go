@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/afe"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 )
 
@@ -32,9 +32,13 @@ type parent struct {
 // member is a user in an ACL group.
 type member struct{ group, user int64 }
 
+func newParents() parents {
+	return parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+}
+
 // collectParents gathers what the objects name.
-func collectParents(hosts []unit[afe.Host], jobs []unit[afe.Job]) parents {
-	p := parents{named: map[objectKey]parent{}, members: map[member]bool{}}
+func collectParents(hosts []unit[objects.Host], jobs []unit[objects.Job]) parents {
+	p := newParents()
 	for _, h := range hosts {
 		p.addHost(h.object)
 	}
@@ -48,7 +52,7 @@ func (p parents) add(kind string, id int64, name string, fields any) {
 	p.named[objectKey{kind, id}] = parent{kind, id, name, fields}
 }
 
-func (p parents) addHost(h *afe.Host) {
+func (p parents) addHost(h *objects.Host) {
 	p.addShard(h.Shard.Value)
 	p.addLabels(h.Labels...)
 	for _, g := range h.ACLGroups {
@@ -61,7 +65,7 @@ func (p parents) addHost(h *afe.Host) {
 	}
 }
 
-func (p parents) addJob(j *afe.Job) {
+func (p parents) addJob(j *objects.Job) {
 	p.addShard(j.Shard.Value)
 	p.addLabels(j.DependencyLabels...)
 	for _, e := range j.Entries {
@@ -71,13 +75,13 @@ func (p parents) addJob(j *afe.Job) {
 	}
 }
 
-func (p parents) addShard(ref *afe.Ref) {
+func (p parents) addShard(ref *objects.Ref) {
 	if ref != nil {
 		p.add("shard", ref.ID, ref.Hostname, ref)
 	}
 }
 
-func (p parents) addLabels(labels ...afe.Label) {
+func (p parents) addLabels(labels ...objects.Label) {
 	for _, l := range labels {
 		p.add("label", l.ID, l.Name, l)
 	}
@@ -88,21 +92,42 @@ func (p parents) addLabels(labels ...afe.Label) {
 // its own parents instead, as its own objects name them. A parent that another session has locked
 // is left out, and with it each object that names it.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
+	if len(all.named) == 0 {
+		return nil
+	}
+	var missing []sharddb.ParentsFindRow
+	err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
+		missing, err = all.find(ctx, q)
+		return err
+	})
+	if err == nil && len(missing) == 0 {
+		return nil // as the master has them
+	}
+	if err != nil {
+		return a.leaveParents(all, err)
+	}
 	for try := 1; ; try++ {
 		err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 			a.lockedParents, err = all.store(ctx, q)
 			return err
 		})
-		if a.parentsByChunk = err != nil; err != nil {
-			if pg.Classify(err) == pg.Data {
-				return nil
-			}
-			return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)
+		if err != nil {
+			return a.leaveParents(all, err)
 		}
 		if len(a.lockedParents) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return nil
 		}
 	}
+}
+
+// leaveParents leaves the parents to the chunks after an error, which it returns unless one of the
+// parents is at fault.
+func (a *applier) leaveParents(all parents, err error) error {
+	a.parentsByChunk = true
+	if pg.Classify(err) == pg.Data {
+		return nil
+	}
+	return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)
 }
 
 // parentsFirst stores the parents of a chunk, if that is not done yet, and returns which objects
@@ -127,12 +152,58 @@ func parentsFirst[T any](
 	return left, nil
 }
 
+// find returns the parents and memberships that are not here as they were sent.
+func (p parents) find(ctx context.Context, q *sharddb.Queries) ([]sharddb.ParentsFindRow, error) {
+	var args sharddb.ParentsFindParams
+	for key, parent := range p.named {
+		args.Kinds = append(args.Kinds, key.kind)
+		args.Ids = append(args.Ids, key.id)
+		args.Names = append(args.Names, parent.Name)
+	}
+	args.AclgroupIds, args.UserIds = p.memberIDs()
+	return q.ParentsFind(ctx, args)
+}
+
+// insert stores parents that are all new, or here as they were sent.
+func (p parents) insert(ctx context.Context, q *sharddb.Queries, missing []sharddb.ParentsFindRow) error {
+	var rows []parent
+	for _, row := range missing {
+		if named, found := p.named[objectKey{row.Kind, row.ID}]; found {
+			rows = append(rows, named)
+		}
+	}
+	body, err := guard.JSON(rows)
+	if err != nil {
+		return err
+	}
+	args := sharddb.ParentsInsertParams{Parents: body}
+	args.AclgroupIds, args.UserIds = p.memberIDs()
+	_, err = q.ParentsInsert(ctx, args)
+	return err
+}
+
+// memberIDs returns the memberships as statements take them.
+func (p parents) memberIDs() (groups, users []int64) {
+	for m := range p.members {
+		groups = append(groups, m.group)
+		users = append(users, m.user)
+	}
+	return groups, users
+}
+
 // store lets local rows give way, stores the master's rows, and copies to them what belonged to the
 // rows that gave way. It returns the parents that it left out, each with the locked row that is in
 // the way.
 func (p parents) store(ctx context.Context, q *sharddb.Queries) (map[objectKey]string, error) {
 	if len(p.named) == 0 {
 		return nil, nil
+	}
+	missing, err := p.find(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("look what is here: %w", err)
+	}
+	if !slices.ContainsFunc(missing, func(row sharddb.ParentsFindRow) bool { return !row.IsNew }) {
+		return nil, p.insert(ctx, q, missing)
 	}
 	locked, err := p.stage(ctx, q)
 	if err != nil {
@@ -179,11 +250,7 @@ func (p parents) stage(ctx context.Context, q *sharddb.Queries) (map[objectKey]s
 	if _, err := q.StageParents(ctx, body); err != nil {
 		return nil, fmt.Errorf("stage: %w", err)
 	}
-	var groupIDs, userIDs []int64
-	for m := range p.members {
-		groupIDs = append(groupIDs, m.group)
-		userIDs = append(userIDs, m.user)
-	}
+	groupIDs, userIDs := p.memberIDs()
 	rows, err := q.ParentsLock(ctx, groupIDs, userIDs)
 	if err != nil {
 		return nil, fmt.Errorf("look for locked rows: %w", err)

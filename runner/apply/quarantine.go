@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
 	"shardclient/runner/guard"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
@@ -44,23 +45,51 @@ type badObject struct {
 	Code    string `json:"code"`
 	Reason  string `json:"reason"`
 	Payload []byte `json:"payload"`
-	Size    int    `json:"payload_bytes"` // of the whole payload
+	Size    int64  `json:"payload_bytes"` // of the whole payload
+
+	place afe.Place // where the payload stands in the response
 }
 
-// bounded returns the object as the quarantine keeps it.
-func (o badObject) bounded() badObject {
-	o.Size = len(o.Payload)
-	o.Payload = o.Payload[:min(len(o.Payload), MaxPayload)]
-	o.Reason = plain.Line(o.Reason, MaxReason)
-	return o
+// aside is what a response had of objects that cannot be stored.
+type aside struct {
+	count   int // of all
+	waiting int // of those that are no alarm
+	first   badObject
+	ids     map[objectKey]bool // see forget
+	rows    []badObject        // that are not in the quarantine yet
+	bytes   int                // of these rows
+	written int64              // how many rows were written
 }
+
+// maxAside is how many bytes of objects that cannot be stored are held before they are written down.
+const maxAside = 2 << 20
 
 // setAside adds an object to those that cannot be stored.
 func (a *applier) setAside(object badObject, code string, reason error) {
 	object.Code = code
 	object.Reason = a.o.Redact(pg.Reason(reason)) // it quotes values, and what PostgreSQL says
-	a.bad = append(a.bad, object)
-	a.badIDs[objectKey{object.Kind, object.ID}] = true
+	a.add(object)
+}
+
+// add adds an object to those that cannot be stored, as the quarantine keeps it. No more are kept
+// than the quarantine takes (P9).
+func (a *applier) add(object badObject) {
+	s := &a.aside
+	s.count++
+	s.ids[objectKey{object.Kind, object.ID}] = true
+	if object.Code == codeWaitingForHost {
+		s.waiting++
+	} else if s.first.Code == "" {
+		s.first = object
+	}
+	if s.written+int64(len(s.rows)) >= a.o.QuarantineKeep {
+		return
+	}
+	object.Size = object.place.Size()
+	object.Payload, _ = a.r.Text(object.place, MaxPayload) // without it the row still says what is wrong
+	object.Reason = plain.Line(object.Reason, MaxReason)
+	s.rows = append(s.rows, object)
+	s.bytes += len(object.Payload) + len(object.Reason)
 }
 
 // noteTaken notes the jobs or hosts here whose id turned out to be taken, among those that were set
@@ -82,17 +111,25 @@ func (a *applier) noteTaken(ctx context.Context, q *sharddb.Queries, kind string
 	return nil
 }
 
-// quarantine writes down what was set aside, one row an object. It writes no more rows than are
-// kept at all (P9).
-func (a *applier) quarantine(ctx context.Context, objects []badObject) error {
-	if len(objects) == 0 {
+// quarantineMany writes down what was set aside so far, if that is much, and fails when the time of
+// the beat is over.
+func (a *applier) quarantineMany(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if a.aside.bytes < maxAside {
 		return nil
 	}
-	var rows []badObject
-	for _, o := range objects[:min(int64(len(objects)), a.o.QuarantineKeep)] {
-		rows = append(rows, o.bounded())
+	return a.quarantine(ctx)
+}
+
+// quarantine writes down what was set aside, one row an object.
+func (a *applier) quarantine(ctx context.Context) error {
+	s := &a.aside
+	if len(s.rows) == 0 {
+		return nil
 	}
-	body, err := guard.JSON(rows)
+	body, err := guard.JSON(s.rows)
 	if err == nil {
 		err = a.o.Lock.Write(ctx, func(q *sharddb.Queries) error {
 			_, err := q.QuarantineAdd(ctx, directionIn, body)
@@ -102,28 +139,23 @@ func (a *applier) quarantine(ctx context.Context, objects []badObject) error {
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("write %d objects to the quarantine: %w", len(rows), err)
+		return fmt.Errorf("write %d objects to the quarantine: %w", len(s.rows), err)
 	}
+	s.written += int64(len(s.rows))
+	s.rows, s.bytes = nil, 0
 	return nil
 }
 
 // logSetAside logs in one line how many objects were set aside and what is wrong with the first.
 // Jobs that wait for their host are no alarm.
-func (a *applier) logSetAside(objects []badObject) {
-	waiting, first := 0, badObject{}
-	for _, o := range objects {
-		if o.Code == codeWaitingForHost {
-			waiting++
-		} else if first.Code == "" {
-			first = o
-		}
+func (a *applier) logSetAside() {
+	s := &a.aside
+	if s.waiting > 0 {
+		a.o.Logger.Debug("jobs wait for hosts that are not here yet", "jobs", s.waiting)
 	}
-	if waiting > 0 {
-		a.o.Logger.Debug("jobs wait for hosts that are not here yet", "jobs", waiting)
-	}
-	if bad := len(objects) - waiting; bad > 0 {
+	if bad := s.count - s.waiting; bad > 0 {
 		a.o.Logger.Warn("objects of the master set aside; see `shard-client quarantine list`",
-			"objects", bad, "first_kind", first.Kind, "first_id", first.ID, "first_code", first.Code,
-			"first_reason", plain.Line(first.Reason, MaxReason))
+			"objects", bad, "first_kind", s.first.Kind, "first_id", s.first.ID, "first_code", s.first.Code,
+			"first_reason", plain.Line(s.first.Reason, MaxReason))
 	}
 }

@@ -44,6 +44,7 @@ func (c *Config) ValidateSettings() error {
 		checkCount("max-upload-jobs", c.MaxUploadJobs),
 		checkBytes("max-upload-bytes", c.MaxUploadBytes),
 		checkBytes("max-response-bytes", c.MaxResponseBytes),
+		checkDirectory("spool-dir", c.SpoolDir),
 		checkCount("apply-chunk", c.ApplyChunk),
 		checkCount("history-keep", c.HistoryKeep),
 		checkCount("quarantine-keep", c.QuarantineKeep),
@@ -205,6 +206,20 @@ func checkCount(flag string, n int) error {
 		Flag: flag, Value: strconv.Itoa(n), Cause: "it is out of range",
 		Hint: "give a number from 1 to " + strconv.Itoa(maxCount),
 	}
+}
+
+func checkDirectory(flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	cause := "it is not a directory"
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		cause = err.Error()
+	case info.IsDir():
+		return nil
+	}
+	return &SettingError{Flag: flag, Value: path, Cause: cause, Hint: "name a directory that this process may write to"}
 }
 
 func checkBytes(flag string, b Bytes) error {

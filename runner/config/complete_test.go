@@ -68,7 +68,7 @@ func TestContract(t *testing.T) {
 		"ca-file": "", "client-cert": "", "client-key": "",
 		"heartbeat-pause": "60s", "drain-pause": "1s", "startup-splay": "", "rpc-timeout": "30m", "stop-timeout": "30s", "lifetime": "0",
 		"beat-timeout": "", "finish-timeout": "", "lock-timeout": "500ms",
-		"max-upload-jobs": "1000", "max-upload-bytes": "16MiB", "max-response-bytes": "256MiB", "apply-chunk": "500",
+		"max-upload-jobs": "1000", "max-upload-bytes": "16MiB", "max-response-bytes": "256MiB", "spool-dir": "", "apply-chunk": "500",
 		"history-keep": "10000", "quarantine-keep": "10000",
 		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text", "listen": "",
 	}

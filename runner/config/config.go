@@ -62,12 +62,13 @@ type Config struct {
 	FinishTimeout  *time.Duration `env:"SHARD_CLIENT_FINISH_TIMEOUT" placeholder:"DURATION" group:"Beat" help:"Time the beat in hand gets to finish after the first SIGINT or SIGTERM, its RPC included; default: --stop-timeout and 45s."`
 	Lifetime       time.Duration  `env:"SHARD_CLIENT_LIFETIME" default:"0" group:"Beat" help:"Time after which run ends by itself; 0: never."`
 
-	MaxUploadJobs    int   `env:"SHARD_CLIENT_MAX_UPLOAD_JOBS" default:"1000" group:"Limits" help:"Finished jobs one beat uploads at most."`
-	MaxUploadBytes   Bytes `env:"SHARD_CLIENT_MAX_UPLOAD_BYTES" default:"16MiB" group:"Limits" help:"Size of a request's body; a job larger than it goes alone. Bytes, or with a unit."`
-	MaxResponseBytes Bytes `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
-	ApplyChunk       int   `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
-	HistoryKeep      int   `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
-	QuarantineKeep   int   `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
+	MaxUploadJobs    int    `env:"SHARD_CLIENT_MAX_UPLOAD_JOBS" default:"1000" group:"Limits" help:"Finished jobs one beat uploads at most."`
+	MaxUploadBytes   Bytes  `env:"SHARD_CLIENT_MAX_UPLOAD_BYTES" default:"16MiB" group:"Limits" help:"Size of a request's body; a job larger than it goes alone. Bytes, or with a unit."`
+	MaxResponseBytes Bytes  `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
+	SpoolDir         string `env:"SHARD_CLIENT_SPOOL_DIR" placeholder:"DIRECTORY" group:"Limits" help:"Directory for a response of more than 2 MiB while it is read; default: the system's for temporary files."`
+	ApplyChunk       int    `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
+	HistoryKeep      int    `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
+	QuarantineKeep   int    `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
 	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
 	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`

@@ -230,6 +230,18 @@ func (l *Lock) fence(ctx context.Context) []pg.Ask {
 	return fence
 }
 
+// Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
+// asks nobody who holds the lock, and so writes nothing at all, not even to the log of the server.
+func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
+	return pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
+		q := sharddb.New(tx)
+		if err := l.boundWaits(ctx, q); err != nil {
+			return err
+		}
+		return fn(q)
+	})
+}
+
 // boundWaits limits how long the statements of a transaction wait for locks. The lock that the
 // fence waits for is that of another shard-client, which holds it for a moment only.
 func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {

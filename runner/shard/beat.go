@@ -107,6 +107,7 @@ func (t *turn) run(ctx, work context.Context) error {
 	if err != nil {
 		return t.learn(work, err)
 	}
+	defer response.Close()
 	t.received(response)
 
 	// What was sent and what came have nothing to do with each other: one step may go on where the
@@ -208,9 +209,9 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 // received counts what the master sent, before anything of it is stored.
 func (t *turn) received(response *afe.Response) {
 	t.report.Protocol = string(response.Protocol)
-	t.report.ReceivedHosts = len(response.Hosts)
-	t.report.ReceivedJobs = len(response.Jobs)
-	t.report.ReceivedKeyvals = len(response.SuiteKeyvals)
+	t.report.ReceivedHosts = response.Hosts.Len()
+	t.report.ReceivedJobs = response.Jobs.Len()
+	t.report.ReceivedKeyvals = response.SuiteKeyvals.Len()
 }
 
 // apply stores what the master sent.

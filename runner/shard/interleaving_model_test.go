@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"shardclient/runner/afe"
 )
@@ -74,24 +75,25 @@ func (m *modelMaster) answer(p *afe.Packet) *afe.Response {
 		allAborted = allAborted && e.Aborted
 	}
 	known := slices.Contains(p.KnownJobIDs, jobID)
-	r := &afe.Response{Protocol: afe.Protocol2019, Sure: true}
+	var jobs []string
 	if m.sendAnyway || !begun && (!known || allAborted) {
-		r.Jobs = []afe.Received[afe.Job]{{ID: jobID, Raw: []byte(`{"id": 10}`), Object: m.job()}}
+		jobs = []string{m.job()}
 	}
 	m.sendAnyway = false
+	r := parsed(result(nil, jobs, nil))
+	r.Protocol, r.Sure = afe.Protocol2019, true
 	return r
 }
 
-func (m *modelMaster) job() afe.Job {
-	created, _ := afe.ParseTime("2019-03-15T10:20:31")
-	j := afe.Job{ID: jobID, Owner: "alice", Name: "job", CreatedOn: afe.Time{Time: created},
-		Shard: afe.Sent(&afe.Ref{ID: 1, Hostname: ourShard})}
+func (m *modelMaster) job() string {
+	var entries []string
 	for i := range len(m.entries) {
 		id := int64(101 + i)
 		e := m.entries[id]
-		j.Entries = append(j.Entries, afe.Entry{ID: id, Status: e.Status, Aborted: afe.Sent(e.Aborted)})
+		entries = append(entries, fmt.Sprintf(`{"id": %d, "status": %q, "aborted": %t}`, id, e.Status, e.Aborted))
 	}
-	return j
+	return fmt.Sprintf(`{"id": %d, "owner": "alice", "name": "job", "created_on": "2019-03-15T10:20:31",
+		"shard": {"id": 1, "hostname": %q}, "hostqueueentry_set": [%s]}`, jobID, ourShard, strings.Join(entries, ", "))
 }
 
 // statement is one statement of the scheduler, which commits by itself.

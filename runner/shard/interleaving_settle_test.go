@@ -41,7 +41,7 @@ func (r *rig) plainBeat() (busy bool, err error) {
 	if err := r.check(); err != nil {
 		return false, err
 	}
-	busy = len(p.Packet.Jobs)+len(p.Packet.KnownJobIDs)+len(answer.Jobs) > 0
+	busy = len(p.Packet.Jobs)+len(p.Packet.KnownJobIDs)+answer.Jobs.Len() > 0
 	return busy, r.client.Apply(ctx, answer)
 }
 

@@ -88,8 +88,9 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 		!strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
-	// BEGIN, fence, bounds, locks, store, forget, COMMIT for each attempt.
-	if n := len(seen.sql); n > 7*(chunks+2*splits)+50 {
+	// BEGIN, bounds, comparison, COMMIT for each chunk; BEGIN, fence, bounds, locks, store, forget,
+	// COMMIT for each attempt.
+	if n := len(seen.sql); n > 4*chunks+7*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
 	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > 100000"); n != 1000 {

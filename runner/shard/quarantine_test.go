@@ -35,6 +35,15 @@ func result(hosts, jobs, keyvals []string, incorrect ...string) string {
 		strings.Join(hosts, ","), strings.Join(jobs, ","), strings.Join(keyvals, ","), strings.Join(incorrect, ","))
 }
 
+// parsed is the response with a result.
+func parsed(result string) *afe.Response {
+	response, err := afe.Parse([]byte(`{"error": null, "result": ` + result + `}`))
+	if err != nil {
+		panic(err)
+	}
+	return response
+}
+
 // goodJobs have ids from 1 on and entries from 1001 on.
 func goodJobs(n int) []string {
 	var jobs []string

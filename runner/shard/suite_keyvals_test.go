@@ -102,7 +102,7 @@ func TestSuiteKeyvalsWinOverTheJobsOwn(t *testing.T) {
 func TestP3SuiteKeyvalsOfABrokenBeat(t *testing.T) {
 	for table, event := range map[string]string{
 		"afe_job_keyvals": "INSERT", "afe_jobs": "INSERT", "afe_host_queue_entries": "INSERT",
-		"shard_client_staged_jobs": "INSERT", "shard_client_staged_entries": "DELETE", "shard_client_heartbeats": "INSERT",
+		"afe_jobs_dependency_labels": "INSERT", "shard_client_heartbeats": "INSERT",
 	} {
 		for _, nth := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s of %s %d", event, table, nth), func(t *testing.T) {

@@ -84,6 +84,7 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 		Timeout:          c.RPCTimeout,
 		MaxRetryAfter:    c.HeartbeatPause,
 		MaxResponseBytes: int64(c.MaxResponseBytes),
+		SpoolDir:         c.SpoolDir,
 		UserAgent:        "shard-client/" + version,
 		Logger:           p.log,
 	})

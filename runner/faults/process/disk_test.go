@@ -39,7 +39,7 @@ func TestDiskFull(t *testing.T) {
 	t.Setenv("TMPDIR", os.Getenv("DISK"))
 	server := faults.StartServer(t, postgres.Options{Durable: true, Settings: map[string]string{"fsync": "off"}})
 	t.Setenv("TMPDIR", "/tmp")
-	for name, what := range map[string]string{"acknowledge": "AcknowledgeJobs", "apply": "JobInsert"} {
+	for name, what := range map[string]string{"acknowledge": "AcknowledgeJobs", "apply": "JobsFind"} {
 		t.Run(name, func(t *testing.T) {
 			l := faults.NewLab(t, faults.Options{Server: server})
 			s := l.Shards[0]

@@ -1,10 +1,25 @@
-package afe
+package objects
 
 import "fmt"
 
 // The checks of this file refuse an object without the fields for which no default is right: ids,
 // natural keys, the owner, name and creation of a job, the status of an entry (docs/protocol.md,
 // "Tables"). Each check returns the object's id too.
+
+// check returns the id of an object, and what is wrong with it.
+func check[T any](object *T) (int64, error) {
+	switch o := any(object).(type) {
+	case *Host:
+		return o.check()
+	case *Job:
+		return o.check()
+	case *Keyval:
+		return o.checkSuite()
+	case *int64:
+		return checkID(o)
+	}
+	return 0, fmt.Errorf("a %T is not read by itself", *object)
+}
 
 func (h *Host) check() (int64, error) {
 	var c checker

@@ -1,4 +1,4 @@
-package afe
+package objects
 
 import (
 	"github.com/go-json-experiment/json"

@@ -1,0 +1,50 @@
+package afe
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"shardclient/runner/answer"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+)
+
+// An answer means the same whether it fits into memory or goes into a file, whether it comes at once
+// or byte by byte, and however little of a string is looked at to find the sections.
+func TestAnswerHoweverItComes(t *testing.T) {
+	bodies := append(recordedBodies(t), hostileBodies()...)
+	defer func(memory, token int) { answer.MaxInMemory, answer.MaxToken = memory, token }(answer.MaxInMemory, answer.MaxToken)
+	for _, body := range bodies { // a section's name is no longer than 24 bytes
+		answer.MaxInMemory, answer.MaxToken = 2<<20, 64<<10
+		want := described(bytes.NewReader(body))
+		for _, token := range []int{24, 64 << 10} {
+			answer.MaxInMemory, answer.MaxToken = 0, token
+			got := described(iotest.OneByteReader(bytes.NewReader(body)))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%.200q in a file, tokens of %d bytes (-at once +so):\n%s", body, token, diff)
+			}
+		}
+	}
+}
+
+func described(body io.Reader) string {
+	r, err := receive(body, "")
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Close()
+	w := wholeOf(r)
+	text, err := json.Marshal(w, wireTime, json.Deterministic(true), json.WithMarshalers(json.JoinMarshalers(
+		json.MarshalFunc(func(err error) ([]byte, error) { return json.Marshal(fmt.Sprint(err), answer.Lenient) }),
+		json.MarshalFunc(func(raw jsontext.Value) ([]byte, error) { return json.Marshal(fmt.Sprintf("%q", raw)) }),
+	)))
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

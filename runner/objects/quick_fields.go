@@ -1,0 +1,240 @@
+package objects
+
+// The fields of each object, as quick reads them. The tags of the types say the same to the strict way.
+
+func (q *quick) ref(o *Ref) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"hostname"`:
+			o.Hostname = q.text()
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) label(o *Label) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"name"`:
+			o.Name = q.text()
+		case `"kernel_config"`:
+			o.KernelConfig = q.text()
+		case `"platform"`:
+			o.Platform = q.flag()
+		case `"invalid"`:
+			o.Invalid = q.flag()
+		case `"only_if_needed"`:
+			o.OnlyIfNeeded = q.flag()
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) user(o *User) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"login"`:
+			o.Login = q.text()
+		case `"access_level"`:
+			o.AccessLevel = q.small()
+		case `"reboot_before"`:
+			o.RebootBefore = q.small()
+		case `"reboot_after"`:
+			o.RebootAfter = q.small()
+		case `"show_experimental"`:
+			o.ShowExperimental = q.flag()
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) group(o *ACLGroup) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"name"`:
+			o.Name = q.text()
+		case `"description"`:
+			o.Description = q.text()
+		case `"users"`:
+			o.Users = listOf(q, newUser, q.user)
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) attribute(o *Attribute) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"attribute"`:
+			o.Attribute = q.text()
+		case `"value"`:
+			o.Value = q.text()
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) keyval(o *Keyval) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"job_id"`:
+			o.JobID = q.whole()
+		case `"key"`:
+			o.Key = q.text()
+		case `"value"`:
+			o.Value = q.text()
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) entry(o *Entry) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"status"`:
+			o.Status = q.text()
+		case `"deleted"`:
+			o.Deleted = q.flag()
+		case `"aborted"`:
+			o.Aborted = Sent(q.flag())
+		case `"execution_subdir"`:
+			o.ExecutionSubdir = q.text()
+		case `"started_on"`:
+			o.StartedOn = orNull(q, q.time)
+		case `"finished_on"`:
+			o.FinishedOn = orNull(q, q.time)
+		case `"host_id"`:
+			o.HostID = orNull(q, q.whole)
+		case `"meta_host"`:
+			o.MetaHost = Sent(orNull(q, q.oneLabel))
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) oneLabel() Label {
+	l := newLabel()
+	q.label(&l)
+	return l
+}
+
+func (q *quick) oneRef() Ref {
+	r := newRef()
+	q.ref(&r)
+	return r
+}
+
+func (q *quick) host(o *Host) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"hostname"`:
+			o.Hostname = q.text()
+		case `"status"`:
+			o.Status = q.text()
+		case `"locked"`:
+			o.Locked = q.flag()
+		case `"leased"`:
+			o.Leased = q.flag()
+		case `"invalid"`:
+			o.Invalid = Sent(q.flag())
+		case `"dirty"`:
+			o.Dirty = q.flag()
+		case `"protection"`:
+			o.Protection = q.small()
+		case `"synch_id"`:
+			o.SynchID = orNull(q, q.whole)
+		case `"lock_time"`:
+			o.LockTime = orNull(q, q.time)
+		case `"lock_reason"`:
+			o.LockReason = orNull(q, q.text)
+		case `"labels"`:
+			o.Labels = listOf(q, newLabel, q.label)
+		case `"aclgroup_set"`:
+			o.ACLGroups = listOf(q, newACLGroup, q.group)
+		case `"hostattribute_set"`:
+			o.Attributes = Sent(listOf(q, newAttribute, q.attribute))
+		case `"shard"`:
+			o.Shard = Sent(orNull(q, q.oneRef))
+		default:
+			q.skip()
+		}
+	}
+}
+
+func (q *quick) job(o *Job) {
+	for q.enter('{'); q.next('}'); {
+		switch string(q.name()) {
+		case `"id"`:
+			o.ID = q.whole()
+		case `"owner"`:
+			o.Owner = q.text()
+		case `"name"`:
+			o.Name = q.text()
+		case `"priority"`:
+			o.Priority = q.small()
+		case `"control_file"`:
+			o.ControlFile = orNull(q, q.text)
+		case `"control_type"`:
+			o.ControlType = q.small()
+		case `"created_on"`:
+			o.CreatedOn = q.time()
+		case `"synch_count"`:
+			o.SynchCount = q.small()
+		case `"timeout"`:
+			o.Timeout = q.small()
+		case `"timeout_mins"`:
+			o.TimeoutMins = q.small()
+		case `"max_runtime_hrs"`:
+			o.MaxRuntimeHrs = q.small()
+		case `"max_runtime_mins"`:
+			o.MaxRuntimeMins = q.small()
+		case `"run_verify"`:
+			o.RunVerify = q.flag()
+		case `"run_reset"`:
+			o.RunReset = q.flag()
+		case `"email_list"`:
+			o.EmailList = q.text()
+		case `"reboot_before"`:
+			o.RebootBefore = q.small()
+		case `"reboot_after"`:
+			o.RebootAfter = q.small()
+		case `"parse_failed_repair"`:
+			o.ParseFailedRepair = q.flag()
+		case `"test_retry"`:
+			o.TestRetry = q.small()
+		case `"require_ssp"`:
+			o.RequireSSP = orNull(q, q.flag)
+		case `"dependency_labels"`:
+			o.DependencyLabels = listOf(q, newLabel, q.label)
+		case `"hostqueueentry_set"`:
+			o.Entries = listOf(q, newEntry, q.entry)
+		case `"jobkeyval_set"`:
+			o.Keyvals = Sent(listOf(q, newKeyval, q.keyval))
+		case `"shard"`:
+			o.Shard = Sent(orNull(q, q.oneRef))
+		default:
+			q.skip()
+		}
+	}
+}

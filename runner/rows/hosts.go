@@ -1,0 +1,69 @@
+package rows
+
+import (
+	"context"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/objects"
+)
+
+// Hosts are the rows of new hosts, as COPY takes them.
+type Hosts struct {
+	hosts      []sharddb.HostsCopyParams
+	labels     []sharddb.HostLabelsCopyParams
+	groups     []sharddb.HostGroupsCopyParams
+	attributes []sharddb.HostAttributesCopyParams
+	refer      references
+}
+
+// Lock locks what the rows refer to, and returns the hosts that need what another session has locked,
+// each with what that is.
+func (r *Hosts) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string, error) {
+	return r.refer.lock(ctx, q)
+}
+
+// Store stores the rows, in the order of the foreign keys.
+func (r *Hosts) Store(ctx context.Context, q *sharddb.Queries) error {
+	if err := copyRows(ctx, "hosts", r.hosts, q.HostsCopy); err != nil {
+		return err
+	}
+	if err := copyRows(ctx, "labels of hosts", r.labels, q.HostLabelsCopy); err != nil {
+		return err
+	}
+	if err := copyRows(ctx, "ACL groups of hosts", r.groups, q.HostGroupsCopy); err != nil {
+		return err
+	}
+	return copyRows(ctx, "attributes of hosts", r.attributes, q.HostAttributesCopy)
+}
+
+// Add adds the rows of a host.
+func (r *Hosts) Add(h *objects.Host) {
+	r.hosts = append(r.hosts, sharddb.HostsCopyParams{
+		ID:         h.ID,
+		Hostname:   h.Hostname,
+		Locked:     h.Locked,
+		Leased:     h.Leased,
+		SynchID:    h.SynchID,
+		Status:     h.Status,
+		Invalid:    h.Invalid.Value,
+		Protection: h.Protection,
+		LockTime:   Timestamp(h.LockTime),
+		Dirty:      h.Dirty,
+		LockReason: h.LockReason,
+		ShardID:    shardID(h.Shard),
+	})
+	r.refer.add(h.ID, "afe_shards", shardID(h.Shard), &r.refer.ids.ShardIds)
+	for _, id := range distinct(h.Labels, func(l *objects.Label) int64 { return l.ID }) {
+		r.labels = append(r.labels, sharddb.HostLabelsCopyParams{HostID: h.ID, LabelID: id})
+		r.refer.add(h.ID, "afe_labels", &id, &r.refer.ids.LabelIds)
+	}
+	for _, id := range distinct(h.ACLGroups, func(g *objects.ACLGroup) int64 { return g.ID }) {
+		r.groups = append(r.groups, sharddb.HostGroupsCopyParams{AclgroupID: id, HostID: h.ID})
+		r.refer.add(h.ID, "afe_acl_groups", &id, &r.refer.ids.AclgroupIds)
+	}
+	for _, attribute := range h.Attributes.Value {
+		r.attributes = append(r.attributes, sharddb.HostAttributesCopyParams{
+			HostID: h.ID, Attribute: attribute.Attribute, Value: attribute.Value,
+		})
+	}
+}
