@@ -214,7 +214,7 @@ func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) e
 
 // fence returns the first statements of every write transaction.
 func (l *Lock) fence(ctx context.Context) []pg.Ask {
-	fence := []pg.Ask{func(db pg.DB) error {
+	fence := func(db pg.DB) error {
 		epochs, err := sharddb.New(db).OwnerFence(ctx, l.epoch)
 		if err != nil {
 			return fmt.Errorf("read own epoch: %w", err)
@@ -223,31 +223,32 @@ func (l *Lock) fence(ctx context.Context) []pg.Ask {
 			return ErrLost
 		}
 		return nil
-	}}
-	if l.Timeout > 0 {
-		fence = append(fence, func(db pg.DB) error { return l.boundWaits(ctx, sharddb.New(db)) })
 	}
-	return fence
+	return append([]pg.Ask{fence}, l.bounds(ctx)...)
 }
 
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
 // asks nobody who holds the lock, and so writes nothing at all, not even to the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
-		q := sharddb.New(tx)
-		if err := l.boundWaits(ctx, q); err != nil {
+	return pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, l.bounds(ctx)...); err != nil {
 			return err
 		}
-		return fn(q)
+		return fn(sharddb.New(tx))
 	})
 }
 
-// boundWaits limits how long the statements of a transaction wait for locks. The lock that the
-// fence waits for is that of another shard-client, which holds it for a moment only.
-func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {
-	milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
-	if err := q.WriteBoundsSet(ctx, milliseconds); err != nil {
-		return fmt.Errorf("set lock_timeout: %w", err)
+// bounds limits how long the statements of a transaction wait for locks. The lock that the fence
+// waits for is that of another shard-client, which holds it for a moment only.
+func (l *Lock) bounds(ctx context.Context) []pg.Ask {
+	if l.Timeout <= 0 {
+		return nil
 	}
-	return nil
+	return []pg.Ask{func(db pg.DB) error {
+		milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
+		if err := sharddb.New(db).WriteBoundsSet(ctx, milliseconds); err != nil {
+			return fmt.Errorf("set lock_timeout: %w", err)
+		}
+		return nil
+	}}
 }

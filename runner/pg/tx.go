@@ -27,9 +27,7 @@ func Write(ctx context.Context, pool *pgxpool.Pool, fn func(*Tx) error) error {
 
 // Read runs fn in one read-only snapshot: all its statements see the same moment.
 func Read(ctx context.Context, pool *pgxpool.Pool, fn func(*Tx) error) error {
-	return transact(ctx, pool, fn,
-		func(db DB) error { return sessiondb.New(db).SnapshotBegin(ctx) },
-		PlansByKey(ctx))
+	return transact(ctx, pool, fn, func(db DB) error { return sessiondb.New(db).SnapshotBegin(ctx) })
 }
 
 // PlansByKey lets the rest of a transaction find everything by an index, whatever PostgreSQL believes

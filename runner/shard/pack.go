@@ -101,6 +101,7 @@ func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePl
 	var hosts sharddb.PackHostsRow
 	packet := &afe.Packet{ShardHostname: c.options.ShardHostname}
 	err := tx.Together(ctx,
+		pg.PlansByKey(ctx),
 		func(db pg.DB) (err error) {
 			if *plan, err = search.Plan(ctx, sharddb.New(db)); err != nil {
 				return fmt.Errorf("read what may go: %w", err)
