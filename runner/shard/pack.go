@@ -31,11 +31,13 @@ type memo struct {
 
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	sent     sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
-	digests  []int64                       // what the packet says about each job, in short
-	complete []int64                       // ids of the entries that were sent as complete
-	open     []int64                       // ids of the jobs with an entry that is still open
-	packetID int64                         // see shard_client_packets
+	sent    sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
+	digests []int64                       // what the packet says about each job, in short
+
+	entryJobs []int64 // whose entries are sent.EntryIds
+	complete  []int64 // ids of the entries that were sent as complete
+	open      []int64 // ids of the jobs with an entry that is still open
+	packetID  int64   // see shard_client_packets
 
 	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
 	// without progress, and how many jobs another client had acknowledged.
@@ -161,6 +163,7 @@ func (u *upload) add(job *sharddb.PackUploadRow) {
 	u.sent.JobIds = append(u.sent.JobIds, job.ID)
 	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)
 	u.sent.EntryIds = append(u.sent.EntryIds, job.EntryIds...)
+	u.entryJobs = append(u.entryJobs, slices.Repeat([]int64{job.ID}, len(job.EntryIds))...)
 	u.sent.EntryDigests = append(u.sent.EntryDigests, job.EntryDigests...)
 	u.complete = append(u.complete, job.CompleteIds...)
 	if len(job.CompleteIds) < len(job.EntryIds) {
