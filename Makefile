@@ -69,12 +69,13 @@ check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, i
 	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))
 
 # The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
-# testrun gives all packages one PostgreSQL and one build of the programs.
+# testrun gives all packages one PostgreSQL and one build of the programs. GOGC: the tests are many short
+# processes, which under the race detector spend a tenth of their time on collecting garbage.
 test: pooler gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
-	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo go test -json $$race -p 3 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client ./...
+	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo GOGC=400 go test -json $$race -p 3 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client ./...
 
 # In the suite are some of its cases.
 replay: postgres gotestsum ## Play the recorded conversation in all its cases, true and tampered with

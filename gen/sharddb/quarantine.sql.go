@@ -140,11 +140,11 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 const quarantineRefusedBefore = `-- name: QuarantineRefusedBefore :many
 SELECT object_id::bigint AS id
 FROM shard_client_quarantine
-WHERE direction = 'in' AND kind = $1::text AND code = 'database' AND object_id IS NOT NULL
+WHERE direction = 'in' AND kind = $1::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id
 `
 
-// The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
+// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
 func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]int64, error) {
 	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
 	if err != nil {
@@ -194,6 +194,46 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 		&i.Taken,
 	)
 	return i, err
+}
+
+const quarantineTooSlow = `-- name: QuarantineTooSlow :execrows
+INSERT INTO shard_client_quarantine AS q (
+    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
+)
+VALUES (
+    'out', 'job', $1::bigint, 'too_slow', $2::text, '', 0, '',
+    pg_catalog.now() + pg_catalog.make_interval(secs => $3::double precision)
+)
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => $4::double precision)
+    )
+`
+
+type QuarantineTooSlowParams struct {
+	ID           int64
+	Reason       string
+	FirstSeconds float64
+	LastSeconds  float64
+}
+
+// Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
+// time it takes too long again, its pause doubles.
+func (q *Queries) QuarantineTooSlow(ctx context.Context, arg QuarantineTooSlowParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineTooSlow,
+		arg.ID,
+		arg.Reason,
+		arg.FirstSeconds,
+		arg.LastSeconds,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const takenNote = `-- name: TakenNote :execrows

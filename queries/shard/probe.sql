@@ -3,7 +3,8 @@
 -- each beat may come from another process.
 
 -- Says what the next packet may hold. The modes, in order of precedence:
---   bare     nothing: a sick master refuses that, too
+--   bare     nothing: a sick master refuses that, too. As long as it does, nothing else is sent but
+--            a whole packet after every ten empty ones, in case that it is these which it refuses
 --   half     half of the suspects, and the hosts that have passed since
 --   without  everything but the named and guilty records, which are set aside only if that passes
 --   retry    a job that was too much by itself, or a record that has been set aside for long enough,
@@ -27,7 +28,9 @@ rested AS (
     WHERE q.direction = 'out'
         AND (
             q.retry_at <= pg_catalog.now()
-            OR q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => @changed_after_seconds::double precision)
+            -- Reading a job that is too slow would be too slow here, too.
+            OR q.code <> 'too_slow'
+                AND q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => @changed_after_seconds::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (
                     SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
@@ -52,14 +55,22 @@ due AS (
     ORDER BY d.retry_at, d.id
     LIMIT 1
 ),
+last_beats AS (
+    SELECT
+        coalesce((pg_catalog.array_agg(h.failure ORDER BY h.id DESC))[1] = 'refuses_all', false) AS refuses_all,
+        pg_catalog.count(*) FILTER (WHERE h.failure = 'refuses_all') AS vain
+    FROM (SELECT b.id, b.failure FROM shard_client_heartbeats AS b ORDER BY b.id DESC LIMIT 10) AS h
+),
 turn AS (
     SELECT CASE
         WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state = 'unproven') THEN 'bare'
+        WHEN l.refuses_all AND l.vain < 10 THEN 'bare'
         WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state = 'suspect') THEN 'half'
         WHEN EXISTS (SELECT FROM suspects AS s WHERE s.state IN ('named', 'guilty')) THEN 'without'
         WHEN EXISTS (SELECT FROM due) THEN 'retry'
         ELSE 'all'
     END AS mode
+    FROM last_beats AS l
 ),
 listed AS (
     SELECT q.kind, q.object_id
@@ -258,7 +269,7 @@ CROSS JOIN LATERAL (
 ORDER BY s.kind, s.id
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
 SET
-    reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
+    code = excluded.code, reason = excluded.reason, payload = excluded.payload, payload_bytes = excluded.payload_bytes,
     payload_digest = excluded.payload_digest, tried_digest = excluded.tried_digest,
     occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
     retry_at = pg_catalog.now() + least(

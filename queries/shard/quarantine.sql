@@ -47,6 +47,25 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET reason = excluded.reason
 WHERE here.reason <> excluded.reason;
 
+-- Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
+-- time it takes too long again, its pause doubles.
+-- name: QuarantineTooSlow :execrows
+INSERT INTO shard_client_quarantine AS q (
+    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
+)
+VALUES (
+    'out', 'job', @id::bigint, 'too_slow', @reason::text, '', 0, '',
+    pg_catalog.now() + pg_catalog.make_interval(secs => @first_seconds::double precision)
+)
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => @last_seconds::double precision)
+    );
+
 -- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
 -- passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
@@ -58,11 +77,11 @@ WHERE id = ANY (ARRAY(
     FOR UPDATE SKIP LOCKED
 ));
 
--- The objects that PostgreSQL refused in earlier beats, in the order in which they are tried again.
+-- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
 -- name: QuarantineRefusedBefore :many
 SELECT object_id::bigint AS id
 FROM shard_client_quarantine
-WHERE direction = 'in' AND kind = @kind::text AND code = 'database' AND object_id IS NOT NULL
+WHERE direction = 'in' AND kind = @kind::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id;
 
 -- Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because

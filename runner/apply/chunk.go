@@ -149,13 +149,24 @@ func (a *applier) goesOn(err error) bool {
 	return pg.Classify(err) == pg.Cancelled && a.timeouts < maxTimeouts
 }
 
+// tookTooLong counts a statement that took too long by itself, and reports whether a smaller one may
+// be tried.
+func (a *applier) tookTooLong(ctx context.Context, err error) bool {
+	if pg.Classify(err) != pg.Cancelled || ctx.Err() != nil {
+		return false
+	}
+	a.timeouts++
+	return a.goesOn(err)
+}
+
 // storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
 // the transaction commits, and the ids that it left out, each with what another session has locked.
 type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, map[int64]string, error)
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
 // to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
-// halves, too, so it is not halved.
+// halves, too, so it is not halved. An object that takes too long although it is alone is set aside,
+// too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
 	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
@@ -186,6 +197,11 @@ func storeChunk[T any](
 			return err
 		}
 		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+	case class == pg.Cancelled && len(chunk) == 1 && ctx.Err() == nil:
+		a.setAside(chunk[0].aside, codeTooSlow, err)
+		if !a.goesOn(err) {
+			return err
+		}
 	case class != pg.Data:
 		return err
 	case len(chunk) == 1:

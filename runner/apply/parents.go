@@ -104,7 +104,7 @@ func (a *applier) storeParents(ctx context.Context, all parents) error {
 		return nil // as the master has them
 	}
 	if err != nil {
-		return a.leaveParents(all, err)
+		return a.leaveParents(ctx, all, err)
 	}
 	for try := 1; ; try++ {
 		err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
@@ -112,7 +112,7 @@ func (a *applier) storeParents(ctx context.Context, all parents) error {
 			return err
 		})
 		if err != nil {
-			return a.leaveParents(all, err)
+			return a.leaveParents(ctx, all, err)
 		}
 		if len(a.lockedParents) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return nil
@@ -121,10 +121,10 @@ func (a *applier) storeParents(ctx context.Context, all parents) error {
 }
 
 // leaveParents leaves the parents to the chunks after an error, which it returns unless one of the
-// parents is at fault.
-func (a *applier) leaveParents(all parents, err error) error {
+// parents is at fault, or all of them together took too long.
+func (a *applier) leaveParents(ctx context.Context, all parents, err error) error {
 	a.parentsByChunk = true
-	if pg.Classify(err) == pg.Data {
+	if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
 		return nil
 	}
 	return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", len(all.named), err)

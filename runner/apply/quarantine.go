@@ -24,6 +24,7 @@ const (
 	codeDuplicateID    = "duplicate_id"     // another object with its id came first
 	codeWaitingForHost = "waiting_for_host" // it names a host that is not here yet; no alarm
 	codeDatabase       = "database"         // PostgreSQL refused it
+	codeTooSlow        = "too_slow"         // storing it alone takes longer than a statement may
 	codeNameTaken      = "name_taken"       // another valid host has its name
 	codeEntryTaken     = "entry_taken"      // an entry of it belongs to another job
 	codeJobTaken       = "job_taken"        // its id is that of another job here

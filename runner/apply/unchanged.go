@@ -17,7 +17,7 @@ import (
 type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]unit[T], error)
 
 // changed returns the units of a chunk that are not here as they were sent. All are, for a value that
-// PostgreSQL cannot even compare, or a parent that could not be stored: whoever names it must wait.
+// PostgreSQL cannot even compare, or not in time, or a parent that could not be stored: whoever names it must wait.
 func changed[T any](ctx context.Context, a *applier, chunk []unit[T], diff diffFunc[T]) (rest []unit[T], err error) {
 	if a.parentsByChunk || len(a.lockedParents) > 0 {
 		return chunk, nil
@@ -26,7 +26,7 @@ func changed[T any](ctx context.Context, a *applier, chunk []unit[T], diff diffF
 		rest, err = diff(ctx, q, chunk)
 		return err
 	})
-	if pg.Classify(err) == pg.Data {
+	if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
 		return chunk, nil
 	}
 	if err != nil {

@@ -43,6 +43,8 @@ const (
 
 	// FailureNoProgress: jobs are uploaded again and again, although the master answers.
 	FailureNoProgress = "no_progress"
+	// FailureRefusesAll: the master refuses an empty packet, too.
+	FailureRefusesAll = "refuses_all"
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,6 +54,45 @@ func checkFlag(t *testing.T, flag *kong.Flag) {
 	}
 	if !flag.HasDefault && flag.PlaceHolder == "" {
 		t.Errorf("--%s has neither default nor placeholder", flag.Name)
+	}
+}
+
+// TestEverySettingHasBounds: each number, size and time is refused where it is absurdly small or
+// large, by an error that names its flag. A setting without a check in ValidateSettings fails here.
+func TestEverySettingHasBounds(t *testing.T) {
+	numbers := 0
+	for _, extreme := range []int64{math.MinInt64, math.MaxInt64} {
+		var c Config
+		k, err := kong.New(&c, KongOptions()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Parse(nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.ValidateSettings(); err != nil {
+			t.Fatalf("the defaults: %v", err)
+		}
+		for _, flag := range k.Model.Flags {
+			field := flag.Target
+			before := reflect.ValueOf(field.Interface())
+			if field.Kind() == reflect.Pointer {
+				field.Set(reflect.New(field.Type().Elem()))
+				field = field.Elem()
+			}
+			if !field.CanInt() {
+				continue
+			}
+			numbers++
+			field.SetInt(extreme)
+			if err := c.ValidateSettings(); err == nil || !strings.Contains(err.Error(), "--"+flag.Name+" ") {
+				t.Errorf("--%s = %d: %v; want it refused, in check.go", flag.Name, extreme, err)
+			}
+			flag.Target.Set(before)
+		}
+	}
+	if numbers == 0 {
+		t.Error("no value was tried")
 	}
 }
 

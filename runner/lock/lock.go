@@ -191,25 +191,25 @@ func (l *Lock) Abandon() { l.conn = nil }
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
 // failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, l.fence(ctx)...); err != nil {
 			return err
 		}
 		return fn(sharddb.New(tx))
-	})
+	}))
 }
 
 // WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as OwnerFence
 // sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
 // find their rows by keys.
 func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
-	return pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		all := append(l.fence(ctx), pg.PlansByKey(ctx))
 		for _, ask := range asks {
 			all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
 		}
 		return tx.Finish(ctx, all...)
-	})
+	}))
 }
 
 // fence returns the first statements of every write transaction.
@@ -230,12 +230,12 @@ func (l *Lock) fence(ctx context.Context) []pg.Ask {
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
 // asks nobody who holds the lock, and so writes nothing at all, not even to the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, l.bounds(ctx)...); err != nil {
 			return err
 		}
 		return fn(sharddb.New(tx))
-	})
+	}))
 }
 
 // bounds limits how long the statements of a transaction wait for locks. The lock that the fence

@@ -79,14 +79,20 @@ func samePath(a, b string) bool {
 // CreateDatabase creates a database as a copy of a template ("template1" is PostgreSQL's own).
 // Nobody may be connected to the template meanwhile.
 func (s *Server) CreateDatabase(ctx context.Context, name, template string) error {
+	return createDatabase(ctx, s.administer, s.Version(), name, template)
+}
+
+// administers runs one statement in the database postgres.
+type administers func(ctx context.Context, statement string) error
+
+func createDatabase(ctx context.Context, administer administers, version int, name, template string) error {
 	statement := "CREATE DATABASE " + quote(name) + " TEMPLATE " + quote(template)
-	if s.binaries.version >= 15 {
+	if version >= 15 {
 		// This is how versions before 15 copy. The default since then also writes the whole copy to
 		// the log, and takes up to four times as long when nothing is synced to disk.
 		statement += " STRATEGY file_copy"
 	}
-	err := s.administer(ctx, statement)
-	if err != nil {
+	if err := administer(ctx, statement); err != nil {
 		return fmt.Errorf("create database %s from %s: %w", name, template, err)
 	}
 	return nil
@@ -103,8 +109,11 @@ func (s *Server) CreateSchema(ctx context.Context, database, name string) error 
 
 // DropDatabase removes a database, if it exists, and disconnects everybody who still uses it.
 func (s *Server) DropDatabase(ctx context.Context, name string) error {
-	err := s.administer(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
-	if err != nil {
+	return dropDatabase(ctx, s.administer, name)
+}
+
+func dropDatabase(ctx context.Context, administer administers, name string) error {
+	if err := administer(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
 	}
 	return nil

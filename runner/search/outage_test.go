@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +156,36 @@ func TestP6AMasterThatDoesNotKnowTheShard(t *testing.T) {
 				t.Errorf("uploaded %d jobs with the first good beat", b.UploadedJobs)
 			}
 		})
+	}
+}
+
+// A master that refuses whatever it is sent, in words that nobody has foreseen, is asked with empty
+// packets, and with a whole one after ten of them. That is a class of its own, nothing is set aside,
+// and the first packet that passes ends it.
+func TestAMasterThatRefusesAll(t *testing.T) {
+	r := newRefusing(t, afe.Protocol2019, 30)
+	unknown := &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: "DoesNotExist", Message: "an invented text"}}
+	r.meets = func() error { return unknown }
+	var whole []int
+	for n := range 26 {
+		b := r.client.Beat(t.Context(), time.Now())
+		if b.KnownHosts > 0 {
+			whole = append(whole, n)
+		}
+		if want := map[bool]string{true: "rpc_error", false: "refuses_all"}[b.KnownHosts > 0]; b.Failure != want {
+			t.Errorf("beat %d, with %d hosts: %s: %s; want %s", n, b.KnownHosts, b.Failure, b.Error, want)
+		}
+		if b.Failure == "refuses_all" && (b.Soon || !strings.Contains(b.Error, "an invented text; it refuses an empty packet, too")) {
+			t.Errorf("beat %d: soon %t: %s", n, b.Soon, b.Error)
+		}
+	}
+	if !slices.Equal(whole, []int{0, 11, 22}) {
+		t.Errorf("whole packets in the beats %v, want the first and one after ten empty ones", whole)
+	}
+	r.meets = nil
+	r.failed = 0
+	r.beats(t, 20)
+	if got := r.aside(t); got != "" || r.failed != 0 || r.open(t) != 0 {
+		t.Errorf("set aside %q, %d failed beats, %d entries open", got, r.failed, r.open(t))
 	}
 }

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"shardclient/gen/sharddb"
@@ -28,6 +29,24 @@ func (s *Search) quarantine(ctx context.Context, q *sharddb.Queries, f *Outcome)
 		FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(), MaxPayload: s.options.MaxPayload,
 	})
 	return err
+}
+
+// TooSlow sets a job aside of which PostgreSQL cannot read or compare the rows in the time that a
+// statement has. Like a record that the master refuses, it is tried again.
+func (s *Search) TooSlow(ctx context.Context, jobID int64, reason string) error {
+	reason = plain.Line(s.options.Redact(reason), s.options.MaxReason)
+	err := s.options.Lock.Write(ctx, func(q *sharddb.Queries) error {
+		_, err := q.QuarantineTooSlow(ctx, sharddb.QuarantineTooSlowParams{
+			ID: jobID, Reason: reason, FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(),
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("set job %d aside, which takes too long: %w", jobID, err)
+	}
+	s.options.Logger.Warn("a job is set aside that takes too long to send; see `shard-client quarantine list`",
+		"job", jobID, "reason", reason)
+	return nil
 }
 
 func (s *Search) logRefused(f *Outcome) {

@@ -102,12 +102,14 @@ type Packet struct {
 	JobIDs  []int64              // the finished jobs in it
 	Waiting []int64              // finished jobs that could go, but wait for the next packet
 	Least   bool                 // no packet that holds anything can hold less
+	TooSlow bool                 // its only job has been set aside by [Search.TooSlow]
 }
 
 // Outcome is what a beat has found out about its records.
 type Outcome struct {
 	Soon  bool // the search goes on, or there is more to try
 	Aside int  // how many records were set aside
+	All   bool // the master refuses an empty packet, too
 
 	kinds, reasons []string // of the records to set aside
 	ids            []int64  // parallel to kinds and reasons
@@ -160,6 +162,8 @@ func (p Packet) step(failure error) func(context.Context, *sharddb.Queries, *Out
 		return p.passed
 	case verdict.Is(afe.Ours):
 		return nil
+	case p.Plan.Mode == modeBare && verdict.Is(afe.Refused) && !verdict.Outage():
+		return refusesAll
 	case p.Plan.Mode == modeBare:
 		return end
 	case verdict.Is(afe.Refused):

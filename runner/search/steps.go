@@ -16,6 +16,12 @@ func end(ctx context.Context, q *sharddb.Queries, _ *Outcome, _ string) error {
 	return err
 }
 
+// refusesAll ends the search: the master itself is at fault.
+func refusesAll(ctx context.Context, q *sharddb.Queries, found *Outcome, words string) error {
+	found.All = true
+	return end(ctx, q, found, words)
+}
+
 // heavy notes that a packet with this job alone is too much for the master. That may be an outage,
 // so the next packets hold other jobs. Once a packet has passed, the job is tried again alone.
 func (p Packet) heavy(ctx context.Context, q *sharddb.Queries, _ *Outcome, words string) error {
@@ -51,6 +57,9 @@ func (p Packet) passed(ctx context.Context, q *sharddb.Queries, found *Outcome, 
 		return err
 	case modeHalf:
 		return p.clear(ctx, q)
+	}
+	if p.TooSlow {
+		return nil
 	}
 	// A retry: whatever else waits may be tried soon, too.
 	if _, err := q.QuarantineForget(ctx, sharddb.QuarantineForgetParams{

@@ -26,6 +26,8 @@ type turn struct {
 	// Both are nil until the packet is packed.
 	packet *afe.Packet // what travels
 	memo   *memo       // what must be remembered of it
+
+	refusedAll bool // an empty packet was refused
 }
 
 // Beat runs one heartbeat: pack, send, acknowledge, apply. A failure is in the report and harms
@@ -167,6 +169,9 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 	if err := t.judge(ctx, failure); err != nil {
 		return errors.Join(failure, err)
 	}
+	if t.refusedAll {
+		return &refusedAllError{failure}
+	}
 	return failure
 }
 
@@ -176,6 +181,9 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
+	if tooSlow(ctx, err) {
+		err = t.acknowledgeSlow(ctx, sure, err)
+	}
 	if err != nil {
 		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
 		if !pg.IsOfOneStep(err) {
@@ -187,7 +195,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 			"jobs", t.report.OfAnother)
 	}
 	err = pg.Together(err, t.judge(ctx, nil))
-	if len(t.memo.waiting) > 0 && acknowledged.Jobs > 0 { // without progress there is no hurry
+	if len(t.memo.waiting) > 0 && (acknowledged.Jobs > 0 || t.memo.aside > 0) { // without progress there is no hurry
 		t.report.Soon = true
 	}
 	return err
@@ -199,10 +207,11 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
 		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
-		Least: m.batch.Jobs == 1,
+		Least: m.batch.Jobs == 1, TooSlow: m.tooSlow,
 	}, failure)
+	t.refusedAll = found.All
 	t.report.Soon = found.Soon
-	t.report.Quarantined = found.Aside
+	t.report.Quarantined = found.Aside + m.aside
 	return err
 }
 

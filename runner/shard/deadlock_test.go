@@ -27,13 +27,18 @@ func twoOfEach(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Client) {
 	o := options()
 	o.LockTimeout = 20 * time.Millisecond
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	fillTwoOfEach(t, pool, master, client)
+	return pool, master, client
+}
+
+func fillTwoOfEach(t *testing.T, pool *pgxpool.Pool, master *scriptedMaster, client *shard.Client) {
+	t.Helper()
 	master.saysResult(result([]string{grouped(1, ""), grouped(2, "")}, []string{
 		job(1, entry(1001, `"host_id": 1`)), job(2, entry(1002, `"host_id": 2`)), job(3, entry(1003)), job(4, entry(1004)),
 	}, []string{`{"id": 1, "job_id": 77, "key": "a", "value": "1"}`, `{"id": 2, "job_id": 78, "key": "a", "value": "1"}`}))
 	mustBeat(t, client)
 	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET status = 'Completed', complete = true WHERE job_id IN (3, 4)")
 	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id IN (3, 4)")
-	return pool, master, client
 }
 
 // A scheduler updates two rows in one transaction, in either order, while a beat is under way that
@@ -43,6 +48,7 @@ func twoOfEach(t *testing.T) (*pgxpool.Pool, *scriptedMaster, *shard.Client) {
 func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
 	const unchanged, changed = "", "locked"
 	elsewhere := `"shard": {"id": 2, "hostname": "shard2.example"}`
+	pool, master, client := twoOfEach(t)
 	for name, tt := range map[string]struct {
 		first, second string // of the scheduler
 		answer        string
@@ -98,7 +104,7 @@ func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
 			result(nil, nil, nil), changed,
 		},
 		"attributes that are replaced": {
-			"UPDATE afe_host_attributes SET value = 'x' WHERE id = 1", "UPDATE afe_host_attributes SET value = 'x' WHERE id = 2",
+			"UPDATE afe_host_attributes SET value = 'x' WHERE host_id = 1", "UPDATE afe_host_attributes SET value = 'x' WHERE host_id = 2",
 			result([]string{grouped(1, `"hostattribute_set": [], `), grouped(2, `"hostattribute_set": [], `)}, nil, nil), changed,
 		},
 		"keyvals that are replaced": {
@@ -108,7 +114,8 @@ func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
 	} {
 		for order, statements := range map[string][]string{"": {tt.first, tt.second}, ", the other way": {tt.second, tt.first}} {
 			t.Run(name+order, func(t *testing.T) {
-				pool, master, client := twoOfEach(t)
+				empty(t, pool)
+				fillTwoOfEach(t, pool, master, client)
 				pgtest.Exec(t, pool, "INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (1, 'a', '1'), (2, 'a', '1')")
 				master.saysResult(tt.answer)
 				if b := besides(t, pool, client, statements[0], statements[1]); b.Failure != tt.failure {

@@ -20,7 +20,8 @@ func Failures() []string {
 	for _, class := range afe.Classes() {
 		all = append(all, string(class))
 	}
-	return append(all, beat.FailureDatabase, beat.FailureLocked, beat.FailureLockLost, beat.FailureNoProgress)
+	return append(all, beat.FailureDatabase, beat.FailureLocked, beat.FailureLockLost, beat.FailureNoProgress,
+		beat.FailureRefusesAll)
 }
 
 // Fail fills in how a beat ended: the class of its failure and what that means for the next beats.
@@ -41,12 +42,25 @@ func Fail(r *beat.Report, err error, redact func(error) string) {
 	}
 }
 
+// refusedAllError says that the master has refused an empty packet, after another one.
+type refusedAllError struct{ failure error }
+
+func (e *refusedAllError) Error() string {
+	return e.failure.Error() + "; it refuses an empty packet, too, so no record of this shard is to blame; " +
+		"until one passes, a whole packet is sent after every ten empty ones only: read the master's log"
+}
+
+func (e *refusedAllError) Unwrap() error { return e.failure }
+
 func failureClass(err error) string {
 	var failure *afe.Error
 	var internal *guard.Error
+	var all *refusedAllError
 	switch {
 	case errors.As(err, &internal):
 		return string(afe.Internal)
+	case errors.As(err, &all):
+		return beat.FailureRefusesAll
 	case errors.As(err, &failure):
 		return string(failure.Class)
 	case errors.Is(err, lock.ErrLost):

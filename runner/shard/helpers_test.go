@@ -120,6 +120,18 @@ func mustBeat(t testing.TB, c *shard.Client) beat.Report {
 	return b
 }
 
+// empty deletes all rows but those of the lock. With it the cases of a table share a database and a
+// client, whose sessions have then planned their statements. The client remembers nothing else from
+// beat to beat.
+func empty(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	// In one statement, which looks at foreign keys when it is over.
+	pgtest.Exec(t, pool, pgtest.Query[string](t, pool, `SELECT
+			'WITH ' || string_agg(format('%1$I AS (DELETE FROM %1$I)', relname), ', ') || ' SELECT'
+		FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+			AND relname NOT IN ('goose_db_version', 'shard_client_owner')`))
+}
+
 // letPass moves all that waits for a request to be dead back by an interval.
 const letPass = `WITH packets AS (UPDATE shard_client_packets SET unsure_since = unsure_since - $1::text::interval)
 	UPDATE shard_client_uploads SET unsure_since = unsure_since - $1::text::interval`

@@ -41,6 +41,12 @@ func busyShard(t *testing.T) (*pgxpool.Pool, *statements, *scriptedMaster, *shar
 	o := options()
 	o.LockTimeout = 20 * time.Millisecond
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	makeBusy(t, pool, master, client)
+	return pool, seen, master, client
+}
+
+func makeBusy(t *testing.T, pool *pgxpool.Pool, master *scriptedMaster, client *shard.Client) {
+	t.Helper()
 	master.saysResult(result(
 		[]string{labelled(1, 1, "l1", 1, "g1", user(1, "alice")), labelled(2, 2, "l2", 2, "g2", user(2, "bob")), labelled(9, 2, "l2", 2, "g2")},
 		[]string{job(71, entry(1071), entry(1072))}, []string{`{"id": 1, "job_id": 77, "key": "a", "value": "1"}`}))
@@ -51,7 +57,6 @@ func busyShard(t *testing.T) (*pgxpool.Pool, *statements, *scriptedMaster, *shar
 	pgtest.Exec(t, pool, `INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (1, 'a', '1')`)
 	pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
 		VALUES ('in', 'job', 62, 'malformed', '', '', 0, '')`)
-	return pool, seen, master, client
 }
 
 func busyAnswer() string {
@@ -84,6 +89,7 @@ func left(t *testing.T, pool *pgxpool.Pool) string {
 // A session that is idle in its transaction has locked one row. What needs that row is left for the
 // next beat; everything else is acknowledged and stored. The beat is not ok, and says which row.
 func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
+	pool, _, master, client := busyShard(t)
 	for lock, want := range map[string]string{
 		"SELECT FROM afe_host_queue_entries WHERE id = 7 FOR UPDATE":                 "acknowledge job 7",
 		"UPDATE afe_host_queue_entries SET deleted = true WHERE id = 7":              "acknowledge job 7",
@@ -117,7 +123,8 @@ func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 		"SELECT FROM afe_host_queue_entries WHERE id IN (3, 1071) FOR UPDATE":        "acknowledge job 3, abort, new entry",
 	} {
 		t.Run(lock, func(t *testing.T) {
-			pool, _, master, client := busyShard(t)
+			empty(t, pool)
+			makeBusy(t, pool, master, client)
 			master.saysResult(busyAnswer())
 			release := locks(t, pool, lock)
 			b := client.Beat(t.Context(), time.Now())
@@ -138,5 +145,31 @@ func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 				t.Errorf("after the next beat: %s", got)
 			}
 		})
+	}
+}
+
+// The shard's own row is in the way of nearly everything. The error names it, and says what to do,
+// when there is nothing but an upload, too.
+func TestTheRowOfTheShardIsNamed(t *testing.T) {
+	pool, _, master, client := busyShard(t)
+	master.saysResult(result(nil, nil, nil))
+	release := locks(t, pool, "SELECT FROM afe_shards WHERE id = 1 FOR UPDATE")
+	b := client.Beat(t.Context(), time.Now())
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, "another session has locked row afe_shards 1; pg_stat_activity shows") {
+		t.Errorf("%q: %s", b.Failure, b.Error)
+	}
+	release()
+	mustBeat(t, client)
+}
+
+// A shard that has a new id does not move by halves. What is in the way is named, and what to do.
+func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
+	pool, _, master, client := busyShard(t)
+	master.saysResult(result([]string{strings.ReplaceAll(host(1, "h1"), `"shard": {"id": 1,`, `"shard": {"id": 8,`)}, nil, nil))
+	release := locks(t, pool, "UPDATE afe_hosts SET status = 'Running' WHERE id = 2")
+	b := client.Beat(t.Context(), time.Now())
+	release()
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, `"afe_hosts"`) || !strings.Contains(b.Error, "pg_stat_activity") {
+		t.Errorf("%q: %s", b.Failure, b.Error)
 	}
 }

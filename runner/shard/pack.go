@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,6 +26,8 @@ type memo struct {
 	pending int                  // finished jobs, those in this packet included
 	waiting []int64              // finished jobs that may go but must wait for the next packet
 	large   largeTurn
+	aside   int  // jobs that were set aside because they take too long
+	tooSlow bool // the job in this packet is one of them
 
 	upload
 }
@@ -52,42 +55,49 @@ type largeTurn struct {
 	jobID   *int64 // the job of this kind that went alone in this beat; nil: none did
 }
 
-// pack reads everything that the packet says in one snapshot.
-func (c *Client) pack(ctx context.Context) (packet *afe.Packet, m *memo, err error) {
+// packOnce reads everything that the packet says in one snapshot.
+func (c *Client) packOnce(ctx context.Context, most finished) (packet *afe.Packet, m *memo, err error) {
 	err = pg.Read(ctx, c.pool, func(tx *pg.Tx) error {
-		packet, m, err = c.packFrom(ctx, tx)
+		packet, m, err = c.packFrom(ctx, tx, most)
 		return err
 	})
 	return packet, m, err
 }
 
 // packFrom reads the packet in two round trips, of which the second one ends the snapshot.
-func (c *Client) packFrom(ctx context.Context, tx *pg.Tx) (*afe.Packet, *memo, error) {
+func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.Packet, *memo, error) {
 	m := &memo{}
 	packet, err := c.packKnown(ctx, tx, &m.plan)
 	if err != nil {
 		return nil, nil, err
 	}
 	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
+	if most == oneJob {
+		m.batch.Jobs = 1
+	}
 	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
+	limits := sharddb.PackUploadParams{
+		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
+		MaxJobs:           int64(m.batch.Jobs),
+		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		BatchBytes:        m.batch.Bytes,
+		JobIds:            m.plan.JobIds,
+		OnlyJobs:          m.plan.OnlyJobs,
+	}
+	if most != wholeBatch {
+		limits.MaxJobs, limits.FreeBytes, limits.BatchBytes = int64(most), math.MaxInt64, math.MaxInt64
+	}
 	var jobs []sharddb.PackUploadRow
 	err = tx.Finish(ctx, func(db pg.DB) (err error) {
-		jobs, err = sharddb.New(db).PackUpload(ctx, sharddb.PackUploadParams{
-			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-			MaxJobs:           int64(m.batch.Jobs),
-			FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
-			BatchBytes:        m.batch.Bytes,
-			JobIds:            m.plan.JobIds,
-			OnlyJobs:          m.plan.OnlyJobs,
-		})
+		jobs, err = sharddb.New(db).PackUpload(ctx, limits)
 		return err
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("read jobs to upload: %w", err)
+		return nil, nil, &uploadError{fmt.Errorf("read jobs to upload: %w", err)}
 	}
 	m.sent.ShardHostname = c.options.ShardHostname
 	for i := range jobs {

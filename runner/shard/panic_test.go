@@ -164,7 +164,8 @@ func slot(body []byte, at int, value uint32) []byte {
 func TestMalformedMessagesFailTheBeat(t *testing.T) {
 	w, pool := newWarped(t, pgtest.Database(t))
 	master := newMaster(t)
-	master.saysResult(result([]string{host(1, "h1")}, goodJobs(1), nil))
+	answer := result([]string{host(1, "h1")}, goodJobs(1), nil)
+	master.saysResult(answer)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	mustBeat(t, client)
 	// Answers to statements, first and in the midst; the start of COPY; the start of a connection.
@@ -187,8 +188,10 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 					"DELETE FROM afe_host_queue_entries; DELETE FROM afe_jobs", simple)
 			}
 			w.change.Store(&warp)
+			master.saysResult(answer)
 			b := client.Beat(t.Context(), time.Now())
 			w.change.Store(nil)
+			master.saysResult(result(nil, nil, nil)) // to store something proves no more afterwards
 			// The first ones answer to the question whether the lock is still held; it is taken anew.
 			lost := nth == 1 && strings.IndexByte("DC2Z", kind) >= 0
 			if hit.Load() == 0 || b.OK() && !lost || b.Failure == string(afe.Internal) {

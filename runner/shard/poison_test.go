@@ -16,7 +16,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// 100,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
+// 20,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
 // ever sees more rows than --quarantine-keep.
 func TestP6ManyBadObjects(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
@@ -43,14 +43,14 @@ func TestP6ManyBadObjects(t *testing.T) {
 	master.saysResult(answer(1000, 1100))
 	mustBeat(t, client)
 	few := len(seen.sql)
-	master.saysResult(answer(2000, 102_000))
+	master.saysResult(answer(2000, 22_000))
 	log.Reset()
 	seen.sql = nil
-	if b := mustBeat(t, client); b.Quarantined != 100_000 {
-		t.Errorf("set aside %d, want 100,000", b.Quarantined)
+	if b := mustBeat(t, client); b.Quarantined != 20_000 {
+		t.Errorf("set aside %d, want 20,000", b.Quarantined)
 	}
 	if many := len(seen.sql); many > few {
-		t.Errorf("%d statements for 100,000 bad objects, %d for 100", many, few)
+		t.Errorf("%d statements for 20,000 bad objects, %d for 100", many, few)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || len(log.String()) > 1000 {
 		t.Errorf("%d lines of %d bytes in the log, want one short one", lines, log.Len())
@@ -63,19 +63,21 @@ func TestP6ManyBadObjects(t *testing.T) {
 	}
 }
 
-// With 100,000 objects that only PostgreSQL refuses, a beat halves chunks a limited number of
-// times. The rest is left for the next beat, and the error says so.
+// With two hundred chunks of objects that only PostgreSQL refuses, a beat halves chunks a limited
+// number of times. The rest is left for the next beat, and the error says so.
 func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
-	const splits, chunks = 100, 202
+	const splits, chunks, chunk = 100, 202, 50
+	const bad, all = (chunks - 2) * chunk, chunks * chunk
 	pool, seen := tracedPool(t, pgtest.Database(t))
-	master := newMaster(t)
-	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master, o := newMaster(t), options()
+	o.ApplyChunk = chunk
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 	client.SetMaxSplits(splits)
 	pgtest.Exec(t, pool, "ALTER TABLE afe_job_keyvals ADD CHECK (value <> 'bad')")
 	var keyvals strings.Builder
-	for id := 1; id <= 101_000; id++ {
+	for id := 1; id <= all; id++ {
 		value := "bad"
-		if id == 100 || id > 100_000 {
+		if id == 10 || id > bad {
 			value = "good"
 		}
 		fmt.Fprintf(&keyvals, `{"id": %d, "job_id": %d, "key": "k", "value": %q},`, id, id, value)
@@ -93,7 +95,7 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 	if n := len(seen.sql); n > 4*chunks+7*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
-	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > 100000"); n != 1000 {
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_job_keyvals WHERE job_id > $1", bad); n != all-bad {
 		t.Errorf("%d good keyvals stored, want all of the chunks without bad ones", n)
 	}
 	if b.Quarantined == 0 || b.Quarantined > 2*splits {
@@ -137,8 +139,8 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 func TestP6HugeAndDeepValues(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	long, digits := strings.Repeat("x", 60<<20), strings.Repeat("7", 1_000_000)
-	deep := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	long, digits := strings.Repeat("x", 17<<20), strings.Repeat("7", 200_000)
+	deep := strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000)
 	jobs := append(goodJobs(3),
 		strings.Replace(job(11, entry(1011)), "job11", long, 1),
 		strings.Replace(job(12, entry(1012)), `"priority": 20`, `"priority": `+digits, 1),

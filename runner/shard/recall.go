@@ -34,7 +34,7 @@ func (c *Client) recall(ctx context.Context, tx *pg.Tx) (beat.Past, error) {
 	if err != nil {
 		return beat.Past{}, err
 	}
-	_, m, err := c.packFrom(ctx, tx)
+	_, m, err := c.packFrom(ctx, tx, noJob)
 	if err != nil {
 		return beat.Past{}, fmt.Errorf("count what is to be uploaded: %w", err)
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
+	"syscall"
 
 	"shardclient/runner/lock"
 	"shardclient/schema"
@@ -28,7 +28,8 @@ func (e *usageError) Unwrap() error { return e.err }
 var errBeatFailed = errors.New("the heartbeat failed")
 
 // results is stdout. It remembers the first error: a result that nobody got is no success, on a full
-// disk as little as in a pipe whose reader is gone.
+// disk as little as in a pipe whose reader is gone. SIGPIPE, which would end other programs there,
+// is ignored.
 type results struct {
 	io.Writer
 	failed error
@@ -42,12 +43,34 @@ func (r *results) Write(text []byte) (int, error) {
 	return n, err
 }
 
+// printError says that a result was not printed.
+type printError struct{ cause error }
+
+func (e *printError) Error() string { return "print the result: " + e.cause.Error() }
+func (e *printError) Unwrap() error { return e.cause }
+
+// readerGone reports whether the reader of stdout is gone. Like `ls | head -1`, a command is silent
+// then.
+func readerGone(err error) bool {
+	_, unprinted := errors.AsType[*printError](err)
+	return unprinted && errors.Is(err, syscall.EPIPE)
+}
+
 // arrived returns the error of a command, or why its result was not printed.
 func (r *results) arrived(err error) error {
-	if r.failed != nil && (err == nil || errors.Is(err, errBeatFailed)) {
-		return fmt.Errorf("print the result: %w", r.failed)
+	// The writer's own error is that of a command which looks at it.
+	if r.failed != nil && (err == nil || errors.Is(err, errBeatFailed) || errors.Is(err, r.failed)) {
+		return &printError{r.failed}
 	}
 	return err
+}
+
+// unprinted returns why something was not printed.
+func (p *program) unprinted() error {
+	if out, ok := p.stdout.(*results); ok {
+		return out.arrived(nil)
+	}
+	return nil
 }
 
 // exitCode prints the error, unless a printed result has said it already, and returns the exit code
@@ -56,7 +79,7 @@ func (p *program) exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if !errors.Is(err, errBeatFailed) {
+	if !errors.Is(err, errBeatFailed) && !readerGone(err) {
 		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
 	}
 	return codeOf(err)

@@ -15,58 +15,75 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// No output shows the password of the database, wherever it comes from and whatever fails.
-func TestDatabasePasswordIsNeverShown(t *testing.T) {
-	for _, password := range passwords {
-		t.Run(password, func(t *testing.T) { neverShowsDatabasePassword(t, password) })
+// given is how a start of shard-client learns of its database and the password.
+type given struct {
+	variable, value string // of the environment
+	databaseURL     string
+	more            []string
+}
+
+// placesOfAPassword are all of them, and databases that cannot be used.
+func placesOfAPassword(t *testing.T, password string) map[string]func(*secured) given {
+	t.Helper()
+	userinfo := withUserinfo(password)
+	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(password) + "'"
+	inFile := func(password string) []string {
+		return []string{"--database-password-file", secretFile(t, password)}
+	}
+	return map[string]func(s *secured) given{
+		"in the URL": func(s *secured) given { return given{databaseURL: s.url(password)} },
+		"in its query": func(s *secured) given {
+			return given{databaseURL: s.url("") + "&password=" + strings.ReplaceAll(url.QueryEscape(password), "+", "%20")}
+		},
+		"in a list": func(s *secured) given {
+			host, port, _ := strings.Cut(s.address, ":")
+			return given{databaseURL: fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=disable password=%s", host, port, s.database, s.role, quoted)}
+		},
+		"in the variable": func(s *secured) given { return given{variable: "SHARD_CLIENT_DATABASE_URL", value: s.url(password)} },
+		"in PGPASSWORD":   func(s *secured) given { return given{variable: "PGPASSWORD", value: password, databaseURL: s.url("")} },
+		"in PGPASSFILE": func(s *secured) given {
+			return given{variable: "PGPASSFILE", value: s.passfile(password), databaseURL: s.url("")}
+		},
+		"in a file":        func(s *secured) given { return given{databaseURL: s.url(""), more: inFile(password)} },
+		"down, in the URL": func(*secured) given { return given{databaseURL: userinfo("postgres://%s@127.0.0.1:1/x")} },
+		"down, in a list":  func(*secured) given { return given{databaseURL: "host=127.0.0.1 port=1 password=" + quoted} },
+		"down, in a file":  func(*secured) given { return given{databaseURL: "postgres://127.0.0.1:1/x", more: inFile(password)} },
+		"wrong":            func(s *secured) given { return given{databaseURL: s.url("CANARY" + password)} },
+		"wrong, in a file": func(s *secured) given { return given{databaseURL: s.url(""), more: inFile("CANARY" + password)} },
+		"no such database": func(s *secured) given {
+			return given{databaseURL: strings.Replace(s.url(password), "/"+s.database, "/nosuch", 1)}
+		},
 	}
 }
 
-func neverShowsDatabasePassword(t *testing.T, password string) {
-	userinfo := withUserinfo(password)
-	quoted := "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(password) + "'"
-	s := securedDatabase(t, password)
-	host, port, _ := strings.Cut(s.address, ":")
-	list := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=disable", host, port, s.database, s.role)
-	for name, tt := range map[string]struct {
-		variable, value string
-		databaseURL     string
-		more            []string
-	}{
-		"in the URL":       {databaseURL: s.url(password)},
-		"in its query":     {databaseURL: s.url("") + "&password=" + strings.ReplaceAll(url.QueryEscape(password), "+", "%20")},
-		"in a list":        {databaseURL: list + " password=" + quoted},
-		"in the variable":  {variable: "SHARD_CLIENT_DATABASE_URL", value: s.url(password)},
-		"in PGPASSWORD":    {variable: "PGPASSWORD", value: password, databaseURL: s.url("")},
-		"in PGPASSFILE":    {variable: "PGPASSFILE", value: s.passfile(password), databaseURL: s.url("")},
-		"in a file":        {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, password)}},
-		"down, in the URL": {databaseURL: userinfo("postgres://%s@127.0.0.1:1/x")},
-		"down, in a list":  {databaseURL: "host=127.0.0.1 port=1 password=" + quoted},
-		"down, in a file":  {databaseURL: "postgres://127.0.0.1:1/x", more: []string{"--database-password-file", secretFile(t, password)}},
-		"wrong":            {databaseURL: s.url("CANARY" + password)},
-		"wrong, in a file": {databaseURL: s.url(""), more: []string{"--database-password-file", secretFile(t, "CANARY"+password)}},
-		"no such database": {databaseURL: strings.Replace(s.url(password), "/"+s.database, "/nosuch", 1)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if tt.variable != "" {
-				t.Setenv(tt.variable, tt.value)
-			}
-			l := newListener(t)
-			if tt.databaseURL != "" {
-				tt.more = append(tt.more, "--database-url", tt.databaseURL)
-			}
-			outcome := exitOK
-			if strings.HasPrefix(name, "down") || strings.HasPrefix(name, "wrong") || strings.HasPrefix(name, "no such") {
-				outcome = exitFailed
-			}
-			everyCommand(t, l, outcome, tt.more)
-			if outcome == exitOK {
-				for l.reads(s.admin); relations(t, s.admin) > 0; {
-					l.invokes(exitOK, append([]string{"migrate", "down"}, tt.more...)...)
+// No output shows the password of the database, wherever it comes from and whatever fails.
+func TestDatabasePasswordIsNeverShown(t *testing.T) {
+	t.Parallel()
+	for _, password := range passwords {
+		for name, place := range placesOfAPassword(t, password) {
+			t.Run(password+" "+name, func(t *testing.T) {
+				t.Parallel()
+				s := securedDatabase(t, password)
+				tt := place(s)
+				if tt.databaseURL != "" {
+					tt.more = append(tt.more, "--database-url", tt.databaseURL)
 				}
-			}
-			l.heardNothing()
-		})
+				outcome := exitOK
+				if strings.HasPrefix(name, "down") || strings.HasPrefix(name, "wrong") || strings.HasPrefix(name, "no such") {
+					outcome = exitFailed
+				}
+				l := newListener(t)
+				if tt.variable != "" {
+					l.environment = []string{tt.variable + "=" + tt.value}
+				}
+				everyCommand(t, l, outcome, tt.more)
+				if outcome == exitOK {
+					l.reads(s.admin)
+					l.runs(exitOK, append([]string{"migrate", "down"}, tt.more...)...)
+				}
+				l.heardNothing()
+			})
+		}
 	}
 }
 
@@ -76,20 +93,20 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 	m := master(t, answers(jobs(1)))
 	beats := append(beatArgs(m.URL), more...)
 	if outcome == exitOK {
-		l.invokes(exitSchema, append([]string{"once"}, beats...)...)
-		l.invokes(exitSchema, append([]string{"run"}, beats...)...)
+		l.runs(exitSchema, append([]string{"once"}, beats...)...)
+		l.runs(exitSchema, append([]string{"run"}, beats...)...)
 	}
-	l.invokes(outcome, append([]string{"migrate", "up"}, more...)...)
-	l.invokes(outcome, append([]string{"migrate", "status"}, more...)...)
+	l.runs(outcome, append([]string{"migrate", "up"}, more...)...)
+	l.runs(outcome, append([]string{"migrate", "status"}, more...)...)
 	for _, answer := range []http.Handler{
 		answers(nothing), answers(strings.Replace(jobs(1), `"owner": "o"`, `"owner": 7`, 1)),
 	} {
 		m.says(answer)
-		l.invokes(outcome, append([]string{"once"}, beats...)...)
+		l.runs(outcome, append([]string{"once"}, beats...)...)
 	}
 	for _, answer := range []http.Handler{page(500, "<html>Oops"), page(200, "<html>"), refuses("DoesNotExist", "no such shard"), breaksOff} {
 		m.says(answer)
-		l.invokes(exitFailed, append([]string{"once"}, beats...)...)
+		l.runs(exitFailed, append([]string{"once"}, beats...)...)
 	}
 	if outcome == exitOK {
 		l.beats("heartbeat failed", beats...)
@@ -97,8 +114,8 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 		l.beats("tries", beats...) // the database is down, or refuses this client
 	}
 	m.Close()
-	l.invokes(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)
-	l.invokes(outcome, append([]string{"quarantine", "list"}, more...)...)
+	l.runs(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)
+	l.runs(outcome, append([]string{"quarantine", "list"}, more...)...)
 }
 
 func beatArgs(master string) []string {
@@ -126,9 +143,9 @@ func neverShowsMistypedPassword(t *testing.T, password string) {
 		{"once", "--master", userinfo("%s@m")},
 		{"once", "--heartbeat-pause", userinfo("postgres://%s@h/d")},
 	} {
-		l.invokes(exitUsage, args...)
+		l.runs(exitUsage, args...)
 	}
-	l.invokes(exitOK, "version")
+	l.runs(exitOK, "version")
 	l.directory = writeLog(t)
 	l.heardNothing()
 }
@@ -164,13 +181,16 @@ func repeats(format func(said string) (int, string)) http.Handler {
 // No output shows the credentials of a proxy, even when the proxy itself repeats them: in a page,
 // in an exception, in a broken answer.
 func TestProxyCredentialsAreNeverShown(t *testing.T) {
+	t.Parallel()
 	for _, password := range passwords {
-		t.Run(password, func(t *testing.T) { neverShowsProxyCredentials(t, password) })
+		t.Run(password, func(t *testing.T) {
+			t.Parallel()
+			neverShowsProxyCredentials(t, password)
+		})
 	}
 }
 
 func neverShowsProxyCredentials(t *testing.T, password string) {
-	databaseURL, pool := database(t)
 	m := master(t, answers(nothing))
 	for name, tt := range map[string]struct {
 		answer http.Handler
@@ -190,12 +210,13 @@ func neverShowsProxyCredentials(t *testing.T, password string) {
 		"retries": {repeats(func(said string) (int, string) { return 503, said }), exitFailed, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL, pool := database(t)
 			l := newListener(t)
-			p := startProxy(t, m, tt.answer)
-			t.Setenv("HTTP_PROXY", p.address("user", password))
+			l.environment = []string{"HTTP_PROXY=" + startProxy(t, m, tt.answer).address("user", password)}
 			args := append(beatArgs("http://master.test"), "--database-url", databaseURL)
 			for range 2 {
-				e := l.hears(tt.exit, start(t, l.talkative(append([]string{"once"}, args...))...).end())
+				e := l.hears(tt.exit, l.starts(append([]string{"once"}, args...)...).end())
 				if tt.shown && !(strings.Contains(e.stdout, "xxxxx") && strings.Contains(e.stderr, "xxxxx")) {
 					t.Errorf("the proxy's words did not arrive: %v", e)
 				}
@@ -207,7 +228,6 @@ func neverShowsProxyCredentials(t *testing.T, password string) {
 			}
 			pgtest.Exec(t, pool, "UPDATE shard_client_quarantine SET payload = ''") // it holds the object as it came, byte for byte
 			l.reads(pool)
-			pgtest.Exec(t, pool, "TRUNCATE shard_client_heartbeats, shard_client_quarantine")
 			l.heardNothing()
 		})
 	}
@@ -215,12 +235,13 @@ func neverShowsProxyCredentials(t *testing.T, password string) {
 
 // A proxy that is down is named without its credentials.
 func TestProxyThatIsDown(t *testing.T) {
+	t.Parallel()
 	userinfo := withUserinfo(oddPassword)
 	databaseURL, pool := database(t)
 	l := newListener(t)
-	t.Setenv("HTTP_PROXY", userinfo("http://%s@127.0.0.1:1"))
+	l.environment = []string{"HTTP_PROXY=" + userinfo("http://%s@127.0.0.1:1")}
 	args := append(beatArgs("http://master.test"), "--database-url", databaseURL)
-	e := l.hears(exitFailed, start(t, l.talkative(append([]string{"once"}, args...))...).end())
+	e := l.hears(exitFailed, l.starts(append([]string{"once"}, args...)...).end())
 	if !strings.Contains(e.stdout, "proxyconnect") || !strings.Contains(e.stdout, "127.0.0.1:1") {
 		t.Errorf("it does not say what is down: %v", e)
 	}
@@ -241,13 +262,13 @@ func neverShowsPasswordInAReason(t *testing.T, password string) {
 	db := securedDatabase(t, password)
 	l := newListener(t)
 	more := []string{"--database-url", db.url(password)}
-	l.invokes(exitOK, append([]string{"migrate", "up"}, more...)...)
+	l.runs(exitOK, append([]string{"migrate", "up"}, more...)...)
 	pgtest.Exec(t, db.admin, `CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $f$
 		BEGIN RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = $m$refused by `+password+`$m$; END $f$`)
 	pgtest.Exec(t, db.admin, "CREATE TRIGGER tell BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION tell()")
 	m := master(t, answers(jobs(1)))
-	l.invokes(exitOK, append(append([]string{"once"}, beatArgs(m.URL)...), more...)...)
-	l.invokes(exitOK, append([]string{"quarantine", "list"}, more...)...)
+	l.runs(exitOK, append(append([]string{"once"}, beatArgs(m.URL)...), more...)...)
+	l.runs(exitOK, append([]string{"quarantine", "list"}, more...)...)
 	if rows := l.reads(db.admin); !strings.Contains(rows, "refused by xxxxx") {
 		t.Errorf("the reason did not reach the quarantine: %s", rows)
 	}

@@ -21,10 +21,11 @@ func withoutCanary(text string) string { return canary.ReplaceAllString(text, ""
 // listener collects all that shard-client writes: on stdout, on stderr, in log files and in its
 // tables.
 type listener struct {
-	t         *testing.T
-	directory string
-	format    string // of the next start
-	said      bytes.Buffer
+	t           *testing.T
+	directory   string
+	format      string   // of the next start
+	environment []string // of what is started as a process, beside our own
+	said        bytes.Buffer
 }
 
 func newListener(t *testing.T) *listener {
@@ -38,17 +39,24 @@ func (l *listener) hears(code int, e ended) ended {
 	return e.want(l.t, code)
 }
 
-// invokes runs shard-client in this process.
-func (l *listener) invokes(code int, args ...string) {
+// runs runs shard-client as a process to its end. In this process, under the race detector, each
+// run would cost three times as much, and its environment would be that of all tests.
+func (l *listener) runs(code int, args ...string) {
 	l.t.Helper()
-	l.hears(code, invoke(l.talkative(args)...))
+	l.hears(code, l.starts(args...).end())
+}
+
+// starts starts shard-client as a process, in the environment of the listener.
+func (l *listener) starts(args ...string) *process {
+	l.t.Helper()
+	return startIn(l.t, l.environment, l.talkative(args)...)
 }
 
 // beats starts `run` as a process, and stops it once a text is in its log.
 func (l *listener) beats(logs string, args ...string) ended {
 	l.t.Helper()
 	args = append([]string{"run", "--heartbeat-pause=1h"}, args...)
-	p := start(l.t, l.talkative(args)...)
+	p := l.starts(args...)
 	p.logs(logs)
 	return l.hears(exitOK, p.stop())
 }

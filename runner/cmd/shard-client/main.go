@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type program struct {
 	secrets        *config.Secrets
 	log            *slog.Logger
 	lines          *ops.Output // where log's lines go
+	inHand         atomic.Bool // a beat is under way
 }
 
 func main() {

@@ -53,10 +53,7 @@ func (p *program) migrate(ctx context.Context, name string, run migrateFunc, not
 		if report == nil {
 			report = schema.Report{}
 		}
-		if err := json.NewEncoder(p.stdout).Encode(report); err != nil {
-			return fmt.Errorf("print result: %w", err)
-		}
-		return err
+		return cmp.Or(err, json.NewEncoder(p.stdout).Encode(report))
 	}
 	for _, step := range report {
 		fmt.Fprintf(p.stdout, "%-4s %s (%.0f ms)\n", step.Direction, step.Name, step.TookMS)

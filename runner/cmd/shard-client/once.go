@@ -21,6 +21,7 @@ func (o *onceCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer c.close()
+	p.inHand.Store(true)
 	report, err := p.beatOnce(ctx, c)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 func (p *program) printReport(r *beat.Report) error {
 	if p.settings.Output == "json" {
 		if err := json.NewEncoder(p.stdout).Encode(r); err != nil {
-			return fmt.Errorf("print result: %w", err)
+			return err
 		}
 	} else {
 		fmt.Fprintln(p.stdout, r.Summary())

@@ -53,6 +53,8 @@ func (p *program) parse(args []string) (*kong.Context, int) {
 	}
 	p.settings, p.secrets = &line.Config, line.Secrets(args)
 	switch {
+	case p.unprinted() != nil: // the help
+		return nil, p.exitCode(p.unprinted())
 	case exited:
 		return nil, code
 	case err != nil:

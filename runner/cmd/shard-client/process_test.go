@@ -44,17 +44,36 @@ func (o *output) String() string {
 // start starts the binary, and kills it if it still runs at the end of the test.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	return startTo(t, nil, args...)
+	return startIn(t, nil, args...)
 }
 
-// startTo gives the binary another stderr, if it is not nil.
+// startIn adds to the binary's environment. It leaves that of the test process alone, so that tests
+// may run side by side.
+func startIn(t testing.TB, environment []string, args ...string) *process {
+	t.Helper()
+	p := prepare(t, args)
+	p.Env = append(os.Environ(), environment...)
+	return p.launch()
+}
+
+// startTo gives the binary another stderr.
 func startTo(t testing.TB, stderr *os.File, args ...string) *process {
+	t.Helper()
+	p := prepare(t, args)
+	p.Stderr = stderr
+	return p.launch()
+}
+
+func prepare(t testing.TB, args []string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(binaries.ShardClient(t), args...), t: t, began: time.Now(), done: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
-	if stderr != nil {
-		p.Stderr = stderr
-	}
+	return p
+}
+
+func (p *process) launch() *process {
+	t := p.t
+	t.Helper()
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +85,7 @@ func startTo(t testing.TB, stderr *os.File, args ...string) *process {
 		_ = p.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("stderr of %q:\n%s", args, p.stderr.String())
+			t.Logf("stderr of %q:\n%s", p.Args[1:], p.stderr.String())
 		}
 	})
 	return p
@@ -75,8 +94,18 @@ func startTo(t testing.TB, stderr *os.File, args ...string) *process {
 // startRun starts `run`, which beats at once and then often.
 func startRun(t testing.TB, master *fakeMaster, databaseURL string, more ...string) *process {
 	t.Helper()
-	return start(t, append([]string{"run", "--shard-hostname", ourShard, "--master", master.URL,
-		"--database-url", databaseURL, "--heartbeat-pause=50ms", "--startup-splay=0"}, more...)...)
+	return start(t, runProcessArgs(master, databaseURL, more)...)
+}
+
+// startRunIn is startRun with an addition to the environment.
+func startRunIn(t testing.TB, environment []string, master *fakeMaster, databaseURL string, more ...string) *process {
+	t.Helper()
+	return startIn(t, environment, runProcessArgs(master, databaseURL, more)...)
+}
+
+func runProcessArgs(master *fakeMaster, databaseURL string, more []string) []string {
+	return append([]string{"run", "--shard-hostname", ourShard, "--master", master.URL,
+		"--database-url", databaseURL, "--heartbeat-pause=50ms", "--startup-splay=0"}, more...)
 }
 
 func (p *process) signal(s syscall.Signal) {

@@ -90,9 +90,10 @@ func (p *proxy) address(user, password string) string {
 // The environment names the proxies. net/http reads it once in a process, so each case starts the
 // real program.
 func TestProxies(t *testing.T) {
-	databaseURL := pgtest.Database(t)
+	t.Parallel()
 	ours := newAuthority(t)
-	plain, secure := master(t, answers(nothing)), ours.secureMaster(answers(nothing), &tls.Config{})
+	plain := func() *fakeMaster { return master(t, answers(nothing)) }
+	secure := func() *fakeMaster { return ours.secureMaster(answers(nothing), &tls.Config{}) }
 	credentials := " Basic " + base64.StdEncoding.EncodeToString([]byte("user:pass"))
 	const path = "/afe/server/noauth/rpc/?method=shard_heartbeat"
 	for name, tt := range map[string]struct {
@@ -102,21 +103,20 @@ func TestProxies(t *testing.T) {
 		noProxy  string
 		asked    string // "": the proxy is not asked
 	}{
-		"http":               {plain, "http://master.test", "HTTP_PROXY", "", "POST http://master.test" + path + credentials},
-		"https":              {secure, "https://master.test", "HTTPS_PROXY", "", "CONNECT master.test:443" + credentials},
-		"NO_PROXY":           {plain, "http://master.invalid", "HTTP_PROXY", "example.com,master.invalid", ""},
-		"another's protocol": {plain, "http://master.invalid", "HTTPS_PROXY", "", ""},
+		"http":               {plain(), "http://master.test", "HTTP_PROXY", "", "POST http://master.test" + path + credentials},
+		"https":              {secure(), "https://master.test", "HTTPS_PROXY", "", "CONNECT master.test:443" + credentials},
+		"NO_PROXY":           {plain(), "http://master.invalid", "HTTP_PROXY", "example.com,master.invalid", ""},
+		"another's protocol": {plain(), "http://master.invalid", "HTTPS_PROXY", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := startProxy(t, tt.master, nil)
-			t.Setenv(tt.variable, p.address("user", "pass"))
-			t.Setenv("NO_PROXY", tt.noProxy)
+			environment := []string{tt.variable + "=" + p.address("user", "pass"), "NO_PROXY=" + tt.noProxy}
 			args := []string{"--master", tt.address, "--heartbeat-pause=1h"}
-			if tt.master == secure {
+			if strings.HasPrefix(tt.address, "https:") {
 				args = append(args, "--ca-file", ours.file)
 			}
-			before := len(tt.master.received())
-			client := startRun(t, tt.master, databaseURL, args...)
+			client := startRunIn(t, environment, tt.master, pgtest.Database(t), args...)
 			if tt.asked == "" {
 				client.logs("failure=transport")
 				client.stop().says(t, `proxy=""`)
@@ -127,7 +127,7 @@ func TestProxies(t *testing.T) {
 			if asked := strings.Join(p.requests(), ", "); asked != tt.asked {
 				t.Errorf("the proxy was asked %q, want %q", asked, tt.asked)
 			}
-			if n := len(tt.master.received()) - before; (n == 1) != (tt.asked != "") {
+			if n := len(tt.master.received()); (n == 1) != (tt.asked != "") {
 				t.Errorf("%d requests reached the master", n)
 			}
 		})

@@ -38,6 +38,8 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 	}
 	l, err := loop.New(loop.Options{
 		Beat: o.observed(func(ctx context.Context) beat.Report {
+			p.inHand.Store(true)
+			defer p.inHand.Store(false)
 			return c.Beat(ctx, time.Now())
 		}),
 		Pause:    p.settings.HeartbeatPause,

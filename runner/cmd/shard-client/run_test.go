@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,21 +154,30 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.end().want(t, exitFailed).says(t, "second signal", "signal=interrupt")
 }
 
-// A signal ends run before the first beat too, and while the database is down.
+// A signal ends run before the first beat too, and while the database is down. The log says what is
+// true, in the order in which it happens.
 func TestSignalWhileWaiting(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	m := master(t, answers(nothing))
-	p := startRun(t, m, databaseURL, "--startup-splay=1h")
-	p.logs("shard-client starts")
-	p.stop()
-	p = startRun(t, m, "postgres://127.0.0.1:1/shard")
+	for range 20 { // which of two goroutines is faster is a matter of chance
+		p := startRun(t, m, databaseURL, "--startup-splay=1h")
+		p.logs("waiting for the first beat")
+		if e := p.stop(); !idleEnd.MatchString(e.stderr) {
+			t.Fatalf("%v", e)
+		}
+	}
+	p := startRun(t, m, "postgres://127.0.0.1:1/shard")
 	p.logs("waiting for the database")
-	p.stop()
+	if e := p.stop(); !idleEnd.MatchString(e.stderr) {
+		t.Errorf("%v", e)
+	}
 	if n := len(m.received()); n != 0 {
 		t.Errorf("%d requests, want none", n)
 	}
 }
+
+var idleEnd = regexp.MustCompile(`msg="stopping; no beat is in hand" signal=terminated\n.*msg="?stopped[^\n]*\n$`)
 
 // allow opens or closes a database to all connections. It does so from another database of the
 // server.

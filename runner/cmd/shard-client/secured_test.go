@@ -54,7 +54,7 @@ func securedDatabase(t testing.TB, password string) *secured {
 	s := &secured{t: t, role: name, database: name, address: server.Address(), admin: open(t, server.SocketURL("postgres"))}
 	pgtest.Exec(t, s.admin, "CREATE ROLE "+name+" LOGIN")
 	s.setPassword(password)
-	pgtest.Exec(t, s.admin, "CREATE DATABASE "+name+" OWNER "+name)
+	pgtest.Exec(t, s.admin, "CREATE DATABASE "+name+" OWNER "+name+" STRATEGY file_copy")
 	s.admin = open(t, server.SocketURL(name))
 	return s
 }

@@ -117,12 +117,18 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	return see(t, stderr), stop
 }
 
-// scrapeAlways reads /metrics as fast as it can, until stop is called.
+// scrapePause is between two scrapes. One costs 10 ms under the race detector, which needs only a few
+// to see what is shared; without a pause a test that waits for real seconds spends them on scraping.
+const scrapePause = 200 * time.Millisecond
+
+// scrapeAlways reads /metrics again and again, until stop is called.
 func (s *seen) scrapeAlways() (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		pause := time.NewTicker(scrapePause)
+		defer pause.Stop()
 		for ctx.Err() == nil {
 			response, err := s.client.Get("http://" + s.address + "/metrics")
 			if err != nil {
@@ -131,6 +137,10 @@ func (s *seen) scrapeAlways() (stop func()) {
 			}
 			_, _ = io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
 		}
 	}()
 	return func() { cancel(); <-done }

@@ -37,10 +37,8 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 				p.log.Info("log file reopened", "signal", received.String())
 			case first.IsZero():
 				first = time.Now()
+				p.logSignal(received) // before whatever the end of the context lets others log
 				cancel()
-				p.log.Info("stopping after the beat in hand; a second signal stops at once",
-					"signal", received.String(), "stop_timeout_ms", p.settings.StopTimeout.Milliseconds(),
-					"finish_timeout_ms", p.settings.WholeStop().Milliseconds())
 			case time.Since(first) > sameSignal:
 				p.exitAtOnce(received)
 			}
@@ -51,6 +49,17 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 		close(signals)
 		cancel()
 	}
+}
+
+// logSignal says what the first signal does. Without a beat in hand there is nothing to wait for.
+func (p *program) logSignal(received os.Signal) {
+	if !p.inHand.Load() {
+		p.log.Info("stopping; no beat is in hand", "signal", received.String())
+		return
+	}
+	p.log.Info("stopping after the beat in hand; a second signal stops at once",
+		"signal", received.String(), "stop_timeout_ms", p.settings.StopTimeout.Milliseconds(),
+		"finish_timeout_ms", p.settings.WholeStop().Milliseconds())
 }
 
 // exitAtOnce ends the process. Its line in the log may be lost, because nothing that is stuck may

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/wait"
 )
 
@@ -174,7 +176,7 @@ func TestFullStdout(t *testing.T) {
 	m := master(t, answers(nothing))
 	for _, output := range []string{"text", "json"} {
 		for _, args := range [][]string{
-			{"version"}, {"migrate", "status"}, {"migrate", "up"}, {"quarantine", "list"}, once(m, databaseURL),
+			{"--help"}, {"run", "--help"}, {"version"}, {"migrate", "status"}, {"migrate", "up"}, {"quarantine", "list"}, once(m, databaseURL),
 		} {
 			full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			if err != nil {
@@ -189,6 +191,24 @@ func TestFullStdout(t *testing.T) {
 			if code != exitFailed || strings.Count(stderr.String(), "no space left on device") != 1 {
 				t.Errorf("%q: exit %d: %s", args, code, &stderr)
 			}
+		}
+	}
+}
+
+// A result whose reader is gone is no success, but nothing to write about: as `ls | head -1`.
+func TestReaderOfStdoutGone(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"version"}, {"version", "--output", "json"}, {"--help"}} {
+		read, write := pipe(t)
+		var stderr bytes.Buffer
+		cmd := exec.Command(binaries.ShardClient(t), args...)
+		cmd.Stdout, cmd.Stderr = write, &stderr
+		if err := read.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Run() // the exit code is read instead
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || stderr.Len() > 0 {
+			t.Errorf("%q: exit %d: %s; want exit 1 without a word", args, code, &stderr)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (c *demoCommand) Run(ctx context.Context, out output) error {
 	play := demo.Demo{
 		Client: client,
 		Lab:    self,
-		Out:    out.stdout,
+		Out:    out.screen(),
 		Watch:  c.Watch,
 		Seed:   c.Seed,
 		Logger: slog.New(slog.NewTextHandler(out.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),

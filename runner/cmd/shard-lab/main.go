@@ -72,6 +72,8 @@ const sameSignal = 50 * time.Millisecond
 // run returns the exit code. The end of the context and both signals stop any subcommand; a second
 // signal kills the process, as it would any other.
 func run(ctx context.Context, args []string, out output) int {
+	printed := &results{Writer: out.stdout}
+	out.stdout = printed
 	command, code := parse(args, out)
 	if command == nil {
 		return code
@@ -88,7 +90,7 @@ func run(ctx context.Context, args []string, out output) int {
 			return exitCode(err, out)
 		}
 	}
-	return exitCode(command.Run(out), out)
+	return exitCode(printed.arrived(command.Run(out)), out)
 }
 
 // parse returns the command to run, or nil and the exit code after --help, --version and usage
@@ -108,6 +110,8 @@ func parse(args []string, out output) (*kong.Context, int) {
 	}
 	command, err := parser.Parse(args)
 	switch {
+	case out.unprinted() != nil: // help or version
+		return nil, exitCode(fmt.Errorf("print the help: %w", out.unprinted()), out)
 	case exited:
 		return nil, code
 	case err != nil:

@@ -82,7 +82,10 @@ func (c *masterCommand) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return c.unusableAddress(err)
 	}
-	_, _ = fmt.Fprintln(out.stdout, "http://"+reachableAddress(listener.Addr()))
+	if _, err := fmt.Fprintln(out.stdout, "http://"+reachableAddress(listener.Addr())); err != nil {
+		_ = listener.Close()                            // nobody has called it
+		return fmt.Errorf("print the address: %w", err) // nobody could find it
+	}
 	return c.serve(ctx, listener, handler, log)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -93,10 +94,13 @@ func (c *postgresCommand) prepare(ctx context.Context, server *postgres.Server) 
 // serve waits for a signal, or for the server to end on its own; Stop reports the latter.
 func (c *postgresCommand) serve(ctx context.Context, server *postgres.Server, out output) error {
 	for _, name := range c.Database {
+		line := server.URL(name) + "\n"
 		if len(c.Database) > 1 {
-			_, _ = fmt.Fprintf(out.stdout, "%s\t", name)
+			line = name + "\t" + line
 		}
-		_, _ = fmt.Fprintln(out.stdout, server.URL(name))
+		if _, err := io.WriteString(out.stdout, line); err != nil {
+			return fmt.Errorf("print the URL: %w", err) // nobody could find the server
+		}
 	}
 	_, _ = fmt.Fprintln(out.stderr, "serving until Ctrl-C")
 	select {
@@ -108,7 +112,7 @@ func (c *postgresCommand) serve(ctx context.Context, server *postgres.Server, ou
 
 func (c *postgresCommand) runCommand(server *postgres.Server, out output) error {
 	cmd := exec.Command(c.Command[0], c.Command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.stdout, out.stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.passedOn(), out.stderr
 	url := server.URL(c.Database[0])
 	cmd.Env = append(os.Environ(), "SHARD_CLIENT_DATABASE_URL="+url, "DATABASE_URL="+url)
 

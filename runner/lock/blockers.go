@@ -1,0 +1,57 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/pg"
+)
+
+// explain adds to the error of a statement that has waited for a lock in vain what is locked, and
+// what to do: PostgreSQL names neither. What nobody holds any more is not found.
+func (l *Lock) explain(ctx context.Context, err error) error {
+	if pg.Classify(err) != pg.Locked {
+		return err
+	}
+	const remedy = "pg_stat_activity shows who is idle in a transaction"
+	if blockers := l.blockers(ctx); len(blockers) > 0 {
+		return fmt.Errorf("%w: another session has locked %s; %s", err, strings.Join(blockers, ", "), remedy)
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Where != "" {
+		where, _, _ := strings.Cut(pgErr.Where, "\n") // while locking tuple (0,1) in relation "afe_hosts"
+		return fmt.Errorf("%w, %s: another session has locked it; %s", err, where, remedy)
+	}
+	return fmt.Errorf("%w: another session has locked what this needs; %s", err, remedy)
+}
+
+// blockers names the tables that other sessions have locked, or else the rows of shards.
+func (l *Lock) blockers(ctx context.Context) (found []string) {
+	tables, err := sharddb.New(l.pool).LockedTables(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, t := range tables {
+		session := fmt.Sprintf("database backend %d", t.BackendPid)
+		if t.ApplicationName != "" {
+			session += ", " + t.ApplicationName
+		}
+		found = append(found, fmt.Sprintf("table %s (%s)", t.LockedTable, session))
+	}
+	if len(found) > 0 {
+		return found
+	}
+	_ = pg.Write(ctx, l.pool, func(tx *pg.Tx) error { // to find a locked row is to try to lock it
+		shards, err := sharddb.New(tx).LockedShards(ctx)
+		for _, id := range shards {
+			found = append(found, fmt.Sprintf("row afe_shards %d", id))
+		}
+		return err
+	})
+	return found
+}

@@ -1,0 +1,126 @@
+package shard_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+	"shardclient/runner/pgtest"
+)
+
+// slowToRead lets every statement be cancelled that reads the records of a job's entries.
+func slowToRead(t *testing.T, pool *pgxpool.Pool, job int) {
+	t.Helper()
+	definition := pgtest.Query[string](t, pool, "SELECT pg_get_viewdef('shard_client_upload_entries')")
+	pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+			IF id = %d THEN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END IF;
+			RETURN true; END $$;
+		CREATE OR REPLACE VIEW shard_client_upload_entries AS SELECT * FROM (%s) AS v WHERE slow(v.job_id)`,
+		job, strings.TrimSuffix(definition, ";")), simple)
+}
+
+// quick makes it as quick as any other.
+func quick(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	pgtest.Exec(t, pool, "CREATE OR REPLACE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'", simple)
+}
+
+const twelveFinished = `INSERT INTO afe_jobs (id, created_on) SELECT n, now() FROM generate_series(1, 12) AS n;
+	INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT n, n, 'Completed', true FROM generate_series(1, 12) AS n`
+
+const unsent = "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM afe_jobs WHERE shard_id IS NULL"
+
+// A finished job that takes too long to read or to compare is set aside, and all others go. When it
+// is quick again, it goes, too.
+func TestP6AJobThatTakesTooLongHarmsOnlyItself(t *testing.T) {
+	for name, slow := range map[string]func(*testing.T, *pgxpool.Pool, int){
+		"read": slowToRead,
+		"acknowledge": func(t *testing.T, pool *pgxpool.Pool, job int) {
+			pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE sql AS 'SELECT id <> %d';
+				CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+					IF NOT slow(NEW.id) THEN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END IF;
+					RETURN NEW; END $$;
+				CREATE TRIGGER refuse BEFORE UPDATE ON afe_jobs FOR EACH ROW EXECUTE FUNCTION refuse()`, job), simple)
+		},
+	} {
+		for _, job := range []int{1, 5, 12} {
+			t.Run(fmt.Sprint(name, " of job ", job), func(t *testing.T) {
+				pool := pgtest.Pool(t)
+				master := newMaster(t)
+				client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+				master.saysResult(result([]string{host(1, "h1")}, nil, nil))
+				mustBeat(t, client)
+				pgtest.Exec(t, pool, twelveFinished, simple)
+				slow(t, pool, job)
+				var failed int
+				for range 12 {
+					b := client.Beat(t.Context(), time.Now())
+					if !b.OK() {
+						failed++
+					}
+					if b.Failure != "" && b.Failure != beat.FailureDatabase {
+						t.Fatalf("%s: %s", b.Failure, b.Error)
+					}
+				}
+				if got := pgtest.Query[string](t, pool, unsent); got != fmt.Sprint(job) || failed > 4 {
+					t.Errorf("not acknowledged: %s, after %d failed beats; want all but job %d", got, failed, job)
+				}
+				want := []string{fmt.Sprintf("out job %d too_slow: canceling statement due to statement timeout (SQLSTATE 57014)", job)}
+				if diff := cmp.Diff(want, quarantine(t, pool)); diff != "" {
+					t.Error(diff)
+				}
+				// It is tried again, and each time in vain its pause doubles.
+				again := "UPDATE shard_client_quarantine SET retry_at = now(), last_seen = now() - interval '1 hour'"
+				pgtest.Exec(t, pool, again)
+				mustBeat(t, client)
+				mustBeat(t, client)
+				const tried = "SELECT occurrences || ' ' || round(extract(epoch FROM retry_at - last_seen)) FROM shard_client_quarantine"
+				if got := pgtest.Query[string](t, pool, tried); got != "2 120" {
+					t.Errorf("set aside so many times, for so many seconds: %s; want 2 120", got)
+				}
+				quick(t, pool)
+				mustBeat(t, client)
+				if got := pgtest.Query[string](t, pool, unsent); got != fmt.Sprint(job) {
+					t.Errorf("not acknowledged: %q; job %d is not due yet", got, job)
+				}
+				pgtest.Exec(t, pool, again)
+				mustBeat(t, client)
+				if got := pgtest.Query[string](t, pool, unsent); got != "" || len(quarantine(t, pool)) != 0 {
+					t.Errorf("not acknowledged: %s; set aside: %q", got, quarantine(t, pool))
+				}
+			})
+		}
+	}
+}
+
+// A database that is slow with everything does not fail for ever when it is quick again.
+func TestASlowDatabaseSetsNothingAsideForGood(t *testing.T) {
+	pool := pgtest.Pool(t)
+	master := newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
+	mustBeat(t, client)
+	pgtest.Exec(t, pool, twelveFinished, simple)
+	slowToRead(t, pool, 1)
+	pgtest.Exec(t, pool, `CREATE OR REPLACE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+		RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END $$`, simple)
+	for range 4 {
+		if b := client.Beat(t.Context(), time.Now()); b.Failure != beat.FailureDatabase {
+			t.Fatalf("%q: %s; want %s", b.Failure, b.Error, beat.FailureDatabase)
+		}
+	}
+	quick(t, pool)
+	for range 20 {
+		pgtest.Exec(t, pool, "UPDATE shard_client_quarantine SET retry_at = now()")
+		mustBeat(t, client)
+	}
+	if got := pgtest.Query[string](t, pool, unsent); got != "" || len(quarantine(t, pool)) != 0 {
+		t.Errorf("not acknowledged: %s; set aside: %q", got, quarantine(t, pool))
+	}
+}
