@@ -349,10 +349,11 @@ func (q *Queries) BenchUnassignJobs(ctx context.Context) error {
 }
 
 const benchUploadAgain = `-- name: BenchUploadAgain :exec
-UPDATE afe_jobs SET shard_id = NULL WHERE id BETWEEN $1::bigint AND $2::bigint
+UPDATE afe_jobs SET shard_id = NULL, test_retry = test_retry + 1 WHERE id BETWEEN $1::bigint AND $2::bigint
 `
 
-// Lets jobs wait for their upload again.
+// Lets jobs wait for their upload again. They differ from what went up before: the client says when
+// it uploads the same again and again.
 func (q *Queries) BenchUploadAgain(ctx context.Context, firstID int64, lastID int64) error {
 	_, err := q.db.Exec(ctx, benchUploadAgain, firstID, lastID)
 	return err

@@ -28,6 +28,7 @@ FROM pg_catalog.json_to_record($9::json) AS b (
     uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
     received_keyvals bigint, quarantined bigint
 )
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
 `
 
 type HeartbeatRecordParams struct {
@@ -43,7 +44,8 @@ type HeartbeatRecordParams struct {
 }
 
 // The history of beats.
-// The beat is passed as the JSON that `once` prints.
+// The beat is passed as the JSON that `once` prints. This and HistoryPrune travel together with the
+// fence, so they ask whether it has let this client pass.
 func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams) error {
 	_, err := q.db.Exec(ctx, heartbeatRecord,
 		arg.StartedAt,
@@ -62,30 +64,52 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 const historyPrune = `-- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine
-    WHERE last_seen < pg_catalog.now() - interval '7 days'
-        OR id IN (
-            SELECT q.id
-            FROM shard_client_quarantine AS q
-            WHERE q.direction = 'in'
-            ORDER BY q.last_seen DESC, q.id DESC
-            OFFSET $2::bigint
-        )
-        OR id IN (
-            SELECT q.id
-            FROM shard_client_quarantine AS q
-            WHERE q.direction = 'out'
-            ORDER BY q.last_seen DESC, q.id DESC
-            OFFSET $2::bigint
-        )
+    WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+        AND id = ANY (ARRAY(
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.last_seen < pg_catalog.now() - interval '7 days'
+                ORDER BY q.last_seen
+                LIMIT 1000
+            )
+            UNION ALL
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.direction = 'in'
+                ORDER BY q.last_seen DESC, q.id DESC
+                LIMIT greatest(1000, $2::bigint) OFFSET $2::bigint
+            )
+            UNION ALL
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.direction = 'out'
+                ORDER BY q.last_seen DESC, q.id DESC
+                LIMIT greatest(1000, $2::bigint) OFFSET $2::bigint
+            )
+        ))
 )
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT pg_catalog.max(h.id) FROM shard_client_heartbeats AS h) - $1::bigint
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+    AND id = ANY (ARRAY(
+        SELECT h.id
+        FROM shard_client_heartbeats AS h
+        WHERE h.id <= (SELECT pg_catalog.max(l.id) FROM shard_client_heartbeats AS l) - $1::bigint
+        ORDER BY h.id
+        LIMIT 1000
+    ))
 `
 
 // Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
 // not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
 // the master must not push out a record that it refuses, or the search for that would begin again
 // and again.
+//
+// A beat adds one row to the history, and no more rows to the quarantine than are kept. So what is
+// deleted at once is bounded, too: after the limits were lowered from a million rows, the first beat
+// does not write for a minute.
 func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
 	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
 	if err != nil {

@@ -11,35 +11,45 @@ import (
 )
 
 const ownerFence = `-- name: OwnerFence :many
-SELECT o.epoch
-FROM shard_client_owner AS o
-WHERE o.epoch = $1::bigint
-    AND EXISTS (
-        SELECT FROM pg_catalog.pg_locks AS l
-        WHERE l.pid = o.backend_pid
-            AND l.locktype = 'advisory'
-            AND l.granted
-            AND l.classid = 1936220530::oid
-            AND l.objid = 'shard_client_owner'::regclass::oid
-    )
-FOR SHARE OF o
+WITH fence AS MATERIALIZED (
+    SELECT o.epoch
+    FROM shard_client_owner AS o
+    WHERE o.epoch = $1::bigint
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.pid = o.backend_pid
+                AND l.locktype = 'advisory'
+                AND l.granted
+                AND l.classid = 1936220530::oid
+                AND l.objid = 'shard_client_owner'::regclass::oid
+        )
+    FOR SHARE OF o
+)
+SELECT f.epoch, pg_catalog.set_config('shard_client.fenced', 'on', true)::text AS fenced
+FROM fence AS f
 `
 
+type OwnerFenceRow struct {
+	Epoch  int64
+	Fenced string
+}
+
 // The fence, the first statement of every write transaction. No row means that another client took
-// over, or that the connection with the lock is gone.
-func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]int64, error) {
+// over, or that the connection with the lock is gone. A statement that travels together with the fence
+// asks shard_client.fenced; it is set only after the row has been waited for and found.
+func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]OwnerFenceRow, error) {
 	rows, err := q.db.Query(ctx, ownerFence, epoch)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	var items []OwnerFenceRow
 	for rows.Next() {
-		var epoch int64
-		if err := rows.Scan(&epoch); err != nil {
+		var i OwnerFenceRow
+		if err := rows.Scan(&i.Epoch, &i.Fenced); err != nil {
 			return nil, err
 		}
-		items = append(items, epoch)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -17,8 +17,7 @@ SELECT
 FROM afe_hosts AS h
 WHERE NOT h.invalid
     AND shard_client_is_ascii(h.status)
-    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'host' AND t.object_id = h.id)
-    AND (h.id = ANY ($1::bigint[])) = $2::boolean
+    AND h.id NOT IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'host')
 `
 
 type PackHostsRow struct {
@@ -27,24 +26,27 @@ type PackHostsRow struct {
 }
 
 // The reads of one packet. All run in one REPEATABLE READ, read-only transaction, so that known
-// ids, jobs and entries are of the same moment.
-// Hosts that the master need not send again, with their statuses (2019); ProbePlan says which of
-// them may go. A host with a character outside ASCII in its status is left out, because the master
+// ids, jobs and entries are of the same moment. What is taken is read once, by NOT IN: a NOT EXISTS
+// would look for each of 50,000 jobs in an index that is nearly always empty.
+// Hosts that the master need not send again, with their statuses (2019); ProbePlan, which is asked
+// together with this, says which of them may go. A host with a character outside ASCII in its status is left out, because the master
 // could not read the packet; that it may then send the host again does no harm. A host whose id the
 // master has given to another host is left out: its status would be stored as the other's.
-func (q *Queries) PackHosts(ctx context.Context, hostIds []int64, onlyHosts bool) (PackHostsRow, error) {
-	row := q.db.QueryRow(ctx, packHosts, hostIds, onlyHosts)
+func (q *Queries) PackHosts(ctx context.Context) (PackHostsRow, error) {
+	row := q.db.QueryRow(ctx, packHosts)
 	var i PackHostsRow
 	err := row.Scan(&i.Ids, &i.Statuses)
 	return i, err
 }
 
-const packOpenJobs = `-- name: PackOpenJobs :many
-SELECT DISTINCT e.job_id
-FROM afe_host_queue_entries AS e
-WHERE NOT e.complete
-    AND NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = e.job_id)
-ORDER BY e.job_id
+const packOpenJobs = `-- name: PackOpenJobs :one
+SELECT ARRAY(
+    SELECT DISTINCT e.job_id
+    FROM afe_host_queue_entries AS e
+    WHERE NOT e.complete
+        AND e.job_id NOT IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'job')
+    ORDER BY e.job_id
+)::bigint[] AS ids
 `
 
 // Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
@@ -52,28 +54,18 @@ ORDER BY e.job_id
 // entries, which does not grow with finished jobs (P8). What the master calls by the id of a taken
 // job is not known here.
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
-	rows, err := q.db.Query(ctx, packOpenJobs)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var job_id int64
-		if err := rows.Scan(&job_id); err != nil {
-			return nil, err
-		}
-		items = append(items, job_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	row := q.db.QueryRow(ctx, packOpenJobs)
+	var ids []int64
+	err := row.Scan(&ids)
+	return ids, err
 }
 
 const packUpload = `-- name: PackUpload :many
 WITH finished AS (
-    SELECT j.id
+    SELECT
+        j.id,
+        pg_catalog.octet_length(j.owner) + pg_catalog.octet_length(j.name) + pg_catalog.octet_length(j.email_list)
+            + coalesce(pg_catalog.octet_length(j.control_file), 0) AS bytes
     FROM afe_jobs AS j
     WHERE j.shard_id IS NULL
         AND EXISTS (
@@ -81,9 +73,18 @@ WITH finished AS (
             WHERE e.job_id = j.id AND e.complete
             OFFSET 0
         )
-    UNION
-    SELECT u.job_id
+    UNION ALL
+    SELECT j.id, j.bytes
     FROM shard_client_uploads AS u
+    CROSS JOIN LATERAL (
+        SELECT
+            o.id,
+            pg_catalog.octet_length(o.owner) + pg_catalog.octet_length(o.name) + pg_catalog.octet_length(o.email_list)
+                + coalesce(pg_catalog.octet_length(o.control_file), 0) AS bytes
+        FROM afe_jobs AS o
+        WHERE o.id = u.job_id AND o.shard_id IS NOT NULL
+        OFFSET 0
+    ) AS j
     WHERE EXISTS (
             SELECT FROM afe_host_queue_entries AS e
             WHERE e.job_id = u.job_id
@@ -95,24 +96,19 @@ WITH finished AS (
             OFFSET 0
         )
 ),
-pending AS (
-    SELECT f.id
+pending AS MATERIALIZED (
+    SELECT f.id, f.bytes::bigint AS bytes, (f.id = ANY ($2::bigint[])) = $3::boolean AS may_go
     FROM finished AS f
-    WHERE NOT EXISTS (SELECT FROM shard_client_taken AS t WHERE t.kind = 'job' AND t.object_id = f.id)
+    WHERE f.id NOT IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'job')
 ),
-candidate AS (
-    SELECT p.id
-    FROM pending AS p
-    WHERE (p.id = ANY ($2::bigint[])) = $3::boolean
-),
-space AS (
+space AS MATERIALIZED (
     SELECT least(
         $4::bigint - coalesce(pg_catalog.sum(pg_catalog.octet_length(p.id::text) + 1), 0),
         $5::bigint
     )::bigint AS bytes
     FROM pending AS p
 ),
-turn AS (
+turn AS MATERIALIZED (
     SELECT
         coalesce((SELECT h.large_waiting FROM shard_client_heartbeats AS h ORDER BY h.id DESC LIMIT 1), false) AS large,
         coalesce((
@@ -124,22 +120,20 @@ turn AS (
         ), 0) AS last_id
 ),
 by_text AS (
-    SELECT p.id, t.bytes > s.bytes AS large, pg_catalog.count(*) OVER up_to AS jobs, pg_catalog.sum(t.bytes) OVER up_to AS bytes
-    FROM candidate AS p
+    SELECT
+        p.id, p.bytes > s.bytes AS large,
+        pg_catalog.count(*) OVER up_to AS jobs, pg_catalog.sum(p.bytes) OVER up_to AS bytes
+    FROM pending AS p
     CROSS JOIN space AS s
     CROSS JOIN turn
-    CROSS JOIN LATERAL (
-        SELECT (
-            pg_catalog.octet_length(j.owner) + pg_catalog.octet_length(j.name) + pg_catalog.octet_length(j.email_list)
-            + coalesce(pg_catalog.octet_length(j.control_file), 0)
-        )::bigint AS bytes
-        FROM afe_jobs AS j
-        WHERE j.id = p.id
-        OFFSET 0
-    ) AS t
-    WINDOW up_to AS (PARTITION BY t.bytes > s.bytes ORDER BY t.bytes > s.bytes AND p.id <= turn.last_id, p.id)
+    WHERE p.may_go
+    WINDOW up_to AS (
+        PARTITION BY p.bytes > s.bytes
+        ORDER BY p.bytes > s.bytes AND p.id <= turn.last_id, p.id
+        ROWS UNBOUNDED PRECEDING
+    )
 ),
-record AS (
+record AS MATERIALIZED (
     SELECT
         b.id, j.record, j.digest, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
         (pg_catalog.octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
@@ -159,38 +153,55 @@ record AS (
     ) AS e
     WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $6::bigint AND b.bytes <= s.bytes END
 ),
-choice AS (
+choice AS MATERIALIZED (
     SELECT
-        r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
+        r.id, r.record, r.digest, r.entry_ids, r.complete_ids, r.entries, r.entry_digests, r.all_bytes, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
         CASE WHEN r.all_bytes > s.bytes THEN pg_catalog.count(*) OVER up_to = 1 ELSE pg_catalog.sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
     FROM record AS r
     CROSS JOIN space AS s
     CROSS JOIN turn
-    WINDOW up_to AS (PARTITION BY r.all_bytes > s.bytes ORDER BY r.all_bytes > s.bytes AND r.id <= turn.last_id, r.id)
+    WINDOW up_to AS (
+        PARTITION BY r.all_bytes > s.bytes
+        ORDER BY r.all_bytes > s.bytes AND r.id <= turn.last_id, r.id
+        ROWS UNBOUNDED PRECEDING
+    )
 ),
-kind AS (
+kind AS MATERIALIZED (
     SELECT
         pg_catalog.bool_or(c.large) AS any_large,
         pg_catalog.bool_or(c.large) AND (pg_catalog.bool_or(c.large_turn) OR NOT pg_catalog.bool_or(c.may_go AND NOT c.large)) AS large
     FROM choice AS c
 )
 SELECT
-    p.id,
-    (c.id IS NOT NULL)::boolean AS sent,
-    EXISTS (SELECT FROM candidate AS q WHERE q.id = p.id)::boolean AS may_go,
-    coalesce(kind.large, false)::boolean AS large,
+    true::boolean AS is_total,
+    (SELECT pg_catalog.count(*) FROM pending)::bigint AS pending,
+    ARRAY(SELECT p.id FROM pending AS p WHERE NOT p.may_go ORDER BY p.id)::bigint[] AS held_ids,
+    ARRAY(
+        SELECT w.id
+        FROM (
+            SELECT p.id FROM pending AS p WHERE p.may_go
+            EXCEPT
+            SELECT c.id FROM choice AS c WHERE c.may_go AND c.large = kind.large
+        ) AS w
+        ORDER BY w.id
+    )::bigint[] AS waiting_ids,
     coalesce(kind.any_large AND NOT kind.large, false)::boolean AS large_waiting,
-    coalesce(r.record, '')::text AS record,
-    coalesce(r.digest, '')::bytea AS digest,
-    r.entry_ids::bigint[] AS entry_ids,
-    r.complete_ids::bigint[] AS complete_ids,
-    r.entries::text[] AS entries,
-    r.entry_digests::bytea[] AS entry_digests
-FROM pending AS p
+    0::bigint AS id,
+    false::boolean AS large,
+    ''::text AS record,
+    ''::bytea AS digest,
+    '{}'::bigint[] AS entry_ids,
+    '{}'::bigint[] AS complete_ids,
+    '{}'::text[] AS entries,
+    '{}'::bytea[] AS entry_digests
+FROM kind
+UNION ALL
+SELECT
+    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
+FROM choice AS c
 CROSS JOIN kind
-LEFT JOIN choice AS c ON c.id = p.id AND c.may_go AND c.large = kind.large
-LEFT JOIN record AS r ON r.id = c.id
-ORDER BY p.id
+WHERE c.may_go AND c.large = kind.large
+ORDER BY is_total DESC, id
 `
 
 type PackUploadParams struct {
@@ -203,11 +214,13 @@ type PackUploadParams struct {
 }
 
 type PackUploadRow struct {
-	ID           int64
-	Sent         bool
-	MayGo        bool
-	Large        bool
+	IsTotal      bool
+	Pending      int64
+	HeldIds      []int64
+	WaitingIds   []int64
 	LargeWaiting bool
+	ID           int64
+	Large        bool
 	Record       string
 	Digest       []byte
 	EntryIds     []int64
@@ -216,7 +229,7 @@ type PackUploadRow struct {
 	EntryDigests [][]byte
 }
 
-// Every job that has something to upload; those that go into this packet come with their records.
+// The jobs that go into this packet, and before them a row about all that have something to upload.
 // There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
 // complete; an entry is complete that was never acknowledged as complete; a request that may have
 // been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
@@ -233,9 +246,11 @@ type PackUploadRow struct {
 // holds all entries of exactly its jobs: the original limited the jobs but sent every entry
 // (docs/promises.md, "growing uploads").
 //
-// OFFSET 0 makes each look-up by job use an index: without statistics, or with many rows pending,
-// the planner would rather read whole tables (P8).
-// What ProbePlan allows to go.
+// No plan of this is bad, whatever PostgreSQL believes about the tables (P8): each look-up by job
+// stands behind an OFFSET 0 and uses an index, what is read of many rows is one index of jobs whose
+// shard_id is NULL, and no two long lists are joined. MATERIALIZED keeps what is read twice from being
+// worked out twice.
+// may_go: ProbePlan allows it.
 // Whether the last beat left a large job waiting, and which large job went last.
 // Counted by text alone: the jobs up to this one and their bytes, large jobs in an order of their
 // own.
@@ -257,11 +272,13 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 	for rows.Next() {
 		var i PackUploadRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Sent,
-			&i.MayGo,
-			&i.Large,
+			&i.IsTotal,
+			&i.Pending,
+			&i.HeldIds,
+			&i.WaitingIds,
 			&i.LargeWaiting,
+			&i.ID,
+			&i.Large,
 			&i.Record,
 			&i.Digest,
 			&i.EntryIds,

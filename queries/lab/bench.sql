@@ -131,9 +131,10 @@ SELECT 2 * j.n + e.n, j.n, 'Completed', true, 'host' || e.n, timestamp '2019-03-
 FROM generate_series(@first_id::bigint, @last_id::bigint) AS j (n)
 CROSS JOIN generate_series(0, 1) AS e (n);
 
--- Lets jobs wait for their upload again.
+-- Lets jobs wait for their upload again. They differ from what went up before: the client says when
+-- it uploads the same again and again.
 -- name: BenchUploadAgain :exec
-UPDATE afe_jobs SET shard_id = NULL WHERE id BETWEEN @first_id::bigint AND @last_id::bigint;
+UPDATE afe_jobs SET shard_id = NULL, test_retry = test_retry + 1 WHERE id BETWEEN @first_id::bigint AND @last_id::bigint;
 
 -- The floor of acknowledging: one UPDATE by key.
 -- name: BenchAcknowledge :exec

@@ -1,6 +1,7 @@
 -- The history of beats.
 
--- The beat is passed as the JSON that `once` prints.
+-- The beat is passed as the JSON that `once` prints. This and HistoryPrune travel together with the
+-- fence, so they ask whether it has let this client pass.
 -- name: HeartbeatRecord :exec
 INSERT INTO shard_client_heartbeats (
     started_at, epoch, protocol, large_waiting, large_job_id, probe, batch_jobs, batch_bytes,
@@ -17,7 +18,8 @@ FROM pg_catalog.json_to_record(@beat::json) AS b (
     ack_ms double precision, apply_ms double precision, known_jobs bigint, known_hosts bigint,
     uploaded_jobs bigint, uploaded_entries bigint, received_hosts bigint, received_jobs bigint,
     received_keyvals bigint, quarantined bigint
-);
+)
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on';
 
 -- What the beats of earlier processes say. Times are in seconds since 1970, 0: there is none.
 -- name: HistoryRecall :one
@@ -50,24 +52,46 @@ SELECT
 -- not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
 -- the master must not push out a record that it refuses, or the search for that would begin again
 -- and again.
+--
+-- A beat adds one row to the history, and no more rows to the quarantine than are kept. So what is
+-- deleted at once is bounded, too: after the limits were lowered from a million rows, the first beat
+-- does not write for a minute.
 -- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine
-    WHERE last_seen < pg_catalog.now() - interval '7 days'
-        OR id IN (
-            SELECT q.id
-            FROM shard_client_quarantine AS q
-            WHERE q.direction = 'in'
-            ORDER BY q.last_seen DESC, q.id DESC
-            OFFSET @quarantine_keep::bigint
-        )
-        OR id IN (
-            SELECT q.id
-            FROM shard_client_quarantine AS q
-            WHERE q.direction = 'out'
-            ORDER BY q.last_seen DESC, q.id DESC
-            OFFSET @quarantine_keep::bigint
-        )
+    WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+        AND id = ANY (ARRAY(
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.last_seen < pg_catalog.now() - interval '7 days'
+                ORDER BY q.last_seen
+                LIMIT 1000
+            )
+            UNION ALL
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.direction = 'in'
+                ORDER BY q.last_seen DESC, q.id DESC
+                LIMIT greatest(1000, @quarantine_keep::bigint) OFFSET @quarantine_keep::bigint
+            )
+            UNION ALL
+            (
+                SELECT q.id
+                FROM shard_client_quarantine AS q
+                WHERE q.direction = 'out'
+                ORDER BY q.last_seen DESC, q.id DESC
+                LIMIT greatest(1000, @quarantine_keep::bigint) OFFSET @quarantine_keep::bigint
+            )
+        ))
 )
 DELETE FROM shard_client_heartbeats
-WHERE id <= (SELECT pg_catalog.max(h.id) FROM shard_client_heartbeats AS h) - @history_keep::bigint;
+WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
+    AND id = ANY (ARRAY(
+        SELECT h.id
+        FROM shard_client_heartbeats AS h
+        WHERE h.id <= (SELECT pg_catalog.max(l.id) FROM shard_client_heartbeats AS l) - @history_keep::bigint
+        ORDER BY h.id
+        LIMIT 1000
+    ));

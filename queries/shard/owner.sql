@@ -91,20 +91,25 @@ SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid
 RETURNING epoch;
 
 -- The fence, the first statement of every write transaction. No row means that another client took
--- over, or that the connection with the lock is gone.
+-- over, or that the connection with the lock is gone. A statement that travels together with the fence
+-- asks shard_client.fenced; it is set only after the row has been waited for and found.
 -- name: OwnerFence :many
-SELECT o.epoch
-FROM shard_client_owner AS o
-WHERE o.epoch = @epoch::bigint
-    AND EXISTS (
-        SELECT FROM pg_catalog.pg_locks AS l
-        WHERE l.pid = o.backend_pid
-            AND l.locktype = 'advisory'
-            AND l.granted
-            AND l.classid = 1936220530::oid
-            AND l.objid = 'shard_client_owner'::regclass::oid
-    )
-FOR SHARE OF o;
+WITH fence AS MATERIALIZED (
+    SELECT o.epoch
+    FROM shard_client_owner AS o
+    WHERE o.epoch = @epoch::bigint
+        AND EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.pid = o.backend_pid
+                AND l.locktype = 'advisory'
+                AND l.granted
+                AND l.classid = 1936220530::oid
+                AND l.objid = 'shard_client_owner'::regclass::oid
+        )
+    FOR SHARE OF o
+)
+SELECT f.epoch, pg_catalog.set_config('shard_client.fenced', 'on', true)::text AS fenced
+FROM fence AS f;
 
 -- What the fence asks, for a transaction that only reads: it locks no row.
 -- name: OwnerLook :many

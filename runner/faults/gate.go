@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -38,9 +40,15 @@ type Step struct {
 	Number     int // counted over all connections, from 1
 	Connection int // which connection to the database, from 1; 0 means the master
 	// What is the name of the statement in queries/, the SQL of a statement without a name, or one
-	// of the constants below.
+	// of the constants below; of several that travel together, all in a row.
 	What string
 }
+
+// together stands between the names of statements that travel together.
+const together = ", "
+
+// Has reports whether the step is, or holds, a statement.
+func (s Step) Has(what string) bool { return slices.Contains(strings.Split(s.What, together), what) }
 
 // Steps that are not statements.
 const (
@@ -71,7 +79,7 @@ func Once(what string, side Side, strike func() Verdict) Strike {
 	struck := false
 	return func(step Step, at Side) Verdict {
 		mu.Lock()
-		hit := !struck && step.What == what && at == side
+		hit := !struck && step.Has(what) && at == side
 		struck = struck || hit
 		mu.Unlock()
 		if !hit {

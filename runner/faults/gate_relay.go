@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -42,7 +43,7 @@ func (r *relay) up() {
 		r.cut()
 		return
 	}
-	what := ""
+	var what []string // since the last answer that was waited for
 	for {
 		message, err := r.fromClient.Receive()
 		if err != nil {
@@ -54,27 +55,30 @@ func (r *relay) up() {
 		switch m := message.(type) {
 		case *pgproto3.Parse:
 			r.names[m.Name] = nameOf(m.Query)
-			what = "prepare " + r.names[m.Name]
+			what = append(what, "prepare "+r.names[m.Name])
 		case *pgproto3.Bind:
-			what = r.names[m.PreparedStatement]
+			what = append(what, r.names[m.PreparedStatement])
 		case *pgproto3.Sync:
 			ends = true
 		case *pgproto3.Query:
-			what, ends = nameOf(m.String), true
+			what, ends = []string{nameOf(m.String)}, true
 		case *pgproto3.CopyDone:
-			what, ends = StepCopyDone, true
+			what, ends = []string{StepCopyDone}, true
 		case *pgproto3.CopyFail:
-			what, ends = StepCopyFail, true
+			what, ends = []string{StepCopyFail}, true
 		case *pgproto3.Terminate:
-			what, ends = StepTerminate, true
+			what, ends = []string{StepTerminate}, true
 		case *pgproto3.CopyData:
 			if r.toServer.Flush() != nil {
 				r.cut()
 				return
 			}
 		}
-		if ends && !r.forward(what) {
-			return
+		if ends {
+			if !r.forward(strings.Join(what, together)) {
+				return
+			}
+			what = nil
 		}
 	}
 }

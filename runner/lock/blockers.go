@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"shardclient/gen/sharddb"
@@ -47,7 +46,7 @@ func (l *Lock) blockers(ctx context.Context) (found []string) {
 	if len(found) > 0 {
 		return found
 	}
-	_ = pg.Write(ctx, l.pool, func(tx pgx.Tx) error { // to find a locked row is to try to lock it
+	_ = pg.Write(ctx, l.pool, func(tx *pg.Tx) error { // to find a locked row is to try to lock it
 		shards, err := sharddb.New(tx).LockedShards(ctx)
 		for _, id := range shards {
 			found = append(found, fmt.Sprintf("row afe_shards %d", id))

@@ -191,51 +191,74 @@ func (l *Lock) Abandon() { l.conn = nil }
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
 // failure, so it must not keep anything from an earlier run.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx pgx.Tx) error {
-		q := sharddb.New(tx)
-		epochs, err := q.OwnerFence(ctx, l.epoch)
-		if err != nil {
-			return fmt.Errorf("read own epoch: %w", err)
-		}
-		if len(epochs) == 0 {
-			return ErrLost
-		}
-		if err := l.boundWaits(ctx, q); err != nil {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, l.fence(ctx)...); err != nil {
 			return err
 		}
-		return fn(q)
+		return fn(sharddb.New(tx))
 	}))
+}
+
+// WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as OwnerFence
+// sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
+// find their rows by keys.
+func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
+	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+		all := append(l.fence(ctx), pg.PlansByKey(ctx))
+		for _, ask := range asks {
+			all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
+		}
+		return tx.Finish(ctx, all...)
+	}))
+}
+
+// fence returns the first statements of every write transaction.
+func (l *Lock) fence(ctx context.Context) []pg.Ask {
+	fence := func(db pg.DB) error {
+		rows, err := sharddb.New(db).OwnerFence(ctx, l.epoch)
+		return isHeld(len(rows), err)
+	}
+	return append([]pg.Ask{fence}, l.bounds(ctx)...)
+}
+
+// isHeld returns [ErrLost] if no row was found that says that this client holds the lock.
+func isHeld(rows int, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("read own epoch: %w", err)
+	case rows == 0:
+		return ErrLost
+	}
+	return nil
 }
 
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
 // returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even to
 // the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx pgx.Tx) error {
-		q := sharddb.New(tx)
-		epochs, err := q.OwnerLook(ctx, l.epoch)
-		if err != nil {
-			return fmt.Errorf("read own epoch: %w", err)
-		}
-		if len(epochs) == 0 {
-			return ErrLost
-		}
-		if err := l.boundWaits(ctx, q); err != nil {
+	look := func(db pg.DB) error {
+		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)
+		return isHeld(len(epochs), err)
+	}
+	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, append([]pg.Ask{look}, l.bounds(ctx)...)...); err != nil {
 			return err
 		}
-		return fn(q)
+		return fn(sharddb.New(tx))
 	}))
 }
 
-// boundWaits limits how long the statements of a transaction wait for locks. The lock that the
-// fence waits for is that of another shard-client, which holds it for a moment only.
-func (l *Lock) boundWaits(ctx context.Context, q *sharddb.Queries) error {
+// bounds limits how long the statements of a transaction wait for locks. The lock that the fence
+// waits for is that of another shard-client, which holds it for a moment only.
+func (l *Lock) bounds(ctx context.Context) []pg.Ask {
 	if l.Timeout <= 0 {
 		return nil
 	}
-	milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
-	if err := q.WriteBoundsSet(ctx, milliseconds); err != nil {
-		return fmt.Errorf("set lock_timeout: %w", err)
-	}
-	return nil
+	return []pg.Ask{func(db pg.DB) error {
+		milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
+		if err := sharddb.New(db).WriteBoundsSet(ctx, milliseconds); err != nil {
+			return fmt.Errorf("set lock_timeout: %w", err)
+		}
+		return nil
+	}}
 }

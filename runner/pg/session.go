@@ -43,6 +43,9 @@ var known = map[string]string{
 	"idle_session_timeout":                "0",
 	"idle_in_transaction_session_timeout": idleTimeout,
 	"transaction_timeout":                 "0", // each statement has its limit
+	// What PostgreSQL believes about tables that fill and empty is often old: it compiled for half a
+	// second what took a millisecond.
+	"jit": "off",
 }
 
 // limits are those that the connection string may set by their own names.

@@ -27,7 +27,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	if len(m.sent.JobIds) == 0 {
 		return nil
 	}
-	return c.lock.Write(ctx, func(q *sharddb.Queries) error {
+	return c.lock.WriteAtOnce(ctx, func(q *sharddb.Queries) error {
 		var err error
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
@@ -94,7 +94,11 @@ func (c *Client) acknowledge(
 func (c *Client) acknowledgeFree(
 	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
 ) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
-	rows, err := q.AcknowledgeLock(ctx, jobs, m.sent.EntryIds)
+	if err := q.AcknowledgeBegin(ctx); err != nil {
+		return some, nil, fmt.Errorf("begin: %w", err)
+	}
+	entryIDs, entryJobs := m.entriesOf(jobs)
+	rows, err := q.AcknowledgeLock(ctx, entryIDs, entryJobs)
 	if err != nil {
 		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
@@ -105,21 +109,20 @@ func (c *Client) acknowledgeFree(
 			left[row.ID] = row.Reason
 		}
 	}
-	if err := q.AcknowledgeBegin(ctx); err != nil {
-		return some, nil, fmt.Errorf("begin: %w", err)
-	}
 	sent := m.sent
+	sent.JobIds, sent.JobDigests = nil, nil
 	remember := sharddb.UploadRememberParams{
 		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		OpenJobIds: m.open, CompleteEntryIds: m.complete,
 	}
-	for i, id := range sent.JobIds {
+	for i, id := range m.sent.JobIds {
 		if locked[id] {
 			remember.JobIds = append(remember.JobIds, id)
 			remember.Digests = append(remember.Digests, m.digests[i])
+			sent.JobDigests = append(sent.JobDigests, m.sent.JobDigests[i])
 		}
 	}
-	sent.LockedJobIds = remember.JobIds
+	sent.JobIds = remember.JobIds
 	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
 		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
 	}
@@ -131,6 +134,21 @@ func (c *Client) acknowledgeFree(
 		m.ofAnother = max(m.ofAnother, ofAnother)
 	}
 	return some, left, nil
+}
+
+// entriesOf returns the entries that were sent of some jobs, and whose each of them is.
+func (u *upload) entriesOf(jobs []int64) (ids, jobIDs []int64) {
+	wanted := map[int64]bool{}
+	for _, id := range jobs {
+		wanted[id] = true
+	}
+	for i, id := range u.entryJobs {
+		if wanted[id] {
+			ids = append(ids, u.sent.EntryIds[i])
+			jobIDs = append(jobIDs, id)
+		}
+	}
+	return ids, jobIDs
 }
 
 // answered notes that the master has answered the packet. Jobs that are left do not count as

@@ -26,15 +26,21 @@ func (t *turn) record(ctx context.Context) error {
 		row.BatchBytes = t.report.Batch.Bytes
 	}
 	options := &t.c.options
-	return t.c.lock.Write(ctx, func(q *sharddb.Queries) error {
-		if err := q.HeartbeatRecord(ctx, row); err != nil {
-			return fmt.Errorf("record heartbeat: %w", err)
-		}
-		if _, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep); err != nil {
-			return fmt.Errorf("prune history and quarantine: %w", err)
-		}
-		var err error
-		t.report.Quarantine, err = countQuarantine(ctx, q)
-		return err
-	})
+	return t.c.lock.WriteAtOnce(ctx,
+		func(q *sharddb.Queries) error {
+			if err := q.HeartbeatRecord(ctx, row); err != nil {
+				return fmt.Errorf("record heartbeat: %w", err)
+			}
+			return nil
+		},
+		func(q *sharddb.Queries) error {
+			if _, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep); err != nil {
+				return fmt.Errorf("prune history and quarantine: %w", err)
+			}
+			return nil
+		},
+		func(q *sharddb.Queries) (err error) {
+			t.report.Quarantine, err = countQuarantine(ctx, q)
+			return err
+		})
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/jackc/pgx/v5"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -35,11 +34,13 @@ type memo struct {
 
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	sent     sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
-	digests  []int64                       // what the packet says about each job, in short
-	complete []int64                       // ids of the entries that were sent as complete
-	open     []int64                       // ids of the jobs with an entry that is still open
-	packetID int64                         // see shard_client_packets
+	sent    sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
+	digests []int64                       // what the packet says about each job, in short
+
+	entryJobs []int64 // whose entries are sent.EntryIds
+	complete  []int64 // ids of the entries that were sent as complete
+	open      []int64 // ids of the jobs with an entry that is still open
+	packetID  int64   // see shard_client_packets
 
 	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
 	// without progress, and how many jobs another client had acknowledged.
@@ -56,26 +57,23 @@ type largeTurn struct {
 
 // packOnce reads everything that the packet says in one snapshot.
 func (c *Client) packOnce(ctx context.Context, most finished) (packet *afe.Packet, m *memo, err error) {
-	err = pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
-		packet, m, err = c.packFrom(ctx, sharddb.New(tx), most)
+	err = pg.Read(ctx, c.pool, func(tx *pg.Tx) error {
+		packet, m, err = c.packFrom(ctx, tx, most)
 		return err
 	})
 	return packet, m, err
 }
 
-func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries, most finished) (*afe.Packet, *memo, error) {
+// packFrom reads the packet in two round trips, of which the second one ends the snapshot.
+func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.Packet, *memo, error) {
 	m := &memo{}
-	var err error
-	if m.plan, err = search.Plan(ctx, q); err != nil {
-		return nil, nil, fmt.Errorf("read what may go: %w", err)
+	packet, err := c.packKnown(ctx, tx, &m.plan)
+	if err != nil {
+		return nil, nil, err
 	}
 	m.batch = beat.Batch{Jobs: int(m.plan.BatchJobs), Bytes: m.plan.BatchBytes}.Within(c.limit())
 	if most == oneJob {
 		m.batch.Jobs = 1
-	}
-	packet, err := c.packKnown(ctx, q, &m.plan)
-	if err != nil {
-		return nil, nil, err
 	}
 	// The limit is on the whole request, so what it takes without any job is measured.
 	frame, err := packet.Body(afe.Protocol2019)
@@ -93,48 +91,73 @@ func (c *Client) packFrom(ctx context.Context, q *sharddb.Queries, most finished
 	if most != wholeBatch {
 		limits.MaxJobs, limits.FreeBytes, limits.BatchBytes = int64(most), math.MaxInt64, math.MaxInt64
 	}
-	pending, err := q.PackUpload(ctx, limits)
+	var jobs []sharddb.PackUploadRow
+	err = tx.Finish(ctx, func(db pg.DB) (err error) {
+		jobs, err = sharddb.New(db).PackUpload(ctx, limits)
+		return err
+	})
 	if err != nil {
 		return nil, nil, &uploadError{fmt.Errorf("read jobs to upload: %w", err)}
 	}
-	m.pending = len(pending)
 	m.sent.ShardHostname = c.options.ShardHostname
-	for i := range pending {
-		m.add(packet, &pending[i])
+	for i := range jobs {
+		m.add(packet, &jobs[i])
 	}
 	slices.Sort(packet.KnownJobIDs)
 	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
 	return packet, m, nil
 }
 
-// packKnown reads the hosts and jobs that the master need not send again.
-func (c *Client) packKnown(ctx context.Context, q *sharddb.Queries, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
-	hosts, err := q.PackHosts(ctx, plan.HostIds, plan.OnlyHosts)
+// packKnown reads what may go, and the hosts and jobs that the master need not send again.
+func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
+	var hosts sharddb.PackHostsRow
+	packet := &afe.Packet{ShardHostname: c.options.ShardHostname}
+	err := tx.Together(ctx,
+		pg.PlansByKey(ctx),
+		func(db pg.DB) (err error) {
+			if *plan, err = search.Plan(ctx, sharddb.New(db)); err != nil {
+				return fmt.Errorf("read what may go: %w", err)
+			}
+			return nil
+		},
+		func(db pg.DB) (err error) {
+			if hosts, err = sharddb.New(db).PackHosts(ctx); err != nil {
+				return fmt.Errorf("read known hosts: %w", err)
+			}
+			return nil
+		},
+		func(db pg.DB) (err error) {
+			if packet.KnownJobIDs, err = sharddb.New(db).PackOpenJobs(ctx); err != nil {
+				return fmt.Errorf("read known jobs: %w", err)
+			}
+			return nil
+		})
 	if err != nil {
-		return nil, fmt.Errorf("read known hosts: %w", err)
+		return nil, err
 	}
-	jobs, err := q.PackOpenJobs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read known jobs: %w", err)
+	listed := make(map[int64]bool, len(plan.HostIds))
+	for _, id := range plan.HostIds {
+		listed[id] = true
 	}
-	return &afe.Packet{
-		ShardHostname: c.options.ShardHostname, KnownJobIDs: jobs,
-		KnownHostIDs: hosts.Ids, KnownHostStatuses: hosts.Statuses,
-	}, nil
+	for i, id := range hosts.Ids {
+		if listed[id] == plan.OnlyHosts {
+			packet.KnownHostIDs = append(packet.KnownHostIDs, id)
+			packet.KnownHostStatuses = append(packet.KnownHostStatuses, hosts.Statuses[i])
+		}
+	}
+	return packet, nil
 }
 
-// add puts a finished job into the packet. A job that must wait for a later packet is listed as
-// known instead: if it were left out, the master would send it again, whole, at every beat.
+// add puts a finished job into the packet. The first row is about those that must wait for a later
+// packet. They are listed as known instead: if they were left out, the master would send them again,
+// whole, at every beat.
 func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
-	m.large.waiting = job.LargeWaiting
-	switch {
-	case !job.Sent:
-		if job.MayGo {
-			m.waiting = append(m.waiting, job.ID)
-		}
-		packet.KnownJobIDs = append(packet.KnownJobIDs, job.ID)
+	if job.IsTotal {
+		m.pending, m.waiting, m.large.waiting = int(job.Pending), job.WaitingIds, job.LargeWaiting
+		packet.KnownJobIDs = slices.Concat(packet.KnownJobIDs, job.HeldIds, job.WaitingIds)
 		return
-	case job.Large:
+	}
+	if job.Large {
 		id := job.ID
 		m.large.jobID = &id
 	}
@@ -150,6 +173,7 @@ func (u *upload) add(job *sharddb.PackUploadRow) {
 	u.sent.JobIds = append(u.sent.JobIds, job.ID)
 	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)
 	u.sent.EntryIds = append(u.sent.EntryIds, job.EntryIds...)
+	u.entryJobs = append(u.entryJobs, slices.Repeat([]int64{job.ID}, len(job.EntryIds))...)
 	u.sent.EntryDigests = append(u.sent.EntryDigests, job.EntryDigests...)
 	u.complete = append(u.complete, job.CompleteIds...)
 	if len(job.CompleteIds) < len(job.EntryIds) {

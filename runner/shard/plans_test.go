@@ -18,19 +18,35 @@ import (
 
 // statements remembers what a pool was asked.
 type statements struct {
-	mu   sync.Mutex
-	sql  []string
-	args [][]any
+	mu    sync.Mutex
+	sql   []string
+	args  [][]any
+	trips int // of which some carried several statements
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sql, s.args = append(s.sql, q.SQL), append(s.args, q.Args)
+	s.trips++
 	return ctx
 }
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, b pgx.TraceBatchStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trips++
+	for _, q := range b.Batch.QueuedQueries {
+		s.sql, s.args = append(s.sql, q.SQL), append(s.args, q.Arguments)
+	}
+	return ctx
+}
+
+func (s *statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 func tracedPool(t testing.TB, url string) (*pgxpool.Pool, *statements) {
 	t.Helper()
@@ -133,6 +149,21 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 	}
 	if one, many := count(1), count(500); one != many {
 		t.Errorf("%d statements for one job, %d for 500", one, many)
+	}
+}
+
+// An idle beat asks who holds the lock, reads the packet in two round trips, and records itself in
+// one.
+func TestAnIdleBeatTakesFewRoundTrips(t *testing.T) {
+	pool, seen := tracedPool(t, pgtest.Database(t))
+	master := newMaster(t)
+	master.saysResult(result(nil, nil, nil))
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	mustBeat(t, client) // takes the lock
+	asked, trips := len(seen.sql), seen.trips
+	mustBeat(t, client)
+	if n := seen.trips - trips; n > 6 {
+		t.Errorf("%d round trips, want at most 6:\n%s", n, strings.Join(seen.sql[asked:], "\n"))
 	}
 }
 

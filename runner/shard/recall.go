@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"shardclient/gen/sharddb"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
@@ -18,15 +16,16 @@ import (
 // would find. It writes nothing.
 func (c *Client) Recall(ctx context.Context) (past beat.Past, err error) {
 	err = guard.Run(func() error {
-		return pg.Read(ctx, c.pool, func(tx pgx.Tx) error {
-			past, err = c.recall(ctx, sharddb.New(tx))
+		return pg.Read(ctx, c.pool, func(tx *pg.Tx) error {
+			past, err = c.recall(ctx, tx)
 			return err
 		})
 	})
 	return past, err
 }
 
-func (c *Client) recall(ctx context.Context, q *sharddb.Queries) (beat.Past, error) {
+func (c *Client) recall(ctx context.Context, tx *pg.Tx) (beat.Past, error) {
+	q := sharddb.New(tx)
 	row, err := q.HistoryRecall(ctx)
 	if err != nil {
 		return beat.Past{}, fmt.Errorf("read the history: %w", err)
@@ -35,7 +34,7 @@ func (c *Client) recall(ctx context.Context, q *sharddb.Queries) (beat.Past, err
 	if err != nil {
 		return beat.Past{}, err
 	}
-	_, m, err := c.packFrom(ctx, q, noJob)
+	_, m, err := c.packFrom(ctx, tx, noJob)
 	if err != nil {
 		return beat.Past{}, fmt.Errorf("count what is to be uploaded: %w", err)
 	}

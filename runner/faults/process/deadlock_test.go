@@ -13,7 +13,7 @@ import (
 // ran counts a statement.
 func ran(gate *faults.Gate, what string) (count int) {
 	for _, step := range gate.Steps() {
-		if step.What == what {
+		if step.Has(what) {
 			count++
 		}
 	}

@@ -35,9 +35,8 @@ func (r *rich) count(t *testing.T, command string) []faults.Step {
 	}
 	steps := gate.Steps()
 	if command == "run" { // the next beat has begun, maybe
-		recorded := slices.IndexFunc(steps, func(s faults.Step) bool { return s.What == "HeartbeatRecord" })
-		commit := slices.IndexFunc(steps[recorded:], func(s faults.Step) bool { return s.What == "commit" })
-		steps = steps[:recorded+commit+1]
+		recorded := slices.IndexFunc(steps, func(s faults.Step) bool { return s.Has("HeartbeatRecord") })
+		steps = steps[:recorded+1]
 	}
 	r.recovers(t, l)
 	return steps
@@ -59,7 +58,7 @@ func points(steps []faults.Step, share int) (chosen []point) {
 		}
 		for _, side := range []faults.Side{faults.Before, faults.After} {
 			switch {
-			case step.What == "commit", step.What == "OwnerTake", step.Number%12 == 0:
+			case step.Has("TransactionCommit"), step.Has("OwnerTake"), step.Number%12 == 0:
 				if decisive++; decisive%share != 0 && !*everyStep {
 					continue
 				}
@@ -78,6 +77,7 @@ func (r *rich) atEveryStep(t *testing.T, command string, share int, play func(t 
 	t.Helper()
 	for _, at := range points(r.count(t, command), share) {
 		what, _, _ := strings.Cut(at.What, " (")
+		what = what[strings.LastIndex(what, " ")+1:] // the last of several
 		t.Run(fmt.Sprintf("%s %d %s", at.side, at.Number, what), func(t *testing.T) {
 			t.Parallel()
 			l := r.Clone(t)

@@ -59,6 +59,14 @@ func (c *crash) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.Trace
 
 func (c *crash) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
 
+func (c *crash) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return c.before(ctx)
+}
+
+func (c *crash) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (c *crash) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
 // newClient starts a client of a station, beside the one that is there.
 func (w *world) newClient(s *station) (*client, error) {
 	s.clients++

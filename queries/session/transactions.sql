@@ -1,0 +1,27 @@
+-- How transactions begin and end. They are statements like others, so that the first one and the last
+-- one of a transaction can travel with its neighbours (runner/pg).
+
+-- Whatever the default of the role is: once a row lock is won, the next statement must see what its
+-- former holder has committed.
+-- name: WriteBegin :exec
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+
+-- name: SnapshotBegin :exec
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+
+-- In this transaction, everything is found by an index if there is one, and nothing is compiled. An
+-- index is read from one end, which leaves dead entries marked; a bitmap would read them each time. What
+-- PostgreSQL believes about a table may be old: after a backlog of 10,000 jobs had gone up, it read
+-- every job, or compiled for half a second, for as long as its statistics spoke of the backlog.
+-- name: PlansByKey :exec
+SELECT
+    pg_catalog.set_config('enable_seqscan', 'off', true),
+    pg_catalog.set_config('enable_bitmapscan', 'off', true),
+    pg_catalog.set_config('jit', 'off', true);
+
+-- Its tag is ROLLBACK if a statement had failed.
+-- name: TransactionCommit :execresult
+COMMIT;
+
+-- name: TransactionUndo :exec
+ROLLBACK;
