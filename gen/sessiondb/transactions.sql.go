@@ -56,13 +56,14 @@ func (q *Queries) TransactionUndo(ctx context.Context) error {
 
 const WriteBegin = `-- name: WriteBegin :exec
 
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE
+BEGIN ISOLATION LEVEL READ COMMITTED
 `
 
 // How transactions begin and end. They are statements like others, so that the first one and the last
 // one of a transaction can travel with its neighbours (runner/pg).
 // Whatever the default of the role is: once a row lock is won, the next statement must see what its
-// former holder has committed.
+// former holder has committed. It does not say READ WRITE: a server that was made read-only, because
+// another one takes the writes now, must refuse it.
 func (q *Queries) WriteBegin(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, WriteBegin)
 	return err

@@ -2,9 +2,10 @@
 -- one of a transaction can travel with its neighbours (runner/pg).
 
 -- Whatever the default of the role is: once a row lock is won, the next statement must see what its
--- former holder has committed.
+-- former holder has committed. It does not say READ WRITE: a server that was made read-only, because
+-- another one takes the writes now, must refuse it.
 -- name: WriteBegin :exec
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+BEGIN ISOLATION LEVEL READ COMMITTED;
 
 -- name: SnapshotBegin :exec
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;

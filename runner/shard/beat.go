@@ -74,7 +74,7 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	}
 	err = guard.Run(func() error { return t.record(last) })
 	switch {
-	case c.panicked(err):
+	case c.panicked(err), t.report.OK() && c.mustReconnect(err): // an idle beat writes nothing but this
 		Fail(&t.report, err, c.options.RedactError)
 		c.letGo(last)
 	case err != nil && t.report.OK():

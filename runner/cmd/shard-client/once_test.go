@@ -185,11 +185,11 @@ func TestFirstPhaseBeginsWithTheProcess(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
-	m := master(t, answers(jobs(1, 2, 3, 4)))
+	m := master(t, answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113)))
 	transactions := func() int { return pgtest.Query[int](t, pool, "SELECT count(DISTINCT xmin::text) FROM afe_jobs") }
 	invoke(once(m, databaseURL, "--apply-chunk=3")...).want(t, exitOK)
 	if n := transactions(); n != 2 {
-		t.Errorf("4 jobs in chunks of 3 were stored in %d transactions, want 2", n)
+		t.Errorf("13 new jobs in chunks of 3, four at once, were stored in %d transactions, want 2", n)
 	}
 	m.says(answers(strings.ReplaceAll(jobs(5, 6, 7, 8), `"owner": "o"`, `"owner": 7`)))
 	for range 3 {

@@ -20,7 +20,7 @@ var settings = map[string]string{
 	"heartbeat-pause": "7s", "drain-pause": "2s", "startup-splay": "8s", "rpc-timeout": "9m",
 	"stop-timeout": "300ms", "beat-timeout": "40m", "finish-timeout": "2m", "lock-timeout": "400ms",
 	"lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
-	"max-response-bytes": "13000", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
+	"max-response-bytes": "13000", "spool-dir": "/", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
 	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
 }
 

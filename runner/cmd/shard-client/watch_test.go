@@ -97,8 +97,9 @@ func TestMetricsOfRealBeats(t *testing.T) {
 	}
 	for _, class := range shard.Failures() {
 		want := 1.0
-		if class == string(afe.Internal) || class == beat.FailureNoProgress || class == beat.FailureLocked {
-			want = 0 // only a fault of our own causes the one, and the other needs an upload that is answered
+		switch class {
+		case string(afe.Internal), string(afe.Spool), beat.FailureNoProgress, beat.FailureRefusesAll, beat.FailureLocked:
+			want = 0 // they take a fault of our own, a full disk, or a story of several beats
 		}
 		checkMetrics(t, "after the misfortunes", later, map[string]float64{fmt.Sprintf(`beats_total{failure=%q,outcome="failed"}`, class): want})
 	}
