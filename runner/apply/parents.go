@@ -92,11 +92,12 @@ func (p parents) addLabels(labels ...objects.Label) {
 // its own parents instead, as its own objects name them. A parent that another session has locked
 // is left out, and with it each object that names it.
 func (a *applier) storeParents(ctx context.Context, all parents) error {
+	if len(all.named) == 0 {
+		return nil
+	}
 	var missing []sharddb.ParentsFindRow
 	err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-		if len(all.named) > 0 { // if not, it is only asked whether the lock is still held
-			missing, err = all.find(ctx, q)
-		}
+		missing, err = all.find(ctx, q)
 		return err
 	})
 	if err == nil && len(missing) == 0 {

@@ -162,8 +162,8 @@ func TestAnIdleBeatTakesFewRoundTrips(t *testing.T) {
 	mustBeat(t, client) // takes the lock
 	asked, trips := len(seen.sql), seen.trips
 	mustBeat(t, client)
-	if n := seen.trips - trips; n > 6 {
-		t.Errorf("%d round trips, want at most 6:\n%s", n, strings.Join(seen.sql[asked:], "\n"))
+	if n := seen.trips - trips; n > 4 {
+		t.Errorf("%d round trips, want at most 4:\n%s", n, strings.Join(seen.sql[asked:], "\n"))
 	}
 }
 
