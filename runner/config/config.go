@@ -66,7 +66,7 @@ type Config struct {
 	MaxUploadBytes   Bytes  `env:"SHARD_CLIENT_MAX_UPLOAD_BYTES" default:"16MiB" group:"Limits" help:"Size of a request's body; a job larger than it goes alone. Bytes, or with a unit."`
 	MaxResponseBytes Bytes  `env:"SHARD_CLIENT_MAX_RESPONSE_BYTES" default:"256MiB" group:"Limits" help:"Size of the largest response that is read. Bytes, or with a unit."`
 	SpoolDir         string `env:"SHARD_CLIENT_SPOOL_DIR" placeholder:"DIRECTORY" group:"Limits" help:"Directory for a response of more than 2 MiB while it is read; default: the system's for temporary files."`
-	ApplyChunk       int    `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction."`
+	ApplyChunk       int    `env:"SHARD_CLIENT_APPLY_CHUNK" default:"500" group:"Limits" help:"Received objects stored in one transaction; of new ones, four times as many."`
 	HistoryKeep      int    `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
 	QuarantineKeep   int    `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
