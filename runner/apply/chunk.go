@@ -153,7 +153,7 @@ func (a *applier) goesOn(err error) bool {
 // tookTooLong counts a statement that took too long by itself, and reports whether a smaller one may
 // be tried.
 func (a *applier) tookTooLong(ctx context.Context, err error) bool {
-	if pg.Classify(err) != pg.Cancelled || ctx.Err() != nil {
+	if !pg.TookTooLong(ctx, err) {
 		return false
 	}
 	a.timeouts++
@@ -198,7 +198,7 @@ func storeChunk[T any](
 			return err
 		}
 		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
-	case class == pg.Cancelled && len(chunk) == 1 && ctx.Err() == nil:
+	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
 		a.setAside(chunk[0].aside, codeTooSlow, err)
 		if !a.goesOn(err) {
 			return err

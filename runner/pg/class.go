@@ -2,6 +2,7 @@ package pg
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -69,6 +70,11 @@ func Classify(err error) Class {
 		return Conflict
 	}
 	return cmp.Or(classes[pgErr.Code], classes[pgErr.Code[:classLength]])
+}
+
+// TookTooLong reports whether a statement took too long by itself, and not the beat as a whole.
+func TookTooLong(ctx context.Context, err error) bool {
+	return Classify(err) == Cancelled && ctx.Err() == nil
 }
 
 // Forbidden reports whether the role lacks a right.

@@ -181,7 +181,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
-	if tooSlow(ctx, err) {
+	if pg.TookTooLong(ctx, err) {
 		err = t.acknowledgeSlow(ctx, sure, err)
 	}
 	if err != nil {

@@ -29,15 +29,10 @@ type uploadError struct{ cause error }
 func (e *uploadError) Error() string { return e.cause.Error() }
 func (e *uploadError) Unwrap() error { return e.cause }
 
-// tooSlow reports whether a statement took too long, and not the beat as a whole.
-func tooSlow(ctx context.Context, err error) bool {
-	return pg.Classify(err) == pg.Cancelled && ctx.Err() == nil
-}
-
 // uploadTooSlow reports whether the finished jobs took too long to read.
 func uploadTooSlow(ctx context.Context, err error) bool {
 	_, ofJobs := errors.AsType[*uploadError](err)
-	return ofJobs && tooSlow(ctx, err)
+	return ofJobs && pg.TookTooLong(ctx, err)
 }
 
 // pack reads what the packet says. When the finished jobs take too long, it reads one of them; when
