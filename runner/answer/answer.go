@@ -114,11 +114,5 @@ func (a *Answer) Head() string { return string(a.head) }
 // Close gives back the memory or disk that holds the answer. Nothing can be read any more.
 func (a *Answer) Close() { a.body.close() }
 
-// Window reads values one after the other.
-type Window struct{ window }
-
 // NewWindow returns a window on an answer.
-func (a *Answer) NewWindow() *Window { return &Window{window{body: a.body}} }
-
-// Text returns a whole value. It stays valid until the next call.
-func (w *Window) Text(p Place) (jsontext.Value, error) { return w.at(p.from, int(p.size)) }
+func (a *Answer) NewWindow() *Window { return &Window{body: a.body} }

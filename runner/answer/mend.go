@@ -34,7 +34,7 @@ const (
 // mender goes over an answer once. It does not parse: a text whose brackets, commas and colons are
 // not those of JSON is still not JSON afterwards.
 type mender struct {
-	body  window
+	body  Window
 	size  int64
 	cut   *spool // what has been mended
 	kept  int64  // up to here body is in cut
@@ -48,7 +48,7 @@ var errTooManyMends = errors.New("more values that are not JSON than are mended"
 
 // mend writes the answer to another place, with everything replaced that is no value of JSON.
 func mend(body, cut *spool) error {
-	m := &mender{body: window{body: body}, size: body.size, cut: cut}
+	m := &mender{body: Window{body: body}, size: body.size, cut: cut}
 	for i := int64(0); i < m.size && m.err == nil; {
 		switch m.at(i) {
 		case '"':

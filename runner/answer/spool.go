@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxInMemory is how much of an answer is kept in memory, in bytes; a longer one goes into a file.
-// An answer without news has 100 bytes, a shard's first one with 100 hosts and 1,000 jobs 1.5 MB. Only tests change it.
+// An answer without news has 100 bytes, a shard's first one with 100 hosts and 1,000 jobs 1.5 MB.
+// Only tests change it.
 var MaxInMemory = 2 << 20
 
 // spool holds a body while it is read, in memory or in a file that has no name any more: whatever
@@ -112,8 +115,8 @@ func (s *spool) close() {
 	*s = spool{dir: s.dir}
 }
 
-// window reads a body piece by piece. Pieces that stand close to each other are read together.
-type window struct {
+// Window reads an answer piece by piece. Pieces that stand close to each other are read together.
+type Window struct {
 	body *spool
 	from int64
 	text []byte
@@ -121,8 +124,11 @@ type window struct {
 
 const windowBytes = 256 << 10
 
+// Text returns a whole value. It stays valid until the next call.
+func (w *Window) Text(p Place) (jsontext.Value, error) { return w.at(p.from, int(p.size)) }
+
 // at returns part of the body. It stays valid until the next call.
-func (w *window) at(from int64, size int) ([]byte, error) {
+func (w *Window) at(from int64, size int) ([]byte, error) {
 	if w.body.file == nil && from+int64(size) <= int64(len(w.body.memory)) {
 		return w.body.memory[from : from+int64(size)], nil
 	} else if w.body.file == nil {
