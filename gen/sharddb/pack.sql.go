@@ -29,9 +29,10 @@ type PackHostsRow struct {
 // ids, jobs and entries are of the same moment. What is taken is read once, by NOT IN: a NOT EXISTS
 // would look for each of 50,000 jobs in an index that is nearly always empty.
 // Hosts that the master need not send again, with their statuses (2019); ProbePlan, which is asked
-// together with this, says which of them may go. A host with a character outside ASCII in its status is left out, because the master
-// could not read the packet; that it may then send the host again does no harm. A host whose id the
-// master has given to another host is left out: its status would be stored as the other's.
+// together with this, says which of them may go. A host with a character outside ASCII in its status
+// is left out, because the master could not read the packet; that it may then send the host again
+// does no harm. A host whose id the master has given to another host is left out: its status would be
+// stored as the other's.
 func (q *Queries) PackHosts(ctx context.Context) (PackHostsRow, error) {
 	row := q.db.QueryRow(ctx, packHosts)
 	var i PackHostsRow

@@ -3,9 +3,10 @@
 -- would look for each of 50,000 jobs in an index that is nearly always empty.
 
 -- Hosts that the master need not send again, with their statuses (2019); ProbePlan, which is asked
--- together with this, says which of them may go. A host with a character outside ASCII in its status is left out, because the master
--- could not read the packet; that it may then send the host again does no harm. A host whose id the
--- master has given to another host is left out: its status would be stored as the other's.
+-- together with this, says which of them may go. A host with a character outside ASCII in its status
+-- is left out, because the master could not read the packet; that it may then send the host again
+-- does no harm. A host whose id the master has given to another host is left out: its status would be
+-- stored as the other's.
 -- name: PackHosts :one
 SELECT
     coalesce(pg_catalog.array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,

@@ -209,8 +209,7 @@ type malformed struct {
 	Err     error
 }
 
-// decode reads all of an answer, however it comes: all at once into memory, and in small pieces into
-// a file.
+// decode reads all of an answer; TestAnswerHoweverItComes reads it in other ways.
 func decode(body []byte) (*whole, *Error) {
 	response, err := Parse(body)
 	if err != nil {

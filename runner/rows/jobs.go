@@ -163,7 +163,7 @@ func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
 	if err := copyRows(ctx, "jobs", r.jobs, q.JobsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
+	if err := copyRows(ctx, "entries", slices.Concat(r.entries, r.late), q.EntriesCopy); err != nil {
 		return err
 	}
 	if err := copyRows(ctx, "dependency labels", r.labels, q.DependencyLabelsCopy); err != nil {
