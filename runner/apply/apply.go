@@ -115,6 +115,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
 	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
+	jobs.settings = []pg.Ask{pg.PlansByKey(ctx)}
 	parents := newParents()
 	var valid, invalid []ref
 	_, err := sift(ctx, a, hosts, func(r ref, h *objects.Host) {

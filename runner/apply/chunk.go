@@ -124,10 +124,10 @@ func storeFree[T any](
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
-			chunks, failed := toStore(ctx, a, some, diff)
+			chunks, failed := toStore(ctx, a, s, some, diff)
 			for _, chunk := range chunks {
 				if failed == nil || a.goesOn(failed) {
-					failed = pg.Together(failed, storeChunk(ctx, a, chunk, left, store))
+					failed = pg.Together(failed, storeChunk(ctx, a, s, chunk, left, store))
 				}
 			}
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
@@ -169,7 +169,7 @@ type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badO
 // halves, too, so it is not halved. An object that takes too long although it is alone is set aside,
 // too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
-	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
+	ctx context.Context, a *applier, s *source[T], chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -179,7 +179,7 @@ func storeChunk[T any](
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		bad, locked, err = store(ctx, q, chunk)
 		return err
-	})
+	}, s.settings...)
 	class := pg.Classify(err)
 	if class == pg.Cancelled {
 		a.timeouts++
@@ -193,11 +193,11 @@ func storeChunk[T any](
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
 		half := len(chunk) / 2
-		err = storeChunk(ctx, a, chunk[:half], left, store)
+		err = storeChunk(ctx, a, s, chunk[:half], left, store)
 		if err != nil && !a.goesOn(err) {
 			return err
 		}
-		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+		return pg.Together(err, storeChunk(ctx, a, s, chunk[half:], left, store))
 	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
 		a.setAside(chunk[0].aside, codeTooSlow, err)
 		if !a.goesOn(err) {

@@ -6,6 +6,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/guard"
+	"shardclient/runner/pg"
 )
 
 // Objects are read from the text of the response when they are stored, a chunk at a time, so that a
@@ -29,6 +30,8 @@ type source[T any] struct {
 	readers sync.Pool       // of *afe.Section[T]: a section is not safe for concurrent use
 	small   bool            // its objects are kept
 	kept    map[int]unit[T] // once all have been read
+
+	settings []pg.Ask // for the transactions in which they are compared and stored
 }
 
 func sourceOf[T any](section *afe.Section[T], kind string) *source[T] {
