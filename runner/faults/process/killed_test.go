@@ -45,18 +45,29 @@ func (r *rich) count(t *testing.T, command string) []faults.Step {
 // point is one side of a step.
 type point struct {
 	faults.Step
-	side   faults.Side
-	inBeat bool // the beat has begun: the client has looked at the database, and wants the lock
+	side faults.Side
+	when moment
 }
+
+// moment says how far a client is that beats once.
+type moment int
+
+const (
+	beforeBeat moment = iota // it looks at the database
+	inBeat                   // it wants the lock, or has it
+	afterBeat                // it has said how the beat went, and gives the lock back
+)
 
 // points are where to strike: at each share-th point whose step is one after which somebody else
 // sees something new, or one of every twelfth; at both sides of the heartbeat in any case.
 func points(steps []faults.Step, share int) (chosen []point) {
 	decisive := 0
-	looked := slices.IndexFunc(steps, func(s faults.Step) bool { return s.Has("SessionStrangers") })
+	when := beforeBeat
 	for i, step := range steps {
-		if step.What == faults.StepTerminate {
-			continue // the client has done everything, and waits for nobody
+		if i > 0 && steps[i-1].Has("SessionStrangers") {
+			when = inBeat
+		} else if step.Has("OwnerUnlock") {
+			when = afterBeat
 		}
 		for _, side := range []faults.Side{faults.Before, faults.After} {
 			switch {
@@ -67,7 +78,7 @@ func points(steps []faults.Step, share int) (chosen []point) {
 			case step.What != faults.StepHeartbeat && !*everyStep:
 				continue
 			}
-			chosen = append(chosen, point{step, side, i > looked})
+			chosen = append(chosen, point{step, side, when})
 		}
 	}
 	return chosen
@@ -120,9 +131,12 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 func TestTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "once", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
-		says, want, end := "stopping after the beat in hand", 0, "heartbeat ok"
-		if !at.inBeat {
-			says, want, end = "stopping; no beat is in hand", 1, "heartbeat failed (stopped): told to stop before the beat began"
+		says, want, end := "stopping; no beat is in hand", 0, "heartbeat ok"
+		switch at.when {
+		case beforeBeat:
+			want, end = 1, "heartbeat failed (stopped): told to stop before the beat began"
+		case inBeat:
+			says = "stopping after the beat in hand"
 		}
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
 			p.Signal(syscall.SIGTERM)
