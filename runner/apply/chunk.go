@@ -99,8 +99,9 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 // storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
 // what another session has locked, each with what that is.
 //
-// Objects that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
-// this beat are spent on objects that were not yet told apart, and each refused one has its turn.
+// Objects that PostgreSQL refused in earlier beats come last, the longest ago first, in chunks of their
+// own. So the splits of this beat are spent on objects that were not yet told apart, and each refused
+// one has its turn.
 func storeFree[T any](
 	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
@@ -112,12 +113,15 @@ func storeFree[T any](
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
 	turn := make(map[int64]int, len(refused))
-	for i, id := range refused {
-		turn[id] = i + 1
+	for i, before := range refused {
+		turn[before.ID] = i + 1
 	}
-	if len(turn) > 0 {
-		slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(turn[x.id], turn[y.id]) })
+	for i := range refs {
+		if n := turn[refs[i].id]; n > 0 {
+			refs[i].turn, refs[i].alone = n, refused[n-1].TooSlow
+		}
 	}
+	slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(x.turn, y.turn) })
 	for try := 1; ; try++ {
 		left = map[int64]string{}
 		for some, failed := range s.chunks(refs, freshChunks*a.o.Chunk) {

@@ -21,7 +21,15 @@ const (
 type ref struct {
 	id    int64
 	index int
+
+	turn  int  // among the objects that were refused in an earlier beat, from 1; 0: it was not
+	alone bool // it took too long then
 }
+
+// apart reports whether an object shares no chunk with the one before it. What was refused in an
+// earlier beat will be again, most likely, and costs its chunk more the more there is in it. What took
+// too long would let half of its chunk take too long again and again.
+func (r ref) apart(before ref) bool { return r.alone || before.alone || r.turn > 0 && before.turn == 0 }
 
 // source is where the objects of a kind come from.
 type source[T any] struct {
@@ -72,7 +80,7 @@ func (s *source[T]) cut(refs []ref, most int) iter.Seq[[]ref] {
 		from, bytes := 0, int64(0)
 		for i, r := range refs {
 			size := s.section.Place(r.index).Size()
-			if i > from && (i-from == most || bytes+size > maxChunkBytes) {
+			if i > from && (i-from == most || bytes+size > maxChunkBytes || r.apart(refs[i-1])) {
 				if !yield(refs[from:i]) {
 					return
 				}
@@ -134,8 +142,9 @@ func (s *source[T]) read(refs []ref) (units []unit[T], err error) {
 					return err
 				}
 				r.id = received.ID
-				u = unit[T]{&received.Object, received.Err, s.bad(r), r}
+				u = unit[T]{object: &received.Object, err: received.Err, aside: s.bad(r)}
 			}
+			u.ref = r
 			units = append(units, u)
 		}
 		return nil

@@ -23,14 +23,14 @@ const freshChunks = 4
 type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error)
 
 // toStore returns the chunks in which units are stored that are not here as they were sent. All are,
-// for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
+// without a diff, for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
 // stored: whoever names it must wait.
 func toStore[T any](
 	ctx context.Context, a *applier, s *source[T], units []unit[T], diff diffFunc[T],
 ) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
-	if !a.parentsByChunk && len(a.lockedParents) == 0 {
+	if diff != nil && !units[0].ref.alone && !a.parentsByChunk && len(a.lockedParents) == 0 {
 		err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 			fresh, differ, err = diff(ctx, q, units)
 			return err
