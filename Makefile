@@ -86,7 +86,7 @@ interleavings: postgres gotestsum ## Play every interleaving of a beat and the s
 	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
-	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 30m
+	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
 
 # A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
 disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root

@@ -224,7 +224,10 @@ func TestExitCodesAreDocumented(t *testing.T) {
 func TestFailuresAreDocumented(t *testing.T) {
 	t.Parallel()
 	files, runbook := sources(t), documents(t)["docs/runbook.md"]
-	same(t, "class of failure", shard.Failures(), found(`(?m)^### (\w+)$`, section(t, runbook, "Classes of failure")))
+	classes := append(shard.Failures(), beat.FailureStopped)
+	same(t, "class of failure", classes, found(`(?m)^### (\w+)$`, section(t, runbook, "Classes of failure")))
+	alerts := documents(t)["docs/metrics.md"]
+	same(t, "class of failure", classes, found("`([a-z_]+)`", section(t, alerts, "Which alert tells of which failure")))
 	code := found(`(?m)^\s+code\w+\s*= "(\w+)"`, files["runner/apply/quarantine.go"])
 	code = append(code, found(`'(\w+)'(?:::text)? AS code`, files["queries/shard/hosts.sql"]+files["queries/shard/jobs.sql"])...)
 	code = append(code, found(`SELECT s\.\w+, \d, \S+ '(\w+)'`, files["queries/shard/jobs.sql"])...)

@@ -138,26 +138,32 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 }
 
 const quarantineRefusedBefore = `-- name: QuarantineRefusedBefore :many
-SELECT object_id::bigint AS id
+SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine
 WHERE direction = 'in' AND kind = $1::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id
 `
 
-// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
-func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]int64, error) {
+type QuarantineRefusedBeforeRow struct {
+	ID      int64
+	TooSlow bool
+}
+
+// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
+// they are tried again.
+func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]QuarantineRefusedBeforeRow, error) {
 	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	var items []QuarantineRefusedBeforeRow
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i QuarantineRefusedBeforeRow
+		if err := rows.Scan(&i.ID, &i.TooSlow); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

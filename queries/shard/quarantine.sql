@@ -77,9 +77,10 @@ WHERE id = ANY (ARRAY(
     FOR UPDATE SKIP LOCKED
 ));
 
--- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
+-- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
+-- they are tried again.
 -- name: QuarantineRefusedBefore :many
-SELECT object_id::bigint AS id
+SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine
 WHERE direction = 'in' AND kind = @kind::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id;

@@ -114,10 +114,16 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	for _, m := range r.Malformed {
 		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
+	incorrect := sourceOf(&r.IncorrectHosts, kindHost)
 	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
+	jobs.settings = []pg.Ask{pg.PlansByKey(ctx)}
 	parents := newParents()
+	goodIncorrect, err := sift(ctx, a, incorrect, func(ref, *int64) {})
+	if err != nil {
+		return nil, err
+	}
 	var valid, invalid []ref
-	_, err := sift(ctx, a, hosts, func(r ref, h *objects.Host) {
+	_, err = sift(ctx, a, hosts, func(r ref, h *objects.Host) {
 		parents.addHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
@@ -140,13 +146,17 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	a.keyvals = keyvals
 
 	return []func() error{
-		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error { return a.removeIncorrectHosts(ctx, incorrect, goodIncorrect) },
 		func() error { return a.storeParents(ctx, parents) },
 		func() error { return storeAll(ctx, a, hosts, invalid, a.changedHosts, a.storeHosts) },
 		func() error { return storeAll(ctx, a, hosts, valid, a.changedHosts, a.storeHosts) },
 		func() error { return a.storeAllKeyvals(ctx, goodKeyvals) },
 		func() error { return storeAll(ctx, a, jobs, goodJobs, a.changedJobs, a.storeJobs) },
-		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error {
+			return a.removeIncorrectHosts(ctx, incorrect, slices.DeleteFunc(goodIncorrect, func(r ref) bool {
+				return a.aside.ids[objectKey{kindHost, r.id}] // it took too long before
+			}))
+		},
 		func() error { return a.quarantine(ctx) },
 	}, err
 }
@@ -160,21 +170,26 @@ var sectionKind = map[string]string{
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
-func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	left, err := a.o.Lock.Patiently(ctx, a.o.LockTimeout, func(q *sharddb.Queries) (map[int64]string, error) {
-		_, left, err := removeFreeHosts(ctx, q, ids)
-		return left, err
-	})
-	if err == nil {
-		err = pg.LeftFor(kindHost, left)
-	}
-	if err != nil {
-		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)
+func (a *applier) removeIncorrectHosts(ctx context.Context, s *source[int64], refs []ref) error {
+	left, err := storeFree(ctx, a, s, refs, nil, a.removeHosts)
+	if err = pg.Together(err, pg.LeftFor(kindHost, left)); err != nil {
+		return fmt.Errorf("remove %d incorrect hosts: %w", len(refs), err)
 	}
 	return nil
+}
+
+// removeHosts takes a chunk of hosts out of use.
+func (a *applier) removeHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
+) (_ []badObject, left map[int64]string, err error) {
+	ids := make([]int64, len(chunk))
+	for i, u := range chunk {
+		ids[i] = u.aside.ID
+	}
+	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
+		return nil, nil, err
+	}
+	return nil, left, forget(ctx, a, q, kindHost, without(chunk, left))
 }
 
 // removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It

@@ -99,8 +99,9 @@ func stored(kind string, all int, left map[int64]string, err error) error {
 // storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
 // what another session has locked, each with what that is.
 //
-// Objects that PostgreSQL refused in earlier beats come last, the longest ago first. So the splits of
-// this beat are spent on objects that were not yet told apart, and each refused one has its turn.
+// Objects that PostgreSQL refused in earlier beats come last, the longest ago first, in chunks of their
+// own. So the splits of this beat are spent on objects that were not yet told apart, and each refused
+// one has its turn.
 func storeFree[T any](
 	ctx context.Context, a *applier, s *source[T], refs []ref, diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
@@ -112,22 +113,25 @@ func storeFree[T any](
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
 	turn := make(map[int64]int, len(refused))
-	for i, id := range refused {
-		turn[id] = i + 1
+	for i, before := range refused {
+		turn[before.ID] = i + 1
 	}
-	if len(turn) > 0 {
-		slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(turn[x.id], turn[y.id]) })
+	for i := range refs {
+		if n := turn[refs[i].id]; n > 0 {
+			refs[i].turn, refs[i].alone = n, refused[n-1].TooSlow
+		}
 	}
+	slices.SortStableFunc(refs, func(x, y ref) int { return cmp.Compare(x.turn, y.turn) })
 	for try := 1; ; try++ {
 		left = map[int64]string{}
 		for some, failed := range s.chunks(refs, freshChunks*a.o.Chunk) {
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
-			chunks, failed := toStore(ctx, a, some, diff)
+			chunks, failed := toStore(ctx, a, s, some, diff)
 			for _, chunk := range chunks {
 				if failed == nil || a.goesOn(failed) {
-					failed = pg.Together(failed, storeChunk(ctx, a, chunk, left, store))
+					failed = pg.Together(failed, storeChunk(ctx, a, s, chunk, left, store))
 				}
 			}
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
@@ -169,7 +173,7 @@ type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badO
 // halves, too, so it is not halved. An object that takes too long although it is alone is set aside,
 // too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
-	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
+	ctx context.Context, a *applier, s *source[T], chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -179,7 +183,7 @@ func storeChunk[T any](
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		bad, locked, err = store(ctx, q, chunk)
 		return err
-	})
+	}, s.settings...)
 	class := pg.Classify(err)
 	if class == pg.Cancelled {
 		a.timeouts++
@@ -193,11 +197,11 @@ func storeChunk[T any](
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
 		a.splits++
 		half := len(chunk) / 2
-		err = storeChunk(ctx, a, chunk[:half], left, store)
+		err = storeChunk(ctx, a, s, chunk[:half], left, store)
 		if err != nil && !a.goesOn(err) {
 			return err
 		}
-		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+		return pg.Together(err, storeChunk(ctx, a, s, chunk[half:], left, store))
 	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
 		a.setAside(chunk[0].aside, codeTooSlow, err)
 		if !a.goesOn(err) {

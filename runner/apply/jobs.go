@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"shardclient/gen/sharddb"
@@ -15,9 +14,6 @@ import (
 func (a *applier) storeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []badObject, left map[int64]string, err error) {
-	if err := q.PlansByKeySet(ctx); err != nil {
-		return nil, nil, err
-	}
 	chunk, found, bad, err := a.storableJobs(ctx, q, chunk)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
@@ -26,7 +22,13 @@ func (a *applier) storeJobs(
 	if err != nil {
 		return nil, nil, err
 	}
-	free, err := a.lockJobs(ctx, q, without(chunk, left), found, left)
+	var free *rows.Jobs
+	err = lockFree(without(chunk, left), left, func(chunk []unit[objects.Job]) (_ map[int64]string, err error) {
+		if free, err = a.rowsOf(chunk, found); err != nil {
+			return nil, err
+		}
+		return free.Lock(ctx, q)
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -34,28 +36,6 @@ func (a *applier) storeJobs(
 		return nil, nil, err
 	}
 	return bad, left, forget(ctx, a, q, KindJob, without(chunk, left))
-}
-
-// lockJobs locks what the jobs of a chunk need, adds to left those that need what another session has
-// locked, and returns the rows of the others.
-func (a *applier) lockJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool, left map[int64]string,
-) (*rows.Jobs, error) {
-	for {
-		free, err := a.rowsOf(chunk, found)
-		if err != nil {
-			return nil, err
-		}
-		locked, err := free.Lock(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("look for locked rows: %w", err)
-		}
-		if len(locked) == 0 {
-			return free, nil
-		}
-		maps.Copy(left, locked)
-		chunk = without(chunk, left)
-	}
 }
 
 // rowsOf makes the rows of a chunk, of which some are here.

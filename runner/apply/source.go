@@ -6,6 +6,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/guard"
+	"shardclient/runner/pg"
 )
 
 // Objects are read from the text of the response when they are stored, a chunk at a time, so that a
@@ -20,7 +21,15 @@ const (
 type ref struct {
 	id    int64
 	index int
+
+	turn  int  // among the objects that were refused in an earlier beat, from 1; 0: it was not
+	alone bool // it took too long then
 }
+
+// apart reports whether an object shares no chunk with the one before it. What was refused in an
+// earlier beat will be again, most likely, and costs its chunk more the more there is in it. What took
+// too long would let half of its chunk take too long again and again.
+func (r ref) apart(before ref) bool { return r.alone || before.alone || r.turn > 0 && before.turn == 0 }
 
 // source is where the objects of a kind come from.
 type source[T any] struct {
@@ -29,6 +38,8 @@ type source[T any] struct {
 	readers sync.Pool       // of *afe.Section[T]: a section is not safe for concurrent use
 	small   bool            // its objects are kept
 	kept    map[int]unit[T] // once all have been read
+
+	settings []pg.Ask // for the transactions in which they are compared and stored
 }
 
 func sourceOf[T any](section *afe.Section[T], kind string) *source[T] {
@@ -69,7 +80,7 @@ func (s *source[T]) cut(refs []ref, most int) iter.Seq[[]ref] {
 		from, bytes := 0, int64(0)
 		for i, r := range refs {
 			size := s.section.Place(r.index).Size()
-			if i > from && (i-from == most || bytes+size > maxChunkBytes) {
+			if i > from && (i-from == most || bytes+size > maxChunkBytes || r.apart(refs[i-1])) {
 				if !yield(refs[from:i]) {
 					return
 				}
@@ -131,8 +142,9 @@ func (s *source[T]) read(refs []ref) (units []unit[T], err error) {
 					return err
 				}
 				r.id = received.ID
-				u = unit[T]{&received.Object, received.Err, s.bad(r), r}
+				u = unit[T]{object: &received.Object, err: received.Err, aside: s.bad(r)}
 			}
+			u.ref = r
 			units = append(units, u)
 		}
 		return nil

@@ -23,16 +23,18 @@ const freshChunks = 4
 type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error)
 
 // toStore returns the chunks in which units are stored that are not here as they were sent. All are,
-// for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
+// without a diff, for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
 // stored: whoever names it must wait.
-func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
+func toStore[T any](
+	ctx context.Context, a *applier, s *source[T], units []unit[T], diff diffFunc[T],
+) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
-	if !a.parentsByChunk && len(a.lockedParents) == 0 {
+	if diff != nil && !units[0].ref.alone && !a.parentsByChunk && len(a.lockedParents) == 0 {
 		err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 			fresh, differ, err = diff(ctx, q, units)
 			return err
-		})
+		}, s.settings...)
 		if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
 			fresh, differ = nil, units
 		} else if err != nil {
@@ -111,9 +113,6 @@ func (a *applier) changedJobs(
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
 		ids[i] = u.object.ID
-	}
-	if err := q.PlansByKeySet(ctx); err != nil {
-		return nil, nil, err
 	}
 	here, err := q.JobsHere(ctx, ids)
 	if err != nil || len(here) == 0 {

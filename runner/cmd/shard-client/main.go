@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ type program struct {
 	log            *slog.Logger
 	lines          *ops.Output // where log's lines go
 	inHand         atomic.Bool // a beat is under way
+	stopping       sync.Mutex  // no beat begins while the first signal is handled
 }
 
 func main() {

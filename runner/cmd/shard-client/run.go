@@ -37,8 +37,8 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	l, err := loop.New(loop.Options{
+		Begins: p.begins,
 		Beat: o.observed(func(ctx context.Context) beat.Report {
-			p.inHand.Store(true)
 			defer p.inHand.Store(false)
 			return c.Beat(ctx, time.Now())
 		}),
