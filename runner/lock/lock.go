@@ -193,7 +193,7 @@ func (l *Lock) Abandon() { l.conn = nil }
 // failure, so it must not keep anything from an earlier run. The settings are for this transaction, such
 // as [pg.PlansByKey]; they travel with the fence.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
-	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, append(l.fence(ctx), settings...)...); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, setti
 // sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
 // find their rows by keys.
 func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
-	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		all := append(l.fence(ctx), pg.PlansByKey(ctx))
 		for _, ask := range asks {
 			all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
@@ -242,7 +242,7 @@ func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settin
 		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)
 		return isHeld(len(epochs), err)
 	}
-	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, slices.Concat([]pg.Ask{look}, l.bounds(ctx), settings)...); err != nil {
 			return err
 		}

@@ -63,7 +63,9 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.watch.Start(&t.report.PackedMS)
 	work, done := c.bounded(ctx)
 	defer done()
-	err := beat.WithCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	err := beat.WithCause(work, guard.Run(func() error {
+		return lock.Explain(work, c.pool, t.run(ctx, work))
+	}))
 	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)

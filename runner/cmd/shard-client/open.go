@@ -12,6 +12,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -137,7 +138,7 @@ func (c *client) checkSchema(ctx context.Context) error {
 			return err
 		}
 		if err := schema.Check(ctx, c.pool); err != nil {
-			return err
+			return lock.Explain(ctx, c.pool, err)
 		}
 		return c.warn(ctx)
 	})
