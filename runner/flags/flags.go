@@ -87,8 +87,8 @@ func (v *value) list(tag string) []string {
 }
 
 func (v *value) Set(text string) (err error) {
-	if strings.HasPrefix(text, "--") { // pflag takes the next flag for a value that was forgotten
-		return errors.New("that is a flag, the value before it is missing")
+	if strings.HasPrefix(text, "--") { // of a value that was forgotten, pflag takes the next flag for it
+		return errors.New("it looks like a flag: is the value missing?")
 	}
 	choices := v.list("enum")
 	switch field := v.field.Addr().Interface().(type) {

@@ -66,7 +66,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 		"--pause=60": "missing unit", "--pause=": "invalid duration", "--splay=soon": "invalid duration",
 		"--many=1x": "as int", "--many=": "as int", "--many=99999999999999999999": "as int", "--many=1 2": "as int",
 		"--seed=-1": "as uint64", "--share=half": "as float64", "--watch=maybe": "as bool", "--size=small": "give large",
-		"--format=xml": "give one of text, json", "--format=": "give one of", "--host=--pause": "value before it is missing",
+		"--format=xml": "give one of text, json", "--format=": "give one of", "--host=--pause": "is the value missing?",
 	} {
 		name, value, _ := strings.Cut(arg, "=")
 		_, _, err := parse(arg)
