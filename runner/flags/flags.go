@@ -10,8 +10,8 @@
 //
 // # Limits
 //
-// pflag takes the command line apart. Nothing here looks for methods by their names: the linker could
-// leave out none then (docs/decisions/0052-pflag-reads-the-command-line.md).
+// pflag takes the command line apart. Nothing here looks for a method by its name: the linker would
+// have to keep those of every library (docs/decisions/0052-pflag-reads-the-command-line.md).
 package flags
 
 import (
