@@ -11,13 +11,9 @@ import (
 	"shardclient/runner/shard"
 )
 
-type onceCommand struct {
-	adoption
-}
-
-// Run beats once. The time that it takes to connect counts to the first phase.
-func (o *onceCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx, o.adoption)
+// beatAndPrint beats once. The time that it takes to connect counts to the first phase.
+func (p *program) beatAndPrint(ctx context.Context) error {
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}

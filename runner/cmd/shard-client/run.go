@@ -9,13 +9,9 @@ import (
 	"shardclient/runner/loop"
 )
 
-type runCommand struct {
-	adoption
-}
-
-// Run beats until a signal or the end of the lifetime.
-func (r *runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx, r.adoption)
+// beatUntilStopped beats until a signal or the end of the lifetime.
+func (p *program) beatUntilStopped(ctx context.Context) error {
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}

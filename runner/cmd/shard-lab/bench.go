@@ -13,15 +13,15 @@ import (
 )
 
 type benchCommand struct {
-	Client   string   `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
-	Base     string   `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
-	Jobs     []int    `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
-	Rounds   int      `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
-	Finished int64    `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
-	Beats    int      `placeholder:"N" help:"Idle beats after which a client must not have grown; default: 100000, quick: 1000."`
-	Quick    bool     `help:"Within 90 s, and without judging times."`
-	Report   string   `placeholder:"DIR" help:"Write table.md, time.svg and memory.svg to this directory."`
-	Only     []string `placeholder:"PART" help:"Measure only these parts."`
+	Client   string `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
+	Base     string `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
+	Jobs     sizes  `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
+	Rounds   int    `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
+	Finished int64  `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
+	Beats    int    `placeholder:"N" help:"Idle beats after which a client must not have grown; default: 100000, quick: 1000."`
+	Quick    bool   `help:"Within 90 s, and without judging times."`
+	Report   string `placeholder:"DIR" help:"Write table.md, time.svg and memory.svg to this directory."`
+	Only     list   `placeholder:"PART" help:"Measure only these parts."`
 }
 
 // Help is what --help says below the usage line.
@@ -31,7 +31,7 @@ that waits for its disk, and prints a table. It fails when a figure is worse tha
 quarter of its rounds. Parts: ` + strings.Join(bench.Sections(), ", ") + `.`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *benchCommand) Validate() error {
 	if len(c.Jobs) > 0 && (slices.Min(c.Jobs) < 1 || !slices.IsSorted(c.Jobs)) {
 		return errors.New("--jobs must be numbers from 1 on, the smallest first")
