@@ -37,6 +37,21 @@ func (q *Queries) BenchAcknowledge(ctx context.Context, firstID int64, lastID in
 	return err
 }
 
+const benchAssign = `-- name: BenchAssign :exec
+WITH hosts AS (
+    UPDATE afe_hosts
+    SET shard_id = 1
+)
+UPDATE afe_jobs
+SET shard_id = 1
+`
+
+// The floor of sending: the rows that are sent get a shard.
+func (q *Queries) BenchAssign(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, benchAssign)
+	return err
+}
+
 const benchAssignJobs = `-- name: BenchAssignJobs :exec
 UPDATE afe_jobs SET shard_id = 1
 `

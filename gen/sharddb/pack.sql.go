@@ -136,13 +136,14 @@ by_text AS (
 ),
 record AS MATERIALIZED (
     SELECT
-        b.id, j.record, j.digest, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
+        b.id, j.record, j.digest, v.version, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
         (pg_catalog.octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
     FROM by_text AS b
     CROSS JOIN space AS s
     CROSS JOIN LATERAL (
         SELECT u.record, u.digest FROM shard_client_upload_jobs AS u WHERE u.id = b.id OFFSET 0
     ) AS j
+    CROSS JOIN LATERAL (SELECT u.version FROM shard_client_upload_versions AS u WHERE u.id = b.id OFFSET 0) AS v
     CROSS JOIN LATERAL (
         SELECT
             pg_catalog.array_agg(u.id) AS entry_ids,
@@ -156,7 +157,7 @@ record AS MATERIALIZED (
 ),
 choice AS MATERIALIZED (
     SELECT
-        r.id, r.record, r.digest, r.entry_ids, r.complete_ids, r.entries, r.entry_digests, r.all_bytes, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
+        r.id, r.record, r.digest, r.version, r.entry_ids, r.complete_ids, r.entries, r.entry_digests, r.all_bytes, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
         CASE WHEN r.all_bytes > s.bytes THEN pg_catalog.count(*) OVER up_to = 1 ELSE pg_catalog.sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
     FROM record AS r
     CROSS JOIN space AS s
@@ -191,6 +192,7 @@ SELECT
     false::boolean AS large,
     ''::text AS record,
     ''::bytea AS digest,
+    ''::text AS version,
     '{}'::bigint[] AS entry_ids,
     '{}'::bigint[] AS complete_ids,
     '{}'::text[] AS entries,
@@ -198,7 +200,7 @@ SELECT
 FROM kind
 UNION ALL
 SELECT
-    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
+    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.version, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
 FROM choice AS c
 CROSS JOIN kind
 WHERE c.may_go AND c.large = kind.large
@@ -224,6 +226,7 @@ type PackUploadRow struct {
 	Large        bool
 	Record       string
 	Digest       []byte
+	Version      string
 	EntryIds     []int64
 	CompleteIds  []int64
 	Entries      []string
@@ -282,6 +285,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 			&i.Large,
 			&i.Record,
 			&i.Digest,
+			&i.Version,
 			&i.EntryIds,
 			&i.CompleteIds,
 			&i.Entries,

@@ -165,6 +165,15 @@ UPDATE afe_jobs SET shard_id = NULL;
 -- name: BenchAssignJobs :exec
 UPDATE afe_jobs SET shard_id = 1;
 
+-- The floor of sending: the rows that are sent get a shard.
+-- name: BenchAssign :exec
+WITH hosts AS (
+    UPDATE afe_hosts
+    SET shard_id = 1
+)
+UPDATE afe_jobs
+SET shard_id = 1;
+
 -- name: BenchReopenEntries :exec
 UPDATE afe_host_queue_entries SET complete = false, status = 'Queued';
 

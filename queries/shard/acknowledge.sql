@@ -57,8 +57,9 @@ LEFT JOIN LATERAL (
 ORDER BY 1;
 
 -- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
--- were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how many
--- jobs and entries did not change. This shard's id is the one that the master gives it today: a
+-- were sent, to NULL ("upload me") if one of them changed or an entry was added. What nobody has
+-- written since reads the same; of all else the records are compared. Returns how many jobs and
+-- entries did not change. This shard's id is the one that the master gives it today: a
 -- shard that was removed and added again has another. A master on MariaDB knows the shard under any
 -- spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
 -- long as no row of ours has come from the master, nothing is acknowledged.
@@ -73,28 +74,38 @@ WITH own AS (
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
-sent_jobs AS (
-    SELECT s.id, s.digest
-    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[])) AS s (id, digest)
+sent_jobs AS MATERIALIZED (
+    SELECT s.id, s.digest, v.entries, v.version = s.version AS untouched
+    FROM ROWS FROM (
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[]), pg_catalog.unnest(@versions::text[])
+    ) AS s (id, digest, version)
+    CROSS JOIN LATERAL (
+        SELECT u.entries, u.version FROM shard_client_upload_versions AS u WHERE u.id = s.id OFFSET 0
+    ) AS v
 ),
 sent_entries AS (
     SELECT s.id, s.digest
     FROM ROWS FROM (pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_digests::bytea[])) AS s (id, digest)
 ),
 entries AS (
-    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed, pg_catalog.count(*) AS number
+    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed
     FROM sent_jobs AS j
-    JOIN shard_client_upload_entries AS e ON e.job_id = j.id
+    CROSS JOIN LATERAL (
+        SELECT u.id, u.job_id, u.digest FROM shard_client_upload_entries AS u WHERE u.job_id = j.id OFFSET 0
+    ) AS e
     LEFT JOIN sent_entries AS s ON s.id = e.id
+    WHERE NOT j.untouched
     GROUP BY e.job_id
 ),
 compared AS (
     SELECT
-        s.id, coalesce(e.number, 0) AS entries,
-        CASE WHEN j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
+        s.id, s.entries,
+        CASE WHEN s.untouched OR j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
     FROM own
     CROSS JOIN sent_jobs AS s
-    JOIN shard_client_upload_jobs AS j ON j.id = s.id
+    LEFT JOIN LATERAL (
+        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND NOT s.untouched OFFSET 0
+    ) AS j ON true
     LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (

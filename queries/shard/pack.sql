@@ -129,13 +129,14 @@ by_text AS (
 ),
 record AS MATERIALIZED (
     SELECT
-        b.id, j.record, j.digest, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
+        b.id, j.record, j.digest, v.version, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
         (pg_catalog.octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
     FROM by_text AS b
     CROSS JOIN space AS s
     CROSS JOIN LATERAL (
         SELECT u.record, u.digest FROM shard_client_upload_jobs AS u WHERE u.id = b.id OFFSET 0
     ) AS j
+    CROSS JOIN LATERAL (SELECT u.version FROM shard_client_upload_versions AS u WHERE u.id = b.id OFFSET 0) AS v
     CROSS JOIN LATERAL (
         SELECT
             pg_catalog.array_agg(u.id) AS entry_ids,
@@ -185,6 +186,7 @@ SELECT
     false::boolean AS large,
     ''::text AS record,
     ''::bytea AS digest,
+    ''::text AS version,
     '{}'::bigint[] AS entry_ids,
     '{}'::bigint[] AS complete_ids,
     '{}'::text[] AS entries,
@@ -192,7 +194,7 @@ SELECT
 FROM kind
 UNION ALL
 SELECT
-    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
+    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.version, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
 FROM choice AS c
 CROSS JOIN kind
 WHERE c.may_go AND c.large = kind.large

@@ -110,7 +110,7 @@ func (c *Client) acknowledgeFree(
 		}
 	}
 	sent := m.sent
-	sent.JobIds, sent.JobDigests = nil, nil
+	sent.JobIds, sent.JobDigests, sent.Versions = nil, nil, nil
 	remember := sharddb.UploadRememberParams{
 		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		OpenJobIds: m.open, CompleteEntryIds: m.complete,
@@ -120,6 +120,7 @@ func (c *Client) acknowledgeFree(
 			remember.JobIds = append(remember.JobIds, id)
 			remember.Digests = append(remember.Digests, m.digests[i])
 			sent.JobDigests = append(sent.JobDigests, m.sent.JobDigests[i])
+			sent.Versions = append(sent.Versions, m.sent.Versions[i])
 		}
 	}
 	sent.JobIds = remember.JobIds

@@ -172,6 +172,7 @@ func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 func (u *upload) add(job *sharddb.PackUploadRow) {
 	u.sent.JobIds = append(u.sent.JobIds, job.ID)
 	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)
+	u.sent.Versions = append(u.sent.Versions, job.Version)
 	u.sent.EntryIds = append(u.sent.EntryIds, job.EntryIds...)
 	u.entryJobs = append(u.entryJobs, slices.Repeat([]int64{job.ID}, len(job.EntryIds))...)
 	u.sent.EntryDigests = append(u.sent.EntryDigests, job.EntryDigests...)

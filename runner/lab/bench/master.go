@@ -88,14 +88,16 @@ func (at *site) upload(ctx context.Context) (body []byte, err error) {
 }
 
 func (at *site) masterRound(ctx context.Context, db *database, url string, upload []byte) error {
-	if err := errors.Join(db.BenchUnassignHosts(ctx), db.BenchUnassignJobs(ctx), db.BenchReopenEntries(ctx), db.BenchVacuum(ctx)); err != nil {
+	if err := db.unassign(ctx); err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := db.copyOut(ctx, "answer"); err != nil {
+	sending, err := db.sendFloor(ctx)
+	if err != nil {
 		return err
 	}
-	reading := since(began)
+	if err := db.unassign(ctx); err != nil {
+		return err
+	}
 	answer, size, err := post(ctx, url, []byte(firstHeartbeat))
 	if err != nil {
 		return err
@@ -118,13 +120,30 @@ func (at *site) masterRound(ctx context.Context, db *database, url string, uploa
 		return err
 	}
 	for _, r := range []row{
-		{what: "reference master: first answer of 100 hosts and 1,000 jobs / COPY TO of the rows", samples: []sample{{answer, reading}}},
+		{what: "reference master: first answer of 100 hosts and 1,000 jobs / COPY TO and one UPDATE", samples: []sample{{answer, sending}}},
 		{what: "reference master: 1,000 finished jobs stored / two UPDATEs", samples: []sample{{stored, storing}}},
 	} {
 		r.unit, r.aim, r.limit, r.timed = "ms", 1.5, 2.5, true
 		at.table.add(r)
 	}
 	return nil
+}
+
+// unassign takes all hosts and jobs from the shard.
+func (d *database) unassign(ctx context.Context) error {
+	return errors.Join(d.BenchUnassignHosts(ctx), d.BenchUnassignJobs(ctx), d.BenchReopenEntries(ctx), d.BenchVacuum(ctx))
+}
+
+// sendFloor reads what is sent, and gives it to the shard without looking at it.
+func (d *database) sendFloor(ctx context.Context) (ms float64, err error) {
+	began := time.Now()
+	if err := d.copyOut(ctx, "answer"); err != nil {
+		return 0, err
+	}
+	if err := d.BenchAssign(ctx); err != nil {
+		return 0, fmt.Errorf("give hosts and jobs to the shard by one update: %w", err)
+	}
+	return since(began), nil
 }
 
 // storeFloor stores an upload without looking at it.

@@ -110,7 +110,13 @@ func (at *site) fresh(ctx context.Context, template string) (*database, error) {
 
 func (at *site) connect(ctx context.Context, name string) (*database, error) {
 	url := at.server.URL(name)
-	conn, err := pgx.Connect(ctx, url)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("URL of database %s: %w", name, err)
+	}
+	// As of shard-client itself: what a floor acknowledges is not remembered as another client's.
+	config.RuntimeParams["shard_client.acknowledges"] = "on"
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to database %s: %w", name, err)
 	}
