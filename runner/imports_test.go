@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500  // code lines of one package
-	maxOwnLines       = 10600 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 11000 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300   // lines of one file, comments included
 )
 

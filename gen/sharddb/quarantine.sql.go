@@ -57,6 +57,48 @@ func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects [
 	return result.RowsAffected(), nil
 }
 
+const quarantineFinished = `-- name: QuarantineFinished :execrows
+INSERT INTO shard_client_quarantine AS q (
+    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
+)
+VALUES (
+    'out', 'job', $1::bigint, $2::text, $3::text, '', 0, '',
+    pg_catalog.now() + pg_catalog.make_interval(secs => $4::double precision)
+)
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => $5::double precision)
+    )
+`
+
+type QuarantineFinishedParams struct {
+	ID           int64
+	Code         string
+	Reason       string
+	FirstSeconds float64
+	LastSeconds  float64
+}
+
+// Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
+// but its id. Each time they fail again, its pause doubles.
+func (q *Queries) QuarantineFinished(ctx context.Context, arg QuarantineFinishedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineFinished,
+		arg.ID,
+		arg.Code,
+		arg.Reason,
+		arg.FirstSeconds,
+		arg.LastSeconds,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const quarantineForget = `-- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE id = ANY (ARRAY(
@@ -200,46 +242,6 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 		&i.Taken,
 	)
 	return i, err
-}
-
-const quarantineTooSlow = `-- name: QuarantineTooSlow :execrows
-INSERT INTO shard_client_quarantine AS q (
-    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
-)
-VALUES (
-    'out', 'job', $1::bigint, 'too_slow', $2::text, '', 0, '',
-    pg_catalog.now() + pg_catalog.make_interval(secs => $3::double precision)
-)
-ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
-SET
-    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
-    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
-    retry_at = pg_catalog.now() + least(
-        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
-        pg_catalog.make_interval(secs => $4::double precision)
-    )
-`
-
-type QuarantineTooSlowParams struct {
-	ID           int64
-	Reason       string
-	FirstSeconds float64
-	LastSeconds  float64
-}
-
-// Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
-// time it takes too long again, its pause doubles.
-func (q *Queries) QuarantineTooSlow(ctx context.Context, arg QuarantineTooSlowParams) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineTooSlow,
-		arg.ID,
-		arg.Reason,
-		arg.FirstSeconds,
-		arg.LastSeconds,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const takenNote = `-- name: TakenNote :execrows

@@ -47,14 +47,14 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET reason = excluded.reason
 WHERE here.reason <> excluded.reason;
 
--- Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
--- time it takes too long again, its pause doubles.
--- name: QuarantineTooSlow :execrows
+-- Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
+-- but its id. Each time they fail again, its pause doubles.
+-- name: QuarantineFinished :execrows
 INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
 )
 VALUES (
-    'out', 'job', @id::bigint, 'too_slow', @reason::text, '', 0, '',
+    'out', 'job', @id::bigint, @code::text, @reason::text, '', 0, '',
     pg_catalog.now() + pg_catalog.make_interval(secs => @first_seconds::double precision)
 )
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE

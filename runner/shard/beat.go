@@ -183,8 +183,8 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
-	if pg.TookTooLong(ctx, err) {
-		err = t.acknowledgeSlow(ctx, sure, err)
+	if pg.OfOneObject(ctx, err) {
+		err = t.acknowledgeFewer(ctx, sure, err)
 	}
 	if err != nil {
 		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
@@ -209,7 +209,7 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
 		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
-		Least: m.batch.Jobs == 1, TooSlow: m.tooSlow,
+		Least: m.batch.Jobs == 1, Aside: m.packedAside,
 	}, failure)
 	t.refusedAll = found.All
 	t.report.Soon = found.Soon
