@@ -22,7 +22,7 @@ const module = "shardclient"
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  ops   lab  master
 //	          apply  search              postgres  process
-//	          rows  lock  afe
+//	          rows  reading  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
@@ -34,8 +34,11 @@ var arrows = map[string][]string{
 		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/apply":   {"runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/rows":    {"runner/objects", "gen/sharddb"},
+	"runner/apply": {
+		"runner/reading", "runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb",
+	},
+	"runner/reading": {"runner/afe", "runner/guard"},
+	"runner/rows":    {"runner/objects", "runner/guard", "gen/sharddb"},
 	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":    {"runner/pg", "gen/sharddb"},
 	"runner/loop":    {"runner/beat"},

@@ -20,6 +20,8 @@ import (
 	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
+	"shardclient/runner/reading"
+	"shardclient/runner/rows"
 )
 
 // DefaultMaxSplits limits how often a response halves chunks that PostgreSQL refuses (P9). A
@@ -52,15 +54,21 @@ type applier struct {
 	r *afe.Response
 	aside
 
-	lockedParents  map[objectKey]string // what is in the way of storing a parent; see storeParents
-	parentsByChunk bool                 // the parents could not be stored at once; see storeParents
-	noKeyvals      bool                 // the suite keyvals could not be read
-	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
+	parentsErr     error                     // why parents of jobs could not be stored
+	lockedParents  map[rows.ParentKey]string // what is in the way of storing a parent; see storeParents
+	parentsByChunk bool                      // the parents could not be stored at once; see storeParents
+	noKeyvals      bool                      // the suite keyvals could not be read
+	leftKeyvals    map[string]bool           // of these jobs the suite keyvals could not be stored
 
-	jobIDs  []int64                 // of all jobs of the response
-	keyvals *source[objects.Keyval] // the suite keyvals of the response
-	suite   map[int64][]ref         // those that this beat stored for jobs of the response, by job
+	parents  rows.Parents                    // named by the objects that were read so far
+	pending  rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
+	inserted bool                            // they are, by the transaction that is under way
+	jobs     *jobs                           // of the response
+	keyvals  *reading.Source[objects.Keyval] // the suite keyvals of the response
+	suite    map[int64][]reading.Ref         // those that are here, by job
 
+	allNew, allHere  bool  // the jobs read last were, so the next ones may be expected to be
+	look             *look // at the jobs that are in hand
 	splits, timeouts int
 	left             int   // objects left for the next beat because no splits were left
 	reason           error // why PostgreSQL refused the last chunk that was left
@@ -77,13 +85,32 @@ type objectKey struct {
 // the later ones from what they can do, as long as the database answers.
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
-		o: o, r: r, aside: aside{ids: map[objectKey]bool{}}, suite: map[int64][]ref{}, leftKeyvals: map[string]bool{},
+		o: o, r: r, aside: aside{ids: map[objectKey]bool{}}, suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
+		parents: rows.NewParents(), pending: rows.NewParents(),
 	}
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
 	steps, err := a.steps(ctx, r)
-	if err != nil {
+	if a.jobs != nil {
+		defer a.jobs.Stop()
+		defer func() { a.look.wait() }()
+	}
+	if err == nil {
+		err = runSteps(ctx, steps)
+	}
+	if err != nil && !pg.IsOfOneStep(err) {
 		return a.aside.count, err
 	}
+	a.logSetAside()
+	if a.left > 0 {
+		err = pg.Together(err, fmt.Errorf(
+			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
+	}
+	return a.aside.count, err
+}
+
+// runSteps runs steps one after the other. One that failed stops no other, as long as the database
+// answers.
+func runSteps(ctx context.Context, steps []func() error) error {
 	var failed []error
 	for _, step := range steps {
 		err := context.Cause(ctx)
@@ -92,18 +119,13 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 		}
 		failed = append(failed, err)
 		if err != nil && !pg.IsOfOneStep(err) {
-			return a.aside.count, pg.Together(failed...)
+			break
 		}
 	}
-	a.logSetAside()
-	if a.left > 0 {
-		failed = append(failed, fmt.Errorf(
-			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
-	}
-	return a.aside.count, pg.Together(failed...)
+	return pg.Together(failed...)
 }
 
-// steps sorts out the objects of a response and returns in which order they are stored.
+// steps sorts out the objects of a response, but for jobs, and returns in which order they are stored.
 //
 // Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name.
 // Incorrect hosts go once more after the jobs, so that entries which came with this response are
@@ -114,11 +136,10 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	for _, m := range r.Malformed {
 		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
-	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
-	parents := newParents()
-	var valid, invalid []ref
-	_, err := sift(ctx, a, hosts, func(r ref, h *objects.Host) {
-		parents.addHost(h)
+	hosts := reading.New(&r.Hosts, kindHost)
+	var valid, invalid []reading.Ref
+	_, err := sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) {
+		a.parents.AddHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
 		} else {
@@ -128,24 +149,20 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	if err != nil {
 		return nil, err
 	}
-	goodJobs, err := sift(ctx, a, jobs, func(r ref, j *objects.Job) {
-		parents.addJob(j)
-		a.jobIDs = append(a.jobIDs, r.id)
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(a.jobIDs)
-	goodKeyvals, err := sift(ctx, a, keyvals, func(ref, *objects.Keyval) {})
-	a.keyvals = keyvals
+	a.jobs = a.beginJobs(&r.Jobs)
+	a.keyvals = reading.New(&r.SuiteKeyvals, kindSuiteKeyval)
+	keyvals, err := sift(ctx, a, a.keyvals, func(reading.Ref, *objects.Keyval) {})
 
+	apart := []func() error{
+		func() error { return a.storeParents(ctx, a.parents) },
+		func() error { return storeAll(ctx, a, hosts, invalid, inRead(a, a.changedHosts), a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, valid, inRead(a, a.changedHosts), a.storeHosts) },
+		func() error { return a.storeAllKeyvals(ctx, keyvals) },
+	}
 	return []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
-		func() error { return a.storeParents(ctx, parents) },
-		func() error { return storeAll(ctx, a, hosts, invalid, a.changedHosts, a.storeHosts) },
-		func() error { return storeAll(ctx, a, hosts, valid, a.changedHosts, a.storeHosts) },
-		func() error { return a.storeAllKeyvals(ctx, goodKeyvals) },
-		func() error { return storeAll(ctx, a, jobs, goodJobs, a.changedJobs, a.storeJobs) },
+		func() error { return a.storeHead(ctx, hosts, slices.Concat(invalid, valid), keyvals, apart) },
+		func() error { return a.storeAllJobs(ctx) },
 		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
 		func() error { return a.quarantine(ctx) },
 	}, err

@@ -8,6 +8,7 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
+	"shardclient/runner/reading"
 	"shardclient/runner/rows"
 )
 
@@ -25,19 +26,19 @@ func (a *applier) storeHosts(
 	if chunk = slices.Concat(fresh, others); err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) parents { return collectParents(chunk, nil) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) rows.Parents { return collectParents(chunk, nil) })
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := storeNewHosts(ctx, q, without(fresh, left), left); err != nil {
+	if err := storeNewHosts(ctx, q, reading.Without(fresh, left), left); err != nil {
 		return nil, nil, err
 	}
-	if others = without(others, left); len(others) > 0 {
+	if others = reading.Without(others, left); len(others) > 0 {
 		if err := a.mergeFreeHosts(ctx, q, others, left); err != nil {
 			return nil, nil, err
 		}
 	}
-	return bad, left, forget(ctx, a, q, kindHost, without(chunk, left))
+	return bad, left, forget(ctx, a, q, kindHost, reading.Without(chunk, left))
 }
 
 // sortHosts tells hosts that are simply new from others.
@@ -47,11 +48,11 @@ func sortHosts(
 	var ids []int64
 	var names []string
 	for _, u := range chunk {
-		ids = append(ids, u.object.ID)
-		names = append(names, u.object.Hostname)
+		ids = append(ids, u.Object.ID)
+		names = append(names, u.Object.Hostname)
 	}
 	found, err := q.HostsFind(ctx, ids, names)
-	others, fresh = parted(chunk, found)
+	others, fresh = reading.Parted(chunk, found)
 	return fresh, others, err
 }
 
@@ -60,7 +61,7 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects
 	for len(chunk) > 0 {
 		var fresh rows.Hosts
 		for _, u := range chunk {
-			fresh.Add(u.object)
+			fresh.Add(u.Object)
 		}
 		locked, err := fresh.Lock(ctx, q)
 		if err != nil {
@@ -70,7 +71,7 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects
 			return fresh.Store(ctx, q)
 		}
 		maps.Copy(left, locked)
-		chunk = without(chunk, left)
+		chunk = reading.Without(chunk, left)
 	}
 	return nil
 }
@@ -84,7 +85,7 @@ func (a *applier) mergeFreeHosts(
 	if err != nil {
 		return err
 	}
-	return mergeHosts(ctx, q, body)
+	return rows.MergeHosts(ctx, q, body)
 }
 
 // stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
@@ -93,7 +94,7 @@ func (a *applier) stageFreeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
 ) ([]byte, error) {
 	for {
-		body, err := jsonList(chunk)
+		body, err := reading.JSON(chunk)
 		if err != nil {
 			return nil, err
 		}
@@ -108,30 +109,11 @@ func (a *applier) stageFreeHosts(
 			return body, nil
 		}
 		maps.Copy(left, reasons(locked))
-		chunk = without(chunk, left)
+		chunk = reading.Without(chunk, left)
 		if _, err := q.StagedHostsClear(ctx); err != nil {
 			return nil, err
 		}
 	}
-}
-
-// mergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
-func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
-	for _, merge := range []func(context.Context) (int64, error){
-		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
-	} {
-		if _, err := merge(ctx); err != nil {
-			return err
-		}
-	}
-	for _, add := range []func(context.Context, []byte) (int64, error){
-		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
-	} {
-		if _, err := add(ctx, body); err != nil {
-			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
-		}
-	}
-	return nil
 }
 
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
@@ -141,7 +123,7 @@ func (a *applier) storableHosts(
 ) (good []unit[objects.Host], bad []badObject, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
-		h := u.object
+		h := u.Object
 		args.Ids = append(args.Ids, h.ID)
 		args.Hostnames = append(args.Hostnames, h.Hostname)
 		args.Invalid = append(args.Invalid, h.Invalid.Value)

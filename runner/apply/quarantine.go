@@ -10,6 +10,7 @@ import (
 	"shardclient/runner/guard"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
+	"shardclient/runner/reading"
 )
 
 // The direction, kinds and codes of objects that are set aside.
@@ -51,6 +52,12 @@ type badObject struct {
 	place afe.Place // where the payload stands in the response
 }
 
+// unit is an object of a response.
+type unit[T any] = reading.Unit[T]
+
+// asBad returns an object as it is set aside.
+func asBad[T any](u unit[T]) badObject { return badObject{Kind: u.Kind, ID: u.ID, place: u.Place} }
+
 // aside is what a response had of objects that cannot be stored.
 type aside struct {
 	count   int // of all
@@ -64,6 +71,19 @@ type aside struct {
 
 // maxAside is how many bytes of objects that cannot be stored are held before they are written down.
 const maxAside = 2 << 20
+
+// turns returns when objects that PostgreSQL refused in earlier beats are tried again, from 1 on.
+func (a *applier) turns(ctx context.Context, kind string) (map[int64]int, error) {
+	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
+	if err != nil {
+		return nil, fmt.Errorf("look which were refused before: %w", err)
+	}
+	turn := make(map[int64]int, len(refused))
+	for i, id := range refused {
+		turn[id] = i + 1
+	}
+	return turn, nil
+}
 
 // setAside adds an object to those that cannot be stored.
 func (a *applier) setAside(object badObject, code string, reason error) {

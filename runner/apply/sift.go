@@ -1,0 +1,63 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/reading"
+)
+
+// good returns the good ones of the next objects of a section. It sets aside those that were not
+// understood, and those that differ from an earlier one with the same id. Identical copies are no
+// fault.
+func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []unit[T]) ([]unit[T], error) {
+	units, err := v.Good(units, func(u unit[T], first afe.Place) error {
+		if u.Err == nil {
+			return a.copied(asBad(u), first)
+		}
+		a.setAside(asBad(u), codeMalformed, u.Err)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return units, a.quarantineMany(ctx)
+}
+
+// sift sorts out a whole section, and returns the good objects. It calls each with
+// every one of them.
+func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T)) ([]reading.Ref, error) {
+	v, size := reading.NewSieve(s), int64(0)
+	refs, keep := make([]reading.Ref, 0, s.Len()), []unit[T]{}
+	for units, err := range s.Chunks(s.All(), reading.PieceObjects) {
+		if err == nil {
+			units, err = good(ctx, a, v, units)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range units {
+			refs = append(refs, u.Ref)
+			if size += u.Place.Size(); size <= reading.MaxKept {
+				keep = append(keep, u)
+			}
+			each(u.Ref, u.Object)
+		}
+	}
+	s.Keep(keep)
+	return refs, nil
+}
+
+// copied sets an object aside if it differs from the first one with its id.
+func (a *applier) copied(object badObject, first afe.Place) error {
+	before, err := a.r.Text(first, first.Size())
+	if err != nil {
+		return err
+	}
+	again, err := a.r.Text(object.place, object.place.Size())
+	if err == nil && !reading.SameJSON(before, again) {
+		a.setAside(object, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+	}
+	return err
+}
