@@ -7,16 +7,18 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/pflag"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
+	"shardclient/runner/flags"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 )
@@ -127,23 +129,18 @@ func TestDocumentedTestsExist(t *testing.T) {
 
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
-	parser, err := kong.New(&config.Config{}, config.KongOptions()...)
-	if err != nil {
-		t.Fatal(err)
-	}
 	pages := documents(t)
 	page := strings.Join(strings.Fields(pages["docs/settings.md"]), " ")
 	var code, variables []string
-	for _, flag := range parser.Model.Flags {
-		if flag.Name == "help" {
-			continue
-		}
-		item := fmt.Sprintf("--%s`, `%s", flag.Name, flag.Envs[0])
-		code, variables = append(code, item), append(variables, flag.Envs...)
-		if want := "- `" + item + "`. Default: `" + flag.Default + "`."; flag.HasDefault && !strings.Contains(page, want) {
+	fields, i := reflect.TypeFor[config.Config](), 0
+	flags.New(&config.Config{}).VisitAll(func(flag *pflag.Flag) {
+		names := strings.Split(fields.Field(i).Tag.Get("env"), ",")
+		item := fmt.Sprintf("--%s`, `%s", flag.Name, names[0])
+		code, variables, i = append(code, item), append(variables, names...), i+1
+		if want := "- `" + item + "`. Default: `" + flag.DefValue + "`."; flag.DefValue != "" && !strings.Contains(page, want) {
 			t.Errorf("docs/settings.md lacks %q", want)
 		}
-	}
+	})
 	same(t, "setting", code, found("- `(--[a-z-]+`, `SHARD_CLIENT_[A-Z_]+)`", page))
 	for path, text := range pages {
 		for _, name := range found(`\b(SHARD_CLIENT_[A-Z_]+)`, text) {
@@ -224,7 +221,10 @@ func TestExitCodesAreDocumented(t *testing.T) {
 func TestFailuresAreDocumented(t *testing.T) {
 	t.Parallel()
 	files, runbook := sources(t), documents(t)["docs/runbook.md"]
-	same(t, "class of failure", shard.Failures(), found(`(?m)^### (\w+)$`, section(t, runbook, "Classes of failure")))
+	classes := append(shard.Failures(), beat.FailureStopped)
+	same(t, "class of failure", classes, found(`(?m)^### (\w+)$`, section(t, runbook, "Classes of failure")))
+	alerts := documents(t)["docs/metrics.md"]
+	same(t, "class of failure", classes, found("`([a-z_]+)`", section(t, alerts, "Which alert tells of which failure")))
 	code := found(`(?m)^\s+code\w+\s*= "(\w+)"`, files["runner/apply/quarantine.go"])
 	code = append(code, found(`'(\w+)'(?:::text)? AS code`, files["queries/shard/hosts.sql"]+files["queries/shard/jobs.sql"])...)
 	code = append(code, found(`SELECT s\.\w+, \d, \S+ '(\w+)'`, files["queries/shard/jobs.sql"])...)

@@ -20,14 +20,14 @@ const module = "shardclient"
 // them as the floors of the house:
 //
 //	cmd/shard-client                     cmd/shard-lab
-//	operator  loop  shard  config  ops   lab  master
+//	operator  loop  shard  config  flags  ops   lab  master
 //	          apply  search              postgres  process
 //	          rows  reading  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
-		"runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/flags", "runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"runner/answer":  {"runner/plain"},
 	"runner/pg":      {"gen/sessiondb"},
 	"runner/config":  {},
+	"runner/flags":   {},
 	"runner/beat":    {},
 	"runner/guard":   {},
 	"runner/plain":   {},
@@ -56,7 +57,8 @@ var arrows = map[string][]string{
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
-		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/plain", "schema",
+		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/flags", "runner/plain",
+		"schema",
 	},
 	"runner/lab": {
 		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
@@ -81,7 +83,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500  // code lines of one package
-	maxOwnLines       = 10500 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 11000 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300   // lines of one file, comments included
 )
 

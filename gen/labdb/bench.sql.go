@@ -273,6 +273,20 @@ func (q *Queries) BenchLogBytes(ctx context.Context) (int64, error) {
 	return bytes, err
 }
 
+const benchOwnBytes = `-- name: BenchOwnBytes :one
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'r' AND c.relname LIKE 'shard\_client\_%'
+`
+
+// The size of shard-client's own tables, with their indexes.
+func (q *Queries) BenchOwnBytes(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, benchOwnBytes)
+	var bytes int64
+	err := row.Scan(&bytes)
+	return bytes, err
+}
+
 const benchReopenEntries = `-- name: BenchReopenEntries :exec
 UPDATE afe_host_queue_entries SET complete = false, status = 'Queued'
 `

@@ -21,7 +21,9 @@ SELECT
 // In this transaction, everything is found by an index if there is one, and nothing is compiled. An
 // index is read from one end, which leaves dead entries marked; a bitmap would read them each time. What
 // PostgreSQL believes about a table may be old: after a backlog of 10,000 jobs had gone up, it read
-// every job, or compiled for half a second, for as long as its statistics spoke of the backlog.
+// every job, or compiled for half a second, for as long as its statistics spoke of the backlog. And a
+// plan is kept for the session: one that was made while a table had a page would read all of it, for
+// each row of a chunk, when it has thousands.
 func (q *Queries) PlansByKey(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, PlansByKey)
 	return err

@@ -10,13 +10,10 @@ import (
 )
 
 const acknowledgeBegin = `-- name: AcknowledgeBegin :exec
-SELECT
-    pg_catalog.set_config('shard_client.acknowledges', 'on', true),
-    pg_catalog.set_config('enable_seqscan', 'off', true)
+SELECT pg_catalog.set_config('shard_client.acknowledges', 'on', true)
 `
 
-// In this transaction, shard_id is set by this client: see the trigger on afe_jobs. Rows are found by
-// their keys, whatever PostgreSQL believes about the tables.
+// In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
 func (q *Queries) AcknowledgeBegin(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, acknowledgeBegin)
 	return err

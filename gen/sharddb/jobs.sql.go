@@ -239,7 +239,7 @@ type JobsFindRow struct {
 //
 // Here and below, each row is looked up by itself, in a subquery that cannot become a join: with a join
 // PostgreSQL would read all jobs for each chunk as long as they are few. No such subquery ends with
-// LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKeySet.
+// LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKey.
 func (q *Queries) JobsFind(ctx context.Context, arg JobsFindParams) ([]JobsFindRow, error) {
 	rows, err := q.db.Query(ctx, jobsFind, arg.Ids, arg.EntryIds, arg.HostIds)
 	if err != nil {

@@ -419,18 +419,6 @@ func (q *Queries) ParentsLock(ctx context.Context, aclgroupIds []int64, userIds 
 	return items, nil
 }
 
-const plansByKeySet = `-- name: PlansByKeySet :exec
-SELECT pg_catalog.set_config('enable_seqscan', 'off', true)
-`
-
-// Lets the rest of this transaction look up rows by their keys. A plan is kept for the session: one that
-// was made while a table had a page would read all of it, for each row of a chunk, when it has
-// thousands.
-func (q *Queries) PlansByKeySet(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, plansByKeySet)
-	return err
-}
-
 const referredLock = `-- name: ReferredLock :many
 SELECT n.of_table::text AS of_table, x.id::bigint AS id
 FROM (

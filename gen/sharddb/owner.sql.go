@@ -237,10 +237,9 @@ func (q *Queries) OwnerSystem(ctx context.Context) (int64, error) {
 const ownerTake = `-- name: OwnerTake :one
 WITH inherited AS (
     INSERT INTO shard_client_uploads (job_id)
-    SELECT DISTINCT o.job_id
-    FROM afe_host_queue_entries AS o
-    WHERE NOT o.complete
-        AND EXISTS (
+    SELECT o.job_id
+    FROM (SELECT DISTINCT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete) AS o
+    WHERE EXISTS (
             SELECT FROM afe_host_queue_entries AS e
             WHERE e.job_id = o.job_id AND e.complete
             OFFSET 0
@@ -262,7 +261,8 @@ RETURNING epoch
 // Whoever served before, a job that is in the middle of its entries may complete without a NULL, and
 // what its complete entries said may be lost. So each job with a complete and an open entry that is
 // neither in the ledger nor asks for an upload gets a row in which nothing counts as sent, and is
-// uploaded once more. That is always safe (P3), unlike taking it for sent.
+// uploaded once more. That is always safe (P3), unlike taking it for sent. The jobs come first, each
+// once: a job may have 32,768 open entries, and for each of them all would be read.
 func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 	row := q.db.QueryRow(ctx, ownerTake, who)
 	var epoch int64

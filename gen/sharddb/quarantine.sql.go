@@ -57,6 +57,48 @@ func (q *Queries) QuarantineAdd(ctx context.Context, direction string, objects [
 	return result.RowsAffected(), nil
 }
 
+const quarantineFinished = `-- name: QuarantineFinished :execrows
+INSERT INTO shard_client_quarantine AS q (
+    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
+)
+VALUES (
+    'out', 'job', $1::bigint, $2::text, $3::text, '', 0, '',
+    pg_catalog.now() + pg_catalog.make_interval(secs => $4::double precision)
+)
+ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
+SET
+    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
+    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
+    retry_at = pg_catalog.now() + least(
+        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
+        pg_catalog.make_interval(secs => $5::double precision)
+    )
+`
+
+type QuarantineFinishedParams struct {
+	ID           int64
+	Code         string
+	Reason       string
+	FirstSeconds float64
+	LastSeconds  float64
+}
+
+// Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
+// but its id. Each time they fail again, its pause doubles.
+func (q *Queries) QuarantineFinished(ctx context.Context, arg QuarantineFinishedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineFinished,
+		arg.ID,
+		arg.Code,
+		arg.Reason,
+		arg.FirstSeconds,
+		arg.LastSeconds,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const quarantineForget = `-- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE id = ANY (ARRAY(
@@ -138,26 +180,32 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 }
 
 const quarantineRefusedBefore = `-- name: QuarantineRefusedBefore :many
-SELECT object_id::bigint AS id
+SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine
 WHERE direction = 'in' AND kind = $1::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id
 `
 
-// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
-func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]int64, error) {
+type QuarantineRefusedBeforeRow struct {
+	ID      int64
+	TooSlow bool
+}
+
+// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
+// they are tried again.
+func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]QuarantineRefusedBeforeRow, error) {
 	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	var items []QuarantineRefusedBeforeRow
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i QuarantineRefusedBeforeRow
+		if err := rows.Scan(&i.ID, &i.TooSlow); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -194,46 +242,6 @@ func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error)
 		&i.Taken,
 	)
 	return i, err
-}
-
-const quarantineTooSlow = `-- name: QuarantineTooSlow :execrows
-INSERT INTO shard_client_quarantine AS q (
-    direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
-)
-VALUES (
-    'out', 'job', $1::bigint, 'too_slow', $2::text, '', 0, '',
-    pg_catalog.now() + pg_catalog.make_interval(secs => $3::double precision)
-)
-ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
-SET
-    code = excluded.code, reason = excluded.reason, tried_digest = NULL,
-    occurrences = q.occurrences + 1, last_seen = pg_catalog.now(),
-    retry_at = pg_catalog.now() + least(
-        (excluded.retry_at - pg_catalog.now()) * pg_catalog.power(2, least(q.occurrences, 30)),
-        pg_catalog.make_interval(secs => $4::double precision)
-    )
-`
-
-type QuarantineTooSlowParams struct {
-	ID           int64
-	Reason       string
-	FirstSeconds float64
-	LastSeconds  float64
-}
-
-// Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
-// time it takes too long again, its pause doubles.
-func (q *Queries) QuarantineTooSlow(ctx context.Context, arg QuarantineTooSlowParams) (int64, error) {
-	result, err := q.db.Exec(ctx, quarantineTooSlow,
-		arg.ID,
-		arg.Reason,
-		arg.FirstSeconds,
-		arg.LastSeconds,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const takenNote = `-- name: TakenNote :execrows

@@ -99,6 +99,12 @@ SELECT pg_stat_get_db_blocks_fetched(d.oid)::bigint AS buffers
 FROM pg_catalog.pg_database AS d
 WHERE d.datname = @name::text;
 
+-- The size of shard-client's own tables, with their indexes.
+-- name: BenchOwnBytes :one
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint AS bytes
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'r' AND c.relname LIKE 'shard\_client\_%';
+
 -- How many clients are connected to a database.
 -- name: BenchConnected :one
 SELECT pg_stat_get_db_numbackends(d.oid)::bigint AS connected

@@ -135,12 +135,9 @@ FROM (
 ORDER BY own DESC, o.hostname
 LIMIT 5;
 
--- In this transaction, shard_id is set by this client: see the trigger on afe_jobs. Rows are found by
--- their keys, whatever PostgreSQL believes about the tables.
+-- In this transaction, shard_id is set by this client: see the trigger on afe_jobs.
 -- name: AcknowledgeBegin :exec
-SELECT
-    pg_catalog.set_config('shard_client.acknowledges', 'on', true),
-    pg_catalog.set_config('enable_seqscan', 'off', true);
+SELECT pg_catalog.set_config('shard_client.acknowledges', 'on', true);
 
 -- Updates the ledger after the master has stored a packet. A job keeps a row if it was sent with an
 -- open entry, or if an older packet that says something else about it may still arrive: one that

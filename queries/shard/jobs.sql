@@ -102,7 +102,7 @@ WHERE t.kind = 'job' AND t.object_id = ANY (@ids::bigint[]);
 --
 -- Here and below, each row is looked up by itself, in a subquery that cannot become a join: with a join
 -- PostgreSQL would read all jobs for each chunk as long as they are few. No such subquery ends with
--- LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKeySet.
+-- LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKey.
 -- name: JobsFind :many
 SELECT 'job'::text AS what, s.id::bigint AS id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)

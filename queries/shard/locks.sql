@@ -27,12 +27,6 @@ FROM (
     SELECT (1000 * extract(epoch FROM pg_catalog.current_setting('statement_timeout')::interval))::bigint AS statement
 ) AS t;
 
--- Lets the rest of this transaction look up rows by their keys. A plan is kept for the session: one that
--- was made while a table had a page would read all of it, for each row of a chunk, when it has
--- thousands.
--- name: PlansByKeySet :exec
-SELECT pg_catalog.set_config('enable_seqscan', 'off', true);
-
 -- Parents that are to be renamed or whose name another one needs, and the groups and users of new
 -- memberships. What is returned is also taken out of the staging table.
 -- name: ParentsLock :many

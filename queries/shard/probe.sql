@@ -28,8 +28,8 @@ rested AS (
     WHERE q.direction = 'out'
         AND (
             q.retry_at <= pg_catalog.now()
-            -- Reading a job that is too slow would be too slow here, too.
-            OR q.code <> 'too_slow'
+            -- What PostgreSQL does not let go cannot be read here, either.
+            OR q.code NOT IN ('too_slow', 'database')
                 AND q.last_seen <= pg_catalog.now() - pg_catalog.make_interval(secs => @changed_after_seconds::double precision)
                 AND q.kind = 'job'
                 AND q.tried_digest IS DISTINCT FROM (

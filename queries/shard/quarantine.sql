@@ -47,14 +47,14 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET reason = excluded.reason
 WHERE here.reason <> excluded.reason;
 
--- Sets a job aside whose statements take too long, so nothing is read of it here but its id. Each
--- time it takes too long again, its pause doubles.
--- name: QuarantineTooSlow :execrows
+-- Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
+-- but its id. Each time they fail again, its pause doubles.
+-- name: QuarantineFinished :execrows
 INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
 )
 VALUES (
-    'out', 'job', @id::bigint, 'too_slow', @reason::text, '', 0, '',
+    'out', 'job', @id::bigint, @code::text, @reason::text, '', 0, '',
     pg_catalog.now() + pg_catalog.make_interval(secs => @first_seconds::double precision)
 )
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE
@@ -77,9 +77,10 @@ WHERE id = ANY (ARRAY(
     FOR UPDATE SKIP LOCKED
 ));
 
--- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which they are tried again.
+-- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
+-- they are tried again.
 -- name: QuarantineRefusedBefore :many
-SELECT object_id::bigint AS id
+SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine
 WHERE direction = 'in' AND kind = @kind::text AND code IN ('database', 'too_slow') AND object_id IS NOT NULL
 ORDER BY last_seen, id;

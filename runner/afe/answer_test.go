@@ -14,17 +14,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An answer means the same whether it fits into memory or goes into a file, whether it comes at once
-// or byte by byte, and however little of a string is looked at to find the sections.
+// An answer means the same whether it fits into memory or goes into a file, whether it comes at once,
+// in pieces or byte by byte, and however little of a string is looked at to find the sections.
 func TestAnswerHoweverItComes(t *testing.T) {
 	bodies := append(recordedBodies(t), hostileBodies()...)
 	defer func(memory, token int) { answer.MaxInMemory, answer.MaxToken = memory, token }(answer.MaxInMemory, answer.MaxToken)
 	for _, body := range bodies { // a section's name is no longer than 24 bytes
 		answer.MaxInMemory, answer.MaxToken = 2<<20, 64<<10
 		want := described(bytes.NewReader(body))
-		for _, token := range []int{24, 64 << 10} {
+		for token, slowly := range map[int]func(io.Reader) io.Reader{24: iotest.OneByteReader, 64 << 10: iotest.HalfReader} {
 			answer.MaxInMemory, answer.MaxToken = 0, token
-			got := described(iotest.OneByteReader(bytes.NewReader(body)))
+			got := described(slowly(bytes.NewReader(body)))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%.200q in a file, tokens of %d bytes (-at once +so):\n%s", body, token, diff)
 			}

@@ -75,14 +75,14 @@ func ExampleClient_Heartbeat() {
 		}
 		fmt.Printf("host %d is %s, %s\n", host.ID, host.Object.Hostname, host.Object.Status)
 	}
-	fmt.Println("not ours any more:", response.IncorrectHostIDs)
+	fmt.Println("not ours any more:", response.IncorrectHosts.Len(), "host")
 	// Output:
 	// POST /afe/server/noauth/rpc/?method=shard_heartbeat
 	// {"method":"shard_heartbeat","params":[{"shard_hostname":"shard1.example","known_job_ids":[8],"known_host_ids":[],"known_host_statuses":[],"jobs":[{"id":7}],"hqes":[{"id":70,"job":7}]}],"id":"jsonrpc"}
 	// protocol 2019
 	// host 1 is host1.example, Ready
 	// host 2 cannot be used: hostname: is missing
-	// not ours any more: [3]
+	// not ours any more: 1 host
 }
 
 // A master that knows no such shard raises an exception. It is a clear answer: the packet was not

@@ -186,9 +186,13 @@ func decodeOK(t testing.TB, body []byte) *whole {
 	return response
 }
 
-// whole is a response with all its objects.
+// whole is a response with all its objects. Ids of incorrect hosts that cannot be used are among what is
+// malformed.
 type whole struct {
 	*Response
+	IncorrectHosts   []told[int64]
+	IncorrectHostIDs []int64
+
 	Hosts        []told[objects.Host]
 	Jobs         []told[objects.Job]
 	SuiteKeyvals []told[objects.Keyval]
@@ -222,9 +226,17 @@ func decode(body []byte) (*whole, *Error) {
 func wholeOf(r *Response) *whole {
 	w := &whole{
 		Response: r, Hosts: allOf(r, &r.Hosts), Jobs: allOf(r, &r.Jobs), SuiteKeyvals: allOf(r, &r.SuiteKeyvals),
+		IncorrectHosts: allOf(r, &r.IncorrectHosts),
 	}
 	for _, m := range r.Malformed {
 		w.Malformed = append(w.Malformed, malformed{m.Section, textOf(r, m.Place), m.Err})
+	}
+	for _, id := range w.IncorrectHosts {
+		if id.Err == nil {
+			w.IncorrectHostIDs = append(w.IncorrectHostIDs, id.Object)
+		} else {
+			w.Malformed = append(w.Malformed, malformed{"incorrect_host_ids", id.Raw, id.Err})
+		}
 	}
 	return w
 }

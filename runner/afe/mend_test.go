@@ -69,13 +69,18 @@ func TestP6WordInTheWrongPlace(t *testing.T) {
 	}
 }
 
-// What cannot be told apart is no answer, and the first error is told, not one about a mended text.
+// What cannot be told apart is no answer, and the first error is told, not one about a mended text. But
+// the cause of an answer that ends early is its end, whatever stands before that.
 func TestTextThatCannotBeMended(t *testing.T) {
 	for body, want := range map[string]string{
 		`<html>NaN</html>`: "invalid character '<'",
 		`NaN`:              "invalid character 'N'",
 		`{"result": NaN}`:  "result: invalid character 'N'",
-		`{"result": {"hosts": [{"id": NaN}, {"id": 1`:  "result.hosts[0].id: invalid character 'N'",
+		`{"result": {"hosts": [{"id": NaN}, {"id": 1`: "it ends early, result.hosts[1]: unexpected EOF; " +
+			"before that, result.hosts[0].id: invalid character 'N'",
+		`{"result": {"hosts": [{"id": NaN}, {"na`:      "it ends early, result.hosts[1]: unexpected EOF; before that, result.hosts[0].id: invalid",
+		`{"result": {"hosts": [{"id": 1, "x": Na`:      "it ends early, result.hosts[0]: unexpected EOF; before that, result.hosts[0].x: invalid",
+		`{"result": {"hosts": [{"id": 1`:               "result.hosts[0]: unexpected EOF",
 		`{"result": {"hosts": [{"id": 1,}]}}`:          "result.hosts[0]: invalid character ','",
 		`{"result": {"hosts": [{"id": 'a', b'}]}}`:     `invalid character '\''`,
 		`{"result": {"hosts": [{"id": 1, "x": "abc]}}`: "unexpected EOF",

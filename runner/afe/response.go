@@ -19,10 +19,9 @@ type Response struct {
 	Hosts        Section[objects.Host]
 	Jobs         Section[objects.Job]
 	SuiteKeyvals Section[objects.Keyval]
-	// IncorrectHostIDs are known hosts that do not belong to this shard any more; 2019 only.
-	IncorrectHostIDs []int64
-	// Malformed are sections, or elements of incorrect_host_ids, that do not follow the protocol.
-	// The other sections count all the same. Of the elements only the first thousand are kept.
+	// IncorrectHosts are the ids of known hosts that do not belong to this shard any more; 2019 only.
+	IncorrectHosts Section[int64]
+	// Malformed are sections that do not follow the protocol. The others count all the same.
 	Malformed []Malformed
 	// Incomplete is an [*Error] that says which section was missing or not a list; nil: none was.
 	Incomplete error

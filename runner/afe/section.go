@@ -14,9 +14,6 @@ import (
 	"shardclient/runner/objects"
 )
 
-// maxMalformed bounds how many elements of incorrect_host_ids are kept because they cannot be used.
-const maxMalformed = 1000
-
 // Place says where in an answer an object stands.
 type Place = answer.Place
 
@@ -121,7 +118,7 @@ func open(a *answer.Answer) (*Response, error) {
 	case len(a.Sections) == 0:
 		err = cmp.Or(unreadable, errors.New("result has no section of a heartbeat's"))
 	default:
-		return response(a)
+		return response(a), nil
 	}
 	return nil, &Error{Class: Undecodable, Body: a.Head(), Err: err}
 }
@@ -140,24 +137,13 @@ func rpcError(a *answer.Answer) error {
 }
 
 // response returns what the result holds.
-func response(a *answer.Answer) (*Response, error) {
+func response(a *answer.Answer) *Response {
 	r := &Response{answer: a}
 	r.Hosts = section[objects.Host](r, "hosts")
 	r.Jobs = section[objects.Job](r, "jobs")
 	r.SuiteKeyvals = section[objects.Keyval](r, "suite_keyvals")
-	ids := section[int64](r, "incorrect_host_ids")
-	for i := range ids.Len() {
-		id, err := ids.Read(i)
-		switch {
-		case err != nil:
-			return nil, err
-		case id.Err == nil:
-			r.IncorrectHostIDs = append(r.IncorrectHostIDs, id.Object)
-		default:
-			r.malformed("incorrect_host_ids", ids.Place(i), id.Err)
-		}
-	}
-	return r, nil
+	r.IncorrectHosts = section[int64](r, "incorrect_host_ids")
+	return r
 }
 
 // section finds a section. One that is absent or not a list makes the response incomplete, but for
@@ -189,7 +175,5 @@ func section[T any](r *Response, name string) (s Section[T]) {
 
 // malformed notes a part of the answer that does not follow the protocol.
 func (r *Response) malformed(section string, p Place, err error) {
-	if len(r.Malformed) < maxMalformed {
-		r.Malformed = append(r.Malformed, Malformed{section, p, err})
-	}
+	r.Malformed = append(r.Malformed, Malformed{section, p, err})
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/go-json-experiment/json"
@@ -86,6 +87,9 @@ func (a *Answer) mend(unreadable error) error {
 	err := mend(a.body, mended)
 	if err == nil {
 		a.contents, err = index(mended.reader(0))
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(a.Unreadable, io.ErrUnexpectedEOF) {
+		a.Unreadable = fmt.Errorf("it ends early, %w; before that, %w", Explain(err), Explain(a.Unreadable))
 	}
 	if a.Mended = err == nil; a.Mended {
 		mended, a.body = a.body, mended

@@ -136,9 +136,13 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 	for _, m := range r.Malformed {
 		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
-	hosts := reading.New(&r.Hosts, kindHost)
+	incorrect, hosts := reading.New(&r.IncorrectHosts, kindHost), reading.New(&r.Hosts, kindHost)
+	goodIncorrect, err := sift(ctx, a, incorrect, func(reading.Ref, *int64) {})
+	if err != nil {
+		return nil, err
+	}
 	var valid, invalid []reading.Ref
-	_, err := sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) {
+	_, err = sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) {
 		a.parents.AddHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
@@ -160,10 +164,14 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		func() error { return a.storeAllKeyvals(ctx, keyvals) },
 	}
 	return []func() error{
-		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error { return a.removeIncorrectHosts(ctx, incorrect, goodIncorrect) },
 		func() error { return a.storeHead(ctx, hosts, slices.Concat(invalid, valid), keyvals, apart) },
 		func() error { return a.storeAllJobs(ctx) },
-		func() error { return a.removeIncorrectHosts(ctx, r.IncorrectHostIDs) },
+		func() error {
+			return a.removeIncorrectHosts(ctx, incorrect, slices.DeleteFunc(goodIncorrect, func(r reading.Ref) bool {
+				return a.aside.ids[objectKey{kindHost, r.ID}] // it took too long before
+			}))
+		},
 		func() error { return a.quarantine(ctx) },
 	}, err
 }
@@ -177,21 +185,26 @@ var sectionKind = map[string]string{
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
-func (a *applier) removeIncorrectHosts(ctx context.Context, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	left, err := a.o.Lock.Patiently(ctx, a.o.LockTimeout, func(q *sharddb.Queries) (map[int64]string, error) {
-		_, left, err := removeFreeHosts(ctx, q, ids)
-		return left, err
-	})
-	if err == nil {
-		err = pg.LeftFor(kindHost, left)
-	}
-	if err != nil {
-		return fmt.Errorf("remove %d incorrect hosts: %w", len(ids), err)
+func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[int64], refs []reading.Ref) error {
+	left, err := storeFree(ctx, a, s, inTurn(ctx, a, s, refs), nil, a.removeHosts)
+	if err = pg.Together(err, pg.LeftFor(kindHost, left)); err != nil {
+		return fmt.Errorf("remove %d incorrect hosts: %w", len(refs), err)
 	}
 	return nil
+}
+
+// removeHosts takes a chunk of hosts out of use.
+func (a *applier) removeHosts(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
+) (_ []badObject, left map[int64]string, err error) {
+	ids := make([]int64, len(chunk))
+	for i, u := range chunk {
+		ids[i] = u.ID
+	}
+	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
+		return nil, nil, err
+	}
+	return nil, left, forget(ctx, a, q, kindHost, reading.Without(chunk, left))
 }
 
 // removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It

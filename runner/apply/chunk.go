@@ -42,21 +42,25 @@ type feed[T any] = iter.Seq2[[]unit[T], error]
 // inTurn reads objects whose ids are known in the order in which they are stored.
 func inTurn[T any](ctx context.Context, a *applier, s *reading.Source[T], refs []reading.Ref) feed[T] {
 	return func(yield func([]unit[T], error) bool) {
-		turn, err := a.turns(ctx, s.Kind)
+		if len(refs) == 0 {
+			return
+		}
+		turns, err := a.turns(ctx, s.Kind)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		sortByTurn(refs, turn)
+		sortByTurn(refs, turns)
 		s.Chunks(refs, a.most())(yield)
 	}
 }
 
-// sortByTurn puts objects that were refused before behind all others.
-func sortByTurn(refs []reading.Ref, turn map[int64]int) {
-	if len(turn) > 0 {
-		slices.SortStableFunc(refs, func(x, y reading.Ref) int { return cmp.Compare(turn[x.ID], turn[y.ID]) })
+// sortByTurn puts objects that were refused before behind all others, in chunks of their own.
+func sortByTurn(refs []reading.Ref, turns map[int64]reading.Ref) {
+	for i := range refs {
+		refs[i].Turn, refs[i].Alone = turns[refs[i].ID].Turn, turns[refs[i].ID].Alone
 	}
+	slices.SortStableFunc(refs, func(x, y reading.Ref) int { return cmp.Compare(x.Turn, y.Turn) })
 }
 
 // storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
@@ -124,6 +128,14 @@ func (a *applier) tookTooLong(ctx context.Context, err error) bool {
 	return a.goesOn(err)
 }
 
+// settings are those of the transactions in which objects of a kind are compared and stored.
+func settings(ctx context.Context, kind string) []pg.Ask {
+	if kind == KindJob {
+		return []pg.Ask{pg.PlansByKey(ctx)}
+	}
+	return nil
+}
+
 // storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
 // the transaction commits, and the ids that it left out, each with what another session has locked.
 type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, map[int64]string, error)
@@ -144,7 +156,7 @@ func storeChunk[T any](
 		a.inserted = false
 		bad, locked, err = store(ctx, q, chunk)
 		return err
-	})
+	}, settings(ctx, chunk[0].Kind)...)
 	if err != nil && a.pending.Len() > 0 {
 		pending := a.pending
 		if a.pending = rows.NewParents(); a.storeParents(ctx, pending) != nil {

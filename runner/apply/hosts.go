@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"shardclient/gen/sharddb"
@@ -34,7 +33,7 @@ func (a *applier) storeHosts(
 		return nil, nil, err
 	}
 	if others = reading.Without(others, left); len(others) > 0 {
-		if err := a.mergeFreeHosts(ctx, q, others, left); err != nil {
+		if err := mergeFreeHosts(ctx, q, others, left); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -58,62 +57,44 @@ func sortHosts(
 
 // storeNewHosts stores new hosts, and adds to left those that need what another session has locked.
 func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
-	for len(chunk) > 0 {
-		var fresh rows.Hosts
+	if len(chunk) == 0 {
+		return nil
+	}
+	var fresh rows.Hosts
+	err := lockFree(chunk, left, func(chunk []unit[objects.Host]) (map[int64]string, error) {
+		fresh = rows.Hosts{}
 		for _, u := range chunk {
 			fresh.Add(u.Object)
 		}
-		locked, err := fresh.Lock(ctx, q)
-		if err != nil {
-			return fmt.Errorf("look for locked rows: %w", err)
-		}
-		if len(locked) == 0 {
-			return fresh.Store(ctx, q)
-		}
-		maps.Copy(left, locked)
-		chunk = reading.Without(chunk, left)
+		return fresh.Lock(ctx, q)
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	return fresh.Store(ctx, q)
 }
 
 // mergeFreeHosts stores hosts that need nothing which another session has locked, and adds the others
 // to left.
-func (a *applier) mergeFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
-) error {
-	body, err := a.stageFreeHosts(ctx, q, chunk, left)
-	if err != nil {
-		return err
-	}
-	return rows.MergeHosts(ctx, q, body)
-}
-
-// stageFreeHosts stages the hosts of a chunk that need nothing which another session has locked,
-// and adds the others to left. It returns the staged hosts as JSON.
-func (a *applier) stageFreeHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string,
-) ([]byte, error) {
-	for {
-		body, err := reading.JSON(chunk)
-		if err != nil {
+func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
+	var body []byte
+	err := lockFree(chunk, left, func(chunk []unit[objects.Host]) (_ map[int64]string, err error) {
+		if body, err = reading.JSON(chunk); err != nil {
 			return nil, err
 		}
 		if _, err := q.StageHosts(ctx, body); err != nil {
 			return nil, fmt.Errorf("stage: %w", err)
 		}
 		locked, err := q.HostsLock(ctx, body)
-		if err != nil {
-			return nil, fmt.Errorf("look for locked rows: %w", err)
+		if len(locked) > 0 {
+			_, err = q.StagedHostsClear(ctx)
 		}
-		if len(locked) == 0 {
-			return body, nil
-		}
-		maps.Copy(left, reasons(locked))
-		chunk = reading.Without(chunk, left)
-		if _, err := q.StagedHostsClear(ctx); err != nil {
-			return nil, err
-		}
+		return reasons(locked), err
+	})
+	if err != nil {
+		return err
 	}
+	return rows.MergeHosts(ctx, q, body)
 }
 
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another

@@ -17,9 +17,6 @@ import (
 func (a *applier) storeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []badObject, left map[int64]string, err error) {
-	if err := q.PlansByKeySet(ctx); err != nil {
-		return nil, nil, err
-	}
 	l, sent := a.lookAt(chunk), len(chunk)
 	found, err := findJobs(ctx, q, chunk, l)
 	if err != nil {
@@ -41,7 +38,18 @@ func (a *applier) storeJobs(
 	if len(left) > 0 {
 		chunk, free = reading.Without(chunk, left), nil
 	}
-	free, err = a.lockJobs(ctx, q, chunk, found, free, left)
+	err = lockFree(chunk, left, func(chunk []unit[objects.Job]) (locked map[int64]string, err error) {
+		if free == nil {
+			free, err = a.rowsOf(chunk, found)
+		}
+		if err == nil {
+			locked, err = free.Lock(ctx, q)
+		}
+		if len(locked) > 0 {
+			free = nil
+		}
+		return locked, err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,30 +57,6 @@ func (a *applier) storeJobs(
 		return nil, nil, err
 	}
 	return bad, left, forget(ctx, a, q, KindJob, reading.Without(chunk, left))
-}
-
-// lockJobs locks what the jobs of a chunk need, adds to left those that need what another session has
-// locked, and returns the rows of the others.
-func (a *applier) lockJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool, free *rows.Jobs, left map[int64]string,
-) (*rows.Jobs, error) {
-	for {
-		var err error
-		if free == nil {
-			if free, err = a.rowsOf(chunk, found); err != nil {
-				return nil, err
-			}
-		}
-		locked, err := free.Lock(ctx, q)
-		if err != nil {
-			return nil, fmt.Errorf("look for locked rows: %w", err)
-		}
-		if len(locked) == 0 {
-			return free, nil
-		}
-		maps.Copy(left, locked)
-		chunk, free = reading.Without(chunk, left), nil
-	}
 }
 
 // rowsOf makes the rows of a chunk, of which some are here.

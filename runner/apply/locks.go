@@ -2,6 +2,8 @@ package apply
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -25,6 +27,24 @@ func reasons[R ~lockedRow](rows []R) map[int64]string {
 		all[lockedRow(row).ID] = lockedRow(row).Reason
 	}
 	return all
+}
+
+// lockFree locks what a chunk needs, adds to left the units that need what another session has locked,
+// and goes on without them until it has all locks. lock is called with what is left of the chunk.
+func lockFree[T any](
+	chunk []unit[T], left map[int64]string, lock func([]unit[T]) (locked map[int64]string, err error),
+) error {
+	for {
+		locked, err := lock(chunk)
+		if err != nil {
+			return fmt.Errorf("lock what they need: %w", err)
+		}
+		if len(locked) == 0 {
+			return nil
+		}
+		maps.Copy(left, locked)
+		chunk = reading.Without(chunk, left)
+	}
 }
 
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again

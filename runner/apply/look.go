@@ -79,11 +79,9 @@ func (a *applier) changedJobs(
 	l := a.lookAt(units)
 	l.asked.Wait()
 	err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-		if err = q.PlansByKeySet(ctx); err == nil {
-			fresh, differ, err = a.compareJobs(ctx, q, units, l.known)
-		}
+		fresh, differ, err = a.compareJobs(ctx, q, units, l.known)
 		return err
-	})
+	}, settings(ctx, KindJob)...)
 	a.allNew = err == nil && len(fresh) == len(units)
 	a.allHere = err == nil && len(fresh)+len(differ) == 0
 	return fresh, differ, err

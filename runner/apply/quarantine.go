@@ -72,17 +72,17 @@ type aside struct {
 // maxAside is how many bytes of objects that cannot be stored are held before they are written down.
 const maxAside = 2 << 20
 
-// turns returns when objects that PostgreSQL refused in earlier beats are tried again, from 1 on.
-func (a *applier) turns(ctx context.Context, kind string) (map[int64]int, error) {
+// turns returns the turns of objects that PostgreSQL refused in earlier beats, by id.
+func (a *applier) turns(ctx context.Context, kind string) (map[int64]reading.Ref, error) {
 	refused, err := sharddb.New(a.o.Pool).QuarantineRefusedBefore(ctx, kind)
 	if err != nil {
 		return nil, fmt.Errorf("look which were refused before: %w", err)
 	}
-	turn := make(map[int64]int, len(refused))
-	for i, id := range refused {
-		turn[id] = i + 1
+	turns := make(map[int64]reading.Ref, len(refused))
+	for i, before := range refused {
+		turns[before.ID] = reading.Ref{Turn: i + 1, Alone: before.TooSlow}
 	}
-	return turn, nil
+	return turns, nil
 }
 
 // setAside adds an object to those that cannot be stored.

@@ -72,15 +72,15 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	return func(yield func([]unit[objects.Job], error) bool) {
 		var this, next *look
 		defer func() { next.wait() }()
-		turn, err := a.turns(ctx, KindJob)
+		turns, err := a.turns(ctx, KindJob)
 		for isFirst := true; err == nil; isFirst = false {
 			if this, next = next, nil; this == nil {
-				if this, err = a.lookAtNext(ctx, turn); this == nil {
+				if this, err = a.lookAtNext(ctx, turns); this == nil {
 					break
 				}
 			}
 			if !isFirst || !a.allNew { // new ones do not wait until others have been read
-				next, err = a.lookAtNext(ctx, turn)
+				next, err = a.lookAtNext(ctx, turns)
 				a.jobs.Small = false // until then, so that as much is read as is needed to be ahead
 			}
 			a.look = this
@@ -92,14 +92,14 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 			yield(nil, fmt.Errorf("read jobs: %w", err))
 			return
 		}
-		sortByTurn(a.jobs.rest, turn)
+		sortByTurn(a.jobs.rest, turns)
 		a.jobs.Chunks(a.jobs.rest, a.most())(yield)
 	}
 }
 
 // lookAtNext begins to look at the next jobs, but for those that were refused before, and stores what
 // they name or notes it; nil: no more of them come.
-func (a *applier) lookAtNext(ctx context.Context, turn map[int64]int) (*look, error) {
+func (a *applier) lookAtNext(ctx context.Context, turns map[int64]reading.Ref) (*look, error) {
 	for {
 		good, err := a.nextJobs(ctx)
 		if err != nil || len(good) == 0 {
@@ -112,7 +112,7 @@ func (a *applier) lookAtNext(ctx context.Context, turn map[int64]int) (*look, er
 			}
 		}
 		good = slices.DeleteFunc(good, func(u unit[objects.Job]) bool {
-			refused := turn[u.ID] > 0
+			refused := turns[u.ID].Turn > 0
 			if refused {
 				a.jobs.rest = append(a.jobs.rest, u.Ref)
 			}

@@ -40,12 +40,12 @@ func inRead[T any](
 }
 
 // toStore returns the chunks in which units are stored that are not here as they were sent. All are,
-// for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
+// without a diff, for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
 // stored: whoever names it must wait.
 func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
-	if !a.parentsByChunk && len(a.lockedParents) == 0 {
+	if diff != nil && !units[0].Alone && !a.parentsByChunk && len(a.lockedParents) == 0 {
 		var err error
 		fresh, differ, err = diff(ctx, units)
 		if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {

@@ -45,6 +45,9 @@ const (
 	FailureNoProgress = "no_progress"
 	// FailureRefusesAll: the master refuses an empty packet, too.
 	FailureRefusesAll = "refuses_all"
+	// FailureStopped: the beat of `once` did not begin, because a signal came before it. The beats of
+	// `run` never have it.
+	FailureStopped = "stopped"
 )
 
 // Report says how one heartbeat went. Its JSON is a contract: `once --output json` prints it, and

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -30,12 +30,11 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
 	unit, known := units[strings.ToLower(strings.TrimSpace(s[digits:]))]
 	if digits == 0 || !known {
-		return fmt.Errorf("expected a size but got %q: "+
-			"give whole bytes (1024) or add KiB, MiB, GiB, kB, MB or GB (16MiB)", s)
+		return errors.New("give whole bytes (1024) or add KiB, MiB, GiB, kB, MB or GB (16MiB)")
 	}
 	n, err := strconv.ParseInt(s[:digits], 10, 64)
 	if err != nil || n > math.MaxInt64/unit {
-		return fmt.Errorf("expected a size but got %q: it is larger than any number of bytes here", s)
+		return errors.New("it is larger than any number of bytes here")
 	}
 	*b = Bytes(n * unit)
 	return nil

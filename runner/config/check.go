@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -20,8 +21,7 @@ const (
 
 // ValidateSettings checks all values that are given, whatever the command is. It returns one
 // [*SettingError] for each setting that cannot be used, joined (errors.Join). Missing settings are
-// for [Config.ValidateShard] and [Config.ValidateDatabase]; formats and choices have been checked
-// by kong.
+// for [Config.ValidateShard] and [Config.ValidateDatabase]; package flags checks formats and choices.
 //
 // Sizes may be as small as one byte: a job larger than --max-upload-bytes goes alone, so even 1
 // works, slowly.
@@ -38,16 +38,16 @@ func (c *Config) ValidateSettings() error {
 		checkDuration("rpc-timeout", c.RPCTimeout, time.Nanosecond),
 		checkDuration("stop-timeout", c.StopTimeout, 0),
 		checkDuration("lock-timeout", c.LockTimeout, time.Nanosecond),
-		c.checkBeatTimeout(),
-		c.checkFinishTimeout(),
+		checkLonger("beat-timeout", c.BeatTimeout, "rpc-timeout", c.RPCTimeout),
+		checkLonger("finish-timeout", c.FinishTimeout, "stop-timeout", c.StopTimeout),
 		checkDuration("lifetime", c.Lifetime, 0),
-		checkCount("max-upload-jobs", c.MaxUploadJobs),
-		checkBytes("max-upload-bytes", c.MaxUploadBytes),
-		checkBytes("max-response-bytes", c.MaxResponseBytes),
+		checkNumber("max-upload-jobs", c.MaxUploadJobs, maxCount),
+		checkNumber("max-upload-bytes", c.MaxUploadBytes, maxBytes),
+		checkNumber("max-response-bytes", c.MaxResponseBytes, maxBytes),
 		checkDirectory("spool-dir", c.SpoolDir),
-		checkCount("apply-chunk", c.ApplyChunk),
-		checkCount("history-keep", c.HistoryKeep),
-		checkCount("quarantine-keep", c.QuarantineKeep),
+		checkNumber("apply-chunk", c.ApplyChunk, maxCount),
+		checkNumber("history-keep", c.HistoryKeep, maxCount),
+		checkNumber("quarantine-keep", c.QuarantineKeep, maxCount),
 		checkListen(c.Listen),
 	)
 }
@@ -167,45 +167,17 @@ func checkDuration(flag string, d, least time.Duration) error {
 	return err
 }
 
-// checkBeatTimeout refuses a beat that would be over before its RPC may be: what the request may
-// still do on the master could not be noted.
-func (c *Config) checkBeatTimeout() error {
+// checkLonger refuses a time that would be over before that of an RPC may be: what a request may still
+// do on the master could not be noted. nil: not given.
+func checkLonger(flag string, d *time.Duration, than string, rpc time.Duration) error {
 	switch {
-	case c.BeatTimeout == nil:
+	case d == nil:
 		return nil
-	case *c.BeatTimeout > c.RPCTimeout:
-		return checkDuration("beat-timeout", *c.BeatTimeout, 0)
+	case *d > rpc:
+		return checkDuration(flag, *d, 0)
 	}
-	return &SettingError{
-		Flag: "beat-timeout", Value: c.BeatTimeout.String(),
-		Cause: "it must be longer than --rpc-timeout, which is " + c.RPCTimeout.String(),
-		Hint:  "give more, shorten --rpc-timeout, or leave it out",
-	}
-}
-
-// checkFinishTimeout refuses a stop that would be over before its RPC may be.
-func (c *Config) checkFinishTimeout() error {
-	switch {
-	case c.FinishTimeout == nil:
-		return nil
-	case *c.FinishTimeout > c.StopTimeout:
-		return checkDuration("finish-timeout", *c.FinishTimeout, 0)
-	}
-	return &SettingError{
-		Flag: "finish-timeout", Value: c.FinishTimeout.String(),
-		Cause: "it must be longer than --stop-timeout, which is " + c.StopTimeout.String(),
-		Hint:  "give more, shorten --stop-timeout, or leave it out",
-	}
-}
-
-func checkCount(flag string, n int) error {
-	if n >= 1 && n <= maxCount {
-		return nil
-	}
-	return &SettingError{
-		Flag: flag, Value: strconv.Itoa(n), Cause: "it is out of range",
-		Hint: "give a number from 1 to " + strconv.Itoa(maxCount),
-	}
+	cause := "it must be longer than --" + than + ", which is " + rpc.String()
+	return &SettingError{flag, d.String(), cause, "give more, shorten --" + than + ", or leave it out"}
 }
 
 func checkDirectory(flag, path string) error {
@@ -222,14 +194,12 @@ func checkDirectory(flag, path string) error {
 	return &SettingError{Flag: flag, Value: path, Cause: cause, Hint: "name a directory that this process may write to"}
 }
 
-func checkBytes(flag string, b Bytes) error {
-	if b >= 1 && b <= maxBytes {
+// checkNumber refuses a count or a size that is not from 1 to most.
+func checkNumber[N int | Bytes](flag string, n, most N) error {
+	if n >= 1 && n <= most {
 		return nil
 	}
-	return &SettingError{
-		Flag: flag, Value: b.String(), Cause: "it is out of range",
-		Hint: "give a size from 1 byte to " + maxBytes.String(),
-	}
+	return &SettingError{flag, fmt.Sprint(n), "it is out of range", fmt.Sprintf("give a number from 1 to %v", most)}
 }
 
 func notGraphicASCII(r rune) bool { return r <= ' ' || r > '~' }

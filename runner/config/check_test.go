@@ -64,10 +64,10 @@ func TestSettings(t *testing.T) {
 		{"max-upload-bytes", "16MB", ""},
 		{"max-upload-bytes", "0", "out of range"},
 		{"max-upload-bytes", "2TiB", "out of range"},
-		{"max-upload-bytes", "-1", "expected a size"},
-		{"max-upload-bytes", "16M", "expected a size"},
+		{"max-upload-bytes", "-1", "give whole bytes"},
+		{"max-upload-bytes", "16M", "give whole bytes"},
 		{"max-response-bytes", "300", ""},
-		{"max-response-bytes", "big", "expected a size"},
+		{"max-response-bytes", "big", "give whole bytes"},
 		{"apply-chunk", "0", "out of range"},
 		{"history-keep", "0", "out of range"},
 		{"quarantine-keep", "0", "out of range"},
@@ -87,10 +87,10 @@ func TestSettings(t *testing.T) {
 		{"listen", "local host:9464", "contains ' '"},
 		{"listen", "läb:9464", `contains '\u00e4'`},
 		{"protocol", "2019", ""},
-		{"protocol", "2020", "must be one of"},
-		{"log-format", "xml", "must be one of"},
-		{"log-level", "trace", "must be one of"},
-		{"output", "yaml", "must be one of"},
+		{"protocol", "2020", "give one of"},
+		{"log-format", "xml", "give one of"},
+		{"log-level", "trace", "give one of"},
+		{"output", "yaml", "give one of"},
 	} {
 		flag := []string{"once", "--" + tt.flag + "=" + tt.value}
 		checkOutcome(t, "flag", tt.flag, tt.value, tt.want, nil, flag)

@@ -6,54 +6,45 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/pflag"
+
+	"shardclient/runner/flags"
 )
 
 // TestEverySettingIsComplete: every field has a flag, a one-line help, a group and the environment
 // variable of its name.
 func TestEverySettingIsComplete(t *testing.T) {
-	var c Config
-	k, err := kong.New(&c, KongOptions()...)
-	if err != nil {
-		t.Fatal(err)
+	names, fields := flagNames(), reflect.TypeFor[Config]()
+	if len(names) != fields.NumField() {
+		t.Fatalf("%d flags for %d fields", len(names), fields.NumField())
 	}
-	flags := map[any]*kong.Flag{}
-	for _, flag := range k.Model.Flags {
-		if flag.Name != "help" {
-			flags[flag.Target.Addr().Interface()] = flag
-		}
-	}
-	fields := reflect.ValueOf(&c).Elem()
-	if len(flags) != fields.NumField() {
-		t.Errorf("%d flags for %d fields", len(flags), fields.NumField())
-	}
-	for i := range fields.NumField() {
-		name := fields.Type().Field(i).Name
-		flag := flags[fields.Field(i).Addr().Interface()]
-		if flag == nil {
-			t.Errorf("%s has no flag", name)
-			continue
-		}
-		checkFlag(t, flag)
+	for i, name := range names {
+		checkFlag(t, name, fields.Field(i).Tag)
 	}
 }
 
-func checkFlag(t *testing.T, flag *kong.Flag) {
+// flagNames returns the names of the flags, in the order of the fields.
+func flagNames() (names []string) {
+	flags.New(&Config{}).VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return names
+}
+
+func checkFlag(t *testing.T, name string, tag reflect.StructTag) {
 	t.Helper()
-	if strings.ReplaceAll(flag.Name, "-", "") == flag.Name && len(flag.Name) > 8 {
-		t.Errorf("--%s: the name's words are not separated", flag.Name)
+	if strings.ReplaceAll(name, "-", "") == name && len(name) > 8 {
+		t.Errorf("--%s: the name's words are not separated", name)
 	}
-	if len(flag.Envs) == 0 || flag.Envs[0] != variable(flag.Name) {
-		t.Errorf("--%s: environment %v, want %s first", flag.Name, flag.Envs, variable(flag.Name))
+	if variables := tag.Get("env"); variables != variable(name) && !strings.HasPrefix(variables, variable(name)+",") {
+		t.Errorf("--%s: environment %v, want %s first", name, variables, variable(name))
 	}
-	if flag.Help == "" || strings.Contains(flag.Help, "\n") || !strings.HasSuffix(flag.Help, ".") {
-		t.Errorf("--%s: help %q is not one sentence on one line", flag.Name, flag.Help)
+	if help := tag.Get("help"); help == "" || strings.Contains(help, "\n") || !strings.HasSuffix(help, ".") {
+		t.Errorf("--%s: help %q is not one sentence on one line", name, help)
 	}
-	if flag.Group == nil {
-		t.Errorf("--%s stands in no group", flag.Name)
+	if tag.Get("group") == "" {
+		t.Errorf("--%s stands in no group", name)
 	}
-	if !flag.HasDefault && flag.PlaceHolder == "" {
-		t.Errorf("--%s has neither default nor placeholder", flag.Name)
+	if tag.Get("default") == "" && tag.Get("placeholder") == "" {
+		t.Errorf("--%s has neither default nor placeholder", name)
 	}
 }
 
@@ -62,19 +53,13 @@ func checkFlag(t *testing.T, flag *kong.Flag) {
 func TestEverySettingHasBounds(t *testing.T) {
 	numbers := 0
 	for _, extreme := range []int64{math.MinInt64, math.MaxInt64} {
-		var c Config
-		k, err := kong.New(&c, KongOptions()...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := k.Parse(nil); err != nil {
-			t.Fatal(err)
-		}
+		c := mustParse(t, nil)
 		if err := c.ValidateSettings(); err != nil {
 			t.Fatalf("the defaults: %v", err)
 		}
-		for _, flag := range k.Model.Flags {
-			field := flag.Target
+		fields := reflect.ValueOf(c).Elem()
+		for i := range fields.NumField() {
+			field := fields.Field(i)
 			before := reflect.ValueOf(field.Interface())
 			if field.Kind() == reflect.Pointer {
 				field.Set(reflect.New(field.Type().Elem()))
@@ -85,10 +70,10 @@ func TestEverySettingHasBounds(t *testing.T) {
 			}
 			numbers++
 			field.SetInt(extreme)
-			if err := c.ValidateSettings(); err == nil || !strings.Contains(err.Error(), "--"+flag.Name+" ") {
-				t.Errorf("--%s = %d: %v; want it refused, in check.go", flag.Name, extreme, err)
+			if err := c.ValidateSettings(); err == nil || !strings.Contains(err.Error(), "--"+flagNames()[i]+" ") {
+				t.Errorf("--%s = %d: %v; want it refused, in check.go", flagNames()[i], extreme, err)
 			}
-			flag.Target.Set(before)
+			fields.Field(i).Set(before)
 		}
 	}
 	if numbers == 0 {
@@ -98,11 +83,6 @@ func TestEverySettingHasBounds(t *testing.T) {
 
 // TestContract pins names and defaults: unit files and scripts of operators rely on them.
 func TestContract(t *testing.T) {
-	var c Config
-	k, err := kong.New(&c, KongOptions()...)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := map[string]string{
 		"shard-hostname": "", "master": "", "user": "", "protocol": "auto", "database-url": "", "database-password-file": "",
 		"ca-file": "", "client-cert": "", "client-key": "",
@@ -113,11 +93,7 @@ func TestContract(t *testing.T) {
 		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text", "listen": "",
 	}
 	got := map[string]string{}
-	for _, flag := range k.Model.Flags {
-		if flag.Name != "help" {
-			got[flag.Name] = flag.Default
-		}
-	}
+	flags.New(&Config{}).VisitAll(func(flag *pflag.Flag) { got[flag.Name] = flag.DefValue })
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("flags and defaults:\n got %v\nwant %v", got, want)
 	}

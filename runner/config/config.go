@@ -3,10 +3,9 @@
 //
 // # From flag to use
 //
-// A setting is a field of [Config]. A command line embeds Config at the root of its grammar and
-// parses it with [KongOptions], so every command accepts every setting, before or after the
-// subcommand. The value comes from the first of these that has one: the flag, the environment
-// variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
+// A setting is a field of [Config], whose tags package flags reads. Every command accepts every
+// setting, before or after its name. The value comes from the first of these that has one: the flag,
+// the environment variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
 //
 // [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
 // [Config.ValidateDatabase] that none is missing which a command needs. Each error is a
@@ -34,11 +33,7 @@ import (
 	"time"
 )
 
-// Config holds every setting of shard-client. Embed it at the root of a kong grammar and parse with
-// [KongOptions]. The help texts say what each setting means.
-//
-// Its check methods are deliberately not called Validate: kong would call that by itself for every
-// command, and `shard-client version` has to answer in an environment whose settings are broken.
+// Config holds every setting of shard-client. The help texts say what each setting means.
 type Config struct {
 	ShardHostname string `env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
 	Master        string `env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
@@ -113,7 +108,7 @@ func (c *Config) WholeStop() time.Duration {
 	return min(c.StopTimeout+finishInDatabase, maxDuration)
 }
 
-// Level returns LogLevel for log/slog; Info for a value that kong's enum would have refused.
+// Level returns LogLevel for log/slog; Info for a value that is none of the choices.
 func (c *Config) Level() slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel))

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"io"
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
@@ -10,32 +10,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"shardclient/runner/flags"
 )
-
-// grammar stands for the command line of cmd/shard-client: settings at the root, commands below.
-type grammar struct {
-	Config
-
-	Once    struct{} `cmd:""`
-	Version struct{} `cmd:""`
-	Migrate struct {
-		Up struct{} `cmd:""`
-	} `cmd:""`
-}
 
 // parse runs a command line in an environment that holds nothing but vars.
 func parse(t *testing.T, vars map[string]string, args []string) (*Config, error) {
 	t.Helper()
 	setEnvironment(t, vars)
-	var g grammar
-	options := append(KongOptions(), kong.Name("shard-client"), kong.Writers(io.Discard, io.Discard))
-	k, err := kong.New(&g, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = k.Parse(args)
-	return &g.Config, err
+	var c Config
+	set := flags.New(&c)
+	err := flags.Parse(set, args)
+	return &c, errors.Join(err, flags.FromEnvironment(set))
 }
 
 // setEnvironment sets vars and unsets every other variable that could reach a setting.
@@ -105,16 +90,9 @@ func TestPrecedence(t *testing.T) {
 // SHARD_CLIENT_USER=.
 func TestEveryEmptyVariableCountsAsUnset(t *testing.T) {
 	want := mustParse(t, nil, "once")
-	var c Config
-	k, err := kong.New(&c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vars := map[string]string{}
-	for _, flag := range k.Model.Flags {
-		for _, name := range flag.Envs {
-			vars[name] = ""
-		}
+	vars := map[string]string{"AUTOTEST_SCHEDULER_LOG_DIR": ""}
+	for _, name := range flagNames() {
+		vars[variable(name)] = ""
 	}
 	if got := mustParse(t, vars, "once"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want the defaults %+v", got, want)
@@ -145,9 +123,9 @@ func TestLogDirDefaultsToAutotests(t *testing.T) {
 	}
 }
 
-// TestKongDoesNotCheck: version must answer in a broken environment; each command decides what it
+// TestParsingDoesNotCheck: version must answer in a broken environment; each command decides what it
 // checks.
-func TestKongDoesNotCheck(t *testing.T) {
+func TestParsingDoesNotCheck(t *testing.T) {
 	c := mustParse(t, map[string]string{"SHARD_CLIENT_MASTER": "ftp://x", "SHARD_CLIENT_APPLY_CHUNK": "0"}, "version")
 	if c.ValidateSettings() == nil || c.ValidateShard() == nil {
 		t.Error("broken settings passed the checks")

@@ -3,24 +3,17 @@ package config_test
 import (
 	"fmt"
 
-	"github.com/alecthomas/kong"
-
 	"shardclient/runner/config"
+	"shardclient/runner/flags"
 )
 
 // settings parses a command line as shard-client does.
 func settings(arguments ...string) *config.Config {
-	var line struct {
-		config.Config `embed:""`
-	}
-	parser, err := kong.New(&line, config.KongOptions()...)
-	if err != nil {
+	var c config.Config
+	if err := flags.Parse(flags.New(&c), arguments); err != nil {
 		panic(err)
 	}
-	if _, err := parser.Parse(arguments); err != nil {
-		panic(err)
-	}
-	return &line.Config
+	return &c
 }
 
 func ExampleConfig() {

@@ -15,7 +15,7 @@ import (
 
 // Secrets are the passwords that this process knows. Every text that is printed, logged or stored
 // goes through [Secrets.Redact], [Secrets.RedactOwn] or [Secrets.RedactError] first: errors of
-// drivers, kong and net/http can quote addresses with passwords, and a proxy can repeat on an error
+// drivers, pflag and net/http can quote addresses with passwords, and a proxy can repeat on an error
 // page what it was sent. It is safe for concurrent use.
 type Secrets struct {
 	mu     sync.RWMutex
@@ -33,7 +33,7 @@ const hidden = "xxxxx"
 
 // Secrets returns the passwords in the settings and in the environment: in the database URL, in
 // PGPASSWORD and in the addresses of proxies. It adds those in any URL among the arguments, because
-// kong repeats an argument that it does not expect. [Secrets.Add] adds passwords that are read
+// an argument that is not expected is repeated. [Secrets.Add] adds passwords that are read
 // later, from files.
 func (c *Config) Secrets(arguments []string) *Secrets {
 	s := &Secrets{url: c.DatabaseURL, public: c.public()}

@@ -52,10 +52,9 @@ func (s Step) Has(what string) bool { return slices.Contains(strings.Split(s.Wha
 
 // Steps that are not statements.
 const (
-	StepStartup   = "startup" // of a connection
+	StepStartup   = "startup" // of a connection; its end is no step
 	StepCopyDone  = "copy done"
 	StepCopyFail  = "copy fail"
-	StepTerminate = "terminate" // has no answer, and so no After
 	StepHeartbeat = "heartbeat" // the HTTP request
 )
 

@@ -67,7 +67,7 @@ func (r *relay) up() {
 		case *pgproto3.CopyFail:
 			what, ends = []string{StepCopyFail}, true
 		case *pgproto3.Terminate:
-			what, ends = []string{StepTerminate}, true
+			_ = r.toServer.Flush() // no step: nobody waits for it, and the next connection may be faster
 		case *pgproto3.CopyData:
 			if r.toServer.Flush() != nil {
 				r.cut()

@@ -14,12 +14,12 @@ import (
 	"shardclient/runner/wait"
 )
 
-// Program is a shard-client that was started.
+// Program is a shard-client that was started. Its Kill ends it as a power cut would.
 type Program struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	log  output
-	done chan struct{}
+	*process.Process
+	t   testing.TB
+	cmd *exec.Cmd
+	log output
 }
 
 // output may be read while it is written.
@@ -48,7 +48,7 @@ func (o *output) String() string {
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)
-	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...), done: make(chan struct{})}
+	p := &Program{t: l.t, cmd: exec.Command(binaries.ShardClient(l.t), args...)}
 	p.cmd.Env = append(process.Environment(os.Environ()),
 		"SHARD_CLIENT_MASTER="+l.URL(),
 		"SHARD_CLIENT_DATABASE_URL="+s.DatabaseURL,
@@ -59,13 +59,10 @@ func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 		"SHARD_CLIENT_STOP_TIMEOUT=10m",
 	)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
+	var err error
+	if p.Process, err = process.Start(p.cmd, syscall.SIGKILL); err != nil {
 		l.t.Fatal(err)
 	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // End returns the exit code
-	}()
 	l.t.Cleanup(func() {
 		p.Kill()
 		if l.t.Failed() {
@@ -87,29 +84,10 @@ func (p *Program) Says(text string) {
 // Signal sends a signal. It does nothing to a program that has ended.
 func (p *Program) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// Kill ends the program as a power cut would, and waits until it is gone.
-func (p *Program) Kill() {
-	p.Signal(syscall.SIGKILL)
-	<-p.done
-}
-
-// Ended reports whether the program has ended.
-func (p *Program) Ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// Done returns a channel that is closed when the program has ended.
-func (p *Program) Done() <-chan struct{} { return p.done }
-
 // End waits for the end and returns the exit code, or -1 when a signal ended the program.
 func (p *Program) End() int {
 	p.t.Helper()
-	wait.For(p.t, "for the end of shard-client", p.done, p.Log)
+	wait.For(p.t, "for the end of shard-client", p.Done(), p.Log)
 	return p.cmd.ProcessState.ExitCode()
 }
 

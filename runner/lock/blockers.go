@@ -7,19 +7,30 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/pg"
 )
 
-// explain adds to the error of a statement that has waited for a lock in vain what is locked, and
-// what to do: PostgreSQL names neither. What nobody holds any more is not found.
-func (l *Lock) explain(ctx context.Context, err error) error {
-	if pg.Classify(err) != pg.Locked {
+// explained is an error that says what is locked.
+type explained struct{ error }
+
+func (e *explained) Unwrap() error { return e.error }
+
+// Explain adds to the error of a statement that has waited for a lock in vain what is locked, and
+// what to do: PostgreSQL names neither. What nobody holds any more is not found. It adds nothing to
+// an error that says so already, nor to any other.
+func Explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
+	if _, done := errors.AsType[*explained](err); done || pg.Classify(err) != pg.Locked {
 		return err
 	}
+	return &explained{explain(ctx, pool, err)}
+}
+
+func explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
 	const remedy = "pg_stat_activity shows who is idle in a transaction"
-	if blockers := l.blockers(ctx); len(blockers) > 0 {
+	if blockers := blockers(ctx, pool); len(blockers) > 0 {
 		return fmt.Errorf("%w: another session has locked %s; %s", err, strings.Join(blockers, ", "), remedy)
 	}
 	var pgErr *pgconn.PgError
@@ -31,8 +42,8 @@ func (l *Lock) explain(ctx context.Context, err error) error {
 }
 
 // blockers names the tables that other sessions have locked, or else the rows of shards.
-func (l *Lock) blockers(ctx context.Context) (found []string) {
-	tables, err := sharddb.New(l.pool).LockedTables(ctx)
+func blockers(ctx context.Context, pool *pgxpool.Pool) (found []string) {
+	tables, err := sharddb.New(pool).LockedTables(ctx)
 	if err != nil {
 		return nil
 	}
@@ -46,7 +57,7 @@ func (l *Lock) blockers(ctx context.Context) (found []string) {
 	if len(found) > 0 {
 		return found
 	}
-	_ = pg.Write(ctx, l.pool, func(tx *pg.Tx) error { // to find a locked row is to try to lock it
+	_ = pg.Write(ctx, pool, func(tx *pg.Tx) error { // to find a locked row is to try to lock it
 		shards, err := sharddb.New(tx).LockedShards(ctx)
 		for _, id := range shards {
 			found = append(found, fmt.Sprintf("row afe_shards %d", id))

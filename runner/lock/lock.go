@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -189,10 +190,11 @@ func (l *Lock) Abandon() { l.conn = nil }
 
 // Write runs fn in one transaction that commits only if this client still holds the lock: otherwise
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
-// failure, so it must not keep anything from an earlier run.
-func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error {
-	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
-		if err := tx.Together(ctx, l.fence(ctx)...); err != nil {
+// failure, so it must not keep anything from an earlier run. The settings are for this transaction, such
+// as [pg.PlansByKey]; they travel with the fence.
+func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
+	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, append(l.fence(ctx), settings...)...); err != nil {
 			return err
 		}
 		return fn(sharddb.New(tx))
@@ -203,7 +205,7 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error) error
 // sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
 // find their rows by keys.
 func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
-	return l.explain(ctx, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
+	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		all := append(l.fence(ctx), pg.PlansByKey(ctx))
 		for _, ask := range asks {
 			all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
@@ -235,13 +237,13 @@ func isHeld(rows int, err error) error {
 // Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
 // returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even to
 // the log of the server.
-func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error) error {
+func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
 	look := func(db pg.DB) error {
 		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)
 		return isHeld(len(epochs), err)
 	}
-	return l.explain(ctx, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
-		if err := tx.Together(ctx, append([]pg.Ask{look}, l.bounds(ctx)...)...); err != nil {
+	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+		if err := tx.Together(ctx, slices.Concat([]pg.Ask{look}, l.bounds(ctx), settings)...); err != nil {
 			return err
 		}
 		return fn(sharddb.New(tx))

@@ -35,6 +35,8 @@ const jitter = 0.1
 
 // Options say when a loop beats. Durations other than Pause may be 0.
 type Options struct {
+	// Begins is asked right before each heartbeat, and ends the loop by false; nil: all begin.
+	Begins func(ctx context.Context) bool
 	// Beat makes one heartbeat.
 	Beat func(ctx context.Context) beat.Report
 	// Pause is the time between two beats.
@@ -105,7 +107,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			o.Logger.Info("lifetime is over", "lifetime_ms", o.Lifetime.Milliseconds())
 			return nil
 		}
-		if !sleep(ctx, time.Until(next)) {
+		if !sleep(ctx, time.Until(next)) || o.Begins != nil && !o.Begins(ctx) {
 			o.Logger.Info("stopped")
 			return nil
 		}

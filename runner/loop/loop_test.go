@@ -148,6 +148,16 @@ func TestBacklogIsDrainedWithoutTheFullPause(t *testing.T) {
 	}
 }
 
+// A beat that must not begin ends the loop, in order.
+func TestNoBeatThatMustNotBegin(t *testing.T) {
+	var r recorder
+	asked := 0
+	o := loop.Options{Pause: time.Minute, Begins: func(context.Context) bool { asked++; return asked < 3 }}
+	if at := runLoop(t, o, &r); len(at) != 2 || asked != 3 {
+		t.Errorf("%d beats, asked %d times; want two of three", len(at), asked)
+	}
+}
+
 // A beat that takes longer than the pause misses windows, and the loop does not make up for them.
 func TestMissedWindowsAreNotMadeUpFor(t *testing.T) {
 	at := runLoop(t, loop.Options{Pause: time.Minute}, &recorder{end: 3, result: func(n int) beat.Report {

@@ -36,6 +36,12 @@ var classes = map[string]Class{
 	"21":    Data, // cardinality violation
 	"22":    Data, // data exception
 	"23":    Data, // integrity constraint violation
+	"2F":    Data, // exception in a function; here and below, a trigger of the site has refused a row
+	"38":    Data, // exception in a function outside SQL
+	"39":    Data, // what such a function returned
+	"44":    Data, // a view's check option is violated
+	"45":    Data, // for users to give
+	"P0":    Data, // PL/pgSQL raised an exception
 	"54":    Data, // program limit exceeded
 	"40":    Conflict,
 	"25006": ReadOnly,
@@ -75,6 +81,12 @@ func Classify(err error) Class {
 // TookTooLong reports whether a statement took too long by itself, and not the beat as a whole.
 func TookTooLong(ctx context.Context, err error) bool {
 	return Classify(err) == Cancelled && ctx.Err() == nil
+}
+
+// OfOneObject reports whether an object may be what a statement failed for, so that smaller ones are
+// worth trying.
+func OfOneObject(ctx context.Context, err error) bool {
+	return Classify(err) == Data || TookTooLong(ctx, err)
 }
 
 // Forbidden reports whether the role lacks a right.

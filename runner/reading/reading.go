@@ -24,7 +24,15 @@ const (
 type Ref struct {
 	ID    int64
 	Index int // its place among the others
+
+	Turn  int  // among the objects that were refused in an earlier beat, from 1; 0: it was not
+	Alone bool // it took too long then
 }
+
+// apart reports whether an object shares no chunk with the one before it. What was refused in an
+// earlier beat will be again, most likely, and costs its chunk more the more there is in it. What took
+// too long would let half of its chunk take too long again and again.
+func (r Ref) apart(before Ref) bool { return r.Alone || before.Alone || r.Turn > 0 && before.Turn == 0 }
 
 // Source is where the objects of a kind come from.
 type Source[T any] struct {
@@ -61,6 +69,7 @@ type Unit[T any] struct {
 
 // piece is what is read at once.
 type piece[T any] struct {
+	first Ref
 	units []Unit[T]
 	bytes int64 // of text
 	err   error // of the disk that the response is kept on
@@ -72,7 +81,7 @@ func (s *Source[T]) cut(refs []Ref, most int) iter.Seq2[[]Ref, int64] {
 		from, bytes := 0, int64(0)
 		for i, r := range refs {
 			size := s.section.Place(r.Index).Size()
-			if i > from && (i-from == most || bytes+size > pieceBytes) {
+			if i > from && (i-from == most || bytes+size > pieceBytes || r.apart(refs[i-1])) {
 				if !yield(refs[from:i], bytes) {
 					return
 				}
@@ -115,7 +124,7 @@ func (s *Source[T]) Start(refs []Ref, most int) *Reading[T] {
 			units, err := s.Read(refs)
 			r.Turn.Unlock()
 			select {
-			case r.queue <- piece[T]{units, bytes, err}:
+			case r.queue <- piece[T]{refs[0], units, bytes, err}:
 			case <-r.end:
 				return
 			}
@@ -146,7 +155,7 @@ func (r *Reading[T]) Chunk() (units []Unit[T], err error) {
 			r.next = &p
 		}
 		p := r.next
-		if len(units) > 0 && (len(units)+len(p.units) > r.most || bytes+p.bytes > maxBytes) {
+		if n := len(units); n > 0 && (n+len(p.units) > r.most || bytes+p.bytes > maxBytes || p.first.apart(units[n-1].Ref)) {
 			return units, nil
 		}
 		if r.next = nil; p.err != nil {
@@ -186,6 +195,7 @@ func (s *Source[T]) Read(refs []Ref) (units []Unit[T], err error) {
 				r.ID = received.ID
 				u = Unit[T]{r, &received.Object, received.Err, s.Kind, s.section.Place(r.Index)}
 			}
+			u.Turn, u.Alone = r.Turn, r.Alone
 			units = append(units, u)
 		}
 		return nil

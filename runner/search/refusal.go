@@ -19,6 +19,12 @@ const (
 	retryLast  = 6 * time.Hour
 )
 
+// Why a finished job is set aside before the master has judged it, as in the other direction.
+const (
+	CodeTooSlow  = "too_slow"
+	CodeDatabase = "database"
+)
+
 // quarantine sets aside the records that the search has found guilty.
 func (s *Search) quarantine(ctx context.Context, q *sharddb.Queries, f *Outcome) error {
 	if len(f.ids) == 0 {
@@ -31,21 +37,21 @@ func (s *Search) quarantine(ctx context.Context, q *sharddb.Queries, f *Outcome)
 	return err
 }
 
-// TooSlow sets a job aside of which PostgreSQL cannot read or compare the rows in the time that a
-// statement has. Like a record that the master refuses, it is tried again.
-func (s *Search) TooSlow(ctx context.Context, jobID int64, reason string) error {
+// SetAside sets a finished job aside that PostgreSQL does not read or acknowledge although it is
+// alone. Like a record that the master refuses, it is tried again.
+func (s *Search) SetAside(ctx context.Context, jobID int64, code, reason string) error {
 	reason = plain.Line(s.options.Redact(reason), s.options.MaxReason)
 	err := s.options.Lock.Write(ctx, func(q *sharddb.Queries) error {
-		_, err := q.QuarantineTooSlow(ctx, sharddb.QuarantineTooSlowParams{
-			ID: jobID, Reason: reason, FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(),
+		_, err := q.QuarantineFinished(ctx, sharddb.QuarantineFinishedParams{
+			ID: jobID, Code: code, Reason: reason, FirstSeconds: retryFirst.Seconds(), LastSeconds: retryLast.Seconds(),
 		})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("set job %d aside, which takes too long: %w", jobID, err)
+		return fmt.Errorf("set finished job %d aside: %w", jobID, err)
 	}
-	s.options.Logger.Warn("a job is set aside that takes too long to send; see `shard-client quarantine list`",
-		"job", jobID, "reason", reason)
+	s.options.Logger.Warn("a finished job is set aside that PostgreSQL does not let go; see `shard-client quarantine list`",
+		"job", jobID, "code", code, "reason", reason)
 	return nil
 }
 

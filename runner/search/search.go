@@ -102,7 +102,7 @@ type Packet struct {
 	JobIDs  []int64              // the finished jobs in it
 	Waiting []int64              // finished jobs that could go, but wait for the next packet
 	Least   bool                 // no packet that holds anything can hold less
-	TooSlow bool                 // its only job has been set aside by [Search.TooSlow]
+	Aside   bool                 // its only job has been set aside by [Search.SetAside]
 }
 
 // Outcome is what a beat has found out about its records.

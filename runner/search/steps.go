@@ -58,7 +58,7 @@ func (p Packet) passed(ctx context.Context, q *sharddb.Queries, found *Outcome, 
 	case modeHalf:
 		return p.clear(ctx, q)
 	}
-	if p.TooSlow {
+	if p.Aside {
 		return nil
 	}
 	// A retry: whatever else waits may be tried soon, too.

@@ -75,7 +75,7 @@ func (c *Client) acknowledge(
 				return m.answered(ctx, q, left, sure)
 			}
 			return nil
-		})
+		}, pg.PlansByKey(ctx), func(db pg.DB) error { return sharddb.New(db).AcknowledgeBegin(ctx) })
 		if err != nil {
 			return total, err
 		}
@@ -94,9 +94,6 @@ func (c *Client) acknowledge(
 func (c *Client) acknowledgeFree(
 	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
 ) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
-	if err := q.AcknowledgeBegin(ctx); err != nil {
-		return some, nil, fmt.Errorf("begin: %w", err)
-	}
 	entryIDs, entryJobs := m.entriesOf(jobs)
 	rows, err := q.AcknowledgeLock(ctx, entryIDs, entryJobs)
 	if err != nil {

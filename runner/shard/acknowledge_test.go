@@ -87,3 +87,21 @@ func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
 		t.Errorf("jobs to upload: %q, want only the one that was written", got)
 	}
 }
+
+// A job that has its shard already, and is uploaded for what the ledger says, is not written: the
+// scheduler need not wait for it, and no other client sees an acknowledgment.
+func TestAcknowledgedJobsAreNotWrittenAgain(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	finish(t, pool, 1, "x")
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1") // another client's acknowledgment
+	const version = "SELECT xmin::text FROM afe_jobs"
+	before := pgtest.Query[string](t, pool, version)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result(nil, nil, nil))
+	if b := client.Beat(t.Context(), time.Now()); b.Err != nil || b.UploadedJobs != 1 {
+		t.Errorf("%d jobs acknowledged, error %v; want 1 and no error", b.UploadedJobs, b.Err)
+	}
+	if after := pgtest.Query[string](t, pool, version); after != before {
+		t.Errorf("the job was written again: version %s, before %s", after, before)
+	}
+}

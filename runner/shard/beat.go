@@ -63,7 +63,9 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.watch.Start(&t.report.PackedMS)
 	work, done := c.bounded(ctx)
 	defer done()
-	err := beat.WithCause(work, guard.Run(func() error { return t.run(ctx, work) }))
+	err := beat.WithCause(work, guard.Run(func() error {
+		return lock.Explain(work, c.pool, t.run(ctx, work))
+	}))
 	Fail(&t.report, err, c.options.RedactError)
 	t.watch.Stop()
 	last, done := afterwards(work)
@@ -181,8 +183,8 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
 	t.report.UploadedJobs = int(acknowledged.Jobs)
 	t.report.UploadedEntries = int(acknowledged.Entries)
-	if pg.TookTooLong(ctx, err) {
-		err = t.acknowledgeSlow(ctx, sure, err)
+	if pg.OfOneObject(ctx, err) {
+		err = t.acknowledgeFewer(ctx, sure, err)
 	}
 	if err != nil {
 		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
@@ -207,7 +209,7 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
 		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
-		Least: m.batch.Jobs == 1, TooSlow: m.tooSlow,
+		Least: m.batch.Jobs == 1, Aside: m.packedAside,
 	}, failure)
 	t.refusedAll = found.All
 	t.report.Soon = found.Soon

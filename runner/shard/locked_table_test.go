@@ -66,6 +66,36 @@ func TestALockedTableIsWaitedForOnce(t *testing.T) {
 	}
 }
 
+// Whichever table is locked, and whichever step of the beat meets it first, the error names the table
+// and the session.
+func TestEveryStepNamesTheLockedTable(t *testing.T) {
+	pool, _, master, first := busyShard(t)
+	master.saysResult(busyAnswer())
+	first.Close(t.Context())
+	pgtest.Exec(t, pool, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 20', current_database()); END $$`)
+	pool.Reset() // its sessions wait no longer than those of the program
+	tables := pgtest.Query[[]string](t, pool, "SELECT array_agg(c.relname::text) FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'")
+	o, stopped := options(), 0
+	o.LockTimeout = 20 * time.Millisecond
+	for _, table := range tables {
+		client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+		release := locks(t, pool, "LOCK TABLE "+table)
+		b := client.Beat(t.Context(), time.Now())
+		release()
+		client.Close(t.Context())
+		if b.OK() {
+			continue
+		}
+		stopped++
+		if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, "another session has locked table "+table+" (database backend ") {
+			t.Errorf("%s: %q: %s; want locked, and the table with the session", table, b.Failure, b.Error)
+		}
+	}
+	if stopped < 10 {
+		t.Errorf("of %d tables only %d stopped a step", len(tables), stopped)
+	}
+}
+
 // A statement that takes too long has too much to do, so its chunk is halved. An object that takes
 // too long by itself harms only itself.
 func TestAChunkThatTakesTooLongIsHalved(t *testing.T) {

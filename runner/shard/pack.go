@@ -21,13 +21,13 @@ import (
 // memo is what must be remembered of a packet until the master has answered it. What travels is the
 // packet.
 type memo struct {
-	plan    sharddb.ProbePlanRow // which records may go
-	batch   beat.Batch           // how many of them
-	pending int                  // finished jobs, those in this packet included
-	waiting []int64              // finished jobs that may go but must wait for the next packet
-	large   largeTurn
-	aside   int  // jobs that were set aside because they take too long
-	tooSlow bool // the job in this packet is one of them
+	plan        sharddb.ProbePlanRow // which records may go
+	batch       beat.Batch           // how many of them
+	pending     int                  // finished jobs, those in this packet included
+	waiting     []int64              // finished jobs that may go but must wait for the next packet
+	large       largeTurn
+	aside       int  // jobs that were set aside because PostgreSQL does not let them go
+	packedAside bool // the job in this packet is one of them
 
 	upload
 }

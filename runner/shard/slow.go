@@ -6,12 +6,13 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/pg"
+	"shardclient/runner/search"
 )
 
 // A job may be too much for PostgreSQL, within the time that a statement has, when its records are
-// read or compared: it has hundreds of thousands of entries, say. Such a job must harm no other
-// (P6). The packet that met it is made again with one job, and from there the batch grows by
-// success, so whatever can go goes. A job that is too much although it is alone is set aside and
+// read or compared: it has hundreds of thousands of entries, say. Or a trigger of the site refuses
+// its acknowledgment. Such a job must harm no other (P6). The packet that met it is made again with one job, and from there the batch grows by
+// success, so whatever can go goes. A job that fails although it is alone is set aside and
 // tried again later.
 
 // finished says how many finished jobs are read for a packet.
@@ -29,27 +30,27 @@ type uploadError struct{ cause error }
 func (e *uploadError) Error() string { return e.cause.Error() }
 func (e *uploadError) Unwrap() error { return e.cause }
 
-// uploadTooSlow reports whether the finished jobs took too long to read.
-func uploadTooSlow(ctx context.Context, err error) bool {
+// tooMany reports whether fewer finished jobs may be read where these could not.
+func tooMany(ctx context.Context, err error) bool {
 	_, ofJobs := errors.AsType[*uploadError](err)
-	return ofJobs && pg.TookTooLong(ctx, err)
+	return ofJobs && pg.OfOneObject(ctx, err)
 }
 
-// pack reads what the packet says. When the finished jobs take too long, it reads one of them; when
-// that one takes too long, too, it is set aside and the next one is read.
+// pack reads what the packet says. When the finished jobs cannot be read, it reads one of them; when
+// that one cannot, either, it is set aside and the next one is read.
 func (c *Client) pack(ctx context.Context) (*afe.Packet, *memo, error) {
 	packet, m, err := c.packOnce(ctx, wholeBatch)
-	if !uploadTooSlow(ctx, err) {
+	if !tooMany(ctx, err) {
 		return packet, m, err
 	}
-	if packet, m, err = c.packOnce(ctx, oneJob); !uploadTooSlow(ctx, err) {
+	if packet, m, err = c.packOnce(ctx, oneJob); !tooMany(ctx, err) {
 		return packet, m, err
 	}
 	_, ids, listed := c.packOnce(ctx, noJob)
 	if listed != nil || len(ids.waiting) == 0 {
 		return nil, nil, pg.Together(err, listed)
 	}
-	if aside := c.search.TooSlow(ctx, ids.waiting[0], pg.Reason(err)); aside != nil {
+	if aside := c.setAside(ctx, ids.waiting[0], err); aside != nil {
 		return nil, nil, pg.Together(err, aside)
 	}
 	if packet, m, err = c.packOnce(ctx, oneJob); err == nil {
@@ -58,14 +59,22 @@ func (c *Client) pack(ctx context.Context) (*afe.Packet, *memo, error) {
 	return packet, m, err
 }
 
-// acknowledgeSlow goes on after the statements that acknowledge a packet took too long: err. Of
-// several jobs, the next packet holds one. A single one is set aside.
-func (t *turn) acknowledgeSlow(ctx context.Context, sure bool, err error) error {
+func (c *Client) setAside(ctx context.Context, jobID int64, cause error) error {
+	code := search.CodeDatabase
+	if pg.TookTooLong(ctx, cause) {
+		code = search.CodeTooSlow
+	}
+	return c.search.SetAside(ctx, jobID, code, pg.Reason(cause))
+}
+
+// acknowledgeFewer goes on after the statements that acknowledge a packet failed with err. Of several
+// jobs, the next packet holds one. A single one is set aside.
+func (t *turn) acknowledgeFewer(ctx context.Context, sure bool, err error) error {
 	m := t.memo
 	if len(m.sent.JobIds) > 1 {
 		t.report.Batch.Jobs = 1
 		return err
 	}
-	m.aside, m.tooSlow = 1, true
-	return pg.Together(t.c.search.TooSlow(ctx, m.sent.JobIds[0], pg.Reason(err)), t.c.settle(ctx, m, sure))
+	m.aside, m.packedAside = 1, true
+	return pg.Together(t.c.setAside(ctx, m.sent.JobIds[0], err), t.c.settle(ctx, m, sure))
 }

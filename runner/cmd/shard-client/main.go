@@ -13,11 +13,11 @@
 package main
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,11 +35,13 @@ type program struct {
 	stdout, stderr io.Writer
 	root           bool // runs as root
 	settings       *config.Config
-	typed          map[string]bool // the flags on the command line, which ps shows to everyone
-	secrets        *config.Secrets
-	log            *slog.Logger
-	lines          *ops.Output // where log's lines go
-	inHand         atomic.Bool // a beat is under way
+	typed          bool // --database-url is on the command line, which ps shows to everyone
+	adoption
+	secrets  *config.Secrets
+	log      *slog.Logger
+	lines    *ops.Output // where log's lines go
+	inHand   atomic.Bool // a beat is under way
+	stopping sync.Mutex  // no beat begins while the first signal is handled
 }
 
 func main() {
@@ -63,12 +65,11 @@ func (p *program) run(args []string) int {
 	if command == nil {
 		return code
 	}
-	if err := p.openLog(command.Command()); err != nil {
+	if err := p.openLog(command.name); err != nil {
 		return p.exitCode(&usageError{err})
 	}
-	ctx, stop := p.untilSignal(command.Command())
-	command.BindTo(ctx, (*context.Context)(nil))
-	err := command.Run(p)
+	ctx, stop := p.untilSignal(command.name)
+	err := command.run(p, ctx)
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
 	return p.exitCode(out.arrived(err))

@@ -13,25 +13,11 @@ import (
 	"shardclient/schema"
 )
 
-type migrateCommand struct {
-	Up     migrateUp     `cmd:"" help:"Apply every pending migration."`
-	Down   migrateDown   `cmd:"" help:"Take the newest migration back, one step, with the tables and rows it brought."`
-	Status migrateStatus `cmd:"" help:"List the migrations and when they were applied."`
-}
-
-type (
-	migrateUp     struct{}
-	migrateDown   struct{}
-	migrateStatus struct{}
-)
-
-// Run applies every pending migration.
-func (*migrateUp) Run(ctx context.Context, p *program) error {
+func (p *program) migrateUp(ctx context.Context) error {
 	return p.migrate(ctx, "migrate up", schema.Up, "nothing to do: every migration is applied")
 }
 
-// Run takes the newest migration back.
-func (*migrateDown) Run(ctx context.Context, p *program) error {
+func (p *program) migrateDown(ctx context.Context) error {
 	return p.migrate(ctx, "migrate down", schema.Down, "nothing to do: no migration is applied")
 }
 
@@ -77,8 +63,8 @@ func (p *program) migrations(ctx context.Context, name string, change bool) (std
 	return stdlib.OptionBeforeConnect(door.BeforeConnect), nil
 }
 
-// Run lists the migrations.
-func (*migrateStatus) Run(ctx context.Context, p *program) error {
+// migrateStatus lists the migrations.
+func (p *program) migrateStatus(ctx context.Context) error {
 	prepare, err := p.migrations(ctx, "migrate status", false)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"shardclient/runner/beat"
@@ -10,23 +11,22 @@ import (
 	"shardclient/runner/shard"
 )
 
-type onceCommand struct {
-	adoption
-}
-
-// Run beats once. The time that it takes to connect counts to the first phase.
-func (o *onceCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx, o.adoption)
+// beatAndPrint beats once. The time that it takes to connect counts to the first phase.
+func (p *program) beatAndPrint(ctx context.Context) error {
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	p.inHand.Store(true)
 	report, err := p.beatOnce(ctx, c)
 	if err != nil {
 		return err
 	}
-	loop.Log(p.log, &report)
+	if report.Failure == beat.FailureStopped {
+		p.log.Info("stopped before the beat began")
+	} else {
+		loop.Log(p.log, &report)
+	}
 	return p.printReport(&report)
 }
 
@@ -36,20 +36,28 @@ func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) 
 	var report beat.Report
 	watch := beat.NewStopwatch(p.began)
 	watch.Start(&report.PackedMS)
-	if err := c.checkSchema(ctx); err != nil {
-		if needsOperator(err) {
-			return report, err
-		}
-		watch.Stop()
+	err := c.checkSchema(ctx)
+	switch {
+	case needsOperator(err):
+		return report, err
+	case err != nil && ctx.Err() == nil:
 		shard.Fail(&report, err, p.secrets.RedactError)
-		return report, nil
+	case !p.begins(ctx): // an error is that of what the signal cut short
+		report.Fail(errStopped, beat.FailureStopped, errStopped.Error())
+	default:
+		report = c.Beat(ctx, p.began)
+		p.inHand.Store(false)
+		if report.Fatal {
+			err = report.Err
+		}
+		return report, err
 	}
-	report = c.Beat(ctx, p.began)
-	if report.Fatal {
-		return report, report.Err
-	}
+	watch.Stop()
 	return report, nil
 }
+
+// errStopped says that `once` has done nothing.
+var errStopped = errors.New("told to stop before the beat began; nothing was sent and nothing was stored")
 
 func (p *program) printReport(r *beat.Report) error {
 	if p.settings.Output == "json" {

@@ -12,6 +12,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
+	"shardclient/runner/lock"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -35,7 +36,7 @@ type adoption struct {
 }
 
 // open makes a client out of the settings. It calls neither the master nor the database yet.
-func (p *program) open(ctx context.Context, a adoption) (*client, error) {
+func (p *program) open(ctx context.Context) (*client, error) {
 	c := p.settings
 	if err := c.ValidateShard(); err != nil {
 		return nil, &usageError{err}
@@ -64,7 +65,7 @@ func (p *program) open(ctx context.Context, a adoption) (*client, error) {
 	made := &client{pool: pool, proxy: proxy, direct: p.direct}
 	made.warn = func(ctx context.Context) error { return p.warnOfStrangers(ctx, pool) }
 	if made.wire, err = p.newWire(master, login, security); err == nil {
-		made.Client, err = p.newShard(pool, made.wire, a)
+		made.Client, err = p.newShard(pool, made.wire)
 	}
 	if err != nil {
 		pool.Close()
@@ -91,10 +92,10 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 }
 
 // newShard makes what beats.
-func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client, a adoption) (*shard.Client, error) {
+func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client, error) {
 	c := p.settings
 	return shard.NewClient(pool, wire, shard.Options{
-		Adopt:          a.Adopt,
+		Adopt:          p.Adopt,
 		ShardHostname:  c.ShardHostname,
 		Who:            thisProcess(),
 		RPCTimeout:     c.RPCTimeout,
@@ -137,7 +138,7 @@ func (c *client) checkSchema(ctx context.Context) error {
 			return err
 		}
 		if err := schema.Check(ctx, c.pool); err != nil {
-			return err
+			return lock.Explain(ctx, c.pool, err)
 		}
 		return c.warn(ctx)
 	})

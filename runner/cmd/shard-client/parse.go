@@ -1,89 +1,105 @@
 package main
 
 import (
-	"errors"
+	"cmp"
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/pflag"
 
 	"shardclient/runner/config"
+	"shardclient/runner/flags"
 )
 
-// commandLine is the grammar that kong parses. Every command accepts every setting, so that one
-// environment serves them all.
-type commandLine struct {
-	config.Config `embed:""`
+// command is what shard-client can be asked for. One without run only stands before others.
+type command struct {
+	name, about string
+	run         func(*program, context.Context) error
+}
 
-	RunCommand   runCommand        `cmd:"" name:"run" help:"Beat until stopped."`
-	Once         onceCommand       `cmd:"" help:"Beat once and print the result."`
-	Migrate      migrateCommand    `cmd:"" help:"Bring the schema of the database up or down, or show where it is."`
-	Quarantine   quarantineCommand `cmd:"" help:"Objects that could not be stored or sent."`
-	PrintVersion versionCommand    `cmd:"" name:"version" help:"Print version and schema version."`
+var commands = []command{
+	{"", "Keeps a shard's database in agreement with its master, one heartbeat at a time.", nil},
+	{"run", "Beat until stopped.", (*program).beatUntilStopped},
+	{"once", "Beat once and print the result.", (*program).beatAndPrint},
+	{"migrate", "Bring the schema of the database up or down, or show where it is.", nil},
+	{"migrate up", "Apply every pending migration.", (*program).migrateUp},
+	{"migrate down", "Take the newest back, one step, with its tables and rows.", (*program).migrateDown},
+	{"migrate status", "List the migrations and when they were applied.", (*program).migrateStatus},
+	{"quarantine", "Objects that could not be stored or sent.", nil},
+	{"quarantine list", "List what was set aside, and why.", (*program).listQuarantine},
+	{"version", "Print version and schema version.", (*program).printVersion},
 }
 
 // parse reads the command line and checks the settings. After --help and after usage errors it
 // returns no command, but the exit code.
-func (p *program) parse(args []string) (*kong.Context, int) {
-	exited, code := false, exitOK
-	line := &commandLine{}
-	options := append(config.KongOptions(),
-		kong.Name("shard-client"),
-		kong.Description("Keeps a shard's database in agreement with its Autotest master, one heartbeat at a time."),
-		kong.Writers(p.stdout, p.stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		// kong would end the process after --help, and the tests with it.
-		kong.Exit(func(status int) { exited, code = true, status }),
-	)
-	parser, err := kong.New(line, options...)
-	if err != nil {
-		panic(err) // a mistake in the tags above
+func (p *program) parse(args []string) (*command, int) {
+	var line struct {
+		Help bool `short:"h" help:"Show this help."`
+		adoption
+		config.Config // for every command, so that one environment serves them all
 	}
-	command, err := parser.Parse(args)
-	// The variables that may be wrong are left out; at first all but the one that it obeys.
-	for _, kept := range []string{"output", ""} {
-		if !asksForVersion(err) {
-			break
-		}
-		for _, flag := range parser.Model.Flags {
-			if flag.Name != kept {
-				flag.Tag.Envs = nil
-			}
-		}
-		command, err = parser.Parse(args)
-	}
+	set := flags.New(&line)
+	err := flags.Parse(set, args)
+	p.typed, p.adoption = set.Changed("database-url"), line.adoption
+	broken := flags.FromEnvironment(set)
 	p.settings, p.secrets = &line.Config, line.Secrets(args)
-	switch {
-	case p.unprinted() != nil: // the help
+	asked, wrong := find(set.Args())
+	if set.Lookup("adopt").Hidden = !beats(asked.name); wrong == nil && line.Adopt && !beats(asked.name) {
+		wrong = fmt.Errorf("--adopt is a flag of run and once, not of %s", asked.name)
+	}
+	if err == nil && line.Help && asked.about != "" {
+		fmt.Fprint(p.stdout, asked.help(set))
 		return nil, p.exitCode(p.unprinted())
-	case exited:
-		return nil, code
-	case err != nil:
-		return nil, p.exitCode(&usageError{fmt.Errorf("%w\ntry: shard-client --help", err)})
 	}
-	p.typed = typed(command)
-	if command.Command() == "version" {
-		return command, exitOK // answers in a broken environment too
+	tolerant := asked.name == "version" // it answers in a broken environment
+	if err = cmp.Or(err, wrong); err == nil && !tolerant {
+		err = broken
 	}
-	if err := line.ValidateSettings(); err != nil {
+	if err != nil {
+		err = fmt.Errorf("%w\ntry: shard-client --help", err)
+	} else if !tolerant {
+		err = line.ValidateSettings()
+	}
+	if err != nil {
 		return nil, p.exitCode(&usageError{err})
 	}
-	return command, exitOK
+	return asked, exitOK
 }
 
-// asksForVersion reports whether a command line that cannot be used is that of version. It answers
-// whatever the environment holds, because an operator asks for it when something is wrong.
-func asksForVersion(err error) bool {
-	var unusable *kong.ParseError
-	return errors.As(err, &unusable) && unusable.Context.Command() == "version"
-}
-
-// typed returns the names of the flags that stand on the command line itself.
-func typed(command *kong.Context) map[string]bool {
-	flags := map[string]bool{}
-	for _, part := range command.Path {
-		if part.Flag != nil && !part.Resolved {
-			flags[part.Flag.Name] = true
-		}
+// find returns the command of this name. The error of one that cannot run says which can.
+func find(words []string) (*command, error) {
+	name := strings.Join(words, " ")
+	asked := &command{}
+	if i := slices.IndexFunc(commands, func(c command) bool { return c.name == name }); i >= 0 {
+		asked = &commands[i]
 	}
-	return flags
+	if asked.run != nil {
+		return asked, nil
+	}
+	var names []string
+	for _, c := range asked.below() {
+		names = append(names, c.name)
+	}
+	return asked, fmt.Errorf("expected one of the commands %s, but got %q", strings.Join(names, ", "), name)
+}
+
+// below returns the commands that begin with the words of this one.
+func (c *command) below() []command {
+	return slices.DeleteFunc(slices.Clone(commands), func(other command) bool {
+		return other.run == nil || !strings.HasPrefix(other.name, c.name)
+	})
+}
+
+func (c *command) help(set *pflag.FlagSet) string {
+	usage := strings.TrimSpace("shard-client " + c.name)
+	if c.run != nil {
+		return fmt.Sprintf("Usage: %s [flags]\n\n%s\n%s", usage, c.about, flags.Help(set))
+	}
+	text := fmt.Sprintf("Usage: %s <command> [flags]\n\n%s\n%s\nCommands:\n", usage, c.about, flags.Help(set))
+	for _, below := range c.below() {
+		text += fmt.Sprintf("  %-15s  %s\n", below.name, below.about)
+	}
+	return text
 }

@@ -12,14 +12,8 @@ import (
 	"shardclient/schema"
 )
 
-type quarantineCommand struct {
-	List quarantineList `cmd:"" help:"List what was set aside, and why."`
-}
-
-type quarantineList struct{}
-
-// Run lists the objects that are set aside.
-func (*quarantineList) Run(ctx context.Context, p *program) error {
+// listQuarantine lists the objects that are set aside.
+func (p *program) listQuarantine(ctx context.Context) error {
 	pool, err := p.connect(ctx)
 	if err != nil {
 		return err

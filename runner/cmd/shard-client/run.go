@@ -9,13 +9,9 @@ import (
 	"shardclient/runner/loop"
 )
 
-type runCommand struct {
-	adoption
-}
-
-// Run beats until a signal or the end of the lifetime.
-func (r *runCommand) Run(ctx context.Context, p *program) error {
-	c, err := p.open(ctx, r.adoption)
+// beatUntilStopped beats until a signal or the end of the lifetime.
+func (p *program) beatUntilStopped(ctx context.Context) error {
+	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,8 +33,8 @@ func (r *runCommand) Run(ctx context.Context, p *program) error {
 		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
 	}
 	l, err := loop.New(loop.Options{
+		Begins: p.begins,
 		Beat: o.observed(func(ctx context.Context) beat.Report {
-			p.inHand.Store(true)
 			defer p.inHand.Store(false)
 			return c.Beat(ctx, time.Now())
 		}),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -178,6 +179,43 @@ func TestSignalWhileWaiting(t *testing.T) {
 }
 
 var idleEnd = regexp.MustCompile(`msg="stopping; no beat is in hand" signal=terminated\n.*msg="?stopped[^\n]*\n$`)
+
+// A signal that comes before the beat began ends `once` without one, which is no success: whoever
+// goes on after a beat must not go on here. The database takes the connection and never says a word.
+func TestSignalBeforeTheBeat(t *testing.T) {
+	t.Parallel()
+	m := master(t, answers(nothing))
+	for _, command := range []string{"once", "run"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = silent.Close() })
+			met := make(chan net.Conn, 1)
+			go func() {
+				connection, _ := silent.Accept() // it fails at the end of the test
+				met <- connection
+			}()
+			p := start(t, append([]string{command}, runArgs(m, "postgres://"+silent.Addr().String()+"/shard")[1:]...)...)
+			connection := wait.For(t, "for the client", met)
+			t.Cleanup(func() { _ = connection.Close() })
+			p.signal(syscall.SIGTERM)
+			if command == "run" {
+				p.end().want(t, exitOK).silent(t).says(t, "stopping; no beat is in hand", "stopped while waiting for the database")
+				return
+			}
+			e := p.end().want(t, exitFailed).says(t, "stopping; no beat is in hand", "stopped before the beat began")
+			if got := e.result(t); got.Outcome != beat.OutcomeFailed || got.Failure != beat.FailureStopped || got.Error == "" {
+				t.Errorf("once says %+v", got)
+			}
+			if strings.Contains(e.stderr, "heartbeat failed") {
+				t.Errorf("the log speaks of a beat: %v", e)
+			}
+		})
+	}
+}
 
 // allow opens or closes a database to all connections. It does so from another database of the
 // server.

@@ -103,7 +103,7 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- (&runCommand{}).Run(ctx, p) }()
+	go func() { done <- p.beatUntilStopped(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-done, p.lines.Close()); err != nil {

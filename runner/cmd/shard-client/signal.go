@@ -37,8 +37,7 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 				p.log.Info("log file reopened", "signal", received.String())
 			case first.IsZero():
 				first = time.Now()
-				p.logSignal(received) // before whatever the end of the context lets others log
-				cancel()
+				p.stop(received, cancel)
 			case time.Since(first) > sameSignal:
 				p.exitAtOnce(received)
 			}
@@ -51,8 +50,20 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 	}
 }
 
-// logSignal says what the first signal does. Without a beat in hand there is nothing to wait for.
-func (p *program) logSignal(received os.Signal) {
+// begins reports whether a beat begins, which it does unless a signal came first.
+func (p *program) begins(ctx context.Context) bool {
+	p.stopping.Lock()
+	defer p.stopping.Unlock()
+	p.inHand.Store(ctx.Err() == nil)
+	return p.inHand.Load()
+}
+
+// stop says what the first signal does, before whatever the end of the context lets others log. No
+// beat begins between the two, so what it says is true.
+func (p *program) stop(received os.Signal, cancel context.CancelFunc) {
+	p.stopping.Lock()
+	defer p.stopping.Unlock()
+	defer cancel()
 	if !p.inHand.Load() {
 		p.log.Info("stopping; no beat is in hand", "signal", received.String())
 		return

@@ -1,16 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
 	"shardclient/schema"
 )
 
-type versionCommand struct{}
-
-// Run prints the version of the binary and that of the schema it needs.
-func (*versionCommand) Run(p *program) error {
+// printVersion prints the version of the binary and that of the schema it needs.
+func (p *program) printVersion(context.Context) error {
 	latest, err := schema.Latest()
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ func (p *program) warn() {
 			"hint", "shard-client needs no rights of root, and a fault in it would have them all: "+
 				"set User= in its systemd unit to a user that may read its secret files")
 	}
-	if p.typed["database-url"] && p.settings.DatabaseURL.HasSecret() {
+	if p.typed && p.settings.DatabaseURL.HasSecret() {
 		p.log.Warn("a password stands on the command line", "flag", "--database-url",
 			"hint", "every user of this machine sees it in ps: "+
 				"use --database-password-file, PGPASSFILE or SHARD_CLIENT_DATABASE_URL")

@@ -13,14 +13,15 @@ import (
 )
 
 type benchCommand struct {
-	Client   string   `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
-	Base     string   `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
-	Jobs     []int    `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
-	Rounds   int      `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
-	Finished int64    `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
-	Quick    bool     `help:"Within 90 s, and without judging times."`
-	Report   string   `placeholder:"DIR" help:"Write table.md, time.svg and memory.svg to this directory."`
-	Only     []string `placeholder:"PART" help:"Measure only these parts."`
+	Client   string `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
+	Base     string `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
+	Jobs     sizes  `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
+	Rounds   int    `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
+	Finished int64  `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
+	Beats    int    `placeholder:"N" help:"Idle beats after which a client must not have grown; default: 100000, quick: 1000."`
+	Quick    bool   `help:"Within 90 s, and without judging times."`
+	Report   string `placeholder:"DIR" help:"Write table.md, time.svg and memory.svg to this directory."`
+	Only     list   `placeholder:"PART" help:"Measure only these parts."`
 }
 
 // Help is what --help says below the usage line.
@@ -30,13 +31,13 @@ that waits for its disk, and prints a table. It fails when a figure is worse tha
 quarter of its rounds. Parts: ` + strings.Join(bench.Sections(), ", ") + `.`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *benchCommand) Validate() error {
 	if len(c.Jobs) > 0 && (slices.Min(c.Jobs) < 1 || !slices.IsSorted(c.Jobs)) {
 		return errors.New("--jobs must be numbers from 1 on, the smallest first")
 	}
-	if c.Rounds < 0 || c.Finished < 0 {
-		return errors.New("--rounds and --finished must be at least 1")
+	if c.Rounds < 0 || c.Finished < 0 || c.Beats < 0 {
+		return errors.New("--rounds, --finished and --beats must be at least 1")
 	}
 	for _, part := range c.Only {
 		if !slices.Contains(bench.Sections(), part) {
@@ -63,6 +64,7 @@ func (c *benchCommand) Run(ctx context.Context, out output) error {
 		Jobs:     c.Jobs,
 		Rounds:   c.Rounds,
 		Finished: c.Finished,
+		Beats:    c.Beats,
 		Quick:    c.Quick,
 		Only:     c.Only,
 		Report:   c.Report,
@@ -79,12 +81,13 @@ func (c *benchCommand) Run(ctx context.Context, out output) error {
 
 // size fills in what was not asked for.
 func (c *benchCommand) size(b *bench.Bench) {
-	jobs, rounds, finished := []int{1000, 10_000, 50_000}, 5, int64(1_000_000)
+	jobs, rounds, finished, beats := []int{1000, 10_000, 50_000}, 5, int64(1_000_000), 100_000
 	if c.Quick {
-		jobs, rounds, finished = []int{1000, 10_000}, 1, 50_000
+		jobs, rounds, finished, beats = []int{1000, 10_000}, 1, 50_000, 1000
 	}
 	if len(b.Jobs) == 0 {
 		b.Jobs = jobs
 	}
 	b.Rounds, b.Finished = cmp.Or(b.Rounds, rounds), cmp.Or(b.Finished, finished)
+	b.Beats = cmp.Or(b.Beats, beats)
 }

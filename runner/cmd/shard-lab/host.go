@@ -10,24 +10,13 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-type hostCommand struct {
-	Add     hostAdd     `cmd:"" help:"Add hosts. A host goes to the shard that has one of its labels."`
-	List    hostList    `cmd:"" help:"List hosts."`
-	Lock    hostLock    `cmd:"" help:"Keep hosts from being used."`
-	Unlock  hostUnlock  `cmd:"" help:"Let hosts be used again."`
-	Lease   hostLease   `cmd:"" help:"Keep hosts from being sent to a shard."`
-	Release hostRelease `cmd:"" help:"Let hosts be sent to a shard."`
-	Move    hostMove    `cmd:"" help:"Take hosts to another board, and with it to another shard."`
-	Remove  hostRemove  `cmd:"" help:"Remove hosts, and abort their open entries."`
-}
-
 type hostAdd struct {
-	masterDatabase `embed:""`
-	Hostname       []string          `arg:"" help:"Host names."`
-	Label          []string          `sep:"none" placeholder:"LABEL" help:"Label of each host; it must exist."`
-	ACL            []string          `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group of each host; it must exist. Default: Everyone."`
-	Attribute      map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"Attribute of each host."`
-	Leased         bool              `help:"As in an AFE: no shard gets them before host release, or a scheduler --hostless on this database, releases them."`
+	masterDatabase
+	Hostname  []string `arg:"Host names."`
+	Label     []string `placeholder:"LABEL" help:"Label of each host; it must exist."`
+	ACL       []string `name:"acl" placeholder:"GROUP" help:"ACL group of each host; it must exist. Default: Everyone."`
+	Attribute keyvals  `placeholder:"NAME=VALUE" help:"Attribute of each host."`
+	Leased    bool     `help:"As in an AFE: no shard gets them before host release, or a scheduler --hostless on this database, releases them."`
 }
 
 func (c *hostAdd) Run(ctx context.Context, out output) error {
@@ -49,7 +38,7 @@ func (c *hostAdd) Run(ctx context.Context, out output) error {
 }
 
 type hostList struct {
-	masterDatabase `embed:""`
+	masterDatabase
 }
 
 func (c *hostList) Run(ctx context.Context, out output) error {
@@ -72,10 +61,10 @@ func (c *hostList) Run(ctx context.Context, out output) error {
 }
 
 type hostLock struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
-	Reason         string   `required:"" placeholder:"TEXT" help:"Why the hosts are locked."`
-	User           string   `placeholder:"LOGIN" help:"Who locks; default: the operating system's user."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
+	Reason   string   `required:"yes" placeholder:"TEXT" help:"Why the hosts are locked."`
+	User     string   `placeholder:"LOGIN" help:"Who locks; default: the operating system's user."`
 }
 
 func (c *hostLock) Run(ctx context.Context, out output) error {
@@ -95,8 +84,8 @@ func (c *hostLock) Run(ctx context.Context, out output) error {
 }
 
 type hostUnlock struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
 }
 
 func (c *hostUnlock) Run(ctx context.Context, out output) error {
@@ -132,8 +121,8 @@ func printLocked(w io.Writer, hosts []admin.LockedHost, changed, unchanged strin
 }
 
 type hostLease struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
 }
 
 func (c *hostLease) Run(ctx context.Context, out output) error {
@@ -141,8 +130,8 @@ func (c *hostLease) Run(ctx context.Context, out output) error {
 }
 
 type hostRelease struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
 }
 
 func (c *hostRelease) Run(ctx context.Context, out output) error {
@@ -164,9 +153,9 @@ func (m *masterDatabase) lease(ctx context.Context, out output, leased bool, hos
 }
 
 type hostMove struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
-	To             string   `required:"" placeholder:"LABEL" help:"The new board: label; it replaces all others that begin with board:."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
+	To       string   `required:"yes" placeholder:"LABEL" help:"The new board: label; it replaces all others that begin with board:."`
 }
 
 func (c *hostMove) Run(ctx context.Context, out output) error {
@@ -184,9 +173,9 @@ func (c *hostMove) Run(ctx context.Context, out output) error {
 }
 
 type hostRemove struct {
-	masterDatabase `embed:""`
-	Hostname       []string `arg:"" help:"Host names."`
-	User           string   `placeholder:"LOGIN" help:"Who aborts their entries; default: the operating system's user."`
+	masterDatabase
+	Hostname []string `arg:"Host names."`
+	User     string   `placeholder:"LOGIN" help:"Who aborts their entries; default: the operating system's user."`
 }
 
 func (c *hostRemove) Run(ctx context.Context, out output) error {

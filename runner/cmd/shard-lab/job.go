@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,22 +12,19 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-type jobCommand struct {
-	Create jobCreate `cmd:"" help:"Create a job, or a suite of jobs."`
-	List   jobList   `cmd:"" help:"List jobs, the newest first."`
-	Abort  jobAbort  `cmd:"" help:"Abort jobs and their child jobs."`
-}
-
 type jobList struct {
-	masterDatabase `embed:""`
-	Shard          string `placeholder:"HOSTNAME" help:"Only jobs of this shard."`
-	Open           bool   `xor:"state" help:"Only jobs with an entry that is not complete."`
-	Finished       bool   `xor:"state" help:"Only jobs whose entries are all complete."`
-	Limit          int    `default:"50" help:"List at most this many; 0: all."`
+	masterDatabase
+	Shard    string `placeholder:"HOSTNAME" help:"Only jobs of this shard."`
+	Open     bool   `help:"Only jobs with an entry that is not complete."`
+	Finished bool   `help:"Only jobs whose entries are all complete."`
+	Limit    int    `default:"50" help:"List at most this many; 0: all."`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *jobList) Validate() error {
+	if c.Open && c.Finished {
+		return errors.New("--open and --finished: give one of them")
+	}
 	if c.Limit < 0 {
 		return fmt.Errorf("--limit %d: give 0 or more", c.Limit)
 	}
@@ -63,9 +61,9 @@ func entries(byStatus map[string]int) string {
 }
 
 type jobAbort struct {
-	masterDatabase `embed:""`
-	ID             []int64 `arg:"" help:"Ids of the jobs."`
-	User           string  `placeholder:"LOGIN" help:"Who aborts; default: the operating system's user."`
+	masterDatabase
+	ID   ids    `arg:"Ids of the jobs."`
+	User string `placeholder:"LOGIN" help:"Who aborts; default: the operating system's user."`
 }
 
 func (c *jobAbort) Run(ctx context.Context, out output) error {

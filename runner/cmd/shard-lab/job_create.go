@@ -5,34 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/alecthomas/kong"
 
 	"shardclient/runner/master/admin"
 )
 
 type jobCreate struct {
-	masterDatabase `embed:""`
-	Name           string               `arg:"" help:"Name of the job or suite."`
-	Owner          string               `placeholder:"LOGIN" help:"Default: the operating system's user."`
-	Priority       int                  `default:"40" help:"Higher is more important; Autotest's go from 10 to 80."`
-	Label          []string             `aliases:"dependency" sep:"none" placeholder:"LABEL" help:"Label that a host must have; it decides to which shard the job goes."`
-	MetaHost       []string             `sep:"none" placeholder:"LABEL" help:"Label from which the shard takes a host; one entry each time it is given."`
-	Host           []string             `sep:"none" placeholder:"HOSTNAME" help:"Host to run on; one entry each."`
-	SynchCount     int                  `default:"1" placeholder:"N" help:"Entries that start together."`
-	TimeoutMins    int                  `default:"1440" env:"SHARD_LAB_JOB_TIMEOUT_MINS" placeholder:"N" help:"Minutes from the creation of the job to its time-out."`
-	MaxRuntimeMins int                  `default:"4320" env:"SHARD_LAB_JOB_MAX_RUNTIME_MINS" placeholder:"N" help:"Minutes from the start of the job to its time-out."`
-	ControlFile    kong.FileContentFlag `xor:"control" placeholder:"FILE" help:"Where to read the control file."`
-	ControlText    string               `xor:"control" placeholder:"TEXT" help:"The control file itself."`
-	ClientSide     bool                 `help:"The control file runs on the host, not on the shard."`
-	Keyval         map[string]string    `mapsep:"none" placeholder:"KEY=VALUE" help:"Keyval of the job; of a suite: of each child."`
-	Hostless       bool                 `help:"The job needs no host. It never goes to a shard."`
-	Parent         int64                `placeholder:"ID" help:"The job belongs to this one, which may be any job."`
-	Suite          bool                 `help:"Create a hostless job NAME, and children NAME/1, NAME/2 and so on with all the other flags."`
-	Children       int                  `placeholder:"N" help:"Number of children of the suite."`
-	SuiteKeyval    map[string]string    `mapsep:"none" placeholder:"KEY=VALUE" help:"Keyval of the suite's own job; it is sent to the shards with every child."`
+	masterDatabase
+	Name           string      `arg:"Name of the job or suite."`
+	Owner          string      `placeholder:"LOGIN" help:"Default: the operating system's user."`
+	Priority       int         `default:"40" help:"Higher is more important; Autotest's go from 10 to 80."`
+	Label          []string    `placeholder:"LABEL" help:"Label that a host must have; it decides to which shard the job goes."`
+	Dependency     []string    `placeholder:"LABEL" help:"The same as --label."`
+	MetaHost       []string    `placeholder:"LABEL" help:"Label from which the shard takes a host; one entry each time it is given."`
+	Host           []string    `placeholder:"HOSTNAME" help:"Host to run on; one entry each."`
+	SynchCount     int         `default:"1" placeholder:"N" help:"Entries that start together."`
+	TimeoutMins    int         `default:"1440" env:"SHARD_LAB_JOB_TIMEOUT_MINS" placeholder:"N" help:"Minutes from the creation of the job to its time-out."`
+	MaxRuntimeMins int         `default:"4320" env:"SHARD_LAB_JOB_MAX_RUNTIME_MINS" placeholder:"N" help:"Minutes from the start of the job to its time-out."`
+	ControlFile    fileContent `placeholder:"FILE" help:"Where to read the control file."`
+	ControlText    string      `placeholder:"TEXT" help:"The control file itself."`
+	ClientSide     bool        `help:"The control file runs on the host, not on the shard."`
+	Keyval         keyvals     `placeholder:"KEY=VALUE" help:"Keyval of the job; of a suite: of each child."`
+	Hostless       bool        `help:"The job needs no host. It never goes to a shard."`
+	Parent         int64       `placeholder:"ID" help:"The job belongs to this one, which may be any job."`
+	Suite          bool        `help:"Create a hostless job NAME, and children NAME/1, NAME/2 and so on with all the other flags."`
+	Children       int         `placeholder:"N" help:"Number of children of the suite."`
+	SuiteKeyval    keyvals     `placeholder:"KEY=VALUE" help:"Keyval of the suite's own job; it is sent to the shards with every child."`
 }
 
 // Help is what --help says below the usage line.
@@ -42,9 +42,11 @@ func (*jobCreate) Help() string {
   shard-lab job create --suite bvt --children 3 --label board:eve --meta-host board:eve --suite-keyval build=R74-1`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *jobCreate) Validate() error {
 	switch {
+	case len(c.ControlFile) > 0 && c.ControlText != "":
+		return errors.New("--control-file and --control-text: give one of them")
 	case c.TimeoutMins < 1 || c.MaxRuntimeMins < 1:
 		return errors.New("--timeout-mins, --max-runtime-mins: give 1 or more")
 	case c.Suite && (c.Hostless || c.Parent != 0):
@@ -115,7 +117,7 @@ func (c *jobCreate) job() (admin.NewJob, error) {
 		SynchCount:     c.SynchCount,
 		ControlFile:    control,
 		ClientSide:     c.ClientSide,
-		Dependencies:   c.Label,
+		Dependencies:   slices.Concat(c.Label, c.Dependency),
 		MetaHosts:      c.MetaHost,
 		Hosts:          c.Host,
 		Hostless:       c.Hostless,

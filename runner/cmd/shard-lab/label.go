@@ -9,18 +9,10 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-type labelCommand struct {
-	Add    labelAdd    `cmd:"" help:"Add labels."`
-	List   labelList   `cmd:"" help:"List labels, their shards, and how many hosts carry them."`
-	Remove labelRemove `cmd:"" help:"Remove a label that no shard, host or open job uses."`
-	Attach labelAttach `cmd:"" help:"Give a label to hosts."`
-	Detach labelDetach `cmd:"" help:"Take a label from hosts."`
-}
-
 type labelAdd struct {
-	masterDatabase `embed:""`
-	Name           []string `arg:"" help:"Name, such as board:eve."`
-	Platform       bool     `help:"Mark them as platforms."`
+	masterDatabase
+	Name     []string `arg:"Name, such as board:eve."`
+	Platform bool     `help:"Mark them as platforms."`
 }
 
 func (c *labelAdd) Run(ctx context.Context, out output) error {
@@ -38,7 +30,7 @@ func (c *labelAdd) Run(ctx context.Context, out output) error {
 }
 
 type labelList struct {
-	masterDatabase `embed:""`
+	masterDatabase
 }
 
 func (c *labelList) Run(ctx context.Context, out output) error {
@@ -68,8 +60,8 @@ func yes(marked bool) string {
 }
 
 type labelRemove struct {
-	masterDatabase `embed:""`
-	Name           string `arg:"" help:"Name of the label."`
+	masterDatabase
+	Name string `arg:"Name of the label."`
 }
 
 func (c *labelRemove) Run(ctx context.Context, out output) error {
@@ -85,9 +77,9 @@ func (c *labelRemove) Run(ctx context.Context, out output) error {
 }
 
 type labelAttach struct {
-	masterDatabase `embed:""`
-	Label          string   `arg:"" help:"Name of the label."`
-	Host           []string `arg:"" help:"Host names."`
+	masterDatabase
+	Label string   `arg:"Name of the label."`
+	Host  []string `arg:"Host names."`
 }
 
 func (c *labelAttach) Run(ctx context.Context, out output) error {
@@ -105,9 +97,9 @@ func (c *labelAttach) Run(ctx context.Context, out output) error {
 }
 
 type labelDetach struct {
-	masterDatabase `embed:""`
-	Label          string   `arg:"" help:"Name of the label."`
-	Host           []string `arg:"" help:"Host names."`
+	masterDatabase
+	Label string   `arg:"Name of the label."`
+	Host  []string `arg:"Host names."`
 }
 
 func (c *labelDetach) Run(ctx context.Context, out output) error {

@@ -6,7 +6,7 @@
 // demo and replay show a shard at work, simulate measures what a master can carry. postgres, master
 // and scheduler start one part of a lab each. shard, label, host, job and user edit the database of
 // a master. Each command has a file of its own: a struct with its flags and a Run method, and a
-// line in commandLine.
+// line in commands.
 //
 // # Exit codes
 //
@@ -24,8 +24,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"shardclient/runner/master/admin"
 	"shardclient/runner/postgres"
 )
@@ -39,25 +37,6 @@ const (
 
 // version is set by the linker.
 var version = "unknown"
-
-// commandLine is what kong parses.
-type commandLine struct {
-	Demo      demoCommand      `cmd:"" help:"Play a whole lab live: a master, three shards, and some faults."`
-	Replay    replayCommand    `cmd:"" help:"Play a recorded conversation: a shard's first heartbeats, on a private PostgreSQL against a recorded master."`
-	Simulate  simulateCommand  `cmd:"" help:"Measure how many shards a master can serve."`
-	Bench     benchCommand     `cmd:"" help:"Measure shard-client against what PostgreSQL itself needs."`
-	Postgres  postgresCommand  `cmd:"" help:"Start a private PostgreSQL, for a while or for one command."`
-	Master    masterCommand    `cmd:"" help:"Serve heartbeats as a master does, with a database of yours."`
-	Scheduler schedulerCommand `cmd:"" help:"Run the toy scheduler on a shard's database, until a signal."`
-
-	Shard shardCommand `cmd:"" group:"Edit the master's database" help:"Shards and their labels."`
-	Label labelCommand `cmd:"" group:"Edit the master's database" help:"Labels and the hosts that carry them."`
-	Host  hostCommand  `cmd:"" group:"Edit the master's database" help:"Hosts: add, lock, move, remove."`
-	Job   jobCommand   `cmd:"" group:"Edit the master's database" help:"Jobs and suites: create, abort."`
-	User  userCommand  `cmd:"" group:"Edit the master's database" help:"Users and ACL groups."`
-
-	Version kong.VersionFlag `help:"Print the version and exit."`
-}
 
 // output is where a subcommand prints: results to stdout, everything else to stderr.
 type output struct{ stdout, stderr io.Writer }
@@ -83,42 +62,34 @@ func run(ctx context.Context, args []string, out output) int {
 	// timeout(1) signals its child and then the child's whole group: two signals so close are one, and
 	// only a later one ends the process at once.
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	command.BindTo(ctx, (*context.Context)(nil))
 	// The PG* variables are meant for somebody's own database, which only the master uses.
-	if command.Command() != "master" {
+	if command.name != "master" {
 		if err := postgres.ForgetLibpqSettings(); err != nil {
 			return exitCode(err, out)
 		}
 	}
-	return exitCode(printed.arrived(command.Run(out)), out)
+	return exitCode(printed.arrived(command.do.Run(ctx, out)), out)
 }
 
 // parse returns the command to run, or nil and the exit code after --help, --version and usage
 // errors.
-func parse(args []string, out output) (*kong.Context, int) {
-	exited, code := false, exitOK
-	parser, err := kong.New(&commandLine{},
-		kong.Name("shard-lab"),
-		kong.Description("A laboratory on a desk: what a shard needs around it, on one machine."),
-		kong.Vars{"version": version},
-		kong.Writers(out.stdout, out.stderr),
-		// kong would exit the process after --help and --version, and a test with it.
-		kong.Exit(func(status int) { exited, code = true, status }),
-	)
-	if err != nil {
-		panic(err) // a mistake in the tags above
-	}
-	command, err := parser.Parse(args)
+func parse(args []string, out output) (*command, int) {
+	a, err := read(args)
 	switch {
-	case out.unprinted() != nil: // help or version
-		return nil, exitCode(fmt.Errorf("print the help: %w", out.unprinted()), out)
-	case exited:
-		return nil, code
 	case err != nil:
 		_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
 		return nil, exitUsage
+	case a.Help:
+		fmt.Fprint(out.stdout, a.help())
+	case a.Version:
+		fmt.Fprintln(out.stdout, version)
+	default:
+		return &a.command, exitOK
 	}
-	return command, exitOK
+	if err := out.unprinted(); err != nil {
+		return nil, exitCode(fmt.Errorf("print the help: %w", err), out)
+	}
+	return nil, exitOK
 }
 
 // exitError carries the exit code of a command that ran on somebody's behalf.

@@ -55,6 +55,36 @@ func TestHelpAndVersionExitWith0(t *testing.T) {
 	}
 }
 
+// The help of each command shows what it is asked for by, and fits a terminal but for examples.
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, c := range commands() {
+		code, stdout, stderr := invoke(append(strings.Fields(c.name), "--help")...)
+		if code != exitOK || stderr != "" || !strings.Contains(stdout, c.about) || !strings.Contains(stdout, "--version") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", c.name, code, stdout, stderr)
+		}
+		for line := range strings.Lines(stdout) {
+			if len(line) > 81 && !strings.HasPrefix(line, "  shard-lab ") {
+				t.Errorf("the help of %q is wider than 80 columns: %s", c.name, line)
+			}
+		}
+	}
+}
+
+// What is missing or too much is named.
+func TestWrongWords(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "user, but got", "hots": `but got "hots"`, "host": "host add, host list", "host ad h1": `but got "host ad"`,
+		"host add": "missing: <hostname>...", "label attach a": "missing: <host>...", "label remove a b": "unexpected argument b",
+		"host lock h1": "missing: --reason", "master": "missing: --database-url", "job abort 1 x": `"x" is not an id`,
+		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a number`,
+	} {
+		code, stdout, stderr := invoke(strings.Fields(line)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "shard-lab --help") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and %q", line, code, stdout, stderr, want)
+		}
+	}
+}
+
 func TestPostgresRunsACommand(t *testing.T) {
 	code, stdout, stderr := invoke("postgres", "--no-migrate", "--", "sh", "-c", `
 		[ "$DATABASE_URL" = "$SHARD_CLIENT_DATABASE_URL" ] && echo "$DATABASE_URL"; exit 7`)

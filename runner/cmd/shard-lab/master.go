@@ -32,7 +32,7 @@ const (
 )
 
 type masterCommand struct {
-	DatabaseURL    config.DatabaseURL `required:"" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
+	DatabaseURL    config.DatabaseURL `required:"yes" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
 	Listen         string             `default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where to serve; port 0: a free one."`
 	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol: 2015 or 2019."`
 	NameCollation  string             `enum:"exact,nocase" default:"exact" help:"How names of shards, users and the group Everyone compare: exact, or nocase: neither case nor trailing spaces count, as in MariaDB."`
@@ -48,7 +48,7 @@ listens; give that to shard-client as --master. URL/stats shows what it has done
 of masters may share one database.`
 }
 
-// Validate turns values that make no sense into usage errors.
+// Validate refuses values that make no sense.
 func (c *masterCommand) Validate() error {
 	if c.MaxConnections < 1 {
 		return fmt.Errorf("--max-connections %d: give 1 or more", c.MaxConnections)

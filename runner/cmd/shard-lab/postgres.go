@@ -18,9 +18,9 @@ import (
 type postgresCommand struct {
 	Durable   bool     `help:"Survive a crash of the machine, as PostgreSQL usually does: slower writes, on disk."`
 	TCP       bool     `name:"tcp" help:"Also listen on 127.0.0.1, at a free port, with a password."`
-	Database  []string `default:"shard" placeholder:"NAME" help:"Create this database; may be given several times. Default: shard."`
+	Database  list     `placeholder:"NAME" help:"Create this database; may be given several times. Default: shard."`
 	NoMigrate bool     `help:"Leave the databases empty."`
-	Command   []string `arg:"" optional:"" help:"After --: run this with SHARD_CLIENT_DATABASE_URL and DATABASE_URL set, then stop."`
+	Command   []string `arg:"After --: run this with SHARD_CLIENT_DATABASE_URL and DATABASE_URL set, then stop." optional:"yes"`
 }
 
 // Help is what --help says below the usage line.
@@ -61,10 +61,10 @@ func firstError(first, second error) error {
 	return second
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *postgresCommand) Validate() error {
 	if len(c.Database) == 0 {
-		return errors.New("--database is empty: give it a name, or leave it out")
+		c.Database = list{"shard"}
 	}
 	seen := map[string]bool{}
 	for _, name := range c.Database {

@@ -45,7 +45,7 @@ database has one scheduler. Runs until SIGINT or SIGTERM, and waits for a databa
 Example: shard-lab postgres -- sh -c 'SHARD_LAB_DATABASE_URL=$DATABASE_URL shard-lab scheduler'`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *schedulerCommand) Validate() error {
 	if c.Tick <= 0 {
 		return fmt.Errorf("--tick %s: give a pause longer than 0, like 100ms", c.Tick)

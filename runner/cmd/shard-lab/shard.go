@@ -10,16 +10,10 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-type shardCommand struct {
-	Add    shardAdd    `cmd:"" help:"Add a shard, or give more labels to one."`
-	List   shardList   `cmd:"" help:"List shards."`
-	Remove shardRemove `cmd:"" help:"Remove a shard, or take labels from it."`
-}
-
 type shardAdd struct {
-	masterDatabase `embed:""`
-	Hostname       string   `arg:"" help:"Host name that the shard's shard-client is configured with."`
-	Label          []string `sep:"none" placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must exist and not belong to another shard."`
+	masterDatabase
+	Hostname string   `arg:"Host name that the shard's shard-client is configured with."`
+	Label    []string `placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must exist and not belong to another shard."`
 }
 
 func (c *shardAdd) Run(ctx context.Context, out output) error {
@@ -40,7 +34,7 @@ func (c *shardAdd) Run(ctx context.Context, out output) error {
 }
 
 type shardList struct {
-	masterDatabase `embed:""`
+	masterDatabase
 }
 
 func (c *shardList) Run(ctx context.Context, out output) error {
@@ -63,9 +57,9 @@ func (c *shardList) Run(ctx context.Context, out output) error {
 }
 
 type shardRemove struct {
-	masterDatabase `embed:""`
-	Hostname       string   `arg:"" help:"Host name of the shard."`
-	Label          []string `sep:"none" placeholder:"LABEL" help:"Take only this label from it, and with it the hosts that carry it."`
+	masterDatabase
+	Hostname string   `arg:"Host name of the shard."`
+	Label    []string `placeholder:"LABEL" help:"Take only this label from it, and with it the hosts that carry it."`
 }
 
 func (c *shardRemove) Run(ctx context.Context, out output) error {

@@ -27,7 +27,7 @@ each with a schema of its own on a private PostgreSQL; the masters and their Pos
 is synced to disk. It prints a table at the end, and fails unless both sides agree.`
 }
 
-// Validate is called by kong.
+// Validate refuses values that make no sense.
 func (c *simulateCommand) Validate() error {
 	switch {
 	case c.Shards < 1, c.Masters < 1, c.HostsPerShard < 0, c.JobsPerShard < 1:

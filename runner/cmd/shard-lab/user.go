@@ -9,16 +9,11 @@ import (
 	"shardclient/runner/master/admin"
 )
 
-type userCommand struct {
-	Add  userAdd  `cmd:"" help:"Add users, and the ACL groups that they are in."`
-	List userList `cmd:"" help:"List users and their ACL groups."`
-}
-
 type userAdd struct {
-	masterDatabase `embed:""`
-	Login          []string `arg:"" help:"Logins."`
-	Superuser      bool     `help:"They may change the status of any host, as the login of a shard-client must."`
-	ACL            []string `name:"acl" sep:"none" placeholder:"GROUP" help:"ACL group to join, made if missing. All users are in Everyone."`
+	masterDatabase
+	Login     []string `arg:"Logins."`
+	Superuser bool     `help:"They may change the status of any host, as the login of a shard-client must."`
+	ACL       []string `name:"acl" placeholder:"GROUP" help:"ACL group to join, made if missing. All users are in Everyone."`
 }
 
 func (c *userAdd) Run(ctx context.Context, out output) error {
@@ -36,7 +31,7 @@ func (c *userAdd) Run(ctx context.Context, out output) error {
 }
 
 type userList struct {
-	masterDatabase `embed:""`
+	masterDatabase
 }
 
 func (c *userList) Run(ctx context.Context, out output) error {

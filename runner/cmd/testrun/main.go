@@ -42,6 +42,9 @@ func main() {
 }
 
 func run(command []string) (code int, err error) {
+	if _, err := exec.LookPath(command[0]); err != nil {
+		return exitFailed, err // before half a minute's work for it
+	}
 	// The second signal too goes to the command only: it decides when it ends, and we clean up
 	// after it.
 	signals := make(chan os.Signal, 8)

@@ -43,21 +43,9 @@ func gone(t *testing.T, directories []string) {
 	}
 }
 
-// The command has a server and the programs, and its exit code is the run's; nothing is left
-// behind.
+// The command has a server and the programs; SIGTERM reaches it, its exit code is the run's, and the
+// run cleans up after it.
 func TestRunIsOverWithItsCommand(t *testing.T) {
-	found := filepath.Join(t.TempDir(), "found")
-	code, err := run([]string{"sh", "-c", `
-		ls "$SHARD_TEST_POSTGRES"/.s.PGSQL.* "$SHARD_TEST_BINARIES"/shard-client "$SHARD_TEST_BINARIES"/shard-lab >/dev/null || exit 9
-		echo "$SHARD_TEST_POSTGRES" "$SHARD_TEST_BINARIES" > "$0"; exit 7`, found})
-	if code != 7 || err != nil {
-		t.Fatalf("exit %d, %v; want that of the command, 7", code, err)
-	}
-	gone(t, seen(t, found))
-}
-
-// SIGTERM ends the command, and the run cleans up after it.
-func TestRunThatIsTerminated(t *testing.T) {
 	found := filepath.Join(t.TempDir(), "found")
 	type outcome struct {
 		code int
@@ -65,23 +53,40 @@ func TestRunThatIsTerminated(t *testing.T) {
 	}
 	ended := make(chan outcome, 1)
 	go func() {
-		code, err := run([]string{"sh", "-c", `echo "$SHARD_TEST_POSTGRES" "$SHARD_TEST_BINARIES" > "$0.part"; mv "$0.part" "$0"; exec tail -f /dev/null`, found})
+		code, err := run([]string{"sh", "-c", `
+			ls "$SHARD_TEST_POSTGRES"/.s.PGSQL.* "$SHARD_TEST_BINARIES"/shard-client "$SHARD_TEST_BINARIES"/shard-lab >/dev/null || exit 9
+			trap 'kill $!; exit 7' TERM
+			tail -f /dev/null &
+			echo "$SHARD_TEST_POSTGRES" "$SHARD_TEST_BINARIES" > "$0.part"; mv "$0.part" "$0"; wait`, found})
 		ended <- outcome{code, err}
 	}()
 	wait.Until(t, "for the command", func() bool {
 		_, err := os.Stat(found)
-		return err == nil
+		return err == nil || len(ended) > 0
 	})
+	if len(ended) > 0 {
+		o := <-ended
+		t.Fatalf("exit %d, %v; the command found no server or no programs", o.code, o.err)
+	}
 	directories := seen(t, found)
 	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if o := wait.For(t, "for the end of the run", ended); o.code != 128+int(syscall.SIGTERM) || o.err != nil {
-		t.Errorf("exit %d, %v; want 128 + 15", o.code, o.err)
+	if o := wait.For(t, "for the end of the run", ended); o.code != 7 || o.err != nil {
+		t.Errorf("exit %d, %v; want that of the command, 7", o.code, o.err)
 	}
 	gone(t, directories)
 }
 
+// A command that a signal ends has the exit code that a shell would give.
+func TestExitCodeOfASignal(t *testing.T) {
+	code, err := runCommand([]string{"sh", "-c", "kill -TERM $$"}, nil, nil)
+	if code != 128+int(syscall.SIGTERM) || err != nil {
+		t.Errorf("exit %d, %v; want 128 + 15", code, err)
+	}
+}
+
+// Nothing is started or built for it.
 func TestRunOfNoCommand(t *testing.T) {
 	if code, err := run([]string{"/no/such/command"}); code != exitFailed || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("exit %d, %v; want 1 and what is missing", code, err)

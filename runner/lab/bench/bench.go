@@ -33,6 +33,7 @@ type Bench struct {
 	Rounds int
 	// Finished is how many finished jobs lie beside the open ones where idle beats are measured.
 	Finished int64
+	Beats    int      // how many idle beats must not make a client grow
 	Quick    bool     // judge only what does not depend on the speed of the machine
 	Only     []string // measure only these; none: all
 	Report   string   // directory for the table as Markdown and for plots; "": none
@@ -56,6 +57,7 @@ var sections = []section{
 	{"wait", false, (*site).wait},
 	{"master", false, (*site).master},
 	{"peers", false, (*site).peers},
+	{"growth", false, (*site).growth},
 }
 
 // Sections returns the names of what can be measured.
@@ -69,7 +71,7 @@ func Sections() []string {
 
 // Run measures and prints the table. It returns a [*LimitError] when a row is beyond its limit.
 func (b *Bench) Run(ctx context.Context) (err error) {
-	at, err := b.open(ctx)
+	at, err := b.open(ctx, settings)
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}

@@ -20,7 +20,7 @@ func TestBench(t *testing.T) {
 	var out strings.Builder
 	b := bench.Bench{
 		Client: binaries.ShardClient(t), Base: binaries.ShardClient(t), Lab: binaries.ShardLab(t),
-		Jobs: []int{10}, Rounds: 1, Finished: 10, Quick: true, Only: []string{"apply", "idle", "pack", "master", "peers"},
+		Jobs: []int{10}, Rounds: 1, Finished: 10, Beats: 50, Quick: true, Only: []string{"apply", "idle", "pack", "master", "peers", "growth"},
 		Out: &out, Logger: slog.New(slog.DiscardHandler),
 	}
 	// Whether shard-client keeps within its limits is not for this test to say.
@@ -31,6 +31,7 @@ func TestBench(t *testing.T) {
 	for _, want := range []string{
 		"apply of 10 jobs", "whole beat of 10 jobs", "rows that the same answer rewrites, 10 jobs",
 		"round trips of an idle beat", "pack of 10 open jobs", "1,000 finished jobs stored", `psql's \copy`,
+		"resident memory after 50 idle beats / after 10",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)

@@ -60,8 +60,9 @@ type client struct {
 	tail    *tail
 }
 
-// run starts `shard-client run`, which beats again as soon as it may.
-func (p *program) run(master, databaseURL string) (*client, error) {
+// run starts `shard-client run`, which beats again as soon as it may. environment comes last, so it
+// counts.
+func (p *program) run(master, databaseURL string, environment ...string) (*client, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.path, err)
@@ -71,6 +72,7 @@ func (p *program) run(master, databaseURL string) (*client, error) {
 		"SHARD_CLIENT_USER=chromeos-test", "SHARD_CLIENT_PROTOCOL=2019", "SHARD_CLIENT_LOG_FORMAT=json",
 		"SHARD_CLIENT_STARTUP_SPLAY=0", "SHARD_CLIENT_HEARTBEAT_PAUSE=1ms", "SHARD_CLIENT_DRAIN_PAUSE=1ms",
 		"SHARD_CLIENT_MAX_RESPONSE_BYTES=1GiB", "SHARD_CLIENT_STOP_TIMEOUT=0")
+	cmd.Env = append(cmd.Env, environment...)
 	cmd.Stderr = writer
 	c := &client{began: time.Now(), beats: make(chan figures, 1), tail: &tail{}}
 	c.process, err = process.Start(cmd, syscall.SIGKILL)

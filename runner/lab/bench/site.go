@@ -37,7 +37,7 @@ type site struct {
 }
 
 // open starts the server and the stub master, and makes a database with the schema of each build.
-func (b *Bench) open(ctx context.Context) (at *site, err error) {
+func (b *Bench) open(ctx context.Context, settings map[string]string) (at *site, err error) {
 	at = &site{Bench: b, subject: &program{name: "subject", path: b.Client, template: "subject"}}
 	defer func() {
 		if err != nil {

@@ -1,0 +1,134 @@
+package flags_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"shardclient/runner/flags"
+)
+
+// size is a type of its own.
+type size int
+
+func (s *size) UnmarshalText(text []byte) error {
+	if string(text) != "large" {
+		return errors.New("give large")
+	}
+	*s = 7
+	return nil
+}
+
+type hidden struct {
+	Inner string `help:"Of an embedded struct."`
+}
+
+type settings struct {
+	Host     string         `default:"here" env:"FLAGS_TEST_HOST,FLAGS_TEST_OTHER" group:"Place" help:"Name of the host."`
+	Pause    time.Duration  `default:"60s" env:"FLAGS_TEST_PAUSE" help:"A time."`
+	MaxSplay *time.Duration `name:"splay" help:"A time that may not be given."`
+	Many     int            `help:"A number."`
+	Share    float64        `help:"A number with a fraction."`
+	Seed     uint64         `help:"A number from 0 on."`
+	Size     size           `help:"A size."`
+	MetaHost []string       `placeholder:"LABEL" help:"May be given several times."`
+	Format   string         `enum:"text,json" default:"text" env:"FLAGS_TEST_FORMAT" help:"One of two."`
+	Watch    bool           `short:"w" help:"Yes or no."`
+	hidden
+	Untouched string
+}
+
+func parse(args ...string) (settings, []string, error) {
+	var s settings
+	set := flags.New(&s)
+	err := errors.Join(flags.Parse(set, args), flags.FromEnvironment(set))
+	return s, set.Args(), err
+}
+
+func TestEveryType(t *testing.T) {
+	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-0x10", "--share", "0.5", "--seed=3",
+		"--size=large", "--meta-host=a,b", "--meta-host", "c", "--format=json", "-w", "--inner=x y", "--", "--many")
+	want := settings{"", time.Hour, new(time.Duration), -16, 0.5, 3, 7, []string{"a,b", "c"}, "json", true, hidden{"x y"}, ""}
+	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(words, []string{"a", "b", "--many"}) {
+		t.Errorf("%+v, %q, %v; want %+v", got, words, err, want)
+	}
+	if got, _, err := parse("--watch=false"); err != nil || got.Watch || got.Host != "here" || got.Pause != time.Minute || got.MaxSplay != nil {
+		t.Errorf("the defaults are %+v, %v", got, err)
+	}
+}
+
+// Each error names the flag and the value, and says what is wrong with it.
+func TestWhatCannotBeUsed(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--pause=60": "missing unit", "--pause=": "invalid duration", "--splay=soon": "invalid duration",
+		"--many=1x": "as int", "--many=": "as int", "--many=99999999999999999999": "as int", "--many=1 2": "as int",
+		"--seed=-1": "as uint64", "--share=half": "as float64", "--watch=maybe": "as bool", "--size=small": "give large",
+		"--format=xml": "give one of text, json", "--format=": "give one of", "--host=--pause": "is the value missing?",
+	} {
+		name, value, _ := strings.Cut(arg, "=")
+		_, _, err := parse(arg)
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), fmt.Sprintf("%q", value)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want the flag, the value and %q", arg, err, want)
+		}
+	}
+	for arg, want := range map[string]string{
+		"--hst": "unknown flag: --hst", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
+		"--untouched=x": "unknown flag", "--host": "needs an argument: --host", "-x": "'x'",
+	} {
+		if _, _, err := parse(arg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", arg, err, want)
+		}
+	}
+}
+
+// The flag goes first, then the first variable with a value, then the default.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("FLAGS_TEST_PAUSE", "")
+	t.Setenv("FLAGS_TEST_HOST", "")
+	t.Setenv("FLAGS_TEST_OTHER", "other")
+	if got, _, err := parse(); err != nil || got.Pause != time.Minute || got.Host != "other" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	t.Setenv("FLAGS_TEST_HOST", "first")
+	if got, _, err := parse(); err != nil || got.Host != "first" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	t.Setenv("FLAGS_TEST_PAUSE", "soon")
+	t.Setenv("FLAGS_TEST_FORMAT", "xml")
+	if got, _, err := parse("--host=flag", "--pause=1s"); err == nil || got.Host != "flag" || got.Pause != time.Second || got.Format != "text" {
+		t.Errorf("%+v, %v; want flags before variables, and what cannot be used left out", got, err)
+	}
+	_, _, err := parse()
+	for _, want := range []string{"FLAGS_TEST_PAUSE: ", `"soon"`, "--pause", "FLAGS_TEST_FORMAT: ", `"xml"`, "text, json"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	text := flags.Help(flags.New(&settings{}))
+	for _, want := range []string{
+		"\nPlace:\n      --host string   Name of the host ($FLAGS_TEST_HOST,\n                      $FLAGS_TEST_OTHER). (default \"here\")\n",
+		"\nFlags:\n", "--pause duration ", "--splay duration ", "--many int ", "--meta-host LABEL ", "--format text|json ",
+		"  -w, --watch  ", "--inner string ",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in:\n%s", want, text)
+		}
+	}
+}
+
+func TestWrongDefaultPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a default that cannot be used is used")
+		}
+	}()
+	flags.New(&struct {
+		Pause time.Duration `default:"60" help:"A time."`
+	}{})
+}
