@@ -137,25 +137,29 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
 	}
 	incorrect, hosts := reading.New(&r.IncorrectHosts, kindHost), reading.New(&r.Hosts, kindHost)
-	goodIncorrect, err := sift(ctx, a, incorrect, func(reading.Ref, *int64) {})
+	goodIncorrect, err := sift(ctx, a, incorrect, func(reading.Ref, *int64) error { return nil })
 	if err != nil {
 		return nil, err
 	}
 	var valid, invalid []reading.Ref
-	_, err = sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) {
+	_, err = sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) error {
+		if err := a.parents.HostAgrees(h); err != nil {
+			return err
+		}
 		a.parents.AddHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
 		} else {
 			valid = append(valid, r)
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.jobs = a.beginJobs(&r.Jobs)
 	a.keyvals = reading.New(&r.SuiteKeyvals, kindSuiteKeyval)
-	keyvals, err := sift(ctx, a, a.keyvals, func(reading.Ref, *objects.Keyval) {})
+	keyvals, err := sift(ctx, a, a.keyvals, func(reading.Ref, *objects.Keyval) error { return nil })
 
 	apart := []func() error{
 		func() error { return a.storeParents(ctx, a.parents) },

@@ -25,9 +25,9 @@ func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []u
 	return units, a.quarantineMany(ctx)
 }
 
-// sift sorts out a whole section, and returns the good objects. It calls each with
-// every one of them.
-func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T)) ([]reading.Ref, error) {
+// sift sorts out a whole section, and returns the good objects. It calls each with every one of them,
+// and sets aside those for which that returns an error, because they contradict others.
+func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T) error) ([]reading.Ref, error) {
 	v, size := reading.NewSieve(s), int64(0)
 	refs, keep := make([]reading.Ref, 0, s.Len()), []unit[T]{}
 	for units, err := range s.Chunks(s.All(), reading.PieceObjects) {
@@ -38,11 +38,14 @@ func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each fun
 			return nil, err
 		}
 		for _, u := range units {
+			if err := each(u.Ref, u.Object); err != nil {
+				a.setAside(asBad(u), codeDuplicateID, err)
+				continue
+			}
 			refs = append(refs, u.Ref)
 			if size += u.Place.Size(); size <= reading.MaxKept {
 				keep = append(keep, u)
 			}
-			each(u.Ref, u.Object)
 		}
 	}
 	s.Keep(keep)

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -38,8 +39,24 @@ func (a *applier) nextJobs(ctx context.Context) (next []unit[objects.Job], err e
 		if next, err = good(ctx, a, a.jobs.Sieve, units); err != nil {
 			return nil, err
 		}
+		next = a.withoutContradictions(next)
 	}
 	return next, nil
+}
+
+// withoutContradictions returns the jobs that agree with all objects before them, and sets aside the
+// others.
+func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[objects.Job] {
+	named := rows.NewParents() // by the jobs of this chunk
+	return slices.DeleteFunc(chunk, func(u unit[objects.Job]) bool {
+		err := cmp.Or(a.parents.JobAgrees(u.Object), named.JobAgrees(u.Object))
+		if err != nil {
+			a.setAside(asBad(u), codeDuplicateID, err)
+			return true
+		}
+		named.AddJob(u.Object, a.parents)
+		return false
+	})
 }
 
 // siftJobs sorts out all jobs, and gathers what they name.

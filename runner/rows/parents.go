@@ -13,8 +13,8 @@ import (
 )
 
 // Parents are the shards, labels, ACL groups and users that a response names. The master does not
-// build a response in one transaction, so two objects may disagree about an id; the last one
-// counts.
+// build a response in one transaction, so two objects may disagree about an id: see
+// [Parents.HostAgrees].
 type Parents struct {
 	named   map[ParentKey]parent
 	members map[member]bool
@@ -44,6 +44,52 @@ func NewParents() Parents {
 
 func (p Parents) add(kind string, id int64, name string, fields any) {
 	p.named[ParentKey{kind, id}] = parent{kind, id, name, fields}
+}
+
+// HostAgrees returns an error if a host names something by another name than an object before it in the
+// response: a label that was renamed meanwhile, or another user with the id. To believe both would
+// give to the one what belongs to the other, such as the memberships of a user, for good.
+func (p Parents) HostAgrees(h *objects.Host) error {
+	err := p.shardAgrees(h.Shard.Value)
+	for i := 0; i < len(h.Labels) && err == nil; i++ {
+		err = p.agrees("label", h.Labels[i].ID, h.Labels[i].Name)
+	}
+	for i := 0; i < len(h.ACLGroups) && err == nil; i++ {
+		g := &h.ACLGroups[i]
+		err = p.agrees("acl_group", g.ID, g.Name)
+		for j := 0; j < len(g.Users) && err == nil; j++ {
+			err = p.agrees("user", g.Users[j].ID, g.Users[j].Login)
+		}
+	}
+	return err
+}
+
+// JobAgrees does for a job what [Parents.HostAgrees] does for a host.
+func (p Parents) JobAgrees(j *objects.Job) error {
+	err := p.shardAgrees(j.Shard.Value)
+	for i := 0; i < len(j.DependencyLabels) && err == nil; i++ {
+		err = p.agrees("label", j.DependencyLabels[i].ID, j.DependencyLabels[i].Name)
+	}
+	for i := 0; i < len(j.Entries) && err == nil; i++ {
+		if label := j.Entries[i].MetaHost.Value; label != nil {
+			err = p.agrees("label", label.ID, label.Name)
+		}
+	}
+	return err
+}
+
+func (p Parents) shardAgrees(ref *objects.Ref) error {
+	if ref == nil {
+		return nil
+	}
+	return p.agrees("shard", ref.ID, ref.Hostname)
+}
+
+func (p Parents) agrees(kind string, id int64, name string) error {
+	if before, found := p.named[ParentKey{kind, id}]; found && before.Name != name {
+		return fmt.Errorf("another %s with id %d came first in this response: %q, and this object names %q", kind, id, before.Name, name)
+	}
+	return nil
 }
 
 // AddHost adds what a host names.

@@ -59,6 +59,7 @@ var inPieces = []struct {
 		jobs: func(t *testing.T) []string {
 			return append(jobsThatDepend(t, 8, 5, "early"), depends(t, job(9, entry(1009)), 5, "late"))
 		},
+		aside: []string{"in job 9 duplicate_id"},
 	},
 	{
 		name: "a name gets another id late",
