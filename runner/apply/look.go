@@ -31,8 +31,6 @@ func (a *applier) beginLook(units []unit[objects.Job]) *look {
 	l, allHere := &look{units: units, isNew: a.allNew}, a.allHere
 	l.asked.Add(1)
 	l.made.Go(func() {
-		a.jobs.Turn.Lock()
-		defer a.jobs.Turn.Unlock()
 		_ = guard.Run(func() (err error) { // what failed is made again when it is needed
 			defer l.asked.Done()
 			if l.isNew {

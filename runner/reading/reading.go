@@ -14,7 +14,7 @@ import (
 // What is read once to sort it out, and again to store it, is kept in between if it is little.
 const (
 	MaxKept       = 2 << 20   // of text of objects that are kept
-	maxChunkBytes = 2 << 20   // of text in a chunk of more than one object
+	maxChunkBytes = 3 << 20   // of text in a chunk of more than one object
 	PieceObjects  = 256       // that are read at once
 	pieceBytes    = 256 << 10 // of text that are read at once
 	piecesAhead   = maxChunkBytes / pieceBytes
@@ -105,9 +105,8 @@ func (s *Source[T]) size(refs []Ref) (size int64) {
 
 // Reading reads objects in the order of a list, before they are asked for.
 type Reading[T any] struct {
-	Small bool       // the next chunks are half as large
-	Turn  sync.Mutex // of those who compute: more than one would keep the processor from those who store
-	most  int        // objects in a chunk
+	Small bool // the next chunks are half as large
+	most  int  // objects in a chunk
 	queue chan piece[T]
 	end   chan struct{}
 	done  sync.WaitGroup
@@ -120,9 +119,7 @@ func (s *Source[T]) Start(refs []Ref, most int) *Reading[T] {
 	r.done.Go(func() {
 		defer close(r.queue)
 		for refs, bytes := range s.cut(refs, min(most, PieceObjects)) {
-			r.Turn.Lock()
 			units, err := s.Read(refs)
-			r.Turn.Unlock()
 			select {
 			case r.queue <- piece[T]{refs[0], units, bytes, err}:
 			case <-r.end:
