@@ -9,15 +9,12 @@ package apply
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
-	"shardclient/runner/lock"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -35,24 +32,17 @@ const maxTimeouts = 20
 
 // Options say how responses are stored. All must be set.
 type Options struct {
-	Lock        *lock.Lock    // of the shard, by which everything is written
-	Pool        *pgxpool.Pool // of the shard's database
+	aside.Options
 	Chunk       int           // the most objects stored in one transaction
 	LockTimeout time.Duration // how long a step waits for locks of other sessions
 	MaxSplits   int           // how often a response halves chunks that PostgreSQL refuses
-
-	HistoryKeep    int64 // rows
-	QuarantineKeep int64 // rows
-
-	Redact func(string) string // takes secrets out of what others say
-	Logger *slog.Logger        // hears why objects were set aside
 }
 
 // applier stores one response.
 type applier struct {
 	o *Options
 	r *afe.Response
-	aside
+	*aside.Objects
 
 	parentsErr     error                     // why parents of jobs could not be stored
 	lockedParents  map[rows.ParentKey]string // what is in the way of storing a parent; see storeParents
@@ -74,18 +64,12 @@ type applier struct {
 	reason           error // why PostgreSQL refused the last chunk that was left
 }
 
-// objectKey names an object of a response, or a parent of one.
-type objectKey struct {
-	kind string
-	id   int64
-}
-
 // Response stores a response and returns how many of its objects were set aside. An object is stored
 // whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does not keep
 // the later ones from what they can do, as long as the database answers.
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
-		o: o, r: r, aside: aside{ids: map[objectKey]bool{}}, suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
+		o: o, r: r, Objects: aside.Of(&o.Options, r.Text), suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
 		parents: rows.NewParents(), pending: rows.NewParents(),
 	}
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
@@ -98,14 +82,14 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 		err = runSteps(ctx, steps)
 	}
 	if err != nil && !pg.IsOfOneStep(err) {
-		return a.aside.count, err
+		return a.Count(), err
 	}
-	a.logSetAside()
+	a.Log()
 	if a.left > 0 {
 		err = pg.Together(err, fmt.Errorf(
 			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
 	}
-	return a.aside.count, err
+	return a.Count(), err
 }
 
 // runSteps runs steps one after the other. One that failed stops no other, as long as the database
@@ -134,9 +118,9 @@ func runSteps(ctx context.Context, steps []func() error) error {
 // come last; see jobKeyvals.
 func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, error) {
 	for _, m := range r.Malformed {
-		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
+		a.SetAside(aside.Object{Kind: sectionKind[m.Section], Place: m.Place}, aside.CodeMalformed, m.Err)
 	}
-	incorrect, hosts := reading.New(&r.IncorrectHosts, kindHost), reading.New(&r.Hosts, kindHost)
+	incorrect, hosts := reading.New(&r.IncorrectHosts, aside.KindHost), reading.New(&r.Hosts, aside.KindHost)
 	goodIncorrect, err := sift(ctx, a, incorrect, func(reading.Ref, *int64) error { return nil })
 	if err != nil {
 		return nil, err
@@ -158,7 +142,7 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		return nil, err
 	}
 	a.jobs = a.beginJobs(&r.Jobs)
-	a.keyvals = reading.New(&r.SuiteKeyvals, kindSuiteKeyval)
+	a.keyvals = reading.New(&r.SuiteKeyvals, aside.KindSuiteKeyval)
 	keyvals, err := sift(ctx, a, a.keyvals, func(reading.Ref, *objects.Keyval) error { return nil })
 
 	apart := []func() error{
@@ -173,25 +157,25 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 		func() error { return a.storeAllJobs(ctx) },
 		func() error {
 			return a.removeIncorrectHosts(ctx, incorrect, slices.DeleteFunc(goodIncorrect, func(r reading.Ref) bool {
-				return a.aside.ids[objectKey{kindHost, r.ID}] // it took too long before
+				return a.Has(aside.KindHost, r.ID) // it took too long before
 			}))
 		},
-		func() error { return a.quarantine(ctx) },
+		func() error { return a.Flush(ctx) },
 	}, err
 }
 
 // sectionKind is the kind of object that a section of a response holds.
 var sectionKind = map[string]string{
-	"hosts":              kindHost,
-	"incorrect_host_ids": kindHost,
-	"jobs":               KindJob,
-	"suite_keyvals":      kindSuiteKeyval,
+	"hosts":              aside.KindHost,
+	"incorrect_host_ids": aside.KindHost,
+	"jobs":               aside.KindJob,
+	"suite_keyvals":      aside.KindSuiteKeyval,
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
 func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[int64], refs []reading.Ref) error {
 	left, err := storeFree(ctx, a, s, inTurn(ctx, a, s, refs), nil, a.removeHosts)
-	if err = pg.Together(err, pg.LeftFor(kindHost, left)); err != nil {
+	if err = pg.Together(err, pg.LeftFor(aside.KindHost, left)); err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(refs), err)
 	}
 	return nil
@@ -200,7 +184,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[in
 // removeHosts takes a chunk of hosts out of use.
 func (a *applier) removeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
-) (_ []badObject, left map[int64]string, err error) {
+) (_ []aside.Object, left map[int64]string, err error) {
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
 		ids[i] = u.ID
@@ -208,7 +192,7 @@ func (a *applier) removeHosts(
 	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
 		return nil, nil, err
 	}
-	return nil, left, forget(ctx, a, q, kindHost, reading.Without(chunk, left))
+	return nil, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
 // removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It

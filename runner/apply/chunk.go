@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -45,7 +46,7 @@ func inTurn[T any](ctx context.Context, a *applier, s *reading.Source[T], refs [
 		if len(refs) == 0 {
 			return
 		}
-		turns, err := a.turns(ctx, s.Kind)
+		turns, err := a.Turns(ctx, s.Kind)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -79,7 +80,7 @@ func storeFree[T any](
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
 				return left, err
 			}
-			if failed := a.quarantineMany(ctx); failed != nil {
+			if failed := a.FlushMany(ctx); failed != nil {
 				return left, pg.Together(err, failed)
 			}
 			for _, u := range some {
@@ -130,7 +131,7 @@ func (a *applier) tookTooLong(ctx context.Context, err error) bool {
 
 // settings are those of the transactions in which objects of a kind are compared and stored.
 func settings(ctx context.Context, kind string) []pg.Ask {
-	if kind == KindJob {
+	if kind == aside.KindJob {
 		return []pg.Ask{pg.PlansByKey(ctx)}
 	}
 	return nil
@@ -138,7 +139,7 @@ func settings(ctx context.Context, kind string) []pg.Ask {
 
 // storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
 // the transaction commits, and the ids that it left out, each with what another session has locked.
-type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]badObject, map[int64]string, error)
+type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]aside.Object, map[int64]string, error)
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
 // to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
@@ -150,7 +151,7 @@ func storeChunk[T any](
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var bad []badObject
+	var bad []aside.Object
 	var locked map[int64]string
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		a.inserted = false
@@ -174,7 +175,7 @@ func storeChunk[T any](
 	switch {
 	case err == nil:
 		for _, o := range bad {
-			a.add(o)
+			a.Add(o)
 		}
 		maps.Copy(left, locked)
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
@@ -186,14 +187,14 @@ func storeChunk[T any](
 		}
 		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
 	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
-		a.setAside(asBad(chunk[0]), codeTooSlow, err)
+		a.SetAside(asBad(chunk[0]), aside.CodeTooSlow, err)
 		if !a.goesOn(err) {
 			return err
 		}
 	case class != pg.Data:
 		return err
 	case len(chunk) == 1:
-		a.setAside(asBad(chunk[0]), codeDatabase, err)
+		a.SetAside(asBad(chunk[0]), aside.CodeDatabase, err)
 	default:
 		a.left += len(chunk)
 		a.reason = err
@@ -208,7 +209,7 @@ type unstorable = struct {
 }
 
 // split sets aside the objects of a chunk that a statement found unstorable.
-func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], bad []badObject) {
+func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], bad []aside.Object) {
 	reasons := make(map[int64]unstorable, len(found))
 	for _, row := range found {
 		reasons[unstorable(row).ID] = unstorable(row)
@@ -230,11 +231,11 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	var ids []int64
 	for _, u := range chunk {
-		if !a.aside.ids[objectKey{kind, u.ID}] {
+		if !a.Has(kind, u.ID) {
 			ids = append(ids, u.ID)
 		}
 	}
-	args := sharddb.QuarantineForgetParams{Direction: directionIn, Kind: kind, ObjectIds: ids}
+	args := sharddb.QuarantineForgetParams{Direction: aside.DirectionIn, Kind: kind, ObjectIds: ids}
 	if _, err := q.QuarantineForget(ctx, args); err != nil {
 		return fmt.Errorf("take out of the quarantine: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/reading"
 	"shardclient/runner/rows"
@@ -14,7 +15,7 @@ import (
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (bad []badObject, left map[int64]string, err error) {
+) (bad []aside.Object, left map[int64]string, err error) {
 	fresh, others, err := sortHosts(ctx, q, chunk)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look what is here: %w", err)
@@ -37,7 +38,7 @@ func (a *applier) storeHosts(
 			return nil, nil, err
 		}
 	}
-	return bad, left, forget(ctx, a, q, kindHost, reading.Without(chunk, left))
+	return bad, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
 // sortHosts tells hosts that are simply new from others.
@@ -101,7 +102,7 @@ func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[object
 // valid host.
 func (a *applier) storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (good []unit[objects.Host], bad []badObject, err error) {
+) (good []unit[objects.Host], bad []aside.Object, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
 		h := u.Object
@@ -114,7 +115,7 @@ func (a *applier) storableHosts(
 		return nil, nil, fmt.Errorf("look for taken ids and names: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeNameTaken }) {
+	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeNameTaken }) {
 		removed, err := a.removeReplaced(ctx, q, args)
 		if err != nil {
 			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
@@ -123,7 +124,7 @@ func (a *applier) storableHosts(
 			return a.storableHosts(ctx, q, chunk)
 		}
 	}
-	return good, bad, a.noteTaken(ctx, q, kindHost, bad)
+	return good, bad, a.NoteTaken(ctx, q, aside.KindHost, bad)
 }
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/reading"
 	"shardclient/runner/rows"
@@ -16,7 +17,7 @@ import (
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
-) (bad []badObject, left map[int64]string, err error) {
+) (bad []aside.Object, left map[int64]string, err error) {
 	l, sent := a.lookAt(chunk), len(chunk)
 	found, err := findJobs(ctx, q, chunk, l)
 	if err != nil {
@@ -56,7 +57,7 @@ func (a *applier) storeJobs(
 	if err := free.Store(ctx, q); err != nil {
 		return nil, nil, err
 	}
-	return bad, left, forget(ctx, a, q, KindJob, reading.Without(chunk, left))
+	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
 }
 
 // rowsOf makes the rows of a chunk, of which some are here.
@@ -92,7 +93,7 @@ const (
 // that wait for a host or for the keyvals of their suite. It returns the others.
 func (a *applier) storableJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool,
-) (good []unit[objects.Job], bad []badObject, err error) {
+) (good []unit[objects.Job], bad []aside.Object, err error) {
 	if a.allNew && slices.ContainsFunc(chunk, func(u unit[objects.Job]) bool { return found[finding{foundJob, u.Object.ID}] }) {
 		return nil, nil, errNotNew
 	}
@@ -114,10 +115,10 @@ func (a *applier) storableJobs(
 		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	cleared, bad := split(doubtful, refused)
-	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
+	if err := a.NoteTaken(ctx, q, aside.KindJob, bad); err != nil {
 		return nil, nil, err
 	}
-	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
+	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeEntryTaken }) {
 		// A job that comes later in the response takes the note back; see JobsRefused.
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
 			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: slices.Collect(maps.Keys(a.jobs.First)),

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/reading"
 )
@@ -14,7 +15,7 @@ import (
 // storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for jobs of this answer.
 func (a *applier) storeSuiteKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
-) (_ []badObject, left map[int64]string, err error) {
+) (_ []aside.Object, left map[int64]string, err error) {
 	body, err := reading.JSON(chunk)
 	if err != nil {
 		return nil, nil, err
@@ -37,7 +38,7 @@ func (a *applier) storeSuiteKeyvals(
 		return nil, nil, err
 	}
 	a.rememberSuite(chunk)
-	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+	return nil, left, forget(ctx, a, q, aside.KindSuiteKeyval, chunk)
 }
 
 // rememberSuite remembers suite keyvals that are here.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/reading"
 )
@@ -60,7 +61,7 @@ func (a *applier) storeAllKeyvals(ctx context.Context, refs []reading.Ref) error
 			a.leftKeyvals[strconv.FormatInt(u.Object.JobID, 10)] = true
 		}
 	}
-	return stored(kindSuiteKeyval, len(refs), left, err)
+	return stored(aside.KindSuiteKeyval, len(refs), left, err)
 }
 
 // waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/guard"
 	"shardclient/runner/objects"
 	"shardclient/runner/rows"
@@ -79,7 +80,7 @@ func (a *applier) changedJobs(
 	err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 		fresh, differ, err = a.compareJobs(ctx, q, units, l.known)
 		return err
-	}, settings(ctx, KindJob)...)
+	}, settings(ctx, aside.KindJob)...)
 	a.allNew = err == nil && len(fresh) == len(units)
 	a.allHere = err == nil && len(fresh)+len(differ) == 0
 	return fresh, differ, err

@@ -5,8 +5,17 @@ import (
 	"fmt"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/aside"
 	"shardclient/runner/reading"
 )
+
+// unit is an object of a response.
+type unit[T any] = reading.Unit[T]
+
+// asBad returns an object as it is set aside.
+func asBad[T any](u unit[T]) aside.Object {
+	return aside.Object{Kind: u.Kind, ID: u.ID, Place: u.Place}
+}
 
 // good returns the good ones of the next objects of a section. It sets aside those that were not
 // understood, and those that differ from an earlier one with the same id. Identical copies are no
@@ -16,13 +25,13 @@ func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []u
 		if u.Err == nil {
 			return a.copied(asBad(u), first)
 		}
-		a.setAside(asBad(u), codeMalformed, u.Err)
+		a.SetAside(asBad(u), aside.CodeMalformed, u.Err)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return units, a.quarantineMany(ctx)
+	return units, a.FlushMany(ctx)
 }
 
 // sift sorts out a whole section, and returns the good objects. It calls each with every one of them,
@@ -39,7 +48,7 @@ func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each fun
 		}
 		for _, u := range units {
 			if err := each(u.Ref, u.Object); err != nil {
-				a.setAside(asBad(u), codeDuplicateID, err)
+				a.SetAside(asBad(u), aside.CodeDuplicateID, err)
 				continue
 			}
 			refs = append(refs, u.Ref)
@@ -53,14 +62,14 @@ func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each fun
 }
 
 // copied sets an object aside if it differs from the first one with its id.
-func (a *applier) copied(object badObject, first afe.Place) error {
+func (a *applier) copied(object aside.Object, first afe.Place) error {
 	before, err := a.r.Text(first, first.Size())
 	if err != nil {
 		return err
 	}
-	again, err := a.r.Text(object.place, object.place.Size())
+	again, err := a.r.Text(object.Place, object.Place.Size())
 	if err == nil && !reading.SameJSON(before, again) {
-		a.setAside(object, codeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+		a.SetAside(object, aside.CodeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
 	}
 	return err
 }

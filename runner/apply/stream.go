@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -24,7 +25,7 @@ type jobs struct {
 
 // beginJobs begins to read the jobs.
 func (a *applier) beginJobs(section *afe.Section[objects.Job]) *jobs {
-	s := reading.New(section, KindJob)
+	s := reading.New(section, aside.KindJob)
 	return &jobs{Sieve: reading.NewSieve(s), Reading: s.Start(s.All(), a.most())}
 }
 
@@ -51,7 +52,7 @@ func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[object
 	return slices.DeleteFunc(chunk, func(u unit[objects.Job]) bool {
 		err := cmp.Or(a.parents.JobAgrees(u.Object), named.JobAgrees(u.Object))
 		if err != nil {
-			a.setAside(asBad(u), codeDuplicateID, err)
+			a.SetAside(asBad(u), aside.CodeDuplicateID, err)
 			return true
 		}
 		named.AddJob(u.Object, a.parents)
@@ -80,7 +81,7 @@ func (a *applier) storeAllJobs(ctx context.Context) error {
 		return nil
 	}
 	left, err := storeFree(ctx, a, a.jobs.Source, a.jobsInTurn(ctx), a.changedJobs, a.storeJobs)
-	return stored(KindJob, a.jobs.Len(), left, pg.Together(a.parentsErr, err))
+	return stored(aside.KindJob, a.jobs.Len(), left, pg.Together(a.parentsErr, err))
 }
 
 // jobsInTurn hands out the jobs in the order in which they are stored. While some are stored, the next
@@ -89,7 +90,7 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	return func(yield func([]unit[objects.Job], error) bool) {
 		var this, next *look
 		defer func() { next.wait() }()
-		turns, err := a.turns(ctx, KindJob)
+		turns, err := a.Turns(ctx, aside.KindJob)
 		for isFirst := true; err == nil; isFirst = false {
 			if this, next = next, nil; this == nil {
 				if this, err = a.lookAtNext(ctx, turns); this == nil {
