@@ -30,6 +30,10 @@ const DefaultMaxSplits = 1000
 // tell apart an object that takes too long by itself costs nine, in a chunk of 500.
 const maxTimeouts = 20
 
+// maxWaits limits how often a beat waits, --lock-timeout each time, for keys that other sessions are
+// about to insert, before it leaves the rest.
+const maxWaits = 20
+
 // Options say how responses are stored. All must be set.
 type Options struct {
 	aside.Options
@@ -57,11 +61,11 @@ type applier struct {
 	keyvals  *reading.Source[objects.Keyval] // the suite keyvals of the response
 	suite    map[int64][]reading.Ref         // those that are here, by job
 
-	allNew, allHere  bool  // the jobs read last were, so the next ones may be expected to be
-	look             *look // at the jobs that are in hand
-	splits, timeouts int
-	left             int   // objects left for the next beat because no splits were left
-	reason           error // why PostgreSQL refused the last chunk that was left
+	allNew, allHere         bool  // the jobs read last were, so the next ones may be expected to be
+	look                    *look // at the jobs that are in hand
+	splits, timeouts, waits int
+	left                    int   // objects left for the next beat because no splits were left
+	reason                  error // why PostgreSQL refused the last chunk that was left
 }
 
 // Response stores a response and returns how many of its objects were set aside. An object is stored

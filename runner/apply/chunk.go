@@ -142,9 +142,10 @@ func settings(ctx context.Context, kind string) []pg.Ask {
 type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]aside.Object, map[int64]string, error)
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
-// to the next beat when this one has halved enough. A chunk that waited for a lock would wait in
-// halves, too, so it is not halved. An object that takes too long although it is alone is set aside,
-// too: a beat that failed for it would fail for ever.
+// to the next beat when this one has halved enough. A chunk that waited for a locked table would wait in
+// halves, too, so it is not halved; one that met a key which another session is about to insert is, and
+// the object with that key is left for the next beat. An object that takes too long although it is
+// alone is set aside, too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
 	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
@@ -160,7 +161,8 @@ func storeChunk[T any](
 	}, settings(ctx, chunk[0].Kind)...)
 	if err != nil && a.pending.Len() > 0 {
 		pending := a.pending
-		if a.pending = rows.NewParents(); a.storeParents(ctx, pending) != nil {
+		a.pending = rows.NewParents()
+		if failed := a.storeParents(ctx, pending); failed != nil && lock.KeyInTheWay(failed) == "" {
 			return err
 		}
 		return storeChunk(ctx, a, chunk, left, store)
@@ -168,6 +170,7 @@ func storeChunk[T any](
 	if a.inserted {
 		a.pending = rows.NewParents()
 	}
+	key := lock.KeyInTheWay(err)
 	class := pg.Classify(err)
 	if class == pg.Cancelled {
 		a.timeouts++
@@ -178,11 +181,16 @@ func storeChunk[T any](
 			a.Add(o)
 		}
 		maps.Copy(left, locked)
-	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err)):
+	case key != "" && len(chunk) == 1:
+		left[chunk[0].ID] = "that is not committed yet, " + key
+	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err) || key != "" && a.waits < maxWaits):
+		if key != "" {
+			a.waits++
+		}
 		a.splits++
 		half := len(chunk) / 2
 		err = storeChunk(ctx, a, chunk[:half], left, store)
-		if err != nil && !a.goesOn(err) {
+		if err != nil && !a.goesOn(err) && lock.KeyInTheWay(err) == "" {
 			return err
 		}
 		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
