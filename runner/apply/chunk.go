@@ -52,7 +52,7 @@ func inTurn[T any](ctx context.Context, a *applier, s *reading.Source[T], refs [
 			return
 		}
 		sortByTurn(refs, turns)
-		s.Chunks(refs, a.most())(yield)
+		s.Chunks(slices.Values(refs), a.most())(yield)
 	}
 }
 
@@ -92,7 +92,7 @@ func storeFree[T any](
 		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
 			return left, err
 		}
-		objects = s.Chunks(again, a.most())
+		objects = s.Chunks(slices.Values(again), a.most())
 	}
 }
 

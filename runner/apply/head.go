@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
@@ -76,7 +77,7 @@ func (a *applier) storeNewHead(ctx context.Context, hosts []unit[objects.Host], 
 
 // whole reads objects that fit into one chunk, and reports whether they do.
 func whole[T any](a *applier, s *reading.Source[T], refs []reading.Ref) ([]unit[T], bool, error) {
-	for units, err := range s.Chunks(refs, a.most()) {
+	for units, err := range s.Chunks(slices.Values(refs), a.most()) {
 		return units, len(units) == len(refs), err
 	}
 	return nil, true, nil

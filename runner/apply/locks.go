@@ -53,7 +53,7 @@ func lockFree[T any](
 func (a *applier) storeAllKeyvals(ctx context.Context, refs []reading.Ref) error {
 	left, err := storeFree(ctx, a, a.keyvals, inTurn(ctx, a, a.keyvals, refs), inRead(a, a.changedKeyvals), a.storeSuiteKeyvals)
 	late := slices.DeleteFunc(slices.Clone(refs), func(r reading.Ref) bool { return err == nil && left[r.ID] == "" })
-	for units, failed := range a.keyvals.Chunks(late, a.o.Chunk) {
+	for units, failed := range a.keyvals.Chunks(slices.Values(late), a.o.Chunk) {
 		if failed != nil {
 			return failed
 		}

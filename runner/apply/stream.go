@@ -111,7 +111,7 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 			return
 		}
 		sortByTurn(a.jobs.rest, turns)
-		a.jobs.Chunks(a.jobs.rest, a.most())(yield)
+		a.jobs.Chunks(slices.Values(a.jobs.rest), a.most())(yield)
 	}
 }
 

@@ -50,12 +50,11 @@ func New[T any](section *afe.Section[T], kind string) *Source[T] {
 }
 
 // All names all objects of the section; the ids are not known yet.
-func (s *Source[T]) All() []Ref {
-	refs := make([]Ref, s.section.Len())
-	for i := range refs {
-		refs[i].Index = i
+func (s *Source[T]) All() iter.Seq[Ref] {
+	return func(yield func(Ref) bool) {
+		for i := 0; i < s.Len() && yield(Ref{Index: i}); i++ {
+		}
 	}
-	return refs
 }
 
 // Unit is an object that is stored whole or set aside alone.
@@ -76,29 +75,30 @@ type piece[T any] struct {
 }
 
 // cut cuts a list into pieces of at most so many objects and pieceBytes.
-func (s *Source[T]) cut(refs []Ref, most int) iter.Seq2[[]Ref, int64] {
+func (s *Source[T]) cut(refs iter.Seq[Ref], most int) iter.Seq2[[]Ref, int64] {
 	return func(yield func([]Ref, int64) bool) {
-		from, bytes := 0, int64(0)
-		for i, r := range refs {
-			size := s.section.Place(r.Index).Size()
-			if i > from && (i-from == most || bytes+size > pieceBytes || r.apart(refs[i-1])) {
-				if !yield(refs[from:i], bytes) {
+		var piece []Ref
+		bytes := int64(0)
+		for r := range refs {
+			size := s.Place(r.Index).Size()
+			if n := len(piece); n > 0 && (n == most || bytes+size > pieceBytes || r.apart(piece[n-1])) {
+				if !yield(piece, bytes) {
 					return
 				}
-				from, bytes = i, 0
+				piece, bytes = nil, 0
 			}
-			bytes += size
+			piece, bytes = append(piece, r), bytes+size
 		}
-		if len(refs) > from {
-			yield(refs[from:], bytes)
+		if len(piece) > 0 {
+			yield(piece, bytes)
 		}
 	}
 }
 
 // size returns how much text some objects have.
-func (s *Source[T]) size(refs []Ref) (size int64) {
-	for _, r := range refs {
-		size += s.section.Place(r.Index).Size()
+func (s *Source[T]) size(refs iter.Seq[Ref]) (size int64) {
+	for r := range refs {
+		size += s.Place(r.Index).Size()
 	}
 	return size
 }
@@ -114,7 +114,7 @@ type Reading[T any] struct {
 }
 
 // Start begins to read. Whoever calls it calls Stop.
-func (s *Source[T]) Start(refs []Ref, most int) *Reading[T] {
+func (s *Source[T]) Start(refs iter.Seq[Ref], most int) *Reading[T] {
 	r := &Reading[T]{Small: s.size(refs) > maxChunkBytes, most: most, queue: make(chan piece[T], piecesAhead), end: make(chan struct{})}
 	r.done.Go(func() {
 		defer close(r.queue)
@@ -164,7 +164,7 @@ func (r *Reading[T]) Chunk() (units []Unit[T], err error) {
 
 // Chunks reads objects in the order of a list, in chunks of at most so many objects and
 // maxChunkBytes. While one chunk is stored, the next is read.
-func (s *Source[T]) Chunks(refs []Ref, most int) iter.Seq2[[]Unit[T], error] {
+func (s *Source[T]) Chunks(refs iter.Seq[Ref], most int) iter.Seq2[[]Unit[T], error] {
 	return func(yield func([]Unit[T], error) bool) {
 		r := s.Start(refs, most)
 		defer r.Stop()
