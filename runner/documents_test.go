@@ -225,7 +225,7 @@ func TestFailuresAreDocumented(t *testing.T) {
 	same(t, "class of failure", classes, found(`(?m)^### (\w+)$`, section(t, runbook, "Classes of failure")))
 	alerts := documents(t)["docs/metrics.md"]
 	same(t, "class of failure", classes, found("`([a-z_]+)`", section(t, alerts, "Which alert tells of which failure")))
-	code := found(`(?m)^\s+code\w+\s*= "(\w+)"`, files["runner/apply/quarantine.go"])
+	code := found(`(?m)^\s+Code\w+\s*= "(\w+)"`, files["runner/aside/aside.go"])
 	code = append(code, found(`'(\w+)'(?:::text)? AS code`, files["queries/shard/hosts.sql"]+files["queries/shard/jobs.sql"])...)
 	code = append(code, found(`SELECT s\.\w+, \d, \S+ '(\w+)'`, files["queries/shard/jobs.sql"])...)
 	code = append(code, found(`'out', s\.kind, s\.id, '(\w+)'`, files["queries/shard/probe.sql"])...)
@@ -235,7 +235,7 @@ func TestFailuresAreDocumented(t *testing.T) {
 // Messages are compared up to the first mark in them: the runbook leaves out the rest.
 func TestLogMessagesAreDocumented(t *testing.T) {
 	t.Parallel()
-	room := regexp.MustCompile(`^runner/(shard|apply|search|loop|lock|pg|afe|ops|config|operator|cmd/shard-client)/`)
+	room := regexp.MustCompile(`^runner/(shard|apply|aside|search|loop|lock|pg|afe|ops|config|operator|cmd/shard-client)/`)
 	program := ""
 	for path, text := range sources(t) {
 		if room.MatchString(path) && !strings.HasSuffix(path, "_test.go") {

@@ -22,7 +22,7 @@ const module = "shardclient"
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  flags  ops   lab  master
 //	          apply  search              postgres  process
-//	          rows  lock  afe
+//	          rows  reading  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
@@ -31,11 +31,15 @@ var arrows = map[string][]string{
 	},
 	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
-		"runner/apply", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
+		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/apply":   {"runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
-	"runner/rows":    {"runner/objects", "gen/sharddb"},
+	"runner/aside": {"runner/reading", "runner/lock", "runner/afe", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb"},
+	"runner/apply": {
+		"runner/aside", "runner/reading", "runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb",
+	},
+	"runner/reading": {"runner/afe", "runner/guard"},
+	"runner/rows":    {"runner/objects", "runner/guard", "gen/sharddb"},
 	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":    {"runner/pg", "gen/sharddb"},
 	"runner/loop":    {"runner/beat"},
@@ -80,7 +84,7 @@ var arrows = map[string][]string{
 const (
 	maxForeignModules = 25
 	maxPackageLines   = 1500  // code lines of one package
-	maxOwnLines       = 11000 // code lines of all of shard-client's packages, gen aside
+	maxOwnLines       = 11500 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300   // lines of one file, comments included
 )
 

@@ -198,15 +198,18 @@ type JobsCopyParams struct {
 const jobsFind = `-- name: JobsFind :many
 SELECT 'job'::text AS what, s.id::bigint AS id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
+WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
+    AND (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
 UNION ALL
 SELECT 'entry', s.id
 FROM pg_catalog.unnest($2::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+WHERE s.id <= (SELECT pg_catalog.max(e.id) FROM afe_host_queue_entries AS e)
+    AND (SELECT true FROM afe_host_queue_entries AS here WHERE here.id = s.id)
 UNION ALL
 SELECT 'keyvals', s.id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-WHERE (SELECT pg_catalog.count(*) FROM afe_job_keyvals AS k WHERE k.job_id = s.id) > 0
+WHERE s.id <= (SELECT pg_catalog.max(k.job_id) FROM afe_job_keyvals AS k)
+    AND (SELECT pg_catalog.count(*) FROM afe_job_keyvals AS k WHERE k.job_id = s.id) > 0
 UNION ALL
 SELECT 'taken', t.object_id
 FROM shard_client_taken AS t
@@ -260,10 +263,12 @@ func (q *Queries) JobsFind(ctx context.Context, arg JobsFindParams) ([]JobsFindR
 const jobsHere = `-- name: JobsHere :many
 SELECT s.id::bigint AS id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
+WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
+    AND (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
 `
 
-// The jobs that are here.
+// The jobs that are here. What is past the highest id is not looked up, here and in JobsFind: new jobs
+// and entries nearly always are.
 func (q *Queries) JobsHere(ctx context.Context, ids []int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, jobsHere, ids)
 	if err != nil {
@@ -471,7 +476,7 @@ WHERE (
         WHERE here.id = s.id
     ) IS NOT TRUE
     OR s.keyvals_sent AND s.keyvals <> coalesce((
-        SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.char_length(k.key), ' ', pg_catalog.char_length(k.value), ' ', k.key, k.value), '' ORDER BY k.id)
+        SELECT pg_catalog.string_agg(pg_catalog.char_length(k.key)::text || ' ' || pg_catalog.char_length(k.value)::text || ' ' || k.key || k.value, '' ORDER BY k.id)
         FROM afe_job_keyvals AS k
         WHERE k.job_id = s.id
     ), '')

@@ -29,11 +29,13 @@ INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (@job_id, @labe
 -- name: JobKeyvalsCopy :copyfrom
 INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (@job_id, @key, @value);
 
--- The jobs that are here.
+-- The jobs that are here. What is past the highest id is not looked up, here and in JobsFind: new jobs
+-- and entries nearly always are.
 -- name: JobsHere :many
 SELECT s.id::bigint AS id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id);
+WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
+    AND (SELECT true FROM afe_jobs AS here WHERE here.id = s.id);
 
 -- Of jobs that are here, finds those for which anything is to be written: that differ in what the
 -- master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
@@ -54,7 +56,7 @@ WHERE (
         WHERE here.id = s.id
     ) IS NOT TRUE
     OR s.keyvals_sent AND s.keyvals <> coalesce((
-        SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.char_length(k.key), ' ', pg_catalog.char_length(k.value), ' ', k.key, k.value), '' ORDER BY k.id)
+        SELECT pg_catalog.string_agg(pg_catalog.char_length(k.key)::text || ' ' || pg_catalog.char_length(k.value)::text || ' ' || k.key || k.value, '' ORDER BY k.id)
         FROM afe_job_keyvals AS k
         WHERE k.job_id = s.id
     ), '')
@@ -104,15 +106,18 @@ WHERE t.kind = 'job' AND t.object_id = ANY (@ids::bigint[]);
 -- name: JobsFind :many
 SELECT 'job'::text AS what, s.id::bigint AS id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
+WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
+    AND (SELECT true FROM afe_jobs AS here WHERE here.id = s.id)
 UNION ALL
 SELECT 'entry', s.id
 FROM pg_catalog.unnest(@entry_ids::bigint[]) AS s (id)
-WHERE (SELECT true FROM afe_host_queue_entries AS here WHERE here.id = s.id)
+WHERE s.id <= (SELECT pg_catalog.max(e.id) FROM afe_host_queue_entries AS e)
+    AND (SELECT true FROM afe_host_queue_entries AS here WHERE here.id = s.id)
 UNION ALL
 SELECT 'keyvals', s.id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
-WHERE (SELECT pg_catalog.count(*) FROM afe_job_keyvals AS k WHERE k.job_id = s.id) > 0
+WHERE s.id <= (SELECT pg_catalog.max(k.job_id) FROM afe_job_keyvals AS k)
+    AND (SELECT pg_catalog.count(*) FROM afe_job_keyvals AS k WHERE k.job_id = s.id) > 0
 UNION ALL
 SELECT 'taken', t.object_id
 FROM shard_client_taken AS t

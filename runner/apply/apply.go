@@ -9,17 +9,16 @@ package apply
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
-	"shardclient/runner/lock"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
+	"shardclient/runner/reading"
+	"shardclient/runner/rows"
 )
 
 // DefaultMaxSplits limits how often a response halves chunks that PostgreSQL refuses (P9). A
@@ -31,45 +30,42 @@ const DefaultMaxSplits = 1000
 // tell apart an object that takes too long by itself costs nine, in a chunk of 500.
 const maxTimeouts = 20
 
+// maxWaits limits how often a beat waits, --lock-timeout each time, for keys that other sessions are
+// about to insert, before it leaves the rest.
+const maxWaits = 20
+
 // Options say how responses are stored. All must be set.
 type Options struct {
-	Lock        *lock.Lock    // of the shard, by which everything is written
-	Pool        *pgxpool.Pool // of the shard's database
+	aside.Options
 	Chunk       int           // the most objects stored in one transaction
 	LockTimeout time.Duration // how long a step waits for locks of other sessions
 	MaxSplits   int           // how often a response halves chunks that PostgreSQL refuses
-
-	HistoryKeep    int64 // rows
-	QuarantineKeep int64 // rows
-
-	Redact func(string) string // takes secrets out of what others say
-	Logger *slog.Logger        // hears why objects were set aside
 }
 
 // applier stores one response.
 type applier struct {
 	o *Options
 	r *afe.Response
-	aside
+	*aside.Objects
 
-	lockedParents  map[objectKey]string // what is in the way of storing a parent; see storeParents
-	parentsByChunk bool                 // the parents could not be stored at once; see storeParents
-	noKeyvals      bool                 // the suite keyvals could not be read
-	leftKeyvals    map[string]bool      // of these jobs the suite keyvals could not be stored
+	parentsErr     error                     // why parents of jobs could not be stored
+	lockedParents  map[rows.ParentKey]string // what is in the way of storing a parent; see storeParents
+	parentsByChunk bool                      // the parents could not be stored at once; see storeParents
+	noKeyvals      bool                      // the suite keyvals could not be read
+	leftKeyvals    map[string]bool           // of these jobs the suite keyvals could not be stored
 
-	jobIDs  []int64                 // of all jobs of the response
-	keyvals *source[objects.Keyval] // the suite keyvals of the response
-	suite   map[int64][]ref         // those that this beat stored for jobs of the response, by job
+	parents  rows.Parents                    // named by the objects that were read so far
+	pending  rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
+	inserted bool                            // they are, by the transaction that is under way
+	jobs     *jobs                           // of the response
+	keyvals  *reading.Source[objects.Keyval] // the suite keyvals of the response
+	suite    map[int64][]reading.Ref         // those that are here, by job
 
-	splits, timeouts int
-	left             int   // objects left for the next beat because no splits were left
-	reason           error // why PostgreSQL refused the last chunk that was left
-}
-
-// objectKey names an object of a response, or a parent of one.
-type objectKey struct {
-	kind string
-	id   int64
+	allNew, allHere         bool  // the jobs read last were, so the next ones may be expected to be
+	look                    *look // at the jobs that are in hand
+	splits, timeouts, waits int
+	left                    int   // objects left for the next beat because no splits were left
+	reason                  error // why PostgreSQL refused the last chunk that was left
 }
 
 // Response stores a response and returns how many of its objects were set aside. An object is stored
@@ -77,13 +73,32 @@ type objectKey struct {
 // the later ones from what they can do, as long as the database answers.
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
-		o: o, r: r, aside: aside{ids: map[objectKey]bool{}}, suite: map[int64][]ref{}, leftKeyvals: map[string]bool{},
+		o: o, r: r, Objects: aside.Of(&o.Options, r.Text), suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
+		parents: rows.NewParents(), pending: rows.NewParents(),
 	}
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
 	steps, err := a.steps(ctx, r)
-	if err != nil {
-		return a.aside.count, err
+	if a.jobs != nil {
+		defer a.jobs.Stop()
+		defer func() { a.look.wait() }()
 	}
+	if err == nil {
+		err = runSteps(ctx, steps)
+	}
+	if err != nil && !pg.IsOfOneStep(err) {
+		return a.Count(), err
+	}
+	a.Log()
+	if a.left > 0 {
+		err = pg.Together(err, fmt.Errorf(
+			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
+	}
+	return a.Count(), err
+}
+
+// runSteps runs steps one after the other. One that failed stops no other, as long as the database
+// answers.
+func runSteps(ctx context.Context, steps []func() error) error {
 	var failed []error
 	for _, step := range steps {
 		err := context.Cause(ctx)
@@ -92,18 +107,13 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 		}
 		failed = append(failed, err)
 		if err != nil && !pg.IsOfOneStep(err) {
-			return a.aside.count, pg.Together(failed...)
+			break
 		}
 	}
-	a.logSetAside()
-	if a.left > 0 {
-		failed = append(failed, fmt.Errorf(
-			"%d objects are left for the next beat, in chunks that PostgreSQL refused: %w", a.left, a.reason))
-	}
-	return a.aside.count, pg.Together(failed...)
+	return pg.Together(failed...)
 }
 
-// steps sorts out the objects of a response and returns in which order they are stored.
+// steps sorts out the objects of a response, but for jobs, and returns in which order they are stored.
 //
 // Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name.
 // Incorrect hosts go once more after the jobs, so that entries which came with this response are
@@ -112,67 +122,64 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 // come last; see jobKeyvals.
 func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, error) {
 	for _, m := range r.Malformed {
-		a.setAside(badObject{Kind: sectionKind[m.Section], place: m.Place}, codeMalformed, m.Err)
+		a.SetAside(aside.Object{Kind: sectionKind[m.Section], Place: m.Place}, aside.CodeMalformed, m.Err)
 	}
-	incorrect := sourceOf(&r.IncorrectHosts, kindHost)
-	hosts, jobs, keyvals := sourceOf(&r.Hosts, kindHost), sourceOf(&r.Jobs, KindJob), sourceOf(&r.SuiteKeyvals, kindSuiteKeyval)
-	jobs.settings = []pg.Ask{pg.PlansByKey(ctx)}
-	parents := newParents()
-	goodIncorrect, err := sift(ctx, a, incorrect, func(ref, *int64) {})
+	incorrect, hosts := reading.New(&r.IncorrectHosts, aside.KindHost), reading.New(&r.Hosts, aside.KindHost)
+	goodIncorrect, err := sift(ctx, a, incorrect, func(reading.Ref, *int64) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	var valid, invalid []ref
-	_, err = sift(ctx, a, hosts, func(r ref, h *objects.Host) {
-		parents.addHost(h)
+	var valid, invalid []reading.Ref
+	_, err = sift(ctx, a, hosts, func(r reading.Ref, h *objects.Host) error {
+		if err := a.parents.HostAgrees(h); err != nil {
+			return err
+		}
+		a.parents.AddHost(h)
 		if h.Invalid.Value {
 			invalid = append(invalid, r)
 		} else {
 			valid = append(valid, r)
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	goodJobs, err := sift(ctx, a, jobs, func(r ref, j *objects.Job) {
-		parents.addJob(j)
-		a.jobIDs = append(a.jobIDs, r.id)
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(a.jobIDs)
-	goodKeyvals, err := sift(ctx, a, keyvals, func(ref, *objects.Keyval) {})
-	a.keyvals = keyvals
+	a.jobs = a.beginJobs(&r.Jobs)
+	a.keyvals = reading.New(&r.SuiteKeyvals, aside.KindSuiteKeyval)
+	keyvals, err := sift(ctx, a, a.keyvals, func(reading.Ref, *objects.Keyval) error { return nil })
 
+	apart := []func() error{
+		func() error { return a.storeParents(ctx, a.parents) },
+		func() error { return storeAll(ctx, a, hosts, invalid, inRead(a, a.changedHosts), a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, valid, inRead(a, a.changedHosts), a.storeHosts) },
+		func() error { return a.storeAllKeyvals(ctx, keyvals) },
+	}
 	return []func() error{
 		func() error { return a.removeIncorrectHosts(ctx, incorrect, goodIncorrect) },
-		func() error { return a.storeParents(ctx, parents) },
-		func() error { return storeAll(ctx, a, hosts, invalid, a.changedHosts, a.storeHosts) },
-		func() error { return storeAll(ctx, a, hosts, valid, a.changedHosts, a.storeHosts) },
-		func() error { return a.storeAllKeyvals(ctx, goodKeyvals) },
-		func() error { return storeAll(ctx, a, jobs, goodJobs, a.changedJobs, a.storeJobs) },
+		func() error { return a.storeHead(ctx, hosts, slices.Concat(invalid, valid), keyvals, apart) },
+		func() error { return a.storeAllJobs(ctx) },
 		func() error {
-			return a.removeIncorrectHosts(ctx, incorrect, slices.DeleteFunc(goodIncorrect, func(r ref) bool {
-				return a.aside.ids[objectKey{kindHost, r.id}] // it took too long before
+			return a.removeIncorrectHosts(ctx, incorrect, slices.DeleteFunc(goodIncorrect, func(r reading.Ref) bool {
+				return a.Has(aside.KindHost, r.ID) // it took too long before
 			}))
 		},
-		func() error { return a.quarantine(ctx) },
+		func() error { return a.Flush(ctx) },
 	}, err
 }
 
 // sectionKind is the kind of object that a section of a response holds.
 var sectionKind = map[string]string{
-	"hosts":              kindHost,
-	"incorrect_host_ids": kindHost,
-	"jobs":               KindJob,
-	"suite_keyvals":      kindSuiteKeyval,
+	"hosts":              aside.KindHost,
+	"incorrect_host_ids": aside.KindHost,
+	"jobs":               aside.KindJob,
+	"suite_keyvals":      aside.KindSuiteKeyval,
 }
 
 // removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
-func (a *applier) removeIncorrectHosts(ctx context.Context, s *source[int64], refs []ref) error {
-	left, err := storeFree(ctx, a, s, refs, nil, a.removeHosts)
-	if err = pg.Together(err, pg.LeftFor(kindHost, left)); err != nil {
+func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[int64], refs []reading.Ref) error {
+	left, err := storeFree(ctx, a, s, inTurn(ctx, a, s, refs), nil, a.removeHosts)
+	if err = pg.Together(err, pg.LeftFor(aside.KindHost, left)); err != nil {
 		return fmt.Errorf("remove %d incorrect hosts: %w", len(refs), err)
 	}
 	return nil
@@ -181,15 +188,15 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, s *source[int64], re
 // removeHosts takes a chunk of hosts out of use.
 func (a *applier) removeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
-) (_ []badObject, left map[int64]string, err error) {
+) (_ []aside.Object, left map[int64]string, err error) {
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
-		ids[i] = u.aside.ID
+		ids[i] = u.ID
 	}
 	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
 		return nil, nil, err
 	}
-	return nil, left, forget(ctx, a, q, kindHost, without(chunk, left))
+	return nil, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
 // removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It

@@ -6,14 +6,16 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
+	"shardclient/runner/reading"
 	"shardclient/runner/rows"
 )
 
 // storeHosts stores a chunk of hosts with their labels, attributes and ACL groups.
 func (a *applier) storeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (bad []badObject, left map[int64]string, err error) {
+) (bad []aside.Object, left map[int64]string, err error) {
 	fresh, others, err := sortHosts(ctx, q, chunk)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look what is here: %w", err)
@@ -24,19 +26,19 @@ func (a *applier) storeHosts(
 	if chunk = slices.Concat(fresh, others); err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) parents { return collectParents(chunk, nil) })
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Host]) rows.Parents { return collectParents(chunk, nil) })
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := storeNewHosts(ctx, q, without(fresh, left), left); err != nil {
+	if err := storeNewHosts(ctx, q, reading.Without(fresh, left), left); err != nil {
 		return nil, nil, err
 	}
-	if others = without(others, left); len(others) > 0 {
+	if others = reading.Without(others, left); len(others) > 0 {
 		if err := mergeFreeHosts(ctx, q, others, left); err != nil {
 			return nil, nil, err
 		}
 	}
-	return bad, left, forget(ctx, a, q, kindHost, without(chunk, left))
+	return bad, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
 // sortHosts tells hosts that are simply new from others.
@@ -46,11 +48,11 @@ func sortHosts(
 	var ids []int64
 	var names []string
 	for _, u := range chunk {
-		ids = append(ids, u.object.ID)
-		names = append(names, u.object.Hostname)
+		ids = append(ids, u.Object.ID)
+		names = append(names, u.Object.Hostname)
 	}
 	found, err := q.HostsFind(ctx, ids, names)
-	others, fresh = parted(chunk, found)
+	others, fresh = reading.Parted(chunk, found)
 	return fresh, others, err
 }
 
@@ -63,7 +65,7 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects
 	err := lockFree(chunk, left, func(chunk []unit[objects.Host]) (map[int64]string, error) {
 		fresh = rows.Hosts{}
 		for _, u := range chunk {
-			fresh.Add(u.object)
+			fresh.Add(u.Object)
 		}
 		return fresh.Lock(ctx, q)
 	})
@@ -78,7 +80,7 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects
 func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
 	var body []byte
 	err := lockFree(chunk, left, func(chunk []unit[objects.Host]) (_ map[int64]string, err error) {
-		if body, err = jsonList(chunk); err != nil {
+		if body, err = reading.JSON(chunk); err != nil {
 			return nil, err
 		}
 		if _, err := q.StageHosts(ctx, body); err != nil {
@@ -93,36 +95,17 @@ func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[object
 	if err != nil {
 		return err
 	}
-	return mergeHosts(ctx, q, body)
-}
-
-// mergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
-func mergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
-	for _, merge := range []func(context.Context) (int64, error){
-		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
-	} {
-		if _, err := merge(ctx); err != nil {
-			return err
-		}
-	}
-	for _, add := range []func(context.Context, []byte) (int64, error){
-		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
-	} {
-		if _, err := add(ctx, body); err != nil {
-			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
-		}
-	}
-	return nil
+	return rows.MergeHosts(ctx, q, body)
 }
 
 // storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
 // valid host.
 func (a *applier) storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (good []unit[objects.Host], bad []badObject, err error) {
+) (good []unit[objects.Host], bad []aside.Object, err error) {
 	var args sharddb.HostsRefusedParams
 	for _, u := range chunk {
-		h := u.object
+		h := u.Object
 		args.Ids = append(args.Ids, h.ID)
 		args.Hostnames = append(args.Hostnames, h.Hostname)
 		args.Invalid = append(args.Invalid, h.Invalid.Value)
@@ -132,7 +115,7 @@ func (a *applier) storableHosts(
 		return nil, nil, fmt.Errorf("look for taken ids and names: %w", err)
 	}
 	good, bad = split(chunk, refused)
-	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeNameTaken }) {
+	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeNameTaken }) {
 		removed, err := a.removeReplaced(ctx, q, args)
 		if err != nil {
 			return nil, nil, fmt.Errorf("remove hosts that the master has added again: %w", err)
@@ -141,7 +124,7 @@ func (a *applier) storableHosts(
 			return a.storableHosts(ctx, q, chunk)
 		}
 	}
-	return good, bad, a.noteTaken(ctx, q, kindHost, bad)
+	return good, bad, a.NoteTaken(ctx, q, aside.KindHost, bad)
 }
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the

@@ -2,32 +2,54 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
+	"shardclient/runner/reading"
 	"shardclient/runner/rows"
 )
 
 // storeJobs stores a chunk of jobs with their entries, dependencies and keyvals.
 func (a *applier) storeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
-) (bad []badObject, left map[int64]string, err error) {
-	chunk, found, bad, err := a.storableJobs(ctx, q, chunk)
+) (bad []aside.Object, left map[int64]string, err error) {
+	l, sent := a.lookAt(chunk), len(chunk)
+	found, err := findJobs(ctx, q, chunk, l)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look what is here: %w", err)
+	}
+	chunk, bad, err = a.storableJobs(ctx, q, chunk, found)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
 	}
-	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Job]) parents { return collectParents(nil, chunk) })
+	l.made.Wait()
+	var free *rows.Jobs
+	if len(found) == 0 && len(chunk) == sent {
+		free = l.rows
+	}
+	left, err = parentsFirst(ctx, a, q, chunk, func(chunk []unit[objects.Job]) rows.Parents { return collectParents(nil, chunk) })
 	if err != nil {
 		return nil, nil, err
 	}
-	var free *rows.Jobs
-	err = lockFree(without(chunk, left), left, func(chunk []unit[objects.Job]) (_ map[int64]string, err error) {
-		if free, err = a.rowsOf(chunk, found); err != nil {
-			return nil, err
+	if len(left) > 0 {
+		chunk, free = reading.Without(chunk, left), nil
+	}
+	err = lockFree(chunk, left, func(chunk []unit[objects.Job]) (locked map[int64]string, err error) {
+		if free == nil {
+			free, err = a.rowsOf(chunk, found)
 		}
-		return free.Lock(ctx, q)
+		if err == nil {
+			locked, err = free.Lock(ctx, q)
+		}
+		if len(locked) > 0 {
+			free = nil
+		}
+		return locked, err
 	})
 	if err != nil {
 		return nil, nil, err
@@ -35,22 +57,22 @@ func (a *applier) storeJobs(
 	if err := free.Store(ctx, q); err != nil {
 		return nil, nil, err
 	}
-	return bad, left, forget(ctx, a, q, KindJob, without(chunk, left))
+	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
 }
 
 // rowsOf makes the rows of a chunk, of which some are here.
 func (a *applier) rowsOf(chunk []unit[objects.Job], found map[finding]bool) (*rows.Jobs, error) {
-	all := &rows.Jobs{}
+	all := rows.NewJobs(len(chunk))
 	isHere := func(entry int64) bool { return found[finding{foundEntry, entry}] }
 	for _, u := range chunk {
-		keyvals, err := a.jobKeyvals(u.object)
+		keyvals, err := a.jobKeyvals(u.Object)
 		if err != nil {
 			return nil, err
 		}
-		if found[finding{foundJob, u.object.ID}] {
-			all.AddHere(u.object, keyvals, isHere)
+		if found[finding{foundJob, u.Object.ID}] {
+			all.AddHere(u.Object, keyvals, isHere)
 		} else {
-			all.AddNew(u.object, keyvals, found[finding{foundKeyvals, u.object.ID}])
+			all.AddNew(u.Object, keyvals, found[finding{foundKeyvals, u.Object.ID}])
 		}
 	}
 	return all, nil
@@ -68,41 +90,45 @@ const (
 )
 
 // storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
-// that wait for a host or for the keyvals of their suite. It returns what is here of the others.
+// that wait for a host or for the keyvals of their suite. It returns the others.
 func (a *applier) storableJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
-) (good []unit[objects.Job], found map[finding]bool, bad []badObject, err error) {
-	found, err = a.findJobs(ctx, q, chunk)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("look what is here: %w", err)
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], found map[finding]bool,
+) (good []unit[objects.Job], bad []aside.Object, err error) {
+	if a.allNew && slices.ContainsFunc(chunk, func(u unit[objects.Job]) bool { return found[finding{foundJob, u.Object.ID}] }) {
+		return nil, nil, errNotNew
 	}
 	var doubtful []unit[objects.Job]
+	good = make([]unit[objects.Job], 0, len(chunk))
 	for _, u := range chunk {
-		if a.isDoubtful(u.object, found) {
+		if a.isDoubtful(u.Object, found) {
 			doubtful = append(doubtful, u)
 		} else {
 			good = append(good, u)
 		}
 	}
 	if len(doubtful) == 0 {
-		return good, found, nil, nil
+		return good, nil, nil
 	}
 	args := a.refusedBy(doubtful)
 	refused, err := q.JobsRefused(ctx, args)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
+		return nil, nil, fmt.Errorf("look for taken ids, unknown hosts and jobs of suites: %w", err)
 	}
 	cleared, bad := split(doubtful, refused)
-	if err := a.noteTaken(ctx, q, KindJob, bad); err != nil {
-		return nil, nil, nil, err
+	if err := a.NoteTaken(ctx, q, aside.KindJob, bad); err != nil {
+		return nil, nil, err
 	}
-	if slices.ContainsFunc(bad, func(o badObject) bool { return o.Code == codeEntryTaken }) {
+	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeEntryTaken }) {
+		// A job that comes later in the response takes the note back; see JobsRefused.
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
-			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: a.jobIDs,
+			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: slices.Collect(maps.Keys(a.jobs.First)),
 		})
 	}
-	return append(good, cleared...), found, bad, err
+	return append(good, cleared...), bad, err
 }
+
+// errNotNew says that a chunk of which all jobs were expected to be new has others.
+var errNotNew = errors.New("not all jobs of the chunk are new")
 
 // finding is something that JobsFind found.
 type finding struct {
@@ -111,23 +137,13 @@ type finding struct {
 }
 
 // findJobs looks what of a chunk is here, or is amiss.
-func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job]) (map[finding]bool, error) {
-	var args sharddb.JobsFindParams
-	found, entries, hosts := map[finding]bool{}, map[int64]bool{}, map[int64]bool{}
-	for _, u := range chunk {
-		args.Ids = append(args.Ids, u.object.ID)
-		for i := range u.object.Entries {
-			e := &u.object.Entries[i]
-			args.EntryIds = append(args.EntryIds, e.ID)
-			if entries[e.ID] {
-				found[finding{foundTwice, e.ID}] = true
-			}
-			entries[e.ID] = true
-			if e.HostID != nil && !hosts[*e.HostID] {
-				hosts[*e.HostID] = true
-				args.HostIds = append(args.HostIds, *e.HostID)
-			}
-		}
+func findJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], l *look,
+) (map[finding]bool, error) {
+	l.asked.Wait()
+	args, found := l.find, maps.Clone(l.twice)
+	if found == nil {
+		args, found = findArgs(chunk)
 	}
 	here, err := q.JobsFind(ctx, args)
 	for _, row := range here {
@@ -136,8 +152,36 @@ func (a *applier) findJobs(ctx context.Context, q *sharddb.Queries, chunk []unit
 	return found, err
 }
 
+// findArgs returns what JobsFind is asked about a chunk, and the entries that come twice in it.
+func findArgs(chunk []unit[objects.Job]) (args sharddb.JobsFindParams, twice map[finding]bool) {
+	args.Ids, args.EntryIds = make([]int64, 0, len(chunk)), make([]int64, 0, 2*len(chunk))
+	for _, u := range chunk {
+		args.Ids = append(args.Ids, u.Object.ID)
+		for i := range u.Object.Entries {
+			e := &u.Object.Entries[i]
+			args.EntryIds = append(args.EntryIds, e.ID)
+			if e.HostID != nil {
+				args.HostIds = append(args.HostIds, *e.HostID)
+			}
+		}
+	}
+	slices.Sort(args.HostIds)
+	args.HostIds = slices.Compact(args.HostIds)
+	slices.Sort(args.EntryIds)
+	twice = map[finding]bool{}
+	for i, id := range args.EntryIds[min(1, len(args.EntryIds)):] {
+		if id == args.EntryIds[i] {
+			twice[finding{foundTwice, id}] = true
+		}
+	}
+	return args, twice
+}
+
 // isDoubtful reports whether JobsRefused has to look at a job.
 func (a *applier) isDoubtful(j *objects.Job, found map[finding]bool) bool {
+	if len(found) == 0 {
+		return a.waitsForKeyvals(j)
+	}
 	return found[finding{foundJob, j.ID}] || found[finding{foundTaken, j.ID}] || a.waitsForKeyvals(j) ||
 		slices.ContainsFunc(j.Entries, func(e objects.Entry) bool {
 			return found[finding{foundEntry, e.ID}] || found[finding{foundTwice, e.ID}] || e.HostID != nil && found[finding{foundHost, *e.HostID}]
@@ -147,19 +191,19 @@ func (a *applier) isDoubtful(j *objects.Job, found map[finding]bool) bool {
 // refusedBy returns why jobs may be refused.
 func (a *applier) refusedBy(chunk []unit[objects.Job]) (args sharddb.JobsRefusedParams) {
 	for _, u := range chunk {
-		args.Ids = append(args.Ids, u.object.ID)
-		args.Owners = append(args.Owners, u.object.Owner)
-		args.Names = append(args.Names, u.object.Name)
-		args.CreatedOn = append(args.CreatedOn, rows.Timestamp(&u.object.CreatedOn))
-		if a.waitsForKeyvals(u.object) {
-			args.SuiteJobIds = append(args.SuiteJobIds, u.object.ID)
+		args.Ids = append(args.Ids, u.Object.ID)
+		args.Owners = append(args.Owners, u.Object.Owner)
+		args.Names = append(args.Names, u.Object.Name)
+		args.CreatedOn = append(args.CreatedOn, rows.Timestamp(&u.Object.CreatedOn))
+		if a.waitsForKeyvals(u.Object) {
+			args.SuiteJobIds = append(args.SuiteJobIds, u.Object.ID)
 		}
-		for _, e := range u.object.Entries {
+		for _, e := range u.Object.Entries {
 			host := int64(0) // it names none
 			if e.HostID != nil {
 				host = *e.HostID
 			}
-			args.JobIds = append(args.JobIds, u.object.ID)
+			args.JobIds = append(args.JobIds, u.Object.ID)
 			args.EntryIds = append(args.EntryIds, e.ID)
 			args.HostIds = append(args.HostIds, host)
 		}

@@ -7,14 +7,16 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
+	"shardclient/runner/reading"
 )
 
-// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers those for jobs of this answer.
+// storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for jobs of this answer.
 func (a *applier) storeSuiteKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
-) (_ []badObject, left map[int64]string, err error) {
-	body, err := jsonList(chunk)
+) (_ []aside.Object, left map[int64]string, err error) {
+	body, err := reading.JSON(chunk)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -24,28 +26,25 @@ func (a *applier) storeSuiteKeyvals(
 	}
 	left = map[int64]string{}
 	for locked, i := reasons(rows), 0; len(locked) > 0 && i < len(chunk); i++ {
-		if reason := locked[chunk[i].object.JobID]; reason != "" {
-			left[chunk[i].aside.ID] = reason
+		if reason := locked[chunk[i].Object.JobID]; reason != "" {
+			left[chunk[i].ID] = reason
 		}
 	}
-	chunk = without(chunk, left)
-	if body, err = jsonList(chunk); err != nil {
+	chunk = reading.Without(chunk, left)
+	if body, err = reading.JSON(chunk); err != nil {
 		return nil, nil, err
 	}
 	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
 		return nil, nil, err
 	}
 	a.rememberSuite(chunk)
-	return nil, left, forget(ctx, a, q, kindSuiteKeyval, chunk)
+	return nil, left, forget(ctx, a, q, aside.KindSuiteKeyval, chunk)
 }
 
 // rememberSuite remembers suite keyvals that are here.
 func (a *applier) rememberSuite(chunk []unit[objects.Keyval]) {
 	for _, u := range chunk {
-		job := u.object.JobID
-		if _, ours := slices.BinarySearch(a.jobIDs, job); ours {
-			a.suite[job] = append(a.suite[job], u.ref)
-		}
+		a.suite[u.Object.JobID] = append(a.suite[u.Object.JobID], u.Ref)
 	}
 }
 
@@ -53,16 +52,16 @@ func (a *applier) rememberSuite(chunk []unit[objects.Keyval]) {
 // these win key by key, because the original stores them after the jobs; as in SuiteKeyvalsStore,
 // every row of such a key gets their value.
 func (a *applier) jobKeyvals(j *objects.Job) ([]objects.Keyval, error) {
+	if !j.Keyvals.Sent || len(a.suite[j.ID]) == 0 {
+		return j.Keyvals.Value, nil // a list that was not sent replaces nothing
+	}
 	suite := map[string]string{}
-	keyvals, err := a.keyvals.read(a.suite[j.ID])
+	keyvals, err := a.keyvals.Read(a.suite[j.ID])
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range keyvals {
-		suite[u.object.Key] = u.object.Value
-	}
-	if !j.Keyvals.Sent || len(suite) == 0 {
-		return j.Keyvals.Value, nil // a list that was not sent replaces nothing
+		suite[u.Object.Key] = u.Object.Value
 	}
 	merged := slices.Clone(j.Keyvals.Value)
 	own := make(map[string]bool, len(merged))

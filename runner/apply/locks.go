@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 
+	"shardclient/runner/aside"
 	"shardclient/runner/objects"
+	"shardclient/runner/reading"
 )
 
 // What another session has locked is left for the next beat, and all else is stored. No step waits
@@ -42,34 +44,32 @@ func lockFree[T any](
 			return nil
 		}
 		maps.Copy(left, locked)
-		chunk = without(chunk, left)
+		chunk = reading.Without(chunk, left)
 	}
-}
-
-// without returns the units of a chunk that are not left.
-func without[T any](chunk []unit[T], left map[int64]string) []unit[T] {
-	return slices.DeleteFunc(slices.Clone(chunk), func(u unit[T]) bool { return left[u.aside.ID] != "" })
 }
 
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
-func (a *applier) storeAllKeyvals(ctx context.Context, refs []ref) error {
-	left, err := storeFree(ctx, a, a.keyvals, refs, a.changedKeyvals, a.storeSuiteKeyvals)
-	late := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool { return err == nil && left[r.id] == "" })
-	for units, failed := range a.keyvals.chunks(late, a.o.Chunk) {
+func (a *applier) storeAllKeyvals(ctx context.Context, refs []reading.Ref) error {
+	left, err := storeFree(ctx, a, a.keyvals, inTurn(ctx, a, a.keyvals, refs), inRead(a, a.changedKeyvals), a.storeSuiteKeyvals)
+	late := slices.DeleteFunc(slices.Clone(refs), func(r reading.Ref) bool { return err == nil && left[r.ID] == "" })
+	for units, failed := range a.keyvals.Chunks(slices.Values(late), a.o.Chunk) {
 		if failed != nil {
 			return failed
 		}
 		for _, u := range units {
-			a.leftKeyvals[strconv.FormatInt(u.object.JobID, 10)] = true
+			a.leftKeyvals[strconv.FormatInt(u.Object.JobID, 10)] = true
 		}
 	}
-	return stored(kindSuiteKeyval, len(refs), left, err)
+	return stored(aside.KindSuiteKeyval, len(refs), left, err)
 }
 
 // waitsForKeyvals reports whether a job belongs to a suite, or is one, whose keyvals could not be
 // read or stored in this beat.
 func (a *applier) waitsForKeyvals(j *objects.Job) bool {
+	if len(a.leftKeyvals) == 0 && !a.noKeyvals {
+		return false
+	}
 	return a.leftKeyvals[strconv.FormatInt(j.ID, 10)] || slices.ContainsFunc(j.Keyvals.Value, func(k objects.Keyval) bool {
 		return k.Key == "parent_job_id" && (a.noKeyvals || a.leftKeyvals[k.Value])
 	})

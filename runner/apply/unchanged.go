@@ -8,6 +8,7 @@ import (
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
+	"shardclient/runner/reading"
 	"shardclient/runner/rows"
 )
 
@@ -18,23 +19,35 @@ import (
 // that is not here yet, and each transaction costs a flush and a look.
 const freshChunks = 4
 
+// most is how many objects are compared at once, and stored if all are new.
+func (a *applier) most() int { return freshChunks * a.o.Chunk }
+
 // diffFunc returns the units of a chunk for which anything is to be written: those that are not here,
 // and those that are and differ. It may count the former among the latter.
-type diffFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error)
+type diffFunc[T any] func(context.Context, []unit[T]) (fresh, differ []unit[T], err error)
+
+// inRead makes a diffFunc of what compares in a transaction that only reads.
+func inRead[T any](
+	a *applier, diff func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error),
+) diffFunc[T] {
+	return func(ctx context.Context, units []unit[T]) (fresh, differ []unit[T], err error) {
+		err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
+			fresh, differ, err = diff(ctx, q, units)
+			return err
+		})
+		return fresh, differ, err
+	}
+}
 
 // toStore returns the chunks in which units are stored that are not here as they were sent. All are,
 // without a diff, for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
 // stored: whoever names it must wait.
-func toStore[T any](
-	ctx context.Context, a *applier, s *source[T], units []unit[T], diff diffFunc[T],
-) ([][]unit[T], error) {
+func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
-	if diff != nil && !units[0].ref.alone && !a.parentsByChunk && len(a.lockedParents) == 0 {
-		err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-			fresh, differ, err = diff(ctx, q, units)
-			return err
-		}, s.settings...)
+	if diff != nil && !units[0].Alone && !a.parentsByChunk && len(a.lockedParents) == 0 {
+		var err error
+		fresh, differ, err = diff(ctx, units)
 		if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
 			fresh, differ = nil, units
 		} else if err != nil {
@@ -48,29 +61,7 @@ func toStore[T any](
 	return chunks, nil
 }
 
-// parted returns the units with these ids, and the others.
-func parted[T any](chunk []unit[T], ids []int64) (with, others []unit[T]) {
-	wanted := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	for _, u := range chunk {
-		if wanted[u.aside.ID] {
-			with = append(with, u)
-		} else {
-			others = append(others, u)
-		}
-	}
-	return with, others
-}
-
-// among returns the units with these ids.
-func among[T any](chunk []unit[T], ids []int64) []unit[T] {
-	some, _ := parted(chunk, ids)
-	return some
-}
-
-// changedHosts is the [diffFunc] of hosts.
+// changedHosts compares hosts.
 func (a *applier) changedHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (fresh, differ []unit[objects.Host], err error) {
@@ -78,26 +69,26 @@ func (a *applier) changedHosts(
 	if err != nil || len(known) == 0 {
 		return fresh, nil, err
 	}
-	body, err := jsonList(known)
+	body, err := reading.JSON(known)
 	if err != nil {
 		return nil, nil, err
 	}
 	ids, err := q.HostsToStore(ctx, body)
-	return fresh, among(known, ids), err
+	return fresh, reading.Among(known, ids), err
 }
 
-// changedKeyvals is the [diffFunc] of suite keyvals, of which two may set the same key: so it returns
+// changedKeyvals compares suite keyvals, of which two may set the same key: so it returns
 // all or none.
 func (a *applier) changedKeyvals(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
 ) (_, differ []unit[objects.Keyval], err error) {
-	body, err := jsonList(chunk)
+	body, err := reading.JSON(chunk)
 	if err != nil {
 		return nil, nil, err
 	}
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
-		ids[i] = u.aside.ID
+		ids[i] = u.ID
 	}
 	if found, err := q.SuiteKeyvalsDiffer(ctx, body, ids); found || err != nil {
 		return nil, chunk, err
@@ -106,27 +97,55 @@ func (a *applier) changedKeyvals(
 	return nil, nil, nil
 }
 
-// changedJobs is the [diffFunc] of jobs.
-func (a *applier) changedJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+// compareJobs compares jobs. If all are likely to be here, and so known, those are told from new ones
+// only among those that differ.
+func (a *applier) compareJobs(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], known *rows.Known,
 ) (fresh, differ []unit[objects.Job], err error) {
+	if known != nil {
+		changed, err := known.Differ(ctx, q)
+		if err != nil || len(changed) == 0 {
+			return nil, nil, err
+		}
+		differ, fresh, err = jobsHere(ctx, q, reading.Among(chunk, changed))
+		return fresh, differ, err
+	}
+	here, fresh, err := jobsHere(ctx, q, chunk)
+	if err != nil || len(here) == 0 {
+		return fresh, nil, err
+	}
+	if known, err = a.knownOf(here); err != nil {
+		return nil, nil, err
+	}
+	changed, err := known.Differ(ctx, q)
+	return fresh, reading.Among(here, changed), err
+}
+
+// knownOf returns jobs that are here, as they are compared.
+func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.Known, error) {
+	known := &rows.Known{}
+	for _, u := range chunk {
+		keyvals, err := a.jobKeyvals(u.Object)
+		if err != nil {
+			return nil, err
+		}
+		known.Add(u.Object, keyvals)
+	}
+	return known, nil
+}
+
+// jobsHere tells jobs that are here from new ones.
+func jobsHere(
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
+) (known, fresh []unit[objects.Job], err error) {
 	ids := make([]int64, len(chunk))
 	for i, u := range chunk {
-		ids[i] = u.object.ID
+		ids[i] = u.Object.ID
 	}
 	here, err := q.JobsHere(ctx, ids)
 	if err != nil || len(here) == 0 {
-		return chunk, nil, err
+		return nil, chunk, err
 	}
-	known, fresh := parted(chunk, here)
-	var compared rows.Known
-	for _, u := range known {
-		keyvals, err := a.jobKeyvals(u.object)
-		if err != nil {
-			return nil, nil, err
-		}
-		compared.Add(u.object, keyvals)
-	}
-	changed, err := compared.Differ(ctx, q)
-	return fresh, among(known, changed), err
+	known, fresh = reading.Parted(chunk, here)
+	return known, fresh, nil
 }

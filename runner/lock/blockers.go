@@ -14,7 +14,10 @@ import (
 )
 
 // explained is an error that says what is locked.
-type explained struct{ error }
+type explained struct {
+	error
+	key string // what stands for a row that another session is about to insert; "": it is something else
+}
 
 func (e *explained) Unwrap() error { return e.error }
 
@@ -25,20 +28,26 @@ func Explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
 	if _, done := errors.AsType[*explained](err); done || pg.Classify(err) != pg.Locked {
 		return err
 	}
-	return &explained{explain(ctx, pool, err)}
-}
-
-func explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
 	const remedy = "pg_stat_activity shows who is idle in a transaction"
 	if blockers := blockers(ctx, pool); len(blockers) > 0 {
-		return fmt.Errorf("%w: another session has locked %s; %s", err, strings.Join(blockers, ", "), remedy)
+		return &explained{error: fmt.Errorf("%w: another session has locked %s; %s", err, strings.Join(blockers, ", "), remedy)}
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Where != "" {
 		where, _, _ := strings.Cut(pgErr.Where, "\n") // while locking tuple (0,1) in relation "afe_hosts"
-		return fmt.Errorf("%w, %s: another session has locked it; %s", err, where, remedy)
+		return &explained{fmt.Errorf("%w, %s: another session has locked it; %s", err, where, remedy), where}
 	}
-	return fmt.Errorf("%w: another session has locked what this needs; %s", err, remedy)
+	return &explained{error: fmt.Errorf("%w: another session has locked what this needs; %s", err, remedy)}
+}
+
+// KeyInTheWay says which key kept a statement waiting in vain: another session has inserted it, or is
+// about to change its row, and has not committed. A statement without that key need not wait. It is
+// empty where a table or a shard's row was locked, which every statement needs.
+func KeyInTheWay(err error) string {
+	if why, done := errors.AsType[*explained](err); done {
+		return why.key
+	}
+	return ""
 }
 
 // blockers names the tables that other sessions have locked, or else the rows of shards.

@@ -2,6 +2,7 @@ package rows
 
 import (
 	"context"
+	"fmt"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
@@ -66,4 +67,23 @@ func (r *Hosts) Add(h *objects.Host) {
 			HostID: h.ID, Attribute: attribute.Attribute, Value: attribute.Value,
 		})
 	}
+}
+
+// MergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
+func MergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
+	for _, merge := range []func(context.Context) (int64, error){
+		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
+	} {
+		if _, err := merge(ctx); err != nil {
+			return err
+		}
+	}
+	for _, add := range []func(context.Context, []byte) (int64, error){
+		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
+	} {
+		if _, err := add(ctx, body); err != nil {
+			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
+		}
+	}
+	return nil
 }

@@ -26,6 +26,16 @@ type Jobs struct {
 	late []sharddb.EntriesCopyParams // the entries of jobs that are here
 }
 
+// NewJobs returns the rows of no jobs, with room for some.
+func NewJobs(most int) *Jobs {
+	return &Jobs{
+		jobs:    make([]sharddb.JobsCopyParams, 0, most),
+		entries: make([]sharddb.EntriesCopyParams, 0, 2*most),
+		labels:  make([]sharddb.DependencyLabelsCopyParams, 0, 2*most),
+		keyvals: make([]sharddb.JobKeyvalsCopyParams, 0, 4*most),
+	}
+}
+
 // AddNew adds a job that is not here. Keyvals that are here may await it.
 func (r *Jobs) AddNew(j *objects.Job, keyvals []objects.Keyval, awaited bool) {
 	r.addKeyvals(j, keyvals, awaited)
@@ -163,7 +173,7 @@ func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
 	if err := copyRows(ctx, "jobs", r.jobs, q.JobsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "entries", slices.Concat(r.entries, r.late), q.EntriesCopy); err != nil {
+	if err := copyRows(ctx, "entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
 		return err
 	}
 	if err := copyRows(ctx, "dependency labels", r.labels, q.DependencyLabelsCopy); err != nil {

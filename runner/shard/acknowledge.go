@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/apply"
+	"shardclient/runner/aside"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
@@ -86,7 +86,7 @@ func (c *Client) acknowledge(
 		total.Entries += some.Entries
 		jobs = slices.Sorted(maps.Keys(left))
 	}
-	return total, pg.LeftFor(apply.KindJob, left)
+	return total, pg.LeftFor(aside.KindJob, left)
 }
 
 // acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
@@ -210,5 +210,5 @@ func quoted(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return plain.Line(fmt.Sprintf("%q", names), apply.MaxReason)
+	return plain.Line(fmt.Sprintf("%q", names), aside.MaxReason)
 }

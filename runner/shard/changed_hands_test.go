@@ -124,3 +124,31 @@ func TestShardsMayTradeNames(t *testing.T) {
 		}
 	}
 }
+
+// Two hosts of one answer that call a parent by two names: the first counts, and the other host waits
+// for an answer that agrees. Otherwise one user would get the groups of the other, for good.
+func TestNobodyInheritsThroughAContradiction(t *testing.T) {
+	for name, contradicting := range map[string]string{
+		"a user":  labelled(2, 2, "m", 2, "h", user(3, "bob")),
+		"a group": labelled(2, 2, "m", 1, "h", user(4, "bob")),
+		"a label": labelled(2, 1, "m", 2, "h", user(4, "bob")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool, master := pgtest.Pool(t), newMaster(t)
+			client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+			master.saysResult(result([]string{labelled(1, 1, "l", 1, "g", user(3, "alice")), contradicting}, nil, nil))
+			mustBeat(t, client)
+			if got := quarantine(t, pool); len(got) != 1 || !strings.HasPrefix(got[0], "in host 2 duplicate_id: another ") {
+				t.Errorf("set aside: %q; want host 2", got)
+			}
+			if got := pgtest.Query[string](t, pool, groupsHere); got != "1 g:alice/1" {
+				t.Errorf("groups %s", got)
+			}
+			master.saysResult(result([]string{labelled(1, 1, "l", 1, "g", user(9, "alice")), labelled(2, 2, "m", 2, "h", user(3, "bob"))}, nil, nil))
+			mustBeat(t, client)
+			if got := pgtest.Query[string](t, pool, groupsHere); got != "1 g:alice/1, 2 h:bob/2" || len(quarantine(t, pool)) > 0 {
+				t.Errorf("after answers that agree: groups %s, set aside: %q", got, quarantine(t, pool))
+			}
+		})
+	}
+}

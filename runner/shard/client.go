@@ -34,6 +34,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/apply"
+	"shardclient/runner/aside"
 	"shardclient/runner/beat"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
@@ -121,7 +122,7 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	searching, err := search.New(search.Options{
-		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: apply.MaxReason, MaxPayload: apply.MaxPayload,
+		Lock: notHeld, Redact: options.Redact, Logger: options.Logger, MaxReason: aside.MaxReason, MaxPayload: aside.MaxPayload,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("shard: %w", err)
@@ -129,9 +130,11 @@ func NewClient(pool *pgxpool.Pool, master Master, options Options) (*Client, err
 	return &Client{
 		options: options, pool: pool, master: master, log: options.Logger, lock: notHeld, search: searching,
 		apply: apply.Options{
-			Lock: notHeld, Pool: pool, Chunk: options.ApplyChunk, LockTimeout: options.LockTimeout,
-			MaxSplits: apply.DefaultMaxSplits, HistoryKeep: options.HistoryKeep, QuarantineKeep: options.QuarantineKeep,
-			Redact: options.Redact, Logger: options.Logger,
+			Options: aside.Options{
+				Lock: notHeld, Pool: pool, HistoryKeep: options.HistoryKeep, QuarantineKeep: options.QuarantineKeep,
+				Redact: options.Redact, Logger: options.Logger,
+			},
+			Chunk: options.ApplyChunk, LockTimeout: options.LockTimeout, MaxSplits: apply.DefaultMaxSplits,
 		},
 	}, nil
 }

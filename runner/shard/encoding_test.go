@@ -56,7 +56,7 @@ func TestADatabaseThatIsNotUTF8(t *testing.T) {
 		in(job(4, entry(4)), "NAME = 'x'"), in(job(5, entry(5)), "eve"), in(job(6, entry(6)), "Queued"),
 		replaced(t, job(7, entry(7)), `"dependency_labels": []`, `"dependency_labels": [{"id": 9, "name": "日本"}]`), job(8, entry(8)),
 	}
-	hosts := []string{host(1, "h1"), host(2, no), in(host(3, "h3"), "Ready"), labelled(4, 1, no, 1, "g"), labelled(5, 1, "l", 1, "g", user(1, no))}
+	hosts := []string{host(1, "h1"), host(2, no), in(host(3, "h3"), "Ready"), labelled(4, 1, no, 1, "g"), labelled(5, 2, "l", 1, "g", user(1, no))}
 	master.saysResult(result(hosts, jobs, []string{keyval(1, "k", no), keyval(2, "l", "é")}))
 	for range 2 {
 		mustBeat(t, client)

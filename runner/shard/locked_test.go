@@ -173,3 +173,45 @@ func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
 		t.Errorf("%q: %s", b.Failure, b.Error)
 	}
 }
+
+// A row that another session has inserted and not committed is seen by no look: whatever has the same
+// key waits for it, in vain. Only that is left, and comes with the next beat.
+func TestAnUncommittedKeyHoldsUpNothingElse(t *testing.T) {
+	const here = "SELECT (SELECT count(*) FROM afe_jobs) || ' jobs, ' || (SELECT count(*) FROM afe_hosts) || ' hosts'"
+	for insert, want := range map[string]string{
+		"afe_jobs (id, created_on) VALUES (7, now())":               "12 jobs, 3 hosts",
+		"afe_jobs (id, created_on) VALUES (15, now())":              "13 jobs, 3 hosts",
+		"afe_host_queue_entries (id, job_id) VALUES (1003, 14)":     "12 jobs, 3 hosts",
+		"afe_hosts (id, hostname) VALUES (2, 'other')":              "13 jobs, 2 hosts",
+		"afe_users (id, login) VALUES (77, 'bob')":                  "13 jobs, 2 hosts",
+		"afe_labels (id, name) VALUES (77, 'm')":                    "13 jobs, 2 hosts",
+		"afe_acl_groups (id, name) VALUES (2, 'other')":             "13 jobs, 2 hosts",
+		"afe_acl_groups (id, name) VALUES (77, 'as nobody else')":   "13 jobs, 3 hosts",
+		"afe_job_keyvals (job_id, key, value) VALUES (14, 'k', '')": "13 jobs, 3 hosts",
+	} {
+		t.Run(insert, func(t *testing.T) {
+			pool, master := pgtest.Pool(t), newMaster(t)
+			o := options()
+			o.LockTimeout = 20 * time.Millisecond
+			client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+			pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on) VALUES (14, now())")
+			master.saysResult(result([]string{
+				labelled(1, 1, "l", 1, "g", user(3, "alice")), labelled(2, 2, "m", 2, "h", user(4, "bob")),
+				labelled(3, 1, "l", 1, "g", user(3, "alice")),
+			}, goodJobs(12), nil))
+			release := locks(t, pool, "INSERT INTO "+insert)
+			b := client.Beat(t.Context(), time.Now())
+			release()
+			if got := pgtest.Query[string](t, pool, here); got != want {
+				t.Errorf("%s, %q %s; want %s", got, b.Failure, b.Error, want)
+			}
+			if complete := want == "13 jobs, 3 hosts"; complete != b.OK() || !complete && b.Failure != beat.FailureLocked {
+				t.Errorf("%q %s", b.Failure, b.Error)
+			}
+			mustBeat(t, client)
+			if got := pgtest.Query[string](t, pool, here); got != "13 jobs, 3 hosts" {
+				t.Errorf("after the next beat: %s", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,75 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/aside"
+	"shardclient/runner/reading"
+)
+
+// unit is an object of a response.
+type unit[T any] = reading.Unit[T]
+
+// asBad returns an object as it is set aside.
+func asBad[T any](u unit[T]) aside.Object {
+	return aside.Object{Kind: u.Kind, ID: u.ID, Place: u.Place}
+}
+
+// good returns the good ones of the next objects of a section. It sets aside those that were not
+// understood, and those that differ from an earlier one with the same id. Identical copies are no
+// fault.
+func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []unit[T]) ([]unit[T], error) {
+	units, err := v.Good(units, func(u unit[T], first afe.Place) error {
+		if u.Err == nil {
+			return a.copied(asBad(u), first)
+		}
+		a.SetAside(asBad(u), aside.CodeMalformed, u.Err)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return units, a.FlushMany(ctx)
+}
+
+// sift sorts out a whole section, and returns the good objects. It calls each with every one of them,
+// and sets aside those for which that returns an error, because they contradict others.
+func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T) error) ([]reading.Ref, error) {
+	v, size := reading.NewSieve(s), int64(0)
+	refs, keep := make([]reading.Ref, 0, s.Len()), []unit[T]{}
+	for units, err := range s.Chunks(s.All(), reading.PieceObjects) {
+		if err == nil {
+			units, err = good(ctx, a, v, units)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range units {
+			if err := each(u.Ref, u.Object); err != nil {
+				a.SetAside(asBad(u), aside.CodeDuplicateID, err)
+				continue
+			}
+			refs = append(refs, u.Ref)
+			if size += u.Place.Size(); size <= reading.MaxKept {
+				keep = append(keep, u)
+			}
+		}
+	}
+	s.Keep(keep)
+	return refs, nil
+}
+
+// copied sets an object aside if it differs from the first one with its id.
+func (a *applier) copied(object aside.Object, first afe.Place) error {
+	before, err := a.r.Text(first, first.Size())
+	if err != nil {
+		return err
+	}
+	again, err := a.r.Text(object.Place, object.Place.Size())
+	if err == nil && !reading.SameJSON(before, again) {
+		a.SetAside(object, aside.CodeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+	}
+	return err
+}

@@ -1,0 +1,286 @@
+package rows
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"shardclient/gen/sharddb"
+	"shardclient/runner/guard"
+	"shardclient/runner/objects"
+)
+
+// Parents are the shards, labels, ACL groups and users that a response names. The master does not
+// build a response in one transaction, so two objects may disagree about an id: see
+// [Parents.HostAgrees].
+type Parents struct {
+	named   map[ParentKey]parent
+	members map[member]bool
+}
+
+// parent is a row of shard_client_staged_parents.
+type parent struct {
+	Kind   string `json:"kind"`
+	ID     int64  `json:"id"`
+	Name   string `json:"name"`
+	Fields any    `json:"fields"`
+}
+
+// ParentKey names a parent.
+type ParentKey struct {
+	Kind string
+	ID   int64
+}
+
+// member is a user in an ACL group.
+type member struct{ group, user int64 }
+
+// NewParents returns no parents.
+func NewParents() Parents {
+	return Parents{named: map[ParentKey]parent{}, members: map[member]bool{}}
+}
+
+func (p Parents) add(kind string, id int64, name string, fields any) {
+	p.named[ParentKey{kind, id}] = parent{kind, id, name, fields}
+}
+
+// HostAgrees returns an error if a host names something by another name than an object before it in the
+// response: a label that was renamed meanwhile, or another user with the id. To believe both would
+// give to the one what belongs to the other, such as the memberships of a user, for good.
+func (p Parents) HostAgrees(h *objects.Host) error {
+	err := p.shardAgrees(h.Shard.Value)
+	for i := 0; i < len(h.Labels) && err == nil; i++ {
+		err = p.agrees("label", h.Labels[i].ID, h.Labels[i].Name)
+	}
+	for i := 0; i < len(h.ACLGroups) && err == nil; i++ {
+		g := &h.ACLGroups[i]
+		err = p.agrees("acl_group", g.ID, g.Name)
+		for j := 0; j < len(g.Users) && err == nil; j++ {
+			err = p.agrees("user", g.Users[j].ID, g.Users[j].Login)
+		}
+	}
+	return err
+}
+
+// JobAgrees does for a job what [Parents.HostAgrees] does for a host.
+func (p Parents) JobAgrees(j *objects.Job) error {
+	err := p.shardAgrees(j.Shard.Value)
+	for i := 0; i < len(j.DependencyLabels) && err == nil; i++ {
+		err = p.agrees("label", j.DependencyLabels[i].ID, j.DependencyLabels[i].Name)
+	}
+	for i := 0; i < len(j.Entries) && err == nil; i++ {
+		if label := j.Entries[i].MetaHost.Value; label != nil {
+			err = p.agrees("label", label.ID, label.Name)
+		}
+	}
+	return err
+}
+
+func (p Parents) shardAgrees(ref *objects.Ref) error {
+	if ref == nil {
+		return nil
+	}
+	return p.agrees("shard", ref.ID, ref.Hostname)
+}
+
+func (p Parents) agrees(kind string, id int64, name string) error {
+	if before, found := p.named[ParentKey{kind, id}]; found && before.Name != name {
+		return fmt.Errorf("another %s with id %d came first in this response: %q, and this object names %q", kind, id, before.Name, name)
+	}
+	return nil
+}
+
+// AddHost adds what a host names.
+func (p Parents) AddHost(h *objects.Host) {
+	p.addShard(h.Shard.Value, Parents{})
+	p.addLabels(h.Labels, Parents{})
+	for _, g := range h.ACLGroups {
+		for _, u := range g.Users {
+			p.add("user", u.ID, u.Login, u)
+			p.members[member{g.ID, u.ID}] = true
+		}
+		g.Users = nil
+		p.add("acl_group", g.ID, g.Name, g)
+	}
+}
+
+// AddJob adds what a job names and is not known.
+func (p Parents) AddJob(j *objects.Job, known Parents) {
+	p.addShard(j.Shard.Value, known)
+	p.addLabels(j.DependencyLabels, known)
+	for i := range j.Entries {
+		if label := j.Entries[i].MetaHost.Value; label != nil {
+			p.addLabels([]objects.Label{*label}, known)
+		}
+	}
+}
+
+func (p Parents) addShard(ref *objects.Ref, known Parents) {
+	if ref != nil && !known.has("shard", ref.ID, ref.Hostname) {
+		p.add("shard", ref.ID, ref.Hostname, ref)
+	}
+}
+
+func (p Parents) addLabels(labels []objects.Label, known Parents) {
+	for i := range labels {
+		if l := &labels[i]; !known.has("label", l.ID, l.Name) {
+			p.add("label", l.ID, l.Name, *l)
+		}
+	}
+}
+
+// has reports whether a parent is known under this name.
+func (p Parents) has(kind string, id int64, name string) bool {
+	known, found := p.named[ParentKey{kind, id}]
+	return found && known.Name == name
+}
+
+// Find returns the parents and memberships that are not here as they were sent.
+func (p Parents) Find(ctx context.Context, q *sharddb.Queries) ([]sharddb.ParentsFindRow, error) {
+	var args sharddb.ParentsFindParams
+	for key, parent := range p.named {
+		args.Kinds = append(args.Kinds, key.Kind)
+		args.Ids = append(args.Ids, key.ID)
+		args.Names = append(args.Names, parent.Name)
+	}
+	args.AclgroupIds, args.UserIds = p.memberIDs()
+	return q.ParentsFind(ctx, args)
+}
+
+// AreNew reports whether nothing is in the way of storing parents.
+func AreNew(missing []sharddb.ParentsFindRow) bool {
+	return !slices.ContainsFunc(missing, func(row sharddb.ParentsFindRow) bool { return !row.IsNew })
+}
+
+// Insert stores parents that are all new, or here as they were sent.
+func (p Parents) Insert(ctx context.Context, q *sharddb.Queries, missing []sharddb.ParentsFindRow) error {
+	var rows []parent
+	for _, row := range missing {
+		if named, found := p.named[ParentKey{row.Kind, row.ID}]; found {
+			rows = append(rows, named)
+		}
+	}
+	body, err := guard.JSON(rows)
+	if err != nil {
+		return err
+	}
+	args := sharddb.ParentsInsertParams{Parents: body}
+	args.AclgroupIds, args.UserIds = p.memberIDs()
+	_, err = q.ParentsInsert(ctx, args)
+	return err
+}
+
+// memberIDs returns the memberships as statements take them.
+func (p Parents) memberIDs() (groups, users []int64) {
+	for m := range p.members {
+		groups = append(groups, m.group)
+		users = append(users, m.user)
+	}
+	return groups, users
+}
+
+// Store lets local rows give way, stores the master's rows, and copies to them what belonged to the
+// rows that gave way. It returns the parents that it left out, each with the locked row that is in
+// the way.
+func (p Parents) Store(ctx context.Context, q *sharddb.Queries) (map[ParentKey]string, error) {
+	if len(p.named) == 0 {
+		return nil, nil
+	}
+	missing, err := p.Find(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("look what is here: %w", err)
+	}
+	if AreNew(missing) {
+		return nil, p.Insert(ctx, q, missing)
+	}
+	locked, err := p.stage(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	type statement func(context.Context) (int64, error)
+	for _, kind := range []struct {
+		name           string
+		giveWay, store statement
+		copies         []statement // needed only where a row gave way
+	}{
+		{"shards", q.ShardGiveWay, q.ShardStore, []statement{
+			q.ShardMoveLock, q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels,
+		}},
+		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
+		{"ACL groups", q.ACLGroupGiveWay, q.ACLGroupStore, []statement{q.ACLGroupCopyHosts, q.ACLGroupCopyUsers}},
+	} {
+		statements := []statement{kind.store}
+		moved, err := kind.giveWay(ctx)
+		if moved > 0 {
+			statements = append(statements, kind.copies...)
+		}
+		for i := 0; i < len(statements) && err == nil; i++ {
+			_, err = statements[i](ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kind.name, err)
+		}
+	}
+	if err := p.storeUsers(ctx, q, locked); err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	_, err = q.StagedParentsClear(ctx)
+	return locked, err
+}
+
+// stage stages the parents that need nothing which another session has locked, and returns the
+// others.
+func (p Parents) stage(ctx context.Context, q *sharddb.Queries) (map[ParentKey]string, error) {
+	body, err := guard.JSON(slices.Collect(maps.Values(p.named)))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := q.StageParents(ctx, body); err != nil {
+		return nil, fmt.Errorf("stage: %w", err)
+	}
+	groupIDs, userIDs := p.memberIDs()
+	rows, err := q.ParentsLock(ctx, groupIDs, userIDs)
+	if err != nil {
+		return nil, fmt.Errorf("look for locked rows: %w", err)
+	}
+	locked := make(map[ParentKey]string, len(rows))
+	for _, row := range rows {
+		locked[ParentKey{row.Kind, row.ID}] = row.Reason
+	}
+	return locked, nil
+}
+
+// storeUsers stores users and their ACL groups.
+func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[ParentKey]string) error {
+	kept, err := q.UserGiveWay(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := q.UserStore(ctx); err != nil {
+		return err
+	}
+	var groupIDs, userIDs []int64
+	for _, row := range kept {
+		groupIDs = append(groupIDs, row.AclgroupID)
+		userIDs = append(userIDs, row.UserID)
+	}
+	for m := range p.members {
+		if locked[ParentKey{"acl_group", m.group}] == "" && locked[ParentKey{"user", m.user}] == "" {
+			groupIDs = append(groupIDs, m.group)
+			userIDs = append(userIDs, m.user)
+		}
+	}
+	_, err = q.ACLGroupAddUsers(ctx, groupIDs, userIDs)
+	return err
+}
+
+// Len returns how many parents there are.
+func (p Parents) Len() int { return len(p.named) }
+
+// Keys returns the keys of all parents.
+func (p Parents) Keys() iter.Seq[ParentKey] { return maps.Keys(p.named) }
+
+// Merge adds other parents, whose members it leaves out.
+func (p Parents) Merge(others Parents) { maps.Copy(p.named, others.named) }
