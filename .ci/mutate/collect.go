@@ -10,7 +10,13 @@ import (
 )
 
 // everything is what is changed unless something else is named.
-var everything = []string{"queries/shard", "runner/shard", "runner/search", "runner/lock", "runner/loop", "runner/afe"}
+var everything = []string{
+	"queries/shard", "runner/shard", "runner/apply", "runner/aside", "runner/rows", "runner/search", "runner/lock", "runner/loop",
+	"runner/afe",
+}
+
+// guests are packages whose tests stand in consumer, where a whole beat can be looked at.
+var guests = []string{"runner/apply", "runner/aside", "runner/rows"}
 
 const (
 	queries   = "queries/shard"

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func (m *goFile) change(what string, begin, end token.Pos, by string) {
 		id:       fmt.Sprintf("%s %s: %s", m.name, m.function, squeezed(what)),
 		file:     m.name,
 		content:  replaced(m.content, m.offset(begin), m.offset(end), by),
-		packages: []string{"./" + path.Dir(m.name)},
+		packages: []string{testsOf(path.Dir(m.name))},
 	})
 }
 
@@ -94,4 +95,12 @@ func (m *goFile) visit(node ast.Node) bool {
 func isLogging(call string) bool {
 	called, _, _ := strings.Cut(call, "(")
 	return strings.Contains(strings.ToLower(called), "log.")
+}
+
+// testsOf returns the package whose tests should notice a change in a directory.
+func testsOf(dir string) string {
+	if slices.Contains(guests, dir) {
+		return consumer
+	}
+	return "./" + dir
 }
