@@ -28,10 +28,6 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 	if err != nil || !ready {
 		return err
 	}
-	lifetime := p.settings.Lifetime
-	if lifetime > 0 {
-		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
-	}
 	l, err := loop.New(loop.Options{
 		Begins: p.begins,
 		Beat: o.observed(func(ctx context.Context) beat.Report {
@@ -41,7 +37,8 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		Pause:    p.settings.HeartbeatPause,
 		Drain:    p.settings.DrainPause,
 		Splay:    p.settings.Splay(),
-		Lifetime: lifetime,
+		Lifetime: p.settings.Lifetime,
+		Began:    p.began,
 		Past:     past,
 		Waits:    o.health.Waits,
 		Logger:   p.log,
