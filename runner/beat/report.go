@@ -88,7 +88,8 @@ type Report struct {
 	Protocol string `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
 	Err error `json:"-"`
-	// Fatal reports whether no later beat can mend the failure: another client holds the lock.
+	// Fatal reports whether no later beat can mend the failure: another client holds the lock, or
+	// the database is a copy.
 	Fatal bool `json:"-"`
 	// Outage reports whether the master, or a proxy before it, could not be reached or could not
 	// cope. All shards meet the same outage.

@@ -100,8 +100,8 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 const maxErrorText = 1000
 
 // takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
-// us and a lock that another client holds are final: the operator must mend them. A database that is
-// down mends itself.
+// us, a lock that another client holds and a copied database are final: the operator must mend them. A
+// database that is down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)
