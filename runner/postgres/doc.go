@@ -10,7 +10,7 @@
 // [Start] makes a temporary directory, fills it with initdb and returns when the server answers;
 // [Server.Stop] removes all of it. What a killed process leaves behind is removed by the next
 // Start. [Server.Kill] and [Server.Restart] play a crash of the machine, [StartStandby] and
-// [Server.Promote] a failover.
+// [Server.Promote] a failover. [StartCopy] spares a server that begins like another the way there.
 //
 // # Where the programs come from
 //

@@ -60,7 +60,9 @@ type Server struct {
 	dir      *directory
 	port     int
 	password string  // empty without TCP
-	primary  *Server // nil unless this server is a standby
+	primary  *Server // whose data this server has begun with, or nil
+	follows  bool    // whether it is a standby of the primary
+	copying  sync.Mutex
 
 	mu     sync.Mutex // guards what Kill and Restart replace
 	server *process.Process
@@ -116,7 +118,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 func (s *Server) initialiseAndServe(ctx context.Context) error {
 	fill := s.initialise
 	if s.primary != nil {
-		fill = s.follow
+		fill = s.copyPrimary
 	}
 	if err := fill(ctx); err != nil {
 		return err

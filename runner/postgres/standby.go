@@ -23,20 +23,36 @@ const promoteTimeout = 5 * time.Minute
 // does the standby, with the primary's password and programs: TCP and BinDir of the options are
 // ignored. The standby outlives the primary. The context bounds the start only.
 func StartStandby(ctx context.Context, primary *Server, options Options) (*Server, error) {
-	options.TCP, options.BinDir = true, primary.options.BinDir
-	s := newServer(options)
-	s.primary, s.password = primary, primary.password
-	if !primary.options.TCP {
-		return nil, errors.New("start standby PostgreSQL: its primary listens on no port; start the primary with TCP")
-	}
-	if err := s.start(ctx); err != nil {
+	s, err := startFrom(ctx, primary, options, true)
+	if err != nil {
 		return nil, fmt.Errorf("start standby PostgreSQL: %w", err)
 	}
 	return s, nil
 }
 
-// follow makes the data directory a copy of the primary's.
-func (s *Server) follow(ctx context.Context) error {
+// StartCopy starts a second server with the data of another as they are now, of which it knows nothing
+// afterwards. That takes a third of the time of a new server, and its databases are there already. What
+// is said of StartStandby about TCP holds here too.
+func StartCopy(ctx context.Context, of *Server, options Options) (*Server, error) {
+	s, err := startFrom(ctx, of, options, false)
+	if err != nil {
+		return nil, fmt.Errorf("start copy of PostgreSQL: %w", err)
+	}
+	return s, nil
+}
+
+func startFrom(ctx context.Context, primary *Server, options Options, follows bool) (*Server, error) {
+	if !primary.options.TCP {
+		return nil, errors.New("its primary listens on no port; start the primary with TCP")
+	}
+	options.TCP, options.BinDir = true, primary.options.BinDir
+	s := newServer(options)
+	s.primary, s.password, s.follows = primary, primary.password, follows
+	return s, s.start(ctx)
+}
+
+// copyPrimary makes the data directory a copy of the primary's.
+func (s *Server) copyPrimary(ctx context.Context) error {
 	passwords := filepath.Join(s.dir.path, "passwords")
 	if err := s.writeSecret(passwords, "*:*:*:*:"+s.password); err != nil {
 		return err
@@ -44,9 +60,14 @@ func (s *Server) follow(ctx context.Context) error {
 	// The standby needs the password whenever it reconnects, so the file stays as long as it lives.
 	source := fmt.Sprintf("host=127.0.0.1 port=%d user=%s passfile=%s application_name=%s sslmode=disable",
 		s.primary.port, superuser, passwords, StandbyName)
-	return s.finish(ctx, "copy primary", "pg_basebackup", []string{
-		"--pgdata=" + s.DataDir(), "--dbname=" + source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
-	})
+	args := []string{"--pgdata=" + s.DataDir(), "--dbname=" + source, "--checkpoint=fast", "--no-sync"}
+	if s.follows {
+		args = append(args, "--write-recovery-conf")
+	}
+	// The checkpoint of another copy might remove the log that this one is about to read.
+	s.primary.copying.Lock()
+	defer s.primary.copying.Unlock()
+	return s.finish(ctx, "copy primary", "pg_basebackup", args)
 }
 
 // writeSecret writes one line to a file that only the server's user can read.

@@ -54,3 +54,33 @@ func TestStandbyNeedsAPrimaryThatListens(t *testing.T) {
 		t.Errorf("standby of a server without a port: %v", err)
 	}
 }
+
+// A copy has what the other server had, under the same password, and goes its own way.
+func TestACopyGoesItsOwnWay(t *testing.T) {
+	t.Parallel()
+	original := start(t, Options{TCP: true})
+	if err := original.CreateDatabase(t.Context(), "before", "template1"); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := StartCopy(t.Context(), original, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := copied.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := copied.CreateDatabase(t.Context(), "own", "before"); err != nil {
+		t.Errorf("write to the copy: %v", err)
+	}
+	if n := ask(t, original.URL("postgres"), "SELECT count(*)::text FROM pg_database WHERE datname = 'own'"); n != "0" {
+		t.Error("the original has the copy's database")
+	}
+	if n := ask(t, original.URL("postgres"), "SELECT count(*)::text FROM pg_stat_replication"); n != "0" {
+		t.Errorf("%s servers follow the original", n)
+	}
+	if got := ask(t, copied.URL("own"), "SELECT pg_is_in_recovery()::text"); got != "false" {
+		t.Errorf("a copy says pg_is_in_recovery() = %s", got)
+	}
+}

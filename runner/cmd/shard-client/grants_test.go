@@ -47,11 +47,29 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	pgtest.Exec(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
 	pgtest.Exec(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
 	pgtest.Exec(t, owner, grantsFile(t, name))
+	return asLeast(t, ownerURL), owner
+}
+
+// asLeast is a database's address for the role.
+func asLeast(t testing.TB, ownerURL string) string {
+	t.Helper()
 	return edit(t, ownerURL, func(u *url.URL) {
 		query := u.Query()
 		query.Set("user", leastRole)
 		u.RawQuery = query.Encode()
-	}), owner
+	})
+}
+
+// copyOf is leastRights for a database that was leastRights before, with what has come into it since.
+// The rights on a database itself are not copied with it.
+func copyOf(t testing.TB, databaseURL string) (copyURL string, owner *pgxpool.Pool) {
+	t.Helper()
+	ownerURL := pgtest.Clone(t, databaseURL)
+	owner = open(t, ownerURL)
+	name := owner.Config().ConnConfig.Database
+	onDatabase := regexp.MustCompile("GRANT [A-Z, ]+ ON DATABASE [^;]+;").FindString(grantsFile(t, name))
+	pgtest.Exec(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC; "+onDatabase)
+	return asLeast(t, ownerURL), owner
 }
 
 // The rights of docs/grants.sql suffice for all that a client does: the recorded conversation, an
@@ -81,6 +99,7 @@ func TestLeastRights(t *testing.T) {
 			t.Errorf("%s: database (-recorded +stored):\n%s", e.Name, diff)
 		}
 	}
+	beforeErrand(t, owner)
 	if err := errand(t, databaseURL, owner); err != nil {
 		t.Error(err)
 	}
@@ -101,13 +120,16 @@ func TestEachRightIsNeeded(t *testing.T) {
 	t.Parallel()
 	rights := rights(t)
 	// An errand that fails with all rights proves nothing about a single one.
-	if databaseURL, owner := leastRights(t); errand(t, databaseURL, owner) != nil {
+	originalURL, owner := leastRights(t)
+	beforeErrand(t, owner)
+	owner.Close()
+	if databaseURL, owner := copyOf(t, originalURL); errand(t, databaseURL, owner) != nil {
 		t.Fatal("the rights of docs/grants.sql do not suffice; see TestLeastRights")
 	}
 	for _, right := range rights {
 		t.Run(right, func(t *testing.T) {
 			t.Parallel()
-			databaseURL, owner := leastRights(t)
+			databaseURL, owner := copyOf(t, originalURL)
 			right := strings.Replace(right, "DATABASE autotest", "DATABASE "+owner.Config().ConnConfig.Database, 1)
 			pgtest.Exec(t, owner, "REVOKE "+right+" FROM "+leastRole)
 			if err := errand(t, databaseURL, owner); err == nil {
@@ -156,27 +178,28 @@ func permitted(e ended) error {
 	return nil
 }
 
+// beforeErrand stores what an errand needs.
+func beforeErrand(t *testing.T, owner *pgxpool.Pool) {
+	t.Helper()
+	pgtest.Exec(t, owner, `INSERT INTO afe_shards (id, hostname) VALUES (90, 'old.example');
+		INSERT INTO afe_labels (id, name) VALUES (90, 'board:x');
+		INSERT INTO afe_acl_groups (id, name) VALUES (90, 'team');
+		INSERT INTO afe_users (id, login) VALUES (90, 'ada');
+		INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90);
+		INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (90, 90);
+		INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (90, 90);
+		INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (90, 'a', 'b');
+		INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL), (902, '2019-03-15', NULL);
+		INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES
+			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true);
+		INSERT INTO afe_shards (id, hostname) VALUES (89, '`+ourShard+`') ON CONFLICT DO NOTHING`)
+}
+
 // errand runs every statement of the client once: names that give way, uploads with an open entry
-// and without, all kinds of objects (good, bad, mended, under an id that is taken), incorrect hosts, pruning. It returns
-// the error of the first step that fails.
+// and without, all kinds of objects (good, bad, mended, under an id that is taken), incorrect hosts,
+// pruning. It begins with beforeErrand, and returns the error of the first step that fails.
 func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
-	for _, sql := range []string{
-		"INSERT INTO afe_shards (id, hostname) VALUES (90, 'old.example')",
-		"INSERT INTO afe_labels (id, name) VALUES (90, 'board:x')",
-		"INSERT INTO afe_acl_groups (id, name) VALUES (90, 'team')",
-		"INSERT INTO afe_users (id, login) VALUES (90, 'ada')",
-		"INSERT INTO afe_hosts (id, hostname, invalid, shard_id) VALUES (90, 'h91', true, 90)",
-		"INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (90, 90)",
-		"INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (90, 90)",
-		"INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (90, 'a', 'b')",
-		"INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (900, '2019-03-15', NULL), (901, '2019-03-15', NULL), (902, '2019-03-15', NULL)",
-		`INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES
-			(9000, 900, 'Completed', true), (9001, 900, 'Running', false), (9010, 901, 'Completed', true)`,
-		"INSERT INTO afe_shards (id, hostname) VALUES (89, '" + ourShard + "') ON CONFLICT DO NOTHING",
-	} {
-		pgtest.Exec(t, owner, sql)
-	}
 	m := master(t, nil)
 	again := strings.NewReplacer(
 		`"owner": 7`, `"owner": "o"`,

@@ -67,6 +67,7 @@ func TestFunctionsOfOthersAreNotCalled(t *testing.T) {
 		t.Fatalf("only %d functions were made", n)
 	}
 	pgtest.Exec(t, conn, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO "+leastRole)
+	beforeErrand(t, owner)
 	if err := errand(t, databaseURL, owner); err != nil {
 		t.Error(err)
 	}

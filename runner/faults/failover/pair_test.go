@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -30,7 +33,48 @@ const (
 	database = "shard"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(m))) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(binaries.WithBinaries(pgtest.WithServer(withModel{m})))
+}
+
+// withModel stops the model after the tests.
+type withModel struct{ tests *testing.M }
+
+func (w withModel) Run() int {
+	code := w.tests.Run()
+	if server := started.Load(); server != nil {
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "failover:", err)
+			code = max(code, 1)
+		}
+	}
+	return code
+}
+
+// settings of all servers. They keep what they have committed when they are killed: the machine lives,
+// so that nothing needs to be synced to disk.
+var settings = map[string]string{
+	"synchronous_commit":          "on",
+	"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
+}
+
+// model is the server with a migrated database that each primary begins as a copy of: initdb and the
+// migrations were half of the time of all tests here.
+var (
+	started atomic.Pointer[postgres.Server]
+	model   = sync.OnceValues(func() (*postgres.Server, error) {
+		server, err := postgres.Start(context.Background(), postgres.Options{TCP: true, Settings: settings})
+		if err != nil {
+			return nil, err
+		}
+		started.Store(server)
+		if err := server.CreateDatabase(context.Background(), database, "template1"); err != nil {
+			return nil, err
+		}
+		_, err = schema.Up(context.Background(), server.URL(database))
+		return server, err
+	})
+)
 
 // pair is a shard with a database of two servers, and its master.
 type pair struct {
@@ -43,25 +87,16 @@ type pair struct {
 	log              string // its path
 }
 
-// newPair starts a primary and its standby, and a master with four hosts for the shard. The servers
-// keep what they have committed when they are killed: the machine lives, so that nothing needs to
-// be synced to disk.
+// newPair starts a primary and its standby, and a master with four hosts for the shard.
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	p := &pair{t: t, masterDB: pgtest.Pool(t)}
-	settings := map[string]string{
-		"synchronous_commit":          "on",
-		"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
-	}
-	var err error
-	if p.primary, err = postgres.Start(t.Context(), postgres.Options{TCP: true, Settings: settings}); err != nil {
+	begun, err := model()
+	p.must(err)
+	if p.primary, err = postgres.StartCopy(t.Context(), begun, postgres.Options{Settings: settings}); err != nil {
 		t.Fatal(err)
 	}
 	p.stopAtEnd(p.primary)
-	p.must(p.primary.CreateDatabase(t.Context(), database, "template1"))
-	if _, err := schema.Up(t.Context(), p.primary.URL(database)); err != nil {
-		t.Fatal(err)
-	}
 	if p.standby, err = postgres.StartStandby(t.Context(), p.primary, postgres.Options{Settings: settings}); err != nil {
 		t.Fatal(err)
 	}

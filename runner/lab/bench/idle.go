@@ -17,7 +17,7 @@ const (
 	// fewBeats and moreBeats are two runs; what the second costs more is the price of beats alone,
 	// without that of starting. PostgreSQL plans a statement five times with its arguments and once
 	// without, so both runs have done with planning.
-	fewBeats, moreBeats = 8, 48
+	fewBeats, moreBeats = 8, 128
 
 	// knownJobs are open on the shard whose idle beats are measured.
 	knownJobs = 1000
