@@ -1,14 +1,16 @@
--- The rights that the role of `shard-client run`, `once` and `quarantine list` needs, and no others.
--- `shard-client migrate` needs the owner of the tables, which should be another role.
+-- The rights that the role of `shard-client run`, `once`, `quarantine list` and `migrate status`
+-- needs, and no others. `migrate up` and `migrate down` need the owner of the database, which should
+-- be another role. A superuser makes the one of this file: CREATE ROLE shard_client LOGIN.
 --
 -- Replace the names of the database (autotest) and of the role (shard_client), and run it as the
--- owner of the tables, also after every migration:
+-- owner of the database, who made the tables and owns its schema public. Run it after every
+-- migration, too:
 --
---     psql --set ON_ERROR_STOP=1 --file grants.sql autotest
+--     psql --set ON_ERROR_STOP=1 --username OWNER --file grants.sql autotest
 --
 -- A test runs whole conversations with exactly these rights, and shows that each is needed. The
--- column lists keep promise P5 in the database, too: the role can write neither the status of a host
--- nor that of an entry, and no completion.
+-- column lists keep promise P5 in the database, too: the role can write neither the status of a
+-- host nor that of an entry, and no completion.
 --
 -- The right to update an id is there only because PostgreSQL wants a right to update some column for
 -- SELECT FOR UPDATE: rows that are to be deleted are locked first. No id is ever written.

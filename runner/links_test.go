@@ -136,3 +136,34 @@ func TestRoomsAreListed(t *testing.T) {
 		}
 	}
 }
+
+// The list of decisions is whole and in order, with the titles and the states of the records.
+func TestDecisionsAreListed(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	record := regexp.MustCompile(`(?s)^# (\d{4})\. ([^\n]+)\n\nStatus: a(.+?)\.\n\n`)
+	var want []string
+	for _, path := range slices.Sorted(maps.Keys(pages)) {
+		name, ok := strings.CutPrefix(path, "docs/decisions/")
+		if !ok || name == "README.md" {
+			continue
+		}
+		parts := record.FindStringSubmatch(pages[path])
+		if parts == nil || !strings.HasPrefix(name, parts[1]+"-") {
+			t.Errorf("%s does not begin with its number, a title and a line of its status", path)
+			continue
+		}
+		line := "- [" + parts[1] + "](" + name + ") " + parts[2] + ". *A" + parts[3] + "*"
+		want = append(want, strings.Join(strings.Fields(line), " "))
+	}
+	list := pages["docs/decisions/README.md"]
+	got := strings.Split(list[strings.Index(list, "- ["):], "\n- ")
+	for i, one := range got {
+		got[i] = "- " + strings.TrimPrefix(strings.Join(strings.Fields(one), " "), "- ")
+	}
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("docs/decisions/README.md, entry %d: got %q, want %q", i+1, got[min(i, len(got)):], want[min(i, len(want)):])
+		}
+	}
+}

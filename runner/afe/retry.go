@@ -133,7 +133,19 @@ func interrupted(ctx context.Context) Class {
 // withCause adds to an error why the context ended: the beat's deadline or a shutdown.
 func withCause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		return fmt.Errorf("%w: %w", cause, err)
+		return &endedError{cause, err, ": " + ctx.Err().Error()}
 	}
 	return err
 }
+
+// endedError leaves out that the context is over, which its cause has said better.
+type endedError struct {
+	cause, err error
+	over       string
+}
+
+func (e *endedError) Error() string {
+	return strings.TrimSuffix(e.cause.Error()+": "+e.err.Error(), e.over)
+}
+
+func (e *endedError) Unwrap() []error { return []error{e.cause, e.err} }

@@ -1,6 +1,6 @@
 // Package answer keeps the body of an answer while it is read, in memory or on disk, and knows where
 // in it the objects stand (docs/decisions/0051-an-answer-stays-on-disk.md). It knows the envelope of
-// JSON-RPC and the names of the sections; what an object means is for package afe.
+// JSON-RPC and the names of the sections; what an object means is for package objects.
 package answer
 
 import (

@@ -39,9 +39,9 @@ func inRead[T any](
 	}
 }
 
-// toStore returns the chunks in which units are stored that are not here as they were sent. All are,
-// without a diff, for a value that PostgreSQL cannot even compare, or not in time, or a parent that could not be
-// stored: whoever names it must wait.
+// toStore compares units with what is here, and returns those that are to be stored, in chunks. That is
+// all of them where nothing is compared: without a diff, if PostgreSQL cannot compare a value or takes
+// too long, and after a parent could not be stored, for then what names the parent must wait.
 func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units

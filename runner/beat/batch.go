@@ -6,8 +6,8 @@ import "time"
 // anyway.
 const minBatchBytes = 64 << 10
 
-// slowShare is the part of the deadline, one in so many, that an answer may take before uploads
-// stop to grow: the master has other shards, whose uploads grow too. Without this limit the
+// slowShare divides the deadline: after an answer that took longer than this part of it, uploads do
+// not grow. The master has other shards, whose uploads grow too. Without this limit the
 // master's queue grew twelve times as long in the test of the incident "growing uploads".
 const slowShare = 4
 

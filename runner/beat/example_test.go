@@ -57,7 +57,7 @@ func ExampleReport_Summary() {
 	report.Fail(errors.New("connection refused"), beat.FailureDatabase, "connect to shard-db: connection refused")
 	fmt.Println(report.Summary())
 	// Output:
-	// heartbeat ok: knew 12 jobs and 0 hosts, uploaded 1 jobs with 2 entries, received 0 hosts, 0 jobs and 0 keyvals, set aside 0
+	// heartbeat ok: knew 12 jobs and 0 hosts, uploaded 1 job with 2 entries, received 0 hosts, 0 jobs and 0 keyvals, set aside 0
 	// pack 2.5 ms, rpc 41.2 ms, acknowledge 0.0 ms, apply 0.0 ms
 	// heartbeat failed (database): connect to shard-db: connection refused
 }

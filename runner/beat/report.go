@@ -88,7 +88,8 @@ type Report struct {
 	Protocol string `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
 	Err error `json:"-"`
-	// Fatal reports whether no later beat can mend the failure: another client holds the lock.
+	// Fatal reports whether no later beat can mend the failure: another client holds the lock, or
+	// the database is a copy.
 	Fatal bool `json:"-"`
 	// Outage reports whether the master, or a proxy before it, could not be reached or could not
 	// cope. All shards meet the same outage.
@@ -171,10 +172,22 @@ func (r *Report) Summary() string {
 	if !r.OK() {
 		return fmt.Sprintf("heartbeat failed (%s): %s", r.Failure, r.Error)
 	}
-	return fmt.Sprintf("heartbeat ok: knew %d jobs and %d hosts, uploaded %d jobs with %d entries, "+
-		"received %d hosts, %d jobs and %d keyvals, set aside %d\n"+
+	return fmt.Sprintf("heartbeat ok: knew %s and %s, uploaded %s with %s, "+
+		"received %s, %s and %s, set aside %d\n"+
 		"pack %.1f ms, rpc %.1f ms, acknowledge %.1f ms, apply %.1f ms",
-		r.KnownJobs, r.KnownHosts, r.UploadedJobs, r.UploadedEntries,
-		r.ReceivedHosts, r.ReceivedJobs, r.ReceivedKeyvals, r.Quarantined,
+		Jobs(r.KnownJobs), hosts(r.KnownHosts), Jobs(r.UploadedJobs), count(r.UploadedEntries, "entry", "entries"),
+		hosts(r.ReceivedHosts), Jobs(r.ReceivedJobs), count(r.ReceivedKeyvals, "keyval", "keyvals"), r.Quarantined,
 		r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
+}
+
+// Jobs returns a number of jobs in words: 1 job, 2 jobs.
+func Jobs(n int) string { return count(n, "job", "jobs") }
+
+func hosts(n int) string { return count(n, "host", "hosts") }
+
+func count(n int, one, more string) string {
+	if n != 1 {
+		one = more
+	}
+	return fmt.Sprintf("%d %s", n, one)
 }

@@ -79,3 +79,11 @@ func TestSentAndPending(t *testing.T) {
 		t.Errorf("%d jobs still pending, want 13", n)
 	}
 }
+
+func TestSummaryCountsOneAsOne(t *testing.T) {
+	r := Report{Outcome: OutcomeOK, KnownJobs: 1, KnownHosts: 1, UploadedJobs: 1, UploadedEntries: 1, ReceivedHosts: 1, ReceivedJobs: 1, ReceivedKeyvals: 1}
+	want := "heartbeat ok: knew 1 job and 1 host, uploaded 1 job with 1 entry, received 1 host, 1 job and 1 keyval, set aside 0\n"
+	if got := r.Summary(); !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

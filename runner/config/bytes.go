@@ -30,7 +30,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
 	unit, known := units[strings.ToLower(strings.TrimSpace(s[digits:]))]
 	if digits == 0 || !known {
-		return errors.New("give whole bytes (1024) or add KiB, MiB, GiB, kB, MB or GB (16MiB)")
+		return errors.New("give whole bytes (1024), or add B, KiB, MiB, GiB, TiB, kB, MB, GB or TB (16MiB)")
 	}
 	n, err := strconv.ParseInt(s[:digits], 10, 64)
 	if err != nil || n > math.MaxInt64/unit {

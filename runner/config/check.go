@@ -34,7 +34,7 @@ func (c *Config) ValidateSettings() error {
 		c.DatabaseURL.check(),
 		checkDuration("heartbeat-pause", c.HeartbeatPause, time.Nanosecond),
 		checkDuration("drain-pause", c.DrainPause, time.Nanosecond),
-		checkDuration("startup-splay", c.Splay(), 0),
+		checkSplay(c.StartupSplay),
 		checkDuration("rpc-timeout", c.RPCTimeout, time.Nanosecond),
 		checkDuration("stop-timeout", c.StopTimeout, 0),
 		checkDuration("lock-timeout", c.LockTimeout, time.Nanosecond),
@@ -165,6 +165,14 @@ func checkDuration(flag string, d, least time.Duration) error {
 		return nil
 	}
 	return err
+}
+
+// checkSplay leaves a splay that follows from the pause to the check of the pause. nil: not given.
+func checkSplay(d *time.Duration) error {
+	if d == nil {
+		return nil
+	}
+	return checkDuration("startup-splay", *d, 0)
 }
 
 // checkLonger refuses a time that would be over before that of an RPC may be: what a request may still

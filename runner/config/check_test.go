@@ -30,8 +30,8 @@ func TestSettings(t *testing.T) {
 		{"drain-pause", "0", "must be longer than 0"},
 		{"heartbeat-pause", "0", "must be longer than 0"},
 		{"heartbeat-pause", "-1s", "must be longer than 0"},
-		{"heartbeat-pause", "60", "missing unit"},
-		{"heartbeat-pause", "soon", "invalid duration"},
+		{"heartbeat-pause", "60", "give a duration such as"},
+		{"heartbeat-pause", "soon", "give a duration such as"},
 		{"heartbeat-pause", "2000000h", "not be longer than"},
 		{"startup-splay", "0", ""},
 		{"startup-splay", "5m", ""},
@@ -65,7 +65,7 @@ func TestSettings(t *testing.T) {
 		{"max-upload-bytes", "0", "out of range"},
 		{"max-upload-bytes", "2TiB", "out of range"},
 		{"max-upload-bytes", "-1", "give whole bytes"},
-		{"max-upload-bytes", "16M", "give whole bytes"},
+		{"max-upload-bytes", "16M", "KiB, MiB, GiB, TiB, kB, MB, GB or TB"},
 		{"max-response-bytes", "300", ""},
 		{"max-response-bytes", "big", "give whole bytes"},
 		{"apply-chunk", "0", "out of range"},
@@ -114,10 +114,10 @@ func checkOutcome(t *testing.T, how, flag, value, want string, vars map[string]s
 }
 
 func TestErrorsAreReportedTogetherAndTyped(t *testing.T) {
-	c := mustParse(t, nil, "once", "--apply-chunk=0", "--heartbeat-pause=0", "--master=ftp://m")
+	c := mustParse(t, nil, "once", "--apply-chunk=0", "--heartbeat-pause=-5s", "--master=ftp://m")
 	err := c.ValidateSettings()
 	want := `--master "ftp://m": its scheme "ftp" is not http or https: give a host, HOST:PORT or a URL (http://HOST[:PORT])
---heartbeat-pause "0s": it must be longer than 0: give a duration such as 300ms, 60s or 30m
+--heartbeat-pause "-5s": it must be longer than 0: give a duration such as 300ms, 60s or 30m
 --apply-chunk "0": it is out of range: give a number from 1 to 2147483647`
 	if err == nil || err.Error() != want {
 		t.Errorf("error:\n%v\nwant:\n%s", err, want)

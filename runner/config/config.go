@@ -38,7 +38,7 @@ type Config struct {
 	ShardHostname string `env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
 	Master        string `env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
 	User          string `env:"SHARD_CLIENT_USER" placeholder:"LOGIN" group:"Shard and master" help:"Login the master sees; default: the operating system's user."`
-	Protocol      string `env:"SHARD_CLIENT_PROTOCOL" enum:"auto,2015,2019" default:"auto" group:"Shard and master" help:"Protocol version of the master: auto, 2015 or 2019."`
+	Protocol      string `env:"SHARD_CLIENT_PROTOCOL" enum:"auto,2015,2019" default:"auto" group:"Shard and master" help:"Protocol version of the master."`
 
 	CAFile     string `name:"ca-file" env:"SHARD_CLIENT_CA_FILE" placeholder:"PATH" group:"Shard and master" help:"PEM file of the authorities that may vouch for an https master, instead of the system's."`
 	ClientCert string `env:"SHARD_CLIENT_CLIENT_CERT" placeholder:"PATH" group:"Shard and master" help:"PEM file of a certificate that an https master is shown; a new one is read without a restart."`
@@ -65,10 +65,10 @@ type Config struct {
 	HistoryKeep      int    `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
 	QuarantineKeep   int    `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
-	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines: text or json."`
-	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log: debug, info, warn or error."`
+	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines."`
+	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log."`
 	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
-	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout: text or json."`
+	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout."`
 	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves /metrics and /healthz; default: none."`
 }
 

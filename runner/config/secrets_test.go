@@ -79,6 +79,19 @@ func TestRedactFindsProxyAuthorization(t *testing.T) {
 }
 
 // A secret that contains another one is replaced whole, and the replacement is not searched again.
+// The driver gives each try to connect a line; the log has one line, and stderr a sentence.
+func TestRedactErrorTellsEqualCausesOnce(t *testing.T) {
+	secrets := (&Config{DatabaseURL: "postgres://u:CANARY@h/d"}).Secrets(nil)
+	err := errors.New("migrate up: failed to connect to `user=u`:\n\th1: refused\n\th1: refused\n\th2: password=CANARY")
+	if got, want := secrets.RedactError(err), "migrate up: failed to connect to `user=u`: h1: refused; h2: password=xxxxx"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	lines := "--a: it is wrong\n--b: it is wrong"
+	if got := secrets.RedactError(errors.New(lines)); got != lines {
+		t.Errorf("%q became %q", lines, got)
+	}
+}
+
 func TestRedactReplacesOnce(t *testing.T) {
 	s := (&Config{}).Secrets(nil)
 	s.Add("", "hunter2", "hunter2 and more")

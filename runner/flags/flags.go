@@ -4,9 +4,10 @@
 // # Tags
 //
 // A field with the tag help is a flag. Its name is that of the field, in lower case with dashes, or
-// the tag name. The other tags are short (a letter), default, placeholder (what the help shows where
-// there is no default), enum (the values that it may have), env (its variables) and group (the heading
-// in the help). Lists are separated by commas. The fields of an embedded struct are flags, too.
+// the tag name. The other tags are short (a letter), default, placeholder (what the help shows for
+// the value; otherwise the enum, or a word for the type), enum (the values that it may have), env (its
+// variables) and group (the heading in the help). Lists are separated by commas. The fields of an
+// embedded struct are flags, too.
 //
 // # Limits
 //
@@ -75,10 +76,18 @@ type value struct {
 
 func (v *value) String() string { return "" } // pflag would show it
 
-// Type says in the help what the value is: *time.Duration is a duration.
+// Type says in the help what the value is: *time.Duration is a DURATION. pflag knows bool by its name.
 func (v *value) Type() string {
 	kind := v.field.Type().String()
-	kind = strings.ToLower(kind[strings.LastIndexAny(kind, "*.")+1:])
+	kind = strings.ToUpper(kind[strings.LastIndexAny(kind, "*.")+1:])
+	switch {
+	case v.field.Kind() == reflect.Bool:
+		return "bool"
+	case v.field.Kind() == reflect.String:
+		kind = "TEXT"
+	case v.field.Type().PkgPath() == "" && (v.field.CanInt() || v.field.CanUint() || v.field.CanFloat()):
+		kind = "N"
+	}
 	return cmp.Or(v.tag.Get("placeholder"), strings.Join(v.list("enum"), "|"), kind)
 }
 
@@ -95,10 +104,10 @@ func (v *value) Set(text string) (err error) {
 	case encoding.TextUnmarshaler:
 		err = field.UnmarshalText([]byte(text))
 	case *time.Duration:
-		*field, err = time.ParseDuration(text)
+		*field, err = duration(text)
 	case **time.Duration: // nil: not given
 		*field = new(time.Duration)
-		**field, err = time.ParseDuration(text)
+		**field, err = duration(text)
 	case *[]string:
 		*field = append(*field, text)
 	default:
@@ -107,16 +116,43 @@ func (v *value) Set(text string) (err error) {
 		} else if v.field.Kind() == reflect.String {
 			v.field.SetString(text)
 		} else if n, _ := fmt.Sscan(text, field, new(string)); n != 1 { // bool and numbers
-			err = errors.New("it cannot be read as " + v.field.Type().String())
+			err = errors.New("give " + wanted(v.field.Kind(), text))
 		}
 	}
 	return err
+}
+
+func duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		err = errors.New("give a duration such as 300ms, 60s or 30m")
+	}
+	return d, err
+}
+
+// wanted says what to give in place of a text that is no value of this kind.
+func wanted(kind reflect.Kind, text string) string {
+	switch {
+	case kind == reflect.Bool:
+		return "true or false"
+	case kind == reflect.Float64:
+		return "a number"
+	case text != "" && strings.Trim(text, "0123456789") == "":
+		return "a smaller number"
+	case kind == reflect.Uint64:
+		return "a whole number from 0 on"
+	}
+	return "a whole number"
 }
 
 // Parse sets the flags on the command line, and leaves its other words to set.Args. For an unknown
 // flag, the error asks for the one that has the longest beginning in common with it.
 func Parse(set *pflag.FlagSet, args []string) error {
 	err := set.Parse(args)
+	if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		flag := bare.GetFlag()
+		return fmt.Errorf("--%s has no value: give --%[1]s %s", flag.Name, flag.Value.Type())
+	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		name, meant := unknown.GetSpecifiedName(), ""
 		for n := len(name); n > 2 && meant == ""; n-- {
@@ -151,19 +187,49 @@ func FromEnvironment(set *pflag.FlagSet) error {
 	return errors.Join(wrong...)
 }
 
-// Help describes the flags, below the headings of their groups.
+// Unread returns the variables of the environment that have a value and begin with prefix, but that
+// no flag takes its value from: somebody has misspelt one.
+func Unread(set *pflag.FlagSet, prefix string) (names []string) {
+	read := map[string]bool{}
+	set.VisitAll(func(flag *pflag.Flag) {
+		for _, name := range flag.Value.(*value).list("env") {
+			read[name] = true
+		}
+	})
+	for _, pair := range os.Environ() {
+		name, text, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, prefix) && !read[name] && text != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// glue stands for a space at which pflag must not break a line.
+const glue = "\x01"
+
+// Help describes the flags that are not hidden, below the headings of their groups.
 func Help(set *pflag.FlagSet) (text string) {
 	var titles []string
 	groups := map[string]*pflag.FlagSet{}
 	set.VisitAll(func(flag *pflag.Flag) {
+		if flag.Hidden {
+			return
+		}
 		title := cmp.Or(flag.Value.(*value).tag.Get("group"), "Flags")
 		if groups[title] == nil {
 			titles, groups[title] = append(titles, title), newSet()
 		}
-		groups[title].AddFlag(flag)
+		shown := *flag
+		if shown.DefValue != "" && shown.DefValue != "0" {
+			shown.Usage += " (default" + glue + shown.DefValue + ")"
+		}
+		shown.DefValue = ""
+		groups[title].AddFlag(&shown)
 	})
 	for _, title := range titles {
 		text += "\n" + title + ":\n" + groups[title].FlagUsagesWrapped(80)
 	}
-	return text
+	return strings.ReplaceAll(text, glue, " ")
 }

@@ -63,9 +63,9 @@ func TestEveryType(t *testing.T) {
 // Each error names the flag and the value, and says what is wrong with it.
 func TestWhatCannotBeUsed(t *testing.T) {
 	for arg, want := range map[string]string{
-		"--pause=60": "missing unit", "--pause=": "invalid duration", "--splay=soon": "invalid duration",
-		"--many=1x": "as int", "--many=": "as int", "--many=99999999999999999999": "as int", "--many=1 2": "as int",
-		"--seed=-1": "as uint64", "--share=half": "as float64", "--watch=maybe": "as bool", "--size=small": "give large",
+		"--pause=60": "give a duration such as", "--pause=": "give a duration", "--splay=soon": "give a duration",
+		"--many=1x": "a whole number", "--many=": "a whole number", "--many=99999999999999999999": "a smaller number", "--many=1 2": "a whole number",
+		"--seed=-1": "from 0 on", "--share=half": "a number", "--watch=maybe": "true or false", "--size=small": "give large",
 		"--format=xml": "give one of text, json", "--format=": "give one of", "--host=--pause": "is the value missing?",
 	} {
 		name, value, _ := strings.Cut(arg, "=")
@@ -76,7 +76,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 	}
 	for arg, want := range map[string]string{
 		"--hst": "unknown flag: --hst", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
-		"--untouched=x": "unknown flag", "--host": "needs an argument: --host", "-x": "'x'",
+		"--untouched=x": "unknown flag", "--host": "--host has no value: give --host TEXT", "--format": "--format text|json", "-x": "'x'",
 	} {
 		if _, _, err := parse(arg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", arg, err, want)
@@ -112,13 +112,33 @@ func TestEnvironment(t *testing.T) {
 func TestHelp(t *testing.T) {
 	text := flags.Help(flags.New(&settings{}))
 	for _, want := range []string{
-		"\nPlace:\n      --host string   Name of the host ($FLAGS_TEST_HOST,\n                      $FLAGS_TEST_OTHER). (default \"here\")\n",
-		"\nFlags:\n", "--pause duration ", "--splay duration ", "--many int ", "--meta-host LABEL ", "--format text|json ",
-		"  -w, --watch  ", "--inner string ",
+		"\nPlace:\n      --host TEXT   Name of the host ($FLAGS_TEST_HOST,\n                    $FLAGS_TEST_OTHER). (default here)\n",
+		"\nFlags:\n", "--pause DURATION ", "--splay DURATION ", "--many N ", "--share N ", "--seed N ", "--size SIZE ",
+		"--meta-host LABEL ", "--format text|json ", "  -w, --watch  ", "--inner TEXT ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)
 		}
+	}
+}
+
+func TestHiddenFlagsAreNotDescribed(t *testing.T) {
+	set := flags.New(&settings{})
+	set.Lookup("host").Hidden = true
+	if text := flags.Help(set); strings.Contains(text, "Place") || strings.Contains(text, "--host") {
+		t.Errorf("a hidden flag is described:\n%s", text)
+	}
+}
+
+// A misspelt variable is named, one without a value or with another beginning is not.
+func TestUnread(t *testing.T) {
+	t.Setenv("FLAGS_TEST_HOTS", "x")
+	t.Setenv("FLAGS_TEST_ENV", "x")
+	t.Setenv("FLAGS_TEST_EMPTY", "")
+	t.Setenv("FLAGS_TEST_HOST", "x")
+	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS"}
+	if got := flags.Unread(flags.New(&settings{}), "FLAGS_TEST_"); !reflect.DeepEqual(got, want) {
+		t.Errorf("unread: %q, want %q", got, want)
 	}
 }
 

@@ -58,7 +58,11 @@ func (t *teller) worthTelling() bool {
 	return true
 }
 
-// Log writes the line of a single beat, as a loop would write that of its first.
+// Log writes the line of a single beat, which knows of none before it.
 func Log(log *slog.Logger, r *beat.Report) {
-	(&Loop{options: Options{Logger: log}}).log(r, 0)
+	if r.OK() {
+		log.Info("heartbeat", r.Attributes()...)
+	} else {
+		log.Warn("heartbeat failed", r.Attributes()...)
+	}
 }

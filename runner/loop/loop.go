@@ -45,11 +45,13 @@ type Options struct {
 	// uploads"), or while the client looks for the record that the master refuses. A shorter Pause
 	// goes before.
 	Drain time.Duration
-	// Splay is the time of which the first beat, and the first after an outage, waits a random
-	// part.
+	// Splay is the longest wait before the first beat, and before the first after an outage; how long
+	// it is, chance decides.
 	Splay time.Duration
-	// Lifetime is the time after the start from which on no beat begins; 0: beat for ever.
+	// Lifetime is the time after Began from which on no beat begins; 0: beat for ever.
 	Lifetime time.Duration
+	// Began is when the process began; zero: it begins with Run.
+	Began time.Time
 	// Past is what is known of the beats before this process, for the log.
 	Past beat.Past
 	// Waits hears when the next beat begins, as often as one is planned; nil: nobody does.
@@ -94,16 +96,18 @@ func New(o Options) (*Loop, error) {
 // beat whose report is Fatal, because no later beat can mend that failure.
 func (l *Loop) Run(ctx context.Context) error {
 	o := l.options
-	began := time.Now()
-	window := began.Add(randomPart(o.Splay))
+	if o.Began.IsZero() {
+		o.Began = time.Now()
+	}
+	window := time.Now().Add(randomPart(o.Splay))
 	next := window
 	if wait := time.Until(next); wait > 0 {
 		o.Logger.Info("waiting for the first beat", "wait_ms", wait.Milliseconds(), "startup_splay_ms", o.Splay.Milliseconds())
 	}
 	for {
 		o.Waits(next)
-		if o.Lifetime > 0 && next.Sub(began) >= o.Lifetime {
-			sleep(ctx, o.Lifetime-time.Since(began))
+		if o.Lifetime > 0 && next.Sub(o.Began) >= o.Lifetime {
+			sleep(ctx, o.Lifetime-time.Since(o.Began))
 			o.Logger.Info("lifetime is over", "lifetime_ms", o.Lifetime.Milliseconds())
 			return nil
 		}

@@ -179,6 +179,28 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
+// The lifetime counts from the start of the process, and the log tells the setting, not what is left.
+func TestLifetimeCountsFromTheStartOfTheProcess(t *testing.T) {
+	var lines strings.Builder
+	at := synctestLoop(t, loop.Options{Pause: time.Minute, Lifetime: 150 * time.Second}, &recorder{}, func(o *loop.Options) {
+		o.Began, o.Logger = time.Now().Add(-time.Minute), slog.New(slog.NewTextHandler(&lines, nil))
+	})
+	if len(at) != 2 || !strings.Contains(lines.String(), "lifetime_ms=150000") {
+		t.Errorf("%d beats in the 90 s that are left, want 2; the log:\n%s", len(at), &lines)
+	}
+}
+
+// A single beat knows nothing of those before it.
+func TestTheLineOfASingleBeat(t *testing.T) {
+	for outcome, want := range map[string]string{beat.OutcomeOK: "level=INFO msg=heartbeat ", beat.OutcomeFailed: `level=WARN msg="heartbeat failed"`} {
+		var line strings.Builder
+		loop.Log(slog.New(slog.NewTextHandler(&line, nil)), &beat.Report{Outcome: outcome})
+		if !strings.Contains(line.String(), want) || strings.Contains(line.String(), "in_a_row") || strings.Contains(line.String(), "last_success") {
+			t.Errorf("%s: %s", outcome, &line)
+		}
+	}
+}
+
 func TestALockHeldByAnotherEndsTheLoop(t *testing.T) {
 	held := errors.New("another client holds the lock")
 	l, err := loop.New(loop.Options{Pause: time.Minute, Beat: func(context.Context) beat.Report {

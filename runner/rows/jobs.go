@@ -36,7 +36,7 @@ func NewJobs(most int) *Jobs {
 	}
 }
 
-// AddNew adds a job that is not here. Keyvals that are here may await it.
+// AddNew adds a job that is not here. awaited says that keyvals of it may have come before the job.
 func (r *Jobs) AddNew(j *objects.Job, keyvals []objects.Keyval, awaited bool) {
 	r.addKeyvals(j, keyvals, awaited)
 	job := jobRow(j)

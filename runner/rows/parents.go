@@ -252,7 +252,7 @@ func (p Parents) stage(ctx context.Context, q *sharddb.Queries) (map[ParentKey]s
 	return locked, nil
 }
 
-// storeUsers stores users and their ACL groups.
+// storeUsers stores users, and which of them are in which ACL group.
 func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[ParentKey]string) error {
 	kept, err := q.UserGiveWay(ctx)
 	if err != nil {

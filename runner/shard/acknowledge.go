@@ -9,6 +9,7 @@ import (
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/aside"
+	"shardclient/runner/beat"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 	"shardclient/runner/plain"
@@ -33,7 +34,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
 		})
 		if err != nil {
-			return fmt.Errorf("note %d jobs that are uploaded: %w", len(m.sent.JobIds), err)
+			return fmt.Errorf("note the upload of %s: %w", beat.Jobs(len(m.sent.JobIds)), err)
 		}
 		return nil
 	})
@@ -50,7 +51,7 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 
 func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
 	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
-		return fmt.Errorf("note how the upload of %d jobs ended: %w", len(u.sent.JobIds), err)
+		return fmt.Errorf("note how the upload of %s ended: %w", beat.Jobs(len(u.sent.JobIds)), err)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 		err = t.acknowledgeFewer(ctx, sure, err)
 	}
 	if err != nil {
-		err = fmt.Errorf("acknowledge %d jobs: %w", len(t.memo.sent.JobIds), err)
+		err = fmt.Errorf("acknowledge %s: %w", beat.Jobs(len(t.memo.sent.JobIds)), err)
 		if !pg.IsOfOneStep(err) {
 			return err
 		}

@@ -11,9 +11,9 @@ import (
 
 // A job may be too much for PostgreSQL, within the time that a statement has, when its records are
 // read or compared: it has hundreds of thousands of entries, say. Or a trigger of the site refuses
-// its acknowledgment. Such a job must harm no other (P6). The packet that met it is made again with one job, and from there the batch grows by
-// success, so whatever can go goes. A job that fails although it is alone is set aside and
-// tried again later.
+// its acknowledgment. Such a job must harm no other (P6). The packet that met it is made again with
+// one job, and from there the batch grows by success, so whatever can go goes. A job that fails
+// although it is alone is set aside and tried again later.
 
 // finished says how many finished jobs are read for a packet.
 type finished int

@@ -35,7 +35,8 @@ type program struct {
 	stdout, stderr io.Writer
 	root           bool // runs as root
 	settings       *config.Config
-	typed          bool // --database-url is on the command line, which ps shows to everyone
+	typed          bool     // --database-url is on the command line, which ps shows to everyone
+	unread         []string // variables of the environment that look like settings, but are none
 	adoption
 	secrets  *config.Secrets
 	log      *slog.Logger

@@ -184,6 +184,9 @@ func TestVersion(t *testing.T) {
 	if !regexp.MustCompile(`^shard-client \S+, schema version \d+\n$`).MatchString(e.stdout) {
 		t.Errorf("version: %v", e)
 	}
+	if same := invoke("--version").want(t, exitOK); same.stdout != e.stdout {
+		t.Errorf("--version: %v", same)
+	}
 	var got struct {
 		Version       string `json:"version"`
 		SchemaVersion int    `json:"schema_version"`

@@ -30,8 +30,8 @@ func (p *program) beatAndPrint(ctx context.Context) error {
 	return p.printReport(&report)
 }
 
-// beatOnce returns an error where the operator is needed: for a wrong schema, and for a lock that
-// another client holds. A database that is down is a failed beat.
+// beatOnce returns an error where the operator is needed: for a wrong schema, a lock that another
+// client holds, a copied database, a pooler. A database that is down is a failed beat.
 func (p *program) beatOnce(ctx context.Context, c *client) (beat.Report, error) {
 	var report beat.Report
 	watch := beat.NewStopwatch(p.began)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ var commands = []command{
 	{"once", "Beat once and print the result.", (*program).beatAndPrint},
 	{"migrate", "Bring the schema of the database up or down, or show where it is.", nil},
 	{"migrate up", "Apply every pending migration.", (*program).migrateUp},
-	{"migrate down", "Take the newest back, one step, with its tables and rows.", (*program).migrateDown},
+	{"migrate down", "Take the newest migration back, with its tables and rows.", (*program).migrateDown},
 	{"migrate status", "List the migrations and when they were applied.", (*program).migrateStatus},
 	{"quarantine", "Objects that could not be stored or sent.", nil},
 	{"quarantine list", "List what was set aside, and why.", (*program).listQuarantine},
@@ -36,7 +37,8 @@ var commands = []command{
 // returns no command, but the exit code.
 func (p *program) parse(args []string) (*command, int) {
 	var line struct {
-		Help bool `short:"h" help:"Show this help."`
+		Help    bool `short:"h" help:"Show this help."`
+		Version bool `help:"Print version and schema version, as the command version does."`
 		adoption
 		config.Config // for every command, so that one environment serves them all
 	}
@@ -44,9 +46,13 @@ func (p *program) parse(args []string) (*command, int) {
 	err := flags.Parse(set, args)
 	p.typed, p.adoption = set.Changed("database-url"), line.adoption
 	broken := flags.FromEnvironment(set)
+	p.unread = flags.Unread(set, "SHARD_CLIENT_")
 	p.settings, p.secrets = &line.Config, line.Secrets(args)
 	asked, wrong := find(set.Args())
-	if set.Lookup("adopt").Hidden = !beats(asked.name); wrong == nil && line.Adopt && !beats(asked.name) {
+	if line.Version && !line.Help {
+		asked, wrong = find([]string{"version"})
+	}
+	if wrong == nil && line.Adopt && !beats(asked.name) {
 		wrong = fmt.Errorf("--adopt is a flag of run and once, not of %s", asked.name)
 	}
 	if err == nil && line.Help && asked.about != "" {
@@ -70,19 +76,31 @@ func (p *program) parse(args []string) (*command, int) {
 
 // find returns the command of this name. The error of one that cannot run says which can.
 func find(words []string) (*command, error) {
-	name := strings.Join(words, " ")
-	asked := &command{}
-	if i := slices.IndexFunc(commands, func(c command) bool { return c.name == name }); i >= 0 {
-		asked = &commands[i]
-	}
-	if asked.run != nil {
-		return asked, nil
+	asked, rest := &commands[0], words
+	for len(rest) > 0 {
+		name := strings.TrimSpace(asked.name + " " + rest[0])
+		next := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
+		if next < 0 {
+			break
+		}
+		asked, rest = &commands[next], rest[1:]
 	}
 	var names []string
 	for _, c := range asked.below() {
 		names = append(names, c.name)
 	}
-	return asked, fmt.Errorf("expected one of the commands %s, but got %q", strings.Join(names, ", "), name)
+	want := "; want one of " + strings.Join(names, ", ")
+	switch {
+	case asked.run != nil && len(rest) == 0:
+		return asked, nil
+	case asked.run != nil:
+		return &command{}, fmt.Errorf("%s takes no arguments, but got %q", asked.name, strings.Join(rest, " "))
+	case len(rest) > 0:
+		return &command{}, fmt.Errorf("unknown command %q%s", strings.Join(words, " "), want)
+	case asked.name != "":
+		return asked, fmt.Errorf("%s is only the beginning of a command%s", asked.name, want)
+	}
+	return asked, errors.New("no command given" + want)
 }
 
 // below returns the commands that begin with the words of this one.
@@ -92,14 +110,20 @@ func (c *command) below() []command {
 	})
 }
 
+// help hides what a command has no use for, and puts the commands before the long list of flags.
 func (c *command) help(set *pflag.FlagSet) string {
-	usage := strings.TrimSpace("shard-client " + c.name)
-	if c.run != nil {
-		return fmt.Sprintf("Usage: %s [flags]\n\n%s\n%s", usage, c.about, flags.Help(set))
+	set.Lookup("adopt").Hidden = !beats(c.name)
+	set.Lookup("version").Hidden = c.name != ""
+	if c.name == "version" {
+		set.VisitAll(func(flag *pflag.Flag) { flag.Hidden = flag.Name != "help" && flag.Name != "output" })
 	}
-	text := fmt.Sprintf("Usage: %s <command> [flags]\n\n%s\n%s\nCommands:\n", usage, c.about, flags.Help(set))
+	usage := "Usage: " + strings.TrimSpace("shard-client "+c.name)
+	if c.run != nil {
+		return fmt.Sprintf("%s [flags]\n\n%s\n%s", usage, c.about, flags.Help(set))
+	}
+	text := fmt.Sprintf("%s <command> [flags]\n\n%s\n\nCommands:\n", usage, c.about)
 	for _, below := range c.below() {
 		text += fmt.Sprintf("  %-15s  %s\n", below.name, below.about)
 	}
-	return text
+	return text + flags.Help(set)
 }

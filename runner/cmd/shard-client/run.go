@@ -28,10 +28,6 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 	if err != nil || !ready {
 		return err
 	}
-	lifetime := p.settings.Lifetime
-	if lifetime > 0 {
-		lifetime = max(lifetime-time.Since(p.began), 1) // 0 would be for ever
-	}
 	l, err := loop.New(loop.Options{
 		Begins: p.begins,
 		Beat: o.observed(func(ctx context.Context) beat.Report {
@@ -41,7 +37,8 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		Pause:    p.settings.HeartbeatPause,
 		Drain:    p.settings.DrainPause,
 		Splay:    p.settings.Splay(),
-		Lifetime: lifetime,
+		Lifetime: p.settings.Lifetime,
+		Began:    p.began,
 		Past:     past,
 		Waits:    o.health.Waits,
 		Logger:   p.log,
@@ -103,8 +100,8 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 const maxErrorText = 1000
 
 // takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
-// us and a lock that another client holds are final: the operator must mend them. A database that is
-// down mends itself.
+// us, a lock that another client holds and a copied database are final: the operator must mend them. A
+// database that is down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)

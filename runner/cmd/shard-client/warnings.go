@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"shardclient/schema"
 )
 
-// warn logs once, at the start of a client, what makes its secrets or the machine less safe than
-// they could be. None of it keeps a shard from beating.
+// warn logs once, at the start of a client, a setting that nobody reads, and what makes its secrets
+// or the machine less safe than they could be. None of it keeps a shard from beating.
 func (p *program) warn() {
+	if len(p.unread) > 0 {
+		p.log.Warn("environment variables that set nothing", "names", strings.Join(p.unread, ", "),
+			"hint", "no setting has such a variable, it may be misspelt: see shard-client --help")
+	}
 	if p.root {
 		p.log.Warn("running as root",
 			"hint", "shard-client needs no rights of root, and a fault in it would have them all: "+

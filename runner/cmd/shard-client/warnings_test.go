@@ -48,6 +48,10 @@ func TestWarnings(t *testing.T) {
 			want: `msg="a password stands on the command line" flag=--database-url ` +
 				`hint="every user of this machine sees it in ps`,
 		},
+		"misspelt variable": {
+			databaseURL: databaseURL, variables: map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSES": "7s", "SHARD_CLIENT_URL": "x"},
+			want: `msg="environment variables that set nothing" names="SHARD_CLIENT_HEARTBEAT_PAUSES, SHARD_CLIENT_URL" hint=`,
+		},
 		"password in variable": {variables: map[string]string{"SHARD_CLIENT_DATABASE_URL": withPassword}},
 		"password file": {databaseURL: databaseURL, more: []string{"--database-password-file", open},
 			want: `msg="a file with a secret is open to other users" setting=--database-password-file file=` + open +

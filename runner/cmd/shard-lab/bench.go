@@ -37,7 +37,7 @@ func (c *benchCommand) Validate() error {
 		return errors.New("--jobs must be numbers from 1 on, the smallest first")
 	}
 	if c.Rounds < 0 || c.Finished < 0 || c.Beats < 0 {
-		return errors.New("--rounds, --finished and --beats must be at least 1")
+		return errors.New("--rounds, --finished and --beats must not be negative (0: the default)")
 	}
 	for _, part := range c.Only {
 		if !slices.Contains(bench.Sections(), part) {

@@ -113,8 +113,15 @@ func (a *asked) unfinished(word string) error {
 			names = append(names, c.name)
 		}
 	}
-	return fmt.Errorf("expected one of the commands %s, but got %q", strings.Join(names, ", "),
-		strings.TrimSpace(a.name+" "+word))
+	want := "; want one of " + strings.Join(names, ", ")
+	switch name := strings.TrimSpace(a.name + " " + word); {
+	case name == "":
+		return errors.New("no command given" + want)
+	case word == "":
+		return fmt.Errorf("%s is only the beginning of a command%s", name, want)
+	default:
+		return fmt.Errorf("unknown command %q%s", name, want)
+	}
 }
 
 // below returns the commands whose names begin with that of this one.

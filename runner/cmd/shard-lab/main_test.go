@@ -73,10 +73,10 @@ func TestHelpOfEveryCommand(t *testing.T) {
 // What is missing or too much is named.
 func TestWrongWords(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "user, but got", "hots": `but got "hots"`, "host": "host add, host list", "host ad h1": `but got "host ad"`,
+		"": "no command given; want one of demo, ", "hots": `unknown command "hots"`, "host": "want one of host add, host list", "host ad h1": `unknown command "host ad"`,
 		"host add": "missing: <hostname>...", "label attach a": "missing: <host>...", "label remove a b": "unexpected argument b",
 		"host lock h1": "missing: --reason", "master": "missing: --database-url", "job abort 1 x": `"x" is not an id`,
-		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a number`,
+		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a whole number`,
 	} {
 		code, stdout, stderr := invoke(strings.Fields(line)...)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "shard-lab --help") {

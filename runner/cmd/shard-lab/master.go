@@ -34,7 +34,7 @@ const (
 type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"yes" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
 	Listen         string             `default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where to serve; port 0: a free one."`
-	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol: 2015 or 2019."`
+	Protocol       string             `enum:"2015,2019" default:"2019" help:"Version of the protocol."`
 	NameCollation  string             `enum:"exact,nocase" default:"exact" help:"How names of shards, users and the group Everyone compare: exact, or nocase: neither case nor trailing spaces count, as in MariaDB."`
 	MaxConnections int32              `default:"10" help:"Connections to the database, which is also how many heartbeats run at the same time. The others wait."`
 	StopTimeout    time.Duration      `default:"5s" help:"How long heartbeats in flight may take to finish after SIGINT or SIGTERM."`

@@ -30,7 +30,7 @@ const (
 // masterDatabase is embedded in every command that edits or lists the objects of the master.
 type masterDatabase struct {
 	DatabaseURL config.DatabaseURL `env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
-	Output      string             `enum:"text,json" default:"text" help:"Format of the result: text or json."`
+	Output      string             `enum:"text,json" default:"text" help:"Format of the result."`
 }
 
 // use connects for one call. Its errors, also those of the driver, never contain the password.

@@ -30,7 +30,8 @@ it prints one line each: NAME, a tab and the URL; a command gets the URL of the 
 The server and all that it stores vanish with this process. Its programs are found on PATH, by pg_config or where
 distributions put them; to use others, set SHARD_LAB_PG_BIN to their directory.
 
-Example: shard-lab postgres -- shard-client migrate status`
+Example:
+  shard-lab postgres -- shard-client migrate status`
 }
 
 // Run returns the command's exit code as an *exitError.

@@ -42,7 +42,8 @@ func (*schedulerCommand) Help() string {
 docs/scheduler-contract.md allows, one statement at a time. It may be killed and started again at any moment. One
 database has one scheduler. Runs until SIGINT or SIGTERM, and waits for a database that goes away.
 
-Example: shard-lab postgres -- sh -c 'SHARD_LAB_DATABASE_URL=$DATABASE_URL shard-lab scheduler'`
+Example:
+  shard-lab postgres -- sh -c 'SHARD_LAB_DATABASE_URL=$DATABASE_URL shard-lab scheduler'`
 }
 
 // Validate refuses values that make no sense.

@@ -24,7 +24,7 @@ func (s *sizes) UnmarshalText(text []byte) error {
 	for part := range strings.SplitSeq(string(text), ",") {
 		n, err := strconv.Atoi(part)
 		if err != nil {
-			return fmt.Errorf("%q is not a number", part)
+			return fmt.Errorf("%q is not a whole number: give some such as 1000,10000", part)
 		}
 		*s = append(*s, n)
 	}
@@ -37,7 +37,7 @@ type ids []int64
 func (i *ids) add(word string) error {
 	id, err := strconv.ParseInt(word, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%q is not an id", word)
+		return fmt.Errorf("%q is not an id: give a whole number", word)
 	}
 	*i = append(*i, id)
 	return nil

@@ -91,7 +91,7 @@ func (v *verdict) String() string {
 	}
 	r := v.report
 	fmt.Fprintf(&text, "demo: %d jobs, %d entries: %d agreed, %d lost, %d duplicated; "+
-		"%d beats, %d failures survived: %s\n",
-		r.Jobs, r.Entries, r.Agreed, r.Lost, r.Duplicated, v.beats, v.failed+int64(v.plot.kills), word)
+		"%d beats, %d failed, %d kills: %s\n",
+		r.Jobs, r.Entries, r.Agreed, r.Lost, r.Duplicated, v.beats, v.failed, v.plot.kills, word)
 	return text.String()
 }
