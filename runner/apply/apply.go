@@ -30,9 +30,12 @@ const DefaultMaxSplits = 1000
 // tell apart an object that takes too long by itself costs nine, in a chunk of 500.
 const maxTimeouts = 20
 
-// maxWaits limits how often a beat waits, --lock-timeout each time, for keys that other sessions are
-// about to insert, before it leaves the rest.
-const maxWaits = 20
+// maxWaits limits how often a beat waits for keys that other sessions are about to insert, before it
+// leaves the rest. Only the first time it waits as long as --lock-timeout says; then briefWait.
+const (
+	maxWaits  = 300
+	briefWait = 20 * time.Millisecond
+)
 
 // Options say how responses are stored. All must be set.
 type Options struct {

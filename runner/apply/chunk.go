@@ -129,6 +129,11 @@ func (a *applier) tookTooLong(ctx context.Context, err error) bool {
 	return a.goesOn(err)
 }
 
+// briefly lets the statements of a transaction wait for locks no longer than briefWait.
+func briefly(ctx context.Context) pg.Ask {
+	return func(db pg.DB) error { return sharddb.New(db).WriteBoundsSet(ctx, briefWait.Milliseconds()) }
+}
+
 // settings are those of the transactions in which objects of a kind are compared and stored.
 func settings(ctx context.Context, kind string) []pg.Ask {
 	if kind == aside.KindJob {
@@ -154,11 +159,15 @@ func storeChunk[T any](
 	}
 	var bad []aside.Object
 	var locked map[int64]string
+	asks := settings(ctx, chunk[0].Kind)
+	if a.waits > 0 {
+		asks = append(asks, briefly(ctx))
+	}
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		a.inserted = false
 		bad, locked, err = store(ctx, q, chunk)
 		return err
-	}, settings(ctx, chunk[0].Kind)...)
+	}, asks...)
 	if err != nil && a.pending.Len() > 0 {
 		pending := a.pending
 		a.pending = rows.NewParents()
@@ -175,6 +184,9 @@ func storeChunk[T any](
 	if class == pg.Cancelled {
 		a.timeouts++
 	}
+	if key != "" {
+		a.waits++
+	}
 	switch {
 	case err == nil:
 		for _, o := range bad {
@@ -184,9 +196,6 @@ func storeChunk[T any](
 	case key != "" && len(chunk) == 1:
 		left[chunk[0].ID] = "that is not committed yet, " + key
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err) || key != "" && a.waits < maxWaits):
-		if key != "" {
-			a.waits++
-		}
 		a.splits++
 		half := len(chunk) / 2
 		err = storeChunk(ctx, a, chunk[:half], left, store)

@@ -215,3 +215,26 @@ func TestAnUncommittedKeyHoldsUpNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// However many objects name what is not committed, all others are stored in the same beat.
+func TestAnUncommittedLabelOfManyJobs(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.LockTimeout = 20 * time.Millisecond
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	jobs := goodJobs(150)
+	for i := 0; i < len(jobs); i += 5 {
+		jobs[i] = depends(t, jobs[i], 6, "new")
+	}
+	master.saysResult(result(nil, jobs, nil))
+	release := locks(t, pool, "INSERT INTO afe_labels (id, name) VALUES (77, 'new')")
+	b := client.Beat(t.Context(), time.Now())
+	release()
+	if got := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs"); got != 120 || b.Failure != beat.FailureLocked {
+		t.Errorf("%d jobs stored, %q %s; want the 120 that do not name the label", got, b.Failure, b.Error)
+	}
+	mustBeat(t, client)
+	if got := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs"); got != 150 {
+		t.Errorf("%d jobs after the next beat", got)
+	}
+}
