@@ -78,7 +78,7 @@ test: pooler gotestsum testrun ## Run all tests, with the race detector where a 
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
 	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
 	$(SHOW) go test -json ./runner || read=1; \
-	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo GOGC=400 go test -json $$race -ldflags=-w -p 3 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client \
+	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo GOGC=400 go test -json $$race -ldflags=-w -p 4 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client \
 		$(filter-out %/runner,$(shell go list ./...)) && exit $$read
 
 # In the suite are some of its cases.
