@@ -16,7 +16,7 @@ func install(t *testing.T, dir, version string, programs ...string) string {
 	}
 	script := "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + "'\n"
 	for _, program := range programs {
-		if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
+		if err := writeProgram(filepath.Join(dir, program), []byte(script)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestFindPostgresAsksPgConfig(t *testing.T) {
 	bin := install(t, filepath.Join(root, "bin"), "16.0", "initdb", "postgres")
 	tools := install(t, filepath.Join(root, "tools"), "")
 	script := "#!/bin/sh\necho " + bin + "\n"
-	if err := os.WriteFile(filepath.Join(tools, "pg_config"), []byte(script), 0o755); err != nil {
+	if err := writeProgram(filepath.Join(tools, "pg_config"), []byte(script)); err != nil {
 		t.Fatal(err)
 	}
 	found, err := search{path: tools}.find()

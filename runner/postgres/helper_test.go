@@ -101,10 +101,18 @@ func readableTestBinary(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "lab.test")
-	if err := errors.Join(os.WriteFile(path, binary, 0o755), os.Chmod(dir, 0o755)); err != nil {
+	if err := errors.Join(writeProgram(path, binary), os.Chmod(dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// writeProgram writes a program that is then run. While it is open for writing nobody may fork: a child
+// would hold it open until it runs a program of its own, and Linux runs no file that is open for writing.
+func writeProgram(path string, content []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, content, 0o755)
 }
 
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

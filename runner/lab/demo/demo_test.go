@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -103,7 +104,10 @@ func TestDemo(t *testing.T) {
 	t.Run("a client that does nothing", func(t *testing.T) {
 		t.Parallel()
 		idle := filepath.Join(t.TempDir(), "shard-client")
-		if err := os.WriteFile(idle, []byte("#!/bin/sh\nexec tail -f /dev/null\n"), 0o755); err != nil {
+		syscall.ForkLock.RLock() // a child would hold it open for writing, and such a file cannot be run
+		err := os.WriteFile(idle, []byte("#!/bin/sh\nexec tail -f /dev/null\n"), 0o755)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 		hurried := small
