@@ -19,12 +19,6 @@ const (
 	retryLast  = 6 * time.Hour
 )
 
-// Why a finished job is set aside before the master has judged it, as in the other direction.
-const (
-	CodeTooSlow  = "too_slow"
-	CodeDatabase = "database"
-)
-
 // quarantine sets aside the records that the search has found guilty.
 func (s *Search) quarantine(ctx context.Context, q *sharddb.Queries, f *Outcome) error {
 	if len(f.ids) == 0 {

@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/aside"
 	"shardclient/runner/pg"
-	"shardclient/runner/search"
 )
 
 // A job may be too much for PostgreSQL, within the time that a statement has, when its records are
@@ -60,9 +60,9 @@ func (c *Client) pack(ctx context.Context) (*afe.Packet, *memo, error) {
 }
 
 func (c *Client) setAside(ctx context.Context, jobID int64, cause error) error {
-	code := search.CodeDatabase
+	code := aside.CodeDatabase
 	if pg.TookTooLong(ctx, cause) {
-		code = search.CodeTooSlow
+		code = aside.CodeTooSlow
 	}
 	return c.search.SetAside(ctx, jobID, code, pg.Reason(cause))
 }
