@@ -129,9 +129,11 @@ func (a *applier) tookTooLong(ctx context.Context, err error) bool {
 	return a.goesOn(err)
 }
 
-// briefly lets the statements of a transaction wait for locks no longer than briefWait.
-func briefly(ctx context.Context) pg.Ask {
-	return func(db pg.DB) error { return sharddb.New(db).WriteBoundsSet(ctx, briefWait.Milliseconds()) }
+// briefly lets the statements of a transaction wait for locks no longer than briefWait, nor than
+// --lock-timeout.
+func (a *applier) briefly(ctx context.Context) pg.Ask {
+	wait := max(1, min(briefWait, a.o.LockTimeout).Milliseconds())
+	return func(db pg.DB) error { return sharddb.New(db).WriteBoundsSet(ctx, wait) }
 }
 
 // settings are those of the transactions in which objects of a kind are compared and stored.
@@ -161,7 +163,7 @@ func storeChunk[T any](
 	var locked map[int64]string
 	asks := settings(ctx, chunk[0].Kind)
 	if a.waits > 0 {
-		asks = append(asks, briefly(ctx))
+		asks = append(asks, a.briefly(ctx))
 	}
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		a.inserted = false
