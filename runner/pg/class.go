@@ -24,8 +24,8 @@ const (
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
-	// Locked means that the statement waited for a lock of another session for too long: a smaller
-	// one would wait, too.
+	// Locked means that the statement waited for a lock of another session for too long: for a table a
+	// smaller one would wait, too.
 	Locked
 	// ReadOnly means that the server is a standby, or no longer takes writes.
 	ReadOnly
