@@ -199,12 +199,7 @@ func storeChunk[T any](
 		left[chunk[0].ID] = "that is not committed yet, " + key
 	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err) || key != "" && a.waits < maxWaits):
 		a.splits++
-		half := len(chunk) / 2
-		err = storeChunk(ctx, a, chunk[:half], left, store)
-		if err != nil && !a.goesOn(err) && lock.KeyInTheWay(err) == "" {
-			return err
-		}
-		return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
+		return storeHalves(ctx, a, chunk, left, store)
 	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
 		a.SetAside(asBad(chunk[0]), aside.CodeTooSlow, err)
 		if !a.goesOn(err) {
@@ -219,6 +214,19 @@ func storeChunk[T any](
 		a.reason = err
 	}
 	return nil
+}
+
+// storeHalves stores a chunk in two. The second half has its turn unless the first one met what the
+// second would meet, too.
+func storeHalves[T any](
+	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
+) error {
+	half := len(chunk) / 2
+	err := storeChunk(ctx, a, chunk[:half], left, store)
+	if err != nil && !a.goesOn(err) && lock.KeyInTheWay(err) == "" {
+		return err
+	}
+	return pg.Together(err, storeChunk(ctx, a, chunk[half:], left, store))
 }
 
 // unstorable is a row of a statement that finds the objects which cannot be stored.
