@@ -115,11 +115,24 @@ func (v *value) Set(text string) (err error) {
 			err = errors.New("give one of " + strings.Join(choices, ", "))
 		} else if v.field.Kind() == reflect.String {
 			v.field.SetString(text)
-		} else if n, _ := fmt.Sscan(text, field, new(string)); n != 1 { // bool and numbers
+		} else if !v.scan(text) {
 			err = errors.New("give " + wanted(v.field.Kind(), text))
 		}
 	}
 	return err
+}
+
+var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
+// scan sets a bool or a number, and reports whether text is one. Numbers are decimal, as people write
+// them: to read 010 as 8, as Go does, would surprise.
+func (v *value) scan(text string) bool {
+	verb := "%v%s"
+	if v.field.CanInt() || v.field.CanUint() {
+		verb = "%d%s"
+	}
+	n, _ := fmt.Sscanf(text, verb, v.field.Addr().Interface(), new(string))
+	return n == 1 && (v.field.Kind() == reflect.Bool || decimal.MatchString(text))
 }
 
 func duration(text string) (time.Duration, error) {
@@ -136,13 +149,13 @@ func wanted(kind reflect.Kind, text string) string {
 	case kind == reflect.Bool:
 		return "true or false"
 	case kind == reflect.Float64:
-		return "a number"
+		return "a number such as 0.5"
 	case text != "" && strings.Trim(text, "0123456789") == "":
 		return "a smaller number"
 	case kind == reflect.Uint64:
-		return "a whole number from 0 on"
+		return "a whole number from 0 on, in decimal digits only"
 	}
-	return "a whole number"
+	return "a whole number, in decimal digits only"
 }
 
 // Parse sets the flags on the command line, and leaves its other words to set.Args. For an unknown
