@@ -326,11 +326,12 @@ WITH sent_job AS (
 ),
 sent AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.place,
-        pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job,
+        s.job_id, s.id, s.host_id, s.first_job, s.place,
         (SELECT here.job_id FROM afe_host_queue_entries AS here WHERE here.id = s.id) AS here_job
-    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]), pg_catalog.unnest($7::bigint[]))
-        WITH ORDINALITY AS s (job_id, id, host_id, place)
+    FROM ROWS FROM (
+        pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]),
+        pg_catalog.unnest($7::bigint[]), pg_catalog.unnest($8::bigint[])
+    ) WITH ORDINALITY AS s (job_id, id, host_id, first_job, place)
 ),
 sent_entries AS (
     SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(coalesce(s.here_job = s.job_id, false)) AS shared
@@ -379,7 +380,7 @@ refused AS (
     UNION ALL
     SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
-    WHERE s.first_job <> s.job_id
+    WHERE s.first_job <> s.job_id AND s.here_job IS NULL
     UNION ALL
     SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
@@ -392,7 +393,7 @@ refused AS (
         )
     UNION ALL
     SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read or stored in this beat'
-    FROM pg_catalog.unnest($8::bigint[]) AS s (id)
+    FROM pg_catalog.unnest($9::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
 SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
@@ -408,6 +409,7 @@ type JobsRefusedParams struct {
 	JobIds      []int64
 	EntryIds    []int64
 	HostIds     []int64
+	FirstJobs   []int64
 	SuiteJobIds []int64
 }
 
@@ -419,7 +421,7 @@ type JobsRefusedRow struct {
 
 // Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 // id to another job than the one that is here; an entry of theirs may belong to another job, here
-// or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
+// or, if it is not here, the first one of the response that names it; or they must wait. A job waits when a new entry of it names a host that
 // is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
 // names none), or names an id that is another host here. A new job of a suite waits when the suite's
 // keyvals could not be read or stored, because the master sends these only with a job that is not here.
@@ -441,6 +443,7 @@ func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]Job
 		arg.JobIds,
 		arg.EntryIds,
 		arg.HostIds,
+		arg.FirstJobs,
 		arg.SuiteJobIds,
 	)
 	if err != nil {

@@ -130,7 +130,7 @@ WHERE (SELECT true FROM afe_hosts AS h WHERE h.id = s.id) IS NULL
 
 -- Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 -- id to another job than the one that is here; an entry of theirs may belong to another job, here
--- or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
+-- or, if it is not here, the first one of the response that names it; or they must wait. A job waits when a new entry of it names a host that
 -- is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
 -- names none), or names an id that is another host here. A new job of a suite waits when the suite's
 -- keyvals could not be read or stored, because the master sends these only with a job that is not here.
@@ -150,11 +150,12 @@ WITH sent_job AS (
 ),
 sent AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.place,
-        pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job,
+        s.job_id, s.id, s.host_id, s.first_job, s.place,
         (SELECT here.job_id FROM afe_host_queue_entries AS here WHERE here.id = s.id) AS here_job
-    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@host_ids::bigint[]))
-        WITH ORDINALITY AS s (job_id, id, host_id, place)
+    FROM ROWS FROM (
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]),
+        pg_catalog.unnest(@host_ids::bigint[]), pg_catalog.unnest(@first_jobs::bigint[])
+    ) WITH ORDINALITY AS s (job_id, id, host_id, first_job, place)
 ),
 -- The first entries of each job that was sent, and whether one of its entries is here.
 sent_entries AS (
@@ -205,7 +206,7 @@ refused AS (
     UNION ALL
     SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
-    WHERE s.first_job <> s.job_id
+    WHERE s.first_job <> s.job_id AND s.here_job IS NULL
     UNION ALL
     SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s

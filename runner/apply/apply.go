@@ -57,18 +57,20 @@ type applier struct {
 	noKeyvals      bool                      // the suite keyvals could not be read
 	leftKeyvals    map[string]bool           // of these jobs the suite keyvals could not be stored
 
-	parents  rows.Parents                    // named by the objects that were read so far
-	pending  rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
-	inserted bool                            // they are, by the transaction that is under way
-	jobs     *jobs                           // of the response
-	keyvals  *reading.Source[objects.Keyval] // the suite keyvals of the response
-	suite    map[int64][]reading.Ref         // those that are here, by job
+	parents   rows.Parents                    // named by the objects that were read so far
+	pending   rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
+	inserted  bool                            // they are, by the transaction that is under way
+	jobs      *jobs                           // of the response
+	claims    map[int64]int64                 // the first job that names an entry, of those that were read and are not here; see claim
+	contested map[int64]int64                 // of those entries that another job names, too
+	keyvals   *reading.Source[objects.Keyval] // the suite keyvals of the response
+	suite     map[int64][]reading.Ref         // those that are here, by job
 
 	allNew, allHere         bool  // the jobs read last were, so the next ones may be expected to be
 	look                    *look // at the jobs that are in hand
 	splits, timeouts, waits int
 	left                    int   // objects left for the next beat because no splits were left
-	reason                  error // why PostgreSQL refused the last chunk that was left
+	reason                  error // why PostgreSQL refused the first chunk that was left
 }
 
 // Response stores a response and returns how many of its objects were set aside. An object is stored
@@ -77,6 +79,7 @@ type applier struct {
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
 		o: o, r: r, Objects: aside.Of(&o.Options, r.Text), suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
+		claims: map[int64]int64{}, contested: map[int64]int64{},
 		parents: rows.NewParents(), pending: rows.NewParents(),
 	}
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()

@@ -76,7 +76,9 @@ func storeFree[T any](
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
+			before := a.left
 			failed = storeSome(ctx, a, some, left, diff, store)
+			isSettled := failed == nil && a.left == before
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
 				return left, err
 			}
@@ -86,6 +88,8 @@ func storeFree[T any](
 			for _, u := range some {
 				if left[u.ID] != "" {
 					again = append(again, u.Ref)
+				} else if isSettled && !a.Has(u.Kind, u.ID) {
+					a.settle(u.Object)
 				}
 			}
 		}

@@ -56,8 +56,35 @@ func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[object
 			return true
 		}
 		named.AddJob(u.Object, a.parents)
+		a.claim(u.Object)
 		return false
 	})
+}
+
+// claim notes which entries a job names, and which of them a job before it has named. The first one has
+// the claim for this answer, whatever becomes of it
+// (docs/decisions/0058-the-first-job-of-an-answer-has-the-entry.md).
+func (a *applier) claim(j *objects.Job) {
+	for i := range j.Entries {
+		id := j.Entries[i].ID
+		if first, claimed := a.claims[id]; claimed {
+			a.contested[id] = first
+		} else {
+			a.claims[id] = j.ID
+		}
+	}
+}
+
+// settle forgets the claims of an object if it is a job, which is here now: its entries say by themselves
+// whose they are.
+func (a *applier) settle(object any) {
+	if j, isJob := object.(*objects.Job); isJob {
+		for i := range j.Entries {
+			if id := j.Entries[i].ID; a.claims[id] == j.ID {
+				delete(a.claims, id)
+			}
+		}
+	}
 }
 
 // siftJobs sorts out all jobs, and gathers what they name.
