@@ -210,12 +210,12 @@ func (a *applier) removeHosts(
 func removeFreeHosts(
 	ctx context.Context, q *sharddb.Queries, ids []int64,
 ) (free []int64, left map[int64]string, err error) {
-	rows, err := q.IncorrectHostsLock(ctx, ids)
+	locked, err := q.IncorrectHostsLock(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
-	left = reasons(rows)
+	left = reasons(locked)
 	free = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
-	_, err = q.IncorrectHostsRemove(ctx, free)
+	err = rows.Whole("afe_hosts or afe_host_queue_entries", func() (int64, error) { return q.IncorrectHostsRemove(ctx, free) })
 	return free, left, err
 }

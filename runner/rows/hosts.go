@@ -2,7 +2,6 @@ package rows
 
 import (
 	"context"
-	"fmt"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
@@ -25,16 +24,16 @@ func (r *Hosts) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string,
 
 // Store stores the rows, in the order of the foreign keys.
 func (r *Hosts) Store(ctx context.Context, q *sharddb.Queries) error {
-	if err := copyRows(ctx, "hosts", r.hosts, q.HostsCopy); err != nil {
+	if err := copyRows(ctx, "afe_hosts", r.hosts, q.HostsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "labels of hosts", r.labels, q.HostLabelsCopy); err != nil {
+	if err := copyRows(ctx, "afe_hosts_labels", r.labels, q.HostLabelsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "ACL groups of hosts", r.groups, q.HostGroupsCopy); err != nil {
+	if err := copyRows(ctx, "afe_acl_groups_hosts", r.groups, q.HostGroupsCopy); err != nil {
 		return err
 	}
-	return copyRows(ctx, "attributes of hosts", r.attributes, q.HostAttributesCopy)
+	return copyRows(ctx, "afe_host_attributes", r.attributes, q.HostAttributesCopy)
 }
 
 // Add adds the rows of a host.
@@ -71,19 +70,23 @@ func (r *Hosts) Add(h *objects.Host) {
 
 // MergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
 func MergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
-	for _, merge := range []func(context.Context) (int64, error){
-		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
+	_, err := q.HostGiveWay(ctx)
+	for _, merge := range []struct {
+		table string
+		store func(context.Context, []byte) (int64, error)
+	}{
+		{"afe_hosts", func(ctx context.Context, _ []byte) (int64, error) { return q.HostUpdate(ctx) }},
+		{"afe_hosts", func(ctx context.Context, _ []byte) (int64, error) { return q.HostInsert(ctx) }},
+		{"afe_hosts_labels", q.HostAddLabels},
+		{"afe_acl_groups_hosts", q.HostAddACLGroups},
+		{"afe_host_attributes", q.HostReplaceAttributes},
 	} {
-		if _, err := merge(ctx); err != nil {
-			return err
+		if err == nil {
+			err = Whole(merge.table, func() (int64, error) { return merge.store(ctx, body) })
 		}
 	}
-	for _, add := range []func(context.Context, []byte) (int64, error){
-		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
-	} {
-		if _, err := add(ctx, body); err != nil {
-			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
-		}
+	if err == nil {
+		_, err = q.StagedHostsClear(ctx)
 	}
-	return nil
+	return err
 }

@@ -132,12 +132,16 @@ func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries) error {
 	if !r.hasHere() {
 		return nil
 	}
-	if _, err := q.JobAddDependencyLabels(ctx, r.here.LabelJobs, r.here.Labels); err != nil {
+	if err := Whole("afe_jobs_dependency_labels", func() (int64, error) {
+		return q.JobAddDependencyLabels(ctx, r.here.LabelJobs, r.here.Labels)
+	}); err != nil {
 		return fmt.Errorf("dependency labels: %w", err)
 	}
-	if _, err := q.JobReplaceKeyvals(ctx, sharddb.JobReplaceKeyvalsParams{
-		ReplacedJobIds: r.here.ReplacedJobIds, JobIds: r.here.KeyvalJobs,
-		Keys: r.here.Keys, KeyvalValues: r.here.KeyvalValues,
+	if err := Whole("afe_job_keyvals", func() (int64, error) {
+		return q.JobReplaceKeyvals(ctx, sharddb.JobReplaceKeyvalsParams{
+			ReplacedJobIds: r.here.ReplacedJobIds, JobIds: r.here.KeyvalJobs,
+			Keys: r.here.Keys, KeyvalValues: r.here.KeyvalValues,
+		})
 	}); err != nil {
 		return fmt.Errorf("keyvals: %w", err)
 	}
@@ -150,9 +154,11 @@ func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries) error {
 // update changes what is here. Entries are updated before their jobs, which is the order in which
 // acknowledge takes its locks.
 func (r *Jobs) update(ctx context.Context, q *sharddb.Queries) error {
-	if _, err := q.EntryUpdate(ctx, sharddb.EntryUpdateParams{
-		Ids: r.here.EntryIds, AbortedSent: r.here.AbortedSent, Aborted: r.here.Aborted,
-		MetaHostSent: r.here.MetaHostSent, MetaHosts: r.here.MetaHosts,
+	if err := Whole("afe_host_queue_entries", func() (int64, error) {
+		return q.EntryUpdate(ctx, sharddb.EntryUpdateParams{
+			Ids: r.here.EntryIds, AbortedSent: r.here.AbortedSent, Aborted: r.here.Aborted,
+			MetaHostSent: r.here.MetaHostSent, MetaHosts: r.here.MetaHosts,
+		})
 	}); err != nil {
 		return fmt.Errorf("entries: %w", err)
 	}
@@ -163,23 +169,22 @@ func (r *Jobs) update(ctx context.Context, q *sharddb.Queries) error {
 			shards = append(shards, r.here.ShardIds[i])
 		}
 	}
-	_, err := q.JobUpdate(ctx, ids, shards)
-	return err
+	return Whole("afe_jobs", func() (int64, error) { return q.JobUpdate(ctx, ids, shards) })
 }
 
 // copy stores what is new, in the order of the foreign keys. A row that somebody else stores at the
 // same time fails the transaction, which is then repeated, and finds it here.
 func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
-	if err := copyRows(ctx, "jobs", r.jobs, q.JobsCopy); err != nil {
+	if err := copyRows(ctx, "afe_jobs", r.jobs, q.JobsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
+	if err := copyRows(ctx, "afe_host_queue_entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "dependency labels", r.labels, q.DependencyLabelsCopy); err != nil {
+	if err := copyRows(ctx, "afe_jobs_dependency_labels", r.labels, q.DependencyLabelsCopy); err != nil {
 		return err
 	}
-	return copyRows(ctx, "keyvals", r.keyvals, q.JobKeyvalsCopy)
+	return copyRows(ctx, "afe_job_keyvals", r.keyvals, q.JobKeyvalsCopy)
 }
 
 func jobRow(j *objects.Job) sharddb.JobsCopyParams {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/pg"
 )
 
 // maxCopied is how many rows one COPY takes, so that it ends before statement_timeout, however many
@@ -56,11 +57,28 @@ func (r *references) lock(ctx context.Context, q *sharddb.Queries) (map[int64]st
 }
 
 // copyRows copies rows into their table.
-func copyRows[T any](ctx context.Context, what string, rows []T, to func(context.Context, []T) (int64, error)) error {
+func copyRows[T any](ctx context.Context, table string, rows []T, to func(context.Context, []T) (int64, error)) error {
 	for some := range slices.Chunk(rows, maxCopied) {
-		if _, err := to(ctx, some); err != nil {
-			return fmt.Errorf("copy %d %s: %w", len(some), what, err)
+		n, err := to(ctx, some)
+		if err == nil && n < int64(len(some)) {
+			err = &pg.SwallowedError{Table: table, Rows: int64(len(some)) - n}
+		}
+		if err != nil {
+			return fmt.Errorf("copy %d rows into %s: %w", len(some), table, err)
 		}
 	}
 	return nil
+}
+
+// Whole runs a statement that returns how many rows it did not store although they were to be stored. What
+// another session stored meanwhile is here when it runs again; a row that a trigger swallows is not.
+func Whole(table string, store func() (missing int64, err error)) error {
+	missing, err := store()
+	if err == nil && missing > 0 {
+		missing, err = store()
+	}
+	if err == nil && missing > 0 {
+		err = &pg.SwallowedError{Table: table, Rows: missing}
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
@@ -69,5 +70,136 @@ func TestAConflictThatDoesNotEndHoldsUpOnlyItsObject(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// wholeAnswer has ten hosts, nine jobs and as many suite keyvals, with rows for every table. The last host
+// has parents of its own. If it has changed, each object has something new, and something else.
+func wholeAnswer(changed bool) string {
+	name, value, shardID, more := "", "1", 1, func(string) string { return "" }
+	if changed {
+		name, value, shardID, more = " renamed", "2", 2, func(s string) string { return s }
+	}
+	shard := fmt.Sprintf(`"shard": {"id": %d, "hostname": "shard%d.example"}`, shardID, shardID)
+	var hosts, jobs, keyvals []string
+	for i := 1; i <= 9; i++ {
+		hosts = append(hosts, fmt.Sprintf(`{"id": %d, "hostname": "h%d", "labels": [{"id": 1, "name": "l"}%s], "aclgroup_set": [{"id": 1, "name": "g", "users": [%s]}%s],
+			"hostattribute_set": [{"attribute": "a", "value": "%s"}], %s}`,
+			i, i, more(`, {"id": 3, "name": "more"}`), user(1, "alice"), more(`, {"id": 3, "name": "more", "users": []}`), value, shard))
+		jobs = append(jobs, fmt.Sprintf(`{"id": %d, "owner": "o", "name": "n", "created_on": "2019-01-01T00:00:00", "hostqueueentry_set": [{"id": %d, "status": "Queued", "aborted": %t}, %s%s],
+			"dependency_labels": [{"id": 1, "name": "l"}%s], "jobkeyval_set": [{"key": "k", "value": "%s"}], %s}`,
+			i, 1000+i, changed, entry(2000+i), more(","+entry(3000+i)), more(`, {"id": 3, "name": "more"}`), value, shard))
+		keyvals = append(keyvals, fmt.Sprintf(`{"id": %d, "job_id": %d, "key": "suite", "value": "%s"}`, i, 900+i, value))
+	}
+	hosts = append(hosts, fmt.Sprintf(`{"id": 10, "hostname": "h10", "labels": [{"id": 2, "name": "own%s"}], "aclgroup_set": [{"id": 2, "name": "gz%s", "users": [%s%s]}], "shard": {"id": 7, "hostname": "shard7%s"}}`,
+		name, name, user(2, "zoe"), more(","+user(3, "yan")), name))
+	return result(hosts, jobs, keyvals, strings.Fields(more("11"))...)
+}
+
+// wholes describes each object that is here, with its rows in all tables.
+func wholes(t *testing.T, pool *pgxpool.Pool) map[string]string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `
+		SELECT 'host ' || h.id, concat_ws('; ', h.invalid, h.shard_id,
+			(SELECT string_agg(l.name, ' ' ORDER BY l.id) FROM afe_hosts_labels AS hl JOIN afe_labels AS l ON l.id = hl.label_id WHERE hl.host_id = h.id),
+			(SELECT string_agg(g.name || '=' || concat((SELECT string_agg(u.login, '+' ORDER BY u.id) FROM afe_acl_groups_users AS gu JOIN afe_users AS u ON u.id = gu.user_id WHERE gu.aclgroup_id = g.id)), ' ' ORDER BY g.id)
+				FROM afe_acl_groups_hosts AS gh JOIN afe_acl_groups AS g ON g.id = gh.aclgroup_id WHERE gh.host_id = h.id),
+			(SELECT string_agg(a.attribute || '=' || a.value, ' ' ORDER BY a.id) FROM afe_host_attributes AS a WHERE a.host_id = h.id),
+			(SELECT s.hostname FROM afe_shards AS s WHERE s.id = h.shard_id))
+		FROM afe_hosts AS h
+		UNION ALL
+		SELECT 'job ' || j.id, concat_ws('; ', j.shard_id,
+			(SELECT string_agg(e.id || ' ' || e.aborted, ' ' ORDER BY e.id) FROM afe_host_queue_entries AS e WHERE e.job_id = j.id),
+			(SELECT string_agg(d.label_id::text, ' ' ORDER BY d.label_id) FROM afe_jobs_dependency_labels AS d WHERE d.job_id = j.id),
+			(SELECT string_agg(k.key || '=' || k.value, ' ' ORDER BY k.id) FROM afe_job_keyvals AS k WHERE k.job_id = j.id))
+		FROM afe_jobs AS j
+		UNION ALL
+		SELECT 'suite_keyval ' || k.job_id - 900, k.value FROM afe_job_keyvals AS k WHERE k.job_id > 900`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	var object, whole string
+	if _, err := pgx.ForEachRow(rows, []any{&object, &whole}, func() error { all[object] = whole; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A trigger of the site that returns NULL for a row of an object keeps the whole object out, and is told:
+// no object is stored in part (P4). All others are stored.
+func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	for _, tt := range []struct {
+		isHere        bool // what the answer changes
+		event, object string
+	}{
+		{false, "INSERT ON afe_jobs WHEN NEW.id = 3", "job 3"},
+		{false, "INSERT ON afe_host_queue_entries WHEN NEW.id = 2003", "job 3"},
+		{false, "INSERT ON afe_jobs_dependency_labels WHEN NEW.job_id = 3", "job 3"},
+		{false, "INSERT ON afe_job_keyvals WHEN NEW.job_id = 3", "job 3"},
+		{false, "INSERT ON afe_job_keyvals WHEN NEW.job_id = 907", "suite_keyval 7"},
+		{false, "INSERT ON afe_hosts WHEN NEW.id = 3", "host 3"},
+		{false, "INSERT ON afe_hosts_labels WHEN NEW.host_id = 3", "host 3"},
+		{false, "INSERT ON afe_acl_groups_hosts WHEN NEW.host_id = 3", "host 3"},
+		{false, "INSERT ON afe_host_attributes WHEN NEW.host_id = 3", "host 3"},
+		{false, "INSERT ON afe_shards WHEN NEW.id = 7", "host 10"},
+		{false, "INSERT ON afe_labels WHEN NEW.id = 2", "host 10"},
+		{false, "INSERT ON afe_acl_groups WHEN NEW.id = 2", "host 10"},
+		{false, "INSERT ON afe_users WHEN NEW.id = 2", "host 10"},
+		{false, "INSERT ON afe_acl_groups_users WHEN NEW.user_id = 2", "host 10"},
+		{true, "UPDATE ON afe_jobs WHEN NEW.id = 3", "job 3"},
+		{true, "INSERT ON afe_host_queue_entries WHEN NEW.id = 3003", "job 3"},
+		{true, "UPDATE ON afe_host_queue_entries WHEN NEW.id = 1003", "job 3"},
+		{true, "INSERT ON afe_jobs_dependency_labels WHEN NEW.job_id = 3", "job 3"},
+		{true, "INSERT ON afe_job_keyvals WHEN NEW.job_id = 3", "job 3"},
+		{true, "DELETE ON afe_job_keyvals WHEN OLD.job_id = 3", "job 3"},
+		{true, "UPDATE ON afe_job_keyvals WHEN NEW.job_id = 907", "suite_keyval 7"},
+		{true, "UPDATE ON afe_hosts WHEN NEW.id = 3", "host 3"},
+		{true, "UPDATE ON afe_hosts WHEN NEW.id = 11", "host 11"},
+		{true, "INSERT ON afe_hosts_labels WHEN NEW.host_id = 3", "host 3"},
+		{true, "INSERT ON afe_acl_groups_hosts WHEN NEW.host_id = 3", "host 3"},
+		{true, "INSERT ON afe_host_attributes WHEN NEW.host_id = 3", "host 3"},
+		{true, "DELETE ON afe_host_attributes WHEN OLD.host_id = 3", "host 3"},
+		{true, "UPDATE ON afe_shards WHEN NEW.id = 7", "host 10"},
+		{true, "UPDATE ON afe_labels WHEN NEW.id = 2", "host 10"},
+		{true, "UPDATE ON afe_acl_groups WHEN NEW.id = 2", "host 10"},
+		{true, "INSERT ON afe_users WHEN NEW.id = 3", "host 10"},
+		{true, "INSERT ON afe_acl_groups_users WHEN NEW.user_id = 3", "host 10"},
+	} {
+		t.Run(fmt.Sprintf("%s, here %t", tt.event, tt.isHere), func(t *testing.T) {
+			empty(t, pool)
+			pgtest.Exec(t, pool, "INSERT INTO afe_hosts (id, hostname) VALUES (11, 'h11')")
+			if tt.isHere {
+				master.saysResult(wholeAnswer(false))
+				mustBeat(t, client)
+			}
+			before := wholes(t, pool)
+			on, when, _ := strings.Cut(tt.event, " WHEN ")
+			pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+				CREATE TRIGGER swallow BEFORE %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION swallow()`, on, when), simple)
+			master.saysResult(wholeAnswer(tt.isHere))
+			mustBeat(t, client)
+			table := strings.Fields(tt.event)[2]
+			line := aside(t, pool, "in ")
+			isTold := strings.Contains(line, "swallowed 1 ") || strings.Contains(line, "violates foreign key constraint") // what refers to the row fails first
+			if !isTold || !strings.HasPrefix(line, "in "+tt.object+" database: ") || !strings.Contains(line, table) {
+				t.Errorf("set aside: %s; want %s, with the table", line, tt.object)
+			}
+			during := wholes(t, pool)
+			pgtest.Exec(t, pool, "DROP FUNCTION swallow CASCADE")
+			mustBeat(t, client)
+			want := wholes(t, pool)
+			if len(want) != 11+9+9 || len(quarantine(t, pool)) > 0 {
+				t.Errorf("after it was mended: %v; set aside %q", want, quarantine(t, pool))
+			}
+			if want[tt.object] = before[tt.object]; want[tt.object] == "" {
+				delete(want, tt.object)
+			}
+			if diff := cmp.Diff(want, during); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
