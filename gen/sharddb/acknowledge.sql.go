@@ -119,20 +119,20 @@ const acknowledgeLock = `-- name: AcknowledgeLock :many
 WITH sent AS MATERIALIZED (
     SELECT
         s.job_id, pg_catalog.max(s.job_version) AS version,
-        pg_catalog.bool_and(coalesce(ours.job_id = s.job_id AND ours.version = s.version, false)) AS untouched,
+        pg_catalog.bool_and(coalesce(ours.version = s.version, false)) AS untouched,
         pg_catalog.min(here.id) AS entry_id
     FROM ROWS FROM (
         pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]),
         pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[])
     ) AS s (id, version, job_id, job_version)
     LEFT JOIN LATERAL (
-        SELECT e.id, e.job_id, e.xmin::text::bigint AS version
+        SELECT e.id, e.xmin::text::bigint AS version
         FROM afe_host_queue_entries AS e
         WHERE e.id = s.id
         FOR UPDATE SKIP LOCKED
     ) AS ours ON true
     LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id AND e.job_id = s.job_id OFFSET 0
+        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id OFFSET 0
     ) AS here ON true
     GROUP BY s.job_id
 )
@@ -171,7 +171,8 @@ type AcknowledgeLockRow struct {
 // before these locks. Whatever it commits later is a new NULL, or a completion that the ledger lacks.
 // Each row is looked up by its key, one by one: of two lists, however long, none is compared with the
 // other. With a generic plan, which expects ten rows, that took more than a second for 1,000 jobs.
-// A row that cannot be locked is looked up once more, because it may be gone, or another job's.
+// A row that cannot be locked is looked up once more, because it may be gone. An entry that is another
+// job's by now was written since.
 func (q *Queries) AcknowledgeLock(ctx context.Context, arg AcknowledgeLockParams) ([]AcknowledgeLockRow, error) {
 	rows, err := q.db.Query(ctx, acknowledgeLock,
 		arg.EntryIds,
