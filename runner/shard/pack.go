@@ -72,14 +72,14 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 		m.batch.Jobs = 1
 	}
 	// The limit is on the whole request, so what it takes without any job is measured.
-	frame, err := packet.Body(afe.Protocol2019)
+	frame, err := packet.Size(afe.Protocol2019)
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
 	limits := sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		FreeBytes:         c.options.MaxUploadBytes - int64(frame),
 		BatchBytes:        m.batch.Bytes,
 		JobIds:            m.plan.JobIds,
 		OnlyJobs:          m.plan.OnlyJobs,
