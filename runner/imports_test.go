@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 		"runner/aside", "runner/reading", "runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb",
 	},
 	"runner/reading": {"runner/afe", "runner/guard"},
-	"runner/rows":    {"runner/objects", "runner/pg", "runner/guard", "gen/sharddb"},
+	"runner/rows":    {"runner/objects", "runner/guard", "gen/sharddb"},
 	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":    {"runner/pg", "gen/sharddb"},
 	"runner/loop":    {"runner/beat"},

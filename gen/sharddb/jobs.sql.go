@@ -183,8 +183,10 @@ func (q *Queries) JobReplaceKeyvals(ctx context.Context, arg JobReplaceKeyvalsPa
 const jobUpdate = `-- name: JobUpdate :one
 WITH wanted AS (
     SELECT s.id, s.shard_id
-    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, shard_id)
-    WHERE (
+    FROM ROWS FROM (
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::boolean[]), pg_catalog.unnest($3::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    WHERE s.shard_sent AND (
         SELECT here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0) AND here.shard_id IS NOT NULL
         FROM afe_jobs AS here
         WHERE here.id = s.id
@@ -200,11 +202,17 @@ updated AS (
 SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing
 `
 
+type JobUpdateParams struct {
+	Ids       []int64
+	ShardSent []bool
+	ShardIds  []int64
+}
+
 // P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
 // here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
-// "overwritten NULL"). The ids are those of the jobs that came with a shard, be it none.
-func (q *Queries) JobUpdate(ctx context.Context, ids []int64, shardIds []int64) (int64, error) {
-	row := q.db.QueryRow(ctx, jobUpdate, ids, shardIds)
+// "overwritten NULL"). shard_sent: the job came with a shard, be it none.
+func (q *Queries) JobUpdate(ctx context.Context, arg JobUpdateParams) (int64, error) {
+	row := q.db.QueryRow(ctx, jobUpdate, arg.Ids, arg.ShardSent, arg.ShardIds)
 	var missing int64
 	err := row.Scan(&missing)
 	return missing, err

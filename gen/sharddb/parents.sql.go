@@ -403,7 +403,7 @@ members AS (
     ORDER BY m.aclgroup_id, m.user_id
     RETURNING aclgroup_id
 )
-SELECT t.name::text AS of_table, (t.wanted - t.stored)::bigint AS missing
+SELECT t.name::text AS of_table
 FROM (
     VALUES
     ('afe_shards', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'shard'), (SELECT pg_catalog.count(*) FROM shards)),
@@ -421,25 +421,20 @@ type ParentsInsertParams struct {
 	UserIds     []int64
 }
 
-type ParentsInsertRow struct {
-	OfTable string
-	Missing int64
-}
-
 // Stores parents that are new, with their memberships. Returns the tables that did not take all rows.
-func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) ([]ParentsInsertRow, error) {
+func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, parentsInsert, arg.Parents, arg.AclgroupIds, arg.UserIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ParentsInsertRow
+	var items []string
 	for rows.Next() {
-		var i ParentsInsertRow
-		if err := rows.Scan(&i.OfTable, &i.Missing); err != nil {
+		var of_table string
+		if err := rows.Scan(&of_table); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, of_table)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -245,12 +245,14 @@ ON CONFLICT (kind, object_id) DO NOTHING;
 
 -- P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
 -- here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
--- "overwritten NULL"). The ids are those of the jobs that came with a shard, be it none.
+-- "overwritten NULL"). shard_sent: the job came with a shard, be it none.
 -- name: JobUpdate :one
 WITH wanted AS (
     SELECT s.id, s.shard_id
-    FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@shard_ids::bigint[])) AS s (id, shard_id)
-    WHERE (
+    FROM ROWS FROM (
+        pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    WHERE s.shard_sent AND (
         SELECT here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0) AND here.shard_id IS NOT NULL
         FROM afe_jobs AS here
         WHERE here.id = s.id

@@ -195,11 +195,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[in
 func (a *applier) removeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
 ) (_ []aside.Object, left map[int64]string, err error) {
-	ids := make([]int64, len(chunk))
-	for i, u := range chunk {
-		ids[i] = u.ID
-	}
-	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
+	if _, left, err = removeFreeHosts(ctx, q, reading.IDs(chunk)); err != nil {
 		return nil, nil, err
 	}
 	return nil, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
@@ -216,6 +212,6 @@ func removeFreeHosts(
 	}
 	left = reasons(locked)
 	free = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
-	err = rows.Whole("afe_hosts or afe_host_queue_entries", func() (int64, error) { return q.IncorrectHostsRemove(ctx, free) })
+	err = rows.Whole(rows.Step{Table: "afe_hosts or afe_host_queue_entries", Do: func() (int64, error) { return q.IncorrectHostsRemove(ctx, free) }})
 	return free, left, err
 }

@@ -80,7 +80,6 @@ func storeFree[T any](
 			}
 			before := a.left
 			failed = storeSome(ctx, a, some, left, diff, store)
-			isSettled := failed == nil && a.left == before
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
 				return left, err
 			}
@@ -90,7 +89,7 @@ func storeFree[T any](
 			for _, u := range some {
 				if left[u.ID] != "" {
 					again = append(again, u.Ref)
-				} else if isSettled && !a.Has(u.Kind, u.ID) {
+				} else if failed == nil && a.left == before && !a.Has(u.Kind, u.ID) {
 					a.settle(u.Object)
 				}
 			}
@@ -277,12 +276,7 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 // forget takes what was stored out of the quarantine, unless this very beat has set aside another
 // object with the same id.
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
-	var ids []int64
-	for _, u := range chunk {
-		if !a.Has(kind, u.ID) {
-			ids = append(ids, u.ID)
-		}
-	}
+	ids := slices.DeleteFunc(reading.IDs(chunk), func(id int64) bool { return a.Has(kind, id) })
 	args := sharddb.QuarantineForgetParams{Direction: aside.DirectionIn, Kind: kind, ObjectIds: ids}
 	if _, err := q.QuarantineForget(ctx, args); err != nil {
 		return fmt.Errorf("take out of the quarantine: %w", err)

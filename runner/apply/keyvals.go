@@ -35,7 +35,7 @@ func (a *applier) storeSuiteKeyvals(
 	if body, err = reading.JSON(chunk); err != nil {
 		return nil, nil, err
 	}
-	if err := rows.Whole("afe_job_keyvals", func() (int64, error) { return q.SuiteKeyvalsStore(ctx, body) }); err != nil {
+	if err := rows.Whole(rows.Step{Table: "afe_job_keyvals", Do: func() (int64, error) { return q.SuiteKeyvalsStore(ctx, body) }}); err != nil {
 		return nil, nil, err
 	}
 	a.rememberSuite(chunk)

@@ -75,14 +75,12 @@ func (a *applier) claim(j *objects.Job) {
 	}
 }
 
-// settle forgets the claims of an object if it is a job, which is here now: its entries say by themselves
-// whose they are.
+// settle forgets the claims to the entries of an object, if it is a job, because it is here now: they say
+// by themselves whose they are.
 func (a *applier) settle(object any) {
 	if j, isJob := object.(*objects.Job); isJob {
 		for i := range j.Entries {
-			if id := j.Entries[i].ID; a.claims[id] == j.ID {
-				delete(a.claims, id)
-			}
+			delete(a.claims, j.Entries[i].ID)
 		}
 	}
 }

@@ -115,25 +115,16 @@ func (v *value) Set(text string) (err error) {
 			err = errors.New("give one of " + strings.Join(choices, ", "))
 		} else if v.field.Kind() == reflect.String {
 			v.field.SetString(text)
-		} else if !v.scan(text) {
+		} else if n, _ := fmt.Sscan(decimal.ReplaceAllString(text, "$1$2"), field, new(string)); n != 1 ||
+			v.field.Kind() != reflect.Bool && !decimal.MatchString(text) {
 			err = errors.New("give " + wanted(v.field.Kind(), text))
 		}
 	}
 	return err
 }
 
-var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-
-// scan sets a bool or a number, and reports whether text is one. Numbers are decimal, as people write
-// them: to read 010 as 8, as Go does, would surprise.
-func (v *value) scan(text string) bool {
-	verb := "%v%s"
-	if v.field.CanInt() || v.field.CanUint() {
-		verb = "%d%s"
-	}
-	n, _ := fmt.Sscanf(text, verb, v.field.Addr().Interface(), new(string))
-	return n == 1 && (v.field.Kind() == reflect.Bool || decimal.MatchString(text))
-}
+// decimal is a number as people write it. Go would read 010 as eight.
+var decimal = regexp.MustCompile(`^(-?)0*([0-9]+(\.[0-9]+)?)$`)
 
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)

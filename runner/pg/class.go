@@ -64,24 +64,10 @@ const (
 	primaryKeySuffix = "_pkey"
 )
 
-// SwallowedError says that PostgreSQL did not store some rows, and reported no error.
-type SwallowedError struct {
-	Table string
-	Rows  int64 // that were not stored
-}
-
-func (e *SwallowedError) Error() string {
-	return fmt.Sprintf("a trigger or rule of the site's database swallowed %d of the rows for table %s: it reported no error, "+
-		"and did not store them", e.Rows, e.Table)
-}
-
 // Classify reads the class of an error from its SQLSTATE and the constraint, never from its text. A
 // broken proxy or pooler may send an error without a SQLSTATE, or with something else in its place:
 // that is [Other].
 func Classify(err error) Class {
-	if _, swallowed := errors.AsType[*SwallowedError](err); swallowed {
-		return Data
-	}
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) || len(pgErr.Code) < classLength {
 		return Other
@@ -112,7 +98,7 @@ func Forbidden(err error) bool {
 // IsAnswer reports whether err is PostgreSQL's own: the server was reached, and said no.
 func IsAnswer(err error) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) || Classify(err) != Other
+	return errors.As(err, &pgErr)
 }
 
 // Reason returns what PostgreSQL said, with the detail that names the value. For any other error it

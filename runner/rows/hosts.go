@@ -70,23 +70,18 @@ func (r *Hosts) Add(h *objects.Host) {
 
 // MergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
 func MergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
-	_, err := q.HostGiveWay(ctx)
-	for _, merge := range []struct {
-		table string
-		store func(context.Context, []byte) (int64, error)
-	}{
-		{"afe_hosts", func(ctx context.Context, _ []byte) (int64, error) { return q.HostUpdate(ctx) }},
-		{"afe_hosts", func(ctx context.Context, _ []byte) (int64, error) { return q.HostInsert(ctx) }},
-		{"afe_hosts_labels", q.HostAddLabels},
-		{"afe_acl_groups_hosts", q.HostAddACLGroups},
-		{"afe_host_attributes", q.HostReplaceAttributes},
-	} {
-		if err == nil {
-			err = Whole(merge.table, func() (int64, error) { return merge.store(ctx, body) })
-		}
+	if _, err := q.HostGiveWay(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = q.StagedHostsClear(ctx)
+	if err := Whole(
+		Step{"afe_hosts", func() (int64, error) { return q.HostUpdate(ctx) }},
+		Step{"afe_hosts", func() (int64, error) { return q.HostInsert(ctx) }},
+		Step{"afe_hosts_labels", func() (int64, error) { return q.HostAddLabels(ctx, body) }},
+		Step{"afe_acl_groups_hosts", func() (int64, error) { return q.HostAddACLGroups(ctx, body) }},
+		Step{"afe_host_attributes", func() (int64, error) { return q.HostReplaceAttributes(ctx, body) }},
+	); err != nil {
+		return err
 	}
+	_, err := q.StagedHostsClear(ctx)
 	return err
 }

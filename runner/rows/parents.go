@@ -10,7 +10,6 @@ import (
 	"shardclient/gen/sharddb"
 	"shardclient/runner/guard"
 	"shardclient/runner/objects"
-	"shardclient/runner/pg"
 )
 
 // Parents are the shards, labels, ACL groups and users that a response names. The master does not
@@ -171,7 +170,7 @@ func (p Parents) Insert(ctx context.Context, q *sharddb.Queries, missing []shard
 	args.AclgroupIds, args.UserIds = p.memberIDs()
 	short, err := q.ParentsInsert(ctx, args)
 	if err == nil && len(short) > 0 {
-		err = &pg.SwallowedError{Table: short[0].OfTable, Rows: short[0].Missing}
+		err = swallowed(short[0])
 	}
 	return err
 }
@@ -217,7 +216,7 @@ func (p Parents) Store(ctx context.Context, q *sharddb.Queries) (map[ParentKey]s
 	} {
 		moved, err := kind.giveWay(ctx)
 		if err == nil {
-			err = Whole(kind.table, func() (int64, error) { return kind.store(ctx) })
+			err = Whole(Step{kind.table, func() (int64, error) { return kind.store(ctx) }})
 		}
 		for i := 0; i < len(kind.copies) && moved > 0 && err == nil; i++ {
 			_, err = kind.copies[i](ctx)
@@ -261,7 +260,7 @@ func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[
 	if err != nil {
 		return err
 	}
-	if err := Whole("afe_users", func() (int64, error) { return q.UserStore(ctx) }); err != nil {
+	if err := Whole(Step{"afe_users", func() (int64, error) { return q.UserStore(ctx) }}); err != nil {
 		return err
 	}
 	var groupIDs, userIDs []int64
@@ -275,7 +274,7 @@ func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[
 			userIDs = append(userIDs, m.user)
 		}
 	}
-	return Whole("afe_acl_groups_users", func() (int64, error) { return q.ACLGroupAddUsers(ctx, groupIDs, userIDs) })
+	return Whole(Step{"afe_acl_groups_users", func() (int64, error) { return q.ACLGroupAddUsers(ctx, groupIDs, userIDs) }})
 }
 
 // Len returns how many parents there are.

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"shardclient/gen/sharddb"
-	"shardclient/runner/pg"
 )
 
 // maxCopied is how many rows one COPY takes, so that it ends before statement_timeout, however many
@@ -61,7 +62,7 @@ func copyRows[T any](ctx context.Context, table string, rows []T, to func(contex
 	for some := range slices.Chunk(rows, maxCopied) {
 		n, err := to(ctx, some)
 		if err == nil && n < int64(len(some)) {
-			err = &pg.SwallowedError{Table: table, Rows: int64(len(some)) - n}
+			err = swallowed(table)
 		}
 		if err != nil {
 			return fmt.Errorf("copy %d rows into %s: %w", len(some), table, err)
@@ -70,15 +71,35 @@ func copyRows[T any](ctx context.Context, table string, rows []T, to func(contex
 	return nil
 }
 
-// Whole runs a statement that returns how many rows it did not store although they were to be stored. What
-// another session stored meanwhile is here when it runs again; a row that a trigger swallows is not.
-func Whole(table string, store func() (missing int64, err error)) error {
-	missing, err := store()
-	if err == nil && missing > 0 {
-		missing, err = store()
+// Step is a statement that stores rows of a table. It returns how many it did not store although they were
+// to be stored.
+type Step struct {
+	Table string
+	Do    func() (missing int64, err error)
+}
+
+// Whole takes steps. What another session stored meanwhile is here when a step is taken again; a row that a
+// trigger swallows is not.
+func Whole(steps ...Step) error {
+	for _, step := range steps {
+		missing, err := step.Do()
+		if err == nil && missing > 0 {
+			missing, err = step.Do()
+		}
+		if err == nil && missing > 0 {
+			err = swallowed(step.Table)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err == nil && missing > 0 {
-		err = &pg.SwallowedError{Table: table, Rows: missing}
+	return nil
+}
+
+// swallowed is what a trigger of the site should have raised instead of passing over a row in silence.
+func swallowed(table string) error {
+	return &pgconn.PgError{
+		Severity: "ERROR", Code: "23000", // a constraint that nothing names
+		Message: "a trigger or rule of the site's database swallowed a row of table " + table + ": it was not stored, and no error reported",
 	}
-	return err
 }

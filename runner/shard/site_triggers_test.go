@@ -183,7 +183,7 @@ func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
 			mustBeat(t, client)
 			table := strings.Fields(tt.event)[2]
 			line := aside(t, pool, "in ")
-			isTold := strings.Contains(line, "swallowed 1 ") || strings.Contains(line, "violates foreign key constraint") // what refers to the row fails first
+			isTold := strings.Contains(line, "swallowed a row") || strings.Contains(line, "violates foreign key constraint") // what refers to the row fails first
 			if !isTold || !strings.HasPrefix(line, "in "+tt.object+" database: ") || !strings.Contains(line, table) {
 				t.Errorf("set aside: %s; want %s, with the table", line, tt.object)
 			}
