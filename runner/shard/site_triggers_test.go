@@ -203,3 +203,29 @@ func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
 		})
 	}
 }
+
+// Another session stores the same membership, and commits while the beat waits for it: nothing was
+// swallowed.
+func TestWhatAnotherSessionStoresIsNotSwallowed(t *testing.T) {
+	for table, statement := range map[string]string{
+		"labels":     "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 2)",
+		"ACL groups": "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (1, 2)",
+	} {
+		t.Run(table, func(t *testing.T) {
+			pool, master := pgtest.Pool(t), newMaster(t)
+			client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+			both := labelled(1, 1, "l", 1, "g")
+			master.saysResult(result([]string{both, labelled(2, 2, "m", 2, "h")}, nil, nil))
+			mustBeat(t, client)
+			both = replaced(t, both, `"labels": [`, `"labels": [{"id": 2, "name": "m"}, `)
+			both = replaced(t, both, `"aclgroup_set": [`, `"aclgroup_set": [{"id": 2, "name": "h", "users": []}, `)
+			master.saysResult(result([]string{both}, nil, nil))
+			if b := besides(t, pool, client, statement, "SELECT 1"); !b.OK() || len(quarantine(t, pool)) > 0 {
+				t.Errorf("%s: %s; set aside %q", b.Failure, b.Error, quarantine(t, pool))
+			}
+			if got := pgtest.Query[int](t, pool, "SELECT (SELECT count(*) FROM afe_hosts_labels) * 10 + (SELECT count(*) FROM afe_acl_groups_hosts)"); got != 33 {
+				t.Errorf("%d, want 3 labels and 3 groups of hosts", got)
+			}
+		})
+	}
+}
