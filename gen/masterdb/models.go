@@ -4,6 +4,13 @@
 
 package masterdb
 
+type AfeJobKeyval struct {
+	ID    int64
+	JobID int64
+	Key   string
+	Value string
+}
+
 type AfeShard struct {
 	ID       int64
 	Hostname string

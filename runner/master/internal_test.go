@@ -8,6 +8,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // decode accepts what encoding/json accepts, and reads the same.
@@ -56,4 +60,44 @@ func plain(value any) any {
 		return members
 	}
 	return value
+}
+
+// text writes strings and times as PostgreSQL's JSON has them after encoding/json has shortened it.
+func FuzzText(f *testing.F) {
+	for _, value := range []string{"", "plain", "a\nb\"c\\d", "\x00\b\f\r\t\x1f\x7f", "<&>", "é\u2028\u2029\u20ac", "end\n", "\nä<\n"} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		written := text{'{'}
+		written.string("a", value)
+		written.string("b", value)
+		want, err := json.Marshal(map[string]string{"a": value, "b": value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A database holds no text that is not valid UTF-8.
+		if got := string(append(written, '}')); utf8.ValidString(value) && got != string(want) {
+			t.Errorf("%q: wrote %s, want %s", value, got, want)
+		}
+	})
+}
+
+func TestMoments(t *testing.T) {
+	at := func(nanosecond int) pgtype.Timestamp {
+		return pgtype.Timestamp{Time: time.Date(2019, 3, 5, 1, 2, 3, nanosecond, time.UTC), Valid: true}
+	}
+	for want, value := range map[string]pgtype.Timestamp{
+		`{"x":null`:                      {},
+		`{"x":null `:                     {InfinityModifier: pgtype.Infinity, Valid: true},
+		`{"x":"2019-03-05T01:02:03"`:     at(0),
+		`{"x":"2019-03-05T01:02:03.100"`: at(100e6),
+		`{"x":"2019-03-05T01:02:03.999"`: at(999999e3),
+		`{"x":"2019-03-05T01:02:03.000"`: at(1e3),
+	} {
+		written := text{'{'}
+		written.moment("x", value)
+		if got := string(written); got != strings.TrimSpace(want) {
+			t.Errorf("%+v: wrote %s, want %s", value, got, want)
+		}
+	}
 }
