@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -40,27 +41,35 @@ func (o object) asMap() map[string]any {
 // string, a []any or an object.
 func decode(body []byte) (any, error) {
 	// The decoder reads a bytes.Buffer where it is.
-	d := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	value, err := decodeValue(d)
+	d := &decoder{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), nil, nil}
+	value, err := d.value()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, errors.New("data after the value")
 	}
 	return value, nil
 }
 
-func decodeValue(d *jsontext.Decoder) (any, error) {
+// decoder collects what it reads of the objects and lists that are not at their end yet. Each of these
+// is copied when its size is known: to let 2,000 lists grow takes longer than to read what is in them.
+type decoder struct {
+	*jsontext.Decoder
+	members []member
+	items   []any
+}
+
+func (d *decoder) value() (any, error) {
 	token, err := d.ReadToken()
 	if err != nil {
 		return nil, err
 	}
 	switch token.Kind() {
 	case '{':
-		return decodeObject(d)
+		return d.object()
 	case '[':
-		return decodeArray(d)
+		return d.list()
 	case '"':
 		return token.String(), nil
 	case '0':
@@ -71,32 +80,47 @@ func decodeValue(d *jsontext.Decoder) (any, error) {
 	return nil, nil
 }
 
-func decodeObject(d *jsontext.Decoder) (any, error) {
-	members := object{}
+func (d *decoder) object() (any, error) {
+	begin := len(d.members)
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		token, err := d.ReadToken()
 		if err != nil {
 			return nil, err
 		}
-		one := member{name: name.String()} // before the next read, which changes the token
-		if one.value, err = decodeValue(d); err != nil {
+		name := token.String() // before the next read, which changes the token
+		value, err := d.value()
+		if err != nil {
 			return nil, err
 		}
-		members = append(members, one)
+		d.members = append(d.members, member{name, value})
 	}
+	o := append(object{}, d.members[begin:]...)
+	d.members = d.members[:begin]
 	_, err := d.ReadToken()
-	return members, err
+	return o, err
 }
 
-func decodeArray(d *jsontext.Decoder) (any, error) {
-	items := []any{}
+func (d *decoder) list() (any, error) {
+	begin := len(d.items)
 	for d.PeekKind() != ']' {
-		item, err := decodeValue(d)
+		item, err := d.value()
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, item)
+		d.items = append(d.items, item)
 	}
+	items := append([]any{}, d.items[begin:]...)
+	d.items = d.items[:begin]
 	_, err := d.ReadToken()
 	return items, err
+}
+
+// isPlain reports whether no string in a JSON text can hold anything outside ASCII.
+func isPlain(body []byte) bool {
+	for _, c := range body {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return !bytes.Contains(body, []byte(`\u`))
 }

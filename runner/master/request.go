@@ -23,7 +23,7 @@ func parseRequest(body []byte) (*request, *fault) {
 	if err != nil {
 		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
 	}
-	if outsideASCII(decoded) {
+	if !isPlain(body) && outsideASCII(decoded) {
 		return nil, &fault{
 			name:    "UnicodeEncodeError",
 			message: "'ascii' codec can't encode characters: ordinal not in range(128)",
