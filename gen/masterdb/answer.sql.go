@@ -112,92 +112,247 @@ func (q *Queries) EntriesGiven(ctx context.Context, jobIds []int64) ([]EntriesGi
 	return items, nil
 }
 
-const hostsJSON = `-- name: HostsJSON :one
-
-WITH acl_groups AS MATERIALIZED (
-    SELECT
-        g.id,
-        json_build_object(
-            'id', g.id, 'name', g.name, 'description', g.description,
-            'users', (
-                SELECT coalesce(json_agg(json_build_object(
-                    'id', u.id, 'login', u.login, 'access_level', u.access_level,
-                    'reboot_before', u.reboot_before, 'reboot_after', u.reboot_after,
-                    'show_experimental', u.show_experimental
-                ) ORDER BY u.id), '[]')
-                FROM afe_acl_groups_users AS gu
-                JOIN afe_users AS u ON u.id = gu.user_id
-                WHERE gu.aclgroup_id = g.id
-            )
-        ) AS object
-    FROM afe_acl_groups AS g
-    WHERE g.id IN (SELECT gh.aclgroup_id FROM afe_acl_groups_hosts AS gh WHERE gh.host_id = ANY ($2::bigint[]))
-)
-SELECT coalesce(json_agg((
-    SELECT json_object_agg(field.name, field.value)
-    FROM (VALUES
-        ('id', to_json(h.id)),
-        ('hostname', to_json(h.hostname)),
-        ('status', to_json(h.status)),
-        ('locked', to_json(h.locked)),
-        ('leased', to_json(h.leased)),
-        ('invalid', to_json(h.invalid)),
-        ('dirty', to_json(h.dirty)),
-        ('protection', to_json(h.protection)),
-        ('synch_id', to_json(h.synch_id)),
-        ('lock_reason', to_json(h.lock_reason)),
-        ('lock_time', to_json(to_char(h.lock_time, CASE
-            WHEN h.lock_time = date_trunc('second', h.lock_time) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END))),
-        ('shard', (
-            SELECT json_build_object('id', s.id, 'hostname', s.hostname)
-            FROM afe_shards AS s
-            WHERE s.id = h.shard_id
-        )),
-        ('labels', (
-            SELECT coalesce(json_agg((
-                SELECT json_build_object(
-                    'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                    'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-                )
-                FROM afe_labels AS l
-                WHERE l.id = hl.label_id
-            ) ORDER BY hl.label_id), '[]')
-            FROM afe_hosts_labels AS hl
-            WHERE hl.host_id = h.id
-        )),
-        ('aclgroup_set', (
-            SELECT coalesce(json_agg(acl_groups.object ORDER BY acl_groups.id), '[]')
-            FROM afe_acl_groups_hosts AS gh
-            JOIN acl_groups ON acl_groups.id = gh.aclgroup_id
-            WHERE gh.host_id = h.id
-        )),
-        ('hostattribute_set', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', a.id, 'host_id', a.host_id, 'attribute', a.attribute, 'value', a.value
-            ) ORDER BY a.id), '[]')
-            FROM afe_host_attributes AS a
-            WHERE a.host_id = h.id
-        ))
-    ) AS field (name, value)
-    WHERE field.name <> 'lock_reason' OR $1::boolean
-) ORDER BY h.id), '[]')::text AS hosts
-FROM afe_hosts AS h
-WHERE h.id = ANY ($2::bigint[])
+const groupUsersGiven = `-- name: GroupUsersGiven :many
+SELECT gu.aclgroup_id, u.id, u.login, u.access_level, u.reboot_before, u.reboot_after, u.show_experimental
+FROM afe_acl_groups_users AS gu
+JOIN afe_users AS u ON u.id = gu.user_id
+WHERE gu.aclgroup_id = ANY ($1::bigint[])
+ORDER BY gu.aclgroup_id, u.id
 `
 
-// The objects of an answer: hosts as the JSON that is sent, jobs as rows, of which the master makes
-// JSON in a tenth of the time. A time has exactly three digits of fraction, truncated, when its
-// fraction is not zero. Whatever belongs to an object is looked up by index, one object at a time: if
-// PostgreSQL may choose the join before it has statistics, it reads all labels for each job, or all
-// keyvals.
-// lock_reason came with 2019. The JSON of an ACL group is built once, not once for
-// each of its hosts: the group may have everybody in the lab as a member.
-func (q *Queries) HostsJSON(ctx context.Context, lockReasons bool, ids []int64) (string, error) {
-	row := q.db.QueryRow(ctx, hostsJSON, lockReasons, ids)
-	var hosts string
-	err := row.Scan(&hosts)
-	return hosts, err
+type GroupUsersGivenRow struct {
+	AclgroupID       int64
+	ID               int64
+	Login            string
+	AccessLevel      int32
+	RebootBefore     int32
+	RebootAfter      int32
+	ShowExperimental bool
+}
+
+func (q *Queries) GroupUsersGiven(ctx context.Context, groupIds []int64) ([]GroupUsersGivenRow, error) {
+	rows, err := q.db.Query(ctx, groupUsersGiven, groupIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GroupUsersGivenRow
+	for rows.Next() {
+		var i GroupUsersGivenRow
+		if err := rows.Scan(
+			&i.AclgroupID,
+			&i.ID,
+			&i.Login,
+			&i.AccessLevel,
+			&i.RebootBefore,
+			&i.RebootAfter,
+			&i.ShowExperimental,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const groupsGiven = `-- name: GroupsGiven :many
+SELECT g.id, g.name, g.description
+FROM afe_acl_groups AS g
+WHERE g.id = ANY ($1::bigint[])
+ORDER BY g.id
+`
+
+func (q *Queries) GroupsGiven(ctx context.Context, ids []int64) ([]AfeAclGroup, error) {
+	rows, err := q.db.Query(ctx, groupsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeAclGroup
+	for rows.Next() {
+		var i AfeAclGroup
+		if err := rows.Scan(&i.ID, &i.Name, &i.Description); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostAttributesGiven = `-- name: HostAttributesGiven :many
+SELECT a.id, a.host_id, a.attribute, a.value
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT a.id, a.host_id, a.attribute, a.value
+    FROM afe_host_attributes AS a
+    WHERE a.host_id = h.id
+    OFFSET 0
+) AS a
+ORDER BY a.host_id, a.id
+`
+
+func (q *Queries) HostAttributesGiven(ctx context.Context, hostIds []int64) ([]AfeHostAttribute, error) {
+	rows, err := q.db.Query(ctx, hostAttributesGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeHostAttribute
+	for rows.Next() {
+		var i AfeHostAttribute
+		if err := rows.Scan(
+			&i.ID,
+			&i.HostID,
+			&i.Attribute,
+			&i.Value,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostGroupsGiven = `-- name: HostGroupsGiven :many
+SELECT g.host_id, g.aclgroup_id
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT gh.host_id, gh.aclgroup_id
+    FROM afe_acl_groups_hosts AS gh
+    WHERE gh.host_id = h.id
+    OFFSET 0
+) AS g
+ORDER BY g.host_id, g.aclgroup_id
+`
+
+type HostGroupsGivenRow struct {
+	HostID     int64
+	AclgroupID int64
+}
+
+func (q *Queries) HostGroupsGiven(ctx context.Context, hostIds []int64) ([]HostGroupsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostGroupsGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostGroupsGivenRow
+	for rows.Next() {
+		var i HostGroupsGivenRow
+		if err := rows.Scan(&i.HostID, &i.AclgroupID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostLabelsGiven = `-- name: HostLabelsGiven :many
+SELECT l.host_id, l.label_id
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT hl.host_id, hl.label_id
+    FROM afe_hosts_labels AS hl
+    WHERE hl.host_id = h.id
+    OFFSET 0
+) AS l
+ORDER BY l.host_id, l.label_id
+`
+
+type HostLabelsGivenRow struct {
+	HostID  int64
+	LabelID int64
+}
+
+func (q *Queries) HostLabelsGiven(ctx context.Context, hostIds []int64) ([]HostLabelsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostLabelsGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostLabelsGivenRow
+	for rows.Next() {
+		var i HostLabelsGivenRow
+		if err := rows.Scan(&i.HostID, &i.LabelID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostsGiven = `-- name: HostsGiven :many
+
+SELECT
+    h.id, h.hostname, h.status, h.locked, h.leased, h.invalid, h.dirty, h.protection, h.synch_id, h.lock_reason,
+    h.lock_time
+FROM afe_hosts AS h
+WHERE h.id = ANY ($1::bigint[])
+ORDER BY h.id
+`
+
+type HostsGivenRow struct {
+	ID         int64
+	Hostname   string
+	Status     string
+	Locked     bool
+	Leased     bool
+	Invalid    bool
+	Dirty      bool
+	Protection int32
+	SynchID    *int64
+	LockReason *string
+	LockTime   pgtype.Timestamp
+}
+
+// The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL takes.
+// Whatever belongs to an object is looked up by index, one object at a time: if PostgreSQL may choose
+// the join before it has statistics, it reads all labels for each job, or all keyvals.
+func (q *Queries) HostsGiven(ctx context.Context, ids []int64) ([]HostsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostsGivenRow
+	for rows.Next() {
+		var i HostsGivenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Hostname,
+			&i.Status,
+			&i.Locked,
+			&i.Leased,
+			&i.Invalid,
+			&i.Dirty,
+			&i.Protection,
+			&i.SynchID,
+			&i.LockReason,
+			&i.LockTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobsGiven = `-- name: JobsGiven :many

@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -19,25 +18,24 @@ type answer struct {
 // answer writes the answer with these hosts and jobs.
 func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
 	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
-	hosts, jobs := "[]", &given{}
-	var err error
-	if len(hostIDs) > 0 {
-		if hosts, err = b.q.HostsJSON(ctx, b.protocol == afe.Protocol2019, hostIDs); err != nil {
-			return nil, fmt.Errorf("serialize hosts: %w", err)
-		}
+	hosts, err := b.readHosts(ctx, hostIDs)
+	if err != nil {
+		return nil, err
 	}
-	if len(jobIDs) > 0 {
-		if jobs, err = b.readJobs(ctx, jobIDs); err != nil {
-			return nil, err
-		}
+	jobs, err := b.readJobs(ctx, jobIDs)
+	if err != nil {
+		return nil, err
+	}
+	ids := jobs.labels()
+	for _, l := range hosts.labels {
+		ids = append(ids, l.LabelID)
+	}
+	labels, err := b.readLabels(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
 	t := text{'{'}
-	t.name("hosts")
-	short, err := json.Marshal(json.RawMessage(hosts)) // without the spaces that PostgreSQL writes
-	if err != nil {
-		return nil, fmt.Errorf("serialize hosts: %w", err)
-	}
-	t = append(t, short...)
+	t.hosts(hosts, labels, b.shard, b.protocol == afe.Protocol2019)
 	if b.protocol == afe.Protocol2019 {
 		incorrect, err := b.incorrectHosts(ctx)
 		if err != nil {
@@ -46,7 +44,7 @@ func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, er
 		a.incorrect = len(incorrect)
 		list(&t, "incorrect_host_ids", incorrect, func(id int64) { t = strconv.AppendInt(t, id, 10) })
 	}
-	t.jobs(jobs, b.shard)
+	t.jobs(jobs, labels, b.shard)
 	t.keyvals("suite_keyvals", jobs.suite)
 	a.result = append(t, '}')
 	return a, nil

@@ -3,52 +3,45 @@ package master
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"shardclient/gen/masterdb"
 )
 
-// given are jobs that are sent, with all that belongs to them. What belongs to a job stands in the
+// givenJobs are jobs that are sent, with all that belongs to them. What belongs to a job stands in the
 // order of the jobs.
-type given struct {
+type givenJobs struct {
 	jobs         []masterdb.JobsGivenRow
 	dependencies []masterdb.DependenciesGivenRow
 	keyvals      []masterdb.AfeJobKeyval
 	entries      []masterdb.EntriesGivenRow
-	labels       map[int64]masterdb.LabelsGivenRow
 	suite        []masterdb.AfeJobKeyval
 }
 
 // readJobs reads the jobs with these ids.
-func (b *beat) readJobs(ctx context.Context, ids []int64) (g *given, err error) {
-	g = &given{labels: map[int64]masterdb.LabelsGivenRow{}}
+func (b *beat) readJobs(ctx context.Context, ids []int64) (g givenJobs, err error) {
+	if len(ids) == 0 {
+		return g, nil
+	}
 	if g.jobs, err = b.q.JobsGiven(ctx, ids); err != nil {
-		return nil, fmt.Errorf("read jobs: %w", err)
+		return g, fmt.Errorf("read jobs: %w", err)
 	}
 	if g.dependencies, err = b.q.DependenciesGiven(ctx, ids); err != nil {
-		return nil, fmt.Errorf("read dependency labels: %w", err)
+		return g, fmt.Errorf("read dependency labels: %w", err)
 	}
 	if g.keyvals, err = b.q.KeyvalsGiven(ctx, ids); err != nil {
-		return nil, fmt.Errorf("read keyvals: %w", err)
+		return g, fmt.Errorf("read keyvals: %w", err)
 	}
 	if g.entries, err = b.q.EntriesGiven(ctx, ids); err != nil {
-		return nil, fmt.Errorf("read entries: %w", err)
-	}
-	labels, err := b.q.LabelsGiven(ctx, g.labelIDs())
-	if err != nil {
-		return nil, fmt.Errorf("read labels: %w", err)
-	}
-	for _, l := range labels {
-		g.labels[l.ID] = l
+		return g, fmt.Errorf("read entries: %w", err)
 	}
 	if g.suite, err = b.q.SuiteKeyvalsGiven(ctx, ids); err != nil {
-		return nil, fmt.Errorf("read suite keyvals: %w", err)
+		return g, fmt.Errorf("read suite keyvals: %w", err)
 	}
 	return g, nil
 }
 
-// labelIDs returns the labels that jobs and entries name, each once.
-func (g *given) labelIDs() []int64 {
+// labels returns the ids of the labels that jobs and entries name.
+func (g *givenJobs) labels() []int64 {
 	ids := make([]int64, 0, len(g.dependencies)+len(g.entries))
 	for _, d := range g.dependencies {
 		ids = append(ids, d.LabelID)
@@ -58,14 +51,13 @@ func (g *given) labelIDs() []int64 {
 			ids = append(ids, *e.MetaHost)
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	return ids
 }
 
-// first cuts off the items at the beginning of a list that belong to a job.
-func first[T any](items *[]T, job int64, jobOf func(T) int64) []T {
+// first cuts off the items at the beginning of a list that belong to a job, host or group.
+func first[T any](items *[]T, id int64, of func(T) int64) []T {
 	n := 0
-	for n < len(*items) && jobOf((*items)[n]) == job {
+	for n < len(*items) && of((*items)[n]) == id {
 		n++
 	}
 	cut := (*items)[:n]
@@ -74,20 +66,16 @@ func first[T any](items *[]T, job int64, jobOf func(T) int64) []T {
 }
 
 // jobs writes the jobs of a shard as a member.
-func (t *text) jobs(g *given, shard masterdb.AfeShard) {
+func (t *text) jobs(g givenJobs, labels map[int64]text, shard masterdb.AfeShard) {
 	list(t, "jobs", g.jobs, func(j masterdb.JobsGivenRow) {
 		*t = append(*t, '{')
 		t.job(j)
-		t.name("shard")
-		*t = append(*t, '{')
-		t.integer("id", shard.ID)
-		t.string("hostname", shard.Hostname)
-		*t = append(*t, '}')
+		t.shard(shard)
 		dependencies := first(&g.dependencies, j.ID, func(d masterdb.DependenciesGivenRow) int64 { return d.JobID })
-		list(t, "dependency_labels", dependencies, func(d masterdb.DependenciesGivenRow) { t.label(g.labels[d.LabelID]) })
+		list(t, "dependency_labels", dependencies, func(d masterdb.DependenciesGivenRow) { *t = append(*t, labels[d.LabelID]...) })
 		t.keyvals("jobkeyval_set", first(&g.keyvals, j.ID, func(k masterdb.AfeJobKeyval) int64 { return k.JobID }))
 		entries := first(&g.entries, j.ID, func(e masterdb.EntriesGivenRow) int64 { return e.JobID })
-		list(t, "hostqueueentry_set", entries, func(e masterdb.EntriesGivenRow) { t.entry(e, g.labels) })
+		list(t, "hostqueueentry_set", entries, func(e masterdb.EntriesGivenRow) { t.entry(e, labels) })
 		*t = append(*t, '}')
 	})
 }
@@ -116,7 +104,7 @@ func (t *text) job(j masterdb.JobsGivenRow) {
 	t.moment("created_on", j.CreatedOn)
 }
 
-func (t *text) entry(e masterdb.EntriesGivenRow, labels map[int64]masterdb.LabelsGivenRow) {
+func (t *text) entry(e masterdb.EntriesGivenRow, labels map[int64]text) {
 	*t = append(*t, '{')
 	t.integer("id", e.ID)
 	t.string("status", e.Status)
@@ -130,19 +118,8 @@ func (t *text) entry(e masterdb.EntriesGivenRow, labels map[int64]masterdb.Label
 	t.moment("finished_on", e.FinishedOn)
 	orNull(t, "meta_host", e.MetaHost, func(name string, id int64) {
 		t.name(name)
-		t.label(labels[id])
+		*t = append(*t, labels[id]...)
 	})
-	*t = append(*t, '}')
-}
-
-func (t *text) label(l masterdb.LabelsGivenRow) {
-	*t = append(*t, '{')
-	t.integer("id", l.ID)
-	t.string("name", l.Name)
-	t.string("kernel_config", l.KernelConfig)
-	t.boolean("platform", l.Platform)
-	t.boolean("invalid", l.Invalid)
-	t.boolean("only_if_needed", l.OnlyIfNeeded)
 	*t = append(*t, '}')
 }
 
