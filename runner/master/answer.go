@@ -34,7 +34,8 @@ func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, er
 	if err != nil {
 		return nil, err
 	}
-	t := text{'{'}
+	// Of large answers each object has about as many bytes.
+	t := append(make(text, 0, 1024+1536*(len(hostIDs)+len(jobIDs))), '{')
 	t.hosts(hosts, labels, b.shard, b.protocol == afe.Protocol2019)
 	if b.protocol == afe.Protocol2019 {
 		incorrect, err := b.incorrectHosts(ctx)
