@@ -7,172 +7,509 @@ package masterdb
 
 import (
 	"context"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const hostsJSON = `-- name: HostsJSON :one
-
-WITH acl_groups AS MATERIALIZED (
-    SELECT
-        g.id,
-        json_build_object(
-            'id', g.id, 'name', g.name, 'description', g.description,
-            'users', (
-                SELECT coalesce(json_agg(json_build_object(
-                    'id', u.id, 'login', u.login, 'access_level', u.access_level,
-                    'reboot_before', u.reboot_before, 'reboot_after', u.reboot_after,
-                    'show_experimental', u.show_experimental
-                ) ORDER BY u.id), '[]')
-                FROM afe_acl_groups_users AS gu
-                JOIN afe_users AS u ON u.id = gu.user_id
-                WHERE gu.aclgroup_id = g.id
-            )
-        ) AS object
-    FROM afe_acl_groups AS g
-    WHERE g.id IN (SELECT gh.aclgroup_id FROM afe_acl_groups_hosts AS gh WHERE gh.host_id = ANY ($2::bigint[]))
-)
-SELECT coalesce(json_agg((
-    SELECT json_object_agg(field.name, field.value)
-    FROM (VALUES
-        ('id', to_json(h.id)),
-        ('hostname', to_json(h.hostname)),
-        ('status', to_json(h.status)),
-        ('locked', to_json(h.locked)),
-        ('leased', to_json(h.leased)),
-        ('invalid', to_json(h.invalid)),
-        ('dirty', to_json(h.dirty)),
-        ('protection', to_json(h.protection)),
-        ('synch_id', to_json(h.synch_id)),
-        ('lock_reason', to_json(h.lock_reason)),
-        ('lock_time', to_json(to_char(h.lock_time, CASE
-            WHEN h.lock_time = date_trunc('second', h.lock_time) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END))),
-        ('shard', (
-            SELECT json_build_object('id', s.id, 'hostname', s.hostname)
-            FROM afe_shards AS s
-            WHERE s.id = h.shard_id
-        )),
-        ('labels', (
-            SELECT coalesce(json_agg((
-                SELECT json_build_object(
-                    'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                    'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-                )
-                FROM afe_labels AS l
-                WHERE l.id = hl.label_id
-            ) ORDER BY hl.label_id), '[]')
-            FROM afe_hosts_labels AS hl
-            WHERE hl.host_id = h.id
-        )),
-        ('aclgroup_set', (
-            SELECT coalesce(json_agg(acl_groups.object ORDER BY acl_groups.id), '[]')
-            FROM afe_acl_groups_hosts AS gh
-            JOIN acl_groups ON acl_groups.id = gh.aclgroup_id
-            WHERE gh.host_id = h.id
-        )),
-        ('hostattribute_set', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', a.id, 'host_id', a.host_id, 'attribute', a.attribute, 'value', a.value
-            ) ORDER BY a.id), '[]')
-            FROM afe_host_attributes AS a
-            WHERE a.host_id = h.id
-        ))
-    ) AS field (name, value)
-    WHERE field.name <> 'lock_reason' OR $1::boolean
-) ORDER BY h.id), '[]')::text AS hosts
-FROM afe_hosts AS h
-WHERE h.id = ANY ($2::bigint[])
+const dependenciesGiven = `-- name: DependenciesGiven :many
+SELECT d.job_id, d.label_id
+FROM unnest($1::bigint[]) AS j (id)
+CROSS JOIN LATERAL (
+    SELECT d.job_id, d.label_id
+    FROM afe_jobs_dependency_labels AS d
+    WHERE d.job_id = j.id
+    OFFSET 0
+) AS d
+ORDER BY d.job_id, d.label_id
 `
 
-// The objects of an answer, as the JSON that is sent. A time has exactly three
-// digits of fraction, truncated, when its fraction is not zero. Whatever belongs to
-// an object is looked up by index, one object at a time: if PostgreSQL may choose the
-// join before it has statistics, it reads all labels for each job, or all keyvals.
-// lock_reason came with 2019. The JSON of an ACL group is built once, not once for
-// each of its hosts: the group may have everybody in the lab as a member.
-func (q *Queries) HostsJSON(ctx context.Context, lockReasons bool, ids []int64) (string, error) {
-	row := q.db.QueryRow(ctx, hostsJSON, lockReasons, ids)
-	var hosts string
-	err := row.Scan(&hosts)
-	return hosts, err
+type DependenciesGivenRow struct {
+	JobID   int64
+	LabelID int64
 }
 
-const jobsJSON = `-- name: JobsJSON :one
-SELECT coalesce(json_agg(
-    json_build_object(
-        'id', j.id, 'owner', j.owner, 'name', j.name, 'priority', j.priority, 'control_file', j.control_file,
-        'control_type', j.control_type, 'synch_count', j.synch_count, 'timeout', j.timeout,
-        'timeout_mins', j.timeout_mins, 'max_runtime_hrs', j.max_runtime_hrs,
-        'max_runtime_mins', j.max_runtime_mins, 'run_verify', j.run_verify, 'run_reset', j.run_reset,
-        'email_list', j.email_list, 'reboot_before', j.reboot_before, 'reboot_after', j.reboot_after,
-        'parse_failed_repair', j.parse_failed_repair, 'test_retry', j.test_retry, 'require_ssp', j.require_ssp,
-        'created_on', to_char(j.created_on, CASE
-            WHEN j.created_on = date_trunc('second', j.created_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-            ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
-        'shard', (
-            SELECT json_build_object('id', s.id, 'hostname', s.hostname)
-            FROM afe_shards AS s
-            WHERE s.id = j.shard_id
-        ),
-        'dependency_labels', (
-            SELECT coalesce(json_agg((
-                SELECT json_build_object(
-                    'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                    'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-                )
-                FROM afe_labels AS l
-                WHERE l.id = d.label_id
-            ) ORDER BY d.label_id), '[]')
-            FROM afe_jobs_dependency_labels AS d
-            WHERE d.job_id = j.id
-        ),
-        'jobkeyval_set', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value
-            ) ORDER BY k.id), '[]')
-            FROM afe_job_keyvals AS k
-            WHERE k.job_id = j.id
-        ),
-        'hostqueueentry_set', (
-            SELECT coalesce(json_agg(json_build_object(
-                'id', e.id, 'status', e.status, 'active', e.active, 'complete', e.complete,
-                'deleted', e.deleted, 'aborted', e.aborted, 'execution_subdir', e.execution_subdir,
-                'host_id', e.host_id,
-                'started_on', to_char(e.started_on, CASE
-                    WHEN e.started_on = date_trunc('second', e.started_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-                    ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
-                'finished_on', to_char(e.finished_on, CASE
-                    WHEN e.finished_on = date_trunc('second', e.finished_on) THEN 'YYYY-MM-DD"T"HH24:MI:SS'
-                    ELSE 'YYYY-MM-DD"T"HH24:MI:SS.MS' END),
-                'meta_host', (
-                    SELECT json_build_object(
-                        'id', l.id, 'name', l.name, 'kernel_config', l.kernel_config, 'platform', l.platform,
-                        'invalid', l.invalid, 'only_if_needed', l.only_if_needed
-                    )
-                    FROM afe_labels AS l
-                    WHERE l.id = e.meta_host
-                )
-            ) ORDER BY e.id), '[]')
-            FROM afe_host_queue_entries AS e
-            WHERE e.job_id = j.id
-        )
-    )
-    ORDER BY j.id
-), '[]')::text AS jobs
+func (q *Queries) DependenciesGiven(ctx context.Context, jobIds []int64) ([]DependenciesGivenRow, error) {
+	rows, err := q.db.Query(ctx, dependenciesGiven, jobIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DependenciesGivenRow
+	for rows.Next() {
+		var i DependenciesGivenRow
+		if err := rows.Scan(&i.JobID, &i.LabelID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const entriesGiven = `-- name: EntriesGiven :many
+SELECT
+    e.id, e.job_id, e.host_id, e.status, e.meta_host, e.active, e.complete, e.deleted, e.execution_subdir,
+    e.aborted, e.started_on, e.finished_on
+FROM unnest($1::bigint[]) AS j (id)
+CROSS JOIN LATERAL (
+    SELECT
+        e.id, e.job_id, e.host_id, e.status, e.meta_host, e.active, e.complete, e.deleted, e.execution_subdir,
+        e.aborted, e.started_on, e.finished_on
+    FROM afe_host_queue_entries AS e
+    WHERE e.job_id = j.id
+    OFFSET 0
+) AS e
+ORDER BY e.job_id, e.id
+`
+
+type EntriesGivenRow struct {
+	ID              int64
+	JobID           int64
+	HostID          *int64
+	Status          string
+	MetaHost        *int64
+	Active          bool
+	Complete        bool
+	Deleted         bool
+	ExecutionSubdir string
+	Aborted         bool
+	StartedOn       pgtype.Timestamp
+	FinishedOn      pgtype.Timestamp
+}
+
+func (q *Queries) EntriesGiven(ctx context.Context, jobIds []int64) ([]EntriesGivenRow, error) {
+	rows, err := q.db.Query(ctx, entriesGiven, jobIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EntriesGivenRow
+	for rows.Next() {
+		var i EntriesGivenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.HostID,
+			&i.Status,
+			&i.MetaHost,
+			&i.Active,
+			&i.Complete,
+			&i.Deleted,
+			&i.ExecutionSubdir,
+			&i.Aborted,
+			&i.StartedOn,
+			&i.FinishedOn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const groupUsersGiven = `-- name: GroupUsersGiven :many
+SELECT gu.aclgroup_id, u.id, u.login, u.access_level, u.reboot_before, u.reboot_after, u.show_experimental
+FROM afe_acl_groups_users AS gu
+JOIN afe_users AS u ON u.id = gu.user_id
+WHERE gu.aclgroup_id = ANY ($1::bigint[])
+ORDER BY gu.aclgroup_id, u.id
+`
+
+type GroupUsersGivenRow struct {
+	AclgroupID       int64
+	ID               int64
+	Login            string
+	AccessLevel      int32
+	RebootBefore     int32
+	RebootAfter      int32
+	ShowExperimental bool
+}
+
+func (q *Queries) GroupUsersGiven(ctx context.Context, groupIds []int64) ([]GroupUsersGivenRow, error) {
+	rows, err := q.db.Query(ctx, groupUsersGiven, groupIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GroupUsersGivenRow
+	for rows.Next() {
+		var i GroupUsersGivenRow
+		if err := rows.Scan(
+			&i.AclgroupID,
+			&i.ID,
+			&i.Login,
+			&i.AccessLevel,
+			&i.RebootBefore,
+			&i.RebootAfter,
+			&i.ShowExperimental,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const groupsGiven = `-- name: GroupsGiven :many
+SELECT g.id, g.name, g.description
+FROM afe_acl_groups AS g
+WHERE g.id = ANY ($1::bigint[])
+ORDER BY g.id
+`
+
+func (q *Queries) GroupsGiven(ctx context.Context, ids []int64) ([]AfeAclGroup, error) {
+	rows, err := q.db.Query(ctx, groupsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeAclGroup
+	for rows.Next() {
+		var i AfeAclGroup
+		if err := rows.Scan(&i.ID, &i.Name, &i.Description); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostAttributesGiven = `-- name: HostAttributesGiven :many
+SELECT a.id, a.host_id, a.attribute, a.value
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT a.id, a.host_id, a.attribute, a.value
+    FROM afe_host_attributes AS a
+    WHERE a.host_id = h.id
+    OFFSET 0
+) AS a
+ORDER BY a.host_id, a.id
+`
+
+func (q *Queries) HostAttributesGiven(ctx context.Context, hostIds []int64) ([]AfeHostAttribute, error) {
+	rows, err := q.db.Query(ctx, hostAttributesGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeHostAttribute
+	for rows.Next() {
+		var i AfeHostAttribute
+		if err := rows.Scan(
+			&i.ID,
+			&i.HostID,
+			&i.Attribute,
+			&i.Value,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostGroupsGiven = `-- name: HostGroupsGiven :many
+SELECT g.host_id, g.aclgroup_id
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT gh.host_id, gh.aclgroup_id
+    FROM afe_acl_groups_hosts AS gh
+    WHERE gh.host_id = h.id
+    OFFSET 0
+) AS g
+ORDER BY g.host_id, g.aclgroup_id
+`
+
+type HostGroupsGivenRow struct {
+	HostID     int64
+	AclgroupID int64
+}
+
+func (q *Queries) HostGroupsGiven(ctx context.Context, hostIds []int64) ([]HostGroupsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostGroupsGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostGroupsGivenRow
+	for rows.Next() {
+		var i HostGroupsGivenRow
+		if err := rows.Scan(&i.HostID, &i.AclgroupID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostLabelsGiven = `-- name: HostLabelsGiven :many
+SELECT l.host_id, l.label_id
+FROM unnest($1::bigint[]) AS h (id)
+CROSS JOIN LATERAL (
+    SELECT hl.host_id, hl.label_id
+    FROM afe_hosts_labels AS hl
+    WHERE hl.host_id = h.id
+    OFFSET 0
+) AS l
+ORDER BY l.host_id, l.label_id
+`
+
+type HostLabelsGivenRow struct {
+	HostID  int64
+	LabelID int64
+}
+
+func (q *Queries) HostLabelsGiven(ctx context.Context, hostIds []int64) ([]HostLabelsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostLabelsGiven, hostIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostLabelsGivenRow
+	for rows.Next() {
+		var i HostLabelsGivenRow
+		if err := rows.Scan(&i.HostID, &i.LabelID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hostsGiven = `-- name: HostsGiven :many
+
+SELECT
+    h.id, h.hostname, h.status, h.locked, h.leased, h.invalid, h.dirty, h.protection, h.synch_id, h.lock_reason,
+    h.lock_time
+FROM afe_hosts AS h
+WHERE h.id = ANY ($1::bigint[])
+ORDER BY h.id
+`
+
+type HostsGivenRow struct {
+	ID         int64
+	Hostname   string
+	Status     string
+	Locked     bool
+	Leased     bool
+	Invalid    bool
+	Dirty      bool
+	Protection int32
+	SynchID    *int64
+	LockReason *string
+	LockTime   pgtype.Timestamp
+}
+
+// The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL takes.
+// Whatever belongs to an object is looked up by index, one object at a time: if PostgreSQL may choose
+// the join before it has statistics, it reads all labels for each job, or all keyvals.
+func (q *Queries) HostsGiven(ctx context.Context, ids []int64) ([]HostsGivenRow, error) {
+	rows, err := q.db.Query(ctx, hostsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HostsGivenRow
+	for rows.Next() {
+		var i HostsGivenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Hostname,
+			&i.Status,
+			&i.Locked,
+			&i.Leased,
+			&i.Invalid,
+			&i.Dirty,
+			&i.Protection,
+			&i.SynchID,
+			&i.LockReason,
+			&i.LockTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const jobsGiven = `-- name: JobsGiven :many
+SELECT
+    j.id, j.owner, j.name, j.priority, j.control_file, j.control_type, j.created_on, j.synch_count, j.timeout,
+    j.timeout_mins, j.max_runtime_hrs, j.max_runtime_mins, j.run_verify, j.run_reset, j.email_list,
+    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp
 FROM afe_jobs AS j
 WHERE j.id = ANY ($1::bigint[])
+ORDER BY j.id
 `
 
-func (q *Queries) JobsJSON(ctx context.Context, ids []int64) (string, error) {
-	row := q.db.QueryRow(ctx, jobsJSON, ids)
-	var jobs string
-	err := row.Scan(&jobs)
-	return jobs, err
+type JobsGivenRow struct {
+	ID                int64
+	Owner             string
+	Name              string
+	Priority          int32
+	ControlFile       *string
+	ControlType       int32
+	CreatedOn         pgtype.Timestamp
+	SynchCount        int32
+	Timeout           int32
+	TimeoutMins       int32
+	MaxRuntimeHrs     int32
+	MaxRuntimeMins    int32
+	RunVerify         bool
+	RunReset          bool
+	EmailList         string
+	RebootBefore      int32
+	RebootAfter       int32
+	ParseFailedRepair bool
+	TestRetry         int32
+	RequireSsp        *bool
 }
 
-const suiteKeyvalsJSON = `-- name: SuiteKeyvalsJSON :one
-SELECT coalesce(json_agg(json_build_object(
-    'id', k.id, 'job_id', k.job_id, 'key', k.key, 'value', k.value
-) ORDER BY k.id), '[]')::text AS keyvals
+func (q *Queries) JobsGiven(ctx context.Context, ids []int64) ([]JobsGivenRow, error) {
+	rows, err := q.db.Query(ctx, jobsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobsGivenRow
+	for rows.Next() {
+		var i JobsGivenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Owner,
+			&i.Name,
+			&i.Priority,
+			&i.ControlFile,
+			&i.ControlType,
+			&i.CreatedOn,
+			&i.SynchCount,
+			&i.Timeout,
+			&i.TimeoutMins,
+			&i.MaxRuntimeHrs,
+			&i.MaxRuntimeMins,
+			&i.RunVerify,
+			&i.RunReset,
+			&i.EmailList,
+			&i.RebootBefore,
+			&i.RebootAfter,
+			&i.ParseFailedRepair,
+			&i.TestRetry,
+			&i.RequireSsp,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const keyvalsGiven = `-- name: KeyvalsGiven :many
+SELECT k.id, k.job_id, k.key, k.value
+FROM unnest($1::bigint[]) AS j (id)
+CROSS JOIN LATERAL (
+    SELECT k.id, k.job_id, k.key, k.value
+    FROM afe_job_keyvals AS k
+    WHERE k.job_id = j.id
+    OFFSET 0
+) AS k
+ORDER BY k.job_id, k.id
+`
+
+func (q *Queries) KeyvalsGiven(ctx context.Context, jobIds []int64) ([]AfeJobKeyval, error) {
+	rows, err := q.db.Query(ctx, keyvalsGiven, jobIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeJobKeyval
+	for rows.Next() {
+		var i AfeJobKeyval
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.Key,
+			&i.Value,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const labelsGiven = `-- name: LabelsGiven :many
+SELECT l.id, l.name, l.kernel_config, l.platform, l.invalid, l.only_if_needed
+FROM afe_labels AS l
+WHERE l.id = ANY ($1::bigint[])
+`
+
+type LabelsGivenRow struct {
+	ID           int64
+	Name         string
+	KernelConfig string
+	Platform     bool
+	Invalid      bool
+	OnlyIfNeeded bool
+}
+
+func (q *Queries) LabelsGiven(ctx context.Context, ids []int64) ([]LabelsGivenRow, error) {
+	rows, err := q.db.Query(ctx, labelsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LabelsGivenRow
+	for rows.Next() {
+		var i LabelsGivenRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.KernelConfig,
+			&i.Platform,
+			&i.Invalid,
+			&i.OnlyIfNeeded,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const suiteKeyvalsGiven = `-- name: SuiteKeyvalsGiven :many
+SELECT k.id, k.job_id, k.key, k.value
 FROM (
     SELECT DISTINCT j.parent_job_id
     FROM afe_jobs AS j
@@ -184,12 +521,31 @@ CROSS JOIN LATERAL (
     WHERE k.job_id = parents.parent_job_id
     OFFSET 0
 ) AS k
+ORDER BY k.id
 `
 
 // Returns the keyvals of the parents of the jobs that are sent, each once.
-func (q *Queries) SuiteKeyvalsJSON(ctx context.Context, ids []int64) (string, error) {
-	row := q.db.QueryRow(ctx, suiteKeyvalsJSON, ids)
-	var keyvals string
-	err := row.Scan(&keyvals)
-	return keyvals, err
+func (q *Queries) SuiteKeyvalsGiven(ctx context.Context, ids []int64) ([]AfeJobKeyval, error) {
+	rows, err := q.db.Query(ctx, suiteKeyvalsGiven, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AfeJobKeyval
+	for rows.Next() {
+		var i AfeJobKeyval
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.Key,
+			&i.Value,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -131,13 +131,13 @@ WITH RECURSIVE open_windows (first_id) AS (
     SELECT e.job_id, e.aborted
     FROM afe_shards_labels AS sl
     JOIN afe_host_queue_entries AS e ON e.meta_host = sl.label_id
-    WHERE $1::boolean AND sl.shard_id = $2::bigint AND NOT e.complete
+    WHERE $2::boolean AND sl.shard_id = $3::bigint AND NOT e.complete
     UNION ALL
     SELECT e.job_id, e.aborted
     FROM afe_shards_labels AS sl
     JOIN afe_hosts_labels AS hl ON hl.label_id = sl.label_id
     JOIN afe_host_queue_entries AS e ON e.host_id = hl.host_id
-    WHERE sl.shard_id = $2::bigint AND NOT e.complete AND e.meta_host IS NULL
+    WHERE sl.shard_id = $3::bigint AND NOT e.complete AND e.meta_host IS NULL
     UNION ALL
     SELECT e.job_id, e.aborted
     FROM afe_shards_labels AS sl
@@ -154,7 +154,7 @@ WITH RECURSIVE open_windows (first_id) AS (
         WHERE e.job_id = d.job_id AND NOT e.complete
         OFFSET 0
     ) AS e
-    WHERE sl.shard_id = $2::bigint
+    WHERE sl.shard_id = $3::bigint
     UNION ALL
     SELECT d.job_id, true AS aborted
     FROM afe_shards_labels AS sl
@@ -164,17 +164,17 @@ WITH RECURSIVE open_windows (first_id) AS (
         WHERE d.label_id = sl.label_id AND d.job_id > (SELECT max(j.id) - 4096 FROM afe_jobs AS j)
         OFFSET 0
     ) AS d
-    WHERE $3::boolean AND sl.shard_id = $2::bigint
+    WHERE $4::boolean AND sl.shard_id = $3::bigint
         AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = d.job_id OFFSET 0)
 ), open_jobs AS (
     SELECT DISTINCT o.job_id, k.id IS NOT NULL AS known
     FROM open_entries AS o
-    LEFT JOIN unnest($4::bigint[]) AS k (id) ON k.id = o.job_id
+    LEFT JOIN unnest($5::bigint[]) AS k (id) ON k.id = o.job_id
     WHERE k.id IS NULL OR o.aborted
 )
 SELECT
     o.job_id::bigint AS id,
-    (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id)::text AS version
+    (CASE WHEN $1::boolean THEN (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id) ELSE '' END)::text AS version
 FROM open_jobs AS o
 CROSS JOIN LATERAL (
     SELECT
@@ -188,6 +188,7 @@ ORDER BY o.job_id
 `
 
 type JobsToSendParams struct {
+	Versions       bool
 	MetaHosts      bool
 	ShardID        int64
 	WithoutEntries bool
@@ -221,6 +222,7 @@ type JobsToSendRow struct {
 // other.
 func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsToSendRow, error) {
 	rows, err := q.db.Query(ctx, jobsToSend,
+		arg.Versions,
 		arg.MetaHosts,
 		arg.ShardID,
 		arg.WithoutEntries,
@@ -242,6 +244,18 @@ func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsT
 		return nil, err
 	}
 	return items, nil
+}
+
+const setPlanCacheMode = `-- name: SetPlanCacheMode :exec
+SELECT set_config('plan_cache_mode', $1::text, true)
+`
+
+// For the rest of the transaction. PostgreSQL checks a foreign key by a query for each row that is
+// written. Where plan_cache_mode is force_custom_plan it also plans that query for each row, which
+// takes as long as all the rest of the update. Without a mode, that of the connection is back.
+func (q *Queries) SetPlanCacheMode(ctx context.Context, mode *string) error {
+	_, err := q.db.Exec(ctx, setPlanCacheMode, mode)
+	return err
 }
 
 const shardLabelsLock = `-- name: ShardLabelsLock :execrows

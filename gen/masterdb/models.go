@@ -4,6 +4,26 @@
 
 package masterdb
 
+type AfeAclGroup struct {
+	ID          int64
+	Name        string
+	Description string
+}
+
+type AfeHostAttribute struct {
+	ID        int64
+	HostID    int64
+	Attribute string
+	Value     string
+}
+
+type AfeJobKeyval struct {
+	ID    int64
+	JobID int64
+	Key   string
+	Value string
+}
+
 type AfeShard struct {
 	ID       int64
 	Hostname string

@@ -7,13 +7,26 @@ package masterdb
 
 import (
 	"context"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const entriesWithOtherEnds = `-- name: EntriesWithOtherEnds :many
 SELECT here.id
-FROM jsonb_array_elements($1::jsonb) AS r (record)
-JOIN afe_host_queue_entries AS here ON here.id = (r.record ->> 'id')::bigint
-CROSS JOIN LATERAL jsonb_populate_record(here, r.record) AS n
+FROM ROWS FROM (
+    unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]),
+    unnest($5::text[]), unnest($6::boolean[]), unnest($7::timestamp[]),
+    unnest($8::timestamp[])
+) AS s (id, skipped, nulls, host_id, status, complete, started_on, finished_on)
+JOIN afe_host_queue_entries AS here ON here.id = s.id
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END AS host_id,
+        CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END AS status,
+        CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
+        CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END AS started_on,
+        CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END AS finished_on
+) AS n
 WHERE here.complete
     AND n.complete
     AND (n.status, n.started_on, n.finished_on, n.host_id)
@@ -21,10 +34,30 @@ WHERE here.complete
 ORDER BY here.id
 `
 
+type EntriesWithOtherEndsParams struct {
+	Ids        []int64
+	Skipped    []int64
+	Nulls      []int64
+	HostIds    []int64
+	Statuses   []string
+	Complete   []bool
+	StartedOn  []pgtype.Timestamp
+	FinishedOn []pgtype.Timestamp
+}
+
 // Returns the uploaded entries that are complete here with another end. An entry that has ended
-// does not change any more, so the same shard uploads it as it was.
-func (q *Queries) EntriesWithOtherEnds(ctx context.Context, records []byte) ([]int64, error) {
-	rows, err := q.db.Query(ctx, entriesWithOtherEnds, records)
+// does not change any more, so the same shard uploads it as it was. The arrays are those of EntryStore.
+func (q *Queries) EntriesWithOtherEnds(ctx context.Context, arg EntriesWithOtherEndsParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, entriesWithOtherEnds,
+		arg.Ids,
+		arg.Skipped,
+		arg.Nulls,
+		arg.HostIds,
+		arg.Statuses,
+		arg.Complete,
+		arg.StartedOn,
+		arg.FinishedOn,
+	)
 	if err != nil {
 		return nil, err
 	}

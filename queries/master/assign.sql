@@ -96,7 +96,7 @@ WITH RECURSIVE open_windows (first_id) AS (
 )
 SELECT
     o.job_id::bigint AS id,
-    (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id)::text AS version
+    (CASE WHEN @versions::boolean THEN (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id) ELSE '' END)::text AS version
 FROM open_jobs AS o
 CROSS JOIN LATERAL (
     SELECT
@@ -117,6 +117,12 @@ FROM afe_shards_labels AS sl
 WHERE sl.shard_id = @shard_id::bigint
 ORDER BY sl.id
 FOR KEY SHARE;
+
+-- For the rest of the transaction. PostgreSQL checks a foreign key by a query for each row that is
+-- written. Where plan_cache_mode is force_custom_plan it also plans that query for each row, which
+-- takes as long as all the rest of the update. Without a mode, that of the connection is back.
+-- name: SetPlanCacheMode :exec
+SELECT set_config('plan_cache_mode', sqlc.narg('mode')::text, true);
 
 -- Writes even rows that belong to the shard already: from their new version another
 -- heartbeat at the same time sees that they are taken.

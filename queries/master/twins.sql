@@ -20,12 +20,23 @@ SELECT
     )::bigint[] AS hosts;
 
 -- Returns the uploaded entries that are complete here with another end. An entry that has ended
--- does not change any more, so the same shard uploads it as it was.
+-- does not change any more, so the same shard uploads it as it was. The arrays are those of EntryStore.
 -- name: EntriesWithOtherEnds :many
 SELECT here.id
-FROM jsonb_array_elements(@records::jsonb) AS r (record)
-JOIN afe_host_queue_entries AS here ON here.id = (r.record ->> 'id')::bigint
-CROSS JOIN LATERAL jsonb_populate_record(here, r.record) AS n
+FROM ROWS FROM (
+    unnest(@ids::bigint[]), unnest(@skipped::bigint[]), unnest(@nulls::bigint[]), unnest(@host_ids::bigint[]),
+    unnest(@statuses::text[]), unnest(@complete::boolean[]), unnest(@started_on::timestamp[]),
+    unnest(@finished_on::timestamp[])
+) AS s (id, skipped, nulls, host_id, status, complete, started_on, finished_on)
+JOIN afe_host_queue_entries AS here ON here.id = s.id
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END AS host_id,
+        CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END AS status,
+        CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
+        CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END AS started_on,
+        CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END AS finished_on
+) AS n
 WHERE here.complete
     AND n.complete
     AND (n.status, n.started_on, n.finished_on, n.host_id)

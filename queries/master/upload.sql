@@ -1,5 +1,5 @@
--- Uploads of a shard. Records reach the database as they were sent, and it takes
--- from each the fields that are in it.
+-- Uploads of a shard. Each column comes as an array. Where a bit of skipped is set, the record has no
+-- value for that column; the column keeps its own, or is cleared if the bit is set in nulls, too.
 
 -- Locks the jobs that are uploaded and those that may be sent. All heartbeats take
 -- locks in the same order: jobs, entries, hosts, each by id.
@@ -11,54 +11,74 @@ ORDER BY j.id
 FOR NO KEY UPDATE;
 
 -- name: EntryLock :many
-SELECT e.id, e.job_id
+SELECT e.id, e.job_id, e.complete
 FROM afe_host_queue_entries AS e
 WHERE e.id = ANY (@ids::bigint[])
 ORDER BY e.id
 FOR NO KEY UPDATE;
 
--- Fields that are left out keep their value; a foreign key that is null is
--- cleared. If a job was sent twice, the later record counts.
 -- name: JobStore :execrows
-WITH sent AS (
-    SELECT DISTINCT ON ((r.record ->> 'id')::bigint) (r.record ->> 'id')::bigint AS id, r.record
-    FROM jsonb_array_elements(@records::jsonb) WITH ORDINALITY AS r (record, position)
-    ORDER BY (r.record ->> 'id')::bigint, r.position DESC
-)
 UPDATE afe_jobs AS here
-SET (
-    owner, name, priority, control_file, control_type, created_on, synch_count, timeout, run_verify,
-    email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs, max_runtime_mins,
-    drone_set_id, parameterized_job_id, parent_job_id, test_retry, run_reset, timeout_mins, shard_id,
-    require_ssp
-) = (
-    SELECT
-        n.owner, n.name, n.priority, n.control_file, n.control_type, n.created_on, n.synch_count, n.timeout, n.run_verify,
-        n.email_list, n.reboot_before, n.reboot_after, n.parse_failed_repair, n.max_runtime_hrs, n.max_runtime_mins,
-        n.drone_set_id, n.parameterized_job_id, n.parent_job_id, n.test_retry, n.run_reset, n.timeout_mins, n.shard_id,
-        n.require_ssp
-    FROM jsonb_populate_record(here, sent.record) AS n
-)
-FROM sent
-WHERE here.id = sent.id;
+SET
+    owner = CASE WHEN s.skipped & 1 = 0 THEN s.owner WHEN s.nulls & 1 = 0 THEN here.owner END,
+    name = CASE WHEN s.skipped & 2 = 0 THEN s.name WHEN s.nulls & 2 = 0 THEN here.name END,
+    priority = CASE WHEN s.skipped & 4 = 0 THEN s.priority::integer WHEN s.nulls & 4 = 0 THEN here.priority END,
+    control_file = CASE WHEN s.skipped & 8 = 0 THEN s.control_file WHEN s.nulls & 8 = 0 THEN here.control_file END,
+    control_type = CASE WHEN s.skipped & 16 = 0 THEN s.control_type::integer WHEN s.nulls & 16 = 0 THEN here.control_type END,
+    created_on = CASE WHEN s.skipped & 32 = 0 THEN s.created_on WHEN s.nulls & 32 = 0 THEN here.created_on END,
+    synch_count = CASE WHEN s.skipped & 64 = 0 THEN s.synch_count::integer WHEN s.nulls & 64 = 0 THEN here.synch_count END,
+    timeout = CASE WHEN s.skipped & 128 = 0 THEN s.timeout::integer WHEN s.nulls & 128 = 0 THEN here.timeout END,
+    run_verify = CASE WHEN s.skipped & 256 = 0 THEN s.run_verify WHEN s.nulls & 256 = 0 THEN here.run_verify END,
+    email_list = CASE WHEN s.skipped & 512 = 0 THEN s.email_list WHEN s.nulls & 512 = 0 THEN here.email_list END,
+    reboot_before = CASE WHEN s.skipped & 1024 = 0 THEN s.reboot_before::integer WHEN s.nulls & 1024 = 0 THEN here.reboot_before END,
+    reboot_after = CASE WHEN s.skipped & 2048 = 0 THEN s.reboot_after::integer WHEN s.nulls & 2048 = 0 THEN here.reboot_after END,
+    parse_failed_repair = CASE WHEN s.skipped & 4096 = 0 THEN s.parse_failed_repair WHEN s.nulls & 4096 = 0 THEN here.parse_failed_repair END,
+    max_runtime_hrs = CASE WHEN s.skipped & 8192 = 0 THEN s.max_runtime_hrs::integer WHEN s.nulls & 8192 = 0 THEN here.max_runtime_hrs END,
+    max_runtime_mins = CASE WHEN s.skipped & 16384 = 0 THEN s.max_runtime_mins::integer WHEN s.nulls & 16384 = 0 THEN here.max_runtime_mins END,
+    drone_set_id = CASE WHEN s.skipped & 32768 = 0 THEN s.drone_set_id WHEN s.nulls & 32768 = 0 THEN here.drone_set_id END,
+    parameterized_job_id = CASE WHEN s.skipped & 65536 = 0 THEN s.parameterized_job_id WHEN s.nulls & 65536 = 0 THEN here.parameterized_job_id END,
+    parent_job_id = CASE WHEN s.skipped & 131072 = 0 THEN s.parent_job_id WHEN s.nulls & 131072 = 0 THEN here.parent_job_id END,
+    test_retry = CASE WHEN s.skipped & 262144 = 0 THEN s.test_retry::integer WHEN s.nulls & 262144 = 0 THEN here.test_retry END,
+    run_reset = CASE WHEN s.skipped & 524288 = 0 THEN s.run_reset WHEN s.nulls & 524288 = 0 THEN here.run_reset END,
+    timeout_mins = CASE WHEN s.skipped & 1048576 = 0 THEN s.timeout_mins::integer WHEN s.nulls & 1048576 = 0 THEN here.timeout_mins END,
+    shard_id = CASE WHEN s.skipped & 2097152 = 0 THEN s.shard_id WHEN s.nulls & 2097152 = 0 THEN here.shard_id END,
+    require_ssp = CASE WHEN s.skipped & 4194304 = 0 THEN s.require_ssp WHEN s.nulls & 4194304 = 0 THEN here.require_ssp END
+FROM ROWS FROM (
+    unnest(@ids::bigint[]), unnest(@skipped::bigint[]), unnest(@nulls::bigint[]), unnest(@owners::text[]),
+    unnest(@names::text[]), unnest(@priorities::bigint[]), unnest(@control_files::text[]),
+    unnest(@control_types::bigint[]), unnest(@created_on::timestamp[]), unnest(@synch_counts::bigint[]),
+    unnest(@timeouts::bigint[]), unnest(@run_verify::boolean[]), unnest(@email_lists::text[]),
+    unnest(@reboot_before::bigint[]), unnest(@reboot_after::bigint[]), unnest(@parse_failed_repair::boolean[]),
+    unnest(@max_runtime_hrs::bigint[]), unnest(@max_runtime_mins::bigint[]), unnest(@drone_set_ids::bigint[]),
+    unnest(@parameterized_job_ids::bigint[]), unnest(@parent_job_ids::bigint[]), unnest(@test_retries::bigint[]),
+    unnest(@run_reset::boolean[]), unnest(@timeout_mins::bigint[]), unnest(@shard_ids::bigint[]),
+    unnest(@require_ssp::boolean[])
+) AS s (id, skipped, nulls, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
+    run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs, max_runtime_mins,
+    drone_set_id, parameterized_job_id, parent_job_id, test_retry, run_reset, timeout_mins, shard_id, require_ssp)
+WHERE here.id = s.id;
 
 -- active and complete are stored as they were sent, and keep their value where they were not,
 -- whatever the status says: the original saves an upload without the code that derives them.
 -- name: EntryStore :execrows
-WITH sent AS (
-    SELECT DISTINCT ON ((r.record ->> 'id')::bigint) (r.record ->> 'id')::bigint AS id, r.record
-    FROM jsonb_array_elements(@records::jsonb) WITH ORDINALITY AS r (record, position)
-    ORDER BY (r.record ->> 'id')::bigint, r.position DESC
-)
 UPDATE afe_host_queue_entries AS here
-SET (
-    job_id, host_id, status, active, complete, deleted, execution_subdir, atomic_group_id, aborted,
-    started_on, finished_on
-) = (
-    SELECT
-        n.job_id, n.host_id, n.status, n.active, n.complete, n.deleted, n.execution_subdir, n.atomic_group_id,
-        n.aborted, n.started_on, n.finished_on
-    FROM jsonb_populate_record(here, sent.record) AS n
-)
-FROM sent
-WHERE here.id = sent.id;
+SET
+    job_id = CASE WHEN s.skipped & 1 = 0 THEN s.job_id WHEN s.nulls & 1 = 0 THEN here.job_id END,
+    host_id = CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END,
+    status = CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END,
+    active = CASE WHEN s.skipped & 8 = 0 THEN s.active WHEN s.nulls & 8 = 0 THEN here.active END,
+    complete = CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END,
+    deleted = CASE WHEN s.skipped & 32 = 0 THEN s.deleted WHEN s.nulls & 32 = 0 THEN here.deleted END,
+    execution_subdir = CASE WHEN s.skipped & 64 = 0 THEN s.execution_subdir WHEN s.nulls & 64 = 0 THEN here.execution_subdir END,
+    atomic_group_id = CASE WHEN s.skipped & 128 = 0 THEN s.atomic_group_id WHEN s.nulls & 128 = 0 THEN here.atomic_group_id END,
+    aborted = CASE WHEN s.skipped & 256 = 0 THEN s.aborted WHEN s.nulls & 256 = 0 THEN here.aborted END,
+    started_on = CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END,
+    finished_on = CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END
+FROM ROWS FROM (
+    unnest(@ids::bigint[]), unnest(@skipped::bigint[]), unnest(@nulls::bigint[]), unnest(@job_ids::bigint[]),
+    unnest(@host_ids::bigint[]), unnest(@statuses::text[]), unnest(@active::boolean[]), unnest(@complete::boolean[]),
+    unnest(@deleted::boolean[]), unnest(@execution_subdirs::text[]), unnest(@atomic_group_ids::bigint[]),
+    unnest(@aborted::boolean[]), unnest(@started_on::timestamp[]), unnest(@finished_on::timestamp[])
+) AS s (id, skipped, nulls, job_id, host_id, status, active, complete, deleted, execution_subdir, atomic_group_id,
+    aborted, started_on, finished_on)
+WHERE here.id = s.id;

@@ -2,8 +2,8 @@ package master
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"shardclient/runner/afe"
 )
@@ -15,49 +15,50 @@ type answer struct {
 	hosts, jobs, incorrect int
 }
 
-// answer builds the answer from the JSON of hosts and jobs, which the database writes.
+// answer writes the answer with these hosts and jobs.
 func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
-	result := map[string]any{"hosts": []int64{}, "jobs": []int64{}, "suite_keyvals": []int64{}}
-	given := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
-	if len(hostIDs) > 0 {
-		hosts, err := b.q.HostsJSON(ctx, b.protocol == afe.Protocol2019, hostIDs)
-		if err != nil {
-			return nil, fmt.Errorf("serialize hosts: %w", err)
-		}
-		result["hosts"] = json.RawMessage(hosts)
+	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
+	hosts, err := b.readHosts(ctx, hostIDs)
+	if err != nil {
+		return nil, err
 	}
-	if len(jobIDs) > 0 {
-		jobs, err := b.q.JobsJSON(ctx, jobIDs)
-		if err != nil {
-			return nil, fmt.Errorf("serialize jobs: %w", err)
-		}
-		keyvals, err := b.q.SuiteKeyvalsJSON(ctx, jobIDs)
-		if err != nil {
-			return nil, fmt.Errorf("serialize suite keyvals: %w", err)
-		}
-		result["jobs"], result["suite_keyvals"] = json.RawMessage(jobs), json.RawMessage(keyvals)
+	jobs, err := b.readJobs(ctx, jobIDs)
+	if err != nil {
+		return nil, err
 	}
+	ids := jobs.labels()
+	for _, l := range hosts.labels {
+		ids = append(ids, l.LabelID)
+	}
+	labels, err := b.readLabels(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	// Of large answers each object has about as many bytes.
+	t := append(make(text, 0, 1024+1536*(len(hostIDs)+len(jobIDs))), '{')
+	t.hosts(hosts, labels, b.shard, b.protocol == afe.Protocol2019)
 	if b.protocol == afe.Protocol2019 {
 		incorrect, err := b.incorrectHosts(ctx)
 		if err != nil {
 			return nil, err
 		}
-		result["incorrect_host_ids"], given.incorrect = incorrect, len(incorrect)
+		a.incorrect = len(incorrect)
+		list(&t, "incorrect_host_ids", incorrect, func(id int64) { t = strconv.AppendInt(t, id, 10) })
 	}
-	var err error
-	given.result, err = json.Marshal(result)
-	return given, err
+	t.jobs(jobs, labels, b.shard)
+	t.keyvals("suite_keyvals", jobs.suite)
+	a.result = append(t, '}')
+	return a, nil
 }
 
-// incorrectHosts returns the known hosts that are not the shard's. The list is never nil, which
-// would be null in JSON.
+// incorrectHosts returns the known hosts that are not the shard's.
 func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
 	if len(b.args.knownHostIDs) == 0 {
-		return []int64{}, nil
+		return nil, nil
 	}
 	incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
 	if err != nil {
 		return nil, fmt.Errorf("find incorrect hosts: %w", err)
 	}
-	return append([]int64{}, incorrect...), nil
+	return incorrect, nil
 }

@@ -27,10 +27,12 @@ func (b *beat) hostsToSend(ctx context.Context) ([]candidate, error) {
 	return hosts, nil
 }
 
-func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
+// jobsToSend leaves the versions out where nobody wants them: each is a look-up.
+func (b *beat) jobsToSend(ctx context.Context, versions bool) ([]candidate, error) {
 	rows, err := b.q.JobsToSend(ctx, masterdb.JobsToSendParams{
 		ShardID: b.shard.ID, KnownJobIds: b.args.knownJobIDs,
 		MetaHosts: b.protocol == afe.Protocol2019, WithoutEntries: b.protocol == afe.Protocol2015,
+		Versions: versions,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find jobs to send: %w", err)
@@ -42,40 +44,38 @@ func (b *beat) jobsToSend(ctx context.Context) ([]candidate, error) {
 	return jobs, nil
 }
 
-// assignHosts assigns the locked hosts that did not change between the reading and the lock, and
-// that may still be sent. The second check is needed because the labels of a host or shard can
-// change without changing the host's row.
-func (b *beat) assignHosts(ctx context.Context, locked []candidate) ([]int64, error) {
-	unchanged := both(b.hosts, locked)
-	if len(unchanged) == 0 {
-		return []int64{}, nil
+// assign gives the locked hosts and jobs to the shard that did not change between the reading and
+// the lock, and that may still be sent. The second check is needed because the labels of a host or
+// shard can change without changing the row of a host or job.
+func (b *beat) assign(ctx context.Context, lockedHosts, lockedJobs []candidate) (hosts, jobs []int64, err error) {
+	if unchanged := both(b.hosts, lockedHosts); len(unchanged) > 0 {
+		now, err := b.hostsToSend(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		hosts = stillThere(unchanged, now)
 	}
-	now, err := b.hostsToSend(ctx)
-	if err != nil {
-		return nil, err
+	if unchanged := both(b.jobs, lockedJobs); len(unchanged) > 0 {
+		now, err := b.jobsToSend(ctx, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		jobs = stillThere(unchanged, now)
 	}
-	ids := stillThere(unchanged, now)
-	if _, err := b.q.HostAssign(ctx, b.shard.ID, ids); err != nil {
-		return nil, fmt.Errorf("assign hosts: %w", err)
+	if len(hosts)+len(jobs) == 0 {
+		return hosts, jobs, nil
 	}
-	return ids, nil
-}
-
-// assignJobs does for jobs what assignHosts does for hosts.
-func (b *beat) assignJobs(ctx context.Context, locked []candidate) ([]int64, error) {
-	unchanged := both(b.jobs, locked)
-	if len(unchanged) == 0 {
-		return []int64{}, nil
+	// What is left to do looks rows up by their ids, and any plan of PostgreSQL's is good for that.
+	if err := b.q.SetPlanCacheMode(ctx, new("auto")); err != nil {
+		return nil, nil, fmt.Errorf("let foreign keys be checked by one plan: %w", err)
 	}
-	now, err := b.jobsToSend(ctx)
-	if err != nil {
-		return nil, err
+	if _, err := b.q.HostAssign(ctx, b.shard.ID, hosts); err != nil {
+		return nil, nil, fmt.Errorf("assign hosts: %w", err)
 	}
-	ids := stillThere(unchanged, now)
-	if _, err := b.q.JobAssign(ctx, b.shard.ID, ids); err != nil {
-		return nil, fmt.Errorf("assign jobs: %w", err)
+	if _, err := b.q.JobAssign(ctx, b.shard.ID, jobs); err != nil {
+		return nil, nil, fmt.Errorf("assign jobs: %w", err)
 	}
-	return ids, nil
+	return hosts, jobs, nil
 }
 
 // both returns the ids that are in both lists with the same version.

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,11 +43,8 @@ func asFault(err error) *fault {
 
 // writeEnvelope answers a call. The answer is HTTP 200 even when it holds an error.
 func writeEnvelope(w http.ResponseWriter, result []byte, failure *fault, id json.RawMessage) {
-	var body bytes.Buffer
-	if failure == nil {
-		body.WriteString(`{"error": null, "result": `)
-		body.Write(result)
-	} else {
+	before := `{"error": null, "result": `
+	if failure != nil {
 		text, err := json.Marshal(map[string]string{
 			"name": failure.name, "message": failure.message, "traceback": failure.traceback(),
 		})
@@ -56,11 +52,15 @@ func writeEnvelope(w http.ResponseWriter, result []byte, failure *fault, id json
 			writePage(w, failure)
 			return
 		}
-		fmt.Fprintf(&body, `{"error": %s, "result": null`, text)
+		before, result = `{"error": `+string(text)+`, "result": `, []byte("null")
 	}
-	fmt.Fprintf(&body, `, "id": %s}`, id)
+	after := fmt.Sprintf(`, "id": %s}`, id)
 	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(body.Bytes())
+	for _, part := range [][]byte{[]byte(before), result, []byte(after)} {
+		if _, err := w.Write(part); err != nil {
+			return // the caller is gone
+		}
+	}
 }
 
 // writePage answers a request that is not a call with HTTP 500 and a page for people.

@@ -86,7 +86,7 @@ func (b *beat) read(ctx context.Context) (err error) {
 	if b.hosts, err = b.hostsToSend(ctx); err != nil {
 		return err
 	}
-	if b.jobs, err = b.jobsToSend(ctx); err != nil {
+	if b.jobs, err = b.jobsToSend(ctx, true); err != nil {
 		return err
 	}
 	return b.compare(ctx)
@@ -112,11 +112,7 @@ func (b *beat) write(ctx context.Context) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	hostIDs, err := b.assignHosts(ctx, hosts)
-	if err != nil {
-		return nil, err
-	}
-	jobIDs, err := b.assignJobs(ctx, jobs)
+	hostIDs, jobIDs, err := b.assign(ctx, hosts, jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -141,11 +137,23 @@ func (b *beat) storeUploads(ctx context.Context) ([]candidate, error) {
 	for i, row := range rows {
 		locked[i] = candidate{row.ID, row.Version}
 	}
+	if len(b.args.jobs) == 0 && len(b.args.entries) == 0 {
+		return locked, nil
+	}
+	if err := b.q.SetPlanCacheMode(ctx, new("auto")); err != nil {
+		return nil, fmt.Errorf("let foreign keys be checked by one plan: %w", err)
+	}
 	stored, err := b.storeJobs(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
-	return locked, b.storeEntries(ctx, stored)
+	if err := b.storeEntries(ctx, stored); err != nil {
+		return nil, err
+	}
+	if err := b.q.SetPlanCacheMode(ctx, nil); err != nil {
+		return nil, fmt.Errorf("plan queries for their lists again: %w", err)
+	}
+	return locked, nil
 }
 
 // storeStatuses stores the statuses of known hosts. It returns the hosts that it locked, as they

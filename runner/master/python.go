@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // repr returns a JSON value as Python 2 prints it, for messages. Keys are sorted, since a Python 2
@@ -30,10 +31,11 @@ func repr(value any) string {
 			items[i] = repr(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case map[string]any:
+	case object:
 		var items []string
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			items = append(items, reprString(key)+": "+repr(v[key]))
+		members := v.asMap()
+		for _, key := range slices.Sorted(maps.Keys(members)) {
+			items = append(items, reprString(key)+": "+repr(members[key]))
 		}
 		return "{" + strings.Join(items, ", ") + "}"
 	}
@@ -66,26 +68,20 @@ func reprString(s string) string {
 	return "'" + strings.ReplaceAll(inner, "'", `\'`) + "'"
 }
 
-// outsideASCII looks for a string, as key or value, that Python 2's str() would refuse.
-func outsideASCII(value any) (string, bool) {
+// outsideASCII reports whether a value holds a string, as key or value, that Python 2's str() would
+// refuse.
+func outsideASCII(value any) bool {
 	switch v := value.(type) {
 	case string:
-		return v, strings.ContainsFunc(v, func(r rune) bool { return r >= 0x80 })
+		for i := range len(v) {
+			if v[i] >= utf8.RuneSelf {
+				return true
+			}
+		}
 	case []any:
-		for _, item := range v {
-			if s, found := outsideASCII(item); found {
-				return s, true
-			}
-		}
-	case map[string]any:
-		for key, item := range v {
-			if s, found := outsideASCII(key); found {
-				return s, true
-			}
-			if s, found := outsideASCII(item); found {
-				return s, true
-			}
-		}
+		return slices.ContainsFunc(v, outsideASCII)
+	case object:
+		return slices.ContainsFunc(v, func(m member) bool { return outsideASCII(m.name) || outsideASCII(m.value) })
 	}
-	return "", false
+	return false
 }

@@ -1,11 +1,8 @@
 package master
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -26,42 +23,28 @@ func parseRequest(body []byte) (*request, *fault) {
 	if err != nil {
 		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
 	}
-	if _, found := outsideASCII(decoded); found {
+	if !isPlain(body) && outsideASCII(decoded) {
 		return nil, &fault{
 			name:    "UnicodeEncodeError",
 			message: "'ascii' codec can't encode characters: ordinal not in range(128)",
 		}
 	}
-	object, ok := decoded.(map[string]any)
+	call, ok := decoded.(object)
 	if !ok {
 		return nil, &fault{name: "TypeError", message: "list indices must be integers, not str"}
 	}
-	id, hasID := object["id"]
-	method, hasMethod := object["method"].(string)
-	params, hasParams := object["params"].([]any)
+	members := call.asMap()
+	id, hasID := members["id"]
+	method, hasMethod := members["method"].(string)
+	params, hasParams := members["params"].([]any)
 	if !hasID || !hasMethod || !hasParams {
-		return nil, &fault{name: "BadServiceRequest", message: repr(object)}
+		return nil, &fault{name: "BadServiceRequest", message: repr(call)}
 	}
 	rawID, err := json.Marshal(id)
 	if err != nil {
-		return nil, &fault{name: "BadServiceRequest", message: repr(object)}
+		return nil, &fault{name: "BadServiceRequest", message: repr(call)}
 	}
 	return &request{method: method, params: params, id: rawID}, nil
-}
-
-// decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
-// become U+FFFD, which is outside ASCII like themselves.
-func decode(body []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("data after the value")
-	}
-	return value, nil
 }
 
 // arguments of one heartbeat.
@@ -69,7 +52,7 @@ type arguments struct {
 	user          string
 	address       string // of the caller, without its port
 	shard         any    // a hostname, or the id as json.Number or bool
-	jobs, entries []map[string]any
+	jobs, entries []object
 	knownJobIDs   []int64
 	knownHostIDs  []int64
 	knownStatuses []string // nil for protocol 2015
@@ -88,13 +71,14 @@ func parseArguments(params []any, protocol afe.Protocol) (*arguments, error) {
 	}
 	given := map[string]any{}
 	if len(params) > 0 {
-		keywords, ok := params[len(params)-1].(map[string]any)
+		last, ok := params[len(params)-1].(object)
 		if !ok || len(params)-1 > len(names) {
 			return nil, typeError("shard_heartbeat() argument after ** must be a mapping")
 		}
 		for i, value := range params[:len(params)-1] {
 			given[names[i]] = value
 		}
+		keywords := last.asMap()
 		for _, name := range slices.Sorted(maps.Keys(keywords)) {
 			if !slices.Contains(names, name) {
 				return nil, typeError("shard_heartbeat() got an unexpected keyword argument '%s'", name)
@@ -155,12 +139,12 @@ func listOf[T any](given map[string]any, name string, convert func(any) (T, erro
 	return converted, nil
 }
 
-func asRecord(value any) (map[string]any, error) {
-	record, ok := value.(map[string]any)
+func asRecord(value any) (object, error) {
+	record, ok := value.(object)
 	if !ok {
 		return nil, typeError("want an object, got %s", repr(value))
 	}
-	id, sent := record["id"]
+	id, sent := record.get("id")
 	if !sent {
 		return nil, &fault{name: "KeyError", message: "'id'"}
 	}

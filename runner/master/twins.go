@@ -179,8 +179,12 @@ func (b *beat) uploadedJobs() []int64 {
 }
 
 // compareEnds looks for entries that had another end. The entries are locked, and not stored yet.
-func (b *beat) compareEnds(ctx context.Context, records []byte) (err error) {
-	if b.otherEnds, err = b.q.EntriesWithOtherEnds(ctx, records); err != nil {
+func (b *beat) compareEnds(ctx context.Context, sent *masterdb.EntryStoreParams) (err error) {
+	b.otherEnds, err = b.q.EntriesWithOtherEnds(ctx, masterdb.EntriesWithOtherEndsParams{
+		Ids: sent.Ids, Skipped: sent.Skipped, Nulls: sent.Nulls, HostIds: sent.HostIds, Statuses: sent.Statuses,
+		Complete: sent.Complete, StartedOn: sent.StartedOn, FinishedOn: sent.FinishedOn,
+	})
+	if err != nil {
 		return fmt.Errorf("compare ends: %w", err)
 	}
 	return nil

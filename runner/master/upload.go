@@ -28,7 +28,8 @@ func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map
 		owner[row.ID] = row.ShardID
 	}
 	stored := map[int64]bool{}
-	var records []map[string]any
+	var sent masterdb.JobStoreParams
+	columns := jobColumns(&sent)
 	for _, record := range b.args.jobs {
 		id := recordID(record)
 		shardID, exists := owner[id]
@@ -42,14 +43,18 @@ func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map
 			}
 			continue
 		}
-		read, err := readRecord(record, "Job")
-		if err != nil {
+		if err := columns.add(record); err != nil {
 			return nil, err
 		}
-		stored[id] = stored[id] || isID(record["id"], id)
-		records = append(records, read)
+		stored[id] = stored[id] || isID(record, id)
 	}
-	return stored, b.store(ctx, "jobs", records, b.q.JobStore)
+	if len(sent.Ids) == 0 {
+		return stored, nil
+	}
+	if _, err := b.q.JobStore(ctx, sent); err != nil {
+		return nil, fmt.Errorf("store %d jobs: %w", len(sent.Ids), err)
+	}
+	return stored, nil
 }
 
 func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
@@ -64,11 +69,14 @@ func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
 	if err != nil {
 		return fmt.Errorf("lock entries: %w", err)
 	}
-	jobOf := map[int64]int64{}
+	jobOf := make(map[int64]int64, len(locked))
+	ended := false
 	for _, row := range locked {
 		jobOf[row.ID] = row.JobID
+		ended = ended || row.Complete
 	}
-	var records []map[string]any
+	var sent masterdb.EntryStoreParams
+	columns := entryColumns(&sent)
 	for _, record := range b.args.entries {
 		jobID, exists := jobOf[recordID(record)]
 		if !exists {
@@ -80,56 +88,35 @@ func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
 			}
 			continue
 		}
-		read, err := readRecord(record, "HostQueueEntry")
-		if err != nil {
+		if err := columns.add(record); err != nil {
 			return err
 		}
-		records = append(records, read)
 	}
-	return b.store(ctx, "entries", records, func(ctx context.Context, text []byte) (int64, error) {
-		if err := b.compareEnds(ctx, text); err != nil {
-			return 0, err
-		}
-		return b.q.EntryStore(ctx, text)
-	})
-}
-
-func (b *beat) store(
-	ctx context.Context, what string, records []map[string]any, statement func(context.Context, []byte) (int64, error),
-) error {
-	if len(records) == 0 {
+	if len(sent.Ids) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(records)
-	if err != nil {
-		return fmt.Errorf("store %s: %w", what, err)
+	if ended {
+		if err := b.compareEnds(ctx, &sent); err != nil {
+			return err
+		}
 	}
-	if _, err := statement(ctx, text); err != nil {
-		return fmt.Errorf("store %d %s: %w", len(records), what, err)
+	if _, err := b.q.EntryStore(ctx, sent); err != nil {
+		return fmt.Errorf("store %d entries: %w", len(sent.Ids), err)
 	}
 	return nil
 }
 
-// readRecord returns a record as it is stored. It refuses nested relations.
-func readRecord(record map[string]any, kind string) (map[string]any, error) {
-	for _, name := range nested[kind] {
-		if value, sent := record[name]; sent {
-			return nil, &fault{name: "ValueError", message: fmt.Sprintf(
-				"Serialized must not contain foreign objects: [('%s', %s)]", name, repr(value))}
-		}
-	}
-	return converted(record, kind)
-}
-
 // recordID returns the id of a record that asRecord has accepted.
-func recordID(record map[string]any) int64 {
-	id, _ := asInteger(record["id"])
+func recordID(record object) int64 {
+	sent, _ := record.get("id")
+	id, _ := asInteger(sent)
 	return id
 }
 
-// isID reports whether Python takes what was sent for an id as equal to it. A text is never equal:
+// isID reports whether Python takes what a record has for an id as equal to it. A text is never equal:
 // the original stores a job whose id is a text, but then finds none of its entries belong to it.
-func isID(sent any, id int64) bool {
+func isID(record object, id int64) bool {
+	sent, _ := record.get("id")
 	if _, isText := sent.(string); isText {
 		return false
 	}
@@ -141,10 +128,11 @@ func isID(sent any, id int64) bool {
 	return err == nil && converted == id
 }
 
-func unknownRecord(record map[string]any, kind string) error {
-	id := repr(record["id"])
-	if text, ok := record["id"].(string); ok {
-		id = text
+func unknownRecord(record object, kind string) error {
+	sent, _ := record.get("id")
+	id, isText := sent.(string)
+	if !isText {
+		id = repr(sent)
 	}
 	return unallowed("Object with pk %s of type <class 'autotest_lib.frontend.afe.models.%s'> "+
 		"does not exist on master.", id, kind)

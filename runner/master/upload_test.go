@@ -67,6 +67,24 @@ func TestFlagsAreStoredAsSent(t *testing.T) {
 	}
 }
 
+// Each record keeps its own fields, whatever others in the packet have: of one list of values for a
+// column, the first and the last are missing.
+func TestRecordsWithDifferentFields(t *testing.T) {
+	pool := pgtest.Pool(t)
+	loadShared(t, pool, 4)
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET control_file = 'here', require_ssp = true")
+	r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "one", "jobs": [
+		{"id": 1, "name": "a"}, {"id": 2, "control_file": "sent", "require_ssp": false},
+		{"id": 3, "control_file": null, "require_ssp": null, "name": "c"}, {"id": 4}]}`))
+	if r.Error != nil {
+		t.Fatalf("%+v", r.Error)
+	}
+	got := pgtest.Query[string](t, pool, `SELECT string_agg(concat_ws(' ', id, name, control_file, require_ssp), ', ' ORDER BY id) FROM afe_jobs`)
+	if want := "1 a here t, 2 j sent f, 3 c, 4 j here t"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // What the original accepts, and what it makes of it.
 func TestAcceptsWhatTheOriginalAccepts(t *testing.T) {
 	const (
@@ -81,6 +99,8 @@ func TestAcceptsWhatTheOriginalAccepts(t *testing.T) {
 		{`{"id": 1, "priority": " 7 "}`, "", priority, "7"},
 		{`{"id": 1, "priority": true}`, "", priority, "1"},
 		{`{"id": 1, "priority": 1}, {"id": 1, "priority": 2}`, "", priority, "2"},
+		{`{"id": 1, "priority": 7, "owner": "x"}, {"id": 1}`, "", priority, "40"},
+		{`{"id": 1, "priority": "x", "priority": 7}`, "", priority, "7"},
 		{`{"id": 1.0, "priority": 7}`, "", priority, "7"},
 		{`{"id": "1", "priority": 7}`, "", priority, "7"},
 		{`{"id": 1, "priority": 7, "never_heard_of": 1}`, "", priority, "7"},

@@ -2,55 +2,12 @@ package master
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// The columns of a record whose values Django converts, by kind. All others hold text, which is
-// stored as it is.
-var (
-	integers = map[string][]string{
-		"Job": {
-			"priority", "control_type", "synch_count", "timeout", "timeout_mins", "max_runtime_hrs", "max_runtime_mins",
-			"reboot_before", "reboot_after", "test_retry", "drone_set_id", "parameterized_job_id", "parent_job_id", "shard_id",
-		},
-		"HostQueueEntry": {"job_id", "host_id", "atomic_group_id"},
-	}
-	booleans = map[string][]string{
-		"Job":            {"run_verify", "run_reset", "parse_failed_repair", "require_ssp"},
-		"HostQueueEntry": {"active", "complete", "deleted", "aborted"},
-	}
-	times = []string{"created_on", "started_on", "finished_on"}
-)
-
-// converted returns a copy of a record with the values that Django would store: 7.9 is 7 in an
-// integer column, and a date is its midnight. PostgreSQL by itself refuses the first. What cannot
-// be converted fails the call, as in the original.
-func converted(record map[string]any, kind string) (map[string]any, error) {
-	copied := make(map[string]any, len(record))
-	for name, value := range record {
-		var err error
-		switch {
-		case value == nil:
-		case name == "id" || slices.Contains(integers[kind], name):
-			value, err = asInteger(value)
-		case slices.Contains(booleans[kind], name):
-			value = truth(value)
-		case slices.Contains(times, name):
-			value, err = asTime(value)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s of %s %d: %w", name, kind, recordID(record), err)
-		}
-		copied[name] = value
-	}
-	return copied, nil
-}
 
 // asInteger converts as int() of Python does: a number loses its fraction, a text may have spaces
 // around its digits.
@@ -92,7 +49,7 @@ func truth(value any) bool {
 		return v != ""
 	case []any:
 		return len(v) > 0
-	case map[string]any:
+	case object:
 		return len(v) > 0
 	}
 	return value != nil
@@ -103,17 +60,20 @@ func truth(value any) bool {
 var moment = regexp.MustCompile(
 	`^(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,6})\d*)?)?)?$`)
 
-// asTime returns a time as PostgreSQL reads it. A time with a zone is refused, as by the original's
-// database.
-func asTime(value any) (string, error) {
+// asTime returns a time. A time with a zone is refused, as by the original's database.
+func asTime(value any) (time.Time, error) {
 	text, ok := value.(string)
 	if !ok {
-		return "", typeError("expected string or buffer, got %s", repr(value))
+		return time.Time{}, typeError("expected string or buffer, got %s", repr(value))
+	}
+	// What clients send takes a tenth of the time this way.
+	if at, err := time.Parse("2006-01-02T15:04:05", text); err == nil && at.Year() > 0 && !strings.Contains(text, ",") {
+		return at.Truncate(time.Microsecond), nil
 	}
 	refused := &fault{name: "ValueError", message: reprString(text) + " is not a time without a zone"}
 	parts := moment.FindStringSubmatch(text)
 	if parts == nil {
-		return "", refused
+		return time.Time{}, refused
 	}
 	var fields [6]int
 	for i := range fields {
@@ -125,7 +85,7 @@ func asTime(value any) (string, error) {
 	// What Go has carried into the next unit, such as the 31st of June, is no time.
 	read := [6]int{at.Year(), int(at.Month()), at.Day(), at.Hour(), at.Minute(), at.Second()}
 	if read != fields || fields[0] == 0 {
-		return "", refused
+		return time.Time{}, refused
 	}
-	return at.Format("2006-01-02T15:04:05.000000"), nil
+	return at, nil
 }
