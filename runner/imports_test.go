@@ -16,8 +16,8 @@ import (
 const module = "shardclient"
 
 // arrows says what each room may import of ours; a room that is missing may be imported by tests
-// only, or not at all. They run one way, without a circle. A newcomer may read them as the floors of a
-// house, from the top down:
+// only, or not at all. They run one way, without a circle. A newcomer may read them as the floors
+// of a house, from the top down:
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  flags  ops   lab  master

@@ -105,8 +105,8 @@ type ProbeHeavyParams struct {
 	Most   int64
 }
 
-// Notes that a job was too much for the master by itself. When several were, the master could not cope
-// with anything, so those before are free to go again.
+// Notes that a job was too much for the master by itself. When several were, the master could not
+// cope with anything, so those before are free to go again.
 func (q *Queries) ProbeHeavy(ctx context.Context, arg ProbeHeavyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeHeavy, arg.ID, arg.Reason, arg.Most)
 	if err != nil {

@@ -136,8 +136,8 @@ VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = excluded.state, reason = excluded.reason;
 
--- Notes that a job was too much for the master by itself. When several were, the master could not cope
--- with anything, so those before are free to go again.
+-- Notes that a job was too much for the master by itself. When several were, the master could not
+-- cope with anything, so those before are free to go again.
 -- name: ProbeHeavy :execrows
 WITH too_many AS (
     DELETE FROM shard_client_suspects

@@ -27,8 +27,8 @@ const (
 // Options say what kind of server [Start] starts. The zero value is right for tests.
 type Options struct {
 	// Durable keeps PostgreSQL's own promises about a crash of the machine. Without it, the server
-	// never waits for the disk, lives in memory where there is room, and compiles no statement. That
-	// is right for tests and demos, and wrong for measuring.
+	// never waits for the disk, lives in memory where there is room, and compiles no statement.
+	// That is right for tests and demos, and wrong for measuring.
 	Durable bool
 
 	// TCP makes the server listen on 127.0.0.1 too, at a free port and with a random password, so

@@ -140,8 +140,9 @@ func (s *Server) serverArgs() []string {
 	args := []string{"-D", s.DataDir(), "-c", "dynamic_shared_memory_type=mmap"}
 	if !s.options.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-			// Compiling a statement takes 0.4 s. It pays where one reads for minutes, and PostgreSQL,
-			// which knows nothing of tables as young as ours, expects that of a few rows.
+			// Compiling a statement takes 0.4 s. It pays where one reads for minutes, and
+			// PostgreSQL, which knows nothing of tables as young as ours, expects that of a few
+			// rows.
 			"-c", "jit=off")
 	}
 	for name, value := range s.options.Settings {

@@ -90,8 +90,8 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 		!strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
-	// BEGIN, epoch, bounds, comparison, COMMIT for each chunk; BEGIN, fence, bounds, locks, store, forget,
-	// COMMIT for each attempt.
+	// BEGIN, epoch, bounds, comparison, COMMIT for each chunk; BEGIN, fence, bounds, locks, store,
+	// forget, COMMIT for each attempt.
 	if n := len(seen.sql); n > 5*chunks+7*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
