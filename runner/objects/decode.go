@@ -24,8 +24,8 @@ const (
 )
 
 // MaxBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
-// larger would arrive only to be too large for its upload.
-const MaxBytes = 16 << 20
+// larger would arrive only to be too large for its upload. Only tests change it.
+var MaxBytes int64 = 16 << 20
 
 // maxNested bounds the lists within one object, such as the entries of a job (P9). No lab has a job
 // on that many hosts.
