@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		helper()
 		return
 	}
+	// These tests are about initdb, too.
+	if err := os.Unsetenv(SharedVariable); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
