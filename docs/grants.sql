@@ -60,7 +60,6 @@ GRANT SELECT, INSERT, DELETE,
 GRANT SELECT, INSERT, UPDATE (state, reason), DELETE ON shard_client_suspects TO shard_client;
 GRANT SELECT, INSERT, UPDATE (reason), DELETE ON shard_client_taken TO shard_client;
 GRANT SELECT ON shard_client_upload_jobs TO shard_client;
-GRANT SELECT ON shard_client_upload_versions TO shard_client;
 GRANT SELECT ON shard_client_upload_entries TO shard_client;
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO shard_client;
 GRANT SELECT, INSERT, UPDATE (old_id), DELETE ON shard_client_staged_parents TO shard_client;

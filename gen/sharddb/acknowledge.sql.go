@@ -31,13 +31,13 @@ WITH own AS (
     WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS MATERIALIZED (
-    SELECT s.id, s.digest, v.entries, v.version = s.version AS untouched
+    SELECT s.id, s.digest, n.entries, s.digest IS NULL AND n.entries = s.entries AS untouched
     FROM ROWS FROM (
-        pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[]), pg_catalog.unnest($4::text[])
-    ) AS s (id, digest, version)
+        pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[]), pg_catalog.unnest($4::integer[])
+    ) AS s (id, digest, entries)
     CROSS JOIN LATERAL (
-        SELECT u.entries, u.version FROM shard_client_upload_versions AS u WHERE u.id = s.id OFFSET 0
-    ) AS v
+        SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
+    ) AS n
 ),
 sent_entries AS (
     SELECT s.id, s.digest
@@ -50,7 +50,7 @@ entries AS (
         SELECT u.id, u.job_id, u.digest FROM shard_client_upload_entries AS u WHERE u.job_id = j.id OFFSET 0
     ) AS e
     LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE NOT j.untouched
+    WHERE j.digest IS NOT NULL
     GROUP BY e.job_id
 ),
 compared AS (
@@ -60,7 +60,7 @@ compared AS (
     FROM own
     CROSS JOIN sent_jobs AS s
     LEFT JOIN LATERAL (
-        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND NOT s.untouched OFFSET 0
+        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND s.digest IS NOT NULL OFFSET 0
     ) AS j ON true
     LEFT JOIN entries AS e ON e.job_id = s.id
 ),
@@ -82,7 +82,7 @@ type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	JobDigests    [][]byte
-	Versions      []string
+	JobEntries    []int32
 	EntryIds      []int64
 	EntryDigests  [][]byte
 }
@@ -94,18 +94,19 @@ type AcknowledgeJobsRow struct {
 }
 
 // Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
-// were sent, to NULL ("upload me") if one of them changed or an entry was added. What nobody has
-// written since reads the same; of all else the records are compared. Returns how many jobs and
-// entries did not change. This shard's id is the one that the master gives it today: a
-// shard that was removed and added again has another. A master on MariaDB knows the shard under any
-// spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
-// long as no row of ours has come from the master, nothing is acknowledged.
+// were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that comes
+// without a digest is untouched (AcknowledgeLock), and only its entries are counted, because one may
+// have been added; of all others the records are compared. Returns how many jobs and entries did not
+// change. This shard's id is the one that the master gives it today: a shard that was removed and
+// added again has another. A master on MariaDB knows the shard under any spelling in upper or lower
+// case, and any master by its id, but calls it by its own spelling. As long as no row of ours has
+// come from the master, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
 		arg.ShardHostname,
 		arg.JobIds,
 		arg.JobDigests,
-		arg.Versions,
+		arg.JobEntries,
 		arg.EntryIds,
 		arg.EntryDigests,
 	)
@@ -116,43 +117,69 @@ func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams
 
 const acknowledgeLock = `-- name: AcknowledgeLock :many
 WITH sent AS MATERIALIZED (
-    SELECT s.job_id, pg_catalog.min(here.id) FILTER (WHERE ours.id IS NULL) AS entry_id
-    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, job_id)
+    SELECT
+        s.job_id, pg_catalog.max(s.job_version) AS version,
+        pg_catalog.bool_and(coalesce(ours.version = s.version, false)) AS untouched,
+        pg_catalog.min(here.id) AS entry_id
+    FROM ROWS FROM (
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]),
+        pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[])
+    ) AS s (id, version, job_id, job_version)
     LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = s.id AND e.job_id = s.job_id OFFSET 0
-    ) AS here ON true
-    LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = here.id FOR UPDATE SKIP LOCKED
+        SELECT e.id, e.xmin::text::bigint AS version
+        FROM afe_host_queue_entries AS e
+        WHERE e.id = s.id
+        FOR UPDATE SKIP LOCKED
     ) AS ours ON true
+    LEFT JOIN LATERAL (
+        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id OFFSET 0
+    ) AS here ON true
     GROUP BY s.job_id
 )
 SELECT
-    here.id::bigint AS id,
+    coalesce(ours.id, here.id)::bigint AS id,
     (ours.id IS NOT NULL)::boolean AS ours,
-    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text)::text AS reason
+    coalesce(s.untouched AND ours.version = s.version, false)::boolean AS untouched,
+    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text, '')::text AS reason
 FROM sent AS s
-CROSS JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE j.id = s.job_id OFFSET 0) AS here
 LEFT JOIN LATERAL (
-    SELECT j.id FROM afe_jobs AS j WHERE j.id = here.id AND s.entry_id IS NULL FOR UPDATE SKIP LOCKED
+    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE s.entry_id IS NULL AND j.id = s.job_id FOR UPDATE SKIP LOCKED
 ) AS ours ON true
+LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.job_id OFFSET 0) AS here ON true
+WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
 ORDER BY 1
 `
 
+type AcknowledgeLockParams struct {
+	EntryIds      []int64
+	EntryVersions []int64
+	JobIds        []int64
+	JobVersions   []int64
+}
+
 type AcknowledgeLockRow struct {
-	ID     int64
-	Ours   bool
-	Reason string
+	ID        int64
+	Ours      bool
+	Untouched bool
+	Reason    string
 }
 
 // Locks the jobs that were sent, with their entries, and passes over what another session has
 // locked: one such row must not keep all others from being acknowledged. A job counts as locked by
-// us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
-// the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
-// that the ledger lacks.
+// us if we have all of its rows, and as untouched if nobody has written any of them since they were
+// read. The comparison follows in a statement of its own and sees whatever the scheduler commits
+// before these locks. Whatever it commits later is a new NULL, or a completion that the ledger lacks.
 // Each row is looked up by its key, one by one: of two lists, however long, none is compared with the
 // other. With a generic plan, which expects ten rows, that took more than a second for 1,000 jobs.
-func (q *Queries) AcknowledgeLock(ctx context.Context, entryIds []int64, jobIds []int64) ([]AcknowledgeLockRow, error) {
-	rows, err := q.db.Query(ctx, acknowledgeLock, entryIds, jobIds)
+// A row that cannot be locked is looked up once more, because it may be gone. An entry that is another
+// job's by now was written since.
+func (q *Queries) AcknowledgeLock(ctx context.Context, arg AcknowledgeLockParams) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock,
+		arg.EntryIds,
+		arg.EntryVersions,
+		arg.JobIds,
+		arg.JobVersions,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +187,12 @@ func (q *Queries) AcknowledgeLock(ctx context.Context, entryIds []int64, jobIds 
 	var items []AcknowledgeLockRow
 	for rows.Next() {
 		var i AcknowledgeLockRow
-		if err := rows.Scan(&i.ID, &i.Ours, &i.Reason); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Ours,
+			&i.Untouched,
+			&i.Reason,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -327,18 +359,26 @@ late AS (
     WHERE own.id = $4::bigint
     GROUP BY s.id
 ),
-complete AS (
-    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS entry_ids
-    FROM afe_host_queue_entries AS e
-    WHERE e.id = ANY ($5::bigint[]) AND e.job_id = ANY ($1::bigint[])
-    GROUP BY e.job_id
+wanted AS (
+    SELECT w.job_id, pg_catalog.max(w.unsure_since) AS unsure_since
+    FROM (
+        SELECT o.job_id, NULL::timestamptz AS unsure_since
+        FROM pg_catalog.unnest($5::bigint[]) AS o (job_id)
+        UNION ALL
+        SELECT l.job_id, l.unsure_since FROM late AS l
+    ) AS w
+    GROUP BY w.job_id
 ),
-kept AS (
-    SELECT j.id AS job_id, coalesce(c.entry_ids, '{}') AS entry_ids, l.unsure_since
-    FROM afe_jobs AS j
-    LEFT JOIN complete AS c ON c.job_id = j.id
-    LEFT JOIN late AS l ON l.job_id = j.id
-    WHERE j.id = ANY ($1::bigint[]) AND (j.id = ANY ($6::bigint[]) OR l.job_id IS NOT NULL)
+kept AS MATERIALIZED (
+    SELECT j.id AS job_id, c.entry_ids, w.unsure_since
+    FROM wanted AS w
+    CROSS JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE j.id = w.job_id OFFSET 0) AS j
+    CROSS JOIN LATERAL (
+        SELECT coalesce(pg_catalog.array_agg(e.id ORDER BY e.id), '{}') AS entry_ids
+        FROM afe_host_queue_entries AS e
+        WHERE e.job_id = j.id
+            AND (e.id IN (SELECT s.id FROM pg_catalog.unnest($6::bigint[]) AS s (id))) IS TRUE
+    ) AS c
 ),
 remembered AS (
     INSERT INTO shard_client_uploads AS u (job_id, sent_complete, unsure_since)
@@ -362,8 +402,8 @@ type UploadRememberParams struct {
 	Digests           []int64
 	RpcTimeoutSeconds float64
 	PacketID          int64
-	CompleteEntryIds  []int64
 	OpenJobIds        []int64
+	CompleteEntryIds  []int64
 }
 
 // Updates the ledger after the master has stored a packet. A job keeps a row if it was sent with an
@@ -371,14 +411,15 @@ type UploadRememberParams struct {
 // was not yet dead when this packet left. That it is dead when the answer comes is not enough,
 // because it could have been stored over this one meanwhile. Such a job is uploaded once more when
 // the older packet must be dead. Returns how many of the jobs another client had acknowledged.
+// IS TRUE: so the list of entries is hashed, whatever its length is thought to be.
 func (q *Queries) UploadRemember(ctx context.Context, arg UploadRememberParams) (int32, error) {
 	row := q.db.QueryRow(ctx, uploadRemember,
 		arg.JobIds,
 		arg.Digests,
 		arg.RpcTimeoutSeconds,
 		arg.PacketID,
-		arg.CompleteEntryIds,
 		arg.OpenJobIds,
+		arg.CompleteEntryIds,
 	)
 	var of_another_client int32
 	err := row.Scan(&of_another_client)

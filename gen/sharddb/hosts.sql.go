@@ -367,57 +367,80 @@ func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([
 }
 
 const hostsToStore = `-- name: HostsToStore :many
-WITH sent AS MATERIALIZED (
-    SELECT
-        h.id::bigint AS id, h.hostname::text AS hostname, h.invalid::boolean AS invalid,
-        s.host -> 'shard' IS NOT NULL AS shard_sent, (h.shard ->> 'id')::bigint AS shard_id,
-        h.labels::json AS labels, h.aclgroup_set::json AS aclgroup_set, h.hostattribute_set::json AS hostattribute_set
-    FROM pg_catalog.json_array_elements($1::json) AS s (host)
-    CROSS JOIN pg_catalog.json_to_record(s.host) AS h (
-        id bigint, hostname text, invalid boolean, shard json, labels json, aclgroup_set json, hostattribute_set json
-    )
-)
 SELECT s.id::bigint AS id
-FROM sent AS s
+FROM ROWS FROM (
+    pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]),
+    pg_catalog.unnest($3::boolean[]), pg_catalog.unnest($4::boolean[]),
+    pg_catalog.unnest($5::boolean[]), pg_catalog.unnest($6::bigint[]),
+    pg_catalog.unnest($7::boolean[]), pg_catalog.unnest($8::text[])
+) AS s (id, hostname, invalid_sent, invalid, shard_sent, shard_id, attributes_sent, attributes)
 WHERE (
         SELECT pg_catalog.lower(here.hostname) = pg_catalog.lower(s.hostname)
-            AND here.invalid = coalesce(s.invalid, here.invalid)
-            AND (NOT s.shard_sent OR here.shard_id IS NOT DISTINCT FROM s.shard_id)
+            AND (NOT s.invalid_sent OR here.invalid = s.invalid)
+            AND (NOT s.shard_sent OR coalesce(here.shard_id, 0) = s.shard_id)
         FROM afe_hosts AS here
         WHERE here.id = s.id
     ) IS NOT TRUE
-    OR EXISTS (
-        SELECT
-        FROM pg_catalog.json_to_recordset(s.labels) AS l (id bigint)
-        WHERE (SELECT true FROM afe_hosts_labels AS same WHERE same.host_id = s.id AND same.label_id = l.id) IS NULL
-    )
-    OR EXISTS (
-        SELECT
-        FROM pg_catalog.json_to_recordset(s.aclgroup_set) AS g (id bigint)
-        WHERE (SELECT true FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = s.id) IS NULL
-    )
-    OR s.hostattribute_set IS NOT NULL AND (
-        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
-        FROM pg_catalog.json_to_recordset(s.hostattribute_set) AS a (attribute text, value text)
-    ) IS DISTINCT FROM (
-        SELECT pg_catalog.array_agg(ROW(a.attribute, a.value)::text ORDER BY a.attribute, a.value)
+    OR s.attributes_sent AND s.attributes <> coalesce((
+        SELECT pg_catalog.string_agg(
+            pg_catalog.char_length(a.attribute)::text || ' ' || pg_catalog.char_length(a.value)::text || ' ' || a.attribute || a.value, ''
+            ORDER BY a.attribute COLLATE "C", a.value COLLATE "C"
+        )
         FROM afe_host_attributes AS a
         WHERE a.host_id = s.id
-    )
+    ), '')
+UNION ALL
+SELECT s.host_id
+FROM ROWS FROM (pg_catalog.unnest($9::bigint[]), pg_catalog.unnest($10::bigint[])) AS s (host_id, label_id)
+WHERE (SELECT true FROM afe_hosts_labels AS same WHERE same.host_id = s.host_id AND same.label_id = s.label_id) IS NULL
+UNION ALL
+SELECT s.host_id
+FROM ROWS FROM (pg_catalog.unnest($11::bigint[]), pg_catalog.unnest($12::bigint[])) AS s (host_id, aclgroup_id)
+WHERE (SELECT true FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = s.aclgroup_id AND same.host_id = s.host_id) IS NULL
 UNION ALL
 SELECT q.object_id
 FROM shard_client_quarantine AS q
-WHERE q.direction = 'in' AND q.kind = 'host' AND q.object_id IN (SELECT s.id FROM sent AS s)
+WHERE q.direction = 'in' AND q.kind = 'host' AND q.object_id = ANY ($1::bigint[])
 UNION ALL
 SELECT t.object_id
 FROM shard_client_taken AS t
-WHERE t.kind = 'host' AND t.object_id IN (SELECT s.id FROM sent AS s)
+WHERE t.kind = 'host' AND t.object_id = ANY ($1::bigint[])
 `
 
-// Finds the hosts of a chunk for which anything is to be written: that are not here or have another
-// name, differ in what the master may change, or stand in the quarantine or among the taken ids.
-func (q *Queries) HostsToStore(ctx context.Context, hosts []byte) ([]int64, error) {
-	rows, err := q.db.Query(ctx, hostsToStore, hosts)
+type HostsToStoreParams struct {
+	Ids            []int64
+	Hostnames      []string
+	InvalidSent    []bool
+	Invalid        []bool
+	ShardSent      []bool
+	ShardIds       []int64
+	AttributesSent []bool
+	Attributes     []string
+	LabelHosts     []int64
+	Labels         []int64
+	GroupHosts     []int64
+	Aclgroups      []int64
+}
+
+// Of hosts that are here, finds those for which anything is to be written: that have another name or
+// differ in what the master may change, or stand in the quarantine or among the taken ids. The
+// attributes of a host come as one text, sorted. No id of the master is 0 or less, so 0 stands for
+// NULL.
+func (q *Queries) HostsToStore(ctx context.Context, arg HostsToStoreParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, hostsToStore,
+		arg.Ids,
+		arg.Hostnames,
+		arg.InvalidSent,
+		arg.Invalid,
+		arg.ShardSent,
+		arg.ShardIds,
+		arg.AttributesSent,
+		arg.Attributes,
+		arg.LabelHosts,
+		arg.Labels,
+		arg.GroupHosts,
+		arg.Aclgroups,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -136,28 +136,36 @@ by_text AS (
 ),
 record AS MATERIALIZED (
     SELECT
-        b.id, j.record, j.digest, v.version, e.entry_ids, e.complete_ids, e.entries, e.entry_digests,
+        b.id, j.record, j.digest, j.version, e.entry_ids, e.complete_ids, e.entries, e.entry_digests, e.entry_versions,
         (pg_catalog.octet_length(j.record) + 1 + e.bytes)::bigint AS all_bytes
     FROM by_text AS b
     CROSS JOIN space AS s
     CROSS JOIN LATERAL (
-        SELECT u.record, u.digest FROM shard_client_upload_jobs AS u WHERE u.id = b.id OFFSET 0
+        SELECT u.record, CASE WHEN u.left_out THEN u.digest END AS digest, u.version
+        FROM shard_client_upload_jobs AS u
+        WHERE u.id = b.id
+        OFFSET 0
     ) AS j
-    CROSS JOIN LATERAL (SELECT u.version FROM shard_client_upload_versions AS u WHERE u.id = b.id OFFSET 0) AS v
     CROSS JOIN LATERAL (
         SELECT
             pg_catalog.array_agg(u.id) AS entry_ids,
             pg_catalog.array_agg(u.id) FILTER (WHERE u.complete) AS complete_ids,
             pg_catalog.array_agg(u.record) AS entries,
             pg_catalog.array_agg(u.digest) AS entry_digests,
+            pg_catalog.array_agg(u.version) AS entry_versions,
             pg_catalog.sum(pg_catalog.octet_length(u.record) + 1) AS bytes
-        FROM (SELECT id, job_id, complete, record, digest FROM shard_client_upload_entries WHERE job_id = b.id ORDER BY id) AS u
+        FROM (
+            SELECT v.id, v.complete, v.record, CASE WHEN v.left_out THEN v.digest END AS digest, v.version
+            FROM shard_client_upload_entries AS v
+            WHERE v.job_id = b.id
+            ORDER BY v.id
+        ) AS u
     ) AS e
     WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= $6::bigint AND b.bytes <= s.bytes END
 ),
 choice AS MATERIALIZED (
     SELECT
-        r.id, r.record, r.digest, r.version, r.entry_ids, r.complete_ids, r.entries, r.entry_digests, r.all_bytes, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
+        r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,
         CASE WHEN r.all_bytes > s.bytes THEN pg_catalog.count(*) OVER up_to = 1 ELSE pg_catalog.sum(r.all_bytes) OVER up_to <= s.bytes END AS may_go
     FROM record AS r
     CROSS JOIN space AS s
@@ -192,18 +200,20 @@ SELECT
     false::boolean AS large,
     ''::text AS record,
     ''::bytea AS digest,
-    ''::text AS version,
+    0::bigint AS version,
     '{}'::bigint[] AS entry_ids,
     '{}'::bigint[] AS complete_ids,
     '{}'::text[] AS entries,
-    '{}'::bytea[] AS entry_digests
+    '{}'::bytea[] AS entry_digests,
+    '{}'::bigint[] AS entry_versions
 FROM kind
 UNION ALL
 SELECT
-    false, 0, '{}', '{}', false, c.id, c.large, c.record, c.digest, c.version, c.entry_ids, c.complete_ids, c.entries, c.entry_digests
-FROM choice AS c
+    false, 0, '{}', '{}', false, r.id, kind.large, r.record, r.digest, r.version,
+    r.entry_ids, r.complete_ids, r.entries, r.entry_digests, r.entry_versions
+FROM record AS r
 CROSS JOIN kind
-WHERE c.may_go AND c.large = kind.large
+WHERE (r.id IN (SELECT c.id FROM choice AS c CROSS JOIN kind AS k WHERE c.may_go AND c.large = k.large)) IS TRUE
 ORDER BY is_total DESC, id
 `
 
@@ -217,20 +227,21 @@ type PackUploadParams struct {
 }
 
 type PackUploadRow struct {
-	IsTotal      bool
-	Pending      int64
-	HeldIds      []int64
-	WaitingIds   []int64
-	LargeWaiting bool
-	ID           int64
-	Large        bool
-	Record       string
-	Digest       []byte
-	Version      string
-	EntryIds     []int64
-	CompleteIds  []int64
-	Entries      []string
-	EntryDigests [][]byte
+	IsTotal       bool
+	Pending       int64
+	HeldIds       []int64
+	WaitingIds    []int64
+	LargeWaiting  bool
+	ID            int64
+	Large         bool
+	Record        string
+	Digest        []byte
+	Version       int64
+	EntryIds      []int64
+	CompleteIds   []int64
+	Entries       []string
+	EntryDigests  [][]byte
+	EntryVersions []int64
 }
 
 // The jobs that go into this packet, and before them a row about all that have something to upload.
@@ -253,12 +264,15 @@ type PackUploadRow struct {
 // No plan of this is bad, whatever PostgreSQL believes about the tables (P8): each look-up by job
 // stands behind an OFFSET 0 and uses an index, what is read of many rows is one index of jobs whose
 // shard_id is NULL, and no two long lists are joined. MATERIALIZED keeps what is read twice from being
-// worked out twice.
+// worked out twice. A digest comes only with a record that leaves something out: that of all others
+// is the digest of their text.
 // may_go: ProbePlan allows it.
 // Whether the last beat left a large job waiting, and which large job went last.
 // Counted by text alone: the jobs up to this one and their bytes, large jobs in an order of their
 // own.
-// Counted by whole records: what fits, and the large job whose turn it would be.
+// Counted by whole records: what fits, and the large job whose turn it would be. Without the records
+// themselves: what is sorted and stored once more had better be narrow.
+// IS TRUE: such a list is hashed once, whatever its length is thought to be; a join need not be.
 func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackUploadRow, error) {
 	rows, err := q.db.Query(ctx, packUpload,
 		arg.RpcTimeoutSeconds,
@@ -290,6 +304,7 @@ func (q *Queries) PackUpload(ctx context.Context, arg PackUploadParams) ([]PackU
 			&i.CompleteIds,
 			&i.Entries,
 			&i.EntryDigests,
+			&i.EntryVersions,
 		); err != nil {
 			return nil, err
 		}

@@ -28,41 +28,55 @@ WHERE id = @id::bigint AND NOT @clear::boolean;
 
 -- Locks the jobs that were sent, with their entries, and passes over what another session has
 -- locked: one such row must not keep all others from being acknowledged. A job counts as locked by
--- us if we have all of its rows. The comparison follows in a statement of its own and sees whatever
--- the scheduler commits before these locks. Whatever it commits later is a new NULL, or a completion
--- that the ledger lacks.
+-- us if we have all of its rows, and as untouched if nobody has written any of them since they were
+-- read. The comparison follows in a statement of its own and sees whatever the scheduler commits
+-- before these locks. Whatever it commits later is a new NULL, or a completion that the ledger lacks.
 -- Each row is looked up by its key, one by one: of two lists, however long, none is compared with the
 -- other. With a generic plan, which expects ten rows, that took more than a second for 1,000 jobs.
+-- A row that cannot be locked is looked up once more, because it may be gone. An entry that is another
+-- job's by now was written since.
 -- name: AcknowledgeLock :many
 WITH sent AS MATERIALIZED (
-    SELECT s.job_id, pg_catalog.min(here.id) FILTER (WHERE ours.id IS NULL) AS entry_id
-    FROM ROWS FROM (pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@job_ids::bigint[])) AS s (id, job_id)
+    SELECT
+        s.job_id, pg_catalog.max(s.job_version) AS version,
+        pg_catalog.bool_and(coalesce(ours.version = s.version, false)) AS untouched,
+        pg_catalog.min(here.id) AS entry_id
+    FROM ROWS FROM (
+        pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_versions::bigint[]),
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_versions::bigint[])
+    ) AS s (id, version, job_id, job_version)
     LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = s.id AND e.job_id = s.job_id OFFSET 0
-    ) AS here ON true
-    LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = here.id FOR UPDATE SKIP LOCKED
+        SELECT e.id, e.xmin::text::bigint AS version
+        FROM afe_host_queue_entries AS e
+        WHERE e.id = s.id
+        FOR UPDATE SKIP LOCKED
     ) AS ours ON true
+    LEFT JOIN LATERAL (
+        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id OFFSET 0
+    ) AS here ON true
     GROUP BY s.job_id
 )
 SELECT
-    here.id::bigint AS id,
+    coalesce(ours.id, here.id)::bigint AS id,
     (ours.id IS NOT NULL)::boolean AS ours,
-    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text)::text AS reason
+    coalesce(s.untouched AND ours.version = s.version, false)::boolean AS untouched,
+    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text, '')::text AS reason
 FROM sent AS s
-CROSS JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE j.id = s.job_id OFFSET 0) AS here
 LEFT JOIN LATERAL (
-    SELECT j.id FROM afe_jobs AS j WHERE j.id = here.id AND s.entry_id IS NULL FOR UPDATE SKIP LOCKED
+    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE s.entry_id IS NULL AND j.id = s.job_id FOR UPDATE SKIP LOCKED
 ) AS ours ON true
+LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.job_id OFFSET 0) AS here ON true
+WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
 ORDER BY 1;
 
 -- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
--- were sent, to NULL ("upload me") if one of them changed or an entry was added. What nobody has
--- written since reads the same; of all else the records are compared. Returns how many jobs and
--- entries did not change. This shard's id is the one that the master gives it today: a
--- shard that was removed and added again has another. A master on MariaDB knows the shard under any
--- spelling in upper or lower case, and any master by its id, but calls it by its own spelling. As
--- long as no row of ours has come from the master, nothing is acknowledged.
+-- were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that comes
+-- without a digest is untouched (AcknowledgeLock), and only its entries are counted, because one may
+-- have been added; of all others the records are compared. Returns how many jobs and entries did not
+-- change. This shard's id is the one that the master gives it today: a shard that was removed and
+-- added again has another. A master on MariaDB knows the shard under any spelling in upper or lower
+-- case, and any master by its id, but calls it by its own spelling. As long as no row of ours has
+-- come from the master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
@@ -75,13 +89,13 @@ WITH own AS (
     WHERE o.exact OR o.alike = 1
 ),
 sent_jobs AS MATERIALIZED (
-    SELECT s.id, s.digest, v.entries, v.version = s.version AS untouched
+    SELECT s.id, s.digest, n.entries, s.digest IS NULL AND n.entries = s.entries AS untouched
     FROM ROWS FROM (
-        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[]), pg_catalog.unnest(@versions::text[])
-    ) AS s (id, digest, version)
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[]), pg_catalog.unnest(@job_entries::integer[])
+    ) AS s (id, digest, entries)
     CROSS JOIN LATERAL (
-        SELECT u.entries, u.version FROM shard_client_upload_versions AS u WHERE u.id = s.id OFFSET 0
-    ) AS v
+        SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
+    ) AS n
 ),
 sent_entries AS (
     SELECT s.id, s.digest
@@ -94,7 +108,7 @@ entries AS (
         SELECT u.id, u.job_id, u.digest FROM shard_client_upload_entries AS u WHERE u.job_id = j.id OFFSET 0
     ) AS e
     LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE NOT j.untouched
+    WHERE j.digest IS NOT NULL
     GROUP BY e.job_id
 ),
 compared AS (
@@ -104,7 +118,7 @@ compared AS (
     FROM own
     CROSS JOIN sent_jobs AS s
     LEFT JOIN LATERAL (
-        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND NOT s.untouched OFFSET 0
+        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND s.digest IS NOT NULL OFFSET 0
     ) AS j ON true
     LEFT JOIN entries AS e ON e.job_id = s.id
 ),
@@ -160,18 +174,27 @@ late AS (
     WHERE own.id = @packet_id::bigint
     GROUP BY s.id
 ),
-complete AS (
-    SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) AS entry_ids
-    FROM afe_host_queue_entries AS e
-    WHERE e.id = ANY (@complete_entry_ids::bigint[]) AND e.job_id = ANY (@job_ids::bigint[])
-    GROUP BY e.job_id
+wanted AS (
+    SELECT w.job_id, pg_catalog.max(w.unsure_since) AS unsure_since
+    FROM (
+        SELECT o.job_id, NULL::timestamptz AS unsure_since
+        FROM pg_catalog.unnest(@open_job_ids::bigint[]) AS o (job_id)
+        UNION ALL
+        SELECT l.job_id, l.unsure_since FROM late AS l
+    ) AS w
+    GROUP BY w.job_id
 ),
-kept AS (
-    SELECT j.id AS job_id, coalesce(c.entry_ids, '{}') AS entry_ids, l.unsure_since
-    FROM afe_jobs AS j
-    LEFT JOIN complete AS c ON c.job_id = j.id
-    LEFT JOIN late AS l ON l.job_id = j.id
-    WHERE j.id = ANY (@job_ids::bigint[]) AND (j.id = ANY (@open_job_ids::bigint[]) OR l.job_id IS NOT NULL)
+-- IS TRUE: so the list of entries is hashed, whatever its length is thought to be.
+kept AS MATERIALIZED (
+    SELECT j.id AS job_id, c.entry_ids, w.unsure_since
+    FROM wanted AS w
+    CROSS JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE j.id = w.job_id OFFSET 0) AS j
+    CROSS JOIN LATERAL (
+        SELECT coalesce(pg_catalog.array_agg(e.id ORDER BY e.id), '{}') AS entry_ids
+        FROM afe_host_queue_entries AS e
+        WHERE e.job_id = j.id
+            AND (e.id IN (SELECT s.id FROM pg_catalog.unnest(@complete_entry_ids::bigint[]) AS s (id))) IS TRUE
+    ) AS c
 ),
 remembered AS (
     INSERT INTO shard_client_uploads AS u (job_id, sent_complete, unsure_since)

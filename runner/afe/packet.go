@@ -1,6 +1,8 @@
 package afe
 
 import (
+	"strconv"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -45,6 +47,22 @@ func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 		arguments.KnownHostStatuses = []string{} // omitzero drops nil, and 2019 insists on the key
 	}
 	return json.Marshal(&call{Method: method, Params: []*Packet{&arguments}, ID: requestID})
+}
+
+// Size returns the length of Body, without writing the known jobs: they may be 50,000.
+func (p *Packet) Size(protocol Protocol) (int, error) {
+	rest := *p
+	rest.KnownJobIDs = nil
+	body, err := rest.Body(protocol)
+	if err != nil {
+		return 0, err
+	}
+	size := len(body) + max(len(p.KnownJobIDs)-1, 0) // the commas
+	var digits [20]byte
+	for _, id := range p.KnownJobIDs {
+		size += len(strconv.AppendInt(digits[:0], id, 10))
+	}
+	return size, nil
 }
 
 const (

@@ -1,6 +1,7 @@
 package afe
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,24 @@ func TestBody(t *testing.T) {
 }
 
 // One packet is sent in both versions when the first answer shows the master's version.
+func TestSizeIsThatOfTheBody(t *testing.T) {
+	for _, known := range [][]int64{nil, {7}, {-7, 0}, {9, 10, 99, 100, 310_000_000, math.MaxInt64}} {
+		for _, hosts := range [][]int64{nil, {1, 22}} {
+			p := &Packet{
+				ShardHostname: "shard1", KnownJobIDs: known, KnownHostIDs: hosts, KnownHostStatuses: make([]string, len(hosts)),
+				Jobs: []jsontext.Value{[]byte(`{"id": 1}`)},
+			}
+			for _, protocol := range []Protocol{Protocol2015, Protocol2019} {
+				body, err := p.Body(protocol)
+				size, sizeErr := p.Size(protocol)
+				if err != nil || sizeErr != nil || size != len(body) {
+					t.Errorf("%s, known %v: size %d, want %d (errors %v, %v)", protocol, known, size, len(body), err, sizeErr)
+				}
+			}
+		}
+	}
+}
+
 func TestBodyLeavesThePacketAlone(t *testing.T) {
 	packet := fullPacket()
 	if _, err := packet.Body(Protocol2015); err != nil {

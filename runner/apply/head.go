@@ -55,7 +55,7 @@ func (a *applier) storeNewHead(ctx context.Context, hosts []unit[objects.Host], 
 			err = errApart
 		}
 		return err
-	})
+	}, pg.PlansByKey(ctx))
 	if err != nil || len(missing)+len(hosts)+len(keyvals) == 0 {
 		return err
 	}

@@ -34,7 +34,7 @@ func inRead[T any](
 		err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 			fresh, differ, err = diff(ctx, q, units)
 			return err
-		})
+		}, pg.PlansByKey(ctx))
 		return fresh, differ, err
 	}
 }
@@ -69,11 +69,11 @@ func (a *applier) changedHosts(
 	if err != nil || len(known) == 0 {
 		return fresh, nil, err
 	}
-	body, err := reading.JSON(known)
-	if err != nil {
-		return nil, nil, err
+	compared := &rows.KnownHosts{}
+	for _, u := range known {
+		compared.Add(u.Object)
 	}
-	ids, err := q.HostsToStore(ctx, body)
+	ids, err := compared.Differ(ctx, q)
 	return fresh, reading.Among(known, ids), err
 }
 

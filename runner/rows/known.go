@@ -1,13 +1,55 @@
 package rows
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
 )
+
+// KnownHosts are hosts that are here, as they are compared.
+type KnownHosts struct{ args sharddb.HostsToStoreParams }
+
+// Add adds a host.
+func (k *KnownHosts) Add(h *objects.Host) {
+	a := &k.args
+	a.Ids = append(a.Ids, h.ID)
+	a.Hostnames = append(a.Hostnames, h.Hostname)
+	a.InvalidSent = append(a.InvalidSent, h.Invalid.Sent)
+	a.Invalid = append(a.Invalid, h.Invalid.Value)
+	a.ShardSent = append(a.ShardSent, h.Shard.Sent)
+	var shard int64
+	if id := shardID(h.Shard); id != nil {
+		shard = *id
+	}
+	a.ShardIds = append(a.ShardIds, shard)
+	a.AttributesSent = append(a.AttributesSent, h.Attributes.Sent)
+	sorted := slices.SortedFunc(slices.Values(h.Attributes.Value), func(x, y objects.Attribute) int {
+		return cmp.Or(cmp.Compare(x.Attribute, y.Attribute), cmp.Compare(x.Value, y.Value))
+	})
+	var text []byte
+	for _, one := range sorted {
+		text = appendPair(text, one.Attribute, one.Value)
+	}
+	a.Attributes = append(a.Attributes, string(text))
+	for i := range h.Labels {
+		a.LabelHosts = append(a.LabelHosts, h.ID)
+		a.Labels = append(a.Labels, h.Labels[i].ID)
+	}
+	for i := range h.ACLGroups {
+		a.GroupHosts = append(a.GroupHosts, h.ID)
+		a.Aclgroups = append(a.Aclgroups, h.ACLGroups[i].ID)
+	}
+}
+
+// Differ returns the ids of the hosts for which anything is to be written.
+func (k *KnownHosts) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error) {
+	return q.HostsToStore(ctx, k.args)
+}
 
 // Known are jobs that are here, as they are compared.
 type Known struct {
@@ -24,7 +66,7 @@ func (k *Known) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.args.KeyvalsSent = append(k.args.KeyvalsSent, j.Keyvals.Sent)
 	var text []byte
 	for i := range keyvals {
-		text = appendKeyval(text, &keyvals[i])
+		text = appendPair(text, keyvals[i].Key, keyvals[i].Value)
 	}
 	k.args.Keyvals = append(k.args.Keyvals, string(text))
 }
@@ -40,13 +82,13 @@ func (k *Known) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error)
 	return q.JobsToStore(ctx, args)
 }
 
-// appendKeyval appends a keyval as JobsToStore writes it: the lengths make sure that no two lists are
-// the same text.
-func appendKeyval(text []byte, k *objects.Keyval) []byte {
-	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(k.Key)), 10)
+// appendPair appends a key and its value as HostsToStore and JobsToStore write them: the lengths make
+// sure that no two lists are the same text.
+func appendPair(text []byte, key, value string) []byte {
+	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(key)), 10)
 	text = append(text, ' ')
-	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(k.Value)), 10)
+	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(value)), 10)
 	text = append(text, ' ')
-	text = append(text, k.Key...)
-	return append(text, k.Value...)
+	text = append(text, key...)
+	return append(text, value...)
 }

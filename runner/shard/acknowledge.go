@@ -2,10 +2,12 @@ package shard
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/aside"
@@ -25,16 +27,16 @@ import (
 // leave notes, before the packet leaves, what it says about which jobs: a request that waits in the
 // master's queue may be stored after a newer one (docs/promises.md, "late request").
 func (c *Client) leave(ctx context.Context, m *memo) error {
-	if len(m.sent.JobIds) == 0 {
+	if len(m.sent) == 0 {
 		return nil
 	}
 	return c.lock.WriteAtOnce(ctx, func(q *sharddb.Queries) error {
 		var err error
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
-			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.sent.JobIds, Digests: m.digests,
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.jobIDs(), Digests: m.digests,
 		})
 		if err != nil {
-			return fmt.Errorf("note the upload of %s: %w", beat.Jobs(len(m.sent.JobIds)), err)
+			return fmt.Errorf("note the upload of %s: %w", beat.Jobs(len(m.sent)), err)
 		}
 		return nil
 	})
@@ -43,7 +45,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 // settle notes, after a failed heartbeat, what its request may still do. clear says that no copy of
 // the request can be stored later.
 func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
-	if len(m.sent.JobIds) == 0 {
+	if len(m.sent) == 0 {
 		return nil
 	}
 	return c.lock.Write(ctx, func(q *sharddb.Queries) error { return m.settle(ctx, q, clear) })
@@ -51,7 +53,7 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 
 func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
 	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
-		return fmt.Errorf("note how the upload of %s ended: %w", beat.Jobs(len(u.sent.JobIds)), err)
+		return fmt.Errorf("note how the upload of %s ended: %w", beat.Jobs(len(u.sent)), err)
 	}
 	return nil
 }
@@ -62,7 +64,7 @@ func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) err
 func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
 ) (total sharddb.AcknowledgeJobsRow, err error) {
-	jobs, left := m.sent.JobIds, map[int64]string{}
+	jobs, left := m.jobIDs(), map[int64]string{}
 	for try := 1; len(jobs) > 0 && (try == 1 || lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
 		var some sharddb.AcknowledgeJobsRow
 		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
@@ -95,33 +97,35 @@ func (c *Client) acknowledge(
 func (c *Client) acknowledgeFree(
 	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
 ) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
-	entryIDs, entryJobs := m.entriesOf(jobs)
-	rows, err := q.AcknowledgeLock(ctx, entryIDs, entryJobs)
+	rows, err := q.AcknowledgeLock(ctx, m.rowsOf(jobs))
 	if err != nil {
 		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
 	left = map[int64]string{}
-	locked := map[int64]bool{}
+	untouched := map[int64]bool{} // of the jobs that are locked
 	for _, row := range rows {
-		if locked[row.ID] = row.Ours; !row.Ours {
+		if row.Ours {
+			untouched[row.ID] = row.Untouched
+		} else {
 			left[row.ID] = row.Reason
 		}
 	}
-	sent := m.sent
-	sent.JobIds, sent.JobDigests, sent.Versions = nil, nil, nil
-	remember := sharddb.UploadRememberParams{
-		PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-		OpenJobIds: m.open, CompleteEntryIds: m.complete,
-	}
-	for i, id := range m.sent.JobIds {
-		if locked[id] {
-			remember.JobIds = append(remember.JobIds, id)
-			remember.Digests = append(remember.Digests, m.digests[i])
-			sent.JobDigests = append(sent.JobDigests, m.sent.JobDigests[i])
-			sent.Versions = append(sent.Versions, m.sent.Versions[i])
+	sent := sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}
+	remember := sharddb.UploadRememberParams{PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds()}
+	for i := range m.sent {
+		job := &m.sent[i]
+		same, locked := untouched[job.ID]
+		if !locked {
+			continue
+		}
+		compare(&sent, job, same)
+		remember.JobIds = append(remember.JobIds, job.ID)
+		remember.Digests = append(remember.Digests, m.digests[i])
+		remember.CompleteEntryIds = append(remember.CompleteEntryIds, job.CompleteIds...)
+		if len(job.CompleteIds) < len(job.EntryIds) {
+			remember.OpenJobIds = append(remember.OpenJobIds, job.ID)
 		}
 	}
-	sent.JobIds = remember.JobIds
 	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
 		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
 	}
@@ -135,19 +139,52 @@ func (c *Client) acknowledgeFree(
 	return some, left, nil
 }
 
-// entriesOf returns the entries that were sent of some jobs, and whose each of them is.
-func (u *upload) entriesOf(jobs []int64) (ids, jobIDs []int64) {
+// rowsOf returns the rows that were sent of some jobs, each with its version.
+func (u *upload) rowsOf(jobs []int64) (rows sharddb.AcknowledgeLockParams) {
 	wanted := map[int64]bool{}
 	for _, id := range jobs {
 		wanted[id] = true
 	}
-	for i, id := range u.entryJobs {
-		if wanted[id] {
-			ids = append(ids, u.sent.EntryIds[i])
-			jobIDs = append(jobIDs, id)
+	for i := range u.sent {
+		job := &u.sent[i]
+		if !wanted[job.ID] {
+			continue
+		}
+		rows.EntryIds = append(rows.EntryIds, job.EntryIds...)
+		rows.EntryVersions = append(rows.EntryVersions, job.EntryVersions...)
+		for range job.EntryIds {
+			rows.JobIds = append(rows.JobIds, job.ID)
+			rows.JobVersions = append(rows.JobVersions, job.Version)
 		}
 	}
-	return ids, jobIDs
+	return rows
+}
+
+// compare adds a job to those that are compared with what was sent. The digests are made only of
+// what has been written since: that is as good as never done.
+func compare(with *sharddb.AcknowledgeJobsParams, job *sharddb.PackUploadRow, untouched bool) {
+	with.JobIds = append(with.JobIds, job.ID)
+	with.JobEntries = append(with.JobEntries, int32(len(job.EntryIds)))
+	if untouched {
+		with.JobDigests = append(with.JobDigests, nil)
+		return
+	}
+	with.JobDigests = append(with.JobDigests, digestOf("", job.Record, job.Digest))
+	with.EntryIds = append(with.EntryIds, job.EntryIds...)
+	for i, record := range job.Entries {
+		of := digestOf(strconv.FormatInt(job.ID, 10), record, job.EntryDigests[i])
+		with.EntryDigests = append(with.EntryDigests, of)
+	}
+}
+
+// digestOf returns what the views of the upload call the digest of a record. It comes with those that
+// leave something out.
+func digestOf(whose, record string, known []byte) []byte {
+	if known != nil {
+		return known
+	}
+	sum := sha256.Sum256([]byte(whose + record))
+	return sum[:]
 }
 
 // answered notes that the master has answered the packet. Jobs that are left do not count as
@@ -170,12 +207,12 @@ var errNoProgress = errors.New("the upload makes no progress")
 func (t *turn) progress(ctx context.Context) error {
 	m := t.memo
 	switch {
-	case len(m.sent.JobIds) == 0:
+	case len(m.sent) == 0:
 		return nil
 	case !m.known:
-		err := t.c.unknownShard(ctx, len(m.sent.JobIds))
+		err := t.c.unknownShard(ctx, len(m.sent))
 		if errors.Is(err, errNoProgress) {
-			t.report.Repeated = len(m.sent.JobIds)
+			t.report.Repeated = len(m.sent)
 		}
 		return err
 	case len(m.repeated) > 0:

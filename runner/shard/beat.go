@@ -187,7 +187,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 		err = t.acknowledgeFewer(ctx, sure, err)
 	}
 	if err != nil {
-		err = fmt.Errorf("acknowledge %s: %w", beat.Jobs(len(t.memo.sent.JobIds)), err)
+		err = fmt.Errorf("acknowledge %s: %w", beat.Jobs(len(t.memo.sent)), err)
 		if !pg.IsOfOneStep(err) {
 			return err
 		}
@@ -208,7 +208,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
-		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.sent.JobIds, Waiting: m.waiting,
+		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.jobIDs(), Waiting: m.waiting,
 		Least: m.batch.Jobs == 1, Aside: m.packedAside,
 	}, failure)
 	t.refusedAll = found.All

@@ -34,13 +34,9 @@ type memo struct {
 
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	sent    sharddb.AcknowledgeJobsParams // what acknowledge compares with the rows
-	digests []int64                       // what the packet says about each job, in short
-
-	entryJobs []int64 // whose entries are sent.EntryIds
-	complete  []int64 // ids of the entries that were sent as complete
-	open      []int64 // ids of the jobs with an entry that is still open
-	packetID  int64   // see shard_client_packets
+	sent     []sharddb.PackUploadRow
+	digests  []int64 // what the packet says about each job, in short
+	packetID int64   // see shard_client_packets
 
 	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
 	// without progress, and how many jobs another client had acknowledged.
@@ -76,14 +72,14 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 		m.batch.Jobs = 1
 	}
 	// The limit is on the whole request, so what it takes without any job is measured.
-	frame, err := packet.Body(afe.Protocol2019)
+	frame, err := packet.Size(afe.Protocol2019)
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
 	limits := sharddb.PackUploadParams{
 		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
 		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         c.options.MaxUploadBytes - int64(len(frame)),
+		FreeBytes:         c.options.MaxUploadBytes - int64(frame),
 		BatchBytes:        m.batch.Bytes,
 		JobIds:            m.plan.JobIds,
 		OnlyJobs:          m.plan.OnlyJobs,
@@ -99,7 +95,6 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 	if err != nil {
 		return nil, nil, &uploadError{fmt.Errorf("read jobs to upload: %w", err)}
 	}
-	m.sent.ShardHostname = c.options.ShardHostname
 	for i := range jobs {
 		m.add(packet, &jobs[i])
 	}
@@ -161,35 +156,30 @@ func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 		id := job.ID
 		m.large.jobID = &id
 	}
-	packet.Jobs = append(packet.Jobs, jsontext.Value(job.Record))
-	for _, record := range job.Entries {
-		packet.Entries = append(packet.Entries, jsontext.Value(record))
+	all := sha256.New() // of what the packet says about the job, and of what it leaves out
+	record := func(text string, digest []byte) jsontext.Value {
+		value := jsontext.Value(text)
+		if digest == nil {
+			digest = value
+		}
+		_, _ = all.Write(digest)
+		return value
 	}
-	m.upload.add(job)
+	packet.Jobs = append(packet.Jobs, record(job.Record, job.Digest))
+	for i, text := range job.Entries {
+		packet.Entries = append(packet.Entries, record(text, job.EntryDigests[i]))
+	}
+	m.sent = append(m.sent, *job)
+	m.digests = append(m.digests, int64(binary.BigEndian.Uint64(all.Sum(nil))))
 }
 
-// add remembers what is sent of a job.
-func (u *upload) add(job *sharddb.PackUploadRow) {
-	u.sent.JobIds = append(u.sent.JobIds, job.ID)
-	u.sent.JobDigests = append(u.sent.JobDigests, job.Digest)
-	u.sent.Versions = append(u.sent.Versions, job.Version)
-	u.sent.EntryIds = append(u.sent.EntryIds, job.EntryIds...)
-	u.entryJobs = append(u.entryJobs, slices.Repeat([]int64{job.ID}, len(job.EntryIds))...)
-	u.sent.EntryDigests = append(u.sent.EntryDigests, job.EntryDigests...)
-	u.complete = append(u.complete, job.CompleteIds...)
-	if len(job.CompleteIds) < len(job.EntryIds) {
-		u.open = append(u.open, job.ID)
+// jobIDs returns the ids of the jobs that the packet uploads.
+func (u *upload) jobIDs() []int64 {
+	ids := make([]int64, len(u.sent))
+	for i := range u.sent {
+		ids[i] = u.sent[i].ID
 	}
-	u.digests = append(u.digests, digest(job))
-}
-
-// digest returns a short digest of all that the packet says about a job.
-func digest(job *sharddb.PackUploadRow) int64 {
-	all := sha256.New()
-	for _, one := range append([][]byte{job.Digest}, job.EntryDigests...) {
-		_, _ = all.Write(one)
-	}
-	return int64(binary.BigEndian.Uint64(all.Sum(nil)))
+	return ids
 }
 
 // uploadSize returns how many jobs and bytes the packet uploads.

@@ -121,16 +121,20 @@ func TestFieldsOutsideASCII(t *testing.T) {
 				if diff := cmp.Diff(want, record()); diff != "" {
 					t.Errorf("%s = %q: fields (-want +sent):\n%s", field, text, diff)
 				}
-				p, err := client.Pack(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				pgtest.Exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text+"!")
-				if err := client.Acknowledge(t.Context(), p); err != nil {
-					t.Fatal(err)
-				}
-				if !pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs") {
-					t.Errorf("%s = %q: a change after the packet was acknowledged", field, text)
+				for after, changed := range map[string]bool{text: false, text + "!": true} {
+					pgtest.Exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", text)
+					pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL")
+					p, err := client.Pack(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					pgtest.Exec(t, pool, "UPDATE "+table+" SET "+field+" = $1", after)
+					if err := client.Acknowledge(t.Context(), p); err != nil {
+						t.Fatal(err)
+					}
+					if again := pgtest.Query[bool](t, pool, "SELECT shard_id IS NULL FROM afe_jobs"); again != changed {
+						t.Errorf("%s = %q, written as %q after the packet: uploaded again is %t", field, text, after, again)
+					}
 				}
 				client.Close(t.Context())
 			}

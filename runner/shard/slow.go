@@ -71,10 +71,10 @@ func (c *Client) setAside(ctx context.Context, jobID int64, cause error) error {
 // several jobs, the next packet holds one. A single one is set aside.
 func (t *turn) acknowledgeFewer(ctx context.Context, sure bool, err error) error {
 	m := t.memo
-	if len(m.sent.JobIds) > 1 {
+	if len(m.sent) > 1 {
 		t.report.Batch.Jobs = 1
 		return err
 	}
 	m.aside, m.packedAside = 1, true
-	return pg.Together(t.c.setAside(ctx, m.sent.JobIds[0], err), t.c.settle(ctx, m, sure))
+	return pg.Together(t.c.setAside(ctx, m.sent[0].ID, err), t.c.settle(ctx, m, sure))
 }
