@@ -218,10 +218,10 @@ WHERE s.kind = 'label'
 ORDER BY s.id
 ON CONFLICT (label_id) DO NOTHING;
 
--- A group is known by its name, like a user. When an id takes over the name of another group, leaves
--- its own to one, or comes back under another name than the one that it gave away, the users whom it
--- had here do not get into the group of that name: it has those that the master sends. Otherwise,
--- under a name that is new here, it is the same group.
+-- A group is known by its name, like a user. When an id takes over the name of another group,
+-- leaves its own to one, or comes back under another name than the one that it gave away, the users
+-- whom it had here do not get into the group of that name: it has those that the master sends.
+-- Otherwise, under a name that is new here, it is the same group.
 -- name: ACLGroupGiveWay :execrows
 WITH revoked AS (
     DELETE FROM afe_acl_groups_users AS gu

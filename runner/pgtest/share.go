@@ -11,7 +11,8 @@ import (
 	"shardclient/schema"
 )
 
-// connectionsOfAPackage is what PostgreSQL itself grants a server, which one package had for itself.
+// connectionsOfAPackage is what PostgreSQL itself grants a server, which one package had for
+// itself.
 const connectionsOfAPackage = 100
 
 // Shared is a server with a migrated template for all packages of a run of go test. It ends with

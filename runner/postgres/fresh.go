@@ -42,9 +42,9 @@ func (s *Server) keepFresh() error {
 	return s.writeSecret(filepath.Join(s.dir.path, freshNote), s.binaries.dir+"\n"+s.password)
 }
 
-// takeFresh fills the data directory as initdb would, and reports whether it could: initdb takes 0.4
-// CPU seconds, the copy a tenth of that, and a run of tests starts dozens of servers. A server that
-// must be durable has an initdb of its own, and so has one of other programs.
+// takeFresh fills the data directory as initdb would, and reports whether it could: initdb takes
+// 0.4 CPU seconds, the copy a tenth of that, and a run of tests starts dozens of servers. A server
+// that must be durable has an initdb of its own, and so has one of other programs.
 func (s *Server) takeFresh() (bool, error) {
 	shared := SharedDirectory()
 	if shared == "" || s.options.Durable || s.options.Share {

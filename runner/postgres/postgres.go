@@ -35,9 +35,9 @@ type Options struct {
 	// that something can be put between client and server. URL then names the port, not the socket.
 	TCP bool
 
-	// Share keeps the data as initdb has made them. A process that finds Directory in SharedVariable
-	// copies them when it starts a server that need not be durable. All these have one password, and
-	// one system identifier.
+	// Share keeps the data as initdb has made them. A process that finds Directory in
+	// SharedVariable copies them when it starts a server that need not be durable. All these have
+	// one password, and one system identifier.
 	Share bool
 
 	// Settings are further server settings, as in postgresql.conf. They override the settings that

@@ -22,9 +22,9 @@ const (
 	farewell = 20 * time.Second
 
 	// firstPause and longestPause are between two looks. They grow: a look often costs a query, and
-	// the machine that makes us wait is busy. idle is how much longer than a look the pause after it
-	// is at least: one that compares two databases would otherwise take half of the time that what
-	// it waits for needs.
+	// the machine that makes us wait is busy. idle is how much longer than a look the pause after
+	// it is at least: one that compares two databases would otherwise take half of the time that
+	// what it waits for needs.
 	firstPause, longestPause = time.Millisecond, 50 * time.Millisecond
 	idle                     = 4
 )
