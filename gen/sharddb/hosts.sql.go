@@ -11,40 +11,54 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-const hostAddACLGroups = `-- name: HostAddACLGroups :execrows
-INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
-SELECT g.id, h.id
-FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
-CROSS JOIN pg_catalog.json_to_recordset(h.aclgroup_set) AS g (id bigint)
-WHERE NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = h.id)
-ORDER BY g.id, h.id
-ON CONFLICT (aclgroup_id, host_id) DO NOTHING
+const hostAddACLGroups = `-- name: HostAddACLGroups :one
+WITH wanted AS (
+    SELECT DISTINCT g.id::bigint AS aclgroup_id, h.id::bigint AS host_id
+    FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, aclgroup_set json)
+    CROSS JOIN pg_catalog.json_to_recordset(h.aclgroup_set) AS g (id bigint)
+    WHERE NOT EXISTS (SELECT FROM afe_acl_groups_hosts AS same WHERE same.aclgroup_id = g.id AND same.host_id = h.id)
+),
+stored AS (
+    INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
+    SELECT w.aclgroup_id, w.host_id
+    FROM wanted AS w
+    ORDER BY w.aclgroup_id, w.host_id
+    ON CONFLICT (aclgroup_id, host_id) DO NOTHING
+    RETURNING host_id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) HostAddACLGroups(ctx context.Context, hosts []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, hostAddACLGroups, hosts)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, hostAddACLGroups, hosts)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
-const hostAddLabels = `-- name: HostAddLabels :execrows
-INSERT INTO afe_hosts_labels (host_id, label_id)
-SELECT h.id, l.id
-FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, labels json)
-CROSS JOIN pg_catalog.json_to_recordset(h.labels) AS l (id bigint)
-WHERE NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = h.id AND same.label_id = l.id)
-ORDER BY h.id, l.id
-ON CONFLICT (host_id, label_id) DO NOTHING
+const hostAddLabels = `-- name: HostAddLabels :one
+WITH wanted AS (
+    SELECT DISTINCT h.id::bigint AS host_id, l.id::bigint AS label_id
+    FROM pg_catalog.json_to_recordset($1::json) AS h (id bigint, labels json)
+    CROSS JOIN pg_catalog.json_to_recordset(h.labels) AS l (id bigint)
+    WHERE NOT EXISTS (SELECT FROM afe_hosts_labels AS same WHERE same.host_id = h.id AND same.label_id = l.id)
+),
+stored AS (
+    INSERT INTO afe_hosts_labels (host_id, label_id)
+    SELECT w.host_id, w.label_id
+    FROM wanted AS w
+    ORDER BY w.host_id, w.label_id
+    ON CONFLICT (host_id, label_id) DO NOTHING
+    RETURNING host_id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) HostAddLabels(ctx context.Context, hosts []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, hostAddLabels, hosts)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, hostAddLabels, hosts)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 type HostAttributesCopyParams struct {
@@ -79,35 +93,42 @@ type HostGroupsCopyParams struct {
 	HostID     int64
 }
 
-const hostInsert = `-- name: HostInsert :execrows
-INSERT INTO afe_hosts (
-    id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
-    lock_reason, shard_id
+const hostInsert = `-- name: HostInsert :one
+WITH wanted AS (
+    SELECT s.id, s.hostname, s.locked, s.leased, s.synch_id, s.status, s.invalid, s.protection, s.lock_time, s.dirty, s.lock_reason, s.shard_sent, s.shard_id
+    FROM shard_client_staged_hosts AS s
+    WHERE NOT EXISTS (SELECT FROM afe_hosts AS same WHERE same.id = s.id)
+),
+stored AS (
+    INSERT INTO afe_hosts (
+        id, hostname, locked, leased, synch_id, status, invalid, protection, lock_time, dirty,
+        lock_reason, shard_id
+    )
+    SELECT
+        s.id,
+        CASE
+            WHEN EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
+                THEN s.hostname || ' (was id ' || s.id::text || ')'
+            ELSE s.hostname
+        END,
+        s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
+        s.lock_time, s.dirty, s.lock_reason, s.shard_id
+    FROM wanted AS s
+    ORDER BY s.id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
 )
-SELECT
-    s.id,
-    CASE
-        WHEN EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = s.hostname)
-            THEN s.hostname || ' (was id ' || s.id::text || ')'
-        ELSE s.hostname
-    END,
-    s.locked, s.leased, s.synch_id, s.status, coalesce(s.invalid, false), s.protection,
-    s.lock_time, s.dirty, s.lock_reason, s.shard_id
-FROM shard_client_staged_hosts AS s
-WHERE NOT EXISTS (SELECT FROM afe_hosts AS same WHERE same.id = s.id)
-ORDER BY s.id
-ON CONFLICT (id) DO NOTHING
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 // A newcomer whose name still belongs to another host is invalid, and is stored under another name
 // only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON
 // CONFLICT DO NOTHING would wait for a session that is changing one of them.
 func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, hostInsert)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, hostInsert)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 type HostLabelsCopyParams struct {
@@ -115,7 +136,7 @@ type HostLabelsCopyParams struct {
 	LabelID int64
 }
 
-const hostReplaceAttributes = `-- name: HostReplaceAttributes :execrows
+const hostReplaceAttributes = `-- name: HostReplaceAttributes :one
 WITH sent AS (
     SELECT h.id::bigint AS host_id, a.attribute::text AS attribute, a.value::text AS value,
         pg_catalog.row_number() OVER (PARTITION BY h.id, a.attribute, a.value) AS copy
@@ -131,65 +152,85 @@ here AS (
         WHERE r.hostattribute_set IS NOT NULL
     )
 ),
+unwanted AS (
+    SELECT h.id
+    FROM here AS h
+    WHERE NOT EXISTS (
+        SELECT FROM sent AS s
+        WHERE (s.host_id, s.attribute, s.value, s.copy) = (h.host_id, h.attribute, h.value, h.copy)
+    )
+),
 removed AS (
     DELETE FROM afe_host_attributes AS a
-    USING here AS h
-    WHERE a.id = h.id
-        AND NOT EXISTS (
-            SELECT FROM sent AS s
-            WHERE (s.host_id, s.attribute, s.value, s.copy) = (h.host_id, h.attribute, h.value, h.copy)
-        )
+    USING unwanted AS u
+    WHERE a.id = u.id
+    RETURNING a.id
+),
+wanted AS (
+    SELECT s.host_id, s.attribute, s.value
+    FROM sent AS s
+    WHERE NOT EXISTS (
+        SELECT FROM here AS h
+        WHERE (h.host_id, h.attribute, h.value, h.copy) = (s.host_id, s.attribute, s.value, s.copy)
+    )
+),
+stored AS (
+    INSERT INTO afe_host_attributes (host_id, attribute, value)
+    SELECT w.host_id, w.attribute, w.value
+    FROM wanted AS w
+    ORDER BY w.host_id, w.attribute, w.value
+    RETURNING id
 )
-INSERT INTO afe_host_attributes (host_id, attribute, value)
-SELECT s.host_id, s.attribute, s.value
-FROM sent AS s
-WHERE NOT EXISTS (
-    SELECT FROM here AS h
-    WHERE (h.host_id, h.attribute, h.value, h.copy) = (s.host_id, s.attribute, s.value, s.copy)
-)
-ORDER BY s.host_id, s.attribute, s.value
+SELECT ((SELECT pg_catalog.count(*) FROM unwanted) - (SELECT pg_catalog.count(*) FROM removed)
+    + (SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 // Replaces the attributes of those hosts that came with a list of attributes. The lists are
 // multisets; rows that stay the same are not touched.
 func (q *Queries) HostReplaceAttributes(ctx context.Context, hosts []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, hostReplaceAttributes, hosts)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, hostReplaceAttributes, hosts)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
-const hostUpdate = `-- name: HostUpdate :execrows
-UPDATE afe_hosts AS here
-SET
-    invalid = coalesce(s.invalid, here.invalid),
-    shard_id = CASE WHEN s.shard_sent THEN s.shard_id ELSE here.shard_id END,
-    hostname = CASE WHEN s.named_again THEN s.hostname ELSE here.hostname END
-FROM (
+const hostUpdate = `-- name: HostUpdate :one
+WITH sent AS MATERIALIZED (
     SELECT
         staged.id, staged.hostname, staged.locked, staged.leased, staged.synch_id, staged.status, staged.invalid, staged.protection, staged.lock_time, staged.dirty, staged.lock_reason, staged.shard_sent, staged.shard_id,
         was.hostname = staged.hostname || ' (was id ' || staged.id::text || ')'
             AND NOT EXISTS (SELECT FROM afe_hosts AS holder WHERE holder.hostname = staged.hostname) AS named_again
     FROM shard_client_staged_hosts AS staged
     JOIN afe_hosts AS was ON was.id = staged.id
-) AS s
-WHERE here.id = s.id
-    AND (
-        here.invalid <> coalesce(s.invalid, here.invalid)
+),
+wanted AS (
+    SELECT s.id, s.invalid, s.shard_sent, s.shard_id, s.hostname, s.named_again
+    FROM sent AS s
+    JOIN afe_hosts AS here ON here.id = s.id
+    WHERE here.invalid <> coalesce(s.invalid, here.invalid)
         OR (s.shard_sent AND here.shard_id IS DISTINCT FROM s.shard_id)
         OR s.named_again
-    )
+),
+updated AS (
+    UPDATE afe_hosts AS here
+    SET
+        invalid = coalesce(w.invalid, here.invalid),
+        shard_id = CASE WHEN w.shard_sent THEN w.shard_id ELSE here.shard_id END,
+        hostname = CASE WHEN w.named_again THEN w.hostname ELSE here.hostname END
+    FROM wanted AS w
+    WHERE here.id = w.id
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing
 `
 
 // P5: of a host that exists, the master may change only invalid and shard_id. A name that the host
 // had to give away comes back to it, unless another host has it.
 func (q *Queries) HostUpdate(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, hostUpdate)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, hostUpdate)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 type HostsCopyParams struct {
@@ -459,12 +500,16 @@ func (q *Queries) HostsToStore(ctx context.Context, arg HostsToStoreParams) ([]i
 	return items, nil
 }
 
-const incorrectHostsRemove = `-- name: IncorrectHostsRemove :execrows
-WITH invalidated AS (
-    UPDATE afe_hosts
+const incorrectHostsRemove = `-- name: IncorrectHostsRemove :one
+WITH valid AS (
+    SELECT h.id FROM afe_hosts AS h WHERE h.id = ANY ($1::bigint[]) AND NOT h.invalid
+),
+invalidated AS (
+    UPDATE afe_hosts AS h
     SET invalid = true
-    WHERE id = ANY ($1::bigint[]) AND NOT invalid
-    RETURNING id
+    FROM valid AS v
+    WHERE h.id = v.id
+    RETURNING h.id
 ),
 labels AS (
     DELETE FROM afe_hosts_labels WHERE host_id = ANY ($1::bigint[])
@@ -474,11 +519,21 @@ acl_groups AS (
 ),
 attributes AS (
     DELETE FROM afe_host_attributes WHERE host_id = ANY ($1::bigint[])
+),
+open AS (
+    SELECT e.id
+    FROM afe_host_queue_entries AS e
+    WHERE e.host_id = ANY ($1::bigint[]) AND NOT e.complete AND NOT e.aborted
+),
+ended AS (
+    UPDATE afe_host_queue_entries AS e
+    SET aborted = true
+    FROM open AS o
+    WHERE e.id = o.id AND (SELECT pg_catalog.count(*) FROM invalidated) >= 0
+    RETURNING e.id
 )
-UPDATE afe_host_queue_entries
-SET aborted = true
-WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
-    AND (SELECT pg_catalog.count(*) FROM invalidated) >= 0
+SELECT ((SELECT pg_catalog.count(*) FROM valid) - (SELECT pg_catalog.count(*) FROM invalidated)
+    + (SELECT pg_catalog.count(*) FROM open) - (SELECT pg_catalog.count(*) FROM ended))::bigint AS missing
 `
 
 // Invalidates the hosts that the master says are not ours, and passes over unknown and already
@@ -486,11 +541,10 @@ WHERE host_id = ANY ($1::bigint[]) AND NOT complete AND NOT aborted
 // which the scheduler carries out. Hosts are locked before entries, as when they are stored: the
 // last condition makes the entries wait for the hosts.
 func (q *Queries) IncorrectHostsRemove(ctx context.Context, ids []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, incorrectHostsRemove, ids)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, incorrectHostsRemove, ids)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 const stageHosts = `-- name: StageHosts :execrows

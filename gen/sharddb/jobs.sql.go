@@ -31,20 +31,30 @@ type EntriesCopyParams struct {
 	FinishedOn      pgtype.Timestamp
 }
 
-const entryUpdate = `-- name: EntryUpdate :execrows
-UPDATE afe_host_queue_entries AS here
-SET
-    aborted = CASE WHEN s.aborted_sent THEN s.aborted ELSE here.aborted END,
-    meta_host = CASE WHEN s.meta_host_sent THEN nullif(s.meta_host, 0) ELSE here.meta_host END
-FROM ROWS FROM (
-    pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::boolean[]), pg_catalog.unnest($3::boolean[]),
-    pg_catalog.unnest($4::boolean[]), pg_catalog.unnest($5::bigint[])
-) AS s (id, aborted_sent, aborted, meta_host_sent, meta_host)
-WHERE here.id = s.id
-    AND (
-        s.aborted_sent AND here.aborted <> s.aborted
-        OR s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0)
+const entryUpdate = `-- name: EntryUpdate :one
+WITH wanted AS (
+    SELECT s.id, s.aborted_sent, s.aborted, s.meta_host_sent, s.meta_host
+    FROM ROWS FROM (
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::boolean[]), pg_catalog.unnest($3::boolean[]),
+        pg_catalog.unnest($4::boolean[]), pg_catalog.unnest($5::bigint[])
+    ) AS s (id, aborted_sent, aborted, meta_host_sent, meta_host)
+    WHERE (
+        SELECT s.aborted_sent AND here.aborted <> s.aborted
+            OR s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0)
+        FROM afe_host_queue_entries AS here
+        WHERE here.id = s.id
     )
+),
+updated AS (
+    UPDATE afe_host_queue_entries AS here
+    SET
+        aborted = CASE WHEN w.aborted_sent THEN w.aborted ELSE here.aborted END,
+        meta_host = CASE WHEN w.meta_host_sent THEN nullif(w.meta_host, 0) ELSE here.meta_host END
+    FROM wanted AS w
+    WHERE here.id = w.id
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing
 `
 
 type EntryUpdateParams struct {
@@ -57,37 +67,43 @@ type EntryUpdateParams struct {
 
 // P5: of an entry that exists, the master may change only aborted and meta_host.
 func (q *Queries) EntryUpdate(ctx context.Context, arg EntryUpdateParams) (int64, error) {
-	result, err := q.db.Exec(ctx, entryUpdate,
+	row := q.db.QueryRow(ctx, entryUpdate,
 		arg.Ids,
 		arg.AbortedSent,
 		arg.Aborted,
 		arg.MetaHostSent,
 		arg.MetaHosts,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
-const jobAddDependencyLabels = `-- name: JobAddDependencyLabels :execrows
-INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
-SELECT DISTINCT s.job_id, s.label_id
-FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (job_id, label_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_jobs_dependency_labels AS same
-    WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+const jobAddDependencyLabels = `-- name: JobAddDependencyLabels :one
+WITH wanted AS (
+    SELECT DISTINCT s.job_id, s.label_id
+    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (job_id, label_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_jobs_dependency_labels AS same
+        WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+    )
+),
+stored AS (
+    INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
+    SELECT w.job_id, w.label_id
+    FROM wanted AS w
+    ORDER BY w.job_id, w.label_id
+    ON CONFLICT (job_id, label_id) DO NOTHING
+    RETURNING job_id
 )
-ORDER BY s.job_id, s.label_id
-ON CONFLICT (job_id, label_id) DO NOTHING
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) JobAddDependencyLabels(ctx context.Context, jobIds []int64, labelIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, jobAddDependencyLabels, jobIds, labelIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, jobAddDependencyLabels, jobIds, labelIds)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 type JobKeyvalsCopyParams struct {
@@ -96,7 +112,7 @@ type JobKeyvalsCopyParams struct {
 	Value string
 }
 
-const jobReplaceKeyvals = `-- name: JobReplaceKeyvals :execrows
+const jobReplaceKeyvals = `-- name: JobReplaceKeyvals :one
 WITH sent AS (
     SELECT s.job_id, s.key, s.value,
         pg_catalog.row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
@@ -110,23 +126,37 @@ here AS (
     FROM afe_job_keyvals AS k
     WHERE k.job_id = ANY ($4::bigint[])
 ),
+unwanted AS (
+    SELECT h.id
+    FROM here AS h
+    WHERE NOT EXISTS (
+        SELECT FROM sent AS s
+        WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
+    )
+),
 removed AS (
     DELETE FROM afe_job_keyvals AS k
-    USING here AS h
-    WHERE k.id = h.id
-        AND NOT EXISTS (
-            SELECT FROM sent AS s
-            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
-        )
+    USING unwanted AS u
+    WHERE k.id = u.id
+    RETURNING k.id
+),
+wanted AS (
+    SELECT s.job_id, s.key, s.value
+    FROM sent AS s
+    WHERE NOT EXISTS (
+        SELECT FROM here AS h
+        WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+    )
+),
+stored AS (
+    INSERT INTO afe_job_keyvals (job_id, key, value)
+    SELECT w.job_id, w.key, w.value
+    FROM wanted AS w
+    ORDER BY w.job_id, w.key, w.value
+    RETURNING id
 )
-INSERT INTO afe_job_keyvals (job_id, key, value)
-SELECT s.job_id, s.key, s.value
-FROM sent AS s
-WHERE NOT EXISTS (
-    SELECT FROM here AS h
-    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
-)
-ORDER BY s.job_id, s.key, s.value
+SELECT ((SELECT pg_catalog.count(*) FROM unwanted) - (SELECT pg_catalog.count(*) FROM removed)
+    + (SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 type JobReplaceKeyvalsParams struct {
@@ -139,36 +169,53 @@ type JobReplaceKeyvalsParams struct {
 // Replaces the keyvals of the given jobs by those sent. The lists are multisets; rows that stay the
 // same are not touched.
 func (q *Queries) JobReplaceKeyvals(ctx context.Context, arg JobReplaceKeyvalsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, jobReplaceKeyvals,
+	row := q.db.QueryRow(ctx, jobReplaceKeyvals,
 		arg.JobIds,
 		arg.Keys,
 		arg.KeyvalValues,
 		arg.ReplacedJobIds,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
-const jobUpdate = `-- name: JobUpdate :execrows
-UPDATE afe_jobs AS here
-SET shard_id = nullif(s.shard_id, 0)
-FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, shard_id)
-WHERE here.id = s.id
-    AND here.shard_id IS NOT NULL
-    AND here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0)
+const jobUpdate = `-- name: JobUpdate :one
+WITH wanted AS (
+    SELECT s.id, s.shard_id
+    FROM ROWS FROM (
+        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::boolean[]), pg_catalog.unnest($3::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    WHERE s.shard_sent AND (
+        SELECT here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0) AND here.shard_id IS NOT NULL
+        FROM afe_jobs AS here
+        WHERE here.id = s.id
+    )
+),
+updated AS (
+    UPDATE afe_jobs AS here
+    SET shard_id = nullif(w.shard_id, 0)
+    FROM wanted AS w
+    WHERE here.id = w.id AND here.shard_id IS NOT NULL
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing
 `
+
+type JobUpdateParams struct {
+	Ids       []int64
+	ShardSent []bool
+	ShardIds  []int64
+}
 
 // P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
 // here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
-// "overwritten NULL"). The ids are those of the jobs that came with a shard, be it none.
-func (q *Queries) JobUpdate(ctx context.Context, ids []int64, shardIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, jobUpdate, ids, shardIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// "overwritten NULL"). shard_sent: the job came with a shard, be it none.
+func (q *Queries) JobUpdate(ctx context.Context, arg JobUpdateParams) (int64, error) {
+	row := q.db.QueryRow(ctx, jobUpdate, arg.Ids, arg.ShardSent, arg.ShardIds)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 type JobsCopyParams struct {
@@ -326,11 +373,12 @@ WITH sent_job AS (
 ),
 sent AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.place,
-        pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job,
+        s.job_id, s.id, s.host_id, s.first_job, s.place,
         (SELECT here.job_id FROM afe_host_queue_entries AS here WHERE here.id = s.id) AS here_job
-    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]), pg_catalog.unnest($7::bigint[]))
-        WITH ORDINALITY AS s (job_id, id, host_id, place)
+    FROM ROWS FROM (
+        pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bigint[]),
+        pg_catalog.unnest($7::bigint[]), pg_catalog.unnest($8::bigint[])
+    ) WITH ORDINALITY AS s (job_id, id, host_id, first_job, place)
 ),
 sent_entries AS (
     SELECT s.job_id, (pg_catalog.array_agg(s.id ORDER BY s.id))[1:3] AS first, pg_catalog.bool_or(coalesce(s.here_job = s.job_id, false)) AS shared
@@ -380,7 +428,7 @@ refused AS (
     UNION ALL
     SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
-    WHERE s.first_job <> s.job_id
+    WHERE s.first_job <> s.job_id AND s.here_job IS NULL
     UNION ALL
     SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
@@ -393,7 +441,7 @@ refused AS (
         )
     UNION ALL
     SELECT s.id, 4, 0, 'waiting_for_keyvals', 'the keyvals of its suite could not be read or stored in this beat'
-    FROM pg_catalog.unnest($8::bigint[]) AS s (id)
+    FROM pg_catalog.unnest($9::bigint[]) AS s (id)
     WHERE NOT EXISTS (SELECT FROM afe_jobs AS here WHERE here.id = s.id)
 )
 SELECT DISTINCT ON (r.job_id) r.job_id::bigint AS id, r.code::text AS code, r.reason::text AS reason
@@ -409,6 +457,7 @@ type JobsRefusedParams struct {
 	JobIds      []int64
 	EntryIds    []int64
 	HostIds     []int64
+	FirstJobs   []int64
 	SuiteJobIds []int64
 }
 
@@ -420,11 +469,11 @@ type JobsRefusedRow struct {
 
 // Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 // id to another job than the one that is here; an entry of theirs may belong to another job, here
-// or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
-// is not here, because that host was leased on the master when hosts were sent (host id 0: the
-// entry names none), or names an id that is another host here. A new job of a suite waits when the
-// suite's keyvals could not be read or stored, because the master sends these only with a job that
-// is not here.
+// or, if it is not here, the first one of the response that names it; or they must wait. A job
+// waits when a new entry of it names a host that is not here, because that host was leased on the
+// master when hosts were sent (host id 0: the entry names none), or names an id that is another
+// host here. A new job of a suite waits when the suite's keyvals could not be read or stored,
+// because the master sends these only with a job that is not here.
 //
 // What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
 // its entries, if both sides have some and share none. A time may have lost its fraction on the way
@@ -443,6 +492,7 @@ func (q *Queries) JobsRefused(ctx context.Context, arg JobsRefusedParams) ([]Job
 		arg.JobIds,
 		arg.EntryIds,
 		arg.HostIds,
+		arg.FirstJobs,
 		arg.SuiteJobIds,
 	)
 	if err != nil {
@@ -640,35 +690,49 @@ func (q *Queries) SuiteKeyvalsDiffer(ctx context.Context, keyvals []byte, ids []
 	return differ, err
 }
 
-const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :execrows
+const suiteKeyvalsStore = `-- name: SuiteKeyvalsStore :one
 WITH sent AS (
     SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
     FROM ROWS FROM (pg_catalog.json_to_recordset($1::json) AS (job_id bigint, key text, value text))
         WITH ORDINALITY AS s (job_id, key, value, place)
     ORDER BY s.job_id, s.key, s.place DESC
 ),
+stale AS (
+    SELECT here.id, s.value
+    FROM sent AS s
+    JOIN afe_job_keyvals AS here ON here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+),
 updated AS (
     UPDATE afe_job_keyvals AS here
     SET value = s.value
+    FROM stale AS s
+    WHERE here.id = s.id
+    RETURNING here.id
+),
+wanted AS (
+    SELECT s.job_id, s.key, s.value
     FROM sent AS s
-    WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+    WHERE NOT EXISTS (
+        SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
+    )
+),
+stored AS (
+    INSERT INTO afe_job_keyvals (job_id, key, value)
+    SELECT w.job_id, w.key, w.value
+    FROM wanted AS w
+    ORDER BY w.job_id, w.key
+    RETURNING id
 )
-INSERT INTO afe_job_keyvals (job_id, key, value)
-SELECT s.job_id, s.key, s.value
-FROM sent AS s
-WHERE NOT EXISTS (
-    SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
-)
-ORDER BY s.job_id, s.key
+SELECT ((SELECT pg_catalog.count(*) FROM stale) - (SELECT pg_catalog.count(*) FROM updated)
+    + (SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 // Suite keyvals belong to the parent job and come with its children. A key that is sent has one
 // value, the last one sent, as in the original's dictionaries, and it replaces every value that the
 // key has here. Other keys stay.
 func (q *Queries) SuiteKeyvalsStore(ctx context.Context, keyvals []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, suiteKeyvalsStore, keyvals)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, suiteKeyvalsStore, keyvals)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }

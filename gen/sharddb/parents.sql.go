@@ -9,24 +9,31 @@ import (
 	"context"
 )
 
-const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :execrows
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (aclgroup_id, user_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_acl_groups_users AS same
-    WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+const aCLGroupAddUsers = `-- name: ACLGroupAddUsers :one
+WITH wanted AS (
+    SELECT DISTINCT s.aclgroup_id, s.user_id
+    FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (aclgroup_id, user_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_acl_groups_users AS same
+        WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+    )
+),
+stored AS (
+    INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+    SELECT w.aclgroup_id, w.user_id
+    FROM wanted AS w
+    ORDER BY w.aclgroup_id, w.user_id
+    ON CONFLICT (aclgroup_id, user_id) DO NOTHING
+    RETURNING aclgroup_id
 )
-ORDER BY s.aclgroup_id, s.user_id
-ON CONFLICT (aclgroup_id, user_id) DO NOTHING
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) ACLGroupAddUsers(ctx context.Context, aclgroupIds []int64, userIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupAddUsers, aclgroupIds, userIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, aCLGroupAddUsers, aclgroupIds, userIds)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 const aCLGroupCopyHosts = `-- name: ACLGroupCopyHosts :execrows
@@ -117,24 +124,31 @@ func (q *Queries) ACLGroupGiveWay(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const aCLGroupStore = `-- name: ACLGroupStore :execrows
-INSERT INTO afe_acl_groups AS here (id, name, description)
-SELECT s.id, s.name, s.fields ->> 'description'
-FROM shard_client_staged_parents AS s
-WHERE s.kind = 'acl_group'
-    AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET name = excluded.name
-WHERE here.name <> excluded.name
+const aCLGroupStore = `-- name: ACLGroupStore :one
+WITH wanted AS (
+    SELECT s.id, s.name, s.fields ->> 'description' AS description
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'acl_group'
+        AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
+),
+stored AS (
+    INSERT INTO afe_acl_groups AS here (id, name, description)
+    SELECT w.id, w.name, w.description
+    FROM wanted AS w
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET name = excluded.name
+    WHERE here.name <> excluded.name
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) ACLGroupStore(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, aCLGroupStore)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, aCLGroupStore)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 const labelCopyHosts = `-- name: LabelCopyHosts :execrows
@@ -223,26 +237,33 @@ func (q *Queries) LabelGiveWay(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const labelStore = `-- name: LabelStore :execrows
-INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
-SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
-FROM shard_client_staged_parents AS s
-CROSS JOIN pg_catalog.json_to_record(s.fields)
-    AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
-WHERE s.kind = 'label'
-    AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET name = excluded.name
-WHERE here.name <> excluded.name
+const labelStore = `-- name: LabelStore :one
+WITH wanted AS (
+    SELECT s.id, s.name, s.fields
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'label'
+        AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
+),
+stored AS (
+    INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
+    SELECT w.id, w.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
+    FROM wanted AS w
+    CROSS JOIN pg_catalog.json_to_record(w.fields)
+        AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET name = excluded.name
+    WHERE here.name <> excluded.name
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 func (q *Queries) LabelStore(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, labelStore)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, labelStore)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 const parentsFind = `-- name: ParentsFind :many
@@ -333,15 +354,16 @@ func (q *Queries) ParentsFind(ctx context.Context, arg ParentsFindParams) ([]Par
 	return items, nil
 }
 
-const parentsInsert = `-- name: ParentsInsert :execrows
+const parentsInsert = `-- name: ParentsInsert :many
 WITH sent AS MATERIALIZED (
     SELECT s.kind::text AS kind, s.id::bigint AS id, s.name::text AS name, s.fields::json AS fields
-    FROM pg_catalog.json_to_recordset($3::json) AS s (kind text, id bigint, name text, fields json)
+    FROM pg_catalog.json_to_recordset($1::json) AS s (kind text, id bigint, name text, fields json)
     ORDER BY s.id
 ),
 shards AS (
     INSERT INTO afe_shards (id, hostname)
     SELECT s.id, s.name FROM sent AS s WHERE s.kind = 'shard'
+    RETURNING id
 ),
 labels AS (
     INSERT INTO afe_labels (id, name, kernel_config, platform, invalid, only_if_needed)
@@ -350,10 +372,12 @@ labels AS (
     CROSS JOIN pg_catalog.json_to_record(s.fields)
         AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
     WHERE s.kind = 'label'
+    RETURNING id
 ),
 groups AS (
     INSERT INTO afe_acl_groups (id, name, description)
     SELECT s.id, s.name, s.fields ->> 'description' FROM sent AS s WHERE s.kind = 'acl_group'
+    RETURNING id
 ),
 users AS (
     INSERT INTO afe_users (id, login, access_level, reboot_before, reboot_after, show_experimental)
@@ -362,30 +386,61 @@ users AS (
     CROSS JOIN pg_catalog.json_to_record(s.fields)
         AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
     WHERE s.kind = 'user'
+    RETURNING id
+),
+membership AS (
+    SELECT m.aclgroup_id, m.user_id
+    FROM ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bigint[])) AS m (aclgroup_id, user_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_acl_groups_users AS same
+        WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+    )
+),
+members AS (
+    INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+    SELECT m.aclgroup_id, m.user_id
+    FROM membership AS m
+    ORDER BY m.aclgroup_id, m.user_id
+    RETURNING aclgroup_id
 )
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT m.aclgroup_id, m.user_id
-FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS m (aclgroup_id, user_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_acl_groups_users AS same
-    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
-)
-ORDER BY m.aclgroup_id, m.user_id
+SELECT t.name::text AS of_table
+FROM (
+    VALUES
+    ('afe_shards', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'shard'), (SELECT pg_catalog.count(*) FROM shards)),
+    ('afe_labels', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'label'), (SELECT pg_catalog.count(*) FROM labels)),
+    ('afe_acl_groups', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'acl_group'), (SELECT pg_catalog.count(*) FROM groups)),
+    ('afe_users', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'user'), (SELECT pg_catalog.count(*) FROM users)),
+    ('afe_acl_groups_users', (SELECT pg_catalog.count(*) FROM membership), (SELECT pg_catalog.count(*) FROM members))
+) AS t (name, wanted, stored)
+WHERE t.wanted <> t.stored
 `
 
 type ParentsInsertParams struct {
+	Parents     []byte
 	AclgroupIds []int64
 	UserIds     []int64
-	Parents     []byte
 }
 
-// Stores parents that are new, with their memberships.
-func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, parentsInsert, arg.AclgroupIds, arg.UserIds, arg.Parents)
+// Stores parents that are new, with their memberships. Returns the tables that did not take all
+// rows.
+func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, parentsInsert, arg.Parents, arg.AclgroupIds, arg.UserIds)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var of_table string
+		if err := rows.Scan(&of_table); err != nil {
+			return nil, err
+		}
+		items = append(items, of_table)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const shardGiveWay = `-- name: ShardGiveWay :execrows
@@ -464,27 +519,34 @@ func (q *Queries) ShardMoveLabels(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const shardStore = `-- name: ShardStore :execrows
-INSERT INTO afe_shards AS here (id, hostname)
-SELECT s.id, s.name
-FROM shard_client_staged_parents AS s
-WHERE s.kind = 'shard'
-    AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET hostname = excluded.hostname
-WHERE here.hostname <> excluded.hostname
+const shardStore = `-- name: ShardStore :one
+WITH wanted AS (
+    SELECT s.id, s.name AS hostname
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'shard'
+        AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
+),
+stored AS (
+    INSERT INTO afe_shards AS here (id, hostname)
+    SELECT w.id, w.hostname
+    FROM wanted AS w
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET hostname = excluded.hostname
+    WHERE here.hostname <> excluded.hostname
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 // Each of the four statements that store parents leaves out those that are here as they were sent.
 // ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
 // scheduler that refers to two of them in one transaction could end in a deadlock.
 func (q *Queries) ShardStore(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, shardStore)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, shardStore)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }
 
 const stageParents = `-- name: StageParents :execrows
@@ -571,28 +633,35 @@ func (q *Queries) UserGiveWay(ctx context.Context) ([]UserGiveWayRow, error) {
 	return items, nil
 }
 
-const userStore = `-- name: UserStore :execrows
-INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
-SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
-FROM shard_client_staged_parents AS s
-CROSS JOIN pg_catalog.json_to_record(s.fields)
-    AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
-WHERE s.kind = 'user'
-    AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET
-    login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
-    reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
-WHERE here.login <> excluded.login
+const userStore = `-- name: UserStore :one
+WITH wanted AS (
+    SELECT s.id, s.name AS login, s.fields
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'user'
+        AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
+),
+stored AS (
+    INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
+    SELECT w.id, w.login, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
+    FROM wanted AS w
+    CROSS JOIN pg_catalog.json_to_record(w.fields)
+        AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET
+        login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
+        reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
+    WHERE here.login <> excluded.login
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing
 `
 
 // Another login is another user: the whole row is the master's, so that nobody inherits a level of
 // access.
 func (q *Queries) UserStore(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, userStore)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, userStore)
+	var missing int64
+	err := row.Scan(&missing)
+	return missing, err
 }

@@ -2,6 +2,10 @@
 -- transaction (P4). What is new here is copied straight into its tables; of what is here, only what
 -- differs is written, from arrays. No id of the master is 0 or less, so in an array of ids 0 stands
 -- for NULL.
+--
+-- What stores rows by INSERT or UPDATE returns how many it found to be stored and did not store.
+-- There are some if another session stored them meanwhile, or if a trigger of the site swallowed
+-- them; see rows.Whole.
 
 -- name: JobsCopy :copyfrom
 INSERT INTO afe_jobs (
@@ -130,11 +134,11 @@ WHERE (SELECT true FROM afe_hosts AS h WHERE h.id = s.id) IS NULL
 
 -- Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 -- id to another job than the one that is here; an entry of theirs may belong to another job, here
--- or earlier in the chunk; or they must wait. A job waits when a new entry of it names a host that
--- is not here, because that host was leased on the master when hosts were sent (host id 0: the
--- entry names none), or names an id that is another host here. A new job of a suite waits when the
--- suite's keyvals could not be read or stored, because the master sends these only with a job that
--- is not here.
+-- or, if it is not here, the first one of the response that names it; or they must wait. A job
+-- waits when a new entry of it names a host that is not here, because that host was leased on the
+-- master when hosts were sent (host id 0: the entry names none), or names an id that is another
+-- host here. A new job of a suite waits when the suite's keyvals could not be read or stored,
+-- because the master sends these only with a job that is not here.
 --
 -- What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
 -- its entries, if both sides have some and share none. A time may have lost its fraction on the way
@@ -151,11 +155,12 @@ WITH sent_job AS (
 ),
 sent AS MATERIALIZED (
     SELECT
-        s.job_id, s.id, s.host_id, s.place,
-        pg_catalog.first_value(s.job_id) OVER (PARTITION BY s.id ORDER BY s.place) AS first_job,
+        s.job_id, s.id, s.host_id, s.first_job, s.place,
         (SELECT here.job_id FROM afe_host_queue_entries AS here WHERE here.id = s.id) AS here_job
-    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@host_ids::bigint[]))
-        WITH ORDINALITY AS s (job_id, id, host_id, place)
+    FROM ROWS FROM (
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@entry_ids::bigint[]),
+        pg_catalog.unnest(@host_ids::bigint[]), pg_catalog.unnest(@first_jobs::bigint[])
+    ) WITH ORDINALITY AS s (job_id, id, host_id, first_job, place)
 ),
 -- The first entries of each job that was sent, and whether one of its entries is here.
 sent_entries AS (
@@ -207,7 +212,7 @@ refused AS (
     UNION ALL
     SELECT s.job_id, 2, s.place, 'entry_taken', 'entry ' || s.id::text || ' belongs to job ' || s.first_job::text || ', which came first in this response'
     FROM sent AS s
-    WHERE s.first_job <> s.job_id
+    WHERE s.first_job <> s.job_id AND s.here_job IS NULL
     UNION ALL
     SELECT s.job_id, 3, s.place, 'waiting_for_host', 'entry ' || s.id::text || ' names host ' || s.host_id::text || ', which is not here yet'
     FROM sent AS s
@@ -242,45 +247,76 @@ ON CONFLICT (kind, object_id) DO NOTHING;
 
 -- P5: of a job that exists, the master may change only shard_id, and only where it is not NULL
 -- here. NULL is how the scheduler says "upload me"; writing over it lost jobs (docs/promises.md,
--- "overwritten NULL"). The ids are those of the jobs that came with a shard, be it none.
--- name: JobUpdate :execrows
-UPDATE afe_jobs AS here
-SET shard_id = nullif(s.shard_id, 0)
-FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@shard_ids::bigint[])) AS s (id, shard_id)
-WHERE here.id = s.id
-    AND here.shard_id IS NOT NULL
-    AND here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0);
+-- "overwritten NULL"). shard_sent: the job came with a shard, be it none.
+-- name: JobUpdate :one
+WITH wanted AS (
+    SELECT s.id, s.shard_id
+    FROM ROWS FROM (
+        pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[])
+    ) AS s (id, shard_sent, shard_id)
+    WHERE s.shard_sent AND (
+        SELECT here.shard_id IS DISTINCT FROM nullif(s.shard_id, 0) AND here.shard_id IS NOT NULL
+        FROM afe_jobs AS here
+        WHERE here.id = s.id
+    )
+),
+updated AS (
+    UPDATE afe_jobs AS here
+    SET shard_id = nullif(w.shard_id, 0)
+    FROM wanted AS w
+    WHERE here.id = w.id AND here.shard_id IS NOT NULL
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing;
 
 -- P5: of an entry that exists, the master may change only aborted and meta_host.
--- name: EntryUpdate :execrows
-UPDATE afe_host_queue_entries AS here
-SET
-    aborted = CASE WHEN s.aborted_sent THEN s.aborted ELSE here.aborted END,
-    meta_host = CASE WHEN s.meta_host_sent THEN nullif(s.meta_host, 0) ELSE here.meta_host END
-FROM ROWS FROM (
-    pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@aborted_sent::boolean[]), pg_catalog.unnest(@aborted::boolean[]),
-    pg_catalog.unnest(@meta_host_sent::boolean[]), pg_catalog.unnest(@meta_hosts::bigint[])
-) AS s (id, aborted_sent, aborted, meta_host_sent, meta_host)
-WHERE here.id = s.id
-    AND (
-        s.aborted_sent AND here.aborted <> s.aborted
-        OR s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0)
-    );
-
--- name: JobAddDependencyLabels :execrows
-INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
-SELECT DISTINCT s.job_id, s.label_id
-FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@label_ids::bigint[])) AS s (job_id, label_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_jobs_dependency_labels AS same
-    WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+-- name: EntryUpdate :one
+WITH wanted AS (
+    SELECT s.id, s.aborted_sent, s.aborted, s.meta_host_sent, s.meta_host
+    FROM ROWS FROM (
+        pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@aborted_sent::boolean[]), pg_catalog.unnest(@aborted::boolean[]),
+        pg_catalog.unnest(@meta_host_sent::boolean[]), pg_catalog.unnest(@meta_hosts::bigint[])
+    ) AS s (id, aborted_sent, aborted, meta_host_sent, meta_host)
+    WHERE (
+        SELECT s.aborted_sent AND here.aborted <> s.aborted
+            OR s.meta_host_sent AND here.meta_host IS DISTINCT FROM nullif(s.meta_host, 0)
+        FROM afe_host_queue_entries AS here
+        WHERE here.id = s.id
+    )
+),
+updated AS (
+    UPDATE afe_host_queue_entries AS here
+    SET
+        aborted = CASE WHEN w.aborted_sent THEN w.aborted ELSE here.aborted END,
+        meta_host = CASE WHEN w.meta_host_sent THEN nullif(w.meta_host, 0) ELSE here.meta_host END
+    FROM wanted AS w
+    WHERE here.id = w.id
+    RETURNING here.id
 )
-ORDER BY s.job_id, s.label_id
-ON CONFLICT (job_id, label_id) DO NOTHING;
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing;
+
+-- name: JobAddDependencyLabels :one
+WITH wanted AS (
+    SELECT DISTINCT s.job_id, s.label_id
+    FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@label_ids::bigint[])) AS s (job_id, label_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_jobs_dependency_labels AS same
+        WHERE same.job_id = s.job_id AND same.label_id = s.label_id
+    )
+),
+stored AS (
+    INSERT INTO afe_jobs_dependency_labels (job_id, label_id)
+    SELECT w.job_id, w.label_id
+    FROM wanted AS w
+    ORDER BY w.job_id, w.label_id
+    ON CONFLICT (job_id, label_id) DO NOTHING
+    RETURNING job_id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- Replaces the keyvals of the given jobs by those sent. The lists are multisets; rows that stay the
 -- same are not touched.
--- name: JobReplaceKeyvals :execrows
+-- name: JobReplaceKeyvals :one
 WITH sent AS (
     SELECT s.job_id, s.key, s.value,
         pg_catalog.row_number() OVER (PARTITION BY s.job_id, s.key, s.value) AS copy
@@ -294,23 +330,37 @@ here AS (
     FROM afe_job_keyvals AS k
     WHERE k.job_id = ANY (@replaced_job_ids::bigint[])
 ),
+unwanted AS (
+    SELECT h.id
+    FROM here AS h
+    WHERE NOT EXISTS (
+        SELECT FROM sent AS s
+        WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
+    )
+),
 removed AS (
     DELETE FROM afe_job_keyvals AS k
-    USING here AS h
-    WHERE k.id = h.id
-        AND NOT EXISTS (
-            SELECT FROM sent AS s
-            WHERE (s.job_id, s.key, s.value, s.copy) = (h.job_id, h.key, h.value, h.copy)
-        )
+    USING unwanted AS u
+    WHERE k.id = u.id
+    RETURNING k.id
+),
+wanted AS (
+    SELECT s.job_id, s.key, s.value
+    FROM sent AS s
+    WHERE NOT EXISTS (
+        SELECT FROM here AS h
+        WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
+    )
+),
+stored AS (
+    INSERT INTO afe_job_keyvals (job_id, key, value)
+    SELECT w.job_id, w.key, w.value
+    FROM wanted AS w
+    ORDER BY w.job_id, w.key, w.value
+    RETURNING id
 )
-INSERT INTO afe_job_keyvals (job_id, key, value)
-SELECT s.job_id, s.key, s.value
-FROM sent AS s
-WHERE NOT EXISTS (
-    SELECT FROM here AS h
-    WHERE (h.job_id, h.key, h.value, h.copy) = (s.job_id, s.key, s.value, s.copy)
-)
-ORDER BY s.job_id, s.key, s.value;
+SELECT ((SELECT pg_catalog.count(*) FROM unwanted) - (SELECT pg_catalog.count(*) FROM removed)
+    + (SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- Reports whether SuiteKeyvalsStore has anything to write, or a keyval stands in the quarantine.
 -- name: SuiteKeyvalsDiffer :one
@@ -334,26 +384,41 @@ SELECT (
 -- Suite keyvals belong to the parent job and come with its children. A key that is sent has one
 -- value, the last one sent, as in the original's dictionaries, and it replaces every value that the
 -- key has here. Other keys stay.
--- name: SuiteKeyvalsStore :execrows
+-- name: SuiteKeyvalsStore :one
 WITH sent AS (
     SELECT DISTINCT ON (s.job_id, s.key) s.job_id::bigint AS job_id, s.key::text AS key, s.value::text AS value
     FROM ROWS FROM (pg_catalog.json_to_recordset(@keyvals::json) AS (job_id bigint, key text, value text))
         WITH ORDINALITY AS s (job_id, key, value, place)
     ORDER BY s.job_id, s.key, s.place DESC
 ),
+stale AS (
+    SELECT here.id, s.value
+    FROM sent AS s
+    JOIN afe_job_keyvals AS here ON here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+),
 updated AS (
     UPDATE afe_job_keyvals AS here
     SET value = s.value
+    FROM stale AS s
+    WHERE here.id = s.id
+    RETURNING here.id
+),
+wanted AS (
+    SELECT s.job_id, s.key, s.value
     FROM sent AS s
-    WHERE here.job_id = s.job_id AND here.key = s.key AND here.value <> s.value
+    WHERE NOT EXISTS (
+        SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
+    )
+),
+stored AS (
+    INSERT INTO afe_job_keyvals (job_id, key, value)
+    SELECT w.job_id, w.key, w.value
+    FROM wanted AS w
+    ORDER BY w.job_id, w.key
+    RETURNING id
 )
-INSERT INTO afe_job_keyvals (job_id, key, value)
-SELECT s.job_id, s.key, s.value
-FROM sent AS s
-WHERE NOT EXISTS (
-    SELECT FROM afe_job_keyvals AS here WHERE here.job_id = s.job_id AND here.key = s.key
-)
-ORDER BY s.job_id, s.key;
+SELECT ((SELECT pg_catalog.count(*) FROM stale) - (SELECT pg_catalog.count(*) FROM updated)
+    + (SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- The resync rule: the master sends a job that has a complete entry here, so it does not know of
 -- that completion. With shard_id NULL and no memory of what was sent, the next packet holds the

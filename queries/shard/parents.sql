@@ -45,8 +45,9 @@ WHERE (
     WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
 ) IS NULL;
 
--- Stores parents that are new, with their memberships.
--- name: ParentsInsert :execrows
+-- Stores parents that are new, with their memberships. Returns the tables that did not take all
+-- rows.
+-- name: ParentsInsert :many
 WITH sent AS MATERIALIZED (
     SELECT s.kind::text AS kind, s.id::bigint AS id, s.name::text AS name, s.fields::json AS fields
     FROM pg_catalog.json_to_recordset(@parents::json) AS s (kind text, id bigint, name text, fields json)
@@ -55,6 +56,7 @@ WITH sent AS MATERIALIZED (
 shards AS (
     INSERT INTO afe_shards (id, hostname)
     SELECT s.id, s.name FROM sent AS s WHERE s.kind = 'shard'
+    RETURNING id
 ),
 labels AS (
     INSERT INTO afe_labels (id, name, kernel_config, platform, invalid, only_if_needed)
@@ -63,10 +65,12 @@ labels AS (
     CROSS JOIN pg_catalog.json_to_record(s.fields)
         AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
     WHERE s.kind = 'label'
+    RETURNING id
 ),
 groups AS (
     INSERT INTO afe_acl_groups (id, name, description)
     SELECT s.id, s.name, s.fields ->> 'description' FROM sent AS s WHERE s.kind = 'acl_group'
+    RETURNING id
 ),
 users AS (
     INSERT INTO afe_users (id, login, access_level, reboot_before, reboot_after, show_experimental)
@@ -75,15 +79,33 @@ users AS (
     CROSS JOIN pg_catalog.json_to_record(s.fields)
         AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
     WHERE s.kind = 'user'
+    RETURNING id
+),
+membership AS (
+    SELECT m.aclgroup_id, m.user_id
+    FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS m (aclgroup_id, user_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_acl_groups_users AS same
+        WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
+    )
+),
+members AS (
+    INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+    SELECT m.aclgroup_id, m.user_id
+    FROM membership AS m
+    ORDER BY m.aclgroup_id, m.user_id
+    RETURNING aclgroup_id
 )
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT m.aclgroup_id, m.user_id
-FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS m (aclgroup_id, user_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_acl_groups_users AS same
-    WHERE same.aclgroup_id = m.aclgroup_id AND same.user_id = m.user_id
-)
-ORDER BY m.aclgroup_id, m.user_id;
+SELECT t.name::text AS of_table
+FROM (
+    VALUES
+    ('afe_shards', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'shard'), (SELECT pg_catalog.count(*) FROM shards)),
+    ('afe_labels', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'label'), (SELECT pg_catalog.count(*) FROM labels)),
+    ('afe_acl_groups', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'acl_group'), (SELECT pg_catalog.count(*) FROM groups)),
+    ('afe_users', (SELECT pg_catalog.count(*) FROM sent AS s WHERE s.kind = 'user'), (SELECT pg_catalog.count(*) FROM users)),
+    ('afe_acl_groups_users', (SELECT pg_catalog.count(*) FROM membership), (SELECT pg_catalog.count(*) FROM members))
+) AS t (name, wanted, stored)
+WHERE t.wanted <> t.stored;
 
 -- Parents are few and are passed as JSON. Of two ids with one name, the higher id has the name: the
 -- master made it after it had removed the other.
@@ -123,16 +145,24 @@ WHERE s.kind = 'shard'
 -- Each of the four statements that store parents leaves out those that are here as they were sent.
 -- ON CONFLICT DO UPDATE would lock them, as hard as FOR UPDATE, although its WHERE is false; and a
 -- scheduler that refers to two of them in one transaction could end in a deadlock.
--- name: ShardStore :execrows
-INSERT INTO afe_shards AS here (id, hostname)
-SELECT s.id, s.name
-FROM shard_client_staged_parents AS s
-WHERE s.kind = 'shard'
-    AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET hostname = excluded.hostname
-WHERE here.hostname <> excluded.hostname;
+-- name: ShardStore :one
+WITH wanted AS (
+    SELECT s.id, s.name AS hostname
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'shard'
+        AND NOT EXISTS (SELECT FROM afe_shards AS same WHERE same.id = s.id AND same.hostname = s.name)
+),
+stored AS (
+    INSERT INTO afe_shards AS here (id, hostname)
+    SELECT w.id, w.hostname
+    FROM wanted AS w
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET hostname = excluded.hostname
+    WHERE here.hostname <> excluded.hostname
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- name: ShardMoveHosts :execrows
 UPDATE afe_hosts AS h
@@ -173,18 +203,26 @@ WHERE s.kind = 'label'
         WHERE sent.kind = 'label' AND sent.id = m.old_id
     );
 
--- name: LabelStore :execrows
-INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
-SELECT s.id, s.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
-FROM shard_client_staged_parents AS s
-CROSS JOIN pg_catalog.json_to_record(s.fields)
-    AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
-WHERE s.kind = 'label'
-    AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET name = excluded.name
-WHERE here.name <> excluded.name;
+-- name: LabelStore :one
+WITH wanted AS (
+    SELECT s.id, s.name, s.fields
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'label'
+        AND NOT EXISTS (SELECT FROM afe_labels AS same WHERE same.id = s.id AND same.name = s.name)
+),
+stored AS (
+    INSERT INTO afe_labels AS here (id, name, kernel_config, platform, invalid, only_if_needed)
+    SELECT w.id, w.name, f.kernel_config, f.platform, f.invalid, f.only_if_needed
+    FROM wanted AS w
+    CROSS JOIN pg_catalog.json_to_record(w.fields)
+        AS f (kernel_config text, platform boolean, invalid boolean, only_if_needed boolean)
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET name = excluded.name
+    WHERE here.name <> excluded.name
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- name: LabelCopyHosts :execrows
 INSERT INTO afe_hosts_labels (host_id, label_id)
@@ -258,16 +296,24 @@ WHERE s.kind = 'acl_group'
     )
     AND NOT EXISTS (SELECT FROM afe_acl_groups AS known WHERE known.id = s.id);
 
--- name: ACLGroupStore :execrows
-INSERT INTO afe_acl_groups AS here (id, name, description)
-SELECT s.id, s.name, s.fields ->> 'description'
-FROM shard_client_staged_parents AS s
-WHERE s.kind = 'acl_group'
-    AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET name = excluded.name
-WHERE here.name <> excluded.name;
+-- name: ACLGroupStore :one
+WITH wanted AS (
+    SELECT s.id, s.name, s.fields ->> 'description' AS description
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'acl_group'
+        AND NOT EXISTS (SELECT FROM afe_acl_groups AS same WHERE same.id = s.id AND same.name = s.name)
+),
+stored AS (
+    INSERT INTO afe_acl_groups AS here (id, name, description)
+    SELECT w.id, w.name, w.description
+    FROM wanted AS w
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET name = excluded.name
+    WHERE here.name <> excluded.name
+    RETURNING here.id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
 
 -- name: ACLGroupCopyHosts :execrows
 INSERT INTO afe_acl_groups_hosts (aclgroup_id, host_id)
@@ -316,28 +362,44 @@ JOIN afe_acl_groups_users AS gu ON gu.user_id = here.id;
 
 -- Another login is another user: the whole row is the master's, so that nobody inherits a level of
 -- access.
--- name: UserStore :execrows
-INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
-SELECT s.id, s.name, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
-FROM shard_client_staged_parents AS s
-CROSS JOIN pg_catalog.json_to_record(s.fields)
-    AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
-WHERE s.kind = 'user'
-    AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
-ORDER BY s.id
-ON CONFLICT (id) DO UPDATE
-SET
-    login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
-    reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
-WHERE here.login <> excluded.login;
-
--- name: ACLGroupAddUsers :execrows
-INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
-SELECT DISTINCT s.aclgroup_id, s.user_id
-FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
-WHERE NOT EXISTS (
-    SELECT FROM afe_acl_groups_users AS same
-    WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+-- name: UserStore :one
+WITH wanted AS (
+    SELECT s.id, s.name AS login, s.fields
+    FROM shard_client_staged_parents AS s
+    WHERE s.kind = 'user'
+        AND NOT EXISTS (SELECT FROM afe_users AS same WHERE same.id = s.id AND same.login = s.name)
+),
+stored AS (
+    INSERT INTO afe_users AS here (id, login, access_level, reboot_before, reboot_after, show_experimental)
+    SELECT w.id, w.login, f.access_level, f.reboot_before, f.reboot_after, f.show_experimental
+    FROM wanted AS w
+    CROSS JOIN pg_catalog.json_to_record(w.fields)
+        AS f (access_level integer, reboot_before integer, reboot_after integer, show_experimental boolean)
+    ORDER BY w.id
+    ON CONFLICT (id) DO UPDATE
+    SET
+        login = excluded.login, access_level = excluded.access_level, reboot_before = excluded.reboot_before,
+        reboot_after = excluded.reboot_after, drone_set_id = NULL, show_experimental = excluded.show_experimental
+    WHERE here.login <> excluded.login
+    RETURNING here.id
 )
-ORDER BY s.aclgroup_id, s.user_id
-ON CONFLICT (aclgroup_id, user_id) DO NOTHING;
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;
+
+-- name: ACLGroupAddUsers :one
+WITH wanted AS (
+    SELECT DISTINCT s.aclgroup_id, s.user_id
+    FROM ROWS FROM (pg_catalog.unnest(@aclgroup_ids::bigint[]), pg_catalog.unnest(@user_ids::bigint[])) AS s (aclgroup_id, user_id)
+    WHERE NOT EXISTS (
+        SELECT FROM afe_acl_groups_users AS same
+        WHERE same.aclgroup_id = s.aclgroup_id AND same.user_id = s.user_id
+    )
+),
+stored AS (
+    INSERT INTO afe_acl_groups_users (aclgroup_id, user_id)
+    SELECT w.aclgroup_id, w.user_id
+    FROM wanted AS w
+    ORDER BY w.aclgroup_id, w.user_id
+    ON CONFLICT (aclgroup_id, user_id) DO NOTHING
+    RETURNING aclgroup_id
+)
+SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM stored))::bigint AS missing;

@@ -57,18 +57,20 @@ type applier struct {
 	noKeyvals      bool                      // the suite keyvals could not be read
 	leftKeyvals    map[string]bool           // of these jobs the suite keyvals could not be stored
 
-	parents  rows.Parents                    // named by the objects that were read so far
-	pending  rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
-	inserted bool                            // they are, by the transaction that is under way
-	jobs     *jobs                           // of the response
-	keyvals  *reading.Source[objects.Keyval] // the suite keyvals of the response
-	suite    map[int64][]reading.Ref         // those that are here, by job
+	parents   rows.Parents                    // named by the objects that were read so far
+	pending   rows.Parents                    // those of them that are stored with the next jobs; see storeParentsOf
+	inserted  bool                            // they are, by the transaction that is under way
+	jobs      *jobs                           // of the response
+	claims    map[int64]int64                 // the first job that names an entry, of those that were read and are not here; see claim
+	contested map[int64]int64                 // of those entries that another job names, too
+	keyvals   *reading.Source[objects.Keyval] // the suite keyvals of the response
+	suite     map[int64][]reading.Ref         // those that are here, by job
 
 	allNew, allHere         bool  // the jobs read last were, so the next ones may be expected to be
 	look                    *look // at the jobs that are in hand
 	splits, timeouts, waits int
 	left                    int   // objects left for the next beat because no splits were left
-	reason                  error // why PostgreSQL refused the last chunk that was left
+	reason                  error // why PostgreSQL refused the first chunk that was left
 }
 
 // Response stores a response and returns how many of its objects were set aside. An object is
@@ -77,6 +79,7 @@ type applier struct {
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
 		o: o, r: r, Objects: aside.Of(&o.Options, r.Text), suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
+		claims: map[int64]int64{}, contested: map[int64]int64{},
 		parents: rows.NewParents(), pending: rows.NewParents(),
 	}
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
@@ -193,11 +196,7 @@ func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[in
 func (a *applier) removeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[int64],
 ) (_ []aside.Object, left map[int64]string, err error) {
-	ids := make([]int64, len(chunk))
-	for i, u := range chunk {
-		ids[i] = u.ID
-	}
-	if _, left, err = removeFreeHosts(ctx, q, ids); err != nil {
+	if _, left, err = removeFreeHosts(ctx, q, reading.IDs(chunk)); err != nil {
 		return nil, nil, err
 	}
 	return nil, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
@@ -208,12 +207,12 @@ func (a *applier) removeHosts(
 func removeFreeHosts(
 	ctx context.Context, q *sharddb.Queries, ids []int64,
 ) (free []int64, left map[int64]string, err error) {
-	rows, err := q.IncorrectHostsLock(ctx, ids)
+	locked, err := q.IncorrectHostsLock(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
-	left = reasons(rows)
+	left = reasons(locked)
 	free = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return left[id] != "" })
-	_, err = q.IncorrectHostsRemove(ctx, free)
+	err = rows.Whole(rows.Step{Table: "afe_hosts or afe_host_queue_entries", Do: func() (int64, error) { return q.IncorrectHostsRemove(ctx, free) }})
 	return free, left, err
 }

@@ -8,10 +8,12 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/aside"
 	"shardclient/runner/lock"
+	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
 	"shardclient/runner/rows"
@@ -76,6 +78,7 @@ func storeFree[T any](
 			if failed != nil {
 				return left, pg.Together(err, failed)
 			}
+			before := a.left
 			failed = storeSome(ctx, a, some, left, diff, store)
 			if err = pg.Together(err, failed); err != nil && !a.goesOn(err) {
 				return left, err
@@ -86,6 +89,8 @@ func storeFree[T any](
 			for _, u := range some {
 				if left[u.ID] != "" {
 					again = append(again, u.Ref)
+				} else if failed == nil && a.left == before && !a.Has(u.Kind, u.ID) {
+					a.settle(u.Object)
 				}
 			}
 		}
@@ -151,8 +156,9 @@ type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]asid
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
 // to the next beat when this one has halved enough. A chunk that waited for a locked table would
 // wait in halves, too, so it is not halved; one that met a key which another session is about to
-// insert is, and the object with that key is left for the next beat. An object that takes too long
-// although it is alone is set aside, too: a beat that failed for it would fail for ever.
+// insert is, and the object with that key is left for the next beat. So is one whose transaction
+// ends in a conflict although it was repeated. An object that takes too long although it is alone
+// is set aside, too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
 	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
@@ -197,7 +203,7 @@ func storeChunk[T any](
 		maps.Copy(left, locked)
 	case key != "" && len(chunk) == 1:
 		left[chunk[0].ID] = "that is not committed yet, " + key
-	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (class == pg.Data || a.goesOn(err) || key != "" && a.waits < maxWaits):
+	case len(chunk) > 1 && a.splits < a.o.MaxSplits && (mayBeAlone(class) || a.goesOn(err) || key != "" && a.waits < maxWaits):
 		a.splits++
 		return storeHalves(ctx, a, chunk, left, store)
 	case pg.TookTooLong(ctx, err) && len(chunk) == 1:
@@ -205,15 +211,30 @@ func storeChunk[T any](
 		if !a.goesOn(err) {
 			return err
 		}
-	case class != pg.Data:
+	case !mayBeAlone(class):
 		return err
-	case len(chunk) == 1:
+	case len(chunk) == 1 && class == pg.Data:
 		a.SetAside(asBad(chunk[0]), aside.CodeDatabase, err)
 	default:
-		a.left += len(chunk)
-		a.reason = err
+		leave(a, chunk, err)
 	}
 	return nil
+}
+
+// mayBeAlone reports whether a single object may be what a transaction failed for, so that the
+// others are stored without it. A conflict that comes again and again is one that a trigger of the
+// site raises.
+func mayBeAlone(class pg.Class) bool { return class == pg.Data || class == pg.Conflict }
+
+// leave leaves a chunk for the next beat. Jobs whose suite keyvals are left wait for these.
+func leave[T any](a *applier, chunk []unit[T], err error) {
+	a.reason = cmp.Or(a.reason, fmt.Errorf("%s %d: %w", chunk[0].Kind, chunk[0].ID, err))
+	a.left += len(chunk)
+	for _, u := range chunk {
+		if k, isKeyval := any(u.Object).(*objects.Keyval); isKeyval {
+			a.leftKeyvals[strconv.FormatInt(k.JobID, 10)] = true
+		}
+	}
 }
 
 // storeHalves stores a chunk in two. The second half has its turn unless the first one met what the
@@ -256,12 +277,7 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 // forget takes what was stored out of the quarantine, unless this very beat has set aside another
 // object with the same id.
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
-	var ids []int64
-	for _, u := range chunk {
-		if !a.Has(kind, u.ID) {
-			ids = append(ids, u.ID)
-		}
-	}
+	ids := slices.DeleteFunc(reading.IDs(chunk), func(id int64) bool { return a.Has(kind, id) })
 	args := sharddb.QuarantineForgetParams{Direction: aside.DirectionIn, Kind: kind, ObjectIds: ids}
 	if _, err := q.QuarantineForget(ctx, args); err != nil {
 		return fmt.Errorf("take out of the quarantine: %w", err)

@@ -45,13 +45,11 @@ func (a *applier) storeHosts(
 func sortHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (fresh, others []unit[objects.Host], err error) {
-	var ids []int64
 	var names []string
 	for _, u := range chunk {
-		ids = append(ids, u.Object.ID)
 		names = append(names, u.Object.Hostname)
 	}
-	found, err := q.HostsFind(ctx, ids, names)
+	found, err := q.HostsFind(ctx, reading.IDs(chunk), names)
 	others, fresh = reading.Parted(chunk, found)
 	return fresh, others, err
 }

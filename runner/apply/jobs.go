@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,8 +86,6 @@ const (
 	foundKeyvals = "keyvals"
 	foundTaken   = "taken"
 	foundHost    = "host"
-
-	foundTwice = "twice" // an entry that stands in two jobs of the chunk
 )
 
 // storableJobs sets aside the jobs whose id, or an entry's, belongs to another job here, and those
@@ -141,19 +140,20 @@ func findJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], l *look,
 ) (map[finding]bool, error) {
 	l.asked.Wait()
-	args, found := l.find, maps.Clone(l.twice)
-	if found == nil {
-		args, found = findArgs(chunk)
+	args := l.find
+	if args.Ids == nil {
+		args = findArgs(chunk)
 	}
 	here, err := q.JobsFind(ctx, args)
+	found := make(map[finding]bool, len(here))
 	for _, row := range here {
 		found[finding{row.What, row.ID}] = true
 	}
 	return found, err
 }
 
-// findArgs returns what JobsFind is asked about a chunk, and the entries that come twice in it.
-func findArgs(chunk []unit[objects.Job]) (args sharddb.JobsFindParams, twice map[finding]bool) {
+// findArgs returns what JobsFind is asked about a chunk.
+func findArgs(chunk []unit[objects.Job]) (args sharddb.JobsFindParams) {
 	args.Ids, args.EntryIds = make([]int64, 0, len(chunk)), make([]int64, 0, 2*len(chunk))
 	for _, u := range chunk {
 		args.Ids = append(args.Ids, u.Object.ID)
@@ -168,23 +168,17 @@ func findArgs(chunk []unit[objects.Job]) (args sharddb.JobsFindParams, twice map
 	slices.Sort(args.HostIds)
 	args.HostIds = slices.Compact(args.HostIds)
 	slices.Sort(args.EntryIds)
-	twice = map[finding]bool{}
-	for i, id := range args.EntryIds[min(1, len(args.EntryIds)):] {
-		if id == args.EntryIds[i] {
-			twice[finding{foundTwice, id}] = true
-		}
-	}
-	return args, twice
+	return args
 }
 
 // isDoubtful reports whether JobsRefused has to look at a job.
 func (a *applier) isDoubtful(j *objects.Job, found map[finding]bool) bool {
-	if len(found) == 0 {
+	if len(found)+len(a.contested) == 0 {
 		return a.waitsForKeyvals(j)
 	}
 	return found[finding{foundJob, j.ID}] || found[finding{foundTaken, j.ID}] || a.waitsForKeyvals(j) ||
 		slices.ContainsFunc(j.Entries, func(e objects.Entry) bool {
-			return found[finding{foundEntry, e.ID}] || found[finding{foundTwice, e.ID}] || e.HostID != nil && found[finding{foundHost, *e.HostID}]
+			return found[finding{foundEntry, e.ID}] || a.contested[e.ID] != 0 || e.HostID != nil && found[finding{foundHost, *e.HostID}]
 		})
 }
 
@@ -206,6 +200,7 @@ func (a *applier) refusedBy(chunk []unit[objects.Job]) (args sharddb.JobsRefused
 			args.JobIds = append(args.JobIds, u.Object.ID)
 			args.EntryIds = append(args.EntryIds, e.ID)
 			args.HostIds = append(args.HostIds, host)
+			args.FirstJobs = append(args.FirstJobs, cmp.Or(a.contested[e.ID], u.Object.ID))
 		}
 	}
 	return args

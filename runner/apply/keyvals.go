@@ -10,6 +10,7 @@ import (
 	"shardclient/runner/aside"
 	"shardclient/runner/objects"
 	"shardclient/runner/reading"
+	"shardclient/runner/rows"
 )
 
 // storeSuiteKeyvals stores a chunk of suite keyvals, and remembers them for jobs of this answer.
@@ -20,12 +21,12 @@ func (a *applier) storeSuiteKeyvals(
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := q.SuiteKeyvalsLock(ctx, body)
+	found, err := q.SuiteKeyvalsLock(ctx, body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look for locked rows: %w", err)
 	}
 	left = map[int64]string{}
-	for locked, i := reasons(rows), 0; len(locked) > 0 && i < len(chunk); i++ {
+	for locked, i := reasons(found), 0; len(locked) > 0 && i < len(chunk); i++ {
 		if reason := locked[chunk[i].Object.JobID]; reason != "" {
 			left[chunk[i].ID] = reason
 		}
@@ -34,7 +35,7 @@ func (a *applier) storeSuiteKeyvals(
 	if body, err = reading.JSON(chunk); err != nil {
 		return nil, nil, err
 	}
-	if _, err := q.SuiteKeyvalsStore(ctx, body); err != nil {
+	if err := rows.Whole(rows.Step{Table: "afe_job_keyvals", Do: func() (int64, error) { return q.SuiteKeyvalsStore(ctx, body) }}); err != nil {
 		return nil, nil, err
 	}
 	a.rememberSuite(chunk)

@@ -20,7 +20,6 @@ type look struct {
 
 	asked sync.WaitGroup         // for what PostgreSQL is asked:
 	find  sharddb.JobsFindParams // whether they are new
-	twice map[finding]bool       // the entries among them that come twice
 	known *rows.Known            // or whether they are here as they were sent; nil: that is not expected
 
 	made sync.WaitGroup
@@ -35,7 +34,7 @@ func (a *applier) beginLook(units []unit[objects.Job]) *look {
 		_ = guard.Run(func() (err error) { // what failed is made again when it is needed
 			defer l.asked.Done()
 			if l.isNew {
-				l.find, l.twice = findArgs(units)
+				l.find = findArgs(units)
 			} else if allHere {
 				l.known, err = a.knownOf(units)
 			}

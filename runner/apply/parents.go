@@ -64,10 +64,10 @@ func (a *applier) storeParents(ctx context.Context, all rows.Parents) error {
 }
 
 // leaveParents leaves the parents to the chunks after an error, which it returns unless one of the
-// parents is at fault, or all of them together took too long.
+// parents may be at fault, or all of them together took too long.
 func (a *applier) leaveParents(ctx context.Context, all rows.Parents, err error) error {
 	a.parentsByChunk = true
-	if pg.Classify(err) == pg.Data || a.tookTooLong(ctx, err) {
+	if mayBeAlone(pg.Classify(err)) || a.tookTooLong(ctx, err) {
 		return nil
 	}
 	return fmt.Errorf("store %d shards, labels, ACL groups and users: %w", all.Len(), err)

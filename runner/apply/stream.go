@@ -56,8 +56,33 @@ func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[object
 			return true
 		}
 		named.AddJob(u.Object, a.parents)
+		a.claim(u.Object)
 		return false
 	})
+}
+
+// claim notes which entries a job names, and which of them a job before it has named. The first one
+// has the claim for this answer, whatever becomes of it
+// (docs/decisions/0058-the-first-job-of-an-answer-has-the-entry.md).
+func (a *applier) claim(j *objects.Job) {
+	for i := range j.Entries {
+		id := j.Entries[i].ID
+		if first, claimed := a.claims[id]; claimed {
+			a.contested[id] = first
+		} else {
+			a.claims[id] = j.ID
+		}
+	}
+}
+
+// settle forgets the claims to the entries of an object, if it is a job, because it is here now:
+// they say by themselves whose they are.
+func (a *applier) settle(object any) {
+	if j, isJob := object.(*objects.Job); isJob {
+		for i := range j.Entries {
+			delete(a.claims, j.Entries[i].ID)
+		}
+	}
 }
 
 // siftJobs sorts out all jobs, and gathers what they name.

@@ -87,11 +87,7 @@ func (a *applier) changedKeyvals(
 	if err != nil {
 		return nil, nil, err
 	}
-	ids := make([]int64, len(chunk))
-	for i, u := range chunk {
-		ids[i] = u.ID
-	}
-	if found, err := q.SuiteKeyvalsDiffer(ctx, body, ids); found || err != nil {
+	if found, err := q.SuiteKeyvalsDiffer(ctx, body, reading.IDs(chunk)); found || err != nil {
 		return nil, chunk, err
 	}
 	a.rememberSuite(chunk)
@@ -139,14 +135,7 @@ func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.Known, error) {
 func jobsHere(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (known, fresh []unit[objects.Job], err error) {
-	ids := make([]int64, len(chunk))
-	for i, u := range chunk {
-		ids[i] = u.Object.ID
-	}
-	here, err := q.JobsHere(ctx, ids)
-	if err != nil || len(here) == 0 {
-		return nil, chunk, err
-	}
+	here, err := q.JobsHere(ctx, reading.IDs(chunk))
 	known, fresh = reading.Parted(chunk, here)
-	return known, fresh, nil
+	return known, fresh, err
 }

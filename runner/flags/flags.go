@@ -116,12 +116,16 @@ func (v *value) Set(text string) (err error) {
 			err = errors.New("give one of " + strings.Join(choices, ", "))
 		} else if v.field.Kind() == reflect.String {
 			v.field.SetString(text)
-		} else if n, _ := fmt.Sscan(text, field, new(string)); n != 1 { // bool and numbers
+		} else if n, _ := fmt.Sscan(decimal.ReplaceAllString(text, "$1$2"), field, new(string)); n != 1 ||
+			v.field.Kind() != reflect.Bool && !decimal.MatchString(text) {
 			err = errors.New("give " + wanted(v.field.Kind(), text))
 		}
 	}
 	return err
 }
+
+// decimal is a number as people write it. Go would read 010 as eight.
+var decimal = regexp.MustCompile(`^(-?)0*([0-9]+(\.[0-9]+)?)$`)
 
 func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
@@ -137,13 +141,13 @@ func wanted(kind reflect.Kind, text string) string {
 	case kind == reflect.Bool:
 		return "true or false"
 	case kind == reflect.Float64:
-		return "a number"
+		return "a number such as 0.5"
 	case text != "" && strings.Trim(text, "0123456789") == "":
 		return "a smaller number"
 	case kind == reflect.Uint64:
-		return "a whole number from 0 on"
+		return "a whole number from 0 on, in decimal digits only"
 	}
-	return "a whole number"
+	return "a whole number, in decimal digits only"
 }
 
 // Parse sets the flags on the command line, and leaves its other words to set.Args. For an unknown

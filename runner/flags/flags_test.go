@@ -49,9 +49,9 @@ func parse(args ...string) (settings, []string, error) {
 }
 
 func TestEveryType(t *testing.T) {
-	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-0x10", "--share", "0.5", "--seed=3",
+	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-010", "--share", "0.5", "--seed=3",
 		"--size=large", "--meta-host=a,b", "--meta-host", "c", "--format=json", "-w", "--inner=x y", "--", "--many")
-	want := settings{"", time.Hour, new(time.Duration), -16, 0.5, 3, 7, []string{"a,b", "c"}, "json", true, hidden{"x y"}, ""}
+	want := settings{"", time.Hour, new(time.Duration), -10, 0.5, 3, 7, []string{"a,b", "c"}, "json", true, hidden{"x y"}, ""}
 	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(words, []string{"a", "b", "--many"}) {
 		t.Errorf("%+v, %q, %v; want %+v", got, words, err, want)
 	}
@@ -65,6 +65,10 @@ func TestWhatCannotBeUsed(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--pause=60": "give a duration such as", "--pause=": "give a duration", "--splay=soon": "give a duration",
 		"--many=1x": "a whole number", "--many=": "a whole number", "--many=99999999999999999999": "a smaller number", "--many=1 2": "a whole number",
+		"--many=0x10": "decimal digits", "--many=0b11": "decimal digits", "--many=1_000": "decimal digits", "--many=1e3": "decimal digits",
+		"--many=+5": "decimal digits", "--many= 5": "decimal digits", "--many=5 ": "decimal digits", "--many=\n5": "decimal digits", "--many=٣": "decimal digits",
+		"--many=-0x10": "decimal digits", "--seed=0x3": "decimal digits", "--share=0x1p-2": "a number", "--share=1_0.5": "a number", "--share=inf": "a number",
+		"--share=NaN": "a number", "--pause=0x10s": "give a duration", "--pause=1_0s": "give a duration",
 		"--seed=-1": "from 0 on", "--share=half": "a number", "--watch=maybe": "true or false", "--size=small": "give large",
 		"--format=xml": "give one of text, json", "--format=": "give one of", "--host=--pause": "is the value missing?",
 	} {

@@ -39,6 +39,15 @@ func (v *Sieve[T]) Good(units []Unit[T], bad func(u Unit[T], first afe.Place) er
 	return good, nil
 }
 
+// IDs returns the ids of some units.
+func IDs[T any](units []Unit[T]) []int64 {
+	ids := make([]int64, len(units))
+	for i, u := range units {
+		ids[i] = u.ID
+	}
+	return ids
+}
+
 // Parted returns the units with these ids, and the others.
 func Parted[T any](chunk []Unit[T], ids []int64) (with, others []Unit[T]) {
 	wanted := make(map[int64]bool, len(ids))

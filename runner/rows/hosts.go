@@ -2,7 +2,6 @@ package rows
 
 import (
 	"context"
-	"fmt"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
@@ -25,16 +24,16 @@ func (r *Hosts) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string,
 
 // Store stores the rows, in the order of the foreign keys.
 func (r *Hosts) Store(ctx context.Context, q *sharddb.Queries) error {
-	if err := copyRows(ctx, "hosts", r.hosts, q.HostsCopy); err != nil {
+	if err := copyRows(ctx, "afe_hosts", r.hosts, q.HostsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "labels of hosts", r.labels, q.HostLabelsCopy); err != nil {
+	if err := copyRows(ctx, "afe_hosts_labels", r.labels, q.HostLabelsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "ACL groups of hosts", r.groups, q.HostGroupsCopy); err != nil {
+	if err := copyRows(ctx, "afe_acl_groups_hosts", r.groups, q.HostGroupsCopy); err != nil {
 		return err
 	}
-	return copyRows(ctx, "attributes of hosts", r.attributes, q.HostAttributesCopy)
+	return copyRows(ctx, "afe_host_attributes", r.attributes, q.HostAttributesCopy)
 }
 
 // Add adds the rows of a host.
@@ -71,19 +70,18 @@ func (r *Hosts) Add(h *objects.Host) {
 
 // MergeHosts stores the staged hosts, with their labels, ACL groups and attributes.
 func MergeHosts(ctx context.Context, q *sharddb.Queries, body []byte) error {
-	for _, merge := range []func(context.Context) (int64, error){
-		q.HostGiveWay, q.HostUpdate, q.HostInsert, q.StagedHostsClear,
-	} {
-		if _, err := merge(ctx); err != nil {
-			return err
-		}
+	if _, err := q.HostGiveWay(ctx); err != nil {
+		return err
 	}
-	for _, add := range []func(context.Context, []byte) (int64, error){
-		q.HostAddLabels, q.HostAddACLGroups, q.HostReplaceAttributes,
-	} {
-		if _, err := add(ctx, body); err != nil {
-			return fmt.Errorf("labels, ACL groups, attributes: %w", err)
-		}
+	if err := Whole(
+		Step{"afe_hosts", func() (int64, error) { return q.HostUpdate(ctx) }},
+		Step{"afe_hosts", func() (int64, error) { return q.HostInsert(ctx) }},
+		Step{"afe_hosts_labels", func() (int64, error) { return q.HostAddLabels(ctx, body) }},
+		Step{"afe_acl_groups_hosts", func() (int64, error) { return q.HostAddACLGroups(ctx, body) }},
+		Step{"afe_host_attributes", func() (int64, error) { return q.HostReplaceAttributes(ctx, body) }},
+	); err != nil {
+		return err
 	}
-	return nil
+	_, err := q.StagedHostsClear(ctx)
+	return err
 }

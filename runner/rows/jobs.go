@@ -132,14 +132,14 @@ func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries) error {
 	if !r.hasHere() {
 		return nil
 	}
-	if _, err := q.JobAddDependencyLabels(ctx, r.here.LabelJobs, r.here.Labels); err != nil {
-		return fmt.Errorf("dependency labels: %w", err)
+	keyvals := sharddb.JobReplaceKeyvalsParams{
+		ReplacedJobIds: r.here.ReplacedJobIds, JobIds: r.here.KeyvalJobs, Keys: r.here.Keys, KeyvalValues: r.here.KeyvalValues,
 	}
-	if _, err := q.JobReplaceKeyvals(ctx, sharddb.JobReplaceKeyvalsParams{
-		ReplacedJobIds: r.here.ReplacedJobIds, JobIds: r.here.KeyvalJobs,
-		Keys: r.here.Keys, KeyvalValues: r.here.KeyvalValues,
-	}); err != nil {
-		return fmt.Errorf("keyvals: %w", err)
+	if err := Whole(
+		Step{"afe_jobs_dependency_labels", func() (int64, error) { return q.JobAddDependencyLabels(ctx, r.here.LabelJobs, r.here.Labels) }},
+		Step{"afe_job_keyvals", func() (int64, error) { return q.JobReplaceKeyvals(ctx, keyvals) }},
+	); err != nil {
+		return fmt.Errorf("dependency labels, keyvals: %w", err)
 	}
 	if _, err := q.ResyncJobs(ctx, r.here.JobIds); err != nil {
 		return fmt.Errorf("mark for upload: %w", err)
@@ -150,36 +150,30 @@ func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries) error {
 // update changes what is here. Entries are updated before their jobs, which is the order in which
 // acknowledge takes its locks.
 func (r *Jobs) update(ctx context.Context, q *sharddb.Queries) error {
-	if _, err := q.EntryUpdate(ctx, sharddb.EntryUpdateParams{
+	entries := sharddb.EntryUpdateParams{
 		Ids: r.here.EntryIds, AbortedSent: r.here.AbortedSent, Aborted: r.here.Aborted,
 		MetaHostSent: r.here.MetaHostSent, MetaHosts: r.here.MetaHosts,
-	}); err != nil {
-		return fmt.Errorf("entries: %w", err)
 	}
-	var ids, shards []int64
-	for i, sent := range r.here.ShardSent {
-		if sent {
-			ids = append(ids, r.here.JobIds[i])
-			shards = append(shards, r.here.ShardIds[i])
-		}
-	}
-	_, err := q.JobUpdate(ctx, ids, shards)
-	return err
+	jobs := sharddb.JobUpdateParams{Ids: r.here.JobIds, ShardSent: r.here.ShardSent, ShardIds: r.here.ShardIds}
+	return Whole(
+		Step{"afe_host_queue_entries", func() (int64, error) { return q.EntryUpdate(ctx, entries) }},
+		Step{"afe_jobs", func() (int64, error) { return q.JobUpdate(ctx, jobs) }},
+	)
 }
 
 // copy stores what is new, in the order of the foreign keys. A row that somebody else stores at the
 // same time fails the transaction, which is then repeated, and finds it here.
 func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
-	if err := copyRows(ctx, "jobs", r.jobs, q.JobsCopy); err != nil {
+	if err := copyRows(ctx, "afe_jobs", r.jobs, q.JobsCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
+	if err := copyRows(ctx, "afe_host_queue_entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, "dependency labels", r.labels, q.DependencyLabelsCopy); err != nil {
+	if err := copyRows(ctx, "afe_jobs_dependency_labels", r.labels, q.DependencyLabelsCopy); err != nil {
 		return err
 	}
-	return copyRows(ctx, "keyvals", r.keyvals, q.JobKeyvalsCopy)
+	return copyRows(ctx, "afe_job_keyvals", r.keyvals, q.JobKeyvalsCopy)
 }
 
 func jobRow(j *objects.Job) sharddb.JobsCopyParams {

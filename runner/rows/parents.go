@@ -168,7 +168,10 @@ func (p Parents) Insert(ctx context.Context, q *sharddb.Queries, missing []shard
 	}
 	args := sharddb.ParentsInsertParams{Parents: body}
 	args.AclgroupIds, args.UserIds = p.memberIDs()
-	_, err = q.ParentsInsert(ctx, args)
+	short, err := q.ParentsInsert(ctx, args)
+	if err == nil && len(short) > 0 {
+		err = swallowed(short[0])
+	}
 	return err
 }
 
@@ -201,23 +204,22 @@ func (p Parents) Store(ctx context.Context, q *sharddb.Queries) (map[ParentKey]s
 	}
 	type statement func(context.Context) (int64, error)
 	for _, kind := range []struct {
-		name           string
+		name, table    string
 		giveWay, store statement
 		copies         []statement // needed only where a row gave way
 	}{
-		{"shards", q.ShardGiveWay, q.ShardStore, []statement{
+		{"shards", "afe_shards", q.ShardGiveWay, q.ShardStore, []statement{
 			q.ShardMoveLock, q.ShardMoveHosts, q.ShardMoveJobs, q.ShardMoveLabels,
 		}},
-		{"labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
-		{"ACL groups", q.ACLGroupGiveWay, q.ACLGroupStore, []statement{q.ACLGroupCopyHosts, q.ACLGroupCopyUsers}},
+		{"labels", "afe_labels", q.LabelGiveWay, q.LabelStore, []statement{q.LabelCopyHosts, q.LabelCopyJobs, q.LabelCopyShards}},
+		{"ACL groups", "afe_acl_groups", q.ACLGroupGiveWay, q.ACLGroupStore, []statement{q.ACLGroupCopyHosts, q.ACLGroupCopyUsers}},
 	} {
-		statements := []statement{kind.store}
 		moved, err := kind.giveWay(ctx)
-		if moved > 0 {
-			statements = append(statements, kind.copies...)
+		if err == nil {
+			err = Whole(Step{kind.table, func() (int64, error) { return kind.store(ctx) }})
 		}
-		for i := 0; i < len(statements) && err == nil; i++ {
-			_, err = statements[i](ctx)
+		for i := 0; i < len(kind.copies) && moved > 0 && err == nil; i++ {
+			_, err = kind.copies[i](ctx)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", kind.name, err)
@@ -258,7 +260,7 @@ func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[
 	if err != nil {
 		return err
 	}
-	if _, err := q.UserStore(ctx); err != nil {
+	if err := Whole(Step{"afe_users", func() (int64, error) { return q.UserStore(ctx) }}); err != nil {
 		return err
 	}
 	var groupIDs, userIDs []int64
@@ -272,8 +274,7 @@ func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[
 			userIDs = append(userIDs, m.user)
 		}
 	}
-	_, err = q.ACLGroupAddUsers(ctx, groupIDs, userIDs)
-	return err
+	return Whole(Step{"afe_acl_groups_users", func() (int64, error) { return q.ACLGroupAddUsers(ctx, groupIDs, userIDs) }})
 }
 
 // Len returns how many parents there are.

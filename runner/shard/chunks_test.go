@@ -30,6 +30,11 @@ func jobsThatDepend(t *testing.T, n, id int, name string) []string {
 	return jobs
 }
 
+// knownJob9 stores job 9 with one entry.
+const knownJob9 = `INSERT INTO afe_shards (id, hostname) VALUES (1, 'shard1.example');
+	INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (9, 'alice', 'job9', '2019-03-15T10:20:31.123', 1);
+	INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (1009, 9, 'Running')`
+
 // inPieces are answers whose later jobs say something about earlier ones, or about what these name.
 // here is what the database holds before.
 var inPieces = []struct {
@@ -85,6 +90,45 @@ var inPieces = []struct {
 		aside: []string{"in job 9 entry_taken"},
 	},
 	{
+		name: "a new job names an entry before a job here does",
+		here: knownJob9,
+		jobs: func(*testing.T) []string {
+			return append(goodJobs(4), job(20, entry(1020)), job(9, entry(1009), entry(1020)), job(21, entry(1021)))
+		},
+		aside: []string{"in job 9 entry_taken"},
+	},
+	{
+		name: "a job here names an entry before a new job does",
+		here: knownJob9,
+		jobs: func(*testing.T) []string {
+			return append(goodJobs(4), job(9, entry(1009), entry(1020)), job(20, entry(1020)), job(21, entry(1021)))
+		},
+		aside: []string{"in job 20 entry_taken"},
+	},
+	{
+		name: "a job here keeps its entry, which another one names first",
+		here: knownJob9,
+		jobs: func(*testing.T) []string {
+			return append(goodJobs(4), job(20, entry(1009)), job(9, entry(1009, `"aborted": true`), entry(1019)))
+		},
+		aside: []string{"in job 20 entry_taken"},
+	},
+	{
+		name: "the first job that names an entry waits for a host",
+		jobs: func(*testing.T) []string {
+			return append(goodJobs(7), job(20, entry(1020), entry(1030, `"host_id": 99`)), job(21, entry(1021), entry(1020)), job(22, entry(1021)))
+		},
+		aside: []string{"in job 20 waiting_for_host", "in job 21 entry_taken", "in job 22 entry_taken"},
+	},
+	{
+		name: "PostgreSQL refuses the first job that names an entry",
+		here: `ALTER TABLE afe_jobs ADD CHECK (name <> 'job20')`,
+		jobs: func(*testing.T) []string {
+			return append(goodJobs(8), job(20, entry(1020)), job(21, entry(1021), entry(1020)))
+		},
+		aside: []string{"in job 20 database", "in job 21 entry_taken"},
+	},
+	{
 		name: "a job comes twice",
 		jobs: func(*testing.T) []string { return append(goodJobs(8), goodJobs(1)...) },
 	},
@@ -95,8 +139,7 @@ var inPieces = []struct {
 	},
 	{
 		name: "a late job is here",
-		here: `INSERT INTO afe_shards (id, hostname) VALUES (1, 'shard1.example'); INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (9, 'alice', 'job9', '2019-03-15T10:20:31.123', 1);
-			INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (1009, 9, 'Running')`,
+		here: knownJob9,
 		jobs: func(*testing.T) []string {
 			return append(goodJobs(8), job(9, entry(1009, `"aborted": true`)), job(10, entry(1010)))
 		},
