@@ -348,7 +348,7 @@ ended AS (
     UPDATE afe_host_queue_entries AS e
     SET aborted = true
     FROM open AS o
-    WHERE e.id = o.id AND (SELECT pg_catalog.count(*) FROM invalidated) >= 0
+    WHERE e.id = o.id AND NOT e.complete AND (SELECT pg_catalog.count(*) FROM invalidated) >= 0
     RETURNING e.id
 )
 SELECT ((SELECT pg_catalog.count(*) FROM valid) - (SELECT pg_catalog.count(*) FROM invalidated)
