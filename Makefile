@@ -1,13 +1,14 @@
 # Everything here works on a machine with Go and make; what else is needed is installed or named.
 
-# Nothing needs cgo but the race detector. Without it binaries are static, and sqlc parses with WebAssembly, which spares
-# minutes of compiling PostgreSQL's parser in C.
+# Nothing needs cgo but the race detector. Without it binaries are static, and sqlc parses with
+# WebAssembly, which spares minutes of compiling PostgreSQL's parser in C.
 export CGO_ENABLED = 0
 
 # The version that both binaries print.
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-# -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another user.
+# -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another
+# user.
 BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
 
 # The tools are modules apart, so that go.mod names what the program is made of and nothing else.
@@ -19,8 +20,8 @@ COMPILING := $(PATIENTLY) 'compiling: a minute the first time, seconds later ...
 SQLC := $(PATIENTLY) 'compiling sqlc: two minutes the first time ...' $(TOOL) sqlc
 
 # Prints each package when it ends, in the order of ending, and at the end the whole output of what
-# failed; go test itself keeps to the order of the command line. Its exit status is that of go test, but
-# for tests that leave something behind.
+# failed; go test itself keeps to the order of the command line. Its exit status is that of go test,
+# but for tests that leave something behind.
 SHOW := .ci/leaving-nothing $(TOOL) gotestsum --format pkgname --format-icons text --format-hide-empty-pkg --raw-command --
 
 # The packages with tests that start no PostgreSQL: their test binaries hold nothing that could.
@@ -34,8 +35,8 @@ BENCHED ?= $(shell grep -l --recursive --include='*_test.go' '^func Benchmark' r
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 
-# How long faults are drawn, and from which seed; empty: a random one, which is printed. The environment has no say in the
-# first: bash has a variable of that name.
+# How long faults are drawn, and from which seed; empty: a random one, which is printed. The
+# environment has no say in the first: bash has a variable of that name.
 SECONDS = 60
 SEED ?=
 
@@ -43,8 +44,9 @@ SEED ?=
 RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | \
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
-# What make mutate changes: files or directories, by commas; empty: all that it can. For how long it begins new changes; 0:
-# until it is done. Which tests it runs; empty: all of the package. And a part of the line of those changes that it makes.
+# What make mutate changes: files or directories, by commas; empty: all that it can. For how long it
+# begins new changes; 0: until it is done. Which tests it runs; empty: all of the package. And a
+# part of the line of those changes that it makes.
 TARGET ?=
 TIME ?= 0
 RUN ?=
@@ -68,11 +70,12 @@ demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on u
 check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, imports and the tests without PostgreSQL
 	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))
 
-# The longest package begins first: at the end it would have the machine to itself, and the other core would idle.
-# testrun gives all packages one PostgreSQL and one build of the programs. GOGC: the tests are many short
-# processes, which under the race detector spend a tenth of their time on collecting garbage. The tests
-# in runner itself read the tree by regular expressions and run nothing of the program: they have nothing
-# to race for, and would take ten times as long under the detector.
+# The longest package begins first: at the end it would have the machine to itself, and the other
+# core would idle. testrun gives all packages one PostgreSQL and one build of the programs. GOGC:
+# the tests are many short processes, which under the race detector spend a tenth of their time on
+# collecting garbage. The tests in runner itself read the tree by regular expressions and run
+# nothing of the program: they have nothing to race for, and would take ten times as long under the
+# detector.
 test: pooler gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1 read=0; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
@@ -152,9 +155,10 @@ bench-compare: postgres ## Compare the Go benchmarks with those in benchmarks/
 	@$(PATIENTLY) 'compiling benchstat ...' $(TOOL) benchstat benchmarks/baseline.txt bin/benchmarks.txt
 	@echo 'to keep these as the new baseline: cp bin/benchmarks.txt benchmarks/baseline.txt'
 
-# Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches new code, and the time
-# is over before anything else ran. Targets are listed, not named here, so that a new one is not forgotten. A directory
-# without one has nothing to build, which spares most of the tree.
+# Go fuzzes one target at a time. By default it takes a minute to shorten each input that reaches
+# new code, and the time is over before anything else ran. Targets are listed, not named here, so
+# that a new one is not forgotten. A directory without one has nothing to build, which spares most
+# of the tree.
 fuzz: ## Run each fuzz target for FUZZTIME
 	@dirs=$$(grep -l --recursive --include='*_test.go' '^func Fuzz' runner | xargs -n 1 dirname | sort -u); ran=0; \
 	for dir in $$dirs; do \

@@ -1,6 +1,6 @@
 -- The rights that the role of `shard-client run`, `once`, `quarantine list` and `migrate status`
--- needs, and no others. `migrate up` and `migrate down` need the owner of the database, which should
--- be another role. A superuser makes the one of this file: CREATE ROLE shard_client LOGIN.
+-- needs, and no others. `migrate up` and `migrate down` need the owner of the database, which
+-- should be another role. A superuser makes the one of this file: CREATE ROLE shard_client LOGIN.
 --
 -- Replace the names of the database (autotest) and of the role (shard_client), and run it as the
 -- owner of the database, who made the tables and owns its schema public. Run it after every
@@ -12,8 +12,8 @@
 -- column lists keep promise P5 in the database, too: the role can write neither the status of a
 -- host nor that of an entry, and no completion.
 --
--- The right to update an id is there only because PostgreSQL wants a right to update some column for
--- SELECT FOR UPDATE: rows that are to be deleted are locked first. No id is ever written.
+-- The right to update an id is there only because PostgreSQL wants a right to update some column
+-- for SELECT FOR UPDATE: rows that are to be deleted are locked first. No id is ever written.
 
 BEGIN;
 

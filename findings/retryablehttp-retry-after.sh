@@ -1,10 +1,10 @@
 #!/bin/sh
 # go-retryablehttp v0.7.8: DefaultBackoff follows Retry-After without any limit.
 #
-# RetryWaitMin and RetryWaitMax bound the pause only when the header is missing. "Retry-After: 0" and
-# a date in the past give no pause at all, a day gives a day, and a number of seconds that does not
-# fit into a time.Duration comes out negative or as another number. RateLimitLinearJitterBackoff reads
-# the header by the same function.
+# RetryWaitMin and RetryWaitMax bound the pause only when the header is missing. "Retry-After: 0"
+# and a date in the past give no pause at all, a day gives a day, and a number of seconds that does
+# not fit into a time.Duration comes out negative or as another number. RateLimitLinearJitterBackoff
+# reads the header by the same function.
 #
 # Needs Go and a module proxy.
 set -eu

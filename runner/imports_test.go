@@ -11,13 +11,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const module = "shardclient"
 
 // arrows says what each room may import of ours; a room that is missing may be imported by tests
-// only, or not at all. They run one way, without a circle. A newcomer may read them as the floors of a
-// house, from the top down:
+// only, or not at all. They run one way, without a circle. A newcomer may read them as the floors
+// of a house, from the top down:
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  flags  ops   lab  master
@@ -86,6 +87,7 @@ const (
 	maxPackageLines   = 1500  // code lines of one package
 	maxOwnLines       = 11500 // code lines of all of shard-client's packages, gen aside
 	maxFileLines      = 300   // lines of one file, comments included
+	maxColumns        = 100   // of a comment; a tab counts for four
 )
 
 // goPackage is what is needed of `go list -json`.
@@ -230,6 +232,30 @@ func TestFilesStayShort(t *testing.T) {
 		for _, name := range one.GoFiles {
 			if lines := bytes.Count(readFile(t, filepath.Join(one.Dir, name)), []byte("\n")); lines > maxFileLines {
 				t.Errorf("%s/%s has %d lines, want at most %d: it wants to be two", one.ImportPath, name, lines, maxFileLines)
+			}
+		}
+	}
+}
+
+// comment is what begins one, by the end of a file's name.
+var comment = map[string]string{".go": "// ", ".sql": "-- ", ".sh": "# ", "": "# "}
+
+// One width, so that paragraphs look alike and two versions of a file stand side by side. Output of
+// an example is as long as it is, and a migration is never edited.
+func TestCommentsAreNarrow(t *testing.T) {
+	t.Parallel()
+	for path, text := range sources(t) {
+		begin, known := comment[filepath.Ext(filepath.Base(path))]
+		if !known || within(path, "gen") || within(path, "schema") && begin == "-- " {
+			continue
+		}
+		output := false
+		for i, line := range strings.Split(text, "\n") {
+			words, commented := strings.CutPrefix(strings.TrimLeft(line, "\t "), begin)
+			output = commented && (output || strings.HasPrefix(words, "Output:"))
+			columns := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t")
+			if commented && !output && columns > maxColumns && strings.Contains(words, " ") {
+				t.Errorf("%s:%d: a comment of %d columns, want at most %d", path, i+1, columns, maxColumns)
 			}
 		}
 	}

@@ -102,8 +102,8 @@ var ofSyntax = map[string]bool{
 }
 
 // A function in the schema of the tables is called in place of PostgreSQL's own where it fits the
-// arguments better, and polymorphic ones are fitted better by nearly all. So each call in shard-client's
-// queries names its schema. Functions of ours are found in the schema of the tables.
+// arguments better, and polymorphic ones are fitted better by nearly all. So each call in
+// shard-client's queries names its schema. Functions of ours are found in the schema of the tables.
 func TestCallsNameTheirSchema(t *testing.T) {
 	t.Parallel()
 	call := regexp.MustCompile(`(^|[^.\w])([a-z_][a-z0-9_]*)\(`)

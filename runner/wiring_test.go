@@ -11,8 +11,8 @@ import (
 	"shardclient/runner/objects"
 )
 
-// A setting that nobody reads would be parsed, checked and documented, and change nothing. It is read
-// by its field, or by a method of Config that reads it.
+// A setting that nobody reads would be parsed, checked and documented, and change nothing. It is
+// read by its field, or by a method of Config that reads it.
 func TestSettingsAreUsed(t *testing.T) {
 	t.Parallel()
 	used, methods := "", ""
@@ -45,8 +45,8 @@ func TestSettingsAreUsed(t *testing.T) {
 	}
 }
 
-// The quick way to read an object names the fields once more. One that it does not know would keep its
-// default.
+// The quick way to read an object names the fields once more. One that it does not know would keep
+// its default.
 func TestQuickKnowsEveryField(t *testing.T) {
 	t.Parallel()
 	quick := string(readFile(t, filepath.Join("objects", "quick_fields.go")))

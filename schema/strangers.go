@@ -18,8 +18,8 @@ type Strangers struct {
 // Any reports whether there are any, or were.
 func (s *Strangers) Any() bool { return s.Roles != "" || s.Functions != "" }
 
-// FindStrangers looks who else may create in the schema of the tables. Superusers, and the owners of
-// schema and tables, are no strangers.
+// FindStrangers looks who else may create in the schema of the tables. Superusers, and the owners
+// of schema and tables, are no strangers.
 func FindStrangers(ctx context.Context, db DB) (Strangers, error) {
 	found, err := sessiondb.New(db).SessionStrangers(ctx)
 	if err != nil {

@@ -166,7 +166,8 @@ func (s *statement) keep(i int) {
 			}
 		}
 	}
-	// FROM ends the assignments of an UPDATE; the one of IS DISTINCT FROM cannot stand on their level.
+	// FROM ends the assignments of an UPDATE; the one of IS DISTINCT FROM cannot stand on their
+	// level.
 	end := s.end(i+1, depth)
 	if from := s.next(i, "FROM"); from < end {
 		end = from

@@ -445,8 +445,8 @@ func (r iteratorForBenchShards) Err() error {
 }
 
 // What the bench copies, fills, counts and compares.
-// The floor: the rows of an answer by COPY, in the order of the foreign keys. Where the client leaves
-// the id to the table, so does the floor.
+// The floor: the rows of an answer by COPY, in the order of the foreign keys. Where the client
+// leaves the id to the table, so does the floor.
 func (q *Queries) BenchShards(ctx context.Context, arg []BenchShardsParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"afe_shards"}, []string{"id", "hostname"}, &iteratorForBenchShards{rows: arg})
 }

@@ -110,9 +110,9 @@ type SessionStrangersRow struct {
 	Functions string
 }
 
-// Who else may create in the schema of the tables, and what is there already that could be called in
-// place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and the
-// owners may do everything anyway.
+// Who else may create in the schema of the tables, and what is there already that could be called
+// in place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and
+// the owners may do everything anyway.
 func (q *Queries) SessionStrangers(ctx context.Context) (SessionStrangersRow, error) {
 	row := q.db.QueryRow(ctx, SessionStrangers)
 	var i SessionStrangersRow

@@ -19,11 +19,11 @@ SELECT
 `
 
 // In this transaction, everything is found by an index if there is one, and nothing is compiled. An
-// index is read from one end, which leaves dead entries marked; a bitmap would read them each time. What
-// PostgreSQL believes about a table may be old: after a backlog of 10,000 jobs had gone up, it read
-// every job, or compiled for half a second, for as long as its statistics spoke of the backlog. And a
-// plan is kept for the session: one that was made while a table had a page would read all of it, for
-// each row of a chunk, when it has thousands.
+// index is read from one end, which leaves dead entries marked; a bitmap would read them each time.
+// What PostgreSQL believes about a table may be old: after a backlog of 10,000 jobs had gone up, it
+// read every job, or compiled for half a second, for as long as its statistics spoke of the
+// backlog. And a plan is kept for the session: one that was made while a table had a page would
+// read all of it, for each row of a chunk, when it has thousands.
 func (q *Queries) PlansByKey(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, PlansByKey)
 	return err
@@ -61,11 +61,11 @@ const WriteBegin = `-- name: WriteBegin :exec
 BEGIN ISOLATION LEVEL READ COMMITTED
 `
 
-// How transactions begin and end. They are statements like others, so that the first one and the last
-// one of a transaction can travel with its neighbours (runner/pg).
+// How transactions begin and end. They are statements like others, so that the first one and the
+// last one of a transaction can travel with its neighbours (runner/pg).
 // Whatever the default of the role is: once a row lock is won, the next statement must see what its
-// former holder has committed. It does not say READ WRITE: a server that was made read-only, because
-// another one takes the writes now, must refuse it.
+// former holder has committed. It does not say READ WRITE: a server that was made read-only,
+// because another one takes the writes now, must refuse it.
 func (q *Queries) WriteBegin(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, WriteBegin)
 	return err

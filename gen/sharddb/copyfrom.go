@@ -318,9 +318,9 @@ func (r iteratorForJobsCopy) Err() error {
 // differs is written, from arrays. No id of the master is 0 or less, so in an array of ids 0 stands
 // for NULL.
 //
-// What stores rows by INSERT or UPDATE returns how many it found to be stored and did not store. There are
-// some if another session stored them meanwhile, or if a trigger of the site swallowed them; see
-// rows.Whole.
+// What stores rows by INSERT or UPDATE returns how many it found to be stored and did not store.
+// There are some if another session stored them meanwhile, or if a trigger of the site swallowed
+// them; see rows.Whole.
 func (q *Queries) JobsCopy(ctx context.Context, arg []JobsCopyParams) (int64, error) {
 	return q.db.CopyFrom(ctx, []string{"afe_jobs"}, []string{"id", "owner", "name", "priority", "control_file", "control_type", "created_on", "synch_count", "timeout", "run_verify", "email_list", "reboot_before", "reboot_after", "parse_failed_repair", "max_runtime_hrs", "max_runtime_mins", "test_retry", "run_reset", "timeout_mins", "require_ssp", "shard_id"}, &iteratorForJobsCopy{rows: arg})
 }

@@ -108,8 +108,8 @@ WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
 // and again.
 //
 // A beat adds one row to the history, and no more rows to the quarantine than are kept. So what is
-// deleted at once is bounded, too: after the limits were lowered from a million rows, the first beat
-// does not write for a minute.
+// deleted at once is bounded, too: after the limits were lowered from a million rows, the first
+// beat does not write for a minute.
 func (q *Queries) HistoryPrune(ctx context.Context, historyKeep int64, quarantineKeep int64) (int64, error) {
 	result, err := q.db.Exec(ctx, historyPrune, historyKeep, quarantineKeep)
 	if err != nil {

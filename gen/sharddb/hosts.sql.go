@@ -122,8 +122,8 @@ SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) F
 `
 
 // A newcomer whose name still belongs to another host is invalid, and is stored under another name
-// only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON CONFLICT
-// DO NOTHING would wait for a session that is changing one of them.
+// only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON
+// CONFLICT DO NOTHING would wait for a session that is changing one of them.
 func (q *Queries) HostInsert(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, hostInsert)
 	var missing int64
@@ -385,8 +385,8 @@ type HostsReplacedParams struct {
 
 // Finds the valid holders of names that hosts of the chunk need, of which the master has said that
 // it does not have them: a host that was added again has a new id there. The master says so with
-// Django's exception when it refuses a packet that names the host as known, and that is why the host
-// was set aside.
+// Django's exception when it refuses a packet that names the host as known, and that is why the
+// host was set aside.
 func (q *Queries) HostsReplaced(ctx context.Context, arg HostsReplacedParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, hostsReplaced, arg.Ids, arg.Hostnames, arg.Invalid)
 	if err != nil {
@@ -463,8 +463,8 @@ type HostsToStoreParams struct {
 	Aclgroups      []int64
 }
 
-// Of hosts that are here, finds those for which anything is to be written: that have another name or
-// differ in what the master may change, or stand in the quarantine or among the taken ids. The
+// Of hosts that are here, finds those for which anything is to be written: that have another name
+// or differ in what the master may change, or stand in the quarantine or among the taken ids. The
 // attributes of a host come as one text, sorted. No id of the master is 0 or less, so 0 stands for
 // NULL.
 func (q *Queries) HostsToStore(ctx context.Context, arg HostsToStoreParams) ([]int64, error) {

@@ -575,9 +575,9 @@ FROM (
 // A key that is only referred to is locked FOR KEY SHARE, as the foreign key does it; only DELETE,
 // a new key and SELECT FOR UPDATE are in the way of that.
 // Bounds every other wait for a lock in this transaction, such as that for a table which somebody
-// has locked. It stays below half of statement_timeout, so that a wait for a lock can be told from a
-// statement that has too much to do. JIT is off because the staging tables, which are empty between
-// two beats, make PostgreSQL expect much work; compiling took half a second for two hosts.
+// has locked. It stays below half of statement_timeout, so that a wait for a lock can be told from
+// a statement that has too much to do. JIT is off because the staging tables, which are empty
+// between two beats, make PostgreSQL expect much work; compiling took half a second for two hosts.
 func (q *Queries) WriteBoundsSet(ctx context.Context, milliseconds int64) error {
 	_, err := q.db.Exec(ctx, writeBoundsSet, milliseconds)
 	return err

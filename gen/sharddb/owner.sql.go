@@ -35,8 +35,8 @@ type OwnerFenceRow struct {
 }
 
 // The fence, the first statement of every write transaction. No row means that another client took
-// over, or that the connection with the lock is gone. A statement that travels together with the fence
-// asks shard_client.fenced; it is set only after the row has been waited for and found.
+// over, or that the connection with the lock is gone. A statement that travels together with the
+// fence asks shard_client.fenced; it is set only after the row has been waited for and found.
 func (q *Queries) OwnerFence(ctx context.Context, epoch int64) ([]OwnerFenceRow, error) {
 	rows, err := q.db.Query(ctx, ownerFence, epoch)
 	if err != nil {
@@ -258,11 +258,11 @@ RETURNING epoch
 // Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
 // FOR SHARE; whatever that owner begins later finds no row.
 //
-// Whoever served before, a job that is in the middle of its entries may complete without a NULL, and
-// what its complete entries said may be lost. So each job with a complete and an open entry that is
-// neither in the ledger nor asks for an upload gets a row in which nothing counts as sent, and is
-// uploaded once more. That is always safe (P3), unlike taking it for sent. The jobs come first, each
-// once: a job may have 32,768 open entries, and for each of them all would be read.
+// Whoever served before, a job that is in the middle of its entries may complete without a NULL,
+// and what its complete entries said may be lost. So each job with a complete and an open entry
+// that is neither in the ledger nor asks for an upload gets a row in which nothing counts as sent,
+// and is uploaded once more. That is always safe (P3), unlike taking it for sent. The jobs come
+// first, each once: a job may have 32,768 open entries, and for each of them all would be read.
 func (q *Queries) OwnerTake(ctx context.Context, who string) (int64, error) {
 	row := q.db.QueryRow(ctx, ownerTake, who)
 	var epoch int64

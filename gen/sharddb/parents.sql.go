@@ -112,10 +112,10 @@ WHERE s.kind = 'acl_group'
     AND NOT EXISTS (SELECT FROM afe_acl_groups AS known WHERE known.id = s.id)
 `
 
-// A group is known by its name, like a user. When an id takes over the name of another group, leaves
-// its own to one, or comes back under another name than the one that it gave away, the users whom it
-// had here do not get into the group of that name: it has those that the master sends. Otherwise,
-// under a name that is new here, it is the same group.
+// A group is known by its name, like a user. When an id takes over the name of another group,
+// leaves its own to one, or comes back under another name than the one that it gave away, the users
+// whom it had here do not get into the group of that name: it has those that the master sends.
+// Otherwise, under a name that is new here, it is the same group.
 func (q *Queries) ACLGroupGiveWay(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, aCLGroupGiveWay)
 	if err != nil {
@@ -421,7 +421,8 @@ type ParentsInsertParams struct {
 	UserIds     []int64
 }
 
-// Stores parents that are new, with their memberships. Returns the tables that did not take all rows.
+// Stores parents that are new, with their memberships. Returns the tables that did not take all
+// rows.
 func (q *Queries) ParentsInsert(ctx context.Context, arg ParentsInsertParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, parentsInsert, arg.Parents, arg.AclgroupIds, arg.UserIds)
 	if err != nil {

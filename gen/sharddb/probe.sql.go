@@ -105,8 +105,8 @@ type ProbeHeavyParams struct {
 	Most   int64
 }
 
-// Notes that a job was too much for the master by itself. When several were, the master could not cope
-// with anything, so those before are free to go again.
+// Notes that a job was too much for the master by itself. When several were, the master could not
+// cope with anything, so those before are free to go again.
 func (q *Queries) ProbeHeavy(ctx context.Context, arg ProbeHeavyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, probeHeavy, arg.ID, arg.Reason, arg.Most)
 	if err != nil {
@@ -375,8 +375,8 @@ type ProbePlanRow struct {
 //	         a whole packet after every ten empty ones, in case that it is these which it refuses
 //	half     half of the suspects, and the hosts that have passed since
 //	without  everything but the named and guilty records, which are set aside only if that passes
-//	retry    a job that was too much by itself, or a record that has been set aside for long enough,
-//	         after a beat that passed
+//	retry    a job that was too much by itself, or a record that has been set aside for long
+//	         enough, after a beat that passed
 //	all      everything but what is set aside, and but the jobs that were too much by themselves
 //
 // With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those

@@ -83,8 +83,8 @@ type QuarantineFinishedParams struct {
 	LastSeconds  float64
 }
 
-// Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
-// but its id. Each time they fail again, its pause doubles.
+// Sets a finished job aside whose statements fail although it is alone, so nothing is read of it
+// here but its id. Each time they fail again, its pause doubles.
 func (q *Queries) QuarantineFinished(ctx context.Context, arg QuarantineFinishedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineFinished,
 		arg.ID,
@@ -115,8 +115,8 @@ type QuarantineForgetParams struct {
 	ObjectIds []int64
 }
 
-// Forgets objects that could be stored, or records that passed. A row that an operator has locked is
-// passed over: it goes by age, and must not hold up what was stored.
+// Forgets objects that could be stored, or records that passed. A row that an operator has locked
+// is passed over: it goes by age, and must not hold up what was stored.
 func (q *Queries) QuarantineForget(ctx context.Context, arg QuarantineForgetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quarantineForget, arg.Direction, arg.Kind, arg.ObjectIds)
 	if err != nil {
@@ -191,8 +191,8 @@ type QuarantineRefusedBeforeRow struct {
 	TooSlow bool
 }
 
-// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
-// they are tried again.
+// The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in
+// which they are tried again.
 func (q *Queries) QuarantineRefusedBefore(ctx context.Context, kind string) ([]QuarantineRefusedBeforeRow, error) {
 	rows, err := q.db.Query(ctx, quarantineRefusedBefore, kind)
 	if err != nil {
@@ -230,8 +230,8 @@ type QuarantineSizeRow struct {
 }
 
 // Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
-// they are no alarm; taken ids are never forgotten with the rest. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
-// takes to prune them.
+// they are no alarm; taken ids are never forgotten with the rest. There are no more rows than
+// --quarantine-keep: 10,000 take 4 ms, as long as it takes to prune them.
 func (q *Queries) QuarantineSize(ctx context.Context) (QuarantineSizeRow, error) {
 	row := q.db.QueryRow(ctx, quarantineSize)
 	var i QuarantineSizeRow
@@ -260,8 +260,8 @@ type TakenNoteParams struct {
 	Reasons []string
 }
 
-// Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
-// it any more. JobsRefused and HostsRefused take such a note back.
+// Notes the jobs or hosts here whose id the master has given to another object: nothing is sent
+// under it any more. JobsRefused and HostsRefused take such a note back.
 func (q *Queries) TakenNote(ctx context.Context, arg TakenNoteParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takenNote, arg.Kind, arg.Ids, arg.Reasons)
 	if err != nil {

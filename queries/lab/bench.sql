@@ -1,7 +1,7 @@
 -- What the bench copies, fills, counts and compares.
 
--- The floor: the rows of an answer by COPY, in the order of the foreign keys. Where the client leaves
--- the id to the table, so does the floor.
+-- The floor: the rows of an answer by COPY, in the order of the foreign keys. Where the client
+-- leaves the id to the table, so does the floor.
 
 -- name: BenchShards :copyfrom
 INSERT INTO afe_shards (id, hostname) VALUES (@id, @hostname);

@@ -74,9 +74,9 @@ SELECT
 FROM path AS p
 LEFT JOIN elsewhere AS e ON true;
 
--- Who else may create in the schema of the tables, and what is there already that could be called in
--- place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and the
--- owners may do everything anyway.
+-- Who else may create in the schema of the tables, and what is there already that could be called
+-- in place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and
+-- the owners may do everything anyway.
 -- name: SessionStrangers :one
 WITH home AS (
     SELECT n.oid, n.nspname, n.nspacl, n.nspowner, c.relowner

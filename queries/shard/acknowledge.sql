@@ -1,9 +1,9 @@
 -- The upload ledger, the packets that may still arrive, and the acknowledgement of what was sent
 -- (P1, P2).
 
--- Runs before a packet with jobs leaves: until it is clearly answered, the master may store it late,
--- over a newer one (docs/promises.md, "late request"). It travels together with the fence, so it asks
--- whether that has let this client pass.
+-- Runs before a packet with jobs leaves: until it is clearly answered, the master may store it
+-- late, over a newer one (docs/promises.md, "late request"). It travels together with the fence, so
+-- it asks whether that has let this client pass.
 -- name: UploadLeave :one
 WITH dead AS (
     DELETE FROM shard_client_packets
@@ -15,9 +15,9 @@ SELECT @job_ids::bigint[], @digests::bigint[]
 WHERE pg_catalog.current_setting('shard_client.fenced', true) = 'on'
 RETURNING id;
 
--- After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way. If
--- not, the last copy has left by now at the latest, so the time until it must be dead counts from
--- now.
+-- After a packet that acknowledges nothing: if its answer was clear, no copy of it is on its way.
+-- If not, the last copy has left by now at the latest, so the time until it must be dead counts
+-- from now.
 -- name: UploadSettle :execrows
 WITH gone AS (
     DELETE FROM shard_client_packets WHERE id = @id::bigint AND @clear::boolean
@@ -30,11 +30,11 @@ WHERE id = @id::bigint AND NOT @clear::boolean;
 -- locked: one such row must not keep all others from being acknowledged. A job counts as locked by
 -- us if we have all of its rows, and as untouched if nobody has written any of them since they were
 -- read. The comparison follows in a statement of its own and sees whatever the scheduler commits
--- before these locks. Whatever it commits later is a new NULL, or a completion that the ledger lacks.
--- Each row is looked up by its key, one by one: of two lists, however long, none is compared with the
--- other. With a generic plan, which expects ten rows, that took more than a second for 1,000 jobs.
--- A row that cannot be locked is looked up once more, because it may be gone. An entry that is another
--- job's by now was written since.
+-- before these locks. Whatever it commits later is a new NULL, or a completion that the ledger
+-- lacks. Each row is looked up by its key, one by one: of two lists, however long, none is compared
+-- with the other. With a generic plan, which expects ten rows, that took more than a second for
+-- 1,000 jobs. A row that cannot be locked is looked up once more, because it may be gone. An entry
+-- that is another job's by now was written since.
 -- name: AcknowledgeLock :many
 WITH sent AS MATERIALIZED (
     SELECT
@@ -69,14 +69,14 @@ LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id
 WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
 ORDER BY 1;
 
--- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as they
--- were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that comes
--- without a digest is untouched (AcknowledgeLock), and only its entries are counted, because one may
--- have been added; of all others the records are compared. Returns how many jobs and entries did not
--- change. This shard's id is the one that the master gives it today: a shard that was removed and
--- added again has another. A master on MariaDB knows the shard under any spelling in upper or lower
--- case, and any master by its id, but calls it by its own spelling. As long as no row of ours has
--- come from the master, nothing is acknowledged.
+-- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
+-- they were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that
+-- comes without a digest is untouched (AcknowledgeLock), and only its entries are counted, because
+-- one may have been added; of all others the records are compared. Returns how many jobs and
+-- entries did not change. This shard's id is the one that the master gives it today: a shard that
+-- was removed and added again has another. A master on MariaDB knows the shard under any spelling
+-- in upper or lower case, and any master by its id, but calls it by its own spelling. As long as no
+-- row of ours has come from the master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id

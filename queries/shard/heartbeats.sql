@@ -54,8 +54,8 @@ SELECT
 -- and again.
 --
 -- A beat adds one row to the history, and no more rows to the quarantine than are kept. So what is
--- deleted at once is bounded, too: after the limits were lowered from a million rows, the first beat
--- does not write for a minute.
+-- deleted at once is bounded, too: after the limits were lowered from a million rows, the first
+-- beat does not write for a minute.
 -- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine

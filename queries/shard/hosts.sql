@@ -33,8 +33,8 @@ WHERE (SELECT true FROM afe_hosts AS here WHERE here.id = s.id)
         HAVING pg_catalog.count(*) > 1
     );
 
--- Of hosts that are here, finds those for which anything is to be written: that have another name or
--- differ in what the master may change, or stand in the quarantine or among the taken ids. The
+-- Of hosts that are here, finds those for which anything is to be written: that have another name
+-- or differ in what the master may change, or stand in the quarantine or among the taken ids. The
 -- attributes of a host come as one text, sorted. No id of the master is 0 or less, so 0 stands for
 -- NULL.
 -- name: HostsToStore :many
@@ -145,8 +145,8 @@ ORDER BY id;
 
 -- Finds the valid holders of names that hosts of the chunk need, of which the master has said that
 -- it does not have them: a host that was added again has a new id there. The master says so with
--- Django's exception when it refuses a packet that names the host as known, and that is why the host
--- was set aside.
+-- Django's exception when it refuses a packet that names the host as known, and that is why the
+-- host was set aside.
 -- name: HostsReplaced :many
 SELECT holder.id
 FROM ROWS FROM (pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@hostnames::text[]), pg_catalog.unnest(@invalid::boolean[])) AS s (id, hostname, invalid)
@@ -199,8 +199,8 @@ updated AS (
 SELECT ((SELECT pg_catalog.count(*) FROM wanted) - (SELECT pg_catalog.count(*) FROM updated))::bigint AS missing;
 
 -- A newcomer whose name still belongs to another host is invalid, and is stored under another name
--- only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON CONFLICT
--- DO NOTHING would wait for a session that is changing one of them.
+-- only so that entries can refer to it. Hosts that are here are left out, as everywhere: ON
+-- CONFLICT DO NOTHING would wait for a session that is changing one of them.
 -- name: HostInsert :one
 WITH wanted AS (
     SELECT s.*

@@ -3,9 +3,9 @@
 -- differs is written, from arrays. No id of the master is 0 or less, so in an array of ids 0 stands
 -- for NULL.
 --
--- What stores rows by INSERT or UPDATE returns how many it found to be stored and did not store. There are
--- some if another session stored them meanwhile, or if a trigger of the site swallowed them; see
--- rows.Whole.
+-- What stores rows by INSERT or UPDATE returns how many it found to be stored and did not store.
+-- There are some if another session stored them meanwhile, or if a trigger of the site swallowed
+-- them; see rows.Whole.
 
 -- name: JobsCopy :copyfrom
 INSERT INTO afe_jobs (
@@ -33,8 +33,8 @@ INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (@job_id, @labe
 -- name: JobKeyvalsCopy :copyfrom
 INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (@job_id, @key, @value);
 
--- The jobs that are here. What is past the highest id is not looked up, here and in JobsFind: new jobs
--- and entries nearly always are.
+-- The jobs that are here. What is past the highest id is not looked up, here and in JobsFind: new
+-- jobs and entries nearly always are.
 -- name: JobsHere :many
 SELECT s.id::bigint AS id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
@@ -99,14 +99,14 @@ SELECT t.object_id
 FROM shard_client_taken AS t
 WHERE t.kind = 'job' AND t.object_id = ANY (@ids::bigint[]);
 
--- What of a chunk is here already, or is amiss: jobs and entries; jobs that have keyvals here without
--- being here, as parents of suites do, whose keyvals are stored first; jobs whose id was taken; and hosts
--- that are not here, or whose id is another host. A job of which nothing is named is new and can be
--- stored.
+-- What of a chunk is here already, or is amiss: jobs and entries; jobs that have keyvals here
+-- without being here, as parents of suites do, whose keyvals are stored first; jobs whose id was
+-- taken; and hosts that are not here, or whose id is another host. A job of which nothing is named
+-- is new and can be stored.
 --
--- Here and below, each row is looked up by itself, in a subquery that cannot become a join: with a join
--- PostgreSQL would read all jobs for each chunk as long as they are few. No such subquery ends with
--- LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKey.
+-- Here and below, each row is looked up by itself, in a subquery that cannot become a join: with a
+-- join PostgreSQL would read all jobs for each chunk as long as they are few. No such subquery ends
+-- with LIMIT 1, which makes a scan of the whole table look cheap; see PlansByKey.
 -- name: JobsFind :many
 SELECT 'job'::text AS what, s.id::bigint AS id
 FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
@@ -134,10 +134,11 @@ WHERE (SELECT true FROM afe_hosts AS h WHERE h.id = s.id) IS NULL
 
 -- Finds the jobs that cannot be stored, each with its first reason. The master may have given their
 -- id to another job than the one that is here; an entry of theirs may belong to another job, here
--- or, if it is not here, the first one of the response that names it; or they must wait. A job waits when a new entry of it names a host that
--- is not here, because that host was leased on the master when hosts were sent (host id 0: the entry
--- names none), or names an id that is another host here. A new job of a suite waits when the suite's
--- keyvals could not be read or stored, because the master sends these only with a job that is not here.
+-- or, if it is not here, the first one of the response that names it; or they must wait. A job
+-- waits when a new entry of it names a host that is not here, because that host was leased on the
+-- master when hosts were sent (host id 0: the entry names none), or names an id that is another
+-- host here. A new job of a suite waits when the suite's keyvals could not be read or stored,
+-- because the master sends these only with a job that is not here.
 --
 -- What makes a job another one is what nobody can edit: owner, name, the time of its creation, and
 -- its entries, if both sides have some and share none. A time may have lost its fraction on the way
@@ -172,7 +173,8 @@ known AS (
     SELECT
         s.id, s.owner, s.name, s.created_on, here.owner AS our_owner, here.name AS our_name, here.created_on AS our_created_on,
         e.first AS entries, coalesce(e.shared, false) AS share_an_entry,
-        -- Not ORDER BY with LIMIT: PostgreSQL would read all entries by their ids until three are found.
+        -- Not ORDER BY with LIMIT: PostgreSQL would read all entries by their ids until three are
+        -- found.
         (SELECT (pg_catalog.array_agg(o.id ORDER BY o.id))[1:3] FROM afe_host_queue_entries AS o WHERE o.job_id = s.id) AS our_entries
     FROM sent_job AS s
     CROSS JOIN LATERAL (SELECT j.owner, j.name, j.created_on FROM afe_jobs AS j WHERE j.id = s.id LIMIT 1) AS here

@@ -9,9 +9,9 @@
 -- a new key and SELECT FOR UPDATE are in the way of that.
 
 -- Bounds every other wait for a lock in this transaction, such as that for a table which somebody
--- has locked. It stays below half of statement_timeout, so that a wait for a lock can be told from a
--- statement that has too much to do. JIT is off because the staging tables, which are empty between
--- two beats, make PostgreSQL expect much work; compiling took half a second for two hosts.
+-- has locked. It stays below half of statement_timeout, so that a wait for a lock can be told from
+-- a statement that has too much to do. JIT is off because the staging tables, which are empty
+-- between two beats, make PostgreSQL expect much work; compiling took half a second for two hosts.
 -- name: WriteBoundsSet :exec
 SELECT
     pg_catalog.set_config('jit', 'off', true),

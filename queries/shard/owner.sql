@@ -65,11 +65,11 @@ SET system_identifier = nullif(@system_identifier::bigint, 0),
 -- Raises the epoch. It waits for the write transactions of the previous owner, which hold the row
 -- FOR SHARE; whatever that owner begins later finds no row.
 --
--- Whoever served before, a job that is in the middle of its entries may complete without a NULL, and
--- what its complete entries said may be lost. So each job with a complete and an open entry that is
--- neither in the ledger nor asks for an upload gets a row in which nothing counts as sent, and is
--- uploaded once more. That is always safe (P3), unlike taking it for sent. The jobs come first, each
--- once: a job may have 32,768 open entries, and for each of them all would be read.
+-- Whoever served before, a job that is in the middle of its entries may complete without a NULL,
+-- and what its complete entries said may be lost. So each job with a complete and an open entry
+-- that is neither in the ledger nor asks for an upload gets a row in which nothing counts as sent,
+-- and is uploaded once more. That is always safe (P3), unlike taking it for sent. The jobs come
+-- first, each once: a job may have 32,768 open entries, and for each of them all would be read.
 -- name: OwnerTake :one
 WITH inherited AS (
     INSERT INTO shard_client_uploads (job_id)
@@ -91,8 +91,8 @@ SET epoch = o.epoch + 1, who = excluded.who, since = excluded.since, backend_pid
 RETURNING epoch;
 
 -- The fence, the first statement of every write transaction. No row means that another client took
--- over, or that the connection with the lock is gone. A statement that travels together with the fence
--- asks shard_client.fenced; it is set only after the row has been waited for and found.
+-- over, or that the connection with the lock is gone. A statement that travels together with the
+-- fence asks shard_client.fenced; it is set only after the row has been waited for and found.
 -- name: OwnerFence :many
 WITH fence AS MATERIALIZED (
     SELECT o.epoch

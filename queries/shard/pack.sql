@@ -3,10 +3,10 @@
 -- would look for each of 50,000 jobs in an index that is nearly always empty.
 
 -- Hosts that the master need not send again, with their statuses (2019); ProbePlan, which is asked
--- together with this, says which of them may go. A host with a character outside ASCII in its status
--- is left out, because the master could not read the packet; that it may then send the host again
--- does no harm. A host whose id the master has given to another host is left out: its status would be
--- stored as the other's.
+-- together with this, says which of them may go. A host with a character outside ASCII in its
+-- status is left out, because the master could not read the packet; that it may then send the host
+-- again does no harm. A host whose id the master has given to another host is left out: its status
+-- would be stored as the other's.
 -- name: PackHosts :one
 SELECT
     coalesce(pg_catalog.array_agg(h.id ORDER BY h.id), '{}')::bigint[] AS ids,
@@ -33,8 +33,8 @@ SELECT ARRAY(
 -- There are three reasons to upload a job (P1): the scheduler set shard_id to NULL and an entry is
 -- complete; an entry is complete that was never acknowledged as complete; a request that may have
 -- been stored late, over a completion, must be dead by now. The ledger (shard_client_uploads) knows
--- the last two. A job whose id the master has given to another job is not uploaded, because it would
--- be stored as the other's result.
+-- the last two. A job whose id the master has given to another job is not uploaded, because it
+-- would be stored as the other's result.
 --
 -- The packet takes the jobs with the lowest ids, at most max_jobs, as long as they fit into
 -- free_bytes less the ids of all jobs that wait (P9), and into batch_bytes. That is for records
@@ -48,9 +48,9 @@ SELECT ARRAY(
 --
 -- No plan of this is bad, whatever PostgreSQL believes about the tables (P8): each look-up by job
 -- stands behind an OFFSET 0 and uses an index, what is read of many rows is one index of jobs whose
--- shard_id is NULL, and no two long lists are joined. MATERIALIZED keeps what is read twice from being
--- worked out twice. A digest comes only with a record that leaves something out: that of all others
--- is the digest of their text.
+-- shard_id is NULL, and no two long lists are joined. MATERIALIZED keeps what is read twice from
+-- being worked out twice. A digest comes only with a record that leaves something out: that of all
+-- others is the digest of their text.
 -- name: PackUpload :many
 WITH finished AS (
     SELECT
@@ -157,8 +157,8 @@ record AS MATERIALIZED (
     ) AS e
     WHERE CASE WHEN b.large THEN b.jobs = 1 ELSE b.jobs <= @max_jobs::bigint AND b.bytes <= s.bytes END
 ),
--- Counted by whole records: what fits, and the large job whose turn it would be. Without the records
--- themselves: what is sorted and stored once more had better be narrow.
+-- Counted by whole records: what fits, and the large job whose turn it would be. Without the
+-- records themselves: what is sorted and stored once more had better be narrow.
 choice AS MATERIALIZED (
     SELECT
         r.id, r.all_bytes > s.bytes AS large, turn.large AS large_turn,

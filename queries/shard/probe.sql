@@ -7,8 +7,8 @@
 --            a whole packet after every ten empty ones, in case that it is these which it refuses
 --   half     half of the suspects, and the hosts that have passed since
 --   without  everything but the named and guilty records, which are set aside only if that passes
---   retry    a job that was too much by itself, or a record that has been set aside for long enough,
---            after a beat that passed
+--   retry    a job that was too much by itself, or a record that has been set aside for long
+--            enough, after a beat that passed
 --   all      everything but what is set aside, and but the jobs that were too much by themselves
 -- With only_jobs and only_hosts, job_ids and host_ids are the records that may go, otherwise those
 -- that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
@@ -136,8 +136,8 @@ VALUES (@kind::text, @id::bigint, @state::text, @reason::text)
 ON CONFLICT (kind, object_id) DO UPDATE
 SET state = excluded.state, reason = excluded.reason;
 
--- Notes that a job was too much for the master by itself. When several were, the master could not cope
--- with anything, so those before are free to go again.
+-- Notes that a job was too much for the master by itself. When several were, the master could not
+-- cope with anything, so those before are free to go again.
 -- name: ProbeHeavy :execrows
 WITH too_many AS (
     DELETE FROM shard_client_suspects

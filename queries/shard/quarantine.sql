@@ -36,8 +36,8 @@ ORDER BY o.kind, o.digest
 ON CONFLICT (direction, kind, payload_digest) WHERE object_id IS NULL DO UPDATE
 SET code = excluded.code, reason = excluded.reason, occurrences = q.occurrences + 1, last_seen = pg_catalog.now();
 
--- Notes the jobs or hosts here whose id the master has given to another object: nothing is sent under
--- it any more. JobsRefused and HostsRefused take such a note back.
+-- Notes the jobs or hosts here whose id the master has given to another object: nothing is sent
+-- under it any more. JobsRefused and HostsRefused take such a note back.
 -- name: TakenNote :execrows
 INSERT INTO shard_client_taken AS here (kind, object_id, reason)
 SELECT @kind::text, s.id, s.reason
@@ -47,8 +47,8 @@ ON CONFLICT (kind, object_id) DO UPDATE
 SET reason = excluded.reason
 WHERE here.reason <> excluded.reason;
 
--- Sets a finished job aside whose statements fail although it is alone, so nothing is read of it here
--- but its id. Each time they fail again, its pause doubles.
+-- Sets a finished job aside whose statements fail although it is alone, so nothing is read of it
+-- here but its id. Each time they fail again, its pause doubles.
 -- name: QuarantineFinished :execrows
 INSERT INTO shard_client_quarantine AS q (
     direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at
@@ -66,8 +66,8 @@ SET
         pg_catalog.make_interval(secs => @last_seconds::double precision)
     );
 
--- Forgets objects that could be stored, or records that passed. A row that an operator has locked is
--- passed over: it goes by age, and must not hold up what was stored.
+-- Forgets objects that could be stored, or records that passed. A row that an operator has locked
+-- is passed over: it goes by age, and must not hold up what was stored.
 -- name: QuarantineForget :execrows
 DELETE FROM shard_client_quarantine
 WHERE id = ANY (ARRAY(
@@ -77,8 +77,8 @@ WHERE id = ANY (ARRAY(
     FOR UPDATE SKIP LOCKED
 ));
 
--- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in which
--- they are tried again.
+-- The objects that PostgreSQL refused in earlier beats, or that took too long, in the order in
+-- which they are tried again.
 -- name: QuarantineRefusedBefore :many
 SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine
@@ -86,8 +86,8 @@ WHERE direction = 'in' AND kind = @kind::text AND code IN ('database', 'too_slow
 ORDER BY last_seen, id;
 
 -- Counts for the metrics and the log. Jobs that only wait for a host are counted apart, because
--- they are no alarm; taken ids are never forgotten with the rest. There are no more rows than --quarantine-keep: 10,000 take 4 ms, as long as it
--- takes to prune them.
+-- they are no alarm; taken ids are never forgotten with the rest. There are no more rows than
+-- --quarantine-keep: 10,000 take 4 ms, as long as it takes to prune them.
 -- name: QuarantineSize :one
 SELECT
     pg_catalog.count(*) FILTER (WHERE direction = 'in')::bigint AS incoming,

@@ -14,8 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An answer means the same whether it fits into memory or goes into a file, whether it comes at once,
-// in pieces or byte by byte, and however little of a string is looked at to find the sections.
+// An answer means the same whether it fits into memory or goes into a file, whether it comes at
+// once, in pieces or byte by byte, and however little of a string is looked at to find the
+// sections.
 func TestAnswerHoweverItComes(t *testing.T) {
 	bodies := append(recordedBodies(t), hostileBodies()...)
 	defer func(memory, token int) { answer.MaxInMemory, answer.MaxToken = memory, token }(answer.MaxInMemory, answer.MaxToken)

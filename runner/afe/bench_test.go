@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A shard's first heartbeat: 100 hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals. First the pass that
-// finds the objects, then each object once.
+// A shard's first heartbeat: 100 hosts, 1,000 jobs, 1,250 entries, 3,000 keyvals. First the pass
+// that finds the objects, then each object once.
 
 func BenchmarkParseLarge(b *testing.B) {
 	body := largeBody(b)

@@ -46,7 +46,8 @@ func NewClient(options Options) (*Client, error) {
 	// The size of an answer is bounded as it comes over the wire; a compressed one could grow
 	// behind that bound. The original asks for identity too.
 	transport.DisableCompression = true
-	// Each request has a connection of its own (docs/decisions/0037-a-connection-for-each-request.md).
+	// Each request has a connection of its own
+	// (docs/decisions/0037-a-connection-for-each-request.md).
 	transport.DisableKeepAlives = true
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{

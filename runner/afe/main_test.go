@@ -186,8 +186,8 @@ func decodeOK(t testing.TB, body []byte) *whole {
 	return response
 }
 
-// whole is a response with all its objects. Ids of incorrect hosts that cannot be used are among what is
-// malformed.
+// whole is a response with all its objects. Ids of incorrect hosts that cannot be used are among
+// what is malformed.
 type whole struct {
 	*Response
 	IncorrectHosts   []told[int64]

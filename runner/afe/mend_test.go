@@ -69,8 +69,8 @@ func TestP6WordInTheWrongPlace(t *testing.T) {
 	}
 }
 
-// What cannot be told apart is no answer, and the first error is told, not one about a mended text. But
-// the cause of an answer that ends early is its end, whatever stands before that.
+// What cannot be told apart is no answer, and the first error is told, not one about a mended text.
+// But the cause of an answer that ends early is its end, whatever stands before that.
 func TestTextThatCannotBeMended(t *testing.T) {
 	for body, want := range map[string]string{
 		`<html>NaN</html>`: "invalid character '<'",

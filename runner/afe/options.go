@@ -31,8 +31,8 @@ type Options struct {
 	MaxRetryAfter time.Duration
 	// MaxResponseBytes bounds the body of an answer.
 	MaxResponseBytes int64
-	// SpoolDir is the directory for answers that are too long for memory, while they are read; empty:
-	// that of the system for temporary files.
+	// SpoolDir is the directory for answers that are too long for memory, while they are read;
+	// empty: that of the system for temporary files.
 	SpoolDir string
 	// UserAgent names this program in the master's access log.
 	UserAgent string

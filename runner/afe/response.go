@@ -5,8 +5,9 @@ import (
 	"shardclient/runner/objects"
 )
 
-// Response is the result of a heartbeat. Every object stands by itself: one that cannot be understood
-// carries the reason and harms no other (P6). The text of the answer is kept until [Response.Close].
+// Response is the result of a heartbeat. Every object stands by itself: one that cannot be
+// understood carries the reason and harms no other (P6). The text of the answer is kept until
+// [Response.Close].
 type Response struct {
 	// Protocol is the version of the packet that was answered.
 	Protocol Protocol
@@ -19,7 +20,8 @@ type Response struct {
 	Hosts        Section[objects.Host]
 	Jobs         Section[objects.Job]
 	SuiteKeyvals Section[objects.Keyval]
-	// IncorrectHosts are the ids of known hosts that do not belong to this shard any more; 2019 only.
+	// IncorrectHosts are the ids of known hosts that do not belong to this shard any more; 2019
+	// only.
 	IncorrectHosts Section[int64]
 	// Malformed are sections that do not follow the protocol. The others count all the same.
 	Malformed []Malformed

@@ -23,9 +23,9 @@ const (
 	retryWaitMax = 30 * time.Second
 )
 
-// promptly is how soon a master that restarts, or a proxy before it, turns a request away. A request
-// that failed later was at work, and may be still: a second copy would only wait behind it in the
-// master's queue, and the packet would be stored as often as it was sent.
+// promptly is how soon a master that restarts, or a proxy before it, turns a request away. A
+// request that failed later was at work, and may be still: a second copy would only wait behind it
+// in the master's queue, and the packet would be stored as often as it was sent.
 const promptly = 10 * time.Second
 
 // attemptsKey is where the context of a heartbeat keeps its *attempts.

@@ -78,8 +78,8 @@ func (r *Response) Close() {
 // is none.
 func Parse(body []byte) (*Response, error) { return receive(bytes.NewReader(body), "") }
 
-// receive takes an answer in and reads the JSON-RPC envelope. An error of the body or of the disk is
-// returned as it is, one of the answer itself as an [*Error].
+// receive takes an answer in and reads the JSON-RPC envelope. An error of the body or of the disk
+// is returned as it is, one of the answer itself as an [*Error].
 func receive(body io.Reader, dir string) (*Response, error) {
 	a, err := answer.Read(body, dir)
 	if err != nil {
@@ -93,8 +93,8 @@ func receive(body io.Reader, dir string) (*Response, error) {
 	return r, nil
 }
 
-// open reads the envelope, and what the result holds. If the text is no JSON even where that could be
-// mended, the first error in it says most.
+// open reads the envelope, and what the result holds. If the text is no JSON even where that could
+// be mended, the first error in it says most.
 func open(a *answer.Answer) (*Response, error) {
 	unreadable := a.Unreadable
 	if unreadable != nil {
@@ -147,8 +147,8 @@ func response(a *answer.Answer) *Response {
 }
 
 // section finds a section. One that is absent or not a list makes the response incomplete, but for
-// incorrect_host_ids, which a master of 2015 does not send. Objects beyond maxObjects are only noted,
-// because the master sends them again.
+// incorrect_host_ids, which a master of 2015 does not send. Objects beyond maxObjects are only
+// noted, because the master sends them again.
 func section[T any](r *Response, name string) (s Section[T]) {
 	list := r.answer.Sections[name]
 	switch {

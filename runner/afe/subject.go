@@ -48,8 +48,8 @@ func (e *RPCError) Subject() Subject {
 	return Subject{}
 }
 
-// ofTheCall reports whether the exception is about the shard or the method, which every packet names,
-// and about no record.
+// ofTheCall reports whether the exception is about the shard or the method, which every packet
+// names, and about no record.
 func (e *RPCError) ofTheCall() bool {
 	return e.Name == "ServiceMethodNotFound" ||
 		strings.HasPrefix(e.Message, "Shard matching query does not exist") ||

@@ -23,7 +23,8 @@ const (
 	Unreachable
 	// Unusable: an answer came that cannot be used.
 	Unusable
-	// Unknown: the master knows no such shard, or no such call. No record of the packet is to blame.
+	// Unknown: the master knows no such shard, or no such call. No record of the packet is to
+	// blame.
 	Unknown
 	// Ours: a fault of shard-client itself, which says nothing about the master.
 	Ours

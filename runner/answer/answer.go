@@ -1,6 +1,6 @@
-// Package answer keeps the body of an answer while it is read, in memory or on disk, and knows where
-// in it the objects stand (docs/decisions/0051-an-answer-stays-on-disk.md). It knows the envelope of
-// JSON-RPC and the names of the sections; what an object means is for package objects.
+// Package answer keeps the body of an answer while it is read, in memory or on disk, and knows
+// where in it the objects stand (docs/decisions/0051-an-answer-stays-on-disk.md). It knows the
+// envelope of JSON-RPC and the names of the sections; what an object means is for package objects.
 package answer
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Answer is the body of an answer, and where in it things stand. Nothing of it is found if it is not
-// JSON; Unreadable then says why. An answer with values that are no JSON is mended as far as that
-// goes.
+// Answer is the body of an answer, and where in it things stand. Nothing of it is found if it is
+// not JSON; Unreadable then says why. An answer with values that are no JSON is mended as far as
+// that goes.
 type Answer struct {
 	contents
 	Unreadable error // the first error in what came; nil: it is JSON
@@ -30,9 +30,9 @@ type Answer struct {
 // maxHead is how much is kept of the beginning as it came, in bytes.
 const maxHead = 512
 
-// Read takes an answer in and finds out what it holds. The body is read to its end, whatever it holds;
-// dir is the directory for what is too long for memory, or empty for the system's. The error is that
-// of the body, or a [*SpoolError].
+// Read takes an answer in and finds out what it holds. The body is read to its end, whatever it
+// holds; dir is the directory for what is too long for memory, or empty for the system's. The error
+// is that of the body, or a [*SpoolError].
 func Read(body io.Reader, dir string) (*Answer, error) {
 	a := &Answer{body: &spool{dir: dir}}
 	source := &source{from: body, to: a.body}
@@ -78,8 +78,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mend replaces the body by one in which every value can be read. If there is no such body, the answer
-// holds nothing.
+// mend replaces the body by one in which every value can be read. If there is no such body, the
+// answer holds nothing.
 func (a *Answer) mend(unreadable error) error {
 	// The first error that the library finds says where it stands.
 	a.Unreadable = cmp.Or(json.UnmarshalRead(Framed(a.body.reader(0)), &struct{}{}, Lenient), unreadable)

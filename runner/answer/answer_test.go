@@ -58,8 +58,8 @@ func TestSpool(t *testing.T) {
 	a.Close()
 }
 
-// What is passed on is as long as what came, brackets and all that is short stay as they are, and what
-// is long ends early (P9).
+// What is passed on is as long as what came, brackets and all that is short stay as they are, and
+// what is long ends early (P9).
 func TestFrame(t *testing.T) {
 	defer func(limit int) { MaxToken = limit }(MaxToken)
 	MaxToken = 8

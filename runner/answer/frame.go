@@ -57,8 +57,8 @@ const (
 // came.
 type cut struct{ end, wholeEnd int64 }
 
-// wholeEnd returns where a string or number ends in what came, of which the end in what was passed on
-// is known. All that follows it up to the next bracket or comma must have been read.
+// wholeEnd returns where a string or number ends in what came, of which the end in what was passed
+// on is known. All that follows it up to the next bracket or comma must have been read.
 func (f *frame) wholeEnd(end int64) int64 {
 	for len(f.cuts) > 0 && f.cuts[0].end < end {
 		f.cuts = f.cuts[1:]

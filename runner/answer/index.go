@@ -12,8 +12,8 @@ import (
 // (P9). A first heartbeat with 100,000 jobs stays far below. Only tests change it.
 var MaxObjects = 1 << 19
 
-// Lenient lets an object with a broken string or a repeated name pass, so that it alone is set aside;
-// each object is then read strictly.
+// Lenient lets an object with a broken string or a repeated name pass, so that it alone is set
+// aside; each object is then read strictly.
 var Lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // contents says where things stand in an answer. They are found in one pass, while it comes, in an

@@ -146,8 +146,8 @@ func (m *mender) text(from int64) (to int64) {
 	return to
 }
 
-// word returns where the word ends that begins at from, and replaces it if it is no value. Of a long
-// one only the beginning is looked at: it passes for a number if that is one.
+// word returns where the word ends that begins at from, and replaces it if it is no value. Of a
+// long one only the beginning is looked at: it passes for a number if that is one.
 func (m *mender) word(from int64) (to int64) {
 	var word []byte
 	for to = from; to < m.size && !ends[m.at(to)]; to++ {

@@ -30,8 +30,8 @@ const DefaultMaxSplits = 1000
 // tell apart an object that takes too long by itself costs nine, in a chunk of 500.
 const maxTimeouts = 20
 
-// maxWaits limits how often a beat waits for keys that other sessions are about to insert, before it
-// leaves the rest. Only the first time it waits as long as --lock-timeout says; then briefWait.
+// maxWaits limits how often a beat waits for keys that other sessions are about to insert, before
+// it leaves the rest. Only the first time it waits as long as --lock-timeout says; then briefWait.
 const (
 	maxWaits  = 300
 	briefWait = 20 * time.Millisecond
@@ -73,9 +73,9 @@ type applier struct {
 	reason                  error // why PostgreSQL refused the first chunk that was left
 }
 
-// Response stores a response and returns how many of its objects were set aside. An object is stored
-// whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does not keep
-// the later ones from what they can do, as long as the database answers.
+// Response stores a response and returns how many of its objects were set aside. An object is
+// stored whole or not at all (P4), and a bad one harms only itself (P6). A step that failed does
+// not keep the later ones from what they can do, as long as the database answers.
 func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a := &applier{
 		o: o, r: r, Objects: aside.Of(&o.Options, r.Text), suite: map[int64][]reading.Ref{}, leftKeyvals: map[string]bool{},
@@ -119,7 +119,8 @@ func runSteps(ctx context.Context, steps []func() error) error {
 	return pg.Together(failed...)
 }
 
-// steps sorts out the objects of a response, but for jobs, and returns in which order they are stored.
+// steps sorts out the objects of a response, but for jobs, and returns in which order they are
+// stored.
 //
 // Incorrect hosts go first and invalid hosts next, so that a newcomer may have their name.
 // Incorrect hosts go once more after the jobs, so that entries which came with this response are
@@ -201,8 +202,8 @@ func (a *applier) removeHosts(
 	return nil, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
-// removeFreeHosts takes hosts out of use, but for those of which another session has locked a row. It
-// returns the ids of either kind, the latter with what is in the way.
+// removeFreeHosts takes hosts out of use, but for those of which another session has locked a row.
+// It returns the ids of either kind, the latter with what is in the way.
 func removeFreeHosts(
 	ctx context.Context, q *sharddb.Queries, ids []int64,
 ) (free []int64, left map[int64]string, err error) {

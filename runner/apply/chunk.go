@@ -19,9 +19,9 @@ import (
 	"shardclient/runner/rows"
 )
 
-// storeAll stores objects, and fails if some are left for the next beat. Those that PostgreSQL refused
-// in earlier beats come last, the longest ago first. So the splits of this beat are spent on objects
-// that were not yet told apart, and each refused one has its turn.
+// storeAll stores objects, and fails if some are left for the next beat. Those that PostgreSQL
+// refused in earlier beats come last, the longest ago first. So the splits of this beat are spent
+// on objects that were not yet told apart, and each refused one has its turn.
 func storeAll[T any](
 	ctx context.Context, a *applier, s *reading.Source[T], refs []reading.Ref, diff diffFunc[T], store storeFunc[T],
 ) error {
@@ -66,8 +66,8 @@ func sortByTurn(refs []reading.Ref, turns map[int64]reading.Ref) {
 	slices.SortStableFunc(refs, func(x, y reading.Ref) int { return cmp.Compare(x.Turn, y.Turn) })
 }
 
-// storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that need
-// what another session has locked, each with what that is.
+// storeFree stores objects chunk by chunk, each chunk in one transaction. It returns those that
+// need what another session has locked, each with what that is.
 func storeFree[T any](
 	ctx context.Context, a *applier, s *reading.Source[T], objects feed[T], diff diffFunc[T], store storeFunc[T],
 ) (left map[int64]string, err error) {
@@ -124,8 +124,8 @@ func (a *applier) goesOn(err error) bool {
 	return pg.Classify(err) == pg.Cancelled && a.timeouts < maxTimeouts
 }
 
-// tookTooLong counts a statement that took too long by itself, and reports whether a smaller one may
-// be tried.
+// tookTooLong counts a statement that took too long by itself, and reports whether a smaller one
+// may be tried.
 func (a *applier) tookTooLong(ctx context.Context, err error) bool {
 	if !pg.TookTooLong(ctx, err) {
 		return false
@@ -154,11 +154,11 @@ func settings(ctx context.Context, kind string) []pg.Ask {
 type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]aside.Object, map[int64]string, error)
 
 // storeChunk halves a chunk that holds a bad object until that object is alone, or leaves the chunk
-// to the next beat when this one has halved enough. A chunk that waited for a locked table would wait in
-// halves, too, so it is not halved; one that met a key which another session is about to insert is, and
-// the object with that key is left for the next beat. So is one whose transaction ends in a conflict
-// although it was repeated. An object that takes too long although it is
-// alone is set aside, too: a beat that failed for it would fail for ever.
+// to the next beat when this one has halved enough. A chunk that waited for a locked table would
+// wait in halves, too, so it is not halved; one that met a key which another session is about to
+// insert is, and the object with that key is left for the next beat. So is one whose transaction
+// ends in a conflict although it was repeated. An object that takes too long although it is alone
+// is set aside, too: a beat that failed for it would fail for ever.
 func storeChunk[T any](
 	ctx context.Context, a *applier, chunk []unit[T], left map[int64]string, store storeFunc[T],
 ) error {
@@ -221,8 +221,9 @@ func storeChunk[T any](
 	return nil
 }
 
-// mayBeAlone reports whether a single object may be what a transaction failed for, so that the others are
-// stored without it. A conflict that comes again and again is one that a trigger of the site raises.
+// mayBeAlone reports whether a single object may be what a transaction failed for, so that the
+// others are stored without it. A conflict that comes again and again is one that a trigger of the
+// site raises.
 func mayBeAlone(class pg.Class) bool { return class == pg.Data || class == pg.Conflict }
 
 // leave leaves a chunk for the next beat. Jobs whose suite keyvals are left wait for these.

@@ -16,10 +16,10 @@ import (
 // errApart says that something cannot be stored in the same transaction as the rest.
 var errApart = errors.New("something has to be stored apart")
 
-// storeHead stores what comes before the jobs: parents, hosts and suite keyvals. If all of it is new or
-// here as it was sent, and not too much, one transaction does: nobody waits for a row that is not here
-// yet, and each transaction costs a flush and several looks. Otherwise each part is stored apart, and
-// what went wrong is told there.
+// storeHead stores what comes before the jobs: parents, hosts and suite keyvals. If all of it is
+// new or here as it was sent, and not too much, one transaction does: nobody waits for a row that
+// is not here yet, and each transaction costs a flush and several looks. Otherwise each part is
+// stored apart, and what went wrong is told there.
 func (a *applier) storeHead(
 	ctx context.Context, hosts *reading.Source[objects.Host], hostRefs, keyvalRefs []reading.Ref, apart []func() error,
 ) error {

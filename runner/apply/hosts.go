@@ -73,8 +73,8 @@ func storeNewHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects
 	return fresh.Store(ctx, q)
 }
 
-// mergeFreeHosts stores hosts that need nothing which another session has locked, and adds the others
-// to left.
+// mergeFreeHosts stores hosts that need nothing which another session has locked, and adds the
+// others to left.
 func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host], left map[int64]string) error {
 	var body []byte
 	err := lockFree(chunk, left, func(chunk []unit[objects.Host]) (_ map[int64]string, err error) {
@@ -96,8 +96,8 @@ func mergeFreeHosts(ctx context.Context, q *sharddb.Queries, chunk []unit[object
 	return rows.MergeHosts(ctx, q, body)
 }
 
-// storableHosts sets aside the hosts whose id belongs to another host here, or whose name to another
-// valid host.
+// storableHosts sets aside the hosts whose id belongs to another host here, or whose name to
+// another valid host.
 func (a *applier) storableHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (good []unit[objects.Host], bad []aside.Object, err error) {
@@ -126,8 +126,8 @@ func (a *applier) storableHosts(
 }
 
 // removeReplaced takes out of use the hosts that have a name which the chunk needs and that the
-// master says it does not have, and reports whether there were any. One of which another session has
-// locked a row keeps its name for this beat.
+// master says it does not have, and reports whether there were any. One of which another session
+// has locked a row keeps its name for this beat.
 func (a *applier) removeReplaced(
 	ctx context.Context, q *sharddb.Queries, args sharddb.HostsRefusedParams,
 ) (bool, error) {

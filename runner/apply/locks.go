@@ -13,8 +13,8 @@ import (
 )
 
 // What another session has locked is left for the next beat, and all else is stored. No step waits
-// for a row while it holds others: PostgreSQL would end a deadlock on whichever side asks first, and
-// a scheduler that loses its transaction does not expect it. See queries/shard/locks.sql.
+// for a row while it holds others: PostgreSQL would end a deadlock on whichever side asks first,
+// and a scheduler that loses its transaction does not expect it. See queries/shard/locks.sql.
 
 // lockedRow is a row of a statement that finds out what another session has locked.
 type lockedRow = struct {
@@ -30,8 +30,9 @@ func reasons[R ~lockedRow](rows []R) map[int64]string {
 	return all
 }
 
-// lockFree locks what a chunk needs, adds to left the units that need what another session has locked,
-// and goes on without them until it has all locks. lock is called with what is left of the chunk.
+// lockFree locks what a chunk needs, adds to left the units that need what another session has
+// locked, and goes on without them until it has all locks. lock is called with what is left of the
+// chunk.
 func lockFree[T any](
 	chunk []unit[T], left map[int64]string, lock func([]unit[T]) (locked map[int64]string, err error),
 ) error {

@@ -11,9 +11,9 @@ import (
 	"shardclient/runner/rows"
 )
 
-// look is what is made of some jobs for PostgreSQL before it is asked about them, as they are expected to
-// be: of the next ones while those before them are stored. No connection is needed for that: a pooler
-// may have no other one.
+// look is what is made of some jobs for PostgreSQL before it is asked about them, as they are
+// expected to be: of the next ones while those before them are stored. No connection is needed for
+// that: a pooler may have no other one.
 type look struct {
 	units []unit[objects.Job]
 	isNew bool // all are expected to be new
@@ -66,8 +66,8 @@ func (a *applier) lookAt(units []unit[objects.Job]) *look {
 	return a.look
 }
 
-// changedJobs is the [diffFunc] of jobs. What is expected to be new is not compared: its own transaction
-// finds out.
+// changedJobs is the [diffFunc] of jobs. What is expected to be new is not compared: its own
+// transaction finds out.
 func (a *applier) changedJobs(
 	ctx context.Context, units []unit[objects.Job],
 ) (fresh, differ []unit[objects.Job], err error) {

@@ -23,11 +23,11 @@ func collectParents(hosts []unit[objects.Host], jobs []unit[objects.Job]) rows.P
 	return p
 }
 
-// storeParents stores what a response names before the objects that name it. So names and memberships
-// move once, and an object that is set aside spoils none of them. That holds for what is new as it
-// comes; but if anything has to move, all that the response names is found out before. If that fails,
-// each chunk stores its own parents instead, as its own objects name them. A parent that another
-// session has locked is left out, and with it each object that names it.
+// storeParents stores what a response names before the objects that name it. So names and
+// memberships move once, and an object that is set aside spoils none of them. That holds for what
+// is new as it comes; but if anything has to move, all that the response names is found out before.
+// If that fails, each chunk stores its own parents instead, as its own objects name them. A parent
+// that another session has locked is left out, and with it each object that names it.
 func (a *applier) storeParents(ctx context.Context, all rows.Parents) error {
 	if all.Len() == 0 {
 		return nil

@@ -34,8 +34,8 @@ func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []u
 	return units, a.FlushMany(ctx)
 }
 
-// sift sorts out a whole section, and returns the good objects. It calls each with every one of them,
-// and sets aside those for which that returns an error, because they contradict others.
+// sift sorts out a whole section, and returns the good objects. It calls each with every one of
+// them, and sets aside those for which that returns an error, because they contradict others.
 func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T) error) ([]reading.Ref, error) {
 	v, size := reading.NewSieve(s), int64(0)
 	refs, keep := make([]reading.Ref, 0, s.Len()), []unit[T]{}

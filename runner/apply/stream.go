@@ -14,8 +14,8 @@ import (
 	"shardclient/runner/rows"
 )
 
-// jobs are those of a response, of which there may be many. They are read once, and sorted out as they
-// come, unless something has to be known of all of them before.
+// jobs are those of a response, of which there may be many. They are read once, and sorted out as
+// they come, unless something has to be known of all of them before.
 type jobs struct {
 	*reading.Sieve[objects.Job]
 	*reading.Reading[objects.Job]
@@ -45,8 +45,8 @@ func (a *applier) nextJobs(ctx context.Context) (next []unit[objects.Job], err e
 	return next, nil
 }
 
-// withoutContradictions returns the jobs that agree with all objects before them, and sets aside the
-// others.
+// withoutContradictions returns the jobs that agree with all objects before them, and sets aside
+// the others.
 func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[objects.Job] {
 	named := rows.NewParents() // by the jobs of this chunk
 	return slices.DeleteFunc(chunk, func(u unit[objects.Job]) bool {
@@ -61,8 +61,8 @@ func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[object
 	})
 }
 
-// claim notes which entries a job names, and which of them a job before it has named. The first one has
-// the claim for this answer, whatever becomes of it
+// claim notes which entries a job names, and which of them a job before it has named. The first one
+// has the claim for this answer, whatever becomes of it
 // (docs/decisions/0058-the-first-job-of-an-answer-has-the-entry.md).
 func (a *applier) claim(j *objects.Job) {
 	for i := range j.Entries {
@@ -75,8 +75,8 @@ func (a *applier) claim(j *objects.Job) {
 	}
 }
 
-// settle forgets the claims to the entries of an object, if it is a job, because it is here now: they say
-// by themselves whose they are.
+// settle forgets the claims to the entries of an object, if it is a job, because it is here now:
+// they say by themselves whose they are.
 func (a *applier) settle(object any) {
 	if j, isJob := object.(*objects.Job); isJob {
 		for i := range j.Entries {
@@ -99,8 +99,8 @@ func (a *applier) siftJobs(ctx context.Context) error {
 	}
 }
 
-// storeAllJobs stores the jobs. What they name is stored before them, chunk by chunk as long as it is
-// new.
+// storeAllJobs stores the jobs. What they name is stored before them, chunk by chunk as long as it
+// is new.
 func (a *applier) storeAllJobs(ctx context.Context) error {
 	if a.jobs.Len() == 0 {
 		return nil
@@ -109,8 +109,8 @@ func (a *applier) storeAllJobs(ctx context.Context) error {
 	return stored(aside.KindJob, a.jobs.Len(), left, pg.Together(a.parentsErr, err))
 }
 
-// jobsInTurn hands out the jobs in the order in which they are stored. While some are stored, the next
-// are looked at.
+// jobsInTurn hands out the jobs in the order in which they are stored. While some are stored, the
+// next are looked at.
 func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	return func(yield func([]unit[objects.Job], error) bool) {
 		var this, next *look
@@ -140,8 +140,8 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	}
 }
 
-// lookAtNext begins to look at the next jobs, but for those that were refused before, and stores what
-// they name or notes it; nil: no more of them come.
+// lookAtNext begins to look at the next jobs, but for those that were refused before, and stores
+// what they name or notes it; nil: no more of them come.
 func (a *applier) lookAtNext(ctx context.Context, turns map[int64]reading.Ref) (*look, error) {
 	for {
 		good, err := a.nextJobs(ctx)
@@ -167,8 +167,8 @@ func (a *applier) lookAtNext(ctx context.Context, turns map[int64]reading.Ref) (
 	}
 }
 
-// storeParentsOf stores what jobs name that nothing before them has named. If the jobs are likely to be
-// new, or parents could not be stored at once, the transaction of the jobs does.
+// storeParentsOf stores what jobs name that nothing before them has named. If the jobs are likely
+// to be new, or parents could not be stored at once, the transaction of the jobs does.
 func (a *applier) storeParentsOf(ctx context.Context, chunk []unit[objects.Job]) error {
 	named := rows.NewParents()
 	for _, u := range chunk {

@@ -12,18 +12,18 @@ import (
 	"shardclient/runner/rows"
 )
 
-// An answer that comes again is only compared: what is here as it was sent needs no transaction that
-// writes, because the fence alone writes a page and waits for the disk.
+// An answer that comes again is only compared: what is here as it was sent needs no transaction
+// that writes, because the fence alone writes a page and waits for the disk.
 
-// freshChunks is how many chunks of new objects are stored in one transaction: nobody waits for a row
-// that is not here yet, and each transaction costs a flush and a look.
+// freshChunks is how many chunks of new objects are stored in one transaction: nobody waits for a
+// row that is not here yet, and each transaction costs a flush and a look.
 const freshChunks = 4
 
 // most is how many objects are compared at once, and stored if all are new.
 func (a *applier) most() int { return freshChunks * a.o.Chunk }
 
-// diffFunc returns the units of a chunk for which anything is to be written: those that are not here,
-// and those that are and differ. It may count the former among the latter.
+// diffFunc returns the units of a chunk for which anything is to be written: those that are not
+// here, and those that are and differ. It may count the former among the latter.
 type diffFunc[T any] func(context.Context, []unit[T]) (fresh, differ []unit[T], err error)
 
 // inRead makes a diffFunc of what compares in a transaction that only reads.
@@ -39,9 +39,10 @@ func inRead[T any](
 	}
 }
 
-// toStore compares units with what is here, and returns those that are to be stored, in chunks. That is
-// all of them where nothing is compared: without a diff, if PostgreSQL cannot compare a value or takes
-// too long, and after a parent could not be stored, for then what names the parent must wait.
+// toStore compares units with what is here, and returns those that are to be stored, in chunks.
+// That is all of them where nothing is compared: without a diff, if PostgreSQL cannot compare a
+// value or takes too long, and after a parent could not be stored, for then what names the parent
+// must wait.
 func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffFunc[T]) ([][]unit[T], error) {
 	var fresh []unit[T]
 	differ := units
@@ -93,8 +94,8 @@ func (a *applier) changedKeyvals(
 	return nil, nil, nil
 }
 
-// compareJobs compares jobs. If all are likely to be here, and so known, those are told from new ones
-// only among those that differ.
+// compareJobs compares jobs. If all are likely to be here, and so known, those are told from new
+// ones only among those that differ.
 func (a *applier) compareJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], known *rows.Known,
 ) (fresh, differ []unit[objects.Job], err error) {

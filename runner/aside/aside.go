@@ -1,6 +1,6 @@
 // Package aside owns the objects of a response that cannot be stored: why, what of them an operator
-// sees, and how they get into the quarantine (P6, P9 of docs/promises.md). What goes out is set aside
-// by package search.
+// sees, and how they get into the quarantine (P6, P9 of docs/promises.md). What goes out is set
+// aside by package search.
 package aside
 
 import (
@@ -98,10 +98,12 @@ func Of(o *Options, text func(place afe.Place, most int64) (jsontext.Value, erro
 // Count returns how many objects were set aside.
 func (s *Objects) Count() int { return s.count }
 
-// Has reports whether an object with this id was set aside: another one with the same id may be good.
+// Has reports whether an object with this id was set aside: another one with the same id may be
+// good.
 func (s *Objects) Has(kind string, id int64) bool { return s.ids[key{kind, id}] }
 
-// maxAside is how many bytes of objects that cannot be stored are held before they are written down.
+// maxAside is how many bytes of objects that cannot be stored are held before they are written
+// down.
 const maxAside = 2 << 20
 
 // Turns returns the turns of objects that PostgreSQL refused in earlier beats, by id.

@@ -15,8 +15,8 @@
 //
 // # The end of a beat
 //
-// [Outlive] lets what is under way go on for a while after a stop was asked for, and [WithCause] says
-// in an error why that ended.
+// [Outlive] lets what is under way go on for a while after a stop was asked for, and [WithCause]
+// says in an error why that ended.
 //
 // The package knows neither database nor wire, and imports no other package of ours.
 package beat
@@ -45,8 +45,8 @@ const (
 	FailureNoProgress = "no_progress"
 	// FailureRefusesAll: the master refuses an empty packet, too.
 	FailureRefusesAll = "refuses_all"
-	// FailureStopped: the beat of `once` did not begin, because a signal came before it. The beats of
-	// `run` never have it.
+	// FailureStopped: the beat of `once` did not begin, because a signal came before it. The beats
+	// of `run` never have it.
 	FailureStopped = "stopped"
 )
 

@@ -21,7 +21,8 @@ const (
 
 // ValidateSettings checks all values that are given, whatever the command is. It returns one
 // [*SettingError] for each setting that cannot be used, joined (errors.Join). Missing settings are
-// for [Config.ValidateShard] and [Config.ValidateDatabase]; package flags checks formats and choices.
+// for [Config.ValidateShard] and [Config.ValidateDatabase]; package flags checks formats and
+// choices.
 //
 // Sizes may be as small as one byte: a job larger than --max-upload-bytes goes alone, so even 1
 // works, slowly.
@@ -175,8 +176,8 @@ func checkSplay(d *time.Duration) error {
 	return checkDuration("startup-splay", *d, 0)
 }
 
-// checkLonger refuses a time that would be over before that of an RPC may be: what a request may still
-// do on the master could not be noted. nil: not given.
+// checkLonger refuses a time that would be over before that of an RPC may be: what a request may
+// still do on the master could not be noted. nil: not given.
 func checkLonger(flag string, d *time.Duration, than string, rpc time.Duration) error {
 	switch {
 	case d == nil:

@@ -4,8 +4,8 @@
 // # From flag to use
 //
 // A setting is a field of [Config], whose tags package flags reads. Every command accepts every
-// setting, before or after its name. The value comes from the first of these that has one: the flag,
-// the environment variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
+// setting, before or after its name. The value comes from the first of these that has one: the
+// flag, the environment variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
 //
 // [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
 // [Config.ValidateDatabase] that none is missing which a command needs. Each error is a

@@ -123,8 +123,8 @@ func TestLogDirDefaultsToAutotests(t *testing.T) {
 	}
 }
 
-// TestParsingDoesNotCheck: version must answer in a broken environment; each command decides what it
-// checks.
+// TestParsingDoesNotCheck: version must answer in a broken environment; each command decides what
+// it checks.
 func TestParsingDoesNotCheck(t *testing.T) {
 	c := mustParse(t, map[string]string{"SHARD_CLIENT_MASTER": "ftp://x", "SHARD_CLIENT_APPLY_CHUNK": "0"}, "version")
 	if c.ValidateSettings() == nil || c.ValidateShard() == nil {

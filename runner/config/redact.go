@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// The passwords are hidden by what they look like (docs/decisions/0038-hide-a-password-where-it-can-stand.md).
-// To replace `shard` wherever it stands would make `xxxxx-client starts` of a line, and tell the
-// password to everyone who knows how that line begins.
+// The passwords are hidden by what they look like
+// (docs/decisions/0038-hide-a-password-where-it-can-stand.md). To replace `shard` wherever it
+// stands would make `xxxxx-client starts` of a line, and tell the password to everyone who knows
+// how that line begins.
 
 // strength says where a secret is replaced.
 type strength int
@@ -57,9 +58,9 @@ func isMixed(text string) bool {
 		rest != strings.ToLower(rest) && text != strings.ToUpper(text)
 }
 
-// whereTheyStand returns the expression that finds secrets where a password stands: in the user part
-// of an address, after its key, and in the header that carries it. alone are those that may stand
-// before the @ of an address without a user.
+// whereTheyStand returns the expression that finds secrets where a password stands: in the user
+// part of an address, after its key, and in the header that carries it. alone are those that may
+// stand before the @ of an address without a user.
 func whereTheyStand(secrets, alone []string) *regexp.Regexp {
 	if len(secrets) == 0 {
 		return nil
@@ -126,8 +127,8 @@ func (s *Secrets) RedactError(err error) string {
 	return s.RedactOwn(causes.ReplaceAllStringFunc(text, inOneLine))
 }
 
-// causes finds the list that PostgreSQL's driver makes when no address of a database answers: a line
-// for each try, of which there may be two at one address, with TLS and without.
+// causes finds the list that PostgreSQL's driver makes when no address of a database answers: a
+// line for each try, of which there may be two at one address, with TLS and without.
 var causes = regexp.MustCompile(`:(?:\n\t.+)+`)
 
 // inOneLine separates the causes by semicolons, and tells equal ones once.
@@ -171,8 +172,8 @@ func isForeign(err error) bool {
 	return strings.Contains(domain, ".") || strings.HasPrefix(path, "net/")
 }
 
-// replaceTokens hides a word where it stands alone. Part of a name it is not, nor a key: there is no
-// token "shard" in shard9.example, shard-client and shard=1.
+// replaceTokens hides a word where it stands alone. Part of a name it is not, nor a key: there is
+// no token "shard" in shard9.example, shard-client and shard=1.
 func replaceTokens(text, word string) string {
 	var b strings.Builder
 	rest := 0

@@ -15,8 +15,8 @@ import (
 
 // Secrets are the passwords that this process knows. Every text that is printed, logged or stored
 // goes through [Secrets.Redact], [Secrets.RedactOwn] or [Secrets.RedactError] first: errors of
-// drivers, pflag and net/http can quote addresses with passwords, and a proxy can repeat on an error
-// page what it was sent. It is safe for concurrent use.
+// drivers, pflag and net/http can quote addresses with passwords, and a proxy can repeat on an
+// error page what it was sent. It is safe for concurrent use.
 type Secrets struct {
 	mu     sync.RWMutex
 	known  []string // as they were added

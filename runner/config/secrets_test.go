@@ -190,8 +190,8 @@ func TestRedactSparesWhatIsNoSecret(t *testing.T) {
 	}
 }
 
-// In a text from elsewhere an ordinary word is hidden wherever it stands alone; in an error, only in
-// what others said.
+// In a text from elsewhere an ordinary word is hidden wherever it stands alone; in an error, only
+// in what others said.
 func TestRedactHidesAWordInTextsFromElsewhere(t *testing.T) {
 	s := (&Config{}).Secrets(nil)
 	s.Add("elephant")

@@ -42,9 +42,9 @@ func (o *output) String() string {
 
 // Start starts the real shard-client of a shard with a command, "run" or "once", and more flags. Of
 // a flag that is given twice the last one counts, so a test may give its own --master or
-// --database-url. Its time-outs are longer than any machine needs, so that only faults fail beats; a
-// test whose fault is a time-out gives a short one. The program is killed at the end of the test if
-// it still runs.
+// --database-url. Its time-outs are longer than any machine needs, so that only faults fail beats;
+// a test whose fault is a time-out gives a short one. The program is killed at the end of the test
+// if it still runs.
 func (l *Lab) Start(s *Shard, command string, flags ...string) *Program {
 	l.t.Helper()
 	args := append([]string{command, "--shard-hostname=" + s.Hostname, "--user=" + Login}, flags...)

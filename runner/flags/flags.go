@@ -5,9 +5,9 @@
 //
 // A field with the tag help is a flag. Its name is that of the field, in lower case with dashes, or
 // the tag name. The other tags are short (a letter), default, placeholder (what the help shows for
-// the value; otherwise the enum, or a word for the type), enum (the values that it may have), env (its
-// variables) and group (the heading in the help). Lists are separated by commas. The fields of an
-// embedded struct are flags, too.
+// the value; otherwise the enum, or a word for the type), enum (the values that it may have), env
+// (its variables) and group (the heading in the help). Lists are separated by commas. The fields of
+// an embedded struct are flags, too.
 //
 // # Limits
 //
@@ -30,8 +30,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// New returns a flag for each field with a help of the struct that settings points to. It panics at a
-// default that cannot be used.
+// New returns a flag for each field with a help of the struct that settings points to. It panics at
+// a default that cannot be used.
 func New(settings any) *pflag.FlagSet {
 	set := newSet()
 	fields := reflect.ValueOf(settings).Elem()
@@ -76,7 +76,8 @@ type value struct {
 
 func (v *value) String() string { return "" } // pflag would show it
 
-// Type says in the help what the value is: *time.Duration is a DURATION. pflag knows bool by its name.
+// Type says in the help what the value is: *time.Duration is a DURATION. pflag knows bool by its
+// name.
 func (v *value) Type() string {
 	kind := v.field.Type().String()
 	kind = strings.ToUpper(kind[strings.LastIndexAny(kind, "*.")+1:])

@@ -24,8 +24,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// JSON encodes what we made ourselves, for a statement that takes JSON. What fails is an *Error. It is
-// the same JSON as on the wire: encoding/json does not know how an objects.Maybe is written.
+// JSON encodes what we made ourselves, for a statement that takes JSON. What fails is an *Error. It
+// is the same JSON as on the wire: encoding/json does not know how an objects.Maybe is written.
 func JSON(what any) ([]byte, error) {
 	body, err := json.Marshal(what)
 	if err != nil {

@@ -40,9 +40,9 @@ func Explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
 	return &explained{error: fmt.Errorf("%w: another session has locked what this needs; %s", err, remedy)}
 }
 
-// KeyInTheWay says which key kept a statement waiting in vain: another session has inserted it, or is
-// about to change its row, and has not committed. A statement without that key need not wait. It is
-// empty where a table or a shard's row was locked, which every statement needs.
+// KeyInTheWay says which key kept a statement waiting in vain: another session has inserted it, or
+// is about to change its row, and has not committed. A statement without that key need not wait. It
+// is empty where a table or a shard's row was locked, which every statement needs.
 func KeyInTheWay(err error) string {
 	if why, done := errors.AsType[*explained](err); done {
 		return why.key

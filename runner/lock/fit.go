@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Fit returns a text of our own (a reason, an error) as the shard's database can hold it. A database
-// in UTF8 holds every text, and one in SQL_ASCII takes every byte. In any other encoding, PostgreSQL
-// refuses a character that it does not have; so what is not ASCII is escaped as in Go. Texts of the
-// master are not for Fit: an object that does not fit is set aside.
+// Fit returns a text of our own (a reason, an error) as the shard's database can hold it. A
+// database in UTF8 holds every text, and one in SQL_ASCII takes every byte. In any other encoding,
+// PostgreSQL refuses a character that it does not have; so what is not ASCII is escaped as in Go.
+// Texts of the master are not for Fit: an object that does not fit is set aside.
 func (l *Lock) Fit(text string) string {
 	if l.conn == nil { // nothing can be written
 		return text

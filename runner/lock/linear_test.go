@@ -7,8 +7,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// A job may have 32,768 entries. Taking the lock read all of them for each that was open, which took
-// longer than a statement may: no client of such a shard could begin.
+// A job may have 32,768 entries. Taking the lock read all of them for each that was open, which
+// took longer than a statement may: no client of such a shard could begin.
 func TestTakingTheLockReadsEachEntryFewTimes(t *testing.T) {
 	pool := pgtest.Pool(t)
 	const entries = 2000

@@ -190,8 +190,8 @@ func (l *Lock) Abandon() { l.conn = nil }
 
 // Write runs fn in one transaction that commits only if this client still holds the lock: otherwise
 // it returns [ErrLost], and nothing is written. fn runs again after a deadlock or a serialization
-// failure, so it must not keep anything from an earlier run. The settings are for this transaction, such
-// as [pg.PlansByKey]; they travel with the fence.
+// failure, so it must not keep anything from an earlier run. The settings are for this transaction,
+// such as [pg.PlansByKey]; they travel with the fence.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
 	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, append(l.fence(ctx), settings...)...); err != nil {
@@ -201,9 +201,9 @@ func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, setti
 	}))
 }
 
-// WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as OwnerFence
-// sets it: the whole transaction is one round trip, in which nobody can stop after the fence. They
-// find their rows by keys.
+// WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as
+// OwnerFence sets it: the whole transaction is one round trip, in which nobody can stop after the
+// fence. They find their rows by keys.
 func (l *Lock) WriteAtOnce(ctx context.Context, asks ...func(*sharddb.Queries) error) error {
 	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		all := append(l.fence(ctx), pg.PlansByKey(ctx))
@@ -234,9 +234,9 @@ func isHeld(rows int, err error) error {
 	return nil
 }
 
-// Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write]. It
-// returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even to
-// the log of the server.
+// Read runs fn in one read-only snapshot, whose statements wait as long as those of [Lock.Write].
+// It returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even
+// to the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
 	look := func(db pg.DB) error {
 		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)

@@ -45,8 +45,8 @@ type Options struct {
 	// uploads"), or while the client looks for the record that the master refuses. A shorter Pause
 	// goes before.
 	Drain time.Duration
-	// Splay is the longest wait before the first beat, and before the first after an outage; how long
-	// it is, chance decides.
+	// Splay is the longest wait before the first beat, and before the first after an outage; how
+	// long it is, chance decides.
 	Splay time.Duration
 	// Lifetime is the time after Began from which on no beat begins; 0: beat for ever.
 	Lifetime time.Duration

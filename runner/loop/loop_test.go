@@ -179,7 +179,8 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
-// The lifetime counts from the start of the process, and the log tells the setting, not what is left.
+// The lifetime counts from the start of the process, and the log tells the setting, not what is
+// left.
 func TestLifetimeCountsFromTheStartOfTheProcess(t *testing.T) {
 	var lines strings.Builder
 	at := synctestLoop(t, loop.Options{Pause: time.Minute, Lifetime: 150 * time.Second}, &recorder{}, func(o *loop.Options) {

@@ -15,8 +15,8 @@ const (
 // nil then; the error of an attempt that is final, because no later attempt can mend it; or
 // ctx.Err() when ctx ends first.
 //
-// tell is called after the 1st, 2nd, 4th, 8th ... attempt that failed, and at least every half hour,
-// with its error and number.
+// tell is called after the 1st, 2nd, 4th, 8th ... attempt that failed, and at least every half
+// hour, with its error and number.
 func Until(ctx context.Context, try func() (final bool, err error), tell func(err error, tries int)) error {
 	pause := untilPauseMin
 	var failures teller

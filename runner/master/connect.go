@@ -22,9 +22,9 @@ var connectionSettings = map[string]string{
 	"shard_client.acknowledges":       "on",
 }
 
-// Connect opens a pool for [New]. Settings in the URL override connectionSettings. Of several servers
-// in the URL it uses the one that takes writes. stats may be nil. That a database is down shows only
-// when it is used.
+// Connect opens a pool for [New]. Settings in the URL override connectionSettings. Of several
+// servers in the URL it uses the one that takes writes. stats may be nil. That a database is down
+// shows only when it is used.
 func Connect(ctx context.Context, databaseURL string, maxConnections int32, stats *Stats) (*pgxpool.Pool, error) {
 	if maxConnections < 1 {
 		return nil, fmt.Errorf("reference master: maxConnections is %d: want at least 1", maxConnections)

@@ -11,9 +11,9 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// twinWindow is how long ago the last heartbeat of a shard may be for the next one to contradict it,
-// and how long nothing more is logged of the same sign. It is some beats of a shard at the usual
-// pace.
+// twinWindow is how long ago the last heartbeat of a shard may be for the next one to contradict
+// it, and how long nothing more is logged of the same sign. It is some beats of a shard at the
+// usual pace.
 const twinWindow = 10 * time.Minute
 
 // shownIDs is how many ids of a list are logged.
@@ -26,8 +26,9 @@ type sign string
 const (
 	// twoAddresses: heartbeats of one shard come from two addresses.
 	twoAddresses sign = "two_addresses"
-	// forgottenIDs: a host was known and is not any more, or a job was known, then not, and is again. A
-	// database that was put back from a backup shows it once, and so does a request that was delayed.
+	// forgottenIDs: a host was known and is not any more, or a job was known, then not, and is
+	// again. A database that was put back from a backup shows it once, and so does a request that
+	// was delayed.
 	forgottenIDs sign = "forgotten_ids"
 	// otherEnds: an entry that had ended is uploaded with another end.
 	otherEnds sign = "other_ends"

@@ -118,8 +118,8 @@ func TestKnownIDsThatContradict(t *testing.T) {
 	all := `, "known_job_ids": [4, 1, 3, 2], "known_host_ids": [1, 2, 4], "known_host_statuses": ["Ready", "Ready", "Ready"]`
 	w.from("::1", all)
 	w.shows([3]int64{})
-	// What is done with, or invalid, may go. So may what is uploaded, and a job that has ended: it is
-	// uploaded as soon as the scheduler has said so.
+	// What is done with, or invalid, may go. So may what is uploaded, and a job that has ended: it
+	// is uploaded as soon as the scheduler has said so.
 	w.from("::1", `, "known_job_ids": [1], "jobs": [{"id": 3}], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
 	w.from("::1", `, "known_job_ids": [1], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)
 	w.from("::1", `, "known_job_ids": [1], "jobs": [{"id": 2}], "known_host_ids": [1, 2], "known_host_statuses": ["Ready", "Ready"]`)

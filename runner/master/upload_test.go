@@ -33,8 +33,8 @@ func TestStoresUploads(t *testing.T) {
 	}
 }
 
-// stored sends one job and one entry of shard one and returns a value that is stored then. The shard
-// has job 1 with entries 2 and 3.
+// stored sends one job and one entry of shard one and returns a value that is stored then. The
+// shard has job 1 with entries 2 and 3.
 func stored(t *testing.T, protocol afe.Protocol, edit, jobs, entries, look string) (*reply, string) {
 	t.Helper()
 	pool := pgtest.Pool(t)

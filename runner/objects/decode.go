@@ -24,8 +24,8 @@ const (
 )
 
 // MaxBytes bounds one object (P9). It is the default of --max-upload-bytes: a job that is
-// larger would arrive only to be too large for its upload.
-const MaxBytes = 16 << 20
+// larger would arrive only to be too large for its upload. Only tests change it.
+var MaxBytes int64 = 16 << 20
 
 // maxNested bounds the lists within one object, such as the entries of a job (P9). No lab has a job
 // on that many hosts.
@@ -76,12 +76,12 @@ func newJob() Job {
 	}
 }
 
-// Reader reads objects of one kind, one after the other: a [Host], [Job], [Keyval] of a suite, or id.
-// It is not safe for concurrent use.
+// Reader reads objects of one kind, one after the other: a [Host], [Job], [Keyval] of a suite, or
+// id. It is not safe for concurrent use.
 type Reader[T any] struct{ quick quick }
 
-// Read reads an object. One that cannot be used is not kept: half an object can take much more memory
-// than its text.
+// Read reads an object. One that cannot be used is not kept: half an object can take much more
+// memory than its text.
 func (reader *Reader[T]) Read(text jsontext.Value) (r Received[T]) {
 	err := error(nil)
 	if !quickly(&reader.quick, text, &r.Object) {
@@ -219,8 +219,8 @@ func object[T any](defaults func() T) *json.Unmarshalers {
 	return json.JoinUnmarshalers(json.UnmarshalFromFunc(readList[T]), one)
 }
 
-// readList reads a list element by element, and gives up early: one of empty objects takes many times
-// its text in memory (P9).
+// readList reads a list element by element, and gives up early: one of empty objects takes many
+// times its text in memory (P9).
 func readList[T any](dec *jsontext.Decoder, list *[]T) error {
 	if dec.PeekKind() != '[' {
 		return unwanted(dec, "a list")

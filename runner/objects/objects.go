@@ -1,6 +1,6 @@
-// Package objects has what a master sends to a shard: hosts, jobs with their entries, keyvals, and what
-// these name. It reads each from its text, by itself: one that cannot be used carries the reason. A
-// field that the master may leave out is a [Maybe]. docs/protocol.md has the facts.
+// Package objects has what a master sends to a shard: hosts, jobs with their entries, keyvals, and
+// what these name. It reads each from its text, by itself: one that cannot be used carries the
+// reason. A field that the master may leave out is a [Maybe]. docs/protocol.md has the facts.
 package objects
 
 import (

@@ -10,9 +10,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// quick reads objects as masters write them, in half the time that reflection takes. At anything that
-// is not as it should be it gives up, and the strict way decides what the object is, or says what is
-// wrong with it. Both read the same from any object that quick reads; FuzzQuick checks that.
+// quick reads objects as masters write them, in half the time that reflection takes. At anything
+// that is not as it should be it gives up, and the strict way decides what the object is, or says
+// what is wrong with it. Both read the same from any object that quick reads; FuzzQuick checks
+// that.
 type quick struct {
 	dec    jsontext.Decoder
 	failed bool

@@ -1,6 +1,7 @@
 package objects
 
-// The fields of each object, as quick reads them. The tags of the types say the same to the strict way.
+// The fields of each object, as quick reads them. The tags of the types say the same to the strict
+// way.
 
 func (q *quick) ref(o *Ref) {
 	for q.enter('{'); q.next('}'); {

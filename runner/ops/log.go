@@ -19,8 +19,8 @@ type LogOptions struct {
 	Level slog.Leveler
 	// Dir is a directory for a file of this start that gets every line too; "": no file.
 	Dir string
-	// Redact takes secrets out of every message and value, and RedactError out of every error, before
-	// these are cut: half a secret would not be recognised. nil: there are no secrets.
+	// Redact takes secrets out of every message and value, and RedactError out of every error,
+	// before these are cut: half a secret would not be recognised. nil: there are no secrets.
 	Redact      func(string) string
 	RedactError func(error) string
 	// Patience is how long Close waits for lines that could not be written yet. With 0 each line is

@@ -114,9 +114,9 @@ func TestOldStartsAreRemoved(t *testing.T) {
 	}
 }
 
-// Names say when starts were, and the times of files do not: files were copied back, cut, or written
-// while the clock was wrong. A name that lies in the future was given before the clock was set
-// back.
+// Names say when starts were, and the times of files do not: files were copied back, cut, or
+// written while the clock was wrong. A name that lies in the future was given before the clock was
+// set back.
 func TestStartsAreRemovedInTheOrderOfTheirNames(t *testing.T) {
 	dir := t.TempDir()
 	for i := 1; i <= 9; i++ { // the older the name, the newer the file

@@ -128,7 +128,8 @@ func TestFailingWriterCostsLinesOnly(t *testing.T) {
 	})
 }
 
-// The file gets its lines while stderr is stuck, and the end waits for stderr no longer than it may.
+// The file gets its lines while stderr is stuck, and the end waits for stderr no longer than it
+// may.
 func TestStuckReaderStopsNeitherFileNorEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

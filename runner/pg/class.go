@@ -24,8 +24,8 @@ const (
 	Conflict
 	// Cancelled means that the statement took too long.
 	Cancelled
-	// Locked means that the statement waited for a lock of another session for too long: for a table a
-	// smaller one would wait, too.
+	// Locked means that the statement waited for a lock of another session for too long: for a
+	// table a smaller one would wait, too.
 	Locked
 	// ReadOnly means that the server is a standby, or no longer takes writes.
 	ReadOnly
@@ -57,8 +57,8 @@ const classLength = 2
 
 // A duplicate of a primary key is never an object's fault: a statement that brings its ids along
 // passes over those that exist, and all other ids are PostgreSQL's
-// (docs/decisions/0031-identities-pass-the-highest-id.md). The name is the one that PostgreSQL gives
-// to a primary key.
+// (docs/decisions/0031-identities-pass-the-highest-id.md). The name is the one that PostgreSQL
+// gives to a primary key.
 const (
 	uniqueViolation  = "23505"
 	primaryKeySuffix = "_pkey"
@@ -83,8 +83,8 @@ func TookTooLong(ctx context.Context, err error) bool {
 	return Classify(err) == Cancelled && ctx.Err() == nil
 }
 
-// OfOneObject reports whether an object may be what a statement failed for, so that smaller ones are
-// worth trying.
+// OfOneObject reports whether an object may be what a statement failed for, so that smaller ones
+// are worth trying.
 func OfOneObject(ctx context.Context, err error) bool {
 	return Classify(err) == Data || TookTooLong(ctx, err)
 }

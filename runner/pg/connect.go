@@ -40,8 +40,8 @@ const (
 	poolConnections = 2
 )
 
-// Door says how the connections of one program are made. Of the connection string's settings some win
-// over the ones of this package, such as statement_timeout; see session.go.
+// Door says how the connections of one program are made. Of the connection string's settings some
+// win over the ones of this package, such as statement_timeout; see session.go.
 type Door struct {
 	// URL is a postgres:// URL or a list of key=value; "" uses libpq's environment variables.
 	URL string
@@ -53,8 +53,8 @@ type Door struct {
 	// called for each new connection, so that a rotated password works without a restart. Nil:
 	// there is none.
 	Password func() (string, error)
-	// Migrates lets statements take as long as they need, and leaves the search_path as it is given:
-	// it says where new tables go.
+	// Migrates lets statements take as long as they need, and leaves the search_path as it is
+	// given: it says where new tables go.
 	Migrates bool
 	// LockTimeout is how long a statement waits for what another session has locked, unless the URL
 	// says it; 0: as long as statement_timeout allows. A session that migrates has no limit.
@@ -108,8 +108,8 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 		return err
 	}
 	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
-	// Only the primary is of use, be it one of several hosts or the one that a name stands for today.
-	// An operator who wants a read-only server, to look at a quarantine, says so in the URL.
+	// Only the primary is of use, be it one of several hosts or the one that a name stands for
+	// today. An operator who wants a read-only server, to look at a quarantine, says so in the URL.
 	WantWrites(connection)
 	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin
 	prepareStatements(connection)

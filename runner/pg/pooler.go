@@ -76,7 +76,8 @@ func (d *Door) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config.ConnConfig)
 }
 
-// unprepared sends each statement whole: a prepared one would be unknown to the next server process.
+// unprepared sends each statement whole: a prepared one would be unknown to the next server
+// process.
 type unprepared struct{ *pgx.Conn }
 
 func (u unprepared) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {

@@ -5,9 +5,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// WantWrites makes new connections go past servers that take no writes, unless the connection string
-// asks for another kind of server. A connection that is open already learns nothing of it: after an
-// error of class [ReadOnly] its pool must be reset.
+// WantWrites makes new connections go past servers that take no writes, unless the connection
+// string asks for another kind of server. A connection that is open already learns nothing of it:
+// after an error of class [ReadOnly] its pool must be reset.
 func WantWrites(connection *pgx.ConnConfig) {
 	if connection.ValidateConnect == nil {
 		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite

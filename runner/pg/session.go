@@ -18,8 +18,8 @@ const (
 	// statementTimeout ends a statement that waits for a lock or reads too much; a chunk that meets
 	// it is halved. It is 300 times what the largest default chunk needs.
 	statementTimeout = "60s"
-	// idleTimeout frees the locks of a transaction whose client is stopped, or was cut off without a
-	// word. Between two statements of a transaction we only compute.
+	// idleTimeout frees the locks of a transaction whose client is stopped, or was cut off without
+	// a word. Between two statements of a transaction we only compute.
 	idleTimeout = "60s"
 )
 
@@ -43,8 +43,8 @@ var known = map[string]string{
 	"idle_session_timeout":                "0",
 	"idle_in_transaction_session_timeout": idleTimeout,
 	"transaction_timeout":                 "0", // each statement has its limit
-	// What PostgreSQL believes about tables that fill and empty is often old: it compiled for half a
-	// second what took a millisecond.
+	// What PostgreSQL believes about tables that fill and empty is often old: it compiled for half
+	// a second what took a millisecond.
 	"jit": "off",
 }
 
@@ -59,7 +59,8 @@ func lockTimeout(d *Door) string {
 	return fmt.Sprintf("%dms", (d.LockTimeout+time.Millisecond-1)/time.Millisecond)
 }
 
-// isStart reports whether a setting is sent with the start of a connection. A pooler refuses others.
+// isStart reports whether a setting is sent with the start of a connection. A pooler refuses
+// others.
 func isStart(name string) bool { return name == "application_name" }
 
 // session is what a new session is told, and by what it is judged.

@@ -18,8 +18,8 @@ type DB interface {
 }
 
 // Ask runs exactly one statement. It is called twice: first to learn what it asks, with a database
-// that answers nothing, and once more with the answer. What it returns the first time is ignored. If
-// an earlier statement of its round trip fails, there is no second time.
+// that answers nothing, and once more with the answer. What it returns the first time is ignored.
+// If an earlier statement of its round trip fails, there is no second time.
 type Ask func(DB) error
 
 // errAsked is what a statement gets for an answer when it is only collected.

@@ -30,8 +30,8 @@ func Read(ctx context.Context, pool *pgxpool.Pool, fn func(*Tx) error) error {
 	return transact(ctx, pool, fn, func(db DB) error { return sessiondb.New(db).SnapshotBegin(ctx) })
 }
 
-// PlansByKey lets the rest of a transaction find everything by an index, whatever PostgreSQL believes
-// about the tables. It is not for statements that read a table which has no index.
+// PlansByKey lets the rest of a transaction find everything by an index, whatever PostgreSQL
+// believes about the tables. It is not for statements that read a table which has no index.
 func PlansByKey(ctx context.Context) Ask {
 	return func(db DB) error { return sessiondb.New(db).PlansByKey(ctx) }
 }
@@ -81,8 +81,8 @@ func (t *Tx) Finish(ctx context.Context, asks ...Ask) error {
 	return err
 }
 
-// undo rolls back what is not committed. If that fails, the connection is closed, and the server does
-// it.
+// undo rolls back what is not committed. If that fails, the connection is closed, and the server
+// does it.
 func (t *Tx) undo(ctx context.Context) {
 	if !t.conn.IsClosed() && t.conn.PgConn().TxStatus() != 'I' {
 		_ = sessiondb.New(t.conn).TransactionUndo(ctx)

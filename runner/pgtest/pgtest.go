@@ -185,7 +185,7 @@ func findServer() (server, error) {
 	if err := postgres.ForgetLibpqSettings(); err != nil {
 		return nil, err
 	}
-	if shared := sharedDirectory(); shared != "" {
+	if shared := postgres.SharedDirectory(); shared != "" {
 		return postgres.Visit(ctx, shared)
 	}
 	started, err := postgres.Start(ctx, postgres.Options{})

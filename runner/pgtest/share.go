@@ -4,23 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
-	"strings"
 
 	"shardclient/runner/postgres"
 	"shardclient/schema"
 )
 
-const (
-	// directoryVariable names the directory of a server that all packages of a run share.
-	directoryVariable = "SHARD_TEST_POSTGRES"
-
-	// connectionsOfAPackage is what PostgreSQL itself grants a server, which one package had for
-	// itself.
-	connectionsOfAPackage = 100
-)
+// connectionsOfAPackage is what PostgreSQL itself grants a server, which one package had for
+// itself.
+const connectionsOfAPackage = 100
 
 // Shared is a server with a migrated template for all packages of a run of go test. It ends with
 // Stop, and with the process that started it.
@@ -30,7 +23,7 @@ type Shared struct{ server *postgres.Server }
 func Share(ctx context.Context) (*Shared, error) {
 	// go test runs as many packages at a time as there are processors.
 	connections := strconv.Itoa(connectionsOfAPackage * runtime.GOMAXPROCS(0))
-	server, err := postgres.Start(ctx, postgres.Options{Settings: map[string]string{"max_connections": connections}})
+	server, err := postgres.Start(ctx, postgres.Options{Share: true, Settings: map[string]string{"max_connections": connections}})
 	if err != nil {
 		return nil, err
 	}
@@ -42,23 +35,11 @@ func Share(ctx context.Context) (*Shared, error) {
 
 // Environment leads test processes to the server.
 func (s *Shared) Environment() []string {
-	return []string{directoryVariable + "=" + s.server.Directory()}
+	return []string{postgres.SharedVariable + "=" + s.server.Directory()}
 }
 
 // Stop ends the server, with all databases that tests have left there.
 func (s *Shared) Stop() error { return s.server.Stop() }
-
-// sharedDirectory is where a run has its server; "": this process starts its own. It is not asked
-// for with os.Getenv, because go test repeats no old result when such a variable has another value:
-// that of this one says nothing about results.
-func sharedDirectory() string {
-	for _, entry := range os.Environ() {
-		if path, ok := strings.CutPrefix(entry, directoryVariable+"="); ok {
-			return path
-		}
-	}
-	return ""
-}
 
 // server is what tests need of one, whoever has started it.
 type server interface {

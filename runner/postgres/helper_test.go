@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		helper()
 		return
 	}
+	// These tests are about initdb, too.
+	if err := os.Unsetenv(SharedVariable); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -107,8 +111,9 @@ func readableTestBinary(t *testing.T) string {
 	return path
 }
 
-// writeProgram writes a program that is then run. While it is open for writing nobody may fork: a child
-// would hold it open until it runs a program of its own, and Linux runs no file that is open for writing.
+// writeProgram writes a program that is then run. While it is open for writing nobody may fork: a
+// child would hold it open until it runs a program of its own, and Linux runs no file that is open
+// for writing.
 func writeProgram(path string, content []byte) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

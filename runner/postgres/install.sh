@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes sure that PostgreSQL's server programs are on this machine, and with the argument pgbouncer also the pooler that
-# the tests need: does nothing when they are, otherwise installs the distribution's packages as root or with
-# passwordless sudo. It creates no cluster and starts no server; the service that Debian's package of PostgreSQL enables
-# has nothing to start without a cluster.
+# Makes sure that PostgreSQL's server programs are on this machine, and with the argument pgbouncer
+# also the pooler that the tests need: does nothing when they are, otherwise installs the
+# distribution's packages as root or with passwordless sudo. It creates no cluster and starts no
+# server; the service that Debian's package of PostgreSQL enables has nothing to start without a
+# cluster.
 set -eu
 
 oldest_major=15
@@ -53,8 +54,8 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# Debian's package creates and starts a cluster on port 5432 when it is installed, unless a setting of
-# postgresql-common forbids that. So postgresql-common is installed first, and then set.
+# Debian's package creates and starts a cluster on port 5432 when it is installed, unless a setting
+# of postgresql-common forbids that. So postgresql-common is installed first, and then set.
 install_apt() {
 	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
 	as_root $apt update &&
@@ -64,8 +65,8 @@ install_apt() {
 		as_root $apt install postgresql
 }
 
-# Debian's package enables and starts the pooler as a service of the machine. A mask keeps it from starting, and is
-# taken away afterwards together with what enables it.
+# Debian's package enables and starts the pooler as a service of the machine. A mask keeps it from
+# starting, and is taken away afterwards together with what enables it.
 install_apt_pooler() {
 	apt="env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends -o Dpkg::Use-Pty=0"
 	unit=/etc/systemd/system/$pooler.service

@@ -27,13 +27,18 @@ const (
 // Options say what kind of server [Start] starts. The zero value is right for tests.
 type Options struct {
 	// Durable keeps PostgreSQL's own promises about a crash of the machine. Without it, the server
-	// never waits for the disk, lives in memory where there is room, and compiles no statement. That
-	// is right for tests and demos, and wrong for measuring.
+	// never waits for the disk, lives in memory where there is room, and compiles no statement.
+	// That is right for tests and demos, and wrong for measuring.
 	Durable bool
 
 	// TCP makes the server listen on 127.0.0.1 too, at a free port and with a random password, so
 	// that something can be put between client and server. URL then names the port, not the socket.
 	TCP bool
+
+	// Share keeps the data as initdb has made them. A process that finds Directory in
+	// SharedVariable copies them when it starts a server that need not be durable. All these have
+	// one password, and one system identifier.
+	Share bool
 
 	// Settings are further server settings, as in postgresql.conf. They override the settings that
 	// Durable implies.

@@ -207,3 +207,29 @@ func TestDropDatabaseDisconnectsItsUsers(t *testing.T) {
 		t.Error("a connection survived its database")
 	}
 }
+
+// A server that shares what initdb has made spares others theirs. They have its password, and
+// nothing of its databases; one that must be durable takes nothing.
+func TestFreshDataAreCopied(t *testing.T) {
+	sharing := start(t, Options{Share: true})
+	if err := sharing.CreateDatabase(t.Context(), "own", "template1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(SharedVariable, sharing.Directory())
+	const identifier = "SELECT system_identifier::text FROM pg_control_system()"
+	original := ask(t, sharing.URL("postgres"), identifier)
+	for durable, same := range map[bool]bool{false: true, true: false} {
+		s := start(t, Options{TCP: true, Durable: durable})
+		if got := ask(t, s.URL("postgres"), identifier); (got == original) != same {
+			t.Errorf("durable %t: the identifier %s, that of the sharing server is %s", durable, got, original)
+		}
+		if n := ask(t, s.URL("postgres"), "SELECT count(*)::text FROM pg_database WHERE datname = 'own'"); n != "0" {
+			t.Errorf("durable %t: a database of the sharing server is here", durable)
+		}
+		wrong := strings.Replace(s.URL("postgres"), s.password, "wrong", 1)
+		if conn, err := pgx.Connect(t.Context(), wrong); err == nil {
+			_ = conn.Close(context.Background())
+			t.Errorf("durable %t: another password is taken", durable)
+		}
+	}
+}

@@ -48,6 +48,9 @@ func (e *ServerExitedError) Unwrap() error { return e.Err }
 // initialise creates the data directory. Nothing is synced to disk: the directory is not meant to
 // outlive a crash, and initdb takes half as long again when it syncs.
 func (s *Server) initialise(ctx context.Context) error {
+	if taken, err := s.takeFresh(); taken || err != nil {
+		return err
+	}
 	args := []string{
 		"--pgdata=" + s.DataDir(), "--username=" + superuser, "--no-sync",
 		// The environment's locale would cost another 0.6 s, and results would depend on the
@@ -56,7 +59,7 @@ func (s *Server) initialise(ctx context.Context) error {
 		// The socket is in a directory of mode 0700, so nobody else reaches it.
 		"--auth-local=trust",
 	}
-	if s.options.TCP {
+	if s.options.TCP || s.options.Share {
 		passwordFile, err := s.writePassword()
 		if err != nil {
 			return err
@@ -66,7 +69,10 @@ func (s *Server) initialise(ctx context.Context) error {
 	} else {
 		args = append(args, "--auth-host=reject")
 	}
-	return s.finish(ctx, "create data directory", "initdb", args)
+	if err := s.finish(ctx, "create data directory", "initdb", args); err != nil || !s.options.Share {
+		return err
+	}
+	return s.keepFresh()
 }
 
 // finish runs one of PostgreSQL's programs to its end.
@@ -140,8 +146,9 @@ func (s *Server) serverArgs() []string {
 	args := []string{"-D", s.DataDir(), "-c", "dynamic_shared_memory_type=mmap"}
 	if !s.options.Durable {
 		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-			// Compiling a statement takes 0.4 s. It pays where one reads for minutes, and PostgreSQL,
-			// which knows nothing of tables as young as ours, expects that of a few rows.
+			// Compiling a statement takes 0.4 s. It pays where one reads for minutes, and
+			// PostgreSQL, which knows nothing of tables as young as ours, expects that of a few
+			// rows.
 			"-c", "jit=off")
 	}
 	for name, value := range s.options.Settings {

@@ -30,9 +30,9 @@ func StartStandby(ctx context.Context, primary *Server, options Options) (*Serve
 	return s, nil
 }
 
-// StartCopy starts a second server with the data of another as they are now, of which it knows nothing
-// afterwards. That takes a third of the time of a new server, and its databases are there already. What
-// is said of StartStandby about TCP holds here too.
+// StartCopy starts a second server with the data of another as they are now, of which it knows
+// nothing afterwards. That takes a third of the time of a new server, and its databases are there
+// already. What is said of StartStandby about TCP holds here too.
 func StartCopy(ctx context.Context, of *Server, options Options) (*Server, error) {
 	s, err := startFrom(ctx, of, options, false)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package reading reads the objects of an answer from its text, some at a time and before they are asked
-// for, so that an answer of any size takes little memory (P9). It does not know what is done with
-// them; package apply does.
+// Package reading reads the objects of an answer from its text, some at a time and before they are
+// asked for, so that an answer of any size takes little memory (P9). It does not know what is done
+// with them; package apply does.
 package reading
 
 import (
@@ -30,8 +30,8 @@ type Ref struct {
 }
 
 // apart reports whether an object shares no chunk with the one before it. What was refused in an
-// earlier beat will be again, most likely, and costs its chunk more the more there is in it. What took
-// too long would let half of its chunk take too long again and again.
+// earlier beat will be again, most likely, and costs its chunk more the more there is in it. What
+// took too long would let half of its chunk take too long again and again.
 func (r Ref) apart(before Ref) bool { return r.Alone || before.Alone || r.Turn > 0 && before.Turn == 0 }
 
 // Source is where the objects of a kind come from.
@@ -206,7 +206,8 @@ func (s *Source[T]) Len() int { return s.section.Len() }
 // Place says where an object stands.
 func (s *Source[T]) Place(i int) afe.Place { return s.section.Place(i) }
 
-// Keep keeps objects that are read again later, at most MaxKept of them. Nothing may be read meanwhile.
+// Keep keeps objects that are read again later, at most MaxKept of them. Nothing may be read
+// meanwhile.
 func (s *Source[T]) Keep(units []Unit[T]) {
 	s.kept = make(map[int]Unit[T], len(units))
 	for _, u := range units {

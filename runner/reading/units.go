@@ -88,8 +88,8 @@ func JSON[T any](chunk []Unit[T]) ([]byte, error) {
 }
 
 // SameJSON reports whether two objects have the same value: a copy may have its keys in another
-// order, as Python 2 dictionaries do. Integers are compared as they are written: ids past 2^53 would
-// become the same floating point number.
+// order, as Python 2 dictionaries do. Integers are compared as they are written: ids past 2^53
+// would become the same floating point number.
 func SameJSON(a, b jsontext.Value) bool {
 	if bytes.Equal(a, b) {
 		return true

@@ -16,8 +16,8 @@ type Hosts struct {
 	refer      references
 }
 
-// Lock locks what the rows refer to, and returns the hosts that need what another session has locked,
-// each with what that is.
+// Lock locks what the rows refer to, and returns the hosts that need what another session has
+// locked, each with what that is.
 func (r *Hosts) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string, error) {
 	return r.refer.lock(ctx, q)
 }

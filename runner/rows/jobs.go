@@ -1,7 +1,7 @@
 // Package rows makes of the objects of an answer the rows that the shard's tables take, and stores
 // them: the new ones by COPY, straight into their tables, the others by arrays
-// (docs/decisions/0049-copy-what-is-new-straight.md). It does not decide which objects are stored, nor
-// open transactions; package apply does.
+// (docs/decisions/0049-copy-what-is-new-straight.md). It does not decide which objects are stored,
+// nor open transactions; package apply does.
 package rows
 
 import (
@@ -102,8 +102,8 @@ func (r *Jobs) addKeyvals(j *objects.Job, keyvals []objects.Keyval, replace bool
 // hasHere reports whether anything is to be compared with what is here.
 func (r *Jobs) hasHere() bool { return len(r.here.JobIds)+len(r.here.ReplacedJobIds) > 0 }
 
-// Lock locks what the rows need, and returns the jobs that need what another session has locked, each
-// with what that is.
+// Lock locks what the rows need, and returns the jobs that need what another session has locked,
+// each with what that is.
 func (r *Jobs) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string, error) {
 	locked, err := r.refer.lock(ctx, q)
 	if err != nil {
@@ -207,8 +207,8 @@ func jobRow(j *objects.Job) sharddb.JobsCopyParams {
 	return row
 }
 
-// Whether a new entry is active or complete follows from its status, by the fixed lists of monitor_db
-// (docs/protocol.md, "The shard's scheduler").
+// Whether a new entry is active or complete follows from its status, by the fixed lists of
+// monitor_db (docs/protocol.md, "The shard's scheduler").
 var (
 	isActive = map[string]bool{
 		"Starting": true, "Resetting": true, "Verifying": true, "Provisioning": true,

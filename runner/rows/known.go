@@ -82,8 +82,8 @@ func (k *Known) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error)
 	return q.JobsToStore(ctx, args)
 }
 
-// appendPair appends a key and its value as HostsToStore and JobsToStore write them: the lengths make
-// sure that no two lists are the same text.
+// appendPair appends a key and its value as HostsToStore and JobsToStore write them: the lengths
+// make sure that no two lists are the same text.
 func appendPair(text []byte, key, value string) []byte {
 	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(key)), 10)
 	text = append(text, ' ')

@@ -46,9 +46,9 @@ func (p Parents) add(kind string, id int64, name string, fields any) {
 	p.named[ParentKey{kind, id}] = parent{kind, id, name, fields}
 }
 
-// HostAgrees returns an error if a host names something by another name than an object before it in the
-// response: a label that was renamed meanwhile, or another user with the id. To believe both would
-// give to the one what belongs to the other, such as the memberships of a user, for good.
+// HostAgrees returns an error if a host names something by another name than an object before it in
+// the response: a label that was renamed meanwhile, or another user with the id. To believe both
+// would give to the one what belongs to the other, such as the memberships of a user, for good.
 func (p Parents) HostAgrees(h *objects.Host) error {
 	err := p.shardAgrees(h.Shard.Value)
 	for i := 0; i < len(h.Labels) && err == nil; i++ {

@@ -160,8 +160,8 @@ func TestP6AMasterThatDoesNotKnowTheShard(t *testing.T) {
 }
 
 // A master that refuses whatever it is sent, in words that nobody has foreseen, is asked with empty
-// packets, and with a whole one after ten of them. That is a class of its own, nothing is set aside,
-// and the first packet that passes ends it.
+// packets, and with a whole one after ten of them. That is a class of its own, nothing is set
+// aside, and the first packet that passes ends it.
 func TestAMasterThatRefusesAll(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 30)
 	unknown := &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: "DoesNotExist", Message: "an invented text"}}

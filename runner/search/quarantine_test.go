@@ -53,8 +53,8 @@ func TestP6P9AFloodOfBadObjectsPushesOutNoRefusedRecord(t *testing.T) {
 	}
 }
 
-// The master sends a job, or a host, that it refuses: what comes is stored, and what was to go stays
-// set aside.
+// The master sends a job, or a host, that it refuses: what comes is stored, and what was to go
+// stays set aside.
 func TestP6StoringAnObjectForgetsNoRefusedRecord(t *testing.T) {
 	r := newRefusing(t, afe.Protocol2019, 10)
 	r.answer = func(w http.ResponseWriter, _ *http.Request, p packetSent) bool {

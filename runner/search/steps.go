@@ -29,8 +29,8 @@ func (p Packet) heavy(ctx context.Context, q *sharddb.Queries, _ *Outcome, words
 	return err
 }
 
-// lighten drops all suspicions of that kind: the master could not cope with a packet without jobs, or
-// takes now what was too much.
+// lighten drops all suspicions of that kind: the master could not cope with a packet without jobs,
+// or takes now what was too much.
 func lighten(ctx context.Context, q *sharddb.Queries, _ *Outcome, _ string) error {
 	_, err := q.ProbeLighten(ctx, 0)
 	return err

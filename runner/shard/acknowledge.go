@@ -177,8 +177,8 @@ func compare(with *sharddb.AcknowledgeJobsParams, job *sharddb.PackUploadRow, un
 	}
 }
 
-// digestOf returns what the views of the upload call the digest of a record. It comes with those that
-// leave something out.
+// digestOf returns what the views of the upload call the digest of a record. It comes with those
+// that leave something out.
 func digestOf(whose, record string, known []byte) []byte {
 	if known != nil {
 		return known

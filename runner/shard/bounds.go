@@ -8,7 +8,8 @@ import (
 	"shardclient/runner/beat"
 )
 
-// farewell is what a beat that was ended still has for its row in the history. Only tests change it.
+// farewell is what a beat that was ended still has for its row in the history. Only tests change
+// it.
 var farewell = 5 * time.Second
 
 // bounded returns the context of all that a beat does. It ends BeatTimeout after now, and

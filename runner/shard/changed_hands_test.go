@@ -85,8 +85,8 @@ func TestACLGroupsMayTradeNames(t *testing.T) {
 	}
 }
 
-// Shards whose names trade places: hosts and jobs follow the ids, as the master says. Our own row is
-// the one with our name.
+// Shards whose names trade places: hosts and jobs follow the ids, as the master says. Our own row
+// is the one with our name.
 func TestShardsMayTradeNames(t *testing.T) {
 	of := func(host, id int, name string) string {
 		h := strings.Replace(labelled(host, 1, "l", 1, "g"), `"id": 1, "hostname": "`+ourShard, `"id": ID, "hostname": "`+ourShard, 1)
@@ -125,8 +125,8 @@ func TestShardsMayTradeNames(t *testing.T) {
 	}
 }
 
-// Two hosts of one answer that call a parent by two names: the first counts, and the other host waits
-// for an answer that agrees. Otherwise one user would get the groups of the other, for good.
+// Two hosts of one answer that call a parent by two names: the first counts, and the other host
+// waits for an answer that agrees. Otherwise one user would get the groups of the other, for good.
 func TestNobodyInheritsThroughAContradiction(t *testing.T) {
 	for name, contradicting := range map[string]string{
 		"a user":  labelled(2, 2, "m", 2, "h", user(3, "bob")),

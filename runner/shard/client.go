@@ -168,8 +168,8 @@ func (o *Options) check() error {
 }
 
 // Own takes the lock of the shard, or makes sure that this client still holds it. The error is a
-// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is a
-// copy.
+// [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is
+// a copy.
 func (c *Client) Own(ctx context.Context) error {
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }

@@ -77,8 +77,8 @@ func TestOnlyWhatDiffersIsWritten(t *testing.T) {
 	}
 }
 
-// What has a reason to be written though it is here as it was sent: a row of the quarantine, a taken
-// id, a completion that the master does not know.
+// What has a reason to be written though it is here as it was sent: a row of the quarantine, a
+// taken id, a completion that the master does not know.
 func TestWhatIsHereMayBeMarked(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

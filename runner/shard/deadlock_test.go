@@ -131,8 +131,8 @@ func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
 	}
 }
 
-// besides runs a beat between two statements of a scheduler's transaction, which must commit. A beat
-// that waits for the scheduler is still under way when the second statement comes.
+// besides runs a beat between two statements of a scheduler's transaction, which must commit. A
+// beat that waits for the scheduler is still under way when the second statement comes.
 func besides(t *testing.T, pool *pgxpool.Pool, client *shard.Client, first, second string) beat.Report {
 	t.Helper()
 	scheduler, err := pgx.ConnectConfig(t.Context(), pool.Config().ConnConfig)

@@ -44,8 +44,8 @@ func encoded(t *testing.T, encoding string) *pgxpool.Pool {
 	return pool
 }
 
-// What a database in LATIN1 cannot hold is set aside alone, whatever of it that is; what it can hold
-// is stored as it was sent.
+// What a database in LATIN1 cannot hold is set aside alone, whatever of it that is; what it can
+// hold is stored as it was sent.
 func TestADatabaseThatIsNotUTF8(t *testing.T) {
 	pool, master := encoded(t, "LATIN1"), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

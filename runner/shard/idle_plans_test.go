@@ -57,8 +57,8 @@ var statistics = []struct{ name, sql string }{
 		WHERE relname IN ('afe_jobs', 'afe_host_queue_entries')`},
 }
 
-// intended is the index, or the beginning of its name, by which a statement finds what is new beside
-// all that is old. Of open entries there are three, which hold the same few rows.
+// intended is the index, or the beginning of its name, by which a statement finds what is new
+// beside all that is old. Of open entries there are three, which hold the same few rows.
 var intended = map[string]string{
 	"PackOpenJobs":    "afe_host_queue_entries_open_",
 	"PackUpload":      "afe_jobs_pending_upload",
@@ -75,8 +75,9 @@ var intended = map[string]string{
 // and their primary key 270. What is dead in the indexes may be read until it is vacuumed.
 const mostPages = 120
 
-// Every statement of an idle beat finds what it needs by the same index and reads few pages, however
-// many jobs are finished and whatever PostgreSQL believes about them: P8 must not hang on statistics.
+// Every statement of an idle beat finds what it needs by the same index and reads few pages,
+// however many jobs are finished and whatever PostgreSQL believes about them: P8 must not hang on
+// statistics.
 func TestP8PlansOfAnIdleBeat(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	pgtest.Exec(t, pool, backlog+";"+history)

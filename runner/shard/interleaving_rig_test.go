@@ -44,8 +44,8 @@ func newRig(t *testing.T, url string) *rig {
 	if r.watcher, err = pgx.Connect(ctx, url); err != nil {
 		t.Error(err)
 	}
-	// Tables that are emptied all the time are cut short by autovacuum, under a lock for which the client
-	// waits no longer than its LockTimeout.
+	// Tables that are emptied all the time are cut short by autovacuum, under a lock for which the
+	// client waits no longer than its LockTimeout.
 	_, err = r.scheduler.Exec(ctx, `DO $$ DECLARE one regclass; BEGIN
 		FOR one IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
 			EXECUTE format('ALTER TABLE %s SET (vacuum_truncate = false)', one);

@@ -15,14 +15,15 @@ import (
 // An old request must have been dead when the whole packet left; when the answer comes it is too
 // late for that.
 func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
-	// The steps before the wait must be over within the deadline: a machine that is too busy for that
-	// gets a longer one.
+	// The steps before the wait must be over within the deadline: a machine that is too busy for
+	// that gets a longer one.
 	for deadline := 2 * time.Second; !outlivesASlowAnswer(t, deadline); deadline *= 2 {
 		t.Logf("%s were too short here", deadline)
 	}
 }
 
-// outlivesASlowAnswer reports false when the old request counted as dead too early to show anything.
+// outlivesASlowAnswer reports false when the old request counted as dead too early to show
+// anything.
 func outlivesASlowAnswer(t *testing.T, deadline time.Duration) bool {
 	t.Helper()
 	pool := pgtest.Pool(t)

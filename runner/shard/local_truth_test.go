@@ -15,8 +15,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Two answers about the same host, job and suite; in the second everything is different but what says
-// that they are the same.
+// Two answers about the same host, job and suite; in the second everything is different but what
+// says that they are the same.
 const firstAnswer = `{
 	"hosts": [{"id": 1, "hostname": "h1", "status": "Ready", "leased": false, "locked": false, "dirty": false,
 		"protection": 0, "labels": [{"id": 1, "name": "a"}],

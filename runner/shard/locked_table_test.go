@@ -66,8 +66,8 @@ func TestALockedTableIsWaitedForOnce(t *testing.T) {
 	}
 }
 
-// Whichever table is locked, and whichever step of the beat meets it first, the error names the table
-// and the session.
+// Whichever table is locked, and whichever step of the beat meets it first, the error names the
+// table and the session.
 func TestEveryStepNamesTheLockedTable(t *testing.T) {
 	pool, _, master, first := busyShard(t)
 	master.saysResult(busyAnswer())
@@ -197,8 +197,8 @@ func TestAFailedStepStopsNoOther(t *testing.T) {
 	}
 }
 
-// An ACL group with so many users that storing the parents of an answer takes too long holds up only
-// the host that names it.
+// An ACL group with so many users that storing the parents of an answer takes too long holds up
+// only the host that names it.
 func TestParentsThatTakeTooLongHarmOnlyTheirOwn(t *testing.T) {
 	pool := pgtest.Pool(t)
 	master := newMaster(t)

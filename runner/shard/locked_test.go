@@ -174,8 +174,8 @@ func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
 	}
 }
 
-// A row that another session has inserted and not committed is seen by no look: whatever has the same
-// key waits for it, in vain. Only that is left, and comes with the next beat.
+// A row that another session has inserted and not committed is seen by no look: whatever has the
+// same key waits for it, in vain. Only that is left, and comes with the next beat.
 func TestAnUncommittedKeyHoldsUpNothingElse(t *testing.T) {
 	const here = "SELECT (SELECT count(*) FROM afe_jobs) || ' jobs, ' || (SELECT count(*) FROM afe_hosts) || ' hosts'"
 	for insert, want := range map[string]string{

@@ -50,7 +50,8 @@ func TestP1P11WhoeverServedInBetween(t *testing.T) {
 					script(t, pool, step)
 				}
 			}
-			// P11: it does not stay silent. Of a job that was put here as acknowledged nothing is known.
+			// P11: it does not stay silent. Of a job that was put here as acknowledged nothing is
+			// known.
 			if want := min(1, count(steps, acknowledges)); ofAnother != want {
 				t.Errorf("%d jobs of another client, want %d", ofAnother, want)
 			}

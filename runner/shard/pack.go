@@ -38,8 +38,8 @@ type upload struct {
 	digests  []int64 // what the packet says about each job, in short
 	packetID int64   // see shard_client_packets
 
-	// What acknowledging has shown: whether the master has named this shard yet, jobs that are uploaded
-	// without progress, and how many jobs another client had acknowledged.
+	// What acknowledging has shown: whether the master has named this shard yet, jobs that are
+	// uploaded without progress, and how many jobs another client had acknowledged.
 	known     bool
 	repeated  []int64
 	ofAnother int32
@@ -144,8 +144,8 @@ func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePl
 }
 
 // add puts a finished job into the packet. The first row is about those that must wait for a later
-// packet. They are listed as known instead: if they were left out, the master would send them again,
-// whole, at every beat.
+// packet. They are listed as known instead: if they were left out, the master would send them
+// again, whole, at every beat.
 func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 	if job.IsTotal {
 		m.pending, m.waiting, m.large.waiting = int(job.Pending), job.WaitingIds, job.LargeWaiting

@@ -152,9 +152,9 @@ var malformations = map[string]func(message) []byte{
 	"no message at all":  func(message) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") },
 }
 
-// broken says which malformations meet which message. Each way to read a body meets all that it could
-// take differently, and each state that a connection can be in meets wrong frames, which are read
-// before anything knows the kind. All the other pairs would run the same code once more.
+// broken says which malformations meet which message. Each way to read a body meets all that it
+// could take differently, and each state that a connection can be in meets wrong frames, which are
+// read before anything knows the kind. All the other pairs would run the same code once more.
 var broken = func() map[string][]string {
 	frames := []string{
 		"length is 0", "length is negative", "length is too long", "kind is unknown", "kind is another's", "no message at all",
@@ -163,8 +163,8 @@ var broken = func() map[string][]string {
 	texts := []string{"body is empty", "body is half", "body lacks its last", "body is 0xff", "body is 0", "count of fields lies"}
 	fields := slices.Concat(texts, []string{"body is 0x7f", "first length lies", "first length is minus 2", "first value is short"})
 	return map[string][]string{
-		// Answers to statements, first, where the question is whether the lock is still held, and in
-		// the midst.
+		// Answers to statements, first, where the question is whether the lock is still held, and
+		// in the midst.
 		"D1": {"length is too long", "no message at all", "body is 0xff", "first value is short"},
 		"D5": slices.Concat(fields, frames),
 		"C2": slices.Concat(texts, another),
@@ -219,7 +219,8 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 			b := client.Beat(t.Context(), time.Now())
 			w.change.Store(nil)
 			master.saysResult(result(nil, nil, nil)) // to store something proves no more afterwards
-			// The first ones answer to the question whether the lock is still held; it is taken anew.
+			// The first ones answer to the question whether the lock is still held; it is taken
+			// anew.
 			lost := nth == 1 && strings.IndexByte("DC2Z", kind) >= 0
 			if hit.Load() == 0 || b.OK() && !lost || b.Failure == string(afe.Internal) {
 				t.Errorf("%s, %s: met %d times: %s %s: %s", where, name, hit.Load(), b.Outcome, b.Failure, b.Error)

@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/answer"
 	"shardclient/runner/beat"
 	"shardclient/runner/lab/replay"
+	"shardclient/runner/objects"
 	"shardclient/runner/pgtest"
 )
 
@@ -90,8 +92,8 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 		!strings.Contains(b.Error, "are left for the next beat") || !strings.Contains(b.Error, "violates check constraint") {
 		t.Errorf("%s %s: %s", b.Outcome, b.Failure, b.Error)
 	}
-	// BEGIN, epoch, bounds, comparison, COMMIT for each chunk; BEGIN, fence, bounds, locks, store, forget,
-	// COMMIT for each attempt.
+	// BEGIN, epoch, bounds, comparison, COMMIT for each chunk; BEGIN, fence, bounds, locks, store,
+	// forget, COMMIT for each attempt.
 	if n := len(seen.sql); n > 5*chunks+7*(chunks+2*splits)+50 {
 		t.Errorf("%d statements", n)
 	}
@@ -139,7 +141,11 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 func TestP6HugeAndDeepValues(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
-	long, digits := strings.Repeat("x", 17<<20), strings.Repeat("7", 200_000)
+	// The race detector reads 16 MB byte by byte for eight seconds. So much is still too long for
+	// memory.
+	defer func(bytes int64) { objects.MaxBytes = bytes }(objects.MaxBytes)
+	objects.MaxBytes = int64(answer.MaxInMemory)
+	long, digits := strings.Repeat("x", answer.MaxInMemory+1), strings.Repeat("7", 200_000)
 	deep := strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000)
 	jobs := append(goodJobs(3),
 		strings.Replace(job(11, entry(1011)), "job11", long, 1),

@@ -64,8 +64,8 @@ func TestAHostThatWasAddedAgain(t *testing.T) {
 	}
 }
 
-// Nobody waits for a row of the host that is gone: the newcomer comes in a later beat, and what came
-// with it in this one.
+// Nobody waits for a row of the host that is gone: the newcomer comes in a later beat, and what
+// came with it in this one.
 func TestAHostThatWasAddedAgainWaitsForNoRow(t *testing.T) {
 	for _, row := range []string{
 		"afe_hosts WHERE id = 5", "afe_hosts_labels WHERE host_id = 5", "afe_host_queue_entries WHERE host_id = 5",

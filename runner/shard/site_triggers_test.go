@@ -15,8 +15,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// ofSuites are ten hosts, and nine jobs of as many suites. The last host has a group of its own, with a
-// user of its own.
+// ofSuites are ten hosts, and nine jobs of as many suites. The last host has a group of its own,
+// with a user of its own.
 func ofSuites(t *testing.T) string {
 	t.Helper()
 	var hosts, jobs, keyvals []string
@@ -37,8 +37,8 @@ func storedIDs(t *testing.T, pool *pgxpool.Pool) string {
 		(SELECT string_agg(job_id::text, ' ' ORDER BY job_id) FROM afe_job_keyvals WHERE key = 'suite'))`)
 }
 
-// A trigger of the site may raise what PostgreSQL raises for concurrent transactions, always. What it
-// concerns is left for the next beat, as after a real conflict, and all else is stored.
+// A trigger of the site may raise what PostgreSQL raises for concurrent transactions, always. What
+// it concerns is left for the next beat, as after a real conflict, and all else is stored.
 func TestAConflictThatDoesNotEndHoldsUpOnlyItsObject(t *testing.T) {
 	for _, state := range []string{"40001", "40P01"} {
 		for _, chunk := range []int{1, 500} {
@@ -73,8 +73,9 @@ func TestAConflictThatDoesNotEndHoldsUpOnlyItsObject(t *testing.T) {
 	}
 }
 
-// wholeAnswer has ten hosts, nine jobs and as many suite keyvals, with rows for every table. The last host
-// has parents of its own. If it has changed, each object has something new, and something else.
+// wholeAnswer has ten hosts, nine jobs and as many suite keyvals, with rows for every table. The
+// last host has parents of its own. If it has changed, each object has something new, and something
+// else.
 func wholeAnswer(changed bool) string {
 	name, value, shardID, more := "", "1", 1, func(string) string { return "" }
 	if changed {
@@ -126,8 +127,8 @@ func wholes(t *testing.T, pool *pgxpool.Pool) map[string]string {
 	return all
 }
 
-// A trigger of the site that returns NULL for a row of an object keeps the whole object out, and is told:
-// no object is stored in part (P4). All others are stored.
+// A trigger of the site that returns NULL for a row of an object keeps the whole object out, and is
+// told: no object is stored in part (P4). All others are stored.
 func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

@@ -36,8 +36,8 @@ func tooMany(ctx context.Context, err error) bool {
 	return ofJobs && pg.OfOneObject(ctx, err)
 }
 
-// pack reads what the packet says. When the finished jobs cannot be read, it reads one of them; when
-// that one cannot, either, it is set aside and the next one is read.
+// pack reads what the packet says. When the finished jobs cannot be read, it reads one of them;
+// when that one cannot, either, it is set aside and the next one is read.
 func (c *Client) pack(ctx context.Context) (*afe.Packet, *memo, error) {
 	packet, m, err := c.packOnce(ctx, wholeBatch)
 	if !tooMany(ctx, err) {
@@ -67,8 +67,8 @@ func (c *Client) setAside(ctx context.Context, jobID int64, cause error) error {
 	return c.search.SetAside(ctx, jobID, code, pg.Reason(cause))
 }
 
-// acknowledgeFewer goes on after the statements that acknowledge a packet failed with err. Of several
-// jobs, the next packet holds one. A single one is set aside.
+// acknowledgeFewer goes on after the statements that acknowledge a packet failed with err. Of
+// several jobs, the next packet holds one. A single one is set aside.
 func (t *turn) acknowledgeFewer(ctx context.Context, sure bool, err error) error {
 	m := t.memo
 	if len(m.sent) > 1 {

@@ -48,9 +48,9 @@ func refusesToAcknowledge(code string) func(*testing.T, *pgxpool.Pool, int) {
 	}
 }
 
-// A finished job that PostgreSQL does not let go, because it takes too long to read or to compare or
-// because a trigger refuses it, is set aside, and all others go. When nothing is in its way any more,
-// it goes, too.
+// A finished job that PostgreSQL does not let go, because it takes too long to read or to compare
+// or because a trigger refuses it, is set aside, and all others go. When nothing is in its way any
+// more, it goes, too.
 func TestP6AJobThatCannotGoHarmsOnlyItself(t *testing.T) {
 	for name, slow := range map[string]func(*testing.T, *pgxpool.Pool, int){
 		"too_slow: canceling statement due to statement timeout (SQLSTATE 57014)": slowToRead,
@@ -134,8 +134,8 @@ func TestASlowDatabaseSetsNothingAsideForGood(t *testing.T) {
 	}
 }
 
-// slowRow lets every statement be cancelled that does something to a row with the id 17, or to more than
-// so many rows of a table in one transaction.
+// slowRow lets every statement be cancelled that does something to a row with the id 17, or to more
+// than so many rows of a table in one transaction.
 func slowRow(t *testing.T, pool *pgxpool.Pool, does, table string, most int) {
 	t.Helper()
 	pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -146,8 +146,9 @@ func slowRow(t *testing.T, pool *pgxpool.Pool, does, table string, most int) {
 		CREATE TRIGGER slow BEFORE %[1]s ON %[2]s FOR EACH ROW EXECUTE FUNCTION slow()`, does, table, most), simple)
 }
 
-// What was refused in an earlier beat is tried apart from what was not, and what took too long is tried
-// alone: else it would cost all others of its chunk a time-out for each time that the chunk is halved.
+// What was refused in an earlier beat is tried apart from what was not, and what took too long is
+// tried alone: else it would cost all others of its chunk a time-out for each time that the chunk
+// is halved.
 func TestWhatWasRefusedBeforeCostsNoOther(t *testing.T) {
 	for name, slow := range map[string]func(*testing.T, *pgxpool.Pool){
 		"too slow": func(t *testing.T, pool *pgxpool.Pool) { slowRow(t, pool, "INSERT", "afe_jobs", 1000) },
@@ -193,8 +194,8 @@ func TestWhatTookTooLongIsTriedAlone(t *testing.T) {
 	}
 }
 
-// Incorrect hosts of which one takes too long by itself, or all of them together, are taken out of use
-// in halves. What takes too long alone is set aside, until it is quick again.
+// Incorrect hosts of which one takes too long by itself, or all of them together, are taken out of
+// use in halves. What takes too long alone is set aside, until it is quick again.
 func TestP6IncorrectHostsThatTakeTooLong(t *testing.T) {
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()

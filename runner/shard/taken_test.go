@@ -236,7 +236,8 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 			if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_host_attributes"); n != 0 {
 				t.Errorf("%d attributes of the other host", n)
 			}
-			// An entry that ran on the host here says nothing about the other one; the rest of it is sent.
+			// An entry that ran on the host here says nothing about the other one; the rest of it
+			// is sent.
 			pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (2, '2019-03-15', NULL)")
 			pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete) VALUES (2, 2, 5, 'Completed', true), (3, 2, 6, 'Completed', true)")
 			if b := mustBeat(t, client); b.UploadedJobs != 1 {

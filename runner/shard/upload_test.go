@@ -192,8 +192,8 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 	}
 }
 
-// Before this shard's own row has come from the master, there is no id to acknowledge with. The beat
-// says so (P11).
+// Before this shard's own row has come from the master, there is no id to acknowledge with. The
+// beat says so (P11).
 func TestP11NothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

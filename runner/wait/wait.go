@@ -22,8 +22,11 @@ const (
 	farewell = 20 * time.Second
 
 	// firstPause and longestPause are between two looks. They grow: a look often costs a query, and
-	// the machine that makes us wait is busy.
+	// the machine that makes us wait is busy. idle is how much longer than a look the pause after
+	// it is at least: one that compares two databases would otherwise take half of the time that
+	// what it waits for needs.
 	firstPause, longestPause = time.Millisecond, 50 * time.Millisecond
+	idle                     = 4
 )
 
 // left returns how long a wait that begins now may take.
@@ -44,11 +47,15 @@ func Until(t testing.TB, what string, so func() bool, states ...func() string) {
 	t.Helper()
 	end := time.NewTimer(left(t))
 	defer end.Stop()
-	for pause := firstPause; !so(); pause = min(2*pause, longestPause) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		began := time.Now()
+		if so() {
+			return
+		}
 		select {
 		case <-end.C:
 			fail(t, what, states)
-		case <-time.After(pause):
+		case <-time.After(max(pause, idle*time.Since(began))):
 		}
 	}
 }

@@ -27,9 +27,9 @@ func (e *usageError) Unwrap() error { return e.err }
 // errBeatFailed ends `once` after its result has said what failed.
 var errBeatFailed = errors.New("the heartbeat failed")
 
-// results is stdout. It remembers the first error: a result that nobody got is no success, on a full
-// disk as little as in a pipe whose reader is gone. SIGPIPE, which would end other programs there,
-// is ignored.
+// results is stdout. It remembers the first error: a result that nobody got is no success, on a
+// full disk as little as in a pipe whose reader is gone. SIGPIPE, which would end other programs
+// there, is ignored.
 type results struct {
 	io.Writer
 	failed error

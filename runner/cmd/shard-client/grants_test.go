@@ -60,8 +60,8 @@ func asLeast(t testing.TB, ownerURL string) string {
 	})
 }
 
-// copyOf is leastRights for a database that was leastRights before, with what has come into it since.
-// The rights on a database itself are not copied with it.
+// copyOf is leastRights for a database that was leastRights before, with what has come into it
+// since. The rights on a database itself are not copied with it.
 func copyOf(t testing.TB, databaseURL string) (copyURL string, owner *pgxpool.Pool) {
 	t.Helper()
 	ownerURL := pgtest.Clone(t, databaseURL)
@@ -196,8 +196,8 @@ func beforeErrand(t *testing.T, owner *pgxpool.Pool) {
 }
 
 // errand runs every statement of the client once: names that give way, uploads with an open entry
-// and without, all kinds of objects (good, bad, mended, under an id that is taken), incorrect hosts,
-// pruning. It begins with beforeErrand, and returns the error of the first step that fails.
+// and without, all kinds of objects (good, bad, mended, under an id that is taken), incorrect
+// hosts, pruning. It begins with beforeErrand, and returns the error of the first step that fails.
 func errand(t *testing.T, databaseURL string, owner *pgxpool.Pool) error {
 	t.Helper()
 	m := master(t, nil)

@@ -87,8 +87,8 @@ func TestDatabasePasswordIsNeverShown(t *testing.T) {
 	}
 }
 
-// everyCommand runs each, through beats that are ok and beats that fail. Without its database a beat
-// fails before it asks the master, whatever that would answer.
+// everyCommand runs each, through beats that are ok and beats that fail. Without its database a
+// beat fails before it asks the master, whatever that would answer.
 func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 	t.Helper()
 	m := master(t, answers(jobs(1)))

@@ -29,8 +29,8 @@ type client struct {
 	warn func(context.Context) error
 }
 
-// adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay for
-// ever, and every copy would be welcome.
+// adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay
+// for ever, and every copy would be welcome.
 type adoption struct {
 	Adopt bool `help:"Serve a database that is a copy, or was restored; once, when the other one is served no more."`
 }

@@ -99,9 +99,9 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 // maxErrorText is how many bytes of the database's error the log repeats.
 const maxErrorText = 1000
 
-// takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session for
-// us, a lock that another client holds and a copied database are final: the operator must mend them. A
-// database that is down mends itself.
+// takeDatabase checks the schema and takes the lock. A wrong schema, a pooler that has no session
+// for us, a lock that another client holds and a copied database are final: the operator must mend
+// them. A database that is down mends itself.
 func (c *client) takeDatabase(ctx context.Context) (final bool, err error) {
 	if err = c.checkSchema(ctx); err == nil {
 		err = c.Own(ctx)

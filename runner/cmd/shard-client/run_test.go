@@ -181,7 +181,8 @@ func TestSignalWhileWaiting(t *testing.T) {
 var idleEnd = regexp.MustCompile(`msg="stopping; no beat is in hand" signal=terminated\n.*msg="?stopped[^\n]*\n$`)
 
 // A signal that comes before the beat began ends `once` without one, which is no success: whoever
-// goes on after a beat must not go on here. The database takes the connection and never says a word.
+// goes on after a beat must not go on here. The database takes the connection and never says a
+// word.
 func TestSignalBeforeTheBeat(t *testing.T) {
 	t.Parallel()
 	m := master(t, answers(nothing))

@@ -117,8 +117,9 @@ func runHere(t *testing.T, args ...string) (s *seen, stop func()) {
 	return see(t, stderr), stop
 }
 
-// scrapePause is between two scrapes. One costs 10 ms under the race detector, which needs only a few
-// to see what is shared; without a pause a test that waits for real seconds spends them on scraping.
+// scrapePause is between two scrapes. One costs 10 ms under the race detector, which needs only a
+// few to see what is shared; without a pause a test that waits for real seconds spends them on
+// scraping.
 const scrapePause = 200 * time.Millisecond
 
 // scrapeAlways reads /metrics again and again, until stop is called.

@@ -12,8 +12,8 @@ import (
 	"shardclient/runner/flags"
 )
 
-// command is what shard-lab can be asked for. The fields of do are its flags (see package flags) and,
-// with a tag arg, its arguments. One without do only stands before others.
+// command is what shard-lab can be asked for. The fields of do are its flags (see package flags)
+// and, with a tag arg, its arguments. One without do only stands before others.
 type command struct {
 	name, about string
 	do          runner
@@ -131,8 +131,8 @@ func (c *command) below() []command {
 	})
 }
 
-// takeArguments puts words into the fields with the tag arg, of which a list takes all that are left.
-// The error names what is missing or too much.
+// takeArguments puts words into the fields with the tag arg, of which a list takes all that are
+// left. The error names what is missing or too much.
 func takeArguments(do runner, words []string) error {
 	var missing []string
 	fields := reflect.ValueOf(do).Elem()

@@ -59,8 +59,8 @@ func run(ctx context.Context, args []string, out output) int {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// timeout(1) signals its child and then the child's whole group: two signals so close are one, and
-	// only a later one ends the process at once.
+	// timeout(1) signals its child and then the child's whole group: two signals so close are one,
+	// and only a later one ends the process at once.
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	// The PG* variables are meant for somebody's own database, which only the master uses.
 	if command.name != "master" {

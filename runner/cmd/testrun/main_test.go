@@ -43,8 +43,8 @@ func gone(t *testing.T, directories []string) {
 	}
 }
 
-// The command has a server and the programs; SIGTERM reaches it, its exit code is the run's, and the
-// run cleans up after it.
+// The command has a server and the programs; SIGTERM reaches it, its exit code is the run's, and
+// the run cleans up after it.
 func TestRunIsOverWithItsCommand(t *testing.T) {
 	found := filepath.Join(t.TempDir(), "found")
 	type outcome struct {

@@ -49,8 +49,8 @@ func (p *pair) demote() {
 	p.wait(p.primary, "for the old primary to take no writes", "SELECT current_setting('transaction_read_only') = 'on'")
 }
 
-// The toy scheduler has nothing to write when its server is demoted. It finds the other one, and the
-// entry that only that one has.
+// The toy scheduler has nothing to write when its server is demoted. It finds the other one, and
+// the entry that only that one has.
 func TestSchedulerLeavesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -99,7 +99,8 @@ func TestMasterLeavesAReadOnlyServer(t *testing.T) {
 				failed++
 				return false, err
 			})
-			// Both the session's own view of the setting and the second connection may be late by one.
+			// Both the session's own view of the setting and the second connection may be late by
+			// one.
 			if failed == 0 || !strings.Contains(said(), "takes no writes") {
 				t.Errorf("%d heartbeats failed, and the log says:\n%s", failed, said())
 			}

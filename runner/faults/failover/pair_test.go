@@ -51,15 +51,15 @@ func (w withModel) Run() int {
 	return code
 }
 
-// settings of all servers. They keep what they have committed when they are killed: the machine lives,
-// so that nothing needs to be synced to disk.
+// settings of all servers. They keep what they have committed when they are killed: the machine
+// lives, so that nothing needs to be synced to disk.
 var settings = map[string]string{
 	"synchronous_commit":          "on",
 	"wal_retrieve_retry_interval": "50ms", // else a standby that has just lost its primary is promoted after 5 s
 }
 
-// model is the server with a migrated database that each primary begins as a copy of: initdb and the
-// migrations were half of the time of all tests here.
+// model is the server with a migrated database that each primary begins as a copy of: initdb and
+// the migrations were half of the time of all tests here.
 var (
 	started atomic.Pointer[postgres.Server]
 	model   = sync.OnceValues(func() (*postgres.Server, error) {

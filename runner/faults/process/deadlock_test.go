@@ -20,9 +20,9 @@ func ran(gate *faults.Gate, what string) (count int) {
 	return count
 }
 
-// The scheduler locks what a beat locks, in the opposite order. PostgreSQL would end one of the two:
-// whichever has waited for its deadlock_timeout first. So the client waits for neither row; it leaves
-// what needs them, and its next beat makes that good.
+// The scheduler locks what a beat locks, in the opposite order. PostgreSQL would end one of the
+// two: whichever has waited for its deadlock_timeout first. So the client waits for neither row; it
+// leaves what needs them, and its next beat makes that good.
 func TestDeadlocks(t *testing.T) {
 	t.Parallel()
 	r := newRich(t)

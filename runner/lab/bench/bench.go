@@ -1,9 +1,9 @@
 // Package bench measures shard-client against floors: what PostgreSQL itself needs for the same
 // rows. It prints a table with an aim and a limit for each figure.
 //
-// It owns the load, the floors and the verdicts. The subject is a built shard-client, which talks to
-// a stub master over HTTP and to a private PostgreSQL that keeps its promises about the disk. What
-// goes through the wire, and so what is stored, is the same in every run.
+// It owns the load, the floors and the verdicts. The subject is a built shard-client, which talks
+// to a stub master over HTTP and to a private PostgreSQL that keeps its promises about the disk.
+// What goes through the wire, and so what is stored, is the same in every run.
 //
 // # A round
 //

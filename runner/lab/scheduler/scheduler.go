@@ -49,9 +49,9 @@ type Options struct {
 	// FailShare is the share of the entries that fail, from 0 to 1.
 	FailShare float64
 
-	// Hostless makes the scheduler run only entries that need no host, and release leased hosts that
-	// nobody uses, as a master's own scheduler does. Without it, the scheduler leaves such entries
-	// alone.
+	// Hostless makes the scheduler run only entries that need no host, and release leased hosts
+	// that nobody uses, as a master's own scheduler does. Without it, the scheduler leaves such
+	// entries alone.
 	Hostless bool
 
 	Tick   time.Duration    // Run's pause between two turns; 0 means 100 ms

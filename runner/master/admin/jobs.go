@@ -41,8 +41,8 @@ type NewJob struct {
 	Owner      string // a login; the user is made if missing
 	Priority   int    // 0 means 40
 	SynchCount int    // how many entries start together; 0 means 1, each by itself
-	// Minutes from its creation to its time-out, and from its start; 0 means [DefaultTimeoutMins] and
-	// [DefaultMaxRuntimeMins].
+	// Minutes from its creation to its time-out, and from its start; 0 means [DefaultTimeoutMins]
+	// and [DefaultMaxRuntimeMins].
 	TimeoutMins, MaxRuntimeMins int
 	ControlFile                 string   // empty means none
 	ClientSide                  bool     // the control file runs on the host, so the job cannot be hostless

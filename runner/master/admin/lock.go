@@ -70,8 +70,8 @@ func (a *Admin) UnlockHosts(ctx context.Context, hostnames ...string) ([]LockedH
 	})
 }
 
-// LeaseHosts says whether the master itself uses hosts. A host that is leased is not sent to a shard,
-// and one that was sent stays with its shard. The result says which hosts were changed.
+// LeaseHosts says whether the master itself uses hosts. A host that is leased is not sent to a
+// shard, and one that was sent stays with its shard. The result says which hosts were changed.
 func (a *Admin) LeaseHosts(ctx context.Context, leased bool, hostnames ...string) ([]Change, error) {
 	return write(ctx, a, "lease hosts", func(q *masterdb.Queries) ([]Change, error) {
 		rows, err := lockHosts(ctx, q, hostnames)
