@@ -46,7 +46,8 @@ type EntriesWithOtherEndsParams struct {
 }
 
 // Returns the uploaded entries that are complete here with another end. An entry that has ended
-// does not change any more, so the same shard uploads it as it was. The arrays are those of EntryStore.
+// does not change any more, so the same shard uploads it as it was. The arrays are those of
+// EntryStore.
 func (q *Queries) EntriesWithOtherEnds(ctx context.Context, arg EntriesWithOtherEndsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, entriesWithOtherEnds,
 		arg.Ids,

@@ -1,6 +1,6 @@
--- The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL takes.
--- Whatever belongs to an object is looked up by index, one object at a time: if PostgreSQL may choose
--- the join before it has statistics, it reads all labels for each job, or all keyvals.
+-- The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL
+-- takes. Whatever belongs to an object is looked up by index, one object at a time: if PostgreSQL
+-- may choose the join before it has statistics, it reads all labels for each job, or all keyvals.
 
 -- name: HostsGiven :many
 SELECT

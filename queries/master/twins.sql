@@ -20,7 +20,8 @@ SELECT
     )::bigint[] AS hosts;
 
 -- Returns the uploaded entries that are complete here with another end. An entry that has ended
--- does not change any more, so the same shard uploads it as it was. The arrays are those of EntryStore.
+-- does not change any more, so the same shard uploads it as it was. The arrays are those of
+-- EntryStore.
 -- name: EntriesWithOtherEnds :many
 SELECT here.id
 FROM ROWS FROM (

@@ -1,5 +1,6 @@
--- Uploads of a shard. Each column comes as an array. Where a bit of skipped is set, the record has no
--- value for that column; the column keeps its own, or is cleared if the bit is set in nulls, too.
+-- Uploads of a shard. Each column comes as an array. Where a bit of skipped is set, the record has
+-- no value for that column; the column keeps its own, or is cleared if the bit is set in nulls,
+-- too.
 
 -- Locks the jobs that are uploaded and those that may be sent. All heartbeats take
 -- locks in the same order: jobs, entries, hosts, each by id.

@@ -9,8 +9,8 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// columns are what a statement stores: a list for each column, with the value of each record. Where a
-// record has no value for a column, its bit is set in skipped, and if that value is null, also in
+// columns are what a statement stores: a list for each column, with the value of each record. Where
+// a record has no value for a column, its bit is set in skipped, and if that value is null, also in
 // nulls. A list may end before the last record that has no value for it.
 type columns struct {
 	kind           string // "Job" or "HostQueueEntry"
@@ -67,8 +67,8 @@ func entryColumns(p *masterdb.EntryStoreParams) *columns {
 }
 
 // add adds a record. Of records with the same id the last one counts, and of members with the same
-// name. It refuses nested relations, and what cannot be converted, as the original does. Fields that
-// no column has are passed over.
+// name. It refuses nested relations, and what cannot be converted, as the original does. Fields
+// that no column has are passed over.
 func (c *columns) add(record object) error {
 	id := recordID(record)
 	row, twice := c.rows[id]

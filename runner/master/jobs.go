@@ -7,8 +7,8 @@ import (
 	"shardclient/gen/masterdb"
 )
 
-// givenJobs are jobs that are sent, with all that belongs to them. What belongs to a job stands in the
-// order of the jobs.
+// givenJobs are jobs that are sent, with all that belongs to them. What belongs to a job stands in
+// the order of the jobs.
 type givenJobs struct {
 	jobs         []masterdb.JobsGivenRow
 	dependencies []masterdb.DependenciesGivenRow

@@ -52,8 +52,9 @@ func decode(body []byte) (any, error) {
 	return value, nil
 }
 
-// decoder collects what it reads of the objects and lists that are not at their end yet. Each of these
-// is copied when its size is known: to let 2,000 lists grow takes longer than to read what is in them.
+// decoder collects what it reads of the objects and lists that are not at their end yet. Each of
+// these is copied when its size is known: to let 2,000 lists grow takes longer than to read what is
+// in them.
 type decoder struct {
 	*jsontext.Decoder
 	members []member

@@ -30,8 +30,8 @@ func (t *text) boolean(name string, value bool) {
 	*t = strconv.AppendBool(*t, value)
 }
 
-// escapes are the bytes that a string may not hold as they are, or that encoding/json escapes for the
-// sake of HTML and JavaScript: U+2028 and U+2029 begin with the last one.
+// escapes are the bytes that a string may not hold as they are, or that encoding/json escapes for
+// the sake of HTML and JavaScript: U+2028 and U+2029 begin with the last one.
 var escapes = func() (table [256]bool) {
 	for c := range ' ' {
 		table[c] = true

@@ -113,8 +113,9 @@ func recordID(record object) int64 {
 	return id
 }
 
-// isID reports whether Python takes what a record has for an id as equal to it. A text is never equal:
-// the original stores a job whose id is a text, but then finds none of its entries belong to it.
+// isID reports whether Python takes what a record has for an id as equal to it. A text is never
+// equal: the original stores a job whose id is a text, but then finds none of its entries belong to
+// it.
 func isID(record object, id int64) bool {
 	sent, _ := record.get("id")
 	if _, isText := sent.(string); isText {
