@@ -14,6 +14,7 @@ import (
 // A row may still change between being sent and being acknowledged. Then its job is uploaded again,
 // as the rows read now (P2).
 func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
+	t.Parallel()
 	rig := newRig(t, pgtest.Database(t))
 	defer rig.close()
 	changes := map[string]string{
@@ -70,6 +71,7 @@ func TestP2NothingIsAcknowledgedThatWasNotSent(t *testing.T) {
 
 // What nobody has written since it was read is the same, so its records are not made again.
 func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	for id := 1; id <= 3; id++ {
 		finish(t, pool, id, "x")
@@ -91,6 +93,7 @@ func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
 // A job that has its shard already, and is uploaded for what the ledger says, is not written: the
 // scheduler need not wait for it, and no other client sees an acknowledgment.
 func TestAcknowledgedJobsAreNotWrittenAgain(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	finish(t, pool, 1, "x")
 	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1") // another client's acknowledgment

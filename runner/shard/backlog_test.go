@@ -32,6 +32,7 @@ func (m *slowMaster) Heartbeat(_ context.Context, p *afe.Packet) (*afe.Response,
 // ids of the jobs that wait take no room from the records, however small the batch has become, and
 // the backlog goes up in few packets.
 func TestABacklogGoesUpInFewPackets(t *testing.T) {
+	t.Parallel()
 	const jobs = 7000 // their ids are longer than the smallest batch
 	pool := pgtest.Pool(t)
 	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1)", ourShard)

@@ -14,6 +14,7 @@ import (
 // Besides its result a beat reports the backlog that it found, its limits, and how much is set
 // aside in all, its own objects included.
 func TestBeatTellsBacklogAndQuarantine(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.MaxUploadJobs, o.MaxUploadBytes = 2, 1<<20

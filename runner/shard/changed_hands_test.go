@@ -22,6 +22,7 @@ const (
 // A user whose id comes to mean another login: the row is the master's, whole. The same login keeps
 // what it has here.
 func TestNobodyInheritsAnAccessLevel(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	pgtest.Exec(t, pool, `INSERT INTO afe_users (id, login, access_level, reboot_before, reboot_after, drone_set_id, show_experimental)
@@ -47,6 +48,7 @@ func TestNobodyInheritsAnAccessLevel(t *testing.T) {
 // chunks. The hosts of a group follow its id, and its users are those that the master sends: nobody
 // gets into a group by its id.
 func TestACLGroupsMayTradeNames(t *testing.T) {
+	t.Parallel()
 	group := func(host, id int, name string, users ...string) string {
 		return labelled(host, 1, "l", id, name, users...)
 	}
@@ -88,6 +90,7 @@ func TestACLGroupsMayTradeNames(t *testing.T) {
 // Shards whose names trade places: hosts and jobs follow the ids, as the master says. Our own row
 // is the one with our name.
 func TestShardsMayTradeNames(t *testing.T) {
+	t.Parallel()
 	of := func(host, id int, name string) string {
 		h := strings.Replace(labelled(host, 1, "l", 1, "g"), `"id": 1, "hostname": "`+ourShard, `"id": ID, "hostname": "`+ourShard, 1)
 		return strings.NewReplacer("ID", map[int]string{1: "1", 2: "2"}[id], ourShard, name).Replace(h)
@@ -128,6 +131,7 @@ func TestShardsMayTradeNames(t *testing.T) {
 // Two hosts of one answer that call a parent by two names: the first counts, and the other host
 // waits for an answer that agrees. Otherwise one user would get the groups of the other, for good.
 func TestNobodyInheritsThroughAContradiction(t *testing.T) {
+	t.Parallel()
 	for name, contradicting := range map[string]string{
 		"a user":  labelled(2, 2, "m", 2, "h", user(3, "bob")),
 		"a group": labelled(2, 2, "m", 1, "h", user(4, "bob")),

@@ -192,6 +192,7 @@ var inPieces = []struct {
 // However an answer is cut into chunks, the same is stored and the same set aside, at once and when
 // it comes again.
 func TestChunksChangeNothing(t *testing.T) {
+	t.Parallel()
 	for _, tt := range inPieces {
 		t.Run(tt.name, func(t *testing.T) {
 			slices.Sort(tt.aside)
@@ -238,6 +239,7 @@ func codesAside(t *testing.T, pool *pgxpool.Pool) []string {
 // Jobs of which all are expected to be new, and the rows that were made of them early, do not hide
 // that one of them is stored by somebody else just then.
 func TestAJobThatAppearsWhileOthersAreStored(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.ApplyChunk = 1 // so that jobs come four at a time

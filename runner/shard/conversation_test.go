@@ -11,6 +11,7 @@ import (
 // The recorded conversations of the original client with the original master: the same requests,
 // and the same database after each.
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []afe.Protocol{afe.Protocol2015, afe.Protocol2019} {
 		t.Run(string(protocol), func(t *testing.T) {
 			exchanges, err := replay.Conversation(string(protocol))

@@ -15,6 +15,7 @@ import (
 
 // Of an answer that is here already nothing is written. Whatever differs is.
 func TestOnlyWhatDiffersIsWritten(t *testing.T) {
+	t.Parallel()
 	const boardLabel, poolLabel = `{"id": 5, "name": "board:eve"}`, `{"id": 6, "name": "pool:x"}`
 	const group = `{"id": 3, "name": "g", "users": [{"id": 4, "login": "alice"}]}`
 	h := replaced(t, replaced(t, replaced(t, host(1, "h1"), `"labels": []`, `"labels": [`+boardLabel+`]`),
@@ -80,6 +81,7 @@ func TestOnlyWhatDiffersIsWritten(t *testing.T) {
 // What has a reason to be written though it is here as it was sent: a row of the quarantine, a
 // taken id, a completion that the master does not know.
 func TestWhatIsHereMayBeMarked(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, []string{job(7, entry(1007))}, nil))
@@ -107,6 +109,7 @@ func TestWhatIsHereMayBeMarked(t *testing.T) {
 
 // A job that comes with a complete entry is stored and marked for upload at once.
 func TestANewJobThatIsCompleteIsMarked(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result(nil, []string{job(7, entry(1007), `{"id": 1008, "status": "Completed"}`), job(8, entry(1009))}, nil))
@@ -118,6 +121,7 @@ func TestANewJobThatIsCompleteIsMarked(t *testing.T) {
 
 // Two jobs of a chunk name one new entry. The first has it, be it here already or new.
 func TestAnEntryInTwoJobsOfAChunk(t *testing.T) {
+	t.Parallel()
 	for _, here := range []bool{false, true} {
 		pool, master := pgtest.Pool(t), newMaster(t)
 		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -137,6 +141,7 @@ func TestAnEntryInTwoJobsOfAChunk(t *testing.T) {
 
 // A label may stand in a job or a host twice, and a group in a host.
 func TestANameThatStandsTwice(t *testing.T) {
+	t.Parallel()
 	const label, group = `{"id": 5, "name": "a"}`, `{"id": 3, "name": "g"}`
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -175,6 +180,7 @@ func (i *interloper) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.Trace
 // Another session stores a row of the chunk after the client has looked, and before it copies. The
 // chunk is tried again, and finds the row here.
 func TestAnotherSessionStoresTheSameRow(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ after, sql string }{
 		"job":   {"JobsFind", "INSERT INTO afe_jobs (id, owner, name, created_on) VALUES (7, 'alice', 'job7', '2019-03-15 10:20:31.123')"},
 		"host":  {"HostsFind", "INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h1')"},

@@ -46,6 +46,7 @@ func fillTwoOfEach(t *testing.T, pool *pgxpool.Pool, master *scriptedMaster, cli
 // deadlock_timeout is the default here. So the beat waits for none of the rows; what needs them is
 // stored by the next beat.
 func TestP12TheSchedulerIsNeverTheVictim(t *testing.T) {
+	t.Parallel()
 	const unchanged, changed = "", "locked"
 	elsewhere := `"shard": {"id": 2, "hostname": "shard2.example"}`
 	pool, master, client := twoOfEach(t)
@@ -162,6 +163,7 @@ func besides(t *testing.T, pool *pgxpool.Pool, client *shard.Client, first, seco
 // A row that stays as it is, is not locked at all, whether it is a parent, an object or a
 // membership: xmax names the last transaction that locked it.
 func TestUnchangedRowsAreNotLocked(t *testing.T) {
+	t.Parallel()
 	pool, master, client := twoOfEach(t)
 	answer := []string{grouped(1, ""), grouped(2, "")}
 	jobs := []string{job(1, entry(1001, `"host_id": 1`)), job(2, entry(1002, `"host_id": 2`))}

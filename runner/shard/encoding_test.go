@@ -47,6 +47,7 @@ func encoded(t *testing.T, encoding string) *pgxpool.Pool {
 // What a database in LATIN1 cannot hold is set aside alone, whatever of it that is; what it can
 // hold is stored as it was sent.
 func TestADatabaseThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
 	pool, master := encoded(t, "LATIN1"), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	const no = "日本"
@@ -88,6 +89,7 @@ func TestADatabaseThatIsNotUTF8(t *testing.T) {
 // Our own texts fit into any database: the history, the reasons of both directions, also when they
 // were cut.
 func TestOurOwnTextsFit(t *testing.T) {
+	t.Parallel()
 	const words = "日本 é"
 	for encoding, want := range map[string]string{"LATIN1": `\u65e5\u672c \u00e9`, "UTF8": words, "SQL_ASCII": words} {
 		for _, message := range []string{words, words + strings.Repeat(" long", 1000)} {

@@ -26,6 +26,7 @@ func user(id int, login string) string { return fmt.Sprintf(`{"id": %d, "login":
 // A label that was made here first has another id than the master's (docs/promises.md, "foreign
 // ids"): it gives way without losing what it had.
 func TestNamesGiveWay(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (5, $1)", ourShard)
@@ -67,6 +68,7 @@ func TestNamesGiveWay(t *testing.T) {
 }
 
 func TestAUsersMembershipsDoNotPassToAnotherLogin(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	pgtest.Exec(t, pool, "INSERT INTO afe_acl_groups (id, name) VALUES (9, 'secret')")
@@ -84,6 +86,7 @@ func TestAUsersMembershipsDoNotPassToAnotherLogin(t *testing.T) {
 
 // Labels that trade names were renamed by the master: what each had stays with it.
 func TestLabelsMayTradeNames(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(1, 1, "a", 1, "g"), labelled(2, 2, "b", 1, "g")}, nil, nil))
@@ -105,6 +108,7 @@ func TestLabelsMayTradeNames(t *testing.T) {
 
 // A response may name a removed label and a new one of the same name: the newer one has it.
 func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(1, 8, "a", 1, "g"), labelled(2, 3, "a", 1, "g")}, nil, nil))
@@ -120,6 +124,7 @@ func TestTwoIDsWithOneNameInAResponse(t *testing.T) {
 // An object that is set aside spoils no names, because everything that a response names is stored
 // first. Users trade ids at once, however small the chunks are.
 func TestNamesDoNotDependOnChunks(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.ApplyChunk = 1
@@ -149,6 +154,7 @@ func TestNamesDoNotDependOnChunks(t *testing.T) {
 
 // A label that PostgreSQL cannot index harms only the object that names it.
 func TestABadParentHarmsOnlyItsObject(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	var long strings.Builder
@@ -168,6 +174,7 @@ func TestABadParentHarmsOnlyItsObject(t *testing.T) {
 // A job that is here is aborted although its entry now names a host that is not here: the host of
 // an existing entry is never written.
 func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result(nil, []string{job(1, entry(1))}, nil))
@@ -182,6 +189,7 @@ func TestAnAbortDoesNotWaitForAHost(t *testing.T) {
 // "hosts removed twice"); entries of removed hosts are aborted, also those that come with the same
 // answer.
 func TestIncorrectHosts(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(1, 1, "l", 1, "g"), labelled(2, 1, "l", 1, "g")}, []string{
@@ -219,6 +227,7 @@ func TestIncorrectHosts(t *testing.T) {
 // The flags of a new entry follow from its status, by Autotest's lists in docs/protocol.md,
 // whatever the master sends.
 func TestFlagsFollowFromTheStatus(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	want := map[string][2]bool{ // active, complete
@@ -247,6 +256,7 @@ func TestFlagsFollowFromTheStatus(t *testing.T) {
 // A request that may still be stored late is not forgotten because the master named its job
 // meanwhile (docs/promises.md, "late request").
 func TestResyncDoesNotForgetALateRequest(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	jobs := []string{job(1, entry(1), entry(2))}
@@ -273,6 +283,7 @@ func TestResyncDoesNotForgetALateRequest(t *testing.T) {
 
 // docs/promises.md, "overwritten NULL": the master sends a job that was completed here meanwhile.
 func TestResync(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	jobs := []string{job(1, entry(1))}

@@ -113,6 +113,7 @@ func chosen(table []scenario) (some []scenario) {
 // Every completion reaches the master and nothing unsent is acknowledged, in whatever order the
 // scheduler's statements fall into a beat, and whatever becomes of the beat.
 func TestP1P2Interleavings(t *testing.T) {
+	t.Parallel()
 	table := scenarios()
 	work := make(chan scenario)
 	var wg sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 // An old request must have been dead when the whole packet left; when the answer comes it is too
 // late for that.
 func TestALateRequestOutlivesASlowAnswer(t *testing.T) {
+	t.Parallel()
 	// The steps before the wait must be over within the deadline: a machine that is too busy for
 	// that gets a longer one.
 	for deadline := 2 * time.Second; !outlivesASlowAnswer(t, deadline); deadline *= 2 {
@@ -59,6 +60,7 @@ func outlivesASlowAnswer(t *testing.T, deadline time.Duration) bool {
 // A completion that a late request undid is sent again although another entry of its job stays
 // open.
 func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
@@ -86,6 +88,7 @@ func TestALateRequestIsMendedWhileAnEntryIsOpen(t *testing.T) {
 // A retried request may have been stored before, and may wait to be stored again: its answer does
 // not settle a job with an open entry.
 func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
@@ -121,6 +124,7 @@ func TestARetriedRequestIsNoClearAnswer(t *testing.T) {
 // A late request that says what the master has acknowledged meanwhile undoes nothing: its jobs are
 // not uploaded once more, or an outage would upload a whole backlog twice.
 func TestALateRequestThatSaysTheSameCostsNothing(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")

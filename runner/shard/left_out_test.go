@@ -11,6 +11,7 @@ import (
 // object changes; a null is a value. An entry has no shard and a host no meta host, so each of the
 // four has its own case.
 func TestP5LeftOutMeansKeep(t *testing.T) {
+	t.Parallel()
 	const (
 		shards     = "SELECT concat_ws(' ', invalid, shard_id) FROM afe_hosts"
 		attributes = "SELECT concat(string_agg(attribute || '=' || value, ' ' ORDER BY id)) FROM afe_host_attributes"

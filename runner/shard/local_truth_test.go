@@ -51,6 +51,7 @@ const changedAnswer = `{
 
 // On rows that exist the master changes exactly what it may.
 func TestP5TheLocalTruthWins(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(firstAnswer)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestP7OneClientPerShard(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	master.saysResult(result(nil, nil, nil))
 	o := options()
@@ -48,6 +49,7 @@ func TestP7OneClientPerShard(t *testing.T) {
 // A client that lost the lock within a beat writes nothing more, whether another has taken over
 // already or not yet.
 func TestP7WhoLostTheLockWritesNothing(t *testing.T) {
+	t.Parallel()
 	for _, takenOver := range []bool{false, true} {
 		t.Run(fmt.Sprintf("taken over %v", takenOver), func(t *testing.T) {
 			pool, master := pgtest.Pool(t), newMaster(t)

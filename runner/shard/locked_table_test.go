@@ -31,6 +31,7 @@ func (s *statements) count(name string) (n int) {
 // many objects there are: a half of a chunk would wait, too. Other steps do their work, and the
 // error tells the cause once.
 func TestALockedTableIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
 	for table, want := range map[string]string{
 		"afe_job_keyvals":             "job 61, job 62, job 63, abort, new entry, keyval",
 		"afe_hosts_labels":            "host 3, host 4, attribute, incorrect host",
@@ -69,6 +70,7 @@ func TestALockedTableIsWaitedForOnce(t *testing.T) {
 // Whichever table is locked, and whichever step of the beat meets it first, the error names the
 // table and the session.
 func TestEveryStepNamesTheLockedTable(t *testing.T) {
+	t.Parallel()
 	pool, _, master, first := busyShard(t)
 	master.saysResult(busyAnswer())
 	first.Close(t.Context())
@@ -99,6 +101,7 @@ func TestEveryStepNamesTheLockedTable(t *testing.T) {
 // A statement that takes too long has too much to do, so its chunk is halved. An object that takes
 // too long by itself harms only itself.
 func TestAChunkThatTakesTooLongIsHalved(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()
 	o.ApplyChunk = 64
@@ -147,6 +150,7 @@ func TestAChunkThatTakesTooLongIsHalved(t *testing.T) {
 
 // A chunk that failed is not halved any more once the time of the beat is over.
 func TestNothingIsHalvedAfterTheTimeOfTheBeat(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -173,6 +177,7 @@ func TestNothingIsHalvedAfterTheTimeOfTheBeat(t *testing.T) {
 // stored although nothing could be acknowledged, and jobs although hosts could not. Each cause is
 // told, and told once.
 func TestAFailedStepStopsNoOther(t *testing.T) {
+	t.Parallel()
 	for table, want := range map[string]string{
 		"UPDATE ON afe_jobs":               "acknowledge 50 jobs",
 		"INSERT ON afe_hosts":              "host 3, host 4",
@@ -200,6 +205,7 @@ func TestAFailedStepStopsNoOther(t *testing.T) {
 // An ACL group with so many users that storing the parents of an answer takes too long holds up
 // only the host that names it.
 func TestParentsThatTakeTooLongHarmOnlyTheirOwn(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.Pool(t)
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())

@@ -89,6 +89,7 @@ func left(t *testing.T, pool *pgxpool.Pool) string {
 // A session that is idle in its transaction has locked one row. What needs that row is left for the
 // next beat; everything else is acknowledged and stored. The beat is not ok, and says which row.
 func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
+	t.Parallel()
 	pool, _, master, client := busyShard(t)
 	for lock, want := range map[string]string{
 		"SELECT FROM afe_host_queue_entries WHERE id = 7 FOR UPDATE":                 "acknowledge job 7",
@@ -151,6 +152,7 @@ func TestOneLockedRowHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 // The shard's own row is in the way of nearly everything. The error names it, and says what to do,
 // when there is nothing but an upload, too.
 func TestTheRowOfTheShardIsNamed(t *testing.T) {
+	t.Parallel()
 	pool, _, master, client := busyShard(t)
 	master.saysResult(result(nil, nil, nil))
 	release := locks(t, pool, "SELECT FROM afe_shards WHERE id = 1 FOR UPDATE")
@@ -164,6 +166,7 @@ func TestTheRowOfTheShardIsNamed(t *testing.T) {
 
 // A shard that has a new id does not move by halves. What is in the way is named, and what to do.
 func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
+	t.Parallel()
 	pool, _, master, client := busyShard(t)
 	master.saysResult(result([]string{strings.ReplaceAll(host(1, "h1"), `"shard": {"id": 1,`, `"shard": {"id": 8,`)}, nil, nil))
 	release := locks(t, pool, "UPDATE afe_hosts SET status = 'Running' WHERE id = 2")
@@ -177,6 +180,7 @@ func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
 // A row that another session has inserted and not committed is seen by no look: whatever has the
 // same key waits for it, in vain. Only that is left, and comes with the next beat.
 func TestAnUncommittedKeyHoldsUpNothingElse(t *testing.T) {
+	t.Parallel()
 	const here = "SELECT (SELECT count(*) FROM afe_jobs) || ' jobs, ' || (SELECT count(*) FROM afe_hosts) || ' hosts'"
 	for insert, want := range map[string]string{
 		"afe_jobs (id, created_on) VALUES (7, now())":               "12 jobs, 3 hosts",
@@ -218,6 +222,7 @@ func TestAnUncommittedKeyHoldsUpNothingElse(t *testing.T) {
 
 // However many objects name what is not committed, all others are stored in the same beat.
 func TestAnUncommittedLabelOfManyJobs(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.LockTimeout = 20 * time.Millisecond

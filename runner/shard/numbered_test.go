@@ -12,6 +12,7 @@ import (
 // The scheduler's first statement makes a user of its own. It gets an id that the master has not
 // given out, and so does every row that is made here after a beat.
 func TestLocalRowsAreNumberedPastTheMasters(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(12, 30, "board:eve", 9, "Everyone", user(1, "alice"), user(2, "bob"))},
@@ -36,6 +37,7 @@ func TestLocalRowsAreNumberedPastTheMasters(t *testing.T) {
 
 // After a copy of rows with their ids, the next memberships are stored.
 func TestMembershipsAfterACopyOfRows(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	pgtest.Exec(t, pool, `SET session_replication_role = replica;
@@ -52,6 +54,7 @@ func TestMembershipsAfterACopyOfRows(t *testing.T) {
 // Where even that does not help, the beat fails: no object is to blame for a number that it does
 // not have.
 func TestADuplicateOfOurOwnNumberIsNoObjectsFault(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	pgtest.Exec(t, pool, "ALTER TABLE afe_hosts_labels DISABLE TRIGGER USER")

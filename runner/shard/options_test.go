@@ -12,6 +12,7 @@ import (
 
 // A field that a beat would only panic at, or hang at, is named before there is a client.
 func TestClientRefusesWhatWouldFailLater(t *testing.T) {
+	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none") // it connects to nobody
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 // The original client serves the shard for a while, ours comes back, and a completion comes without
 // a NULL: at any time, it reaches the master (P1), and nothing is uploaded for ever.
 func TestP1P11WhoeverServedInBetween(t *testing.T) {
+	t.Parallel()
 	const (
 		comes = `INSERT INTO afe_jobs (id, created_on, shard_id) VALUES (10, '2019-03-15', 1);
 			INSERT INTO afe_host_queue_entries (id, job_id, status) VALUES (100, 10, 'Running'), (101, 10, 'Running')`

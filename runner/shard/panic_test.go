@@ -47,6 +47,7 @@ func (p panicking) panics(where string) {
 // A panic is a failed beat with its stack in the log. The next beat finds neither the old lock nor
 // an open transaction.
 func TestPanicIsAFailedBeat(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"protocol", "heartbeat"} {
 		t.Run(where, func(t *testing.T) {
 			pool, master, armed := pgtest.Pool(t), newMaster(t), false
@@ -105,6 +106,7 @@ func withoutState(state string) func(message) []byte {
 
 // A proxy that left the SQLSTATE out made `run` panic.
 func TestErrorWithoutSQLSTATEIsAFailedBeat(t *testing.T) {
+	t.Parallel()
 	for _, state := range []string{"", "2", "23"} {
 		t.Run(fmt.Sprintf("state %q", state), func(t *testing.T) {
 			url := pgtest.Database(t)
@@ -189,6 +191,7 @@ func slot(body []byte, at int, value uint32) []byte {
 
 // Whatever bytes a server sends, the beat fails, and a later one succeeds.
 func TestMalformedMessagesFailTheBeat(t *testing.T) {
+	t.Parallel()
 	w, pool := newWarped(t, pgtest.Database(t))
 	master := newMaster(t)
 	answer := result([]string{host(1, "h1")}, goodJobs(1), nil)
@@ -238,6 +241,7 @@ func TestMalformedMessagesFailTheBeat(t *testing.T) {
 
 // What reports a beat may have a fault too: redaction handles foreign text.
 func TestPanicOfTheRedactorIsAFailedBeat(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	var log bytes.Buffer

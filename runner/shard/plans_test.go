@@ -139,6 +139,7 @@ func TestP8CostFollowsChange(t *testing.T) {
 // A beat with one object and one with a thousand take the same number of statements
 // (docs/promises.md, "statements per object").
 func TestStatementsDoNotGrowWithObjects(t *testing.T) {
+	t.Parallel()
 	count := func(jobs int) int {
 		pool, seen := tracedPool(t, pgtest.Database(t))
 		master := newMaster(t)
@@ -155,6 +156,7 @@ func TestStatementsDoNotGrowWithObjects(t *testing.T) {
 // An idle beat asks who holds the lock, reads the packet in two round trips, and records itself in
 // one.
 func TestAnIdleBeatTakesFewRoundTrips(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master := newMaster(t)
 	master.saysResult(result(nil, nil, nil))

@@ -21,6 +21,7 @@ import (
 // 20,000 objects that cannot be used cost as much as one and make one line in the log, and nobody
 // ever sees more rows than --quarantine-keep.
 func TestP6ManyBadObjects(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()
 	var log bytes.Buffer
@@ -68,6 +69,7 @@ func TestP6ManyBadObjects(t *testing.T) {
 // With two hundred chunks of objects that only PostgreSQL refuses, a beat halves chunks a limited
 // number of times. The rest is left for the next beat, and the error says so.
 func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
+	t.Parallel()
 	const splits, chunks, chunk = 100, 202, 50
 	const bad, all = (chunks - 2) * chunk, chunks * chunk
 	pool, seen := tracedPool(t, pgtest.Database(t))
@@ -109,6 +111,7 @@ func TestP9RefusedObjectsCostABoundedBeat(t *testing.T) {
 // because a beat begins with those that were not yet told apart. An object that was mended has its
 // turn, too.
 func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.ApplyChunk = 10
@@ -139,6 +142,7 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 // Values of any size and depth harm only the object that holds them, and only the beginning of it
 // is kept.
 func TestP6HugeAndDeepValues(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	// The race detector reads 16 MB byte by byte for eight seconds. So much is still too long for
@@ -176,6 +180,7 @@ func TestP6HugeAndDeepValues(t *testing.T) {
 // An invalid host has no claim to its name: another host of the same answer gets the name, in
 // whatever order they come, and the answer can be stored again.
 func TestP6InvalidHostLeavesItsName(t *testing.T) {
+	t.Parallel()
 	invalid := strings.Replace(host(1, "h"), `"leased"`, `"invalid": true, "leased"`, 1)
 	for _, chunk := range []int{1, 500} {
 		for order, hosts := range map[string][]string{"first": {invalid, host(2, "h")}, "last": {host(2, "h"), invalid}} {
@@ -211,6 +216,7 @@ func TestP6InvalidHostLeavesItsName(t *testing.T) {
 // An invalid host is kept under another name where its own is taken, by a valid host or by an
 // invalid one that came first.
 func TestP6InvalidHostsWithTakenNames(t *testing.T) {
+	t.Parallel()
 	for _, chunk := range []int{1, 500} {
 		pool, master := pgtest.Pool(t), newMaster(t)
 		o := options()
@@ -232,6 +238,7 @@ func TestP6InvalidHostsWithTakenNames(t *testing.T) {
 // Of two objects that claim the same thing the first has it, whether or not they stand in one
 // chunk.
 func TestP6FirstClaimCounts(t *testing.T) {
+	t.Parallel()
 	for chunk, whose := range map[int]string{1: "here, which is valid", 500: "which came first in this response"} {
 		pool, master := pgtest.Pool(t), newMaster(t)
 		o := options()

@@ -14,6 +14,7 @@ import (
 // The size of the batch is kept in the history, not in the process: otherwise `once` run by cron
 // would begin anew each time.
 func TestBatchSurvivesTheProcess(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	for id := 1; id <= 40; id++ {
 		finish(t, pool, id, "x")

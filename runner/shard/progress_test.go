@@ -14,6 +14,7 @@ import (
 // A master on MariaDB knows the shard under any case, and each master by its id. It is served as it
 // calls the shard.
 func TestTheMasterSpellsTheShardOtherwise(t *testing.T) {
+	t.Parallel()
 	for _, names := range [][2]string{
 		{"SHARD1.Example", "shard1.example"}, {"shard1.example", "Shard1.EXAMPLE"}, {"shard1.example.", "shard1.example"},
 		{"shard1.example", "shard1.example."}, {"7", "shard1.example"}, {"shard1", "shard1 "},
@@ -41,6 +42,7 @@ func TestTheMasterSpellsTheShardOtherwise(t *testing.T) {
 // Of two shards whose names differ in case only, as a master that minds it may have, neither is
 // taken for ours unless it is spelt as ours.
 func TestShardsThatDifferInCaseOnly(t *testing.T) {
+	t.Parallel()
 	for ours, want := range map[string]int{"shard1.example": 1, "SHARD1.example": 0, "SHARD1.EXAMPLE": 1} {
 		pool, master := pgtest.Pool(t), newMaster(t)
 		o := options()
@@ -59,6 +61,7 @@ func TestShardsThatDifferInCaseOnly(t *testing.T) {
 // An upload that the master answers and that is to be repeated all the same is not ok at the third
 // time, whatever undoes it; all else in the beat is done. A job that changes is no repetition.
 func TestP11UploadWithoutProgress(t *testing.T) {
+	t.Parallel()
 	for name, again := range map[string]struct {
 		sql, response string
 		want          int // repeated jobs of the third beat

@@ -52,6 +52,7 @@ func large(t testing.TB) http.Handler {
 
 // Applying the same response again leaves every row as it is, untouched.
 func TestP3ABeatIsRepeatable(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.say(large(t))
@@ -66,6 +67,7 @@ func TestP3ABeatIsRepeatable(t *testing.T) {
 // A job is never visible without its entries, nor a host without its labels, while a response is
 // stored and when storing it fails halfway.
 func TestP4ObjectsAppearWhole(t *testing.T) {
+	t.Parallel()
 	const halves = `SELECT
 		(SELECT count(*) FROM afe_jobs j WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries e WHERE e.job_id = j.id)
 			OR NOT EXISTS (SELECT FROM afe_job_keyvals k WHERE k.job_id = j.id))
@@ -114,6 +116,7 @@ func TestP4ObjectsAppearWhole(t *testing.T) {
 }
 
 func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.HistoryKeep, o.QuarantineKeep = 3, 5
@@ -144,6 +147,7 @@ func TestP9HistoryAndQuarantineAreBounded(t *testing.T) {
 
 // After any mix of faults, two beats bring both sides together.
 func TestP10Convergence(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	exchanges, err := replay.Conversation("2019")

@@ -54,6 +54,7 @@ func goodJobs(n int) []string {
 }
 
 func TestP6OneBadObjectHarmsOnlyItself(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))

@@ -45,6 +45,7 @@ func readdedHost(t *testing.T, refusal string) *pgxpool.Pool {
 // A host that was added again under its name has a new id. That the master does not have the old
 // one, and that it has a new one of this name, together mend it.
 func TestAHostThatWasAddedAgain(t *testing.T) {
+	t.Parallel()
 	for _, message := range []string{
 		"Host matching query does not exist. Lookup parameters were {'pk': 5}",
 		"No such host", // of another version: the search finds which
@@ -67,6 +68,7 @@ func TestAHostThatWasAddedAgain(t *testing.T) {
 // Nobody waits for a row of the host that is gone: the newcomer comes in a later beat, and what
 // came with it in this one.
 func TestAHostThatWasAddedAgainWaitsForNoRow(t *testing.T) {
+	t.Parallel()
 	for _, row := range []string{
 		"afe_hosts WHERE id = 5", "afe_hosts_labels WHERE host_id = 5", "afe_host_queue_entries WHERE host_id = 5",
 	} {
@@ -100,6 +102,7 @@ func TestAHostThatWasAddedAgainWaitsForNoRow(t *testing.T) {
 
 // A host that the master refuses for another reason is there, and keeps its name.
 func TestAHostThatIsRefusedKeepsItsName(t *testing.T) {
+	t.Parallel()
 	pool := readdedHost(t, `{"name": "AclAccessViolation", "message": "User bob does not have access to h5", "traceback": ""}`)
 	if hosts := pgtest.Query[string](t, pool, hostsHere); hosts != "5 h5" {
 		t.Errorf("hosts %s", hosts)
@@ -109,6 +112,7 @@ func TestAHostThatIsRefusedKeepsItsName(t *testing.T) {
 
 // The same for a host that the master says is not this shard's, in whichever answer it does.
 func TestAnIncorrectHostGivesItsNameAway(t *testing.T) {
+	t.Parallel()
 	again := strings.Replace(labelled(9, 1, "l", 1, "g"), `"h9"`, `"h5"`, 1)
 	for name, answers := range map[string][]string{
 		"together":       {result([]string{again}, nil, nil, "5")},

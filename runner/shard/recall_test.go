@@ -13,6 +13,7 @@ import (
 // A new process knows what the beats before it left: in the history, in the quarantine, and as jobs
 // that wait.
 func TestRecall(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	c := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	if past, err := c.Recall(t.Context()); err != nil || !past.LastSuccess.IsZero() || !past.LastBeat().IsZero() || past.Failures != 0 ||

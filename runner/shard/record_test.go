@@ -27,6 +27,7 @@ func packetOf(t *testing.T, pool *pgxpool.Pool) *afe.Packet {
 
 // The records of docs/protocol.md, "Request arguments", to the letter.
 func TestRecordsOnTheWire(t *testing.T) {
+	t.Parallel()
 	const job = `{"id":2,"owner":"alice","name":"j\"\\\u001f/` + "\x7f" + `","priority":20,"control_file":null,"control_type":2,` +
 		`"created_on":"2019-03-15T10:20:31.123","synch_count":1,"timeout":24,"timeout_mins":1440,"max_runtime_hrs":72,` +
 		`"max_runtime_mins":60,"run_verify":false,"run_reset":true,"email_list":"","reboot_before":1,"reboot_after":0,` +
@@ -52,6 +53,7 @@ func TestRecordsOnTheWire(t *testing.T) {
 // A time has three digits of fraction, truncated, or none. A time that Python cannot read becomes
 // null, because it would fail the whole call.
 func TestTimesOnTheWire(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.Pool(t)
 	times := map[string]string{
 		"2019-03-15 11:30:15":        `"2019-03-15T11:30:15"`,
@@ -89,13 +91,14 @@ func TestTimesOnTheWire(t *testing.T) {
 // Each string that is not ASCII is left out by itself; nulls and all other fields are sent. A field
 // that is left out is compared all the same.
 func TestFieldsOutsideASCII(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
 	for _, text := range []string{"é", "a\u2028", "\u0080", "日本", "\U0001f600"} {
 		for table, fields := range map[string][]string{
 			"afe_jobs":               {"owner", "name", "control_file", "email_list"},
 			"afe_host_queue_entries": {"status", "execution_subdir"},
 		} {
 			for _, field := range fields {
-				pool := pgtest.Pool(t)
 				client := newClient(t, pool, nobody{}, options())
 				finish(t, pool, 1, "x")
 				record := func() (names []string) {
@@ -137,6 +140,8 @@ func TestFieldsOutsideASCII(t *testing.T) {
 					}
 				}
 				client.Close(t.Context())
+				pgtest.Exec(t, pool, "DELETE FROM afe_host_queue_entries")
+				pgtest.Exec(t, pool, "DELETE FROM afe_jobs")
 			}
 		}
 	}

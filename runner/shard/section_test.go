@@ -70,6 +70,7 @@ func snapshot(t *testing.T, pool *pgxpool.Pool) *replay.Snapshot {
 // while the suite's keyvals cannot be read: the master sends these only with a job that is not
 // here.
 func TestP6BadSectionHarmsNoOther(t *testing.T) {
+	t.Parallel()
 	whole, master, client := shardWithAnUpload(t)
 	master.saysResult(answerOf(sections()))
 	mustBeat(t, client)
@@ -118,6 +119,7 @@ func TestP6BadSectionHarmsNoOther(t *testing.T) {
 // A beat that breaks off leaves no job of a suite without the suite's keyvals: they come again only
 // as long as the job is not here.
 func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
+	t.Parallel()
 	pool, master, client := shardWithAnUpload(t)
 	pgtest.Exec(t, pool, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of order' USING ERRCODE = '55000'; END $$;
 		CREATE TRIGGER fail BEFORE INSERT ON afe_job_keyvals FOR EACH ROW WHEN (NEW.job_id = 77) EXECUTE FUNCTION fail()`)
@@ -132,6 +134,7 @@ func TestP3SuiteKeyvalsComeBeforeTheirJobs(t *testing.T) {
 
 // A response that is not an answer to a heartbeat changes nothing and acknowledges nothing.
 func TestP6AnswerThatIsNone(t *testing.T) {
+	t.Parallel()
 	pool, master, client := shardWithAnUpload(t)
 	before := snapshot(t, pool)
 	for _, body := range []string{

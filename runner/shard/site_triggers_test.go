@@ -40,6 +40,7 @@ func storedIDs(t *testing.T, pool *pgxpool.Pool) string {
 // A trigger of the site may raise what PostgreSQL raises for concurrent transactions, always. What
 // it concerns is left for the next beat, as after a real conflict, and all else is stored.
 func TestAConflictThatDoesNotEndHoldsUpOnlyItsObject(t *testing.T) {
+	t.Parallel()
 	for _, state := range []string{"40001", "40P01"} {
 		for _, chunk := range []int{1, 500} {
 			t.Run(fmt.Sprintf("%s in chunks of %d", state, chunk), func(t *testing.T) {
@@ -130,6 +131,7 @@ func wholes(t *testing.T, pool *pgxpool.Pool) map[string]string {
 // A trigger of the site that returns NULL for a row of an object keeps the whole object out, and is
 // told: no object is stored in part (P4). All others are stored.
 func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	for _, tt := range []struct {
@@ -208,6 +210,7 @@ func TestASwallowedRowKeepsItsObjectOut(t *testing.T) {
 // Another session stores the same membership, and commits while the beat waits for it: nothing was
 // swallowed.
 func TestWhatAnotherSessionStoresIsNotSwallowed(t *testing.T) {
+	t.Parallel()
 	for table, statement := range map[string]string{
 		"labels":     "INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 2)",
 		"ACL groups": "INSERT INTO afe_acl_groups_hosts (host_id, aclgroup_id) VALUES (1, 2)",

@@ -52,6 +52,7 @@ func refusesToAcknowledge(code string) func(*testing.T, *pgxpool.Pool, int) {
 // or because a trigger refuses it, is set aside, and all others go. When nothing is in its way any
 // more, it goes, too.
 func TestP6AJobThatCannotGoHarmsOnlyItself(t *testing.T) {
+	t.Parallel()
 	for name, slow := range map[string]func(*testing.T, *pgxpool.Pool, int){
 		"too_slow: canceling statement due to statement timeout (SQLSTATE 57014)": slowToRead,
 		"too_slow: no (SQLSTATE 57014)":                                           refusesToAcknowledge("57014"),
@@ -110,6 +111,7 @@ func TestP6AJobThatCannotGoHarmsOnlyItself(t *testing.T) {
 
 // A database that is slow with everything does not fail for ever when it is quick again.
 func TestASlowDatabaseSetsNothingAsideForGood(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.Pool(t)
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -150,6 +152,7 @@ func slowRow(t *testing.T, pool *pgxpool.Pool, does, table string, most int) {
 // tried alone: else it would cost all others of its chunk a time-out for each time that the chunk
 // is halved.
 func TestWhatWasRefusedBeforeCostsNoOther(t *testing.T) {
+	t.Parallel()
 	for name, slow := range map[string]func(*testing.T, *pgxpool.Pool){
 		"too slow": func(t *testing.T, pool *pgxpool.Pool) { slowRow(t, pool, "INSERT", "afe_jobs", 1000) },
 		"refused": func(t *testing.T, pool *pgxpool.Pool) {
@@ -179,6 +182,7 @@ func TestWhatWasRefusedBeforeCostsNoOther(t *testing.T) {
 
 // Two that took too long are tried one by one.
 func TestWhatTookTooLongIsTriedAlone(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master := newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
@@ -197,6 +201,7 @@ func TestWhatTookTooLongIsTriedAlone(t *testing.T) {
 // Incorrect hosts of which one takes too long by itself, or all of them together, are taken out of
 // use in halves. What takes too long alone is set aside, until it is quick again.
 func TestP6IncorrectHostsThatTakeTooLong(t *testing.T) {
+	t.Parallel()
 	pool, seen := tracedPool(t, pgtest.Database(t))
 	master, o := newMaster(t), options()
 	o.ApplyChunk = 64

@@ -54,6 +54,7 @@ var suiteAnswers = []struct {
 }
 
 func TestSuiteKeyvalsWinOverTheJobsOwn(t *testing.T) {
+	t.Parallel()
 	for _, tt := range suiteAnswers {
 		for _, chunk := range []int{1, 500} {
 			t.Run(fmt.Sprintf("%s in chunks of %d", tt.name, chunk), func(t *testing.T) {
@@ -100,6 +101,7 @@ func TestSuiteKeyvalsWinOverTheJobsOwn(t *testing.T) {
 // A beat that breaks off has lost no suite keyval: either the job is not here, so that the master
 // sends both again, or the job has them. The next beat reaches the end state.
 func TestP3SuiteKeyvalsOfABrokenBeat(t *testing.T) {
+	t.Parallel()
 	for table, event := range map[string]string{
 		"afe_job_keyvals": "INSERT", "afe_jobs": "INSERT", "afe_host_queue_entries": "INSERT",
 		"afe_jobs_dependency_labels": "INSERT", "shard_client_heartbeats": "INSERT",

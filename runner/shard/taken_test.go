@@ -73,6 +73,7 @@ func aside(t *testing.T, pool *pgxpool.Pool, begin string) string {
 // job here is told from it by what nobody can edit. Nothing is stored, and nothing is sent under
 // the id, whatever happens to the quarantine, until the master sends the job that is here.
 func TestAJobWhoseIDIsTaken(t *testing.T) {
+	t.Parallel()
 	ours := job(10, entry(100))
 	for name, theirs := range map[string]string{
 		"owner":                   replaced(t, ours, `"alice"`, `"bob"`),
@@ -133,6 +134,7 @@ func TestAJobWhoseIDIsTaken(t *testing.T) {
 // A job that is here is the same one when its time has gone through a master without fractions,
 // when its editable fields are others, and when entries were added or are left out.
 func TestAJobThatIsSentAgainIsTheSame(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2015), options())
 	ours := replaced(t, job(10, entry(100), entry(101)), `10:20:31.123`, `10:20:31.923`)
@@ -161,6 +163,7 @@ func TestAJobThatIsSentAgainIsTheSame(t *testing.T) {
 // Two objects with one id are copies only if every integer is the same, also beyond what a floating
 // point number can tell apart. The order of keys makes no difference.
 func TestCopiesAreComparedByTheirIntegers(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	const first, second = 1<<53 + 1, 1 << 53
@@ -186,6 +189,7 @@ func TestCopiesAreComparedByTheirIntegers(t *testing.T) {
 // An entry's id in another job: the job here that has the entry is not sent any more. A response
 // that names this job, too, proves nothing.
 func TestAnEntryWhoseIDIsTaken(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.ApplyChunk = 1
@@ -208,6 +212,7 @@ func TestAnEntryWhoseIDIsTaken(t *testing.T) {
 // A host's id under another name: the host here keeps its status to itself, and a job for the other
 // host waits. The two agree again when the name is that of the master, in whatever case.
 func TestAHostWhoseIDIsTaken(t *testing.T) {
+	t.Parallel()
 	for _, invalid := range []bool{false, true} {
 		t.Run(fmt.Sprintf("invalid %t", invalid), func(t *testing.T) {
 			pool, master := pgtest.Pool(t), newMaster(t)
@@ -265,6 +270,7 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 
 // The runbook's ways out: what is here under the id goes, and the next answer is stored.
 func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{labelled(5, 1, "l", 1, "g")}, []string{job(10, entry(100, `"host_id": 5`))}, nil))
@@ -296,6 +302,7 @@ func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
 
 // A host that gave its name away is still the host that the master means.
 func TestAHostThatGaveItsNameAwayIsTheSame(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(5, "a")}, nil, nil))

@@ -68,6 +68,7 @@ func finish(t *testing.T, pool *pgxpool.Pool, id int, text string) {
 // A backlog goes up in batches, each with exactly the entries of its jobs; what waits is known, so
 // that the master does not send it again (docs/promises.md, "growing uploads").
 func TestUploadIsBoundedByJobs(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.MaxUploadJobs = 2
@@ -94,6 +95,7 @@ func TestUploadIsBoundedByJobs(t *testing.T) {
 // The body stays within its limit. A job that is larger goes alone, in turns with the others, and
 // one that the master never takes blocks nobody.
 func TestUploadIsBoundedByBytes(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.MaxUploadBytes = 4000
@@ -135,6 +137,7 @@ func TestUploadIsBoundedByBytes(t *testing.T) {
 
 // A job larger than the limit has its turn also while others never end.
 func TestALargeJobHasItsTurn(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	o := options()
 	o.MaxUploadBytes = 4000
@@ -157,6 +160,7 @@ func TestALargeJobHasItsTurn(t *testing.T) {
 
 // Nothing is uploaded again from a database of another client whose finished jobs have a shard_id.
 func TestInheritedDatabase(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	if _, err := pool.Exec(t.Context(), strings.ReplaceAll(finishedJobs, "100000", "1000"), simple); err != nil {
@@ -172,6 +176,7 @@ func TestInheritedDatabase(t *testing.T) {
 // In such a database, a job with some entries open is uploaded once more, and watched: a completion
 // without a NULL is seen.
 func TestInheritedJobInTheMiddle(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "x")
@@ -195,6 +200,7 @@ func TestInheritedJobInTheMiddle(t *testing.T) {
 // Before this shard's own row has come from the master, there is no id to acknowledge with. The
 // beat says so (P11).
 func TestP11NothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	client.SetMaxUploadJobs(1)
@@ -222,6 +228,7 @@ func TestP11NothingIsAcknowledgedWithoutAnOwnShard(t *testing.T) {
 // A string outside ASCII would make the original master answer 500 to the whole request: the field
 // is left out.
 func TestNonASCIIStringsAreLeftOut(t *testing.T) {
+	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	finish(t, pool, 1, "naïve")
