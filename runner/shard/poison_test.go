@@ -142,7 +142,6 @@ func TestP10GoodObjectsAmongManyRefused(t *testing.T) {
 // Values of any size and depth harm only the object that holds them, and only the beginning of it
 // is kept.
 func TestP6HugeAndDeepValues(t *testing.T) {
-	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	// The race detector reads 16 MB byte by byte for eight seconds. So much is still too long for
