@@ -13,12 +13,12 @@ import (
 // Sieve sorts out the objects of a section as they come.
 type Sieve[T any] struct {
 	*Source[T]
-	First map[int64]int // where each good object stands, by its id
+	First map[int64]int32 // where each good object stands, by its id; int32: there may be 200,000
 }
 
 // NewSieve returns one that has seen nothing.
 func NewSieve[T any](s *Source[T]) *Sieve[T] {
-	return &Sieve[T]{s, make(map[int64]int, s.Len())}
+	return &Sieve[T]{s, make(map[int64]int32, s.Len())}
 }
 
 // Good returns the good ones of the next objects. It calls bad with those that were not understood,
@@ -28,12 +28,12 @@ func (v *Sieve[T]) Good(units []Unit[T], bad func(u Unit[T], first afe.Place) er
 	for _, u := range units {
 		first, copied := v.First[u.ID]
 		if copied = copied && u.ID != 0; u.Err != nil || copied {
-			if err := bad(u, v.Place(first)); err != nil {
+			if err := bad(u, v.Place(int(first))); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		v.First[u.ID] = u.Index
+		v.First[u.ID] = int32(u.Index)
 		good = append(good, u)
 	}
 	return good, nil
