@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -45,10 +46,18 @@ type program struct {
 	stopping sync.Mutex  // no beat begins while the first signal is handled
 }
 
+// garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an answer
+// of 252 MB take 62 to 66 MB of memory; with 60 it takes 53
+// to 56, in the same time. GOGC in the environment has the last word.
+const garbagePercent = 60
+
 func main() {
 	// A write to a pipe whose reader is gone would end the process, in the middle of a beat, before
 	// anybody could handle the error.
 	signal.Ignore(syscall.SIGPIPE)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	p := &program{
 		began:  time.Now(),
 		stdout: os.Stdout,
