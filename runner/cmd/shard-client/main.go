@@ -47,8 +47,8 @@ type program struct {
 }
 
 // garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an answer
-// of 252 MB take 62 to 66 MB of memory; with 60 it takes 53
-// to 56, in the same time. GOGC in the environment has the last word.
+// of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in the
+// environment has the last word.
 const garbagePercent = 60
 
 func main() {
