@@ -46,9 +46,9 @@ type program struct {
 	stopping sync.Mutex  // no beat begins while the first signal is handled
 }
 
-// garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an answer
-// of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in the
-// environment has the last word.
+// garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an
+// answer of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in
+// the environment has the last word.
 const garbagePercent = 60
 
 func main() {
