@@ -90,13 +90,13 @@ func (at *site) applyRound(ctx context.Context, l load, round int) (stored, erro
 	}
 	at.addApply(l, s, floor)
 	size := float64(len(l.answer)) / megabyte
-	at.times.add("shard-client", point{size, s.apply / 1000})
+	at.times.add(at.subject.label(), point{size, s.apply / 1000})
 	at.times.add("COPY", point{size, floor.apply / 1000})
-	at.peaks.add("shard-client", point{size, s.peak / megabyte})
+	at.peaks.add(at.subject.label(), point{size, s.peak / megabyte})
 	if at.base != nil {
 		b := all[at.base]
-		at.times.add("the other build", point{size, b.apply / 1000})
-		at.peaks.add("the other build", point{size, b.peak / megabyte})
+		at.times.add(at.base.label(), point{size, b.apply / 1000})
+		at.peaks.add(at.base.label(), point{size, b.peak / megabyte})
 		large := len(l.rows.jobs) >= 50000
 		at.table.add(row{what: "whole beat of " + l.name() + " / of the other build", unit: "ms",
 			aim: 1.0 / 3, limit: 0.5, informs: !large, timed: true, samples: []sample{{s.total, b.total}}})

@@ -32,6 +32,14 @@ type program struct {
 	template string // a database with its schema
 }
 
+// label names the program for people.
+func (p *program) label() string {
+	if p.name == "base" {
+		return "the other build"
+	}
+	return "shard-client"
+}
+
 // figures are what a client logs about a beat.
 type figures struct {
 	Outcome  string  `json:"msg"`

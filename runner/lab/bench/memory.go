@@ -33,6 +33,7 @@ func (at *site) memory(ctx context.Context) error {
 		return nil
 	}
 	l := makeLoad(largeAnswer)
+	at.large = len(l.answer)
 	return at.peakOf(ctx, "storing "+l.name(), l.answer)
 }
 
@@ -59,8 +60,11 @@ func (at *site) peakOf(ctx context.Context, what string, answer []byte) error {
 			return fmt.Errorf("%s: %s: %w", p.name, what, err)
 		}
 		r := row{what: "peak memory, " + what, unit: "MB", aim: 40, limit: 64, samples: []sample{{figure: peak / megabyte}}}
+		if len(answer) == at.large { // one of the usual shape, like those of apply
+			at.peaks.add(p.label(), point{float64(len(answer)) / megabyte, peak / megabyte})
+		}
 		if p != at.subject {
-			r.what, r.informs = r.what+", the other build", true
+			r.what, r.informs = r.what+", "+p.label(), true
 		}
 		at.table.add(r)
 	}

@@ -37,7 +37,7 @@ func TestPlot(t *testing.T) {
 		t.Error("a plot without lines was drawn")
 	}
 	again := filepath.Join(t.TempDir(), "again.svg")
-	if err := draw(again, "Time to store an answer", "s", lines); err != nil {
+	if err := draw(again, "Time to store an answer", "seconds", lines); err != nil {
 		t.Fatal(err)
 	}
 	if other, err := os.ReadFile(again); err != nil || !bytes.Equal(drawn, other) {

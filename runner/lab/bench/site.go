@@ -32,6 +32,7 @@ type site struct {
 	table     table
 	times     curves // in seconds
 	peaks     curves // in MB
+	large     int    // bytes of the largest answer whose memory is measured
 	databases int
 	hasKnown  bool
 }
