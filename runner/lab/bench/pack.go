@@ -97,7 +97,7 @@ func (at *site) packFinished(ctx context.Context) (err error) {
 			return err
 		}
 		at.table.add(row{what: "pack + acknowledge of 1,000 finished jobs / COPY TO of the rows + one UPDATE", unit: "ms",
-			aim: 2, limit: 5.5, timed: true, samples: []sample{{f.PackedMS + f.AckMS, floor}}})
+			aim: 2, limit: 2.5, timed: true, samples: []sample{{f.PackedMS + f.AckMS, floor}}})
 	}
 	return nil
 }
