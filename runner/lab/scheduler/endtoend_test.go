@@ -168,7 +168,7 @@ func (w *worldwide) settle() {
 // entry has ended.
 func TestMasterAndShardAgree(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			w := newWorldwide(t, seed)

@@ -208,7 +208,7 @@ func (d *desk) together() {
 // every entry ends by the contract.
 func TestEveryEntryEnds(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(8) {
+	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 1))
