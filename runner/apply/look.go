@@ -20,7 +20,7 @@ type look struct {
 
 	asked sync.WaitGroup         // for what PostgreSQL is asked:
 	find  sharddb.JobsFindParams // whether they are new
-	known *rows.Known            // or whether they are here as they were sent; nil: that is not expected
+	known *rows.KnownJobs        // or whether they are here as they were sent; nil: that is not expected
 
 	made sync.WaitGroup
 	rows *rows.Jobs // of new jobs

@@ -97,7 +97,7 @@ func (a *applier) changedKeyvals(
 // compareJobs compares jobs. If all are likely to be here, and so known, those are told from new
 // ones only among those that differ.
 func (a *applier) compareJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], known *rows.Known,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], known *rows.KnownJobs,
 ) (fresh, differ []unit[objects.Job], err error) {
 	if known != nil {
 		changed, err := known.Differ(ctx, q)
@@ -119,8 +119,8 @@ func (a *applier) compareJobs(
 }
 
 // knownOf returns jobs that are here, as they are compared.
-func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.Known, error) {
-	known := &rows.Known{}
+func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.KnownJobs, error) {
+	known := &rows.KnownJobs{}
 	for _, u := range chunk {
 		keyvals, err := a.jobKeyvals(u.Object)
 		if err != nil {

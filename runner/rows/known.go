@@ -22,11 +22,7 @@ func (k *KnownHosts) Add(h *objects.Host) {
 	a.InvalidSent = append(a.InvalidSent, h.Invalid.Sent)
 	a.Invalid = append(a.Invalid, h.Invalid.Value)
 	a.ShardSent = append(a.ShardSent, h.Shard.Sent)
-	var shard int64
-	if id := shardID(h.Shard); id != nil {
-		shard = *id
-	}
-	a.ShardIds = append(a.ShardIds, shard)
+	a.ShardIds = append(a.ShardIds, orZero(shardID(h.Shard)))
 	a.AttributesSent = append(a.AttributesSent, h.Attributes.Sent)
 	sorted := slices.SortedFunc(slices.Values(h.Attributes.Value), func(x, y objects.Attribute) int {
 		return cmp.Or(cmp.Compare(x.Attribute, y.Attribute), cmp.Compare(x.Value, y.Value))
@@ -51,14 +47,14 @@ func (k *KnownHosts) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, e
 	return q.HostsToStore(ctx, k.args)
 }
 
-// Known are jobs that are here, as they are compared.
-type Known struct {
+// KnownJobs are jobs that are here, as they are compared.
+type KnownJobs struct {
 	args sharddb.JobsToStoreParams
 	rows Jobs
 }
 
 // Add adds a job with its keyvals.
-func (k *Known) Add(j *objects.Job, keyvals []objects.Keyval) {
+func (k *KnownJobs) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.rows.addHere(j, func(int64) bool { return true })
 	k.args.Owners = append(k.args.Owners, j.Owner)
 	k.args.Names = append(k.args.Names, j.Name)
@@ -72,7 +68,7 @@ func (k *Known) Add(j *objects.Job, keyvals []objects.Keyval) {
 }
 
 // Differ returns the ids of the jobs for which anything is to be written.
-func (k *Known) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error) {
+func (k *KnownJobs) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, error) {
 	args, here := k.args, &k.rows.here
 	args.Ids, args.ShardSent, args.ShardIds = here.JobIds, here.ShardSent, here.ShardIds
 	args.EntryJobs, args.EntryIds = here.EntryJobs, here.EntryIds
