@@ -29,8 +29,9 @@ const module = "shardclient"
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
-		"runner/command", "runner/flags", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
 	},
+	"runner/hint":     {"runner/afe", "runner/beat"},
 	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
@@ -209,7 +210,7 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/operator", "runner/ops",
+	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/operator", "runner/ops",
 }
 
 func TestShardClientStaysThin(t *testing.T) {
