@@ -49,7 +49,7 @@ func parse(args ...string) (settings, []string, error) {
 }
 
 func TestEveryType(t *testing.T) {
-	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-010", "--share", "0.5", "--seed=3",
+	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-10", "--share", "0.5", "--seed=3",
 		"--size=large", "--meta-host=a,b", "--meta-host", "c", "--format=json", "-w", "--inner=x y", "--", "--many")
 	want := settings{"", time.Hour, new(time.Duration), -10, 0.5, 3, 7, []string{"a,b", "c"}, "json", true, hidden{"x y"}, ""}
 	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(words, []string{"a", "b", "--many"}) {
@@ -65,6 +65,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--pause=60": "give a duration such as", "--pause=": "give a duration", "--splay=soon": "give a duration",
 		"--many=1x": "a whole number", "--many=": "a whole number", "--many=99999999999999999999": "a smaller number", "--many=1 2": "a whole number",
+		"--many=010": "leading zero", "--many=-007": "leading zero", "--seed=00": "leading zero", "--share=00.5": "leading zero", "--pause=08s": "leading zero",
 		"--many=0x10": "decimal digits", "--many=0b11": "decimal digits", "--many=1_000": "decimal digits", "--many=1e3": "decimal digits",
 		"--many=+5": "decimal digits", "--many= 5": "decimal digits", "--many=5 ": "decimal digits", "--many=\n5": "decimal digits", "--many=٣": "decimal digits",
 		"--many=-0x10": "decimal digits", "--seed=0x3": "decimal digits", "--share=0x1p-2": "a number", "--share=1_0.5": "a number", "--share=inf": "a number",
@@ -79,7 +80,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 		}
 	}
 	for arg, want := range map[string]string{
-		"--hst": "unknown flag: --hst", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
+		"--hst": "unknown flag: --hst, did you mean --host?", "--zzz": "unknown flag: --zzz", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
 		"--untouched=x": "unknown flag", "--host": "--host has no value: give --host TEXT", "--format": "--format text|json", "-x": "'x'",
 	} {
 		if _, _, err := parse(arg); err == nil || !strings.Contains(err.Error(), want) {
@@ -140,7 +141,7 @@ func TestUnread(t *testing.T) {
 	t.Setenv("FLAGS_TEST_ENV", "x")
 	t.Setenv("FLAGS_TEST_EMPTY", "")
 	t.Setenv("FLAGS_TEST_HOST", "x")
-	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS"}
+	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS (did you mean FLAGS_TEST_HOST?)"}
 	if got := flags.Unread(flags.New(&settings{}), "FLAGS_TEST_"); !reflect.DeepEqual(got, want) {
 		t.Errorf("unread: %q, want %q", got, want)
 	}

@@ -36,6 +36,8 @@ type program struct {
 	stdout, stderr io.Writer
 	root           bool // runs as root
 	settings       *config.Config
+	sources        *config.Sources
+	broken         error    // what is wrong with the settings, for commands that go on all the same
 	typed          bool     // --database-url is on the command line, which ps shows to everyone
 	unread         []string // variables of the environment that look like settings, but are none
 	adoption
