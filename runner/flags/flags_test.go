@@ -157,3 +157,55 @@ func TestWrongDefaultPanics(t *testing.T) {
 		Pause time.Duration `default:"60" help:"A time."`
 	}{})
 }
+
+// A value knows where it is from: the command line, a variable, a file, or nowhere. What cannot be
+// used has left the default in place.
+func TestSources(t *testing.T) {
+	t.Setenv("FLAGS_TEST_HOST", "variable")
+	t.Setenv("FLAGS_TEST_FORMAT", "xml")
+	var s struct {
+		Host   string         `env:"FLAGS_TEST_HOST" file:"a" help:"Name."`
+		Format string         `env:"FLAGS_TEST_FORMAT" enum:"text,json" default:"text" help:"Form."`
+		Pause  time.Duration  `default:"60m" file:"b" help:"Time."`
+		Splay  time.Duration  `default:"1h" file:"c" help:"Time."`
+		Many   int            `file:"d" help:"Number."`
+		Max    *time.Duration `help:"Time."`
+		List   []string       `help:"Words."`
+	}
+	set := flags.New(&s)
+	if err := flags.Parse(set, []string{"--many=3"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := flags.FromEnvironment(set); err == nil || !strings.Contains(err.Error(), "FLAGS_TEST_FORMAT: ") {
+		t.Errorf("%v", err)
+	}
+	err := flags.FromFiles(set, "file", func(tag string) (string, string, error) {
+		switch tag {
+		case "b":
+			return "90s", "file:1", nil
+		case "c":
+			return "", "", errors.New("file:2: broken")
+		}
+		return "4", "file:3", nil
+	})
+	if err == nil || err.Error() != "file:2: broken" {
+		t.Errorf("%v", err)
+	}
+	for name, want := range map[string][2]string{
+		"host": {"variable", "FLAGS_TEST_HOST"}, "format": {"text", "default"}, "pause": {"1m30s", "file:1"}, "splay": {"1h", "default"},
+		"many": {"3", "--many"}, "max": {"", "default"}, "list": {"", "default"},
+	} {
+		flag := set.Lookup(name)
+		if got := [2]string{flags.Text(flag), flags.Source(flag)}; got != want {
+			t.Errorf("--%s is %q, want %q", name, got, want)
+		}
+	}
+	if flags.IsSetting(set.Lookup("max")) || !flags.IsSetting(set.Lookup("host")) {
+		t.Error("what has a variable is a setting, and nothing else is")
+	}
+	for d, want := range map[time.Duration]string{time.Hour: "1h", 90 * time.Minute: "1h30m", time.Minute: "1m", 0: "0s", 10 * time.Second: "10s"} {
+		if got := flags.Short(d); got != want {
+			t.Errorf("%v is written %s, want %s", d, got, want)
+		}
+	}
+}

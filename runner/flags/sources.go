@@ -47,9 +47,10 @@ func fill(set *pflag.FlagSet, find func(*value) (text, source string, err error)
 		v := flag.Value.(*value)
 		text, source, err := find(v)
 		if err == nil && text != "" {
-			v.source = source
 			if err = set.Set(flag.Name, text); err != nil {
 				err = fmt.Errorf("%s: %w", source, err)
+			} else {
+				v.source = source
 			}
 		}
 		if err != nil {
