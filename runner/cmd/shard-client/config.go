@@ -6,7 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"text/tabwriter"
+
+	"shardclient/runner/plain"
 )
+
+// maxShown is how many bytes of a value are shown: more than any that is of use.
+const maxShown = 4096
 
 // printConfig prints every setting, its value and where that is from. Settings that cannot be used
 // do not keep it from that: it is asked because of them.
@@ -22,7 +27,8 @@ func (p *program) printConfig(context.Context) error {
 		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "SETTING\tVALUE\tSOURCE")
 		for _, one := range list {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", one.Name, cmp.Or(one.Value, "-"), one.Source)
+			value, source := plain.Line(one.Value, maxShown), plain.Line(one.Source, maxShown)
+			fmt.Fprintf(table, "%s\t%s\t%s\n", one.Name, cmp.Or(value, "-"), source)
 		}
 		failed = table.Flush()
 	}

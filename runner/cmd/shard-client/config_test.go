@@ -42,7 +42,8 @@ func TestAutotestsFilesServeABeat(t *testing.T) {
 
 // config shows every setting with its value and source, and what is wrong beside it.
 func TestConfig(t *testing.T) {
-	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nheartbeat_pause_sec: 5\n[AUTOTEST_WEB]\nhost: h\npassword: CANARY\n")
+	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nheartbeat_pause_sec: 5\n[AUTOTEST_WEB]\nhost: h\npassword: CANARY\n"+
+		"[SERVER]\nglobal_afe_hostname: m\x1b[2J\n n\n")
 	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT", "PGSERVICE"} {
 		t.Setenv(name, "")
 	}
@@ -51,7 +52,7 @@ func TestConfig(t *testing.T) {
 	e := invoke(args...).want(t, exitUsage).says(t, `--lock-timeout "0s": it must be longer than 0`)
 	for _, want := range []string{
 		"SETTING ", "heartbeat-pause 5s " + shadow + ":2 [SHARD] heartbeat_pause_sec\n", "database-url host=h " + shadow + ":4 [AUTOTEST_WEB] host\n",
-		"drain-pause 2s SHARD_CLIENT_DRAIN_PAUSE\n", "history-keep 7 --history-keep\n", "listen - default\n", "startup-splay 5s default\n",
+		"drain-pause 2s SHARD_CLIENT_DRAIN_PAUSE\n", "history-keep 7 --history-keep\n", "listen - default\n", "master m?[2J n " + shadow, "startup-splay 5s default\n",
 	} {
 		if got := strings.Join(strings.FieldsFunc(e.stdout, func(r rune) bool { return r == ' ' }), " "); !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
