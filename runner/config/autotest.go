@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,6 +125,11 @@ func (s *Sources) database(c *Config, files *autotest.File) (text, source string
 	case kind == "" && parts["port"] == mysqlPort:
 		s.aside = fmt.Sprintf("%s is that of MySQL, so the database of that section is not used", parts["port from"])
 		return "", "", nil
+	}
+	if port := parts["port"]; port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' {
+			return "", "", fmt.Errorf("%s: %s cannot be used: give a port from 1 to 65535", parts["port from"], quoted(port))
+		}
 	}
 	if c.DatabasePasswordFile != "" || os.Getenv("PGPASSWORD") != "" {
 		parts["password"] = "" // a flag or a variable goes before a file

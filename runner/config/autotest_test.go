@@ -190,6 +190,8 @@ func TestWhatFilesCannotSay(t *testing.T) {
 		"[SHARD]\nshard_hostname: a%(b\n":               "global.ini:2: where a value has %(",
 		"[SERVER]\nglobal_afe_hostname: http:/m\n":      "global.ini:2 [SERVER] global_afe_hostname: its scheme is not followed by //",
 		"[AUTOTEST_WEB]\nhost: h\npassword: SECRET%(\n": "[AUTOTEST_WEB] password: ",
+		"[AUTOTEST_WEB]\nhost: h\nport: x\n":            `global.ini:3 [AUTOTEST_WEB] port: "x" cannot be used: give a port from 1`,
+		"[AUTOTEST_WEB]\nhost: h\nport: 05432\n":        "give a port from 1",
 		"[AUTOTEST_WEB]\nhost: h\nSECRET\n":             "global.ini\": line 3: it is neither a [SECTION] nor key: value",
 	} {
 		c, s, err := complete(t, []string{text})

@@ -67,6 +67,10 @@ func (s *Sources) explain(e *SettingError) {
 	switch {
 	case from != "default" && from != "--"+e.Flag && !strings.HasPrefix(e.Cause, from):
 		e.Cause = from + ": " + e.Cause
+	case from == "default" && e.Flag == "database-url" && len(locating()) > 0:
+		if names := strings.Join(locating(), ", "); !strings.HasPrefix(e.Cause, names) {
+			e.Cause = names + ": " + e.Cause
+		}
 	case from == "default" && e.Flag == "database-url" && s.aside != "" && !strings.Contains(e.Cause, s.aside):
 		e.Cause += "; " + s.aside
 		e.Hint += ", or write db_type: postgresql below [AUTOTEST_WEB] in a later file"

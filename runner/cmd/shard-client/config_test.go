@@ -78,4 +78,8 @@ func TestParametersOfLibpq(t *testing.T) {
 	t.Setenv("PGGSSENCMODE", "disable")
 	t.Setenv("SHARD_CLIENT_DATABASE_URL", "postgres://localhost/d")
 	invoke("quarantine", "list").want(t, exitUsage).says(t, "PGGSSENCMODE: unset it")
+	for name, value := range map[string]string{"PGGSSENCMODE": "", "SHARD_CLIENT_DATABASE_URL": "", "PGHOST": "h", "PGPORT": "x"} {
+		t.Setenv(name, value)
+	}
+	invoke("quarantine", "list").want(t, exitUsage).says(t, "--database-url: PGHOST, PGPORT: invalid port")
 }
