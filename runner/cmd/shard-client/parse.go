@@ -72,6 +72,8 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	line, err := all.Read(args)
 	p.typed = line.Flags.Changed("database-url")
 	broken := flags.FromEnvironment(line.Flags)
+	p.wantsLog = line.Flags.Changed("log-level")
+	p.once = line.Name == "once"
 	p.unread = flags.Unread(line.Flags, "SHARD_CLIENT_")
 	p.secrets = p.settings.Secrets(args)
 	if err == nil && line.Version && !line.Help {
