@@ -190,8 +190,8 @@ func (r *Report) Summary() string {
 		r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
 }
 
-// Description returns the report as people read it at a terminal, in lines of 80 columns but for the
-// text of an error.
+// Description returns the report as people read it at a terminal, in lines of 80 columns but for
+// the text of an error.
 func (r *Report) Description() string {
 	if !r.OK() {
 		return r.Summary()

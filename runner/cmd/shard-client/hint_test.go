@@ -98,8 +98,8 @@ func TestFailuresOfTheMasterSayWhatToDo(t *testing.T) {
 	}
 }
 
-// At a terminal `once` prints its result for people, what to do below it, and no line of the log but
-// on demand.
+// At a terminal `once` prints its result for people, what to do below it, and no line of the log
+// but on demand.
 func TestOnceAtATerminal(t *testing.T) {
 	t.Parallel()
 	good := master(t, answers(jobs(1)))
