@@ -77,6 +77,8 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	p.typed = line.Flags.Changed("database-url")
 	sources, broken := p.settings.Complete(line.Flags)
 	p.sources = sources
+	p.wantsLog = line.Flags.Changed("log-level")
+	p.once = line.Name == "once"
 	p.unread = flags.Unread(line.Flags, "SHARD_CLIENT_")
 	p.secrets = p.settings.Secrets(args)
 	if err == nil && line.Version && !line.Help {

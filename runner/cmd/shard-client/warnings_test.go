@@ -36,12 +36,14 @@ func TestWarnings(t *testing.T) {
 		variables   map[string]string
 		as          func(...string) ended
 		want        string
+		ofRun       bool // `once` does not warn
 	}{
 		"nothing to warn of": {databaseURL: databaseURL, more: []string{"--database-password-file", closed}},
 		"root": {
 			databaseURL: databaseURL, as: invokeAsRoot,
 			want: `msg="running as root" hint="shard-client needs no rights of root, ` +
 				`and a fault in it would have them all: set User= in its systemd unit`,
+			ofRun: true,
 		},
 		"password on command line": {
 			databaseURL: withPassword,
@@ -76,8 +78,12 @@ func TestWarnings(t *testing.T) {
 			for _, command := range []string{"once", "run"} {
 				e := tt.as(append(append([]string{command}, args...), more...)...).want(t, exitOK)
 				warned := strings.Count(e.stderr, "level=WARN")
-				if want := min(len(tt.want), 1); warned != want || !strings.Contains(e.stderr, tt.want) {
-					t.Errorf("%s: %d warnings, want %d that says %s: %v", command, warned, want, tt.want, e)
+				text := tt.want
+				if tt.ofRun && command == "once" {
+					text = ""
+				}
+				if want := min(len(text), 1); warned != want || !strings.Contains(e.stderr, text) {
+					t.Errorf("%s: %d warnings, want %d that says %s: %v", command, warned, want, text, e)
 				}
 				if command == "run" {
 					e.silent(t)
