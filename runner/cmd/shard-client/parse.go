@@ -40,6 +40,10 @@ func commands() []command.Command {
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.",
 			Do: simple((*program).listQuarantine), Needs: toDatabase},
+		{Name: "completion", About: "Print the script that completes command lines in a shell.", Do: &completionCommand{},
+			Example: "source <(shard-client completion bash)"},
+		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
+			Example: "shard-client man | man -l -"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
 	}
 }
@@ -64,12 +68,16 @@ func (c *onceCommand) Run(ctx context.Context, p *program) error {
 	return p.beatAndPrint(ctx)
 }
 
+// commandLines are all that this program can be asked for.
+func (p *program) commandLines() *command.Set {
+	return &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
+}
+
 // parse reads the command line and checks the settings. After --help and after usage errors it
 // returns no command, but the exit code.
 func (p *program) parse(args []string) (*command.Line, int) {
 	p.settings = &config.Config{} // for every command, so that one environment serves them all
-	all := &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
-	line, err := all.Read(args)
+	line, err := p.commandLines().Read(args)
 	p.typed = line.Flags.Changed("database-url")
 	broken := flags.FromEnvironment(line.Flags)
 	p.wantsLog = line.Flags.Changed("log-level")
