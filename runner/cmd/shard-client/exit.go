@@ -81,6 +81,7 @@ func (p *program) exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	p.sources.Explain(err)
 	if !errors.Is(err, errBeatFailed) && !readerGone(err) {
 		p.say("shard-client: " + p.secrets.RedactError(err) + "\n" + below(hint.For("", err)))
 	}

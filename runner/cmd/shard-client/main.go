@@ -41,6 +41,8 @@ type program struct {
 	terminal       terminal
 	root           bool // runs as root
 	settings       *config.Config
+	sources        *config.Sources
+	broken         error    // what is wrong with the settings, for commands that go on all the same
 	typed          bool     // --database-url is on the command line, which ps shows to everyone
 	unread         []string // variables of the environment that look like settings, but are none
 	wantsLog       bool     // --log-level is given

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
@@ -40,6 +42,9 @@ func commands() []command.Command {
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.",
 			Do: simple((*program).listQuarantine), Needs: toDatabase},
+		{Name: "config", About: "Print every setting, its value, and where that is from.",
+			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
+			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
 		{Name: "completion", About: "Print the script that completes command lines in a shell.", Do: &completionCommand{},
 			Example: "source <(shard-client completion bash)"},
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
@@ -68,6 +73,9 @@ func (c *onceCommand) Run(ctx context.Context, p *program) error {
 	return p.beatAndPrint(ctx)
 }
 
+// tolerant are the commands that answer in a broken environment.
+var tolerant = []string{"completion", "config", "man", "version"}
+
 // commandLines are all that this program can be asked for.
 func (p *program) commandLines() *command.Set {
 	return &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
@@ -79,7 +87,8 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	p.settings = &config.Config{} // for every command, so that one environment serves them all
 	line, err := p.commandLines().Read(args)
 	p.typed = line.Flags.Changed("database-url")
-	broken := flags.FromEnvironment(line.Flags)
+	sources, broken := p.settings.Complete(line.Flags)
+	p.sources = sources
 	p.wantsLog = line.Flags.Changed("log-level")
 	p.once = line.Name == "once"
 	p.unread = flags.Unread(line.Flags, "SHARD_CLIENT_")
@@ -93,14 +102,13 @@ func (p *program) parse(args []string) (*command.Line, int) {
 		fmt.Fprint(p.stdout, line.Describe())
 		return nil, p.exitCode(p.unprinted())
 	}
-	tolerant := line.Name == "version" // it answers in a broken environment
-	if err == nil && !tolerant {
-		err = broken
+	if broken = errors.Join(broken, p.settings.ValidateSettings()); broken != nil {
+		broken = fmt.Errorf("%w\ntry: shard-client help settings", broken)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\ntry: shard-client --help", err)
-	} else if !tolerant {
-		err = p.settings.ValidateSettings()
+	} else if p.broken = broken; !slices.Contains(tolerant, line.Name) {
+		err = broken
 	}
 	if err != nil {
 		return nil, p.exitCode(&usageError{err})

@@ -52,7 +52,7 @@ func TestWarnings(t *testing.T) {
 		},
 		"misspelt variable": {
 			databaseURL: databaseURL, variables: map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSES": "7s", "SHARD_CLIENT_URL": "x"},
-			want: `msg="environment variables that set nothing" names="SHARD_CLIENT_HEARTBEAT_PAUSES, SHARD_CLIENT_URL" hint=`,
+			want: `msg="environment variables that set nothing" names="SHARD_CLIENT_HEARTBEAT_PAUSES (did you mean SHARD_CLIENT_HEARTBEAT_PAUSE?), SHARD_CLIENT_URL" hint=`,
 		},
 		"password in variable": {variables: map[string]string{"SHARD_CLIENT_DATABASE_URL": withPassword}},
 		"password file": {databaseURL: databaseURL, more: []string{"--database-password-file", open},
