@@ -13,6 +13,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,6 +26,7 @@ import (
 
 	"golang.org/x/term"
 
+	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/ops"
 )
@@ -87,6 +89,11 @@ func main() {
 func (p *program) run(args []string) int {
 	out := &results{Writer: p.stdout}
 	p.stdout = out
+	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
+		p.settings = &config.Config{}
+		fmt.Fprint(p.stdout, p.commandLines().Complete(args[1:]))
+		return exitOK
+	}
 	asked, code := p.parse(args)
 	if asked == nil {
 		return code
