@@ -18,7 +18,7 @@ func TestUsageErrors(t *testing.T) {
 		args string
 		says []string
 	}{
-		"no command":       {"", []string{"no command given; want one of run, once, migrate", "--help"}},
+		"no command":       {"", []string{"no command given; want one of run, once, check", "--help"}},
 		"unknown command":  {"beat", []string{`"beat"`, "quarantine", "--help"}},
 		"half a command":   {"migrate", []string{"migrate is only the beginning", "want one of migrate up, migrate down, migrate status\n"}},
 		"near a command":   {"migrate upp", []string{`unknown command "migrate upp", did you mean migrate up?`}},

@@ -33,6 +33,12 @@ func commands() []command.Command {
 			Example: "shard-client run --shard-hostname shard1 --master afe.example --listen :9464"},
 		{Name: "once", About: "Beat once and print the result.", Do: &onceCommand{}, Needs: toBeat,
 			Example: "shard-client once --shard-hostname shard1 --master afe.example"},
+		{Name: "check", About: "Look whether this shard can beat, and say what is in the way.", Do: &checkCommand{}, Needs: toBeat,
+			Example: "shard-client check --shard-hostname shard1 --master afe.example"},
+		{Name: "status", About: "Say how this shard is, from its database alone.", Do: &statusCommand{}, Needs: toDatabase,
+			Example: "shard-client status --watch"},
+		{Name: "history", About: "List the last beats.", Do: &historyCommand{}, Needs: toDatabase,
+			Example: "shard-client history --since 2h --failed"},
 		{Name: "migrate", About: "Bring the schema of the database up or down, or show where it is."},
 		{Name: "migrate up", About: "Apply every pending migration.", Do: simple((*program).migrateUp), Needs: toDatabase},
 		{Name: "migrate down", About: "Take the newest migration back, with its tables and rows.",
@@ -74,7 +80,7 @@ func (c *onceCommand) Run(ctx context.Context, p *program) error {
 }
 
 // tolerant are the commands that answer in a broken environment.
-var tolerant = []string{"completion", "config", "man", "version"}
+var tolerant = []string{"check", "completion", "config", "man", "version"}
 
 // commandLines are all that this program can be asked for.
 func (p *program) commandLines() *command.Set {
