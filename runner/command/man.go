@@ -58,8 +58,8 @@ func (m *manual) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", 
 func (m *manual) command(program string, c *Command) {
 	m.line(".SS %s", roff(strings.Join(append([]string{program, c.Name}, c.arguments()...), " ")))
 	m.line("%s", roff(c.About))
-	if do, ok := c.Do.(interface{ Help() string }); ok {
-		for _, paragraph := range strings.Split(do.Help(), "\n\n") {
+	for paragraph := range strings.SplitSeq(c.more(), "\n\n") {
+		if paragraph != "" {
 			m.paragraph(paragraph)
 		}
 	}
