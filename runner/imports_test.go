@@ -30,9 +30,15 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/repair", "runner/terminal",
 	},
 	"runner/hint":     {"runner/afe", "runner/beat"},
 	"runner/operator": {"gen/sharddb"},
+	"runner/repair": {
+		"runner/operator", "runner/command", "runner/terminal", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
+		"gen/sharddb",
+	},
+	"runner/terminal": {},
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
@@ -214,7 +220,12 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/libpq",
 	"runner/operator", "runner/ops",
+	"runner/repair", "runner/terminal",
 }
+
+// forPeopleToo are files of the other rooms that no beat calls either. They stand where they do
+// because they need what only their room may touch.
+var forPeopleToo = []string{"runner/lock/beside.go", "runner/shard/preview.go", "schema/tell.go"}
 
 func TestShardClientStaysThin(t *testing.T) {
 	t.Parallel()
@@ -222,7 +233,12 @@ func TestShardClientStaysThin(t *testing.T) {
 	for _, one := range ownPackages(t) {
 		lines := 0
 		for _, name := range one.GoFiles {
-			lines += codeLines(readFile(t, filepath.Join(one.Dir, name)))
+			of := codeLines(readFile(t, filepath.Join(one.Dir, name)))
+			if slices.Contains(forPeopleToo, strings.TrimPrefix(one.ImportPath, module+"/")+"/"+name) {
+				people += of
+			} else {
+				lines += of
+			}
 		}
 		if slices.ContainsFunc(forPeople, func(room string) bool { return within(one.ImportPath, module+"/"+room) }) {
 			people += lines

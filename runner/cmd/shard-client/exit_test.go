@@ -20,8 +20,8 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		"no command":       {"", []string{"no command given; want one of run, once, migrate", "--help"}},
 		"unknown command":  {"beat", []string{`"beat"`, "quarantine", "--help"}},
-		"half a command":   {"migrate", []string{"migrate is only the beginning", "want one of migrate up, migrate down, migrate status\n"}},
-		"near a command":   {"migrate upp", []string{`"migrate upp"`, "want one of migrate up, migrate down, migrate status\n"}},
+		"half a command":   {"migrate", []string{"migrate is only the beginning", "want one of migrate up, migrate down, migrate status, migrate repair\n"}},
+		"near a command":   {"migrate upp", []string{`"migrate upp"`, "want one of migrate up, migrate down, migrate status, migrate repair\n"}},
 		"too many":         {"once now", []string{`unexpected argument "now": once takes none`}},
 		"value at the end": {"once --master", []string{"--master has no value: give --master HOST[:PORT]|URL"}},
 		"unknown flag":     {"once --nonsense", []string{"unknown flag: --nonsense", "--help"}},
