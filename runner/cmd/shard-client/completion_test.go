@@ -18,7 +18,7 @@ func TestWordsAreCompleted(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{ // the words that are offered; ...: among others
 		"onc":                         "once",
-		"migrate ":                    "up down status",
+		"migrate ":                    "up down status ...",
 		"migrate s":                   "status",
 		"--log-level debug migrate d": "down",
 		"--log-level=debug migrate d": "down",
@@ -73,7 +73,7 @@ func TestBashCompletes(t *testing.T) {
 		_shard_client_complete && printf '%s ' "${COMPREPLY[@]}"
 		complete -p shard-client`
 	for want, words := range map[string][]string{
-		"up down status ":         {"shard-client", "migrate", ""},
+		"up down status repair ":  {"shard-client", "migrate", ""},
 		"json ":                   {"shard-client", "once", "--output", "=", "j"},
 		"text json ":              {"shard-client", "once", "--output", "="},
 		directory + "/notes.pem ": {"shard-client", "run", "--ca-file", directory + "/"},

@@ -9,6 +9,7 @@ import (
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
+	"shardclient/runner/repair"
 )
 
 // runner is what each command does. See package command for its flags and arguments.
@@ -27,7 +28,7 @@ var (
 )
 
 func commands() []command.Command {
-	return []command.Command{
+	return slices.Concat([]command.Command{
 		{Name: "", About: "Keeps a shard's database in agreement with its master, one heartbeat at a time.",
 			More: "A heartbeat uploads finished jobs to the master, and stores the hosts and jobs of its answer. " +
 				"It needs three settings: the name of the shard, the master, and the shard's PostgreSQL. " +
@@ -63,6 +64,7 @@ func commands() []command.Command {
 			Do: simple((*program).listQuarantine), Needs: toDatabase,
 			Example: "shard-client quarantine list --output json",
 			More:    "What each code means, and what to do, is in docs/runbook.md."},
+	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
@@ -71,7 +73,7 @@ func commands() []command.Command {
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
 			Example: "shard-client man | man -l -"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
-	}
+	})
 }
 
 // adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay
@@ -87,9 +89,15 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 	return p.beatUntilStopped(ctx)
 }
 
-type onceCommand struct{ adoption }
+type onceCommand struct {
+	adoption
+	DryRun bool `help:"Say what the beat would send and change, and send and change nothing."`
+}
 
 func (c *onceCommand) Run(ctx context.Context, p *program) error {
+	if c.DryRun {
+		return p.desk().Rehearse(ctx)
+	}
 	p.adoption = c.adoption
 	return p.beatAndPrint(ctx)
 }
