@@ -47,7 +47,7 @@ type refusedAllError struct{ failure error }
 
 func (e *refusedAllError) Error() string {
 	return e.failure.Error() + "; it refuses an empty packet, too, so no record of this shard is to blame; " +
-		"until one passes, a whole packet is sent after every ten empty ones only: read the master's log"
+		"until one passes, a whole packet is sent after every ten empty ones only"
 }
 
 func (e *refusedAllError) Unwrap() error { return e.failure }
