@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -135,17 +134,18 @@ func (c *Checks) Run(ctx context.Context, tell func(Result)) {
 	for _, result := range c.Settings {
 		tell(result)
 	}
-	var failed []string
+	mend := map[string]string{} // of a step that is not ok, the one that has to be mended first
 	for _, s := range steps {
 		if ctx.Err() != nil {
 			return
 		}
-		result := skipped(s.needs + " comes first")
-		if !slices.Contains(failed, s.needs) {
-			result = s.look(c, ctx)
+		first, blocked := mend[s.needs]
+		result := skipped(first + " comes first")
+		if !blocked {
+			first, result = s.name, s.look(c, ctx)
 		}
 		if result.Level == Fail || result.Level == Skipped {
-			failed = append(failed, s.name)
+			mend[s.name] = first
 		}
 		if result.Name = s.name; result.Text != "" { // or there was nothing to check
 			tell(result)

@@ -134,7 +134,9 @@ func (c *Checks) askMaster(ctx context.Context) Result {
 		c.master = &answer{} // an AFE answers, even if it does not tell
 		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC), "")
 	case err != nil:
-		return c.failed(err)
+		r := c.failed(err)
+		r.Text = strings.TrimPrefix(strings.TrimPrefix(r.Text, "heartbeat: "), "master ") // it was none, and the name stands before
+		return r
 	}
 	if err := json.Unmarshal(got.result, &got.shards); err != nil {
 		return fail(fmt.Sprintf("%s answers, but not as an AFE: get_shards gave %s", c.Master.Redacted(), plain.Quote(string(got.result))),

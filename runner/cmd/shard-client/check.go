@@ -60,7 +60,7 @@ func (p *program) checks() *check.Checks {
 	c := &check.Checks{
 		Settings: p.checkSettings(), ShardHostname: s.ShardHostname, Protocol: s.Protocol, UserAgent: "shard-client/" + version,
 		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir,
-		Redact: func(err error) string { return strings.TrimPrefix(p.secrets.RedactError(err), "heartbeat: ") },
+		Redact: p.secrets.RedactError,
 		Hint:   remedy,
 	}
 	if c.DatabaseError = p.checkDatabase(); c.DatabaseError == nil {

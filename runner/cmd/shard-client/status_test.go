@@ -221,6 +221,9 @@ func TestStatusWatch(t *testing.T) {
 		if len(parts) != 4 || strings.Contains(parts[0], "×") || !strings.Contains(parts[1], "×") || !strings.Contains(parts[2], "no answer: ") {
 			t.Errorf("%d parts:\n%s", len(parts)-1, &stdout)
 		}
+		if stderr.Len() > 0 {
+			t.Errorf("on stderr: %s", &stderr)
+		}
 	}
 }
 
@@ -315,15 +318,18 @@ func TestCheck(t *testing.T) {
 	}
 	for _, part := range []string{
 		"fail    settings   SHARD_CLIENT_RPC_TIMEOUT: ", "fail    settings   --shard-hostname: ", "SHARD_CLIENT_RPC_TIMEOUTS",
-		"warn    settings   a password stands on the command line", "fail    database ", "skipped rights     not checked: schema comes first",
+		"warn    settings   a password stands on the command line", "fail    database ", "skipped rights     not checked: database comes first",
 		"ok      master ", "skipped shard      not checked: --shard-hostname is not given", "ok      spool ",
 	} {
 		if !strings.Contains(e.stdout, part) {
 			t.Errorf("no %q in:\n%s", part, e.stdout)
 		}
 	}
-	if strings.Count(e.stdout, "--shard-hostname:") != 1 {
-		t.Errorf("one mistake is told twice:\n%s", e.stdout)
+	e = invoke("check").want(t, exitFailed)
+	for _, mistake := range []string{"--shard-hostname: ", "--master: ", "--database-url: "} {
+		if strings.Count(e.stdout, mistake) != 1 {
+			t.Errorf("%sis not told once:\n%s", mistake, e.stdout)
+		}
 	}
 	invoke("check", "--no-such-flag").want(t, exitUsage).silent(t)
 }
