@@ -14,6 +14,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -26,6 +27,7 @@ import (
 
 	"golang.org/x/term"
 
+	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/ops"
 )
@@ -89,6 +91,11 @@ func main() {
 func (p *program) run(args []string) int {
 	out := &results{Writer: p.stdout}
 	p.stdout = out
+	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
+		p.settings = &config.Config{}
+		fmt.Fprint(p.stdout, p.commandLines().Complete(args[1:]))
+		return exitOK
+	}
 	asked, code := p.parse(args)
 	if asked == nil {
 		return code

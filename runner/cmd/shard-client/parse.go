@@ -51,6 +51,10 @@ func commands() []command.Command {
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
+		{Name: "completion", About: "Print the script that completes command lines in a shell.", Do: &completionCommand{},
+			Example: "source <(shard-client completion bash)"},
+		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
+			Example: "shard-client man | man -l -"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
 	}
 }
@@ -75,12 +79,19 @@ func (c *onceCommand) Run(ctx context.Context, p *program) error {
 	return p.beatAndPrint(ctx)
 }
 
+// tolerant are the commands that answer in a broken environment.
+var tolerant = []string{"check", "completion", "config", "man", "version"}
+
+// commandLines are all that this program can be asked for.
+func (p *program) commandLines() *command.Set {
+	return &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
+}
+
 // parse reads the command line and checks the settings. After --help and after usage errors it
 // returns no command, but the exit code.
 func (p *program) parse(args []string) (*command.Line, int) {
 	p.settings = &config.Config{} // for every command, so that one environment serves them all
-	all := &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
-	line, err := all.Read(args)
+	line, err := p.commandLines().Read(args)
 	p.typed = line.Flags.Changed("database-url")
 	sources, broken := p.settings.Complete(line.Flags)
 	p.sources = sources
@@ -102,7 +113,7 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\ntry: shard-client --help", err)
-	} else if p.broken = broken; !slices.Contains([]string{"version", "config", "check"}, line.Name) { // they answer all the same
+	} else if p.broken = broken; !slices.Contains(tolerant, line.Name) {
 		err = broken
 	}
 	if err != nil {
