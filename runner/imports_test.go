@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 		"runner/repair", "runner/terminal",
 	},
 	"runner/check": {
-		"runner/operator", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
+		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
 	},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {

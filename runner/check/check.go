@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/hint"
 	"shardclient/runner/pg"
 )
 
@@ -45,13 +46,12 @@ type Checks struct {
 	// Settings are what the settings themselves have come to, by whoever knows them.
 	Settings []Result
 
-	// Door leads to the database; nil: there is none, and DatabaseError says why, unless Settings
-	// do.
+	// Door leads to the database; nil: DatabaseError says why there is none.
 	Door          *pg.Door
 	DatabaseError error
 
-	// Master is the address of the master; nil: there is none, and MasterError says why, unless
-	// Settings do.
+	// Master is the address of the master; MasterError says why there is none, or none that can be
+	// called.
 	Master        *url.URL
 	MasterError   error
 	TLS           *tls.Config
@@ -66,8 +66,6 @@ type Checks struct {
 
 	// Redact makes the text of an error that may be shown.
 	Redact func(error) string
-	// Hint says what to do about an error; "": nobody knows.
-	Hint func(error) string
 	// Now is the clock of this machine; nil: time.Now.
 	Now func() time.Time
 	// Zone is that of this machine; nil: time.Local.
@@ -160,9 +158,8 @@ func fail(text, hint string) Result { return Result{Level: Fail, Text: text, Hin
 
 // failed is the result of a check that an error kept from being made.
 func (c *Checks) failed(err error) Result {
-	hint := ""
-	if c.Hint != nil {
-		hint = c.Hint(err)
+	if c.told(err) {
+		return skipped("the settings come first")
 	}
-	return fail(c.Redact(err), hint)
+	return fail(c.Redact(err), hint.For("", err))
 }
