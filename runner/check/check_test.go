@@ -283,6 +283,7 @@ func TestAnOpenTransaction(t *testing.T) {
 	}
 	defer func() { _ = tx.Rollback(t.Context()) }()
 	pid := pgtest.Query[int](t, tx, "SELECT pg_backend_pid()")
+	s.open = time.Hour
 	wants(t, s.run(t), nil)
 	s.open = time.Nanosecond
 	wants(t, s.run(t), map[string][2]string{"sessions": {"warn", fmt.Sprintf("database backend %d (", pid)}})
