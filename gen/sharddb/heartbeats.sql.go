@@ -61,6 +61,76 @@ func (q *Queries) HeartbeatRecord(ctx context.Context, arg HeartbeatRecordParams
 	return err
 }
 
+const historyBefore = `-- name: HistoryBefore :many
+SELECT
+    h.started_at, h.protocol, h.outcome, h.failure, h.error, h.packed_ms, h.rpc_ms, h.ack_ms, h.apply_ms,
+    h.known_jobs, h.known_hosts, h.uploaded_jobs, h.uploaded_entries, h.received_hosts, h.received_jobs,
+    h.received_keyvals, h.quarantined
+FROM shard_client_heartbeats AS h
+WHERE h.started_at < $1::timestamptz
+ORDER BY h.id DESC
+LIMIT $2::bigint
+`
+
+type HistoryBeforeRow struct {
+	StartedAt       time.Time
+	Protocol        string
+	Outcome         string
+	Failure         string
+	Error           string
+	PackedMs        float64
+	RpcMs           float64
+	AckMs           float64
+	ApplyMs         float64
+	KnownJobs       int64
+	KnownHosts      int64
+	UploadedJobs    int64
+	UploadedEntries int64
+	ReceivedHosts   int64
+	ReceivedJobs    int64
+	ReceivedKeyvals int64
+	Quarantined     int64
+}
+
+// The last beats before a moment, the newest first.
+func (q *Queries) HistoryBefore(ctx context.Context, moment time.Time, atMost int64) ([]HistoryBeforeRow, error) {
+	rows, err := q.db.Query(ctx, historyBefore, moment, atMost)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HistoryBeforeRow
+	for rows.Next() {
+		var i HistoryBeforeRow
+		if err := rows.Scan(
+			&i.StartedAt,
+			&i.Protocol,
+			&i.Outcome,
+			&i.Failure,
+			&i.Error,
+			&i.PackedMs,
+			&i.RpcMs,
+			&i.AckMs,
+			&i.ApplyMs,
+			&i.KnownJobs,
+			&i.KnownHosts,
+			&i.UploadedJobs,
+			&i.UploadedEntries,
+			&i.ReceivedHosts,
+			&i.ReceivedJobs,
+			&i.ReceivedKeyvals,
+			&i.Quarantined,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const historyPrune = `-- name: HistoryPrune :execrows
 WITH quarantine AS (
     DELETE FROM shard_client_quarantine

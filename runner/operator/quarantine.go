@@ -46,3 +46,17 @@ func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error)
 	}
 	return list, nil
 }
+
+// NewestQuarantined returns the objects that were seen last, at most so many; those that only wait
+// for a host come behind all others. It fails when the database does.
+func NewestQuarantined(ctx context.Context, db sharddb.DBTX, atMost int) ([]Quarantined, error) {
+	rows, err := sharddb.New(db).QuarantineNewest(ctx, int64(atMost))
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	list := make([]Quarantined, len(rows))
+	for i, r := range rows {
+		list[i] = Quarantined(r)
+	}
+	return list, nil
+}

@@ -1,0 +1,181 @@
+// Package status owns what the status page of a shard says: how the shard is in one sentence, its
+// last beats, what waits, what is set aside and why, and the settings. Package page owns how that
+// looks.
+//
+// A [Board] observes every [beat.Report], as metrics and health do, so that the page has something
+// to say while the database does not answer. Of the database it reads what the process itself does
+// not know, the beats before it and the rows of the quarantine: when somebody looks, at most once
+// in ten seconds, within two, and on a connection of its own, so that no beat waits for a reader.
+//
+// Everyone who can reach the address reads the page. It holds no secret; it does hold names and the
+// texts of errors.
+package status
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"shardclient/runner/beat"
+	"shardclient/runner/operator"
+	"shardclient/runner/ops"
+	"shardclient/runner/page"
+)
+
+const (
+	// askEvery is for how long the page shows the same rows of the database, and askFor how long it
+	// waits for them.
+	askEvery = 10 * time.Second
+	askFor   = 2 * time.Second
+	// shownObjects is how many objects of the quarantine the page lists.
+	shownObjects = 50
+)
+
+// Setting is one line of the settings, without secrets.
+type Setting struct{ Name, Value, Source string }
+
+// Options are what a board knows from the start. All are required.
+type Options struct {
+	ShardHostname, Master, Version string
+	Began                          time.Time // the process
+	Health                         *ops.Health
+	// Ask reads from the database the last beats that began before a moment, unless atMost is 0, and
+	// the newest objects of the quarantine. Its error is shown, so it holds no secret.
+	Ask func(ctx context.Context, before time.Time, atMost, objects int) ([]operator.Beat, []operator.Quarantined, error)
+	// Settings returns the settings.
+	Settings func() []Setting
+}
+
+// Board is what the page shows. It is safe for concurrent use.
+type Board struct {
+	o Options
+
+	mu   sync.Mutex
+	seen seen
+
+	// Only one page is made at a time, which alone asks.
+	asking sync.Mutex
+	stored stored
+}
+
+// seen is what the beats of this process have shown.
+type seen struct {
+	beats      []operator.Beat // the oldest first
+	sent       bool            // a packet is known; before that, the counts mean nothing
+	knownJobs  int
+	knownHosts int
+	pending    int
+	batch      beat.Batch
+	quarantine *beat.Quarantine // nil: not known
+}
+
+// stored is what the database said when it was asked last.
+type stored struct {
+	asked, answered time.Time // zero: never
+	err             error     // of the last time
+	beats           []operator.Beat
+	objects         []operator.Quarantined
+}
+
+// New returns a board that has seen no beat. The error names what is missing.
+func New(o Options) (*Board, error) {
+	if o.ShardHostname == "" || o.Health == nil || o.Ask == nil || o.Settings == nil {
+		return nil, errors.New("status: Options want ShardHostname, Health, Ask and Settings: one of them is missing")
+	}
+	return &Board{o: o}, nil
+}
+
+// Handler serves the page.
+func (b *Board) Handler() http.Handler { return page.Handler(b.document) }
+
+// Recall notes what is known of the beats before the start of this process.
+func (b *Board) Recall(p *beat.Past) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen.sent = !p.LastBeat().IsZero()
+	b.seen.knownJobs, b.seen.knownHosts, b.seen.pending = p.KnownJobs, p.KnownHosts, p.Pending
+	b.seen.batch, b.seen.quarantine = p.Batch, &p.Quarantine
+}
+
+// Observe notes a beat that has just ended.
+func (b *Board) Observe(r *beat.Report) {
+	began := time.Now()
+	for _, took := range r.Phases() {
+		began = began.Add(-took)
+	}
+	kept := *r
+	kept.Err = nil // it may hold an answer
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := &b.seen
+	s.beats = newest(append(s.beats, operator.Beat{Began: began, Report: kept}))
+	s.batch = r.Batch
+	if r.Sent() {
+		s.sent, s.knownJobs, s.knownHosts, s.pending = true, r.KnownJobs, r.KnownHosts, r.StillPending()
+	}
+	if r.Quarantine != nil {
+		s.quarantine = r.Quarantine
+	}
+}
+
+// newest returns the beats that have a place in the plot.
+func newest(beats []operator.Beat) []operator.Beat {
+	return append([]operator.Beat(nil), beats[max(0, len(beats)-page.Bars):]...)
+}
+
+// ended returns when a beat ended.
+func ended(b *operator.Beat) time.Time { return b.Began.Add(took(b)) }
+
+// took returns how long a beat took.
+func took(b *operator.Beat) (whole time.Duration) {
+	for _, phase := range b.Phases() {
+		whole += phase
+	}
+	return whole
+}
+
+// document makes the page.
+func (b *Board) document(ctx context.Context) *page.Document {
+	b.asking.Lock()
+	defer b.asking.Unlock()
+	health := b.o.Health.Status()
+	if !strings.HasPrefix(health.Doing, waitsForDatabase) { // who is refused or in vain already asks often enough
+		b.ask(ctx)
+	}
+	b.mu.Lock()
+	seen := b.seen
+	b.mu.Unlock()
+	seen.beats = newest(append(append([]operator.Beat(nil), b.stored.beats...), seen.beats...))
+	v := &view{now: time.Now(), health: health, seen: seen, stored: b.stored, o: &b.o}
+	return v.document()
+}
+
+// waitsForDatabase begins what `run` does before it has its database.
+const waitsForDatabase = "wait for the database"
+
+// ask asks the database, unless it was asked a moment ago. What it said stays when it does not
+// answer.
+func (b *Board) ask(ctx context.Context) {
+	s := &b.stored
+	if !s.asked.IsZero() && time.Since(s.asked) < askEvery {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	atMost := 0
+	if s.answered.IsZero() { // beats of other processes: they do not change any more
+		atMost = page.Bars
+	}
+	beats, objects, err := b.o.Ask(ctx, b.o.Began, atMost, shownObjects+1)
+	s.asked, s.err = time.Now(), err
+	if err != nil {
+		return
+	}
+	if s.answered.IsZero() {
+		s.beats = beats
+	}
+	s.objects, s.answered = objects, s.asked
+}
