@@ -109,8 +109,8 @@ FROM (
 ) AS q
 ORDER BY q.direction, q.kind, q.object_id NULLS LAST, q.id;
 
--- Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and come
--- behind all others.
+-- Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and
+-- come behind all others.
 -- name: QuarantineNewest :many
 SELECT
     q.direction, q.kind, q.object_id AS id, q.code, q.reason, q.occurrences, q.first_seen, q.last_seen

@@ -15,8 +15,8 @@ type Beat struct {
 	beat.Report
 }
 
-// LastBeats returns the last beats that began before a moment, at most so many, the oldest first. It
-// fails when the database does.
+// LastBeats returns the last beats that began before a moment, at most so many, the oldest first.
+// It fails when the database does.
 func LastBeats(ctx context.Context, db sharddb.DBTX, before time.Time, atMost int) ([]Beat, error) {
 	rows, err := sharddb.New(db).HistoryBefore(ctx, before, int64(atMost))
 	if err != nil {

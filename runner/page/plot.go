@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"shardclient/runner/plain"
 )
 
 // Bars is how many bars a plot has room for.
@@ -91,7 +93,7 @@ func barsAre(n int) string {
 }
 
 func (p *Plot) draw(b *Bar, x int, top float64, id string) Part {
-	parts := All{El("title", Text(b.Told))}
+	parts := All{El("title", Text(plain.Line(b.Told, maxForeign)))}
 	rect := func(class string, y, height float64) {
 		parts = append(parts, El("rect", Class(class), Attr("x", strconv.Itoa(x)), Attr("width", strconv.Itoa(barWidth)),
 			Attr("y", short(y)), Attr("height", short(height))))

@@ -14,7 +14,8 @@ import (
 	"shardclient/schema"
 )
 
-// observers show `run` to others: metrics, health and the status page, served at the address of --listen.
+// observers show `run` to others: metrics, health and the status page, served at the address of
+// --listen.
 type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health

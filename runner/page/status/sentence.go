@@ -107,7 +107,7 @@ func (v *view) fine() verdict {
 func (v *view) next() string {
 	switch {
 	case v.health.Doing == "beat":
-		return ", one is under way"
+		return ", another is under way"
 	case v.health.NextBeat == nil:
 		return ""
 	case v.health.NextBeat.Before(v.now):

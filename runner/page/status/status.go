@@ -42,8 +42,8 @@ type Options struct {
 	ShardHostname, Master, Version string
 	Began                          time.Time // the process
 	Health                         *ops.Health
-	// Ask reads from the database the last beats that began before a moment, unless atMost is 0, and
-	// the newest objects of the quarantine. Its error is shown, so it holds no secret.
+	// Ask reads from the database the last beats that began before a moment, unless atMost is 0,
+	// and the newest objects of the quarantine. Its error is shown, so it holds no secret.
 	Ask func(ctx context.Context, before time.Time, atMost, objects int) ([]operator.Beat, []operator.Quarantined, error)
 	// Settings returns the settings.
 	Settings func() []Setting

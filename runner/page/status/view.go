@@ -82,47 +82,37 @@ func outcome(b *operator.Beat) string {
 
 // table is the plot for those who cannot see it, or want to know more.
 func (v *view) table(plot *page.Plot) page.Part {
-	head := page.All{column("Ended (UTC)", "when"), column("Outcome", ""), column("Whole", "n")}
+	columns := []page.Column{{Name: "Ended"}, {Name: "Outcome"}, {Name: "Whole", Class: "n"}}
 	for _, phase := range plot.Phases {
-		head = append(head, column(phase, "n"))
+		columns = append(columns, page.Column{Name: phase, Class: "n"})
 	}
-	head = append(head, column("Jobs sent", "n"), column("Jobs received", "n"), column("Set aside", "n"), column("Error", ""))
+	columns = append(columns, page.Column{Name: "Jobs sent", Class: "n"}, page.Column{Name: "Jobs received", Class: "n"},
+		page.Column{Name: "Set aside", Class: "n"}, page.Column{Name: "Error"})
 	var rows page.All
 	for i, b := range slices.Backward(v.seen.beats) {
-		class := "isgood"
+		cells := []page.Cell{{Class: "isgood", Part: page.Text("ok")}, duration(float64(took(&b)) / float64(time.Millisecond))}
 		if !b.OK() {
-			class = "isbad"
-		}
-		row := page.All{
-			page.El("th", page.Attr("scope", "row"), page.Class("when"), page.Time(plot.Bars[i].At, v.now)),
-			cell(class, page.Foreign(outcome(&b))), cell("n", page.Text(page.Milliseconds(float64(took(&b))/float64(time.Millisecond)))),
+			cells[0] = page.Cell{Class: "isbad", Part: page.Foreign(outcome(&b))}
 		}
 		for _, ms := range plot.Bars[i].MS {
-			row = append(row, cell("n", page.Text(page.Milliseconds(ms))))
+			cells = append(cells, duration(ms))
 		}
-		row = append(row, number(b.UploadedJobs), number(b.ReceivedJobs), number(b.Quarantined))
-		if b.Error != "" {
-			row = append(row, cell("long", page.Foreign(b.Error)))
+		cells = append(cells, page.Numeric(int64(b.UploadedJobs)), page.Numeric(int64(b.ReceivedJobs)), page.Numeric(int64(b.Quarantined)))
+		if b.OK() {
+			cells = append(cells, page.Cell{Part: page.All{}})
 		} else {
-			row = append(row, cell("", page.Text("")))
+			cells = append(cells, page.Cell{Class: "long", Part: page.Foreign(b.Error)})
 		}
-		rows = append(rows, page.El("tr", row))
+		rows = append(rows, page.Row(page.Time(plot.Bars[i].At, v.now), cells...))
 	}
-	return page.El("details", page.Attr("id", "table"), page.El("summary", page.Attr("id", "table-summary"), page.Text("The same as a table")),
-		page.El("div", page.Class("scrolls"), page.Attr("id", "table-scrolls"), page.Attr("tabindex", "0"), page.Attr("role", "region"),
-			page.Attr("aria-label", "The last beats as a table, the newest first"),
-			page.El("table", page.El("thead", page.El("tr", head)), page.El("tbody", rows))))
+	return page.El("details", page.Attr("id", "table"),
+		page.El("summary", page.Attr("id", "table-summary"), page.Text("The same as a table")),
+		page.Table("table", "The last beats, the newest first", columns, rows))
 }
 
-func column(name, class string) page.Part {
-	return page.El("th", page.Attr("scope", "col"), page.Class(class), page.Text(name))
+func duration(ms float64) page.Cell {
+	return page.Cell{Class: "n", Part: page.Text(page.Milliseconds(ms))}
 }
-
-func cell(class string, content page.Part) page.Part {
-	return page.El("td", page.Class(class), content)
-}
-
-func number(n int) page.Part { return cell("n", page.Text(page.Number(int64(n)))) }
 
 func (v *view) counts() page.Part {
 	s, known := &v.seen, func(n int) string { return page.Number(int64(n)) }
@@ -135,31 +125,23 @@ func (v *view) counts() page.Part {
 	}
 	shown := page.All{
 		page.Class("counts"),
-		tile("finished jobs wait for their upload", known(s.pending), false),
-		tile("jobs known, not finished", known(s.knownJobs), false),
-		tile("hosts known", known(s.knownHosts), false),
-		tile("jobs uploaded, "+page.Count(int64(len(s.beats)), "beat", "beats"), page.Number(int64(uploaded)), false),
-		tile("jobs received, "+page.Count(int64(len(s.beats)), "beat", "beats"), page.Number(int64(received)), false),
+		page.Tile("finished jobs waiting", known(s.pending), false),
+		page.Tile("jobs known and not finished", known(s.knownJobs), false),
+		page.Tile("hosts known", known(s.knownHosts), false),
+		page.Tile("jobs uploaded in "+page.Count(int64(len(s.beats)), "beat", "beats"), page.Number(int64(uploaded)), false),
+		page.Tile("jobs received in "+page.Count(int64(len(s.beats)), "beat", "beats"), page.Number(int64(received)), false),
 	}
 	if q := s.quarantine; q != nil {
 		shown = append(shown,
-			tile("objects of the master that cannot be stored", page.Number(q.In-q.WaitingForHost), q.In > q.WaitingForHost),
-			tile("records that the master refuses", page.Number(q.Out), q.Out > 0),
-			page.When(q.WaitingForHost > 0, tile("jobs wait for a host to arrive", page.Number(q.WaitingForHost), false)),
-			page.When(q.Taken > 0, tile("ids are taken by others", page.Number(q.Taken), true)))
+			page.Tile("set aside: cannot be stored", page.Number(q.In-q.WaitingForHost), q.In > q.WaitingForHost),
+			page.Tile("set aside: refused by the master", page.Number(q.Out), q.Out > 0),
+			page.When(q.WaitingForHost > 0, page.Tile("set aside: wait for a host", page.Number(q.WaitingForHost), false)),
+			page.When(q.Taken > 0, page.Tile("set aside: id is taken", page.Number(q.Taken), true)))
 	}
 	if s.batch.Jobs > 0 {
-		shown = append(shown, tile("jobs per upload, at present", page.Number(int64(s.batch.Jobs)), false))
+		shown = append(shown, page.Tile("jobs at most in an upload now", page.Number(int64(s.batch.Jobs)), false))
 	}
 	return page.El("dl", shown)
-}
-
-func tile(name, value string, attention bool) page.Part {
-	class := ""
-	if attention {
-		class = "attention"
-	}
-	return page.El("div", page.Class(class), page.El("dt", page.Text(name)), page.El("dd", page.Text(value)))
 }
 
 // quarantine lists what is set aside, and says how old the list is.
