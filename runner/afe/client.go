@@ -129,7 +129,7 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, ma
 		}
 		return response, nil
 	}
-	failure.URL = address
+	failure.URL, failure.Tries = address, made.n
 	clear := failure.Class == RPC && made.n == 1 || failure.Class == Internal && made.n == 0
 	failure.Unsure = !clear
 	return nil, failure
@@ -150,6 +150,9 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) (*
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	response, err := c.http.Do(request)
 	if err != nil {
+		if named, ok := errors.AsType[*url.Error](err); ok {
+			err = named.Err // the address stands in our own error
+		}
 		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, err)}
 	}
 	defer func() { _ = response.Body.Close() }() // what was wanted of it has been read
@@ -188,7 +191,7 @@ func (c *Client) read(ctx context.Context, response *http.Response) (*Response, 
 func tooLarge(limit int64) *Error {
 	return &Error{
 		Class: TooLarge,
-		Err:   fmt.Errorf("answer exceeds %d bytes; raise --max-response-bytes if it is meant to", limit),
+		Err:   fmt.Errorf("answer exceeds %d bytes (--max-response-bytes)", limit),
 	}
 }
 

@@ -1,11 +1,13 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
 	"shardclient/runner/beat"
+	"shardclient/runner/hint"
 	"shardclient/runner/page"
 )
 
@@ -69,7 +71,20 @@ func (v *view) failing() verdict {
 	} else {
 		how += ", and none was ever good"
 	}
-	return verdict{state, how + v.next() + "." + v.waiting(), advice[h.Failure], h.Failure}
+	return verdict{state, how + v.next() + "." + v.waiting(), v.remedy(), h.Failure}
+}
+
+// remedy says what to do about the last failure. The remedies are written to stand behind a colon.
+func (v *view) remedy() string {
+	return sentence(cmp.Or(v.seen.hint, hint.Of(v.health.Failure)))
+}
+
+// sentence makes a sentence of a remedy.
+func sentence(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return strings.ToUpper(remedy[:1]) + remedy[1:] + "."
 }
 
 // failingSince returns when the first beat ended of those that failed since the last good one, if

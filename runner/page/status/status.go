@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"shardclient/runner/beat"
+	"shardclient/runner/hint"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
 	"shardclient/runner/page"
@@ -70,6 +71,7 @@ type seen struct {
 	pending    int
 	batch      beat.Batch
 	quarantine *beat.Quarantine // nil: not known
+	hint       string           // what to do about the last beat, if that has failed
 }
 
 // stored is what the database said when it was asked last.
@@ -112,7 +114,7 @@ func (b *Board) Observe(r *beat.Report) {
 	defer b.mu.Unlock()
 	s := &b.seen
 	s.beats = newest(append(s.beats, operator.Beat{Began: began, Report: kept}))
-	s.batch = r.Batch
+	s.batch, s.hint = r.Batch, hint.For(r.Failure, r.Err)
 	if r.Sent() {
 		s.sent, s.knownJobs, s.knownHosts, s.pending = true, r.KnownJobs, r.KnownHosts, r.StillPending()
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"shardclient/runner/hint"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
 	"shardclient/runner/page"
@@ -191,6 +192,7 @@ func (v *view) card(q *operator.Quarantined) page.Part {
 	return page.El("li", page.Class(class),
 		page.El("p", page.Class("what"), page.Foreign(q.Kind), page.Text(id+" "), page.El("code", page.Foreign(q.Code))),
 		page.El("p", page.Foreign(q.Reason)),
+		page.When(hint.OfCode(q.Code) != "", page.El("p", page.Text(sentence(hint.OfCode(q.Code))))),
 		page.El("p", page.Class("faint"), page.Text(where+"; "+page.Count(q.Occurrences, "time", "times")+", first "),
 			page.Time(q.FirstSeen, v.now), page.Text(", last "), page.Time(q.LastSeen, v.now)))
 }
