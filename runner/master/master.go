@@ -83,7 +83,7 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	m := &master{pool: pool, o: o, twins: newTwins(o), seen: newSightings(o.Now)}
 	mux.Handle(Path, m)
-	mux.Handle("GET /{$}", page.Handler((&board{pool: pool, seen: m.seen}).document))
+	mux.Handle("GET /{$}", page.Handler((&board{pool: pool, seen: m.seen}).document, o.Now))
 	if o.Stats != nil {
 		mux.HandleFunc("GET "+StatsPath, m.serveStats)
 	}

@@ -99,13 +99,14 @@ func hash(text string) string {
 
 // Handler serves the document that make returns. However many ask, it is made once a second at
 // most, and one at a time; all who ask meanwhile get the same. The context of make ends after three
-// seconds, and not when a reader goes away.
-func Handler(make func(context.Context) *Document) http.Handler {
-	return &handler{make: make}
+// seconds, and not when a reader goes away. now is the clock.
+func Handler(make func(context.Context) *Document, now func() time.Time) http.Handler {
+	return &handler{make: make, now: now}
 }
 
 type handler struct {
 	make func(context.Context) *Document
+	now  func() time.Time
 	mu   sync.Mutex
 	body []byte
 	at   time.Time
@@ -127,10 +128,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) page(ctx context.Context) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.body == nil || time.Since(h.at) >= fresh {
+	if h.body == nil || h.now().Sub(h.at) >= fresh {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		h.body, h.at = render(h.make(ctx)), time.Now()
+		h.body, h.at = render(h.make(ctx)), h.now()
 	}
 	return h.body
 }

@@ -64,7 +64,7 @@ func attr(node *html.Node, name string) string {
 // script alone.
 func TestHostileTextsStayTexts(t *testing.T) {
 	t.Parallel()
-	w := get(t, Handler(func(context.Context) *Document { return someDocument() }), http.MethodGet)
+	w := get(t, Handler(func(context.Context) *Document { return someDocument() }, time.Now), http.MethodGet)
 	policy, texts := w.Header().Get("Content-Security-Policy"), 0
 	for _, node := range all(t, w.Body.String()) {
 		switch node.Data {
@@ -140,7 +140,7 @@ func TestAPageServesEveryone(t *testing.T) {
 		}
 		<-release
 		return someDocument()
-	}}
+	}, now: time.Now}
 	done := make(chan int)
 	for range 50 {
 		go func() { done <- get(t, h, http.MethodGet).Body.Len() }()
@@ -159,7 +159,7 @@ func TestAPageServesEveryone(t *testing.T) {
 func TestAPageIsMadeAnewAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := 0
-		h := Handler(func(context.Context) *Document { made++; return someDocument() })
+		h := Handler(func(context.Context) *Document { made++; return someDocument() }, time.Now)
 		for _, want := range []int{1, 1, 2} {
 			get(t, h, http.MethodHead)
 			if made != want {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"shardclient/runner/plain"
@@ -15,7 +16,7 @@ const Bars = 120
 // Plot shows how long things took, one after the other, as stacked bars. It is drawn with Bars
 // places, however many are taken: the newest stands at the right.
 type Plot struct {
-	// What says in a word or two what a bar is: "beats".
+	// What says what the bars are: "beats".
 	What string
 	// Phases are the names of the parts of a bar, from the ground up; at most four.
 	Phases []string
@@ -172,6 +173,7 @@ func (p *Plot) says(now time.Time) string {
 		}
 	}
 	slices.Sort(totals)
-	return fmt.Sprintf("%d %s since %s UTC: %d ok, %d failed; the median took %s, the longest %s.", len(totals), p.What,
+	return fmt.Sprintf("%s since %s UTC: %d ok, %d failed; the median took %s, the longest %s.",
+		Count(int64(len(totals)), strings.TrimSuffix(p.What, "s"), p.What),
 		Clock(p.Bars[0].At, now), len(totals)-failed, failed, Milliseconds(totals[len(totals)/2]), Milliseconds(totals[len(totals)-1]))
 }

@@ -91,7 +91,7 @@ func New(o Options) (*Board, error) {
 }
 
 // Handler serves the page.
-func (b *Board) Handler() http.Handler { return page.Handler(b.document) }
+func (b *Board) Handler() http.Handler { return page.Handler(b.document, time.Now) }
 
 // Recall notes what is known of the beats before the start of this process.
 func (b *Board) Recall(p *beat.Past) {
