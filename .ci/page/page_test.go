@@ -1,0 +1,156 @@
+package page
+
+import (
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+func TestPageOfAShard(t *testing.T) {
+	m, url := newMaster(t)
+	cmd, at := client(t, databases(t, "shard1")[0], url, "--heartbeat-pause", "1s")
+	b := newBrowser(t)
+	b.looks(1200, "light")
+	b.does(chromedp.Navigate(at))
+	state := func(want string) { t.Helper(); b.until("state "+want, `document.body.dataset.state === "`+want+`"`) }
+
+	// The page brings itself up to date: nobody loads it again from here on but audit.
+	state("good")
+	b.audit("good", at)
+	t.Run("keyboard", func(t *testing.T) { b.keyboard(t) })
+	m.refuses(hostile)
+	state("bad")
+	b.until("the announcement", `document.getElementById("announce").textContent.includes("failed")`)
+	if text := asks[string](b, `document.querySelector(".quote").textContent`); !strings.Contains(text, "<script>document.title") {
+		t.Errorf("the error is shown as %q", text)
+	}
+	b.audit("failed", at)
+	m.answers(badJob(1), badJob(2))
+	state("warning")
+	b.until("two cards", `document.querySelectorAll(".cards li").length === 2`)
+	b.audit("quarantine", at)
+
+	b.withoutScript(at)
+	b.does(chromedp.Navigate(at))
+	b.mu.Lock()
+	b.forgiving = true
+	b.mu.Unlock()
+	end(cmd)
+	b.until("the page to say that nothing answers", `!document.getElementById("stale").hidden`)
+	b.picture("stale", false)
+}
+
+func end(cmd *exec.Cmd) { _ = cmd.Process.Signal(syscall.SIGTERM) }
+
+// keyboard walks through the page by keys alone, and sees that updates leave everything as it is.
+func (b *browser) keyboard(t *testing.T) {
+	b.looks(1200, "light")
+	b.does(chromedp.Reload())
+	var met []string
+	for range 7 {
+		b.does(chromedp.KeyEvent(kb.Tab))
+		met = append(met, asks[string](b, `document.activeElement.id || document.activeElement.getAttribute("href") || document.activeElement.tagName`))
+	}
+	if want := []string{"table-summary", "all-settings-summary", "/metrics", "/healthz", "pause"}; !slices.Equal(met[:5], want) {
+		t.Errorf("Tab goes to %q, want %q", met, want)
+	}
+	b.says(`document.getElementById("table-summary").focus()`)
+	if outline := asks[string](b, `getComputedStyle(document.activeElement).outlineStyle`); outline != "solid" {
+		t.Errorf("what has the focus has an outline of %q", outline)
+	}
+	b.does(chromedp.KeyEvent(kb.Enter))
+	b.until("the table", `document.getElementById("table").open`)
+	before := asks[string](b, `document.getElementById("plot-says").textContent + document.querySelector("tbody th").textContent`)
+	b.says(`document.getElementById("table-scrolls").scrollTop = 40; scrollTo({top: 150, behavior: "instant"})`)
+	b.until("an update", `document.getElementById("plot-says").textContent + document.querySelector("tbody th").textContent !== `+strconv.Quote(before))
+	for what, expression := range map[string]string{
+		"the table is closed":      `document.getElementById("table").open`,
+		"the focus is elsewhere":   `document.activeElement.id === "table-summary"`,
+		"the table has scrolled":   `document.getElementById("table-scrolls").scrollTop === 40`,
+		"the page has scrolled":    `Math.abs(scrollY - 150) < 2`,
+		"the announcement is made": `document.getElementById("announce").textContent === ""`,
+	} {
+		if !asks[bool](b, expression) {
+			t.Errorf("after an update, %s", what)
+		}
+	}
+	b.says(`document.getElementById("pause").focus()`)
+	b.does(chromedp.KeyEvent(kb.Enter))
+	b.until("the pause", `document.getElementById("pause").getAttribute("aria-pressed") === "true"`)
+	b.does(chromedp.KeyEvent(kb.Enter))
+	b.until("the end of the pause", `document.getElementById("pause").getAttribute("aria-pressed") === "false"`)
+}
+
+// withoutScript sees that the page is whole without its script, and that the browser loads it again
+// by itself.
+func (b *browser) withoutScript(at string) {
+	b.t.Helper()
+	sends(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.does(chromedp.Navigate(at))
+	sentence, err := chromedp.Run(b.ctx, chromedp.TextContent(".sentence", chromedp.ByQuery))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if !strings.Contains(sentence, "set aside") {
+		b.t.Errorf("without script: %q", sentence)
+	}
+	loads := func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.loads }
+	before := loads()
+	until(b.t, "the browser to load the page again", func() bool { return loads() > before })
+	sends(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+	b.fine("without script")
+}
+
+// A real client against the lab's master, with jobs and an outage: the picture of the README, and the
+// page of the master.
+func TestPagesOfALab(t *testing.T) {
+	urls := databases(t, "master", "shard1")
+	lab(t, urls[0], "label", "add", "board:eve")
+	lab(t, urls[0], "shard", "add", shard, "--label", "board:eve")
+	lab(t, urls[0], "shard", "add", "shard2.example", "--label", "board:eve")
+	hosts := []string{"host", "add", "--label", "board:eve"}
+	for i := range 24 {
+		hosts = append(hosts, "host"+strconv.Itoa(i+1))
+	}
+	lab(t, urls[0], hosts...)
+	listen := address(t)
+	serve := func() *exec.Cmd {
+		cmd, _ := start(t, []string{"SHARD_LAB_DATABASE_URL=" + urls[0]}, 1, "shard-lab", "master", "--listen", listen)
+		return cmd
+	}
+	cmd := serve()
+	start(t, []string{"SHARD_LAB_DATABASE_URL=" + urls[1]}, 0, "shard-lab", "scheduler")
+	_, at := client(t, urls[1], "http://"+listen, "--heartbeat-pause", "400ms")
+	b := newBrowser(t)
+	b.looks(1200, "light")
+	b.does(chromedp.Navigate("http://" + listen + "/"))
+	b.until("a silent shard", `document.querySelector(".sentence").textContent.includes("shard2.example")`)
+	random := rand.New(rand.NewPCG(1, 2))
+	for turn := range 14 {
+		if turn == 7 {
+			end(cmd)
+			_ = cmd.Wait()
+			until(t, "failures", func() bool { return strings.Contains(page(at), "beats in a row failed") })
+			cmd = serve()
+		}
+		lab(t, urls[0], "job", "create", "--suite", "bvt"+strconv.Itoa(turn), "--children", strconv.Itoa(1+random.IntN(12)),
+			"--label", "board:eve", "--meta-host", "board:eve")
+	}
+	b.does(chromedp.Navigate(at))
+	b.until("120 beats", `/^120 beats/.test(document.getElementById("plot-says").textContent) && document.body.dataset.state === "good"`)
+	b.looks(1000, "light")
+	b.picture("status-page", true)
+	b.audit("lab", at)
+	b.audit("master", "http://"+listen+"/")
+	b.mu.Lock()
+	b.forgiving = true
+	b.mu.Unlock()
+}
