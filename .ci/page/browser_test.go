@@ -67,7 +67,7 @@ func (b *browser) hear(event any) {
 			b.wrong = append(b.wrong, e.Entry.Text)
 		}
 	case *runtime.EventExceptionThrown:
-		b.wrong = append(b.wrong, e.ExceptionDetails.Error())
+		b.wrong = append(b.wrong, fmt.Sprintf("%+v", e.ExceptionDetails))
 	case *cdppage.EventJavascriptDialogOpening:
 		b.wrong = append(b.wrong, "a dialog: "+e.Message)
 	case *network.EventRequestWillBeSent:

@@ -95,7 +95,7 @@ func (b *browser) withoutScript(at string) {
 	b.t.Helper()
 	sends(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.does(chromedp.Navigate(at))
-	sentence, err := chromedp.Run(b.ctx, chromedp.TextContent(".sentence", chromedp.ByQuery))
+	sentence, err := chromedp.Run(b.ctx, chromedp.TextContent(".sentence"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
