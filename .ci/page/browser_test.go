@@ -176,6 +176,13 @@ func (b *browser) picture(name string, small bool) {
 	}
 }
 
+// forgive says whether a server is meant to be away, which the browser's log is full of.
+func (b *browser) forgive(away bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forgiving = away
+}
+
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
 	until(b.t, what, func() bool { return asks[bool](b, expression) })

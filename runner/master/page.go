@@ -97,7 +97,7 @@ func (b *board) judge(d *page.Document, count int, silent, failing []string) {
 	case len(failing) > 0:
 		d.State, d.Sentence = page.Bad, fmt.Sprintf("Heartbeats of %s are refused: %s.", page.Count(int64(len(failing)), "shard", "shards"), some(failing))
 	case len(silent) > 0:
-		d.Sentence = fmt.Sprintf("%d of %s silent: %s.", len(silent), page.Count(int64(count), "shard is", "shards are"), some(silent))
+		d.Sentence = fmt.Sprintf("%s of %d silent: %s.", page.Count(int64(len(silent)), "shard", "shards"), count, some(silent))
 		d.Advice = page.All{page.El("p", page.Text("Look at the status page or the log of shard-client there."))}
 	default:
 		d.State, d.Sentence = page.Good, fmt.Sprintf("All is well: %s.", page.Count(int64(count), "shard beats", "shards beat"))
@@ -124,9 +124,9 @@ func (b *board) table(lines page.All) page.Part {
 // line is a row of the table of shards.
 func line(row masterdb.ShardsShownRow, seen *sighted, now time.Time) page.Part {
 	class, state := "isgood", "beats"
-	when := page.All{page.Text("none since the start")}
+	when, answered := "none since the start", ""
 	if !seen.last.IsZero() {
-		when = page.All{page.Text(page.Span(now.Sub(seen.last)) + " ago")}
+		when, answered = page.Span(now.Sub(seen.last))+" ago", page.Milliseconds(milliseconds(seen.took))
 	}
 	switch {
 	case seen.failures > 0:
@@ -138,8 +138,8 @@ func line(row masterdb.ShardsShownRow, seen *sighted, now time.Time) page.Part {
 	if seen.failure != "" {
 		says = append(says, page.Text(": "), page.Foreign(seen.failure))
 	}
-	return page.Row(page.Foreign(row.Hostname), page.Cell{Class: class, Part: says}, page.Cell{Class: "when", Part: when},
-		page.Cell{Class: "n", Part: page.Text(page.Milliseconds(milliseconds(seen.took)))}, page.Numeric(row.Hosts), page.Numeric(row.OpenJobs),
+	return page.Row(page.Foreign(row.Hostname), page.Cell{Class: class, Part: says}, page.Cell{Class: "when", Part: page.Text(when)},
+		page.Cell{Class: "n", Part: page.Text(answered)}, page.Numeric(row.Hosts), page.Numeric(row.OpenJobs),
 		page.Numeric(int64(seen.sentJobs)), page.Numeric(int64(seen.uploaded)), page.Cell{Part: page.Foreign(strings.Join(row.Labels, ", "))})
 }
 

@@ -68,7 +68,7 @@ func TestStatusPage(t *testing.T) {
 		INSERT INTO afe_host_queue_entries (id, job_id) VALUES (1, 1), (2, 2), (3, 3)`)
 	call(t, url, heartbeat(`{"shard_hostname": "one", "known_job_ids": [1]}`))
 	call(t, url, heartbeat(`{"shard_hostname": "<i>nobody</i>"}`))
-	shows("with a silent one", "warning", "1 of 2 shards are silent: two.", "one beats 10 s ago", "board:<b>eve</b>", "two silent none since the start",
+	shows("with a silent one", "warning", "1 shard of 2 silent: two.", "one beats 10 s ago", "board:<b>eve</b>", "two silent none since the start",
 		"<i>nobody</i>", "1 call, the last one 10 s ago", "2 heartbeats since", "1 ok, 1 failed",
 		"jobs on shards, not finished 1", "jobs that no shard has got 2", "hosts that no shard has got 1")
 	call(t, url, heartbeat(`{"shard_hostname": "two"}`))
@@ -77,5 +77,5 @@ func TestStatusPage(t *testing.T) {
 	shows("with one that is refused", "bad", "Heartbeats of 1 shard are refused: two.", "refused, 1 time")
 	call(t, url, heartbeat(`{"shard_hostname": "two"}`))
 	clock = clock.Add(time.Hour)
-	shows("long after", "warning", "2 of 2 shards are silent: one, two.")
+	shows("long after", "warning", "2 shards of 2 silent: one, two.")
 }

@@ -71,14 +71,17 @@ func (p *Plot) Draw(id string, now time.Time) Part {
 		legend = append(legend, El("li", El("i", Class("swatch p"+strconv.Itoa(i))), Text(phase)))
 	}
 	legend = append(legend, El("li", El("i", Class("swatch failed")), Text("failed")))
-	first := p.Bars[0].At
+	first := Text("") // it would stand where no bar is yet
+	if len(p.Bars) == Bars {
+		first = Text(Clock(p.Bars[0].At, now) + " UTC")
+	}
 	return All{
 		El("div", Class("plot"),
 			El("div", Class("scale"), Attr("aria-hidden", "true"), El("span", Text(Milliseconds(top))),
 				El("span", Text(Milliseconds(top/2))), El("span", Text("0"))),
 			El("div", Class("drawing"), El("svg", svg)),
-			El("div", Class("times"), Attr("aria-hidden", "true"), El("span", Text(Clock(first, now)+" UTC")),
-				El("span", Text(Clock(p.Bars[len(p.Bars)-1].At, now)))),
+			El("div", Class("times"), Attr("aria-hidden", "true"), El("span", first),
+				El("span", Text(Clock(p.Bars[len(p.Bars)-1].At, now)+" UTC"))),
 		),
 		El("ul", legend),
 		El("p", Class("says"), Attr("id", id+"-says"), Text(p.says(now)), When(cut > 0,

@@ -99,7 +99,11 @@ func (v *view) failingSince() (since time.Time, known bool) {
 
 // fine is the verdict while beats are good.
 func (v *view) fine() verdict {
-	when := fmt.Sprintf("last beat %s ago", page.Span(v.now.Sub(*v.health.LastSuccess))) + v.next()
+	ago := "just now"
+	if since := v.now.Sub(*v.health.LastSuccess); since >= time.Second {
+		ago = page.Span(since) + " ago"
+	}
+	when := "last beat " + ago + v.next()
 	q := v.seen.quarantine
 	if q == nil {
 		q = &beat.Quarantine{}
@@ -125,7 +129,7 @@ func (v *view) next() string {
 		return ", another is under way"
 	case v.health.NextBeat == nil:
 		return ""
-	case v.health.NextBeat.Before(v.now):
+	case v.health.NextBeat.Sub(v.now) < time.Second:
 		return ", next at once"
 	}
 	return ", next in " + page.Span(v.health.NextBeat.Sub(v.now))
