@@ -67,8 +67,8 @@ help: ## Print this help
 build: ## Build bin/shard-client and bin/shard-lab, static
 	@$(COMPILING) go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
-demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
-	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
+demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on, faults drawn from SEED
+	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch) $(if $(SEED),--seed $(SEED))
 
 check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, imports and the tests without PostgreSQL
 	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))
@@ -98,8 +98,8 @@ interleavings: postgres gotestsum ## Play every interleaving of a beat and the s
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
 
-# Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package that
-# .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
+# Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package
+# that .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
 matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
 	@.ci/matrix $(VERSIONS)
 

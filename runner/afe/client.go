@@ -150,10 +150,7 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) (*
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	response, err := c.http.Do(request)
 	if err != nil {
-		if named, ok := errors.AsType[*url.Error](err); ok {
-			err = named.Err // the address stands in our own error
-		}
-		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, err)}
+		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, withoutAddress(err))}
 	}
 	defer func() { _ = response.Body.Close() }() // what was wanted of it has been read
 	if response.StatusCode != http.StatusOK {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
@@ -58,8 +60,7 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if o.listener, err = ops.Listen(ctx, c.Listen); err != nil {
 		return nil, &usageError{&config.SettingError{
 			Flag: "listen", Value: c.Listen, Cause: err.Error(),
-			Hint: "give an address of this machine with a port that is free, " +
-				"or stop what listens there, perhaps another shard-client",
+			Hint: toListen(err),
 		}}
 	}
 	o.serve = func() {
@@ -67,6 +68,19 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	}
 	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/ /metrics /healthz")
 	return o, nil
+}
+
+// toListen says what to do about an address at which nobody can be served.
+func toListen(err error) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "give a port from 1024 on, or let this user have it: " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, perhaps another shard-client, or give a port that is free"
+	default:
+		return "give an address of this machine, or the port alone, as in :9464"
+	}
 }
 
 func (o *observers) close() {

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"time"
 
-	"shardclient/runner/config"
-	"shardclient/runner/flags"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
 	"shardclient/runner/page/status"
@@ -50,25 +45,10 @@ func (p *program) askForPage(
 	return beats, quarantined, err
 }
 
-// shownSettings lists the settings as they are in force, without secrets.
+// shownSettings lists the settings as the command config does.
 func (p *program) shownSettings() (list []status.Setting) {
-	values := reflect.ValueOf(p.settings).Elem()
-	for _, field := range reflect.VisibleFields(values.Type()) {
-		value := values.FieldByIndex(field.Index)
-		if value.Kind() == reflect.Pointer {
-			if value.IsNil() {
-				value = reflect.ValueOf("")
-			} else {
-				value = value.Elem()
-			}
-		}
-		text := fmt.Sprint(value.Interface()) // a DatabaseURL shows no password
-		if field.Type == reflect.TypeFor[config.DatabaseURL]() {
-			text = p.settings.RedactedDatabaseURL()
-		}
-		list = append(list, status.Setting{
-			Name: "--" + cmp.Or(field.Tag.Get("name"), flags.Name(field.Name)), Value: p.secrets.Redact(text),
-		})
+	for _, one := range p.sources.Settings(p.settings) {
+		list = append(list, status.Setting{Name: one.Name, Value: p.secrets.RedactOwn(one.Value), Source: p.secrets.RedactOwn(one.Source)})
 	}
 	return list
 }
