@@ -113,8 +113,8 @@ func (b *browser) withoutScript(at string) {
 	b.fine("without script")
 }
 
-// A real client against the lab's master, with jobs and an outage: the picture of the README, and the
-// page of the master.
+// A real client against the lab's master, with jobs and an outage: the picture of the README, and
+// the page of the master.
 func TestPagesOfALab(t *testing.T) {
 	urls := databases(t, "master", "shard1")
 	lab(t, urls[0], "label", "add", "board:eve")
