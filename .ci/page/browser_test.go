@@ -44,7 +44,14 @@ func newBrowser(t *testing.T) *browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox does not run as root
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	temporary, err := os.MkdirTemp("", "page-") // what a browser leaves behind goes with it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		until(t, "the browser's files to go", func() bool { return os.RemoveAll(temporary) == nil })
+	})
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(options, chromedp.Env("TMPDIR="+temporary))...)
 	t.Cleanup(cancel)
 	rules, err := os.ReadFile(filepath.Join("..", "..", "bin", "page", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
@@ -52,7 +59,12 @@ func newBrowser(t *testing.T) *browser {
 	}
 	b := &browser{t: t, axe: string(rules)}
 	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.hear))
-	t.Cleanup(cancel)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(b.ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	})
 	return b
 }
 

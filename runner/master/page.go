@@ -72,7 +72,7 @@ func (b *board) show(shards map[string]sighted, beats []page.Bar, now time.Time)
 		Sections: []page.Section{
 			{ID: "shards", Heading: "Shards", Body: b.table(lines)},
 			{ID: "strangers", Heading: "Callers that are no shard", Body: strangers(shards, now)},
-			{ID: "beats", Heading: fmt.Sprintf("The last %d heartbeats", page.Bars),
+			{ID: "beats", Heading: "The last heartbeats",
 				Body: (&page.Plot{What: "heartbeats", Phases: []string{"answer"}, Bars: beats}).Draw("plot", now)},
 			{ID: "counts", Heading: "What waits", Body: page.El("dl", page.Class("counts"),
 				page.Tile("jobs on shards, not finished", page.Number(waits), false),

@@ -22,14 +22,17 @@ type view struct {
 }
 
 func (v *view) document() *page.Document {
-	how := v.judge()
+	how, heading := v.judge(), "Beats"
+	if n := len(v.seen.beats); n > 0 {
+		heading = "The last " + page.Count(int64(n), "beat", "beats")
+	}
 	return &page.Document{
 		Name: v.o.ShardHostname,
 		About: page.All{page.Text("shard of "), page.Foreign(v.o.Master), page.Text(", served by shard-client "),
 			page.Foreign(v.o.Version), page.Text(" for " + page.Span(v.now.Sub(v.o.Began)))},
 		State: how.state, Sentence: how.sentence, Advice: v.advise(how),
 		Sections: []page.Section{
-			{ID: "beats", Heading: fmt.Sprintf("The last %d beats", page.Bars), Body: v.beats()},
+			{ID: "beats", Heading: heading, Body: v.beats()},
 			{ID: "counts", Heading: "Counts", Body: v.counts()},
 			{ID: "quarantine", Heading: "Quarantine", Body: v.quarantine()},
 			{ID: "settings", Heading: "Settings", Body: v.settings()},
