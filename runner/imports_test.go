@@ -28,14 +28,19 @@ const module = "shardclient"
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
-		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
-		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/check", "runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
+		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
 		"runner/page/status",
 	},
-	"runner/hint":        {"runner/afe", "runner/beat"},
-	"runner/operator":    {"runner/beat", "gen/sharddb"},
+	"runner/check": {
+		"runner/operator", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
+	},
+	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
+	"runner/hint":     {"runner/afe", "runner/beat"},
+
 	"runner/page":        {"runner/plain"},
 	"runner/page/status": {"runner/page", "runner/operator", "runner/hint", "runner/ops", "runner/beat"},
+
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
@@ -58,6 +63,7 @@ var arrows = map[string][]string{
 	"runner/config":   {"runner/autotest", "runner/flags"},
 	"runner/flags":    {},
 	"runner/libpq":    {},
+	"runner/screen":   {},
 	"runner/autotest": {},
 	"runner/beat":     {},
 	"runner/guard":    {},
@@ -215,8 +221,8 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/autotest", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/libpq",
-	"runner/operator", "runner/ops", "runner/page",
+	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/libpq",
+	"runner/operator", "runner/ops", "runner/screen", "runner/page",
 }
 
 func TestShardClientStaysThin(t *testing.T) {

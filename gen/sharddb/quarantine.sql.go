@@ -204,8 +204,8 @@ type QuarantineNewestRow struct {
 	LastSeen    time.Time
 }
 
-// Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and come
-// behind all others.
+// Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and
+// come behind all others.
 func (q *Queries) QuarantineNewest(ctx context.Context, atMost int64) ([]QuarantineNewestRow, error) {
 	rows, err := q.db.Query(ctx, quarantineNewest, atMost)
 	if err != nil {

@@ -48,17 +48,6 @@ SELECT
     coalesce((SELECT s.known_jobs FROM sent AS s), 0)::bigint AS known_jobs,
     coalesce((SELECT s.known_hosts FROM sent AS s), 0)::bigint AS known_hosts;
 
--- The last beats before a moment, the newest first.
--- name: HistoryBefore :many
-SELECT
-    h.started_at, h.protocol, h.outcome, h.failure, h.error, h.packed_ms, h.rpc_ms, h.ack_ms, h.apply_ms,
-    h.known_jobs, h.known_hosts, h.uploaded_jobs, h.uploaded_entries, h.received_hosts, h.received_jobs,
-    h.received_keyvals, h.quarantined
-FROM shard_client_heartbeats AS h
-WHERE h.started_at < @moment::timestamptz
-ORDER BY h.id DESC
-LIMIT @at_most::bigint;
-
 -- Keeps history and quarantine within their limits (P9). Rows of the quarantine whose object was
 -- not seen for a week go, too. Each direction has the limit for itself: a flood of bad objects from
 -- the master must not push out a record that it refuses, or the search for that would begin again

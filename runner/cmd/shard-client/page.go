@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
@@ -27,13 +26,13 @@ func (p *program) newBoard(health *ops.Health) (*status.Board, error) {
 // askForPage reads for the page what only the database knows. It connects anew each time: the pool
 // has no connection to spare beside those of a beat.
 func (p *program) askForPage(
-	ctx context.Context, before time.Time, atMost, objects int,
+	ctx context.Context, atMost, objects int64,
 ) (beats []operator.Beat, quarantined []operator.Quarantined, err error) {
 	pool, err := p.connect(ctx)
 	if err == nil {
 		defer pool.Close()
 		if atMost > 0 {
-			beats, err = operator.LastBeats(ctx, pool, before, atMost)
+			beats, err = operator.History(ctx, pool, operator.Which{Most: atMost})
 		}
 	}
 	if err == nil {

@@ -94,7 +94,7 @@ func (v *view) failingSince() (since time.Time, known bool) {
 	if n < v.health.Failures || v.health.Failures == 0 {
 		return time.Time{}, false
 	}
-	return ended(&v.seen.beats[n-v.health.Failures]), true
+	return v.seen.beats[n-v.health.Failures].EndedAt(), true
 }
 
 // fine is the verdict while beats are good.

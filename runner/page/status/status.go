@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,9 +44,9 @@ type Options struct {
 	ShardHostname, Master, Version string
 	Began                          time.Time // the process
 	Health                         *ops.Health
-	// Ask reads from the database the last beats that began before a moment, unless atMost is 0,
-	// and the newest objects of the quarantine. Its error is shown, so it holds no secret.
-	Ask func(ctx context.Context, before time.Time, atMost, objects int) ([]operator.Beat, []operator.Quarantined, error)
+	// Ask reads from the database the newest beats, and the newest objects of the quarantine, at most
+	// so many of each. Its error is shown, so it holds no secret.
+	Ask func(ctx context.Context, beats, objects int64) ([]operator.Beat, []operator.Quarantined, error)
 	// Settings returns the settings.
 	Settings func() []Setting
 }
@@ -104,16 +105,16 @@ func (b *Board) Recall(p *beat.Past) {
 
 // Observe notes a beat that has just ended.
 func (b *Board) Observe(r *beat.Report) {
-	began := time.Now()
+	ended := operator.Beat{StartedAt: time.Now(), Report: *r}
+	ended.Err = nil // it may hold an answer
 	for _, took := range r.Phases() {
-		began = began.Add(-took)
+		ended.TookMS += float64(took) / float64(time.Millisecond)
+		ended.StartedAt = ended.StartedAt.Add(-took)
 	}
-	kept := *r
-	kept.Err = nil // it may hold an answer
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &b.seen
-	s.beats = newest(append(s.beats, operator.Beat{Began: began, Report: kept}))
+	s.beats = newest(append(s.beats, ended))
 	s.batch, s.hint = r.Batch, hint.For(r.Failure, r.Err)
 	if r.Sent() {
 		s.sent, s.knownJobs, s.knownHosts, s.pending = true, r.KnownJobs, r.KnownHosts, r.StillPending()
@@ -126,17 +127,6 @@ func (b *Board) Observe(r *beat.Report) {
 // newest returns the beats that have a place in the plot.
 func newest(beats []operator.Beat) []operator.Beat {
 	return append([]operator.Beat(nil), beats[max(0, len(beats)-page.Bars):]...)
-}
-
-// ended returns when a beat ended.
-func ended(b *operator.Beat) time.Time { return b.Began.Add(took(b)) }
-
-// took returns how long a beat took.
-func took(b *operator.Beat) (whole time.Duration) {
-	for _, phase := range b.Phases() {
-		whole += phase
-	}
-	return whole
 }
 
 // document makes the page.
@@ -167,17 +157,19 @@ func (b *Board) ask(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	atMost := 0
-	if s.answered.IsZero() { // beats of other processes: they do not change any more
-		atMost = page.Bars
+	most := int64(0)
+	if s.answered.IsZero() { // beats of earlier processes do not change any more
+		most = page.Bars
 	}
-	beats, objects, err := b.o.Ask(ctx, b.o.Began, atMost, shownObjects+1)
+	beats, objects, err := b.o.Ask(ctx, most, shownObjects+1)
 	s.asked, s.err = time.Now(), err
 	if err != nil {
 		return
 	}
-	if s.answered.IsZero() {
-		s.beats = beats
+	for _, old := range slices.Backward(beats) {
+		if old.StartedAt.Before(b.o.Began) { // this process has seen its own
+			s.beats = append(s.beats, old)
+		}
 	}
 	s.objects, s.answered = objects, s.asked
 }

@@ -22,8 +22,8 @@ type shard struct {
 	t       *testing.T
 	health  *ops.Health
 	board   *Board
-	asked   int // how often the database was asked
-	atMost  int // of the last time
+	asked   int   // how often the database was asked
+	atMost  int64 // of the last time
 	beats   []operator.Beat
 	objects []operator.Quarantined
 	err     error
@@ -38,7 +38,7 @@ func newShard(t *testing.T) *shard {
 	s := &shard{t: t, health: health}
 	s.board, err = New(Options{
 		ShardHostname: "shard1.example", Master: "master.example", Version: "1.2.3", Began: time.Now(), Health: health,
-		Ask: func(_ context.Context, _ time.Time, atMost, _ int) ([]operator.Beat, []operator.Quarantined, error) {
+		Ask: func(_ context.Context, atMost, _ int64) ([]operator.Beat, []operator.Quarantined, error) {
 			s.asked, s.atMost = s.asked+1, atMost
 			return s.beats, s.objects, s.err
 		},
@@ -233,7 +233,7 @@ func TestThePlotGoesOnWhereTheLastProcessLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShard(t)
 		for i := range page.Bars {
-			old := operator.Beat{Began: time.Now().Add(time.Duration(i-page.Bars) * time.Minute), Report: *good(0)}
+			old := operator.Beat{StartedAt: time.Now().Add(time.Duration(-i-1) * time.Minute), TookMS: 37, Report: *good(0)}
 			old.UploadedJobs = 0
 			s.beats = append(s.beats, old)
 		}

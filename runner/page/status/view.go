@@ -63,7 +63,7 @@ func (v *view) beats() page.Part {
 	plot := page.Plot{What: "beats"}
 	for i := range v.seen.beats {
 		b := &v.seen.beats[i]
-		bar := page.Bar{At: ended(b), Failed: !b.OK()}
+		bar := page.Bar{At: b.EndedAt(), Failed: !b.OK()}
 		told, names := "", []string{}
 		for name, took := range b.Phases() {
 			ms := float64(took) / float64(time.Millisecond)
@@ -94,7 +94,7 @@ func (v *view) table(plot *page.Plot) page.Part {
 		page.Column{Name: "Set aside", Class: "n"}, page.Column{Name: "Error"})
 	var rows page.All
 	for i, b := range slices.Backward(v.seen.beats) {
-		cells := []page.Cell{{Class: "isgood", Part: page.Text("ok")}, duration(float64(took(&b)) / float64(time.Millisecond))}
+		cells := []page.Cell{{Class: "isgood", Part: page.Text("ok")}, duration(b.TookMS)}
 		if !b.OK() {
 			cells[0] = page.Cell{Class: "isbad", Part: page.Foreign(outcome(&b))}
 		}
