@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 	"runner/hint":     {"runner/afe", "runner/beat"},
 
 	"runner/page":        {"runner/plain"},
-	"runner/page/status": {"runner/page", "runner/operator", "runner/hint", "runner/ops", "runner/beat"},
+	"runner/page/status": {"runner/page", "runner/operator", "runner/config", "runner/hint", "runner/ops", "runner/beat"},
 
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",

@@ -20,7 +20,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"shardclient/runner/beat"
+	"shardclient/runner/config"
 	"shardclient/runner/hint"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
@@ -36,24 +39,25 @@ const (
 	shownObjects = 50
 )
 
-// Setting is one line of the settings, without secrets.
-type Setting struct{ Name, Value, Source string }
-
 // Options are what a board knows from the start. All are required.
 type Options struct {
 	ShardHostname, Master, Version string
 	Began                          time.Time // the process
 	Health                         *ops.Health
-	// Ask reads from the database the newest beats, and the newest objects of the quarantine, at most
-	// so many of each. Its error is shown, so it holds no secret.
-	Ask func(ctx context.Context, beats, objects int64) ([]operator.Beat, []operator.Quarantined, error)
+	// Connect opens a pool for one question to the database.
+	Connect func(context.Context) (*pgxpool.Pool, error)
 	// Settings returns the settings.
-	Settings func() []Setting
+	Settings func() []config.Setting
+	// Redact and RedactError take secrets out of names and settings, and out of errors.
+	Redact      func(string) string
+	RedactError func(error) string
 }
 
 // Board is what the page shows. It is safe for concurrent use.
 type Board struct {
 	o Options
+	// read reads the newest beats and the newest objects of the quarantine, at most so many.
+	read func(ctx context.Context, beats, objects int64) ([]operator.Beat, []operator.Quarantined, error)
 
 	mu   sync.Mutex
 	seen seen
@@ -78,17 +82,17 @@ type seen struct {
 // stored is what the database said when it was asked last.
 type stored struct {
 	asked, answered time.Time // zero: never
-	err             error     // of the last time
+	err             string    // of the last time; "": it answered
 	beats           []operator.Beat
 	objects         []operator.Quarantined
 }
 
 // New returns a board that has seen no beat. The error names what is missing.
 func New(o Options) (*Board, error) {
-	if o.ShardHostname == "" || o.Health == nil || o.Ask == nil || o.Settings == nil {
-		return nil, errors.New("status: Options want ShardHostname, Health, Ask and Settings: one of them is missing")
+	if o.ShardHostname == "" || o.Health == nil || o.Connect == nil || o.Settings == nil || o.Redact == nil || o.RedactError == nil {
+		return nil, errors.New("status: a field of Options is missing: all are required")
 	}
-	return &Board{o: o}, nil
+	return &Board{o: o, read: o.read}, nil
 }
 
 // Handler serves the page.
@@ -161,9 +165,9 @@ func (b *Board) ask(ctx context.Context) {
 	if s.answered.IsZero() { // beats of earlier processes do not change any more
 		most = page.Bars
 	}
-	beats, objects, err := b.o.Ask(ctx, most, shownObjects+1)
-	s.asked, s.err = time.Now(), err
-	if err != nil {
+	beats, objects, err := b.read(ctx, most, shownObjects+1)
+	if s.asked, s.err = time.Now(), ""; err != nil {
+		s.err = b.o.RedactError(err)
 		return
 	}
 	for _, old := range slices.Backward(beats) {
@@ -172,4 +176,22 @@ func (b *Board) ask(ctx context.Context) {
 		}
 	}
 	s.objects, s.answered = objects, s.asked
+}
+
+// read connects, asks, and closes the connection.
+func (o *Options) read(ctx context.Context, atMost, objects int64) (
+	beats []operator.Beat, quarantined []operator.Quarantined, err error,
+) {
+	pool, err := o.Connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer pool.Close()
+	if atMost > 0 {
+		if beats, err = operator.History(ctx, pool, operator.Which{Most: atMost}); err != nil {
+			return nil, nil, err
+		}
+	}
+	quarantined, err = operator.NewestQuarantined(ctx, pool, objects)
+	return beats, quarantined, err
 }

@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/net/html"
 
 	"shardclient/runner/beat"
+	"shardclient/runner/config"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
 	"shardclient/runner/page"
@@ -29,6 +31,8 @@ type shard struct {
 	err     error
 }
 
+func hide(text string) string { return strings.ReplaceAll(text, "hunter2", "xxxxx") }
+
 func newShard(t *testing.T) *shard {
 	t.Helper()
 	health, err := ops.NewHealth(10 * time.Minute)
@@ -38,16 +42,19 @@ func newShard(t *testing.T) *shard {
 	s := &shard{t: t, health: health}
 	s.board, err = New(Options{
 		ShardHostname: "shard1.example", Master: "master.example", Version: "1.2.3", Began: time.Now(), Health: health,
-		Ask: func(_ context.Context, atMost, _ int64) ([]operator.Beat, []operator.Quarantined, error) {
-			s.asked, s.atMost = s.asked+1, atMost
-			return s.beats, s.objects, s.err
+		Connect: func(context.Context) (*pgxpool.Pool, error) { return nil, errors.New("not used") },
+		Settings: func() []config.Setting {
+			return []config.Setting{{Name: "master", Value: "hunter2.example", Source: "SHARD_CLIENT_MASTER"}, {Name: "user"}}
 		},
-		Settings: func() []Setting {
-			return []Setting{{"--master", "master.example", "the environment"}, {"--user", "", ""}}
-		},
+		Redact:      hide,
+		RedactError: func(err error) string { return hide(err.Error()) },
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	s.board.read = func(_ context.Context, atMost, _ int64) ([]operator.Beat, []operator.Quarantined, error) {
+		s.asked, s.atMost = s.asked+1, atMost
+		return s.beats, s.objects, s.err
 	}
 	return s
 }
@@ -262,7 +269,8 @@ func TestNoSecretIsKept(t *testing.T) {
 	r := failed("transport")
 	r.Err = errors.New("password hunter2")
 	s.ends(r)
-	if text, _ := s.page(); strings.Contains(text, "hunter2") || s.board.seen.beats[0].Err != nil {
+	s.err = r.Err
+	if text, _ := s.page(); !strings.Contains(text, "xxxxx.example") || !strings.Contains(text, "password xxxxx") || strings.Contains(text, "hunter2") || s.board.seen.beats[0].Err != nil {
 		t.Error("the cause of a failure, which may hold a secret, is kept")
 	}
 }

@@ -28,7 +28,7 @@ func (v *view) document() *page.Document {
 	}
 	return &page.Document{
 		Name: v.o.ShardHostname,
-		About: page.All{page.Text("shard of "), page.Foreign(v.o.Master), page.Text(", served by shard-client "),
+		About: page.All{page.Text("shard of "), page.Foreign(v.o.Redact(v.o.Master)), page.Text(", served by shard-client "),
 			page.Foreign(v.o.Version), page.Text(" for " + page.Span(v.now.Sub(v.o.Began)))},
 		State: how.state, Sentence: how.sentence, Advice: v.advise(how),
 		Sections: []page.Section{
@@ -153,14 +153,14 @@ func (v *view) quarantine() page.Part {
 	s := &v.stored
 	var says page.All
 	switch age := page.Span(v.now.Sub(s.answered)); {
-	case s.err != nil && s.answered.IsZero():
+	case s.err != "" && s.answered.IsZero():
 		return page.All{page.El("p", page.Class("iswarning"), page.Text("The database does not say what is set aside.")),
-			page.El("p", page.Class("quote"), page.Foreign(s.err.Error()))}
+			page.El("p", page.Class("quote"), page.Foreign(s.err))}
 	case s.answered.IsZero():
 		return page.El("p", page.Class("none"), page.Text("Not read yet: the client does not have its database."))
-	case s.err != nil:
+	case s.err != "":
 		says = page.All{page.El("p", page.Class("iswarning"), page.Text("The database does not answer at present. This is "+age+" old:")),
-			page.El("p", page.Class("quote"), page.Foreign(s.err.Error()))}
+			page.El("p", page.Class("quote"), page.Foreign(s.err))}
 	}
 	if len(s.objects) == 0 {
 		return append(says, page.El("p", page.Class("none"), page.Text("Nothing is set aside: all that came is stored, and all that was sent was accepted.")))
@@ -203,6 +203,7 @@ func (v *view) card(q *operator.Quarantined) page.Part {
 func (v *view) settings() page.Part {
 	list := page.All{page.Class("settings")}
 	for _, s := range v.o.Settings() {
+		s.Value, s.Source = v.o.Redact(s.Value), v.o.Redact(s.Source)
 		value := page.All{page.El("code", page.Foreign(s.Value))}
 		if s.Value == "" {
 			value = page.All{page.El("span", page.Class("faint"), page.Text("not set"))}
