@@ -76,6 +76,7 @@ func (p *program) checks() *check.Checks {
 	if err := errors.Join(errs[:]...); err != nil {
 		c.Master, c.MasterError = nil, errors.Join(c.MasterError, err)
 	}
+	p.sources.Explain(errors.Join(c.DatabaseError, c.MasterError))
 	// One message for one mistake.
 	for _, told := range c.Settings {
 		for _, err := range []*error{&c.DatabaseError, &c.MasterError} {
@@ -102,7 +103,9 @@ func (p *program) checkSettings() (results []check.Result) {
 	tell := func(level check.Level, text, hint string) {
 		results = append(results, check.Result{Name: "settings", Level: level, Text: p.secrets.RedactOwn(text), Hint: hint})
 	}
-	for _, err := range flatten(errors.Join(errors.Unwrap(p.broken), p.settings.ValidateShard())) {
+	wrong := errors.Join(errors.Unwrap(p.broken), p.settings.ValidateShard())
+	p.sources.Explain(wrong)
+	for _, err := range flatten(wrong) {
 		tell(check.Fail, err.Error(), "")
 	}
 	log := p.log
