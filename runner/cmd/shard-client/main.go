@@ -38,8 +38,9 @@ var version = "unknown"
 // program is one start of shard-client.
 type program struct {
 	began          time.Time
+	stdin          io.Reader
 	stdout, stderr io.Writer
-	terminal       terminal
+	terminal       attended
 	root           bool // runs as root
 	settings       *config.Config
 	sources        *config.Sources
@@ -57,10 +58,10 @@ type program struct {
 	stopping sync.Mutex                           // no beat begins while the first signal is handled
 }
 
-// terminal says what of the output people read as it comes.
-type terminal struct{ out, err bool }
+// attended says what of the output people read as it comes.
+type attended struct{ out, err bool }
 
-func (t terminal) both() bool { return t.out && t.err }
+func (t attended) both() bool { return t.out && t.err }
 
 // garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an
 // answer of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in
@@ -76,10 +77,11 @@ func main() {
 	}
 	p := &program{
 		began:  time.Now(),
+		stdin:  os.Stdin,
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 		root:   os.Geteuid() == 0,
-		terminal: terminal{
+		terminal: attended{
 			out: term.IsTerminal(int(os.Stdout.Fd())),
 			err: term.IsTerminal(int(os.Stderr.Fd())),
 		},
@@ -104,7 +106,13 @@ func (p *program) run(args []string) int {
 		return p.exitCode(&usageError{err})
 	}
 	ctx, stop := p.untilSignal(asked.Name)
-	err := asked.Do.(runner).Run(ctx, p)
+	var err error
+	switch do := asked.Do.(type) {
+	case runner:
+		err = do.Run(ctx, p)
+	case mending:
+		err = do.Run(ctx, p.desk())
+	}
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
 	return p.exitCode(out.arrived(err))

@@ -9,6 +9,7 @@ import (
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
+	"shardclient/runner/repair"
 )
 
 // runner is what each command does. See package command for its flags and arguments.
@@ -27,7 +28,7 @@ var (
 )
 
 func commands() []command.Command {
-	return []command.Command{
+	return slices.Concat([]command.Command{
 		{Name: "", About: "Keeps a shard's database in agreement with its master, one heartbeat at a time."},
 		{Name: "run", About: "Beat until stopped.", Do: &runCommand{}, Needs: toBeat,
 			Example: "shard-client run --shard-hostname shard1 --master afe.example --listen :9464"},
@@ -48,6 +49,7 @@ func commands() []command.Command {
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.",
 			Do: simple((*program).listQuarantine), Needs: toDatabase},
+	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
@@ -56,7 +58,7 @@ func commands() []command.Command {
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
 			Example: "shard-client man | man -l -"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
-	}
+	})
 }
 
 // adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay
@@ -72,9 +74,15 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 	return p.beatUntilStopped(ctx)
 }
 
-type onceCommand struct{ adoption }
+type onceCommand struct {
+	adoption
+	DryRun bool `help:"Say what the beat would send and change, and send and change nothing."`
+}
 
 func (c *onceCommand) Run(ctx context.Context, p *program) error {
+	if c.DryRun {
+		return p.desk().Rehearse(ctx)
+	}
 	p.adoption = c.adoption
 	return p.beatAndPrint(ctx)
 }
