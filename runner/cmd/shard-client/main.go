@@ -7,12 +7,14 @@
 // the parts do stands in their own packages: runner/config has the settings, runner/loop when a
 // shard beats, runner/shard what a beat does, runner/ops what operators see of it.
 //
-// Each command has a file of its own: run.go, once.go, migrate.go, quarantine.go, version.go. A
+// Each command has a file of its own: run.go, once.go, check.go, status.go, history.go,
+// migrate.go, quarantine.go, version.go. A
 // start goes through parse.go (the command line), this file, the file of the command, and exit.go
 // (the exit code). open.go makes the client of a shard out of its parts, for run and once.
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,6 +27,7 @@ import (
 
 	"golang.org/x/term"
 
+	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/ops"
 )
@@ -49,9 +52,10 @@ type program struct {
 	adoption
 	secrets  *config.Secrets
 	log      *slog.Logger
-	lines    *ops.Output // where log's lines go
-	inHand   atomic.Bool // a beat is under way
-	stopping sync.Mutex  // no beat begins while the first signal is handled
+	lines    *ops.Output                          // where log's lines go
+	after    func(time.Duration) <-chan time.Time // nil: time.After
+	inHand   atomic.Bool                          // a beat is under way
+	stopping sync.Mutex                           // no beat begins while the first signal is handled
 }
 
 // attended says what of the output people read as it comes.
@@ -89,6 +93,11 @@ func main() {
 func (p *program) run(args []string) int {
 	out := &results{Writer: p.stdout}
 	p.stdout = out
+	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
+		p.settings = &config.Config{}
+		fmt.Fprint(p.stdout, p.commandLines().Complete(args[1:]))
+		return exitOK
+	}
 	asked, code := p.parse(args)
 	if asked == nil {
 		return code
