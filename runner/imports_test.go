@@ -78,7 +78,7 @@ var arrows = map[string][]string{
 	},
 	"runner/lab": {
 		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
-		"schema", "gen/labdb",
+		"runner/screen", "schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
 	"runner/postgres": {"runner/process"},
