@@ -19,6 +19,7 @@ import (
 type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health
+	systemd *ops.Systemd
 
 	listener net.Listener // nil without --listen
 	serve    func()       // begins to serve; more calls do nothing
@@ -42,11 +43,17 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat()))
+	hangs := ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat())
+	health, err := ops.NewHealth(hangs)
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, serve: func() {}}
+	systemd, err := ops.OpenSystemd(hangs)
+	if err != nil {
+		p.log.Warn("systemd cannot be told how this client is", "error", err)
+	}
+	health.Tell(systemd.Observe)
+	o := &observers{metrics: metrics, health: health, systemd: systemd, serve: func() {}}
 	if c.Listen == "" {
 		return o, nil
 	}
