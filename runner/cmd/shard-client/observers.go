@@ -22,6 +22,7 @@ type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health
 	board   *status.Board
+	systemd *ops.Systemd
 
 	listener net.Listener // nil without --listen
 	serve    func()       // begins to serve; more calls do nothing
@@ -45,7 +46,8 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat()))
+	hangs := ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat())
+	health, err := ops.NewHealth(hangs)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,12 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, board: board, serve: func() {}}
+	systemd, err := ops.OpenSystemd(hangs)
+	if err != nil {
+		p.log.Warn("systemd cannot be told how this client is", "error", err)
+	}
+	health.Tell(systemd.Observe)
+	o := &observers{metrics: metrics, health: health, board: board, systemd: systemd, serve: func() {}}
 	if c.Listen == "" {
 		return o, nil
 	}
