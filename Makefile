@@ -4,8 +4,8 @@
 # WebAssembly, which spares minutes of compiling PostgreSQL's parser in C.
 export CGO_ENABLED = 0
 
-# The version that both binaries print.
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# The version that both binaries print, and that the packages have.
+VERSION := $(shell .ci/version)
 
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another
 # user.
@@ -58,7 +58,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -134,7 +134,7 @@ verify-modules:
 	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
-	@$(COMPILING) go vet ./... && go -C .ci/mutate vet . || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
+	@$(COMPILING) go vet ./... && go -C .ci/mutate vet . && go -C .ci/page vet . || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
 
 # Not from the cache, which sees no file that only go list has read.
 verify-imports:
@@ -185,13 +185,28 @@ torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a t
 	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
 
+# PICTURE=1 also makes the picture of the README anew.
+page: build postgres ## Open the status pages in a real Chromium; pictures in bin/page, PICTURE=1 for the README's
+	@.ci/page/install.sh bin/page
+	@.ci/leaving-nothing go -C .ci/page test -count 1 -timeout 15m .
+	@$(if $(filter-out 0,$(PICTURE)),cp bin/page/status-page.png docs/status-page.png)
+
 # Not in .ci/run: all of it takes a day. Programs that tests start are not changed.
 mutate: postgres testrun ## Change one thing at a time in TARGET, for TIME at most; what no test notices is printed
 	@go -C .ci/mutate test . && go -C .ci/mutate build -buildvcs=false -o ../../bin/ .
 	@.ci/leaving-nothing bin/testrun bin/mutate -target '$(TARGET)' -time $(TIME) -run '$(RUN)' -only '$(ONLY)'
 
+dist: ## Make dist/: tarballs, .deb and .rpm of shard-client for amd64 and arm64
+	@$(PATIENTLY) 'compiling nfpm, which makes packages ...' $(TOOL) nfpm --version >/dev/null
+	@NFPM='$(TOOL) nfpm' deploy/package/build.sh '$(VERSION)'
+
+# Not in .ci/run: it takes root, a network and minutes.
+dist-test: build postgres ## Install, upgrade, start, break and purge the packages in a Debian of their own; needs root
+	@$(PATIENTLY) 'compiling nfpm, which makes packages ...' $(TOOL) nfpm --version >/dev/null
+	@NFPM='$(TOOL) nfpm' .ci/dist-test '$(VERSION)'
+
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 testrun:
 	@go build -buildvcs=false -o bin/ ./runner/cmd/testrun

@@ -16,6 +16,7 @@ import (
 // reach. It is safe for concurrent use.
 type Health struct {
 	limit time.Duration
+	told  func(status HealthStatus, turned bool)
 
 	mu     sync.Mutex
 	status HealthStatus // without Status and LimitS
@@ -62,16 +63,21 @@ func NewHealth(limit time.Duration) (*Health, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("ops: limit of the health is %v: want more than 0", limit)
 	}
-	h := &Health{limit: limit}
+	h := &Health{limit: limit, told: func(HealthStatus, bool) {}}
 	h.Doing("start")
 	return h, nil
 }
+
+// Tell has each change told, in order; turned says that the client has begun or ended something. It
+// is called before the client begins.
+func (h *Health) Tell(told func(status HealthStatus, turned bool)) { h.told = told }
 
 // Doing notes what the client begins to do now, in a word or two.
 func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status.Doing, h.status.Since, h.status.NextBeat = doing, time.Now(), nil
+	h.told(h.status, true)
 }
 
 // Waits notes when the next beat begins.
@@ -79,6 +85,7 @@ func (h *Health) Waits(next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status.NextBeat = second(next)
+	h.told(h.status, false)
 }
 
 // Recall notes what is known of the beats before the start of this process.
@@ -103,6 +110,7 @@ func (h *Health) Observe(b *beat.Report) {
 		s.LastFailure, s.Failure = second(now), b.Failure
 		s.Failures++
 	}
+	h.told(*s, true)
 }
 
 // second returns a time as the page shows it; nil for the zero time.
@@ -116,7 +124,7 @@ func second(t time.Time) *time.Time {
 
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := h.now()
+	status := h.Status()
 	body, err := json.MarshalIndent(status, "", "  ")
 	if err != nil {
 		panic(err) // times, numbers and plain strings
@@ -129,7 +137,8 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func (h *Health) now() HealthStatus {
+// Status returns what /healthz shows.
+func (h *Health) Status() HealthStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.status

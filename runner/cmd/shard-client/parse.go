@@ -59,11 +59,6 @@ func commands() []command.Command {
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
 			Do: simple((*program).migrateStatus), Needs: toDatabase,
 			Example: "shard-client migrate status --database-url postgres://localhost/shard"},
-		{Name: "quarantine", About: "Objects that could not be stored or sent."},
-		{Name: "quarantine list", About: "List what was set aside, and why.",
-			Do: simple((*program).listQuarantine), Needs: toDatabase,
-			Example: "shard-client quarantine list --output json",
-			More:    "What each code means, and what to do, is in docs/runbook.md."},
 	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},

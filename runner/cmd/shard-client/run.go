@@ -23,6 +23,9 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		return err
 	}
 	defer o.close()
+	stopping := func() { o.systemd.Stopping(p.settings.WholeStop()) }
+	context.AfterFunc(ctx, stopping)
+	defer stopping()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "proxy", c.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
@@ -67,7 +70,7 @@ func (p *program) waitForDatabase(
 	}
 	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
 	defer anyway.Stop()
-	w := &waiting{p: p, client: c, health: o.health}
+	w := &waiting{p: p, client: c, health: o.health, systemd: o.systemd}
 	err = w.forDatabase(ctx, func(ready bool) {
 		if ready {
 			past = p.recall(ctx, c, o)
@@ -97,6 +100,7 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 	}
 	o.metrics.Recall(&past)
 	o.health.Recall(&past)
+	o.board.Recall(&past)
 	return past
 }
 
