@@ -17,7 +17,9 @@ func Commands(database []string) []command.Command {
 	shard := append([]string{"shard-hostname"}, database...)
 	return []command.Command{
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
-		{Name: "quarantine list", About: "List what was set aside, and why.", Do: &listCommand{}, Needs: database},
+		{Name: "quarantine list", About: "List what was set aside, and why.", Do: &listCommand{}, Needs: database,
+			Example: "shard-client quarantine list --output json",
+			More:    "What each code means, and what to do, is in docs/runbook.md."},
 		{Name: "quarantine show", About: "Show all about an object, its payload too.", Do: &showCommand{}, Needs: database,
 			Example: "shard-client quarantine show in job 42\nshard-client quarantine show --raw in job 42 > job42.json"},
 		{Name: "quarantine retry", About: "Let objects be tried again.", Do: &retryCommand{}, Needs: database,
