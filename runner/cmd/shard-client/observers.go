@@ -11,14 +11,17 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
 	"shardclient/runner/ops"
+	"shardclient/runner/page/status"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
-// observers show `run` to others: metrics and health, served at the address of --listen.
+// observers show `run` to others: metrics, health and the status page, served at the address of
+// --listen.
 type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health
+	board   *status.Board
 
 	listener net.Listener // nil without --listen
 	serve    func()       // begins to serve; more calls do nothing
@@ -46,7 +49,11 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, serve: func() {}}
+	board, err := p.newBoard(health)
+	if err != nil {
+		return nil, err
+	}
+	o := &observers{metrics: metrics, health: health, board: board, serve: func() {}}
 	if c.Listen == "" {
 		return o, nil
 	}
@@ -57,9 +64,9 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 		}}
 	}
 	o.serve = func() {
-		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, board.Handler(), p.log) })
 	}
-	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz")
+	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/ /metrics /healthz")
 	return o, nil
 }
 
@@ -96,6 +103,7 @@ func (o *observers) observed(turn func(context.Context) beat.Report) func(contex
 		_ = guard.Run(func() error {
 			o.health.Observe(&report)
 			o.metrics.Observe(&report)
+			o.board.Observe(&report)
 			return nil
 		})
 		return report
