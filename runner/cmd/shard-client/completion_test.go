@@ -17,7 +17,7 @@ func TestWordsAreCompleted(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{ // the words that are offered; ...: among others
 		"onc":                         "once",
-		"migrate ":                    "up down status ...",
+		"migrate ":                    "up down status repair",
 		"migrate s":                   "status",
 		"--log-level debug migrate d": "down",
 		"--log-level=debug migrate d": "down",
