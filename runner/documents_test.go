@@ -183,7 +183,7 @@ func servedMetrics(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := ops.Serve(t.Context(), "localhost:0", metrics, health, slog.New(slog.DiscardHandler))
+	server, err := ops.Serve(t.Context(), "localhost:0", metrics, health, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

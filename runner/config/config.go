@@ -73,7 +73,7 @@ type Config struct {
 	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log."`
 	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
 	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout."`
-	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves /metrics and /healthz; default: none."`
+	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves a status page, /metrics and /healthz; default: none."`
 }
 
 // Splay returns the time over which the first beat of run is spread: StartupSplay where it was

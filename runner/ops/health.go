@@ -124,7 +124,7 @@ func second(t time.Time) *time.Time {
 
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := h.now()
+	status := h.Status()
 	body, err := json.MarshalIndent(status, "", "  ")
 	if err != nil {
 		panic(err) // times, numbers and plain strings
@@ -137,7 +137,8 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func (h *Health) now() HealthStatus {
+// Status returns what /healthz shows.
+func (h *Health) Status() HealthStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.status

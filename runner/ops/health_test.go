@@ -14,7 +14,7 @@ const hangLimit = 39 * time.Minute
 // healthz reads the page as an orchestrator does.
 func healthz(t *testing.T, h *Health) (status int, body string) {
 	t.Helper()
-	w := get(t, paths(someMetrics(), h, slog.New(slog.DiscardHandler)), "/healthz")
+	w := get(t, paths(someMetrics(), h, nil, slog.New(slog.DiscardHandler)), "/healthz")
 	if kind := w.Header().Get("Content-Type"); kind != "application/json" {
 		t.Errorf("content type %q", kind)
 	}

@@ -23,7 +23,8 @@ const (
 	closePatience = time.Second
 )
 
-// Server serves /metrics and /healthz, and nothing else, to everyone who can reach its address.
+// Server serves /metrics, /healthz and a status page at /, and nothing else, to everyone who can
+// reach its address.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
@@ -32,8 +33,8 @@ type Server struct {
 
 // Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one.
 // When it cannot listen there, the error is the cause alone, so that the caller can name the
-// setting.
-func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
+// setting. Without a page there is nothing at /.
+func Serve(ctx context.Context, address string, m *Metrics, h *Health, page http.Handler, log *slog.Logger) (*Server, error) {
 	if m == nil || h == nil || log == nil {
 		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
 	}
@@ -41,7 +42,7 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 	if err != nil {
 		return nil, err
 	}
-	return ServeAt(listener, m, h, log), nil
+	return ServeAt(listener, m, h, page, log), nil
 }
 
 // Listen begins to listen at a TCP address, HOST:PORT. Who asks already waits until [ServeAt]. The
@@ -55,12 +56,12 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // ServeAt serves where somebody listens already, until Close.
-func ServeAt(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
+func ServeAt(listener net.Listener, m *Metrics, h *Health, page http.Handler, log *slog.Logger) *Server {
 	s := &Server{
 		listener: listener,
 		done:     make(chan struct{}),
 		http: &http.Server{
-			Handler:           paths(m, h, log),
+			Handler:           paths(m, h, page, log),
 			ErrorLog:          httpLog(log),
 			MaxHeaderBytes:    maxHeaderBytes,
 			ReadHeaderTimeout: readTimeout,
@@ -79,10 +80,13 @@ func ServeAt(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Se
 	return s
 }
 
-func paths(m *Metrics, h *Health, log *slog.Logger) http.Handler {
+func paths(m *Metrics, h *Health, page http.Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.handler(log))
 	mux.Handle("GET /healthz", h)
+	if page != nil {
+		mux.Handle("GET /{$}", page)
+	}
 	return mux
 }
 

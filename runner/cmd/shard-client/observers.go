@@ -11,14 +11,17 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
 	"shardclient/runner/ops"
+	"shardclient/runner/page/status"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
-// observers show `run` to others: metrics and health, served at the address of --listen.
+// observers show `run` to others: metrics, health and the status page, served at the address of
+// --listen.
 type observers struct {
 	metrics *ops.Metrics
 	health  *ops.Health
+	board   *status.Board
 	systemd *ops.Systemd
 
 	listener net.Listener // nil without --listen
@@ -48,12 +51,16 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
+	board, err := p.newBoard(health)
+	if err != nil {
+		return nil, err
+	}
 	systemd, err := ops.OpenSystemd(hangs)
 	if err != nil {
 		p.log.Warn("systemd cannot be told how this client is", "error", err)
 	}
 	health.Tell(systemd.Observe)
-	o := &observers{metrics: metrics, health: health, systemd: systemd, serve: func() {}}
+	o := &observers{metrics: metrics, health: health, board: board, systemd: systemd, serve: func() {}}
 	if c.Listen == "" {
 		return o, nil
 	}
@@ -64,9 +71,9 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 		}}
 	}
 	o.serve = func() {
-		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, board.Handler(), p.log) })
 	}
-	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz")
+	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/ /metrics /healthz")
 	return o, nil
 }
 
@@ -103,6 +110,7 @@ func (o *observers) observed(turn func(context.Context) beat.Report) func(contex
 		_ = guard.Run(func() error {
 			o.health.Observe(&report)
 			o.metrics.Observe(&report)
+			o.board.Observe(&report)
 			return nil
 		})
 		return report

@@ -100,6 +100,7 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 	}
 	o.metrics.Recall(&past)
 	o.health.Recall(&past)
+	o.board.Recall(&past)
 	return past
 }
 
