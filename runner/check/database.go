@@ -20,11 +20,8 @@ import (
 // database connects. Whether a pooler is in between is asked with the first connections: behind
 // some poolers, no other could be trusted.
 func (c *Checks) database(ctx context.Context) Result {
-	switch {
-	case c.DatabaseError != nil:
+	if c.DatabaseError != nil {
 		return c.failed(c.DatabaseError)
-	case c.Door == nil:
-		return skipped("the settings come first")
 	}
 	err := c.Door.Direct(ctx)
 	if c.between, _ = errors.AsType[*pg.PoolerError](err); err != nil && c.between == nil {
@@ -190,7 +187,7 @@ func (c *Checks) sessions(ctx context.Context) Result {
 	}
 	if len(open) > 0 {
 		return warn("transactions stay open: "+some(open), "what they have locked is left out of every beat: "+
-			"end them where they run, or by SELECT pg_terminate_backend(BACKEND)")
+			"end them where they run, or with shard-client sessions end BACKEND")
 	}
 	return ok("no transaction is open for a minute")
 }

@@ -73,7 +73,7 @@ func TestBashCompletes(t *testing.T) {
 		_shard_client_complete && printf '%s ' "${COMPREPLY[@]}"
 		complete -p shard-client`
 	for want, words := range map[string][]string{
-		"up down status ":         {"shard-client", "migrate", ""},
+		"up down status repair ":         {"shard-client", "migrate", ""},
 		"json ":                   {"shard-client", "once", "--output", "=", "j"},
 		"text json ":              {"shard-client", "once", "--output", "="},
 		directory + "/notes.pem ": {"shard-client", "run", "--ca-file", directory + "/"},

@@ -46,9 +46,6 @@ func commands() []command.Command {
 			Do: simple((*program).migrateDown), Needs: toDatabase},
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
 			Do: simple((*program).migrateStatus), Needs: toDatabase},
-		{Name: "quarantine", About: "Objects that could not be stored or sent."},
-		{Name: "quarantine list", About: "List what was set aside, and why.",
-			Do: simple((*program).listQuarantine), Needs: toDatabase},
 	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},

@@ -24,7 +24,7 @@ type fault struct {
 
 // state says where a fault is between its strike and its end, and whether it is over.
 func (f *fault) state(now time.Time) (text string, over bool) {
-	word, end := "heals for", now
+	word, end := "healing for", now
 	if f.change {
 		word = "under way for"
 	}
