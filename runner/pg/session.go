@@ -159,6 +159,9 @@ func splitOptions(options string) []string {
 // begin brings a new session into the known state, and refuses a server that is of no use. Whoever
 // opens a connection, a pool or goose, runs it before the first statement of anybody else.
 func (s *session) begin(ctx context.Context, conn *pgconn.PgConn) error {
+	if err := checkServer(conn); err != nil {
+		return err
+	}
 	if err := unlimit(ctx, conn); err != nil {
 		return fmt.Errorf("lift the limits of the session: %w", err)
 	}

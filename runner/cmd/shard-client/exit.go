@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/schema"
 )
 
@@ -15,7 +16,7 @@ const (
 	exitFailed = 1 // at run time
 	exitUsage  = 2 // command line or settings
 	exitHeld   = 3 // another client holds the lock
-	exitSchema = 4 // the database has another schema than this binary
+	exitSchema = 4 // the database has another schema than this binary, or its server is too old
 )
 
 // usageError is a mistake in flags, environment or settings.
@@ -90,12 +91,13 @@ func codeOf(err error) int {
 	var copied *lock.CopyError // wants a flag
 	var held *lock.HeldError
 	var wrongSchema *schema.VersionError
+	var oldServer *pg.ServerError
 	switch {
 	case errors.As(err, &usage), errors.As(err, &copied):
 		return exitUsage
 	case errors.As(err, &held):
 		return exitHeld
-	case errors.As(err, &wrongSchema):
+	case errors.As(err, &wrongSchema), errors.As(err, &oldServer):
 		return exitSchema
 	default:
 		return exitFailed

@@ -71,15 +71,15 @@ func main() {
 func (p *program) run(args []string) int {
 	out := &results{Writer: p.stdout}
 	p.stdout = out
-	command, code := p.parse(args)
-	if command == nil {
+	asked, code := p.parse(args)
+	if asked == nil {
 		return code
 	}
-	if err := p.openLog(command.name); err != nil {
+	if err := p.openLog(asked.Name); err != nil {
 		return p.exitCode(&usageError{err})
 	}
-	ctx, stop := p.untilSignal(command.name)
-	err := command.run(p, ctx)
+	ctx, stop := p.untilSignal(asked.Name)
+	err := asked.Do.(runner).Run(ctx, p)
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
 	return p.exitCode(out.arrived(err))

@@ -29,12 +29,6 @@ type client struct {
 	warn func(context.Context) error
 }
 
-// adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay
-// for ever, and every copy would be welcome.
-type adoption struct {
-	Adopt bool `help:"Serve a database that is a copy, or was restored; once, when the other one is served no more."`
-}
-
 // open makes a client out of the settings. It calls neither the master nor the database yet.
 func (p *program) open(ctx context.Context) (*client, error) {
 	c := p.settings

@@ -24,7 +24,15 @@ var settings = map[string]string{
 	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
 }
 
-var commandNames = []string{"run", "once", "migrate up", "migrate down", "migrate status", "quarantine list", "version"}
+// commandNames are the commands that can run.
+var commandNames = func() (names []string) {
+	for _, c := range commands() {
+		if c.Do != nil {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}()
 
 // parse reads a command line without running it.
 func parse(t *testing.T, args ...string) *config.Config {
@@ -150,11 +158,23 @@ func TestHelp(t *testing.T) {
 				t.Errorf("help of %q is wider than 80 columns: %s", command, line)
 			}
 		}
-		for flag := range settings {
-			if named := strings.Contains(e.stdout, "--"+flag+" "); named != (command != "version" || flag == "output") {
-				t.Errorf("help of %q names --%s: %v", command, flag, named)
+	}
+	page := invoke("help", "settings").want(t, exitOK)
+	golden(t, "help-settings.txt", page.stdout)
+	for flag := range settings {
+		if !strings.Contains(page.stdout, "--"+flag+" ") {
+			t.Errorf("help settings does not name --%s", flag)
+		}
+	}
+	for _, c := range commands() {
+		for _, flag := range c.Needs {
+			if _, known := settings[flag]; !known {
+				t.Errorf("%s needs --%s, which is no setting", c.Name, flag)
 			}
 		}
+	}
+	if got, want := invoke("help", "quarantine", "list").want(t, exitOK), invoke("quarantine", "list", "-h"); got.stdout != want.stdout {
+		t.Errorf("help quarantine list is not quarantine list -h: %s", got.stdout)
 	}
 	if e := invoke("-h").want(t, exitOK); e.stdout != invoke("--help").stdout {
 		t.Error("-h is not --help")

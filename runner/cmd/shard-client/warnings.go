@@ -13,7 +13,7 @@ import (
 func (p *program) warn() {
 	if len(p.unread) > 0 {
 		p.log.Warn("environment variables that set nothing", "names", strings.Join(p.unread, ", "),
-			"hint", "no setting has such a variable, it may be misspelt: see shard-client --help")
+			"hint", "no setting has such a variable, it may be misspelt: see shard-client help settings")
 	}
 	if p.root {
 		p.log.Warn("running as root",

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"shardclient/runner/command"
 	"shardclient/runner/master/admin"
 	"shardclient/runner/postgres"
 )
@@ -53,8 +54,8 @@ const sameSignal = 50 * time.Millisecond
 func run(ctx context.Context, args []string, out output) int {
 	printed := &results{Writer: out.stdout}
 	out.stdout = printed
-	command, code := parse(args, out)
-	if command == nil {
+	asked, code := parse(args, out)
+	if asked == nil {
 		return code
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -63,28 +64,28 @@ func run(ctx context.Context, args []string, out output) int {
 	// and only a later one ends the process at once.
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	// The PG* variables are meant for somebody's own database, which only the master uses.
-	if command.name != "master" {
+	if asked.Name != "master" {
 		if err := postgres.ForgetLibpqSettings(); err != nil {
 			return exitCode(err, out)
 		}
 	}
-	return exitCode(printed.arrived(command.do.Run(ctx, out)), out)
+	return exitCode(printed.arrived(asked.Do.(runner).Run(ctx, out)), out)
 }
 
 // parse returns the command to run, or nil and the exit code after --help, --version and usage
 // errors.
-func parse(args []string, out output) (*command, int) {
-	a, err := read(args)
+func parse(args []string, out output) (*command.Line, int) {
+	line, err := read(args)
 	switch {
 	case err != nil:
 		_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
 		return nil, exitUsage
-	case a.Help:
-		fmt.Fprint(out.stdout, a.help())
-	case a.Version:
+	case line.Help:
+		fmt.Fprint(out.stdout, line.Describe())
+	case line.Version:
 		fmt.Fprintln(out.stdout, version)
 	default:
-		return &a.command, exitOK
+		return line, exitOK
 	}
 	if err := out.unprinted(); err != nil {
 		return nil, exitCode(fmt.Errorf("print the help: %w", err), out)

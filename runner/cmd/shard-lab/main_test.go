@@ -58,13 +58,13 @@ func TestHelpAndVersionExitWith0(t *testing.T) {
 // The help of each command shows what it is asked for by, and fits a terminal but for examples.
 func TestHelpOfEveryCommand(t *testing.T) {
 	for _, c := range commands() {
-		code, stdout, stderr := invoke(append(strings.Fields(c.name), "--help")...)
-		if code != exitOK || stderr != "" || !strings.Contains(stdout, c.about) || !strings.Contains(stdout, "--version") {
-			t.Errorf("%q: exit %d, stdout %q, stderr %q", c.name, code, stdout, stderr)
+		code, stdout, stderr := invoke(append(strings.Fields(c.Name), "--help")...)
+		if code != exitOK || stderr != "" || !strings.Contains(stdout, c.About) || !strings.Contains(stdout, "--version") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", c.Name, code, stdout, stderr)
 		}
 		for line := range strings.Lines(stdout) {
 			if len(line) > 81 && !strings.HasPrefix(line, "  shard-lab ") {
-				t.Errorf("the help of %q is wider than 80 columns: %s", c.name, line)
+				t.Errorf("the help of %q is wider than 80 columns: %s", c.Name, line)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 func TestWrongWords(t *testing.T) {
 	for line, want := range map[string]string{
 		"": "no command given; want one of demo, ", "hots": `unknown command "hots"`, "host": "want one of host add, host list", "host ad h1": `unknown command "host ad"`,
-		"host add": "missing: <hostname>...", "label attach a": "missing: <host>...", "label remove a b": "unexpected argument b",
+		"host add": "missing: <hostname>...", "label attach a": "missing: <host>...", "label remove a b": `unexpected argument "b"`,
 		"host lock h1": "missing: --reason", "master": "missing: --database-url", "job abort 1 x": `"x" is not an id`,
 		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a whole number`,
 	} {

@@ -34,7 +34,8 @@ func (s *sizes) UnmarshalText(text []byte) error {
 // ids are arguments.
 type ids []int64
 
-func (i *ids) add(word string) error {
+// Take implements command.Words.
+func (i *ids) Take(word string) error {
 	id, err := strconv.ParseInt(word, 10, 64)
 	if err != nil {
 		return fmt.Errorf("%q is not an id: give a whole number", word)
