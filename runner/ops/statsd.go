@@ -26,10 +26,13 @@ const (
 type Statsd struct {
 	address, prefix string
 	log             *slog.Logger
-	queue           chan func(statsd.Statter)
+	queue           chan func(measured)
 	end             sync.Once
 	done            chan struct{}
 }
+
+// measured takes what a beat has measured.
+type measured = statsd.Statter
 
 // NewStatsd returns what sends to HOST:PORT until Close. In names, HOST is that of this machine, as
 // in the original, with the dots that it has.
@@ -40,7 +43,7 @@ func NewStatsd(address, prefix string, log *slog.Logger) *Statsd {
 	}
 	s := &Statsd{
 		address: address, prefix: prefix + ".shard_client." + host, log: log,
-		queue: make(chan func(statsd.Statter), statsdQueue), done: make(chan struct{}),
+		queue: make(chan func(measured), statsdQueue), done: make(chan struct{}),
 	}
 	go s.send()
 	return s
@@ -50,10 +53,10 @@ func NewStatsd(address, prefix string, log *slog.Logger) *Statsd {
 func (s *Statsd) send() {
 	defer close(s.done)
 	told := false
-	for measured := range s.queue {
+	for tell := range s.queue {
 		client, err := statsd.NewClientWithConfig(&statsd.ClientConfig{Address: s.address, Prefix: s.prefix})
 		if err == nil {
-			measured(client)
+			tell(client)
 			err = client.Close()
 		}
 		if err != nil && !told {
@@ -63,27 +66,27 @@ func (s *Statsd) send() {
 	}
 }
 
-func (s *Statsd) add(measured func(statsd.Statter)) {
+func (s *Statsd) add(tell func(measured)) {
 	select {
-	case s.queue <- measured:
+	case s.queue <- tell:
 	default: // the name is still being resolved
 	}
 }
 
 // Count counts one event, such as "starts" or "uncaught_exceptions".
 func (s *Statsd) Count(event string) {
-	s.add(func(c statsd.Statter) { _ = c.Inc(event, 1, 1) })
+	s.add(func(c measured) { _ = c.Inc(event, 1, 1) })
 }
 
 // Observe sends the figures of a beat that has just ended.
 func (s *Statsd) Observe(r *beat.Report) {
 	beat := *r
-	s.add(func(c statsd.Statter) { send(c, &beat) })
+	s.add(func(c measured) { send(c, &beat) })
 }
 
 // send ignores errors: UDP tells of hardly any. Gauges are sizes and counts, at least 0: to statsd, a
 // gauge of -5 is one that is lowered by 5.
-func send(c statsd.Statter, r *beat.Report) {
+func send(c measured, r *beat.Report) {
 	gauge := func(name string, value int64) { _ = c.Gauge(name, max(value, 0), 1) }
 	if r.RequestBytes > 0 {
 		gauge("heartbeat.request_size", r.RequestBytes)

@@ -4,19 +4,27 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
+	"shardclient/runner/operator"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
-// observers show `run` to others: metrics and health, served at the address of --listen.
+// observers show `run` to others: metrics and health, served at the address of --listen, profiles
+// at that of --pprof-listen, and what goes to statsd.
 type observers struct {
-	metrics *ops.Metrics
-	health  *ops.Health
+	metrics  *ops.Metrics
+	health   *ops.Health
+	statsd   *ops.Statsd // nil without --statsd-addr
+	profiles *ops.Server // nil without --pprof-listen
+	ages     func(context.Context)
 
 	listener net.Listener // nil without --listen
 	serve    func()       // begins to serve; more calls do nothing
@@ -24,7 +32,7 @@ type observers struct {
 	begun    sync.Once
 }
 
-func (p *program) openObservers(ctx context.Context) (*observers, error) {
+func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observers, error) {
 	newest, err := schema.Latest()
 	if err != nil {
 		return nil, err
@@ -44,22 +52,71 @@ func (p *program) openObservers(ctx context.Context) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, serve: func() {}}
-	if c.Listen == "" {
-		return o, nil
+	o := &observers{metrics: metrics, health: health, serve: func() {}, ages: func(context.Context) {}}
+	if o.listener, err = listenAt(ctx, "listen", c.Listen); err != nil {
+		return nil, err
 	}
-	if o.listener, err = ops.Listen(ctx, c.Listen); err != nil {
+	if o.listener != nil {
+		o.serve = func() {
+			o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+		}
+		o.ages = p.ages(db, metrics)
+		p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz /readyz")
+	}
+	profiles, err := listenAt(ctx, "pprof-listen", c.PprofListen)
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	if profiles != nil {
+		o.profiles = ops.ServeProfiles(profiles, p.log)
+		p.log.Info("profiles are served", "address", o.profiles.Address(), "paths", "/debug/pprof/")
+	}
+	if c.StatsdAddr != "" {
+		o.statsd = ops.NewStatsd(c.StatsdAddr, c.StatsdPrefix, p.log)
+		o.statsd.Count("starts")
+	}
+	return o, nil
+}
+
+// listenAt begins to listen at the address of a setting; nil: there is none.
+func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	listener, err := ops.Listen(ctx, address)
+	if err != nil {
 		return nil, &usageError{&config.SettingError{
-			Flag: "listen", Value: c.Listen, Cause: err.Error(),
+			Flag: flag, Value: address, Cause: err.Error(),
 			Hint: "give an address of this machine with a port that is free, " +
 				"or stop what listens there, perhaps another shard-client",
 		}}
 	}
-	o.serve = func() {
-		o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+	return listener, nil
+}
+
+// agesPatience is what looking for the ages of open jobs may take; 100,000 take a fifth of a second.
+const agesPatience = 5 * time.Second
+
+// ages returns what shows the ages of the open jobs. It is called between two beats, because it uses
+// the connection that a beat uses, and looks no more often than once a pause: a backlog is drained
+// by many beats.
+func (p *program) ages(db *pgxpool.Pool, metrics *ops.Metrics) func(context.Context) {
+	var looked time.Time
+	return func(ctx context.Context) {
+		if ctx.Err() != nil || time.Since(looked) < p.settings.HeartbeatPause/2 {
+			return
+		}
+		looked = time.Now()
+		ctx, cancel := context.WithTimeout(ctx, agesPatience)
+		defer cancel()
+		found, err := operator.OpenJobAges(ctx, db, ops.AgeBounds(), time.Now())
+		if err != nil {
+			p.log.Debug("ages of open jobs are not known", "error", err)
+			return
+		}
+		metrics.ObserveAges(found.Buckets, found.Seconds, found.Oldest)
 	}
-	p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz")
-	return o, nil
 }
 
 func (o *observers) close() {
@@ -70,6 +127,12 @@ func (o *observers) close() {
 	})
 	if o.server != nil {
 		_ = o.server.Close() // nothing depends on it any more
+	}
+	if o.profiles != nil {
+		_ = o.profiles.Close()
+	}
+	if o.statsd != nil {
+		o.statsd.Close()
 	}
 }
 
@@ -82,6 +145,10 @@ func (o *observers) observed(turn func(context.Context) beat.Report) func(contex
 		_ = guard.Run(func() error {
 			o.health.Observe(&report)
 			o.metrics.Observe(&report)
+			if o.statsd != nil {
+				o.statsd.Observe(&report)
+			}
+			o.ages(ctx)
 			return nil
 		})
 		return report

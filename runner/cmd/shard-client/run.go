@@ -16,7 +16,7 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		return err
 	}
 	defer c.close()
-	o, err := p.openObservers(ctx)
+	o, err := p.openObservers(ctx, c.pool)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,7 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 	}
 	o.metrics.Recall(&past)
 	o.health.Recall(&past)
+	o.ages(ctx)
 	return past
 }
 
