@@ -17,9 +17,10 @@ type Ages struct {
 	Seconds, Oldest float64
 }
 
-// OpenJobAges asks for the ages of the jobs that have an open entry, in buckets with these bounds in
-// seconds. A job's creation is a time without a zone, from the master: it is compared with the time
-// of now in now's own zone, so master and shard should be in one. It fails when the database does.
+// OpenJobAges asks for the ages of the jobs that have an open entry, in buckets with these bounds
+// in seconds. A job's creation is a time without a zone, from the master: it is compared with the
+// time of now in now's own zone, so master and shard should be in one. It fails when the database
+// does.
 func OpenJobAges(ctx context.Context, db sharddb.DBTX, bounds []float64, now time.Time) (Ages, error) {
 	_, offset := now.Zone()
 	rows, err := sharddb.New(db).OpenJobAges(ctx, bounds, float64(now.Unix()+int64(offset)))

@@ -9,8 +9,8 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// Only jobs with an open entry count, each once, and their age is by the clock on the wall, whatever
-// zone the session is in.
+// Only jobs with an open entry count, each once, and their age is by the clock on the wall,
+// whatever zone the session is in.
 func TestOpenJobAges(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)

@@ -27,7 +27,6 @@ func TestProfiles(t *testing.T) {
 		"allocs":                {200, "\x1f\x8b"},
 		"goroutine?debug=2":     {200, "goroutine "},
 		"profile?seconds=0.001": {200, "\x1f\x8b"},
-		"trace?seconds=0.001":   {200, "go 1."},
 		"cmdline":               {404, "there is no such profile"}, // passwords may stand there
 		"symbol":                {404, "there is no such profile"},
 		"../metrics":            {404, ""},

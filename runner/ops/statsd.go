@@ -84,8 +84,8 @@ func (s *Statsd) Observe(r *beat.Report) {
 	s.add(func(c measured) { send(c, &beat) })
 }
 
-// send ignores errors: UDP tells of hardly any. Gauges are sizes and counts, at least 0: to statsd, a
-// gauge of -5 is one that is lowered by 5.
+// send ignores errors: UDP tells of hardly any. Gauges are sizes and counts, at least 0: to statsd,
+// a gauge of -5 is one that is lowered by 5.
 func send(c measured, r *beat.Report) {
 	gauge := func(name string, value int64) { _ = c.Gauge(name, max(value, 0), 1) }
 	if r.RequestBytes > 0 {

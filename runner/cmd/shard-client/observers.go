@@ -95,12 +95,13 @@ func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// agesPatience is what looking for the ages of open jobs may take; 100,000 take a fifth of a second.
+// agesPatience is what looking for the ages of open jobs may take; 100,000 of them take a third of
+// a second.
 const agesPatience = 5 * time.Second
 
-// ages returns what shows the ages of the open jobs. It is called between two beats, because it uses
-// the connection that a beat uses, and looks no more often than once a pause: a backlog is drained
-// by many beats.
+// ages returns what shows the ages of the open jobs. It is called between two beats, because it
+// uses the connection that a beat uses, and looks no more often than once a pause: a backlog is
+// drained by many beats.
 func (p *program) ages(db *pgxpool.Pool, metrics *ops.Metrics) func(context.Context) {
 	var looked time.Time
 	return func(ctx context.Context) {
