@@ -28,9 +28,10 @@ const module = "shardclient"
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
-		"runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
-		"runner/command", "runner/flags", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
+		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
 	},
+	"runner/hint":     {"runner/afe", "runner/beat"},
 	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
@@ -45,7 +46,8 @@ var arrows = map[string][]string{
 	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":    {"runner/pg", "gen/sharddb"},
 	"runner/loop":    {"runner/beat"},
-	"runner/ops":     {"runner/beat"},
+	"runner/ops":     {"runner/beat", "runner/deaths"},
+	"runner/deaths":  {},
 	"runner/afe":     {"runner/objects", "runner/answer", "runner/plain"},
 	"runner/objects": {"runner/answer", "runner/plain"},
 	"runner/answer":  {"runner/plain"},
@@ -209,7 +211,7 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/operator", "runner/ops",
+	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/operator", "runner/ops", "runner/deaths",
 }
 
 func TestShardClientStaysThin(t *testing.T) {

@@ -39,14 +39,19 @@ type VersionError struct {
 }
 
 func (e *VersionError) Error() string {
-	switch {
-	case e.Have > e.Want:
-		return fmt.Sprintf("schema version is %d, this binary knows up to %d: "+
-			"install the newer shard-client that migrated it", e.Have, e.Want)
-	case e.Advice != "":
-		return fmt.Sprintf("schema version is %d, this binary needs %d: %s", e.Have, e.Want, e.Advice)
+	does := "needs"
+	if e.Have > e.Want {
+		does = "knows up to"
 	}
-	return fmt.Sprintf("schema version is %d, this binary needs %d: run `shard-client migrate up`", e.Have, e.Want)
+	return fmt.Sprintf("schema version is %d, this binary %s %d: %s", e.Have, does, e.Want, e.Hint())
+}
+
+// Hint says what to do; it is part of the text.
+func (e *VersionError) Hint() string {
+	if e.Have > e.Want {
+		return "install the newer shard-client that migrated it"
+	}
+	return cmp.Or(e.Advice, "run `shard-client migrate up`")
 }
 
 // PlaceError says that migrations would make a second set of tables beside the visible one, or that

@@ -129,7 +129,7 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, ma
 		}
 		return response, nil
 	}
-	failure.URL, failure.Sent = address, made.size
+	failure.URL, failure.Tries, failure.Sent = address, made.n, made.size
 	clear := failure.Class == RPC && made.n == 1 || failure.Class == Internal && made.n == 0
 	failure.Unsure = !clear
 	return nil, failure
@@ -151,6 +151,9 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol, ma
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	response, err := c.http.Do(request)
 	if err != nil {
+		if named, ok := errors.AsType[*url.Error](err); ok {
+			err = named.Err // the address stands in our own error
+		}
 		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, err)}
 	}
 	defer func() { _ = response.Body.Close() }() // what was wanted of it has been read
@@ -189,7 +192,7 @@ func (c *Client) read(ctx context.Context, response *http.Response) (*Response, 
 func tooLarge(limit int64) *Error {
 	return &Error{
 		Class: TooLarge,
-		Err:   fmt.Errorf("answer exceeds %d bytes; raise --max-response-bytes if it is meant to", limit),
+		Err:   fmt.Errorf("answer exceeds %d bytes (--max-response-bytes)", limit),
 	}
 }
 

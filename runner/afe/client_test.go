@@ -173,7 +173,7 @@ func TestResponseLimit(t *testing.T) {
 				t.Errorf("%s, limit %+d: %v", name, surplus, err)
 			case large && (!errors.As(err, &failed) || failed.Class != TooLarge):
 				t.Errorf("%s, limit %+d: %v, want too_large", name, surplus, err)
-			case large && !strings.Contains(err.Error(), fmt.Sprintf("answer exceeds %d bytes; raise --max-response-bytes", limit)):
+			case large && !strings.Contains(err.Error(), fmt.Sprintf("answer exceeds %d bytes (--max-response-bytes)", limit)):
 				t.Errorf("%s: %v", name, err)
 			}
 		}

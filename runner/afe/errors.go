@@ -53,6 +53,8 @@ type Error struct {
 	Class Class
 	// URL is the address that was called, without credentials.
 	URL string
+	// Tries counts the requests that were made.
+	Tries int
 	// Status is that of the answer, for class HTTPStatus.
 	Status int
 	// Location is where a redirect points; it is not followed.
@@ -71,23 +73,27 @@ type Error struct {
 	Sent int
 }
 
-// Error returns one line for the operator: what was done to which master, what came of it, and what
-// to do where that is clear.
+// Error returns one line for the operator: what was done to which master, and what came of it. What
+// to do is said by package hint.
 func (e *Error) Error() string {
+	master := "heartbeat: master " + e.URL
+	if e.Tries > 1 {
+		master += fmt.Sprintf(" (tried %d times)", e.Tries)
+	}
 	switch e.Class {
 	case RPC:
-		return fmt.Sprintf("heartbeat: master %s refused it: %v", e.URL, e.RPC)
+		return fmt.Sprintf("%s refused it: %v", master, e.RPC)
 	case HTTPStatus:
-		return fmt.Sprintf("heartbeat: master %s answered HTTP %d%s: %s", e.URL, e.Status, e.hint(), e.body())
+		return fmt.Sprintf("%s answered HTTP %d%s: %s", master, e.Status, e.redirect(), e.body())
 	case Undecodable:
 		return fmt.Sprintf("heartbeat: answer of master %s is not JSON-RPC: %v: %s", e.URL, e.Err, e.body())
 	case Internal:
 		return fmt.Sprintf("heartbeat: nothing was sent to master %s: %v; "+
 			"this is a fault of shard-client itself, please report it", e.URL, e.Err)
 	case Deadline:
-		return fmt.Sprintf("heartbeat: master %s gave no answer in time: %v", e.URL, e.Err)
+		return fmt.Sprintf("%s gave no answer in time: %v", master, e.Err)
 	default:
-		return fmt.Sprintf("heartbeat: master %s: %v", e.URL, e.Err)
+		return fmt.Sprintf("%s: %v", master, e.Err)
 	}
 }
 
@@ -111,15 +117,11 @@ func (e *Error) Foreign() []string {
 
 func (e *Error) body() string { return cmp.Or(plain.Line(e.Body, maxErrorBody), "(empty)") }
 
-func (e *Error) hint() string {
-	switch {
-	case e.Status >= 300 && e.Status < 400:
-		return fmt.Sprintf(" to %q (redirects are not followed; name the master's final address in --master)",
-			plain.Cut(e.Location, maxLocation))
-	case e.Status == 404:
-		return " (is --master an Autotest AFE?)"
+func (e *Error) redirect() string {
+	if e.Status < 300 || e.Status >= 400 {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf(" to %q (redirects are not followed)", plain.Cut(e.Location, maxLocation))
 }
 
 // RPCError is an exception that the master raised, as it came: the name of the Python class, the

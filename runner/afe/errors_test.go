@@ -30,15 +30,15 @@ func TestErrorText(t *testing.T) {
 			`heartbeat: master U refused it: unnamed error: {"code": -32601, "message": "no such method"}`},
 		{"name is a number", 200, `{"error": {"name": 5}}`, RPC, `heartbeat: master U refused it: unnamed error: {"name": 5}`},
 		{"500", 500, page, HTTPStatus, `heartbeat: master U answered HTTP 500: <html> <body> ` + strings.Repeat("x", 512-15)},
-		{"404", 404, "not found", HTTPStatus, `heartbeat: master U answered HTTP 404 (is --master an Autotest AFE?): not found`},
+		{"404", 404, "not found", HTTPStatus, `heartbeat: master U answered HTTP 404: not found`},
 		{"301", 301, "", HTTPStatus,
-			`heartbeat: master U answered HTTP 301 to "" (redirects are not followed; name the master's final address in --master): (empty)`},
+			`heartbeat: master U answered HTTP 301 to "" (redirects are not followed): (empty)`},
 		{"HTML", 200, page, Undecodable,
 			`heartbeat: answer of master U is not JSON-RPC: invalid character '<' at start of value: <html> <body> ` +
 				strings.Repeat("x", 512-15)},
 		{"empty", 200, "", Undecodable, `heartbeat: answer of master U is not JSON-RPC: nothing came: (empty)`},
 		{"large", 200, strings.Repeat(" ", 1<<20+1), TooLarge,
-			`heartbeat: master U: answer exceeds 1048576 bytes; raise --max-response-bytes if it is meant to`},
+			`heartbeat: master U: answer exceeds 1048576 bytes (--max-response-bytes)`},
 	}
 	for _, tt := range tests {
 		m := newMaster(t, says(tt.status, tt.body))

@@ -56,6 +56,7 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 	retry, status := false, 0
 	if err != nil {
 		retry, _ = retryablehttp.DefaultRetryPolicy(ctx, nil, err)
+		retry = retry && !speaksHTTP(err) && !speaksTLS(err) // a wrong scheme stays wrong
 	} else {
 		status = response.StatusCode
 		retry = isBusy(status)

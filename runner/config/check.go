@@ -53,6 +53,10 @@ func (c *Config) ValidateSettings() error {
 		checkListen("pprof-listen", c.PprofListen),
 		checkServer("statsd-addr", c.StatsdAddr, "8125"),
 		checkStatsdPrefix(c.StatsdPrefix),
+		checkDirectory("state-dir", c.StateDirectory()),
+		checkServer("smtp-addr", c.SMTPAddr, "25"),
+		checkAddresses("alert-email-to", c.AlertEmailTo, math.MaxInt),
+		checkAddresses("alert-email-from", c.AlertEmailFrom, 1),
 	)
 }
 

@@ -114,7 +114,7 @@ func (s *Secrets) own(text string) string {
 
 // RedactError returns the text of an error without the known secrets. What its causes quote from
 // elsewhere is redacted as that, and the words around it as ours. It is in one line where it lists
-// causes.
+// causes, and names each of them once.
 func (s *Secrets) RedactError(err error) string {
 	text := err.Error()
 	pieces := foreign(err)
@@ -124,17 +124,7 @@ func (s *Secrets) RedactError(err error) string {
 			text = strings.ReplaceAll(text, piece, redacted)
 		}
 	}
-	return s.RedactOwn(causes.ReplaceAllStringFunc(text, inOneLine))
-}
-
-// causes finds the list that PostgreSQL's driver makes when no address of a database answers: a
-// line for each try, of which there may be two at one address, with TLS and without.
-var causes = regexp.MustCompile(`:(?:\n\t.+)+`)
-
-// inOneLine separates the causes by semicolons, and tells equal ones once.
-func inOneLine(list string) string {
-	lines := strings.Split(list, "\n\t")
-	return lines[0] + " " + strings.Join(slices.Compact(lines[1:]), "; ")
+	return s.RedactOwn(eachCauseOnce(text))
 }
 
 // foreign returns the parts of an error's text that are not ours: what an error of ours says to be

@@ -33,8 +33,12 @@ func (p Place) String() string {
 func (e *CopyError) Error() string {
 	return fmt.Sprintf("this database is a copy, or was restored: it is %s, and was %s when it was last served, by %s, since %s; "+
 		"if two clients serve one shard from copies, its jobs run twice; "+
-		"make sure that the other one is served no more, then start once with --adopt",
-		e.Is, e.Was, e.Who, e.Since.UTC().Format(time.RFC3339))
+		"%s", e.Is, e.Was, e.Who, e.Since.UTC().Format(time.RFC3339), e.Hint())
+}
+
+// Hint says what to do; it is part of the text.
+func (*CopyError) Hint() string {
+	return "make sure that the other one is served no more, then start once with --adopt"
 }
 
 // Adopt lets the next taking of the lock accept a database that is a copy of the one that was

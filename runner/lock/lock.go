@@ -45,8 +45,11 @@ func (e *HeldError) Error() string {
 		who = "a client that has just started"
 	}
 	return fmt.Sprintf("another shard-client holds the lock of this shard: %s, since %s (database backend %d); "+
-		"stop it first, a shard has one client", who, e.Since.UTC().Format(time.RFC3339), e.BackendPID)
+		"%s", who, e.Since.UTC().Format(time.RFC3339), e.BackendPID, e.Hint())
 }
+
+// Hint says what to do; it is part of the text.
+func (*HeldError) Hint() string { return "stop it first, a shard has one client" }
 
 // ErrLost says that another client took the shard over, or that the connection that held the lock
 // is gone. Nothing was written.

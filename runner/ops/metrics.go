@@ -28,7 +28,7 @@ var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120
 const scrapesInFlight = 4
 
 // MetricsOptions are the facts that are known before the first beat. All are required but
-// LostLines.
+// LostLines and Deaths.
 type MetricsOptions struct {
 	// Version is that of the binary.
 	Version string
@@ -41,6 +41,9 @@ type MetricsOptions struct {
 	UploadLimit beat.Batch
 	// LostLines returns how many lines of the log were lost so far; nil: none ever is.
 	LostLines func() int64
+	// Deaths returns how often this client died of a cause, before this process, too; nil: nobody
+	// counts.
+	Deaths func(cause string) int64
 }
 
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the
@@ -107,6 +110,7 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	m.registerCounts(r)
 	m.registerWire(r)
 	r.counterOf("log_lines_lost_total", "Lines that could not be written to stderr or to the log file.", o.LostLines)
+	registry.MustRegister(deathCounts{o.Deaths})
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
 	return m, nil

@@ -103,6 +103,9 @@ func send(c measured, r *beat.Report) {
 	if !r.OK() {
 		_ = c.Inc("heartbeat_failures", 1, 1)
 	}
+	if r.Failure == "internal" { // the original ended at what is a failed beat here
+		_ = c.Inc("uncaught_exceptions", 1, 1)
+	}
 	var whole time.Duration
 	for phase, took := range r.Phases() {
 		whole += took

@@ -22,6 +22,9 @@ func (e *PoolerError) Cause() string {
 
 func (e *PoolerError) Error() string { return e.Cause() + "; " + PoolerHint }
 
+// Hint says what to do; it is part of the text.
+func (*PoolerError) Hint() string { return PoolerHint }
+
 // PoolerHint says what to do about a [PoolerError].
 const PoolerHint = "the lock of a shard lives in a session, so give the pooler's session mode " +
 	"(pgbouncer: pool_mode=session for this database or role), or PostgreSQL's own address"

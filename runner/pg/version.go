@@ -19,8 +19,11 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return fmt.Sprintf("the server is PostgreSQL %s, and shard-client needs %d or newer: upgrade the server", e.Version, MinServer)
+	return fmt.Sprintf("the server is PostgreSQL %s, and shard-client needs %d or newer: %s", e.Version, MinServer, e.Hint())
 }
+
+// Hint says what to do; it is part of the text.
+func (*ServerError) Hint() string { return "upgrade the server" }
 
 // checkServer returns a [*ServerError] for an old server. The server, or the pooler before it, says
 // its version when a connection begins; one that says nothing of a number is not old.

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"shardclient/runner/config"
+	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
 )
 
@@ -41,9 +42,10 @@ type program struct {
 	adoption
 	secrets  *config.Secrets
 	log      *slog.Logger
-	lines    *ops.Output // where log's lines go
-	inHand   atomic.Bool // a beat is under way
-	stopping sync.Mutex  // no beat begins while the first signal is handled
+	lines    *ops.Output                     // where log's lines go
+	deaths   atomic.Pointer[deaths.Register] // of run
+	inHand   atomic.Bool                     // a beat is under way
+	stopping sync.Mutex                      // no beat begins while the first signal is handled
 }
 
 // garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an

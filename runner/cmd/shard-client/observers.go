@@ -25,6 +25,7 @@ type observers struct {
 	statsd   *ops.Statsd // nil without --statsd-addr
 	profiles *ops.Server // nil without --pprof-listen
 	ages     func(context.Context)
+	fault    func(*beat.Report) // hears of each beat
 
 	listener net.Listener // nil without --listen
 	serve    func()       // begins to serve; more calls do nothing
@@ -44,6 +45,7 @@ func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observe
 		Failures:      shard.Failures(),
 		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
 		LostLines:     p.lines.Lost,
+		Deaths:        p.countDeaths,
 	})
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observe
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, serve: func() {}, ages: func(context.Context) {}}
+	o := &observers{metrics: metrics, health: health, serve: func() {}, ages: func(context.Context) {}, fault: p.tellFault}
 	if o.listener, err = listenAt(ctx, "listen", c.Listen); err != nil {
 		return nil, err
 	}
@@ -75,6 +77,9 @@ func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observe
 	if c.StatsdAddr != "" {
 		o.statsd = ops.NewStatsd(c.StatsdAddr, c.StatsdPrefix, p.log)
 		o.statsd.Count("starts")
+		if register := p.deaths.Load(); register != nil && register.Crashed() {
+			o.statsd.Count("uncaught_exceptions")
+		}
 	}
 	return o, nil
 }
@@ -146,6 +151,7 @@ func (o *observers) observed(turn func(context.Context) beat.Report) func(contex
 		_ = guard.Run(func() error {
 			o.health.Observe(&report)
 			o.metrics.Observe(&report)
+			o.fault(&report)
 			if o.statsd != nil {
 				o.statsd.Observe(&report)
 			}

@@ -25,7 +25,7 @@ type answer func(w http.ResponseWriter, q *http.Request, stored *httptest.Respon
 // and the answer of no use.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	const notMeant = "raise --max-response-bytes if it is meant to"
+	const notMeant = "(--max-response-bytes)"
 	tests := []struct {
 		name   string
 		answer answer
@@ -172,7 +172,7 @@ func byteByByte(w http.ResponseWriter, q *http.Request, stored *httptest.Respons
 // A redirect is not followed, wherever it points: the packet is for the master that --master names.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
-	felt := []string{"failure=http_status", "redirects are not followed; name the master's final address in --master"}
+	felt := []string{"failure=http_status", "redirects are not followed"}
 	t.Run("ToTheSameHost", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, faults.Options{})

@@ -1,0 +1,81 @@
+package hint
+
+import (
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// causesOfDatabase are what an error of PostgreSQL, or of the way to it, may come from; the first
+// that fits counts.
+var causesOfDatabase = []cause{
+	{sqlstate("28P01"), "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
+	{noEntry, "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
+	{sqlstate("28"), "let this role log in, or correct the user in --database-url"},
+	{sqlstate("3D000"), "correct the name of the database in --database-url, or create it"},
+	{sqlstate("42501"), "give the role its rights: run docs/grants.sql"},
+	{readOnly, "name the server that takes writes in --database-url, or both servers of a pair"},
+	{sqlstate("53300"), "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
+	{sqlstate("53100"), "make room on the disk of the database server"},
+	{sqlstate("57P03"), "wait, the server starts, stops or recovers; if it stays, read its log"},
+	{sqlstate("57014"), "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
+	{sqlstate("22023", "42704", "42602"), "correct the settings in --database-url or PGOPTIONS"},
+	{takesNobody, "let the database take connections: ALTER DATABASE ... ALLOW_CONNECTIONS true"},
+
+	{isA[x509.UnknownAuthorityError], "give sslrootcert in --database-url the authority that vouches for the server"},
+	{isA[x509.HostnameError], "write the host of --database-url as the server's certificate names it"},
+	{isExpired, "renew the certificate of the database server, or set the clock of this machine"},
+	{refusesTLS, "write sslmode=disable in --database-url, or switch SSL on at the server"},
+	{isA[*net.DNSError], "correct the host name in --database-url, or the name server of this machine"},
+	{noSocket, "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
+	{is(syscall.ECONNREFUSED), "start PostgreSQL, or correct host and port of --database-url"},
+	{silent, "look at the routes and firewalls between here and PostgreSQL, and at host and port of --database-url"},
+}
+
+// isOfDatabase reports whether an error is PostgreSQL's, or one of the way to it.
+func isOfDatabase(err error) bool { return isA[*pgconn.PgError](err) || isA[*pgconn.ConnectError](err) }
+
+// sqlstate reports whether PostgreSQL's error has one of these codes, or begins with it.
+func sqlstate(codes ...string) func(error) bool {
+	return func(err error) bool {
+		answer, ok := errors.AsType[*pgconn.PgError](err)
+		for _, code := range codes {
+			if ok && strings.HasPrefix(answer.Code, code) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// noEntry reports whether pg_hba.conf is what refuses. The name of the file is in the message of
+// every language.
+func noEntry(err error) bool {
+	return sqlstate("28000")(err) && strings.Contains(err.Error(), "pg_hba.conf")
+}
+
+func readOnly(err error) bool {
+	return sqlstate("25006")(err) || isA[*pgconn.ConnectError](err) && strings.Contains(err.Error(), "read only connection")
+}
+
+func takesNobody(err error) bool {
+	return isA[*pgconn.ConnectError](err) && sqlstate("55000")(err)
+}
+
+// refusesTLS reports whether the server has no SSL. The driver has no other sign of it than a text.
+func refusesTLS(err error) bool {
+	return isA[*pgconn.ConnectError](err) && strings.Contains(err.Error(), "server refused TLS connection")
+}
+
+func noSocket(err error) bool {
+	return isA[*pgconn.ConnectError](err) && errors.Is(err, fs.ErrNotExist)
+}
+
+func silent(err error) bool {
+	return isUnreachable(err) || isA[*pgconn.ConnectError](err) && pgconn.Timeout(err)
+}
