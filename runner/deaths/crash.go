@@ -19,7 +19,7 @@ type running struct{ file *os.File }
 // end is how the process before ended.
 type end struct {
 	cause, text string
-	began       time.Time
+	seen        time.Time // when it began, or crashed
 }
 
 // begin makes the file, and says how the process before ended, if not as it should. While another

@@ -18,6 +18,7 @@
 package deaths
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,9 @@ type Options struct {
 	// Mailer sends mails; nil: none are.
 	Mailer *Mailer
 	Logger *slog.Logger
+	// LastWords is what the end of the process waits for its mail; 0: five seconds. What is not
+	// sent by then goes out after the next start.
+	LastWords time.Duration
 }
 
 // Register is where ends are noted. It is safe for concurrent use.
@@ -90,7 +94,7 @@ func Open(o Options) (*Register, error) {
 		if before != nil {
 			r.found = before.cause
 			text := o.Redact(before.text)
-			o.Logger.Error("the shard-client before this one died", "cause", before.cause, "began", before.began, "stack", text)
+			o.Logger.Error("the shard-client before this one died", "cause", before.cause, "last_seen", before.seen, "stack", text)
 			r.note(before.cause, text, true)
 		}
 	}
@@ -115,13 +119,13 @@ func (r *Register) Count(cause string) int64 {
 }
 
 // Died notes that the process is about to end with an error, and waits for the mail about it, but
-// no longer than lastWords.
+// no longer than LastWords.
 func (r *Register) Died(cause, text string) {
 	r.note(cause, r.o.Redact(text), true)
 	if r.o.Mailer == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.o.LastWords, lastWords))
 	defer cancel()
 	r.cancel()
 	select {
@@ -176,8 +180,6 @@ func (r *Register) Close() {
 const (
 	// mailPause is between two mails about the same kind of end.
 	mailPause = time.Hour
-	// lastWords is what the end of the process waits for its mail. What is not sent by then goes out
-	// after the next start.
 	lastWords = 5 * time.Second
 	// retryPause is between two tries to reach a mail server that is away.
 	retryPause = 5 * time.Minute

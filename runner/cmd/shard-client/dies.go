@@ -20,8 +20,8 @@ func (p *program) beatAndTell(ctx context.Context) error {
 	}
 	defer register.Close()
 	p.deaths.Store(register)
-	// A panic that nobody guards would end with exit 2, which stands for a mistake in the settings, so
-	// that whoever restarts would not. Like this it ends by SIGABRT.
+	// A panic that nobody guards would end with exit 2, which stands for a mistake in the settings,
+	// so that whoever restarts would not. Like this it ends by SIGABRT.
 	debug.SetTraceback("crash")
 	err = guard.Run(func() error { return p.beatUntilStopped(ctx) })
 	if err == nil {
