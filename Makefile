@@ -67,8 +67,8 @@ help: ## Print this help
 build: ## Build bin/shard-client and bin/shard-lab, static
 	@$(COMPILING) go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
 
-demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on until Ctrl-C
-	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch)
+demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on, faults drawn from SEED
+	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch) $(if $(SEED),--seed $(SEED))
 
 check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, imports and the tests without PostgreSQL
 	@$(SHOW) go test -json $(filter-out %/runner,$(WITHOUT_POSTGRES))

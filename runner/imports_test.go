@@ -22,13 +22,13 @@ const module = "shardclient"
 //
 //	cmd/shard-client                     cmd/shard-lab
 //	operator  loop  shard  config  command  ops   lab  master
-//	                               flags
+//	                               flags  autotest  libpq
 //	          apply  search              postgres  process
 //	          rows  reading  lock  afe
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
-		"runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config",
+		"runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
 	},
 	"runner/hint":     {"runner/afe", "runner/beat"},
@@ -41,25 +41,27 @@ var arrows = map[string][]string{
 	"runner/apply": {
 		"runner/aside", "runner/reading", "runner/rows", "runner/lock", "runner/afe", "runner/objects", "runner/pg", "runner/guard", "runner/plain", "gen/sharddb",
 	},
-	"runner/reading": {"runner/afe", "runner/guard"},
-	"runner/rows":    {"runner/objects", "runner/guard", "gen/sharddb"},
-	"runner/search":  {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
-	"runner/lock":    {"runner/pg", "gen/sharddb"},
-	"runner/loop":    {"runner/beat"},
-	"runner/ops":     {"runner/beat", "runner/deaths"},
-	"runner/deaths":  {},
-	"runner/afe":     {"runner/objects", "runner/answer", "runner/plain"},
-	"runner/objects": {"runner/answer", "runner/plain"},
-	"runner/answer":  {"runner/plain"},
-	"runner/pg":      {"gen/sessiondb"},
-	"runner/command": {"runner/flags"},
-	"runner/config":  {},
-	"runner/flags":   {},
-	"runner/beat":    {},
-	"runner/guard":   {},
-	"runner/plain":   {},
-	"schema":         {"runner/pg", "gen/sessiondb"},
-	"gen":            {},
+	"runner/reading":  {"runner/afe", "runner/guard"},
+	"runner/rows":     {"runner/objects", "runner/guard", "gen/sharddb"},
+	"runner/search":   {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
+	"runner/lock":     {"runner/pg", "gen/sharddb"},
+	"runner/loop":     {"runner/beat"},
+	"runner/ops":      {"runner/beat", "runner/deaths"},
+	"runner/deaths":   {},
+	"runner/afe":      {"runner/objects", "runner/answer", "runner/plain"},
+	"runner/objects":  {"runner/answer", "runner/plain"},
+	"runner/answer":   {"runner/plain"},
+	"runner/pg":       {"gen/sessiondb"},
+	"runner/command":  {"runner/flags"},
+	"runner/config":   {"runner/autotest", "runner/flags"},
+	"runner/flags":    {},
+	"runner/libpq":    {},
+	"runner/autotest": {},
+	"runner/beat":     {},
+	"runner/guard":    {},
+	"runner/plain":    {},
+	"schema":          {"runner/pg", "gen/sessiondb"},
+	"gen":             {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
@@ -211,7 +213,8 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/operator", "runner/ops", "runner/deaths",
+	"runner/cmd/shard-client", "runner/autotest", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/libpq",
+	"runner/operator", "runner/ops", "runner/deaths",
 }
 
 func TestShardClientStaysThin(t *testing.T) {

@@ -7,23 +7,77 @@ package labdb
 
 import (
 	"context"
+	"time"
 )
 
-const demoBeats = `-- name: DemoBeats :one
-SELECT count(*)::bigint AS beats, count(*) FILTER (WHERE h.outcome <> 'ok')::bigint AS failed
+const demoBeats = `-- name: DemoBeats :many
+SELECT
+    h.id,
+    h.started_at,
+    (h.outcome = 'ok')::boolean AS ok,
+    (h.packed_ms + h.rpc_ms + h.ack_ms + h.apply_ms)::double precision AS took_ms
 FROM shard_client_heartbeats AS h
+WHERE h.id > $1::bigint
+ORDER BY h.id
 `
 
 type DemoBeatsRow struct {
-	Beats  int64
-	Failed int64
+	ID        int64
+	StartedAt time.Time
+	Ok        bool
+	TookMs    float64
 }
 
-func (q *Queries) DemoBeats(ctx context.Context) (DemoBeatsRow, error) {
-	row := q.db.QueryRow(ctx, demoBeats)
-	var i DemoBeatsRow
-	err := row.Scan(&i.Beats, &i.Failed)
-	return i, err
+// The beats after one that was seen already, the oldest first.
+func (q *Queries) DemoBeats(ctx context.Context, afterID int64) ([]DemoBeatsRow, error) {
+	rows, err := q.db.Query(ctx, demoBeats, afterID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DemoBeatsRow
+	for rows.Next() {
+		var i DemoBeatsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.StartedAt,
+			&i.Ok,
+			&i.TookMs,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const demoCutClient = `-- name: DemoCutClient :one
+SELECT count(pg_catalog.pg_terminate_backend(a.pid))::bigint
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database() AND a.application_name LIKE 'shard-client%'
+`
+
+// Cuts the connections of the shard-client that works on this database, as a firewall
+// or a pooler that restarts does.
+func (q *Queries) DemoCutClient(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, demoCutClient)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const demoHasHost = `-- name: DemoHasHost :one
+SELECT EXISTS (SELECT FROM afe_hosts AS h WHERE h.hostname = $1::text AND NOT h.invalid)::boolean
+`
+
+func (q *Queries) DemoHasHost(ctx context.Context, hostname string) (bool, error) {
+	row := q.db.QueryRow(ctx, demoHasHost, hostname)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const demoMaster = `-- name: DemoMaster :one
@@ -66,24 +120,57 @@ func (q *Queries) DemoMaster(ctx context.Context) (DemoMasterRow, error) {
 	return i, err
 }
 
+const demoOpenEntries = `-- name: DemoOpenEntries :one
+SELECT count(*)::bigint
+FROM afe_host_queue_entries AS e
+WHERE e.job_id = ANY($1::bigint[]) AND NOT e.complete
+`
+
+// Counts the entries of jobs that have not come to their end.
+func (q *Queries) DemoOpenEntries(ctx context.Context, jobIds []int64) (int64, error) {
+	row := q.db.QueryRow(ctx, demoOpenEntries, jobIds)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const demoShard = `-- name: DemoShard :one
 SELECT
-    (SELECT count(DISTINCT e.job_id) FROM afe_host_queue_entries AS e WHERE e.active AND NOT e.complete)::bigint AS running,
+    (SELECT count(*) FROM afe_hosts AS h WHERE NOT h.invalid)::bigint AS hosts,
+    count(DISTINCT e.host_id) FILTER (WHERE e.active AND NOT e.complete)::bigint AS busy_hosts,
+    count(DISTINCT e.job_id) FILTER (WHERE e.active AND NOT e.complete)::bigint AS running,
+    count(DISTINCT e.job_id) FILTER (WHERE NOT e.complete)::bigint AS open,
+    count(DISTINCT e.job_id)::bigint AS jobs,
     (
         SELECT count(*)
         FROM afe_jobs AS j
-        WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id AND NOT e.complete)
-    )::bigint AS finished
+        WHERE j.shard_id IS NULL
+            AND NOT EXISTS (SELECT FROM afe_host_queue_entries AS o WHERE o.job_id = j.id AND NOT o.complete)
+    )::bigint AS to_send
+FROM afe_host_queue_entries AS e
 `
 
 type DemoShardRow struct {
-	Running  int64
-	Finished int64
+	Hosts     int64
+	BusyHosts int64
+	Running   int64
+	Open      int64
+	Jobs      int64
+	ToSend    int64
 }
 
+// What a shard has, runs and has still to say. A finished job with no shard waits
+// for its upload.
 func (q *Queries) DemoShard(ctx context.Context) (DemoShardRow, error) {
 	row := q.db.QueryRow(ctx, demoShard)
 	var i DemoShardRow
-	err := row.Scan(&i.Running, &i.Finished)
+	err := row.Scan(
+		&i.Hosts,
+		&i.BusyHosts,
+		&i.Running,
+		&i.Open,
+		&i.Jobs,
+		&i.ToSend,
+	)
 	return i, err
 }

@@ -122,7 +122,7 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, ma
 	address := c.endpoint(protocol).Redacted()
 	response, failure := c.post(ctx, packet, protocol, made)
 	if failure == nil {
-		response.Protocol, response.Sent = protocol, made.size
+		response.Protocol, response.Sent, response.Size = protocol, made.size, response.answer.Size
 		response.Sure = made.n == 1
 		if response.Incomplete != nil {
 			response.Incomplete = &Error{Class: Incomplete, URL: address, Err: response.Incomplete}
@@ -138,7 +138,7 @@ func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, ma
 // post returns the answer, if that is a 200.
 func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol, made *attempts) (*Response, *Error) {
 	body, err := packet.Body(protocol)
-	made.size = len(body)
+	made.size = int64(len(body))
 	if err != nil {
 		return nil, &Error{Class: Internal, Err: fmt.Errorf("encode packet: %w", err)}
 	}
@@ -151,10 +151,7 @@ func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol, ma
 	request.Header.Set("User-Agent", c.options.UserAgent)
 	response, err := c.http.Do(request)
 	if err != nil {
-		if named, ok := errors.AsType[*url.Error](err); ok {
-			err = named.Err // the address stands in our own error
-		}
-		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, err)}
+		return nil, &Error{Class: interrupted(ctx), Err: withCause(ctx, withoutAddress(err))}
 	}
 	defer func() { _ = response.Body.Close() }() // what was wanted of it has been read
 	if response.StatusCode != http.StatusOK {

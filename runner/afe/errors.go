@@ -70,7 +70,7 @@ type Error struct {
 	// any request; nothing else is.
 	Unsure bool
 	// Sent is the size of the request's body, in bytes; 0: there was none.
-	Sent int
+	Sent int64
 }
 
 // Error returns one line for the operator: what was done to which master, and what came of it. What

@@ -14,7 +14,7 @@ import (
 )
 
 // Options are what [NewClient] needs to call a master. All fields are required but TLS,
-// MaxRetryAfter, SpoolDir and Logger.
+// MaxRetryAfter, SpoolDir, BeforeRetry and Logger.
 type Options struct {
 	// Master is the address of the master, with the path prefix of a reverse proxy if there is one.
 	Master *url.URL
@@ -36,8 +36,17 @@ type Options struct {
 	SpoolDir string
 	// UserAgent names this program in the master's access log.
 	UserAgent string
+	// BeforeRetry hears of each attempt that failed and will be repeated; nil: nobody does.
+	BeforeRetry func(Retry)
 	// Logger hears of failed attempts and of a change of protocol; nil: nothing is logged.
 	Logger *slog.Logger
+}
+
+// Retry is an attempt that failed, and the wait before the next one.
+type Retry struct {
+	Err     error // why it failed
+	Try, Of int   // its number, and how many there will be at most
+	Wait    time.Duration
 }
 
 // check returns an error that names the first field with which no client can work.

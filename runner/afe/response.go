@@ -15,8 +15,8 @@ type Response struct {
 	// master. After a retry an earlier copy may still wait in the master's queue and be stored late
 	// (docs/promises.md, "late request").
 	Sure bool
-	// Sent is the size of the request's body, in bytes.
-	Sent int
+	// Sent is the size of the request's body, and Size that of the answer as it came, in bytes.
+	Sent, Size int64
 
 	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad.
 	Hosts        Section[objects.Host]
@@ -31,14 +31,6 @@ type Response struct {
 	Incomplete error
 
 	answer *answer.Answer // nil: an empty response that was made by hand
-}
-
-// Size returns the length of the answer as it came, in bytes.
-func (r *Response) Size() int64 {
-	if r.answer == nil {
-		return 0
-	}
-	return r.answer.Size
 }
 
 // Malformed is a part of a response that does not follow the protocol.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type attemptsKey struct{}
 type attempts struct {
 	n    int
 	last time.Time // when the last one began
-	size int       // of the body of the last one, in bytes
+	size int64     // of the body of the last one, in bytes
 }
 
 func countAttempt(_ retryablehttp.Logger, r *http.Request, _ int) {
@@ -67,11 +68,23 @@ func (c *Client) checkRetry(ctx context.Context, response *http.Response, err er
 		// Where no attempt could begin in time, the failure of this one says more than a deadline
 		// would.
 		retry = (isUnsent(err) || time.Since(a.last) < promptly) && (!bounded || time.Until(deadline) > wait)
+		if retry && a.n <= retries && c.options.BeforeRetry != nil {
+			failed := cmp.Or(withoutAddress(err), fmt.Errorf("HTTP %d", status))
+			c.options.BeforeRetry(Retry{Err: failed, Try: a.n, Of: retries + 1, Wait: wait})
+		}
 	}
 	if err != nil || status != http.StatusOK {
 		c.log.Debug("heartbeat attempt failed", "error", err, "status", status, "retry", retry)
 	}
 	return retry, nil
+}
+
+// withoutAddress leaves out the address that net/http puts before an error: it stands in ours.
+func withoutAddress(err error) error {
+	if named, ok := errors.AsType[*url.Error](err); ok {
+		return named.Err
+	}
+	return err
 }
 
 // isUnsent reports whether a request failed before any of it left.

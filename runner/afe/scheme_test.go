@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A scheme that is not the port's will be wrong in a second, too: it is known by the answer, and the
-// call not tried again.
+// A scheme that is not the port's will be wrong in a second, too: it is known by the answer, and
+// the call not tried again.
 func TestWrongSchemeIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	plain := httptest.NewServer(says(http.StatusOK, "{}"))

@@ -94,6 +94,8 @@ type Report struct {
 	LockWaits, LeftLocked int `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
 	Err error `json:"-"`
+	// Hint says what to do about the failure, for people; "": nothing that Error does not say.
+	Hint string `json:"-"`
 	// Fatal reports whether no later beat can mend the failure: another client holds the lock, or
 	// the database is a copy.
 	Fatal bool `json:"-"`
@@ -141,6 +143,11 @@ func (r *Report) Sent() bool { return r.RPCMS > 0 }
 // RPCTime returns the time of the call to the master, with all its retries.
 func (r *Report) RPCTime() time.Duration { return milliseconds(r.RPCMS) }
 
+// Total returns the time of the whole beat.
+func (r *Report) Total() time.Duration {
+	return milliseconds(r.PackedMS + r.RPCMS + r.AckMS + r.ApplyMS)
+}
+
 // StillPending returns how many finished jobs wait for their upload after the beat.
 func (r *Report) StillPending() int { return r.Pending - r.UploadedJobs }
 
@@ -158,13 +165,16 @@ func (r *Report) Phases() iter.Seq2[string, time.Duration] {
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // Attributes returns the facts of the beat for its line in the log, as pairs of key and value under
-// the names of the JSON. The class and the text of a failure come first.
+// the names of the JSON. The class and the text of a failure come first, and what to do about it.
 func (r *Report) Attributes() []any {
 	var attributes []any
 	if r.Err != nil {
 		attributes = append(attributes, "failure", r.Failure, "error", r.Error)
 	}
-	return append(attributes,
+	if r.Hint != "" {
+		attributes = append(attributes, "hint", r.Hint)
+	}
+	return append(attributes, "total_ms", float64(r.Total().Microseconds())/1000,
 		"packed_ms", r.PackedMS, "rpc_ms", r.RPCMS, "ack_ms", r.AckMS, "apply_ms", r.ApplyMS,
 		"known_jobs", r.KnownJobs, "known_hosts", r.KnownHosts,
 		"uploaded_jobs", r.UploadedJobs, "uploaded_entries", r.UploadedEntries,
@@ -184,6 +194,21 @@ func (r *Report) Summary() string {
 		Jobs(r.KnownJobs), hosts(r.KnownHosts), Jobs(r.UploadedJobs), count(r.UploadedEntries, "entry", "entries"),
 		hosts(r.ReceivedHosts), Jobs(r.ReceivedJobs), count(r.ReceivedKeyvals, "keyval", "keyvals"), r.Quarantined,
 		r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
+}
+
+// Description returns the report as people read it at a terminal, in lines of 80 columns but for
+// the text of an error.
+func (r *Report) Description() string {
+	if !r.OK() {
+		return r.Summary()
+	}
+	return fmt.Sprintf("heartbeat ok in %v\n"+
+		"  knew       %s, %s\n  uploaded   %s, %s\n  received   %s, %s, %s\n  set aside  %s\n"+
+		"  times      pack %.1f ms, rpc %.1f ms, acknowledge %.1f ms, apply %.1f ms",
+		r.Total().Round(time.Millisecond), Jobs(r.KnownJobs), hosts(r.KnownHosts),
+		Jobs(r.UploadedJobs), count(r.UploadedEntries, "entry", "entries"),
+		hosts(r.ReceivedHosts), Jobs(r.ReceivedJobs), count(r.ReceivedKeyvals, "keyval", "keyvals"),
+		count(r.Quarantined, "object", "objects"), r.PackedMS, r.RPCMS, r.AckMS, r.ApplyMS)
 }
 
 // Jobs returns a number of jobs in words: 1 job, 2 jobs.

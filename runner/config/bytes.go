@@ -32,6 +32,9 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	if digits == 0 || !known {
 		return errors.New("give whole bytes (1024), or add B, KiB, MiB, GiB, TiB, kB, MB, GB or TB (16MiB)")
 	}
+	if digits > 1 && s[0] == '0' {
+		return errors.New("give it without the leading zero: to some programs 010 is eight, to others ten")
+	}
 	n, err := strconv.ParseInt(s[:digits], 10, 64)
 	if err != nil || n > math.MaxInt64/unit {
 		return errors.New("it is larger than any number of bytes here")

@@ -84,7 +84,8 @@ func TestEverySettingHasBounds(t *testing.T) {
 // TestContract pins names and defaults: unit files and scripts of operators rely on them.
 func TestContract(t *testing.T) {
 	want := map[string]string{
-		"shard-hostname": "", "master": "", "user": "", "protocol": "auto", "database-url": "", "database-password-file": "",
+		"autotest-config": "",
+		"shard-hostname":  "", "master": "", "user": "", "protocol": "auto", "database-url": "", "database-password-file": "",
 		"ca-file": "", "client-cert": "", "client-key": "",
 		"heartbeat-pause": "60s", "drain-pause": "1s", "startup-splay": "", "rpc-timeout": "30m", "stop-timeout": "30s", "lifetime": "0",
 		"beat-timeout": "", "finish-timeout": "", "lock-timeout": "500ms",

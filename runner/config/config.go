@@ -5,7 +5,9 @@
 //
 // A setting is a field of [Config], whose tags package flags reads. Every command accepts every
 // setting, before or after its name. The value comes from the first of these that has one: the
-// flag, the environment variable SHARD_CLIENT_<UPPER_SNAKE>, the default.
+// flag, the environment variable SHARD_CLIENT_<UPPER_SNAKE>, Autotest's configuration files at the
+// place that the tag autotest names, the default. [Config.Complete] takes it from there, and
+// [Sources] remembers where it was.
 //
 // [Config.ValidateSettings] then checks the values that are there, and [Config.ValidateShard] and
 // [Config.ValidateDatabase] that none is missing which a command needs. Each error is a
@@ -20,9 +22,9 @@
 //
 // # Limits
 //
-// The package reads only files with certificates, keys and passwords that a setting names. It opens
-// no connections and imports no other package of ours, and no driver: package pg checks what
-// PostgreSQL's driver makes of a database URL.
+// The package reads only files that a setting names: Autotest's, and those with certificates, keys
+// and passwords. It opens no connections and imports no driver: package pg checks what PostgreSQL's
+// driver makes of a database URL.
 package config
 
 import (
@@ -35,8 +37,10 @@ import (
 
 // Config holds every setting of shard-client. The help texts say what each setting means.
 type Config struct {
-	ShardHostname string `env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
-	Master        string `env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
+	AutotestConfig Paths `env:"SHARD_CLIENT_AUTOTEST_CONFIG" placeholder:"PATH" group:"Configuration files" help:"File of Autotest to take settings from that nothing else gives: global_config.ini, then shadow_config.ini. May be repeated, later ones override; in the variable with colons between."`
+
+	ShardHostname string `autotest:"SHARD shard_hostname" env:"SHARD_CLIENT_SHARD_HOSTNAME" placeholder:"HOST" group:"Shard and master" help:"Host name of this shard, as the master knows it."`
+	Master        string `autotest:"SERVER global_afe_hostname,SHARD global_afe_hostname" env:"SHARD_CLIENT_MASTER" placeholder:"HOST[:PORT]|URL" group:"Shard and master" help:"The master to beat to; http:// is assumed where no scheme is given."`
 	User          string `env:"SHARD_CLIENT_USER" placeholder:"LOGIN" group:"Shard and master" help:"Login the master sees; default: the operating system's user."`
 	Protocol      string `env:"SHARD_CLIENT_PROTOCOL" enum:"auto,2015,2019" default:"auto" group:"Shard and master" help:"Protocol version of the master."`
 
@@ -44,10 +48,10 @@ type Config struct {
 	ClientCert string `env:"SHARD_CLIENT_CLIENT_CERT" placeholder:"PATH" group:"Shard and master" help:"PEM file of a certificate that an https master is shown; a new one is read without a restart."`
 	ClientKey  string `env:"SHARD_CLIENT_CLIENT_KEY" placeholder:"PATH" group:"Shard and master" help:"PEM file of the key of --client-cert, without a passphrase."`
 
-	DatabaseURL          DatabaseURL `env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
+	DatabaseURL          DatabaseURL `autotest:"AUTOTEST_WEB" env:"SHARD_CLIENT_DATABASE_URL" placeholder:"URL" group:"Database" help:"The shard's PostgreSQL, as URL or key=value list; default: libpq's PG* variables. Use the environment for passwords: flags show in ps."`
 	DatabasePasswordFile string      `env:"SHARD_CLIENT_DATABASE_PASSWORD_FILE" placeholder:"PATH" group:"Database" help:"File with the password, where the URL has none; read again for each connection."`
 
-	HeartbeatPause time.Duration  `env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
+	HeartbeatPause time.Duration  `autotest:"SHARD heartbeat_pause_sec" env:"SHARD_CLIENT_HEARTBEAT_PAUSE" default:"60s" group:"Beat" help:"Time between two beats, +/-10 %."`
 	StartupSplay   *time.Duration `env:"SHARD_CLIENT_STARTUP_SPLAY" placeholder:"DURATION" group:"Beat" help:"The first beat of run, and the first after an outage, waits a random part of this time; default: the pause; 0: no wait."`
 	DrainPause     time.Duration  `env:"SHARD_CLIENT_DRAIN_PAUSE" default:"1s" group:"Beat" help:"Time between two beats while finished jobs are left over, or while the record that the master refuses is looked for."`
 	RPCTimeout     time.Duration  `name:"rpc-timeout" env:"SHARD_CLIENT_RPC_TIMEOUT" default:"30m" group:"Beat" help:"Time one beat's RPC may take with all its retries."`

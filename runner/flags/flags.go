@@ -1,5 +1,5 @@
 // Package flags makes flags of the fields of a struct, and gives them the values of environment
-// variables where the command line has none.
+// variables, and then of files, where the command line has none. It knows where each value is from.
 //
 // # Tags
 //
@@ -20,7 +20,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -40,7 +39,7 @@ func New(settings any) *pflag.FlagSet {
 		if !ok {
 			continue
 		}
-		v := &value{fields.FieldByIndex(field.Index), field.Tag}
+		v := &value{field: fields.FieldByIndex(field.Index), tag: field.Tag}
 		if names := v.list("env"); len(names) > 0 {
 			help = strings.TrimSuffix(help, ".") + " ($" + strings.Join(names, ", $") + ")."
 		}
@@ -70,8 +69,9 @@ func Name(field string) string { return strings.ToLower(boundary.ReplaceAllStrin
 
 // value is a field as the value of a flag.
 type value struct {
-	field reflect.Value
-	tag   reflect.StructTag
+	field  reflect.Value
+	tag    reflect.StructTag
+	source string // of what it has now; "": the command line, or its default
 }
 
 func (v *value) String() string { return "" } // pflag would show it
@@ -116,7 +116,9 @@ func (v *value) Set(text string) (err error) {
 			err = errors.New("give one of " + strings.Join(choices, ", "))
 		} else if v.field.Kind() == reflect.String {
 			v.field.SetString(text)
-		} else if n, _ := fmt.Sscan(decimal.ReplaceAllString(text, "$1$2"), field, new(string)); n != 1 ||
+		} else if padded(text) {
+			err = errPadded
+		} else if n, _ := fmt.Sscan(text, field, new(string)); n != 1 ||
 			v.field.Kind() != reflect.Bool && !decimal.MatchString(text) {
 			err = errors.New("give " + wanted(v.field.Kind(), text))
 		}
@@ -124,10 +126,21 @@ func (v *value) Set(text string) (err error) {
 	return err
 }
 
-// decimal is a number as people write it. Go would read 010 as eight.
-var decimal = regexp.MustCompile(`^(-?)0*([0-9]+(\.[0-9]+)?)$`)
+// decimal is a number as people write it.
+var decimal = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+
+var errPadded = errors.New("give it without the leading zero: to some programs 010 is eight, to others ten")
+
+// padded reports whether a number begins with a zero that says nothing, or that it is octal.
+func padded(text string) bool {
+	text = strings.TrimPrefix(text, "-")
+	return len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'
+}
 
 func duration(text string) (time.Duration, error) {
+	if padded(text) {
+		return 0, errPadded
+	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		err = errors.New("give a duration such as 300ms, 60s or 30m")
@@ -151,7 +164,7 @@ func wanted(kind reflect.Kind, text string) string {
 }
 
 // Parse sets the flags on the command line, and leaves its other words to set.Args. For an unknown
-// flag, the error asks for the one that has the longest beginning in common with it.
+// flag, the error asks for the nearest one, or the one that has the longest beginning in common.
 func Parse(set *pflag.FlagSet, args []string) error {
 	err := set.Parse(args)
 	if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
@@ -159,56 +172,25 @@ func Parse(set *pflag.FlagSet, args []string) error {
 		return fmt.Errorf("--%s has no value: give --%[1]s %s", flag.Name, flag.Value.Type())
 	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		name, meant := unknown.GetSpecifiedName(), ""
-		for n := len(name); n > 2 && meant == ""; n-- {
-			set.VisitAll(func(flag *pflag.Flag) {
-				if meant == "" && strings.HasPrefix(flag.Name, name[:n]) {
-					meant = ", did you mean --" + flag.Name + "?"
-				}
-			})
+		if meant := meantBy(set, unknown.GetSpecifiedName()); meant != "" {
+			err = fmt.Errorf("%w, did you mean --%s?", err, meant)
 		}
-		return fmt.Errorf("%w%s", err, meant)
 	}
 	return err
 }
 
-// FromEnvironment gives each flag that is not on the command line the value of the first of its
-// variables that has one. A variable that is set but empty counts as unset, as libpq treats its PG
-// variables: `SHARD_CLIENT_USER=` in an environment file of systemd must not fail.
-func FromEnvironment(set *pflag.FlagSet) error {
-	var wrong []error
-	set.VisitAll(func(flag *pflag.Flag) {
-		for _, name := range flag.Value.(*value).list("env") {
-			text := os.Getenv(name)
-			if text == "" || flag.Changed {
-				continue
-			}
-			if err := set.Set(flag.Name, text); err != nil {
-				wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
-			}
-			return
-		}
-	})
-	return errors.Join(wrong...)
-}
-
-// Unread returns the variables of the environment that have a value and begin with prefix, but that
-// no flag takes its value from: somebody has misspelt one.
-func Unread(set *pflag.FlagSet, prefix string) (names []string) {
-	read := map[string]bool{}
-	set.VisitAll(func(flag *pflag.Flag) {
-		for _, name := range flag.Value.(*value).list("env") {
-			read[name] = true
-		}
-	})
-	for _, pair := range os.Environ() {
-		name, text, _ := strings.Cut(pair, "=")
-		if strings.HasPrefix(name, prefix) && !read[name] && text != "" {
-			names = append(names, name)
+func meantBy(set *pflag.FlagSet, name string) string {
+	var names []string
+	set.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	if near := Nearest(name, names); near != "" {
+		return near
+	}
+	for n := len(name); n > 2; n-- {
+		if i := slices.IndexFunc(names, func(one string) bool { return strings.HasPrefix(one, name[:n]) }); i >= 0 {
+			return names[i]
 		}
 	}
-	slices.Sort(names)
-	return names
+	return ""
 }
 
 // glue stands for a space at which pflag must not break a line.

@@ -49,7 +49,7 @@ func parse(args ...string) (settings, []string, error) {
 }
 
 func TestEveryType(t *testing.T) {
-	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-010", "--share", "0.5", "--seed=3",
+	got, words, err := parse("a", "--host=", "--pause", "1h", "--splay=0", "b", "--many=-10", "--share", "0.5", "--seed=3",
 		"--size=large", "--meta-host=a,b", "--meta-host", "c", "--format=json", "-w", "--inner=x y", "--", "--many")
 	want := settings{"", time.Hour, new(time.Duration), -10, 0.5, 3, 7, []string{"a,b", "c"}, "json", true, hidden{"x y"}, ""}
 	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(words, []string{"a", "b", "--many"}) {
@@ -65,6 +65,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 	for arg, want := range map[string]string{
 		"--pause=60": "give a duration such as", "--pause=": "give a duration", "--splay=soon": "give a duration",
 		"--many=1x": "a whole number", "--many=": "a whole number", "--many=99999999999999999999": "a smaller number", "--many=1 2": "a whole number",
+		"--many=010": "leading zero", "--many=-007": "leading zero", "--seed=00": "leading zero", "--share=00.5": "leading zero", "--pause=08s": "leading zero",
 		"--many=0x10": "decimal digits", "--many=0b11": "decimal digits", "--many=1_000": "decimal digits", "--many=1e3": "decimal digits",
 		"--many=+5": "decimal digits", "--many= 5": "decimal digits", "--many=5 ": "decimal digits", "--many=\n5": "decimal digits", "--many=٣": "decimal digits",
 		"--many=-0x10": "decimal digits", "--seed=0x3": "decimal digits", "--share=0x1p-2": "a number", "--share=1_0.5": "a number", "--share=inf": "a number",
@@ -79,7 +80,7 @@ func TestWhatCannotBeUsed(t *testing.T) {
 		}
 	}
 	for arg, want := range map[string]string{
-		"--hst": "unknown flag: --hst", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
+		"--hst": "unknown flag: --hst, did you mean --host?", "--zzz": "unknown flag: --zzz", "--meta-hots=x": "did you mean --meta-host?", "--form": "did you mean --format?",
 		"--untouched=x": "unknown flag", "--host": "--host has no value: give --host TEXT", "--format": "--format text|json", "-x": "'x'",
 	} {
 		if _, _, err := parse(arg); err == nil || !strings.Contains(err.Error(), want) {
@@ -140,7 +141,7 @@ func TestUnread(t *testing.T) {
 	t.Setenv("FLAGS_TEST_ENV", "x")
 	t.Setenv("FLAGS_TEST_EMPTY", "")
 	t.Setenv("FLAGS_TEST_HOST", "x")
-	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS"}
+	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS (did you mean FLAGS_TEST_HOST?)"}
 	if got := flags.Unread(flags.New(&settings{}), "FLAGS_TEST_"); !reflect.DeepEqual(got, want) {
 		t.Errorf("unread: %q, want %q", got, want)
 	}
@@ -155,4 +156,56 @@ func TestWrongDefaultPanics(t *testing.T) {
 	flags.New(&struct {
 		Pause time.Duration `default:"60" help:"A time."`
 	}{})
+}
+
+// A value knows where it is from: the command line, a variable, a file, or nowhere. What cannot be
+// used has left the default in place.
+func TestSources(t *testing.T) {
+	t.Setenv("FLAGS_TEST_HOST", "variable")
+	t.Setenv("FLAGS_TEST_FORMAT", "xml")
+	var s struct {
+		Host   string         `env:"FLAGS_TEST_HOST" file:"a" help:"Name."`
+		Format string         `env:"FLAGS_TEST_FORMAT" enum:"text,json" default:"text" help:"Form."`
+		Pause  time.Duration  `default:"60m" file:"b" help:"Time."`
+		Splay  time.Duration  `default:"1h" file:"c" help:"Time."`
+		Many   int            `file:"d" help:"Number."`
+		Max    *time.Duration `help:"Time."`
+		List   []string       `help:"Words."`
+	}
+	set := flags.New(&s)
+	if err := flags.Parse(set, []string{"--many=3"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := flags.FromEnvironment(set); err == nil || !strings.Contains(err.Error(), "FLAGS_TEST_FORMAT: ") {
+		t.Errorf("%v", err)
+	}
+	err := flags.FromFiles(set, "file", func(tag string) (string, string, error) {
+		switch tag {
+		case "b":
+			return "90s", "file:1", nil
+		case "c":
+			return "", "", errors.New("file:2: broken")
+		}
+		return "4", "file:3", nil
+	})
+	if err == nil || err.Error() != "file:2: broken" {
+		t.Errorf("%v", err)
+	}
+	for name, want := range map[string][2]string{
+		"host": {"variable", "FLAGS_TEST_HOST"}, "format": {"text", "default"}, "pause": {"1m30s", "file:1"}, "splay": {"1h", "default"},
+		"many": {"3", "--many"}, "max": {"", "default"}, "list": {"", "default"},
+	} {
+		flag := set.Lookup(name)
+		if got := [2]string{flags.Text(flag), flags.Source(flag)}; got != want {
+			t.Errorf("--%s is %q, want %q", name, got, want)
+		}
+	}
+	if flags.IsSetting(set.Lookup("max")) || !flags.IsSetting(set.Lookup("host")) {
+		t.Error("what has a variable is a setting, and nothing else is")
+	}
+	for d, want := range map[time.Duration]string{time.Hour: "1h", 90 * time.Minute: "1h30m", time.Minute: "1m", 0: "0s", 10 * time.Second: "10s"} {
+		if got := flags.Short(d); got != want {
+			t.Errorf("%v is written %s, want %s", d, got, want)
+		}
+	}
 }

@@ -175,7 +175,7 @@ func (m *Metrics) registerWire(r registrar) {
 	m.lockWaits = r.counter("lock_waits_total",
 		"Times that a step of a beat waited because another session had locked rows that it needed.")
 	m.leftLocked = r.counter("left_locked_total",
-		"Objects and statements left for a later beat because another session kept its locks.")
+		"Objects left for a later beat because another session kept its locks; 1 for a whole table.")
 }
 
 // protocols are the values of the label of packets_total.
@@ -234,6 +234,9 @@ func (m *Metrics) count(r *beat.Report) {
 		m.responseBytes.Set(float64(r.ResponseBytes))
 	}
 	add(m.lockWaits, r.LockWaits)
+	if r.Failure == beat.FailureLocked {
+		r.LeftLocked = max(r.LeftLocked, 1) // a whole table
+	}
 	add(m.leftLocked, r.LeftLocked)
 	add(m.uploadedJobs, r.UploadedJobs)
 	add(m.uploadedEntries, r.UploadedEntries)

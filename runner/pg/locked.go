@@ -37,19 +37,6 @@ func IsLocked(err error) bool {
 	})
 }
 
-// LeftLocked counts what err says was left because of locks of other sessions. A statement that
-// ended there counts as one.
-func LeftLocked(err error) (left int) {
-	for _, cause := range causes(err) {
-		if passedOver, ok := errors.AsType[*LockedError](cause); ok {
-			left += passedOver.Left
-		} else if Classify(cause) == Locked {
-			left++
-		}
-	}
-	return left
-}
-
 // IsOfOneStep reports whether another step may well succeed: PostgreSQL was reached and takes
 // writes, so each cause of err is its own answer, or a lock of another session.
 func IsOfOneStep(err error) bool {

@@ -7,31 +7,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// refusals says what to do about the errors that no waiting mends, by SQLSTATE or its first two
-// characters.
-var refusals = map[string]string{
-	"28": "correct the user or the password (--database-url, --database-password-file, PGPASSFILE), " +
-		"or pg_hba.conf of the server",
-	"3D000":               "correct the name of the database in --database-url, or create it",
-	insufficientPrivilege: "give the role its rights, see docs/grants.sql",
-	"22023":               "correct the settings in --database-url or PGOPTIONS",
-	"42704":               "correct the settings in --database-url or PGOPTIONS",
-	"42602":               "correct the settings in --database-url or PGOPTIONS",
+// refusals are the errors that no waiting mends, by SQLSTATE or its first two characters: of the
+// login, the name of the database, the rights, the settings of a session.
+var refusals = map[string]bool{
+	"28": true, "3D000": true, insufficientPrivilege: true, "22023": true, "42704": true, "42602": true,
 }
 
-// Refusal returns what to do about a setting that can never work, such as a wrong password; "" for
-// any other error, such as that of a database that is down.
-func Refusal(err error) string {
-	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) {
-		return "correct sslrootcert in --database-url, or the certificate of the server"
+// Refused reports whether an error is that of a setting that can never work, such as a wrong
+// password, as opposed to that of a database that is down.
+func Refused(err error) bool {
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return true
 	}
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) || len(pgErr.Code) < classLength {
-		return ""
-	}
-	if hint := refusals[pgErr.Code]; hint != "" {
-		return hint
-	}
-	return refusals[pgErr.Code[:classLength]]
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && len(answer.Code) >= classLength && (refusals[answer.Code] || refusals[answer.Code[:classLength]])
 }

@@ -72,6 +72,9 @@ func (p *Program) logPath() string {
 // PID returns the process id of the last start.
 func (p *Program) PID() int { return p.running.PID() }
 
+// Ended reports whether the program does not run: it was not started, or has ended.
+func (p *Program) Ended() bool { return p.running == nil || p.running.Ended() }
+
 // Kill ends the program as a power cut would, and waits until it is gone.
 func (p *Program) Kill() { p.running.Kill() }
 

@@ -222,7 +222,7 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 // received counts what the master sent, before anything of it is stored.
 func (t *turn) received(response *afe.Response) {
 	t.report.Protocol = string(response.Protocol)
-	t.report.RequestBytes, t.report.ResponseBytes = int64(response.Sent), response.Size()
+	t.report.RequestBytes, t.report.ResponseBytes = response.Sent, response.Size
 	t.report.ReceivedHosts = response.Hosts.Len()
 	t.report.ReceivedJobs = response.Jobs.Len()
 	t.report.ReceivedKeyvals = response.SuiteKeyvals.Len()

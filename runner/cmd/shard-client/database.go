@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/config"
+	"shardclient/runner/libpq"
 	"shardclient/runner/pg"
 )
 
@@ -49,6 +50,11 @@ func (p *program) checkDatabase() error {
 		return &usageError{err}
 	}
 	settings, err := p.door().Check()
+	if err == nil {
+		if cause, hint := libpq.Unknown(settings.ConnConfig.RuntimeParams); cause != "" {
+			err = &config.SettingError{Flag: "database-url", Cause: cause, Hint: hint}
+		}
+	}
 	var unusable *pg.URLError
 	if errors.As(err, &unusable) {
 		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: unusable.Hint}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
+	"os"
 	"runtime/debug"
 
 	"shardclient/runner/beat"
@@ -45,18 +45,12 @@ func (p *program) openDeaths() (*deaths.Register, error) {
 	if err := c.ValidateShard(); err != nil {
 		return nil, err
 	}
-	alert, err := c.Alert()
+	mailer, err := p.mailer()
 	if err != nil {
 		return nil, err
 	}
 	o := deaths.Options{
-		Dir: c.StateDirectory(), Shard: c.ShardHostname, Process: thisProcess(), Redact: p.secrets.Redact, Logger: p.log,
-	}
-	if alert != nil {
-		o.Mailer = &deaths.Mailer{Server: alert.Server, From: alert.From, To: alert.To}
-		if o.Mailer.Authorities, err = p.authorities(); err != nil {
-			return nil, err
-		}
+		Dir: c.StateDirectory(), Shard: c.ShardHostname, Process: thisProcess(), Redact: p.secrets.Redact, Logger: p.log, Mailer: mailer,
 	}
 	register, err := deaths.Open(o)
 	if err != nil {
@@ -67,13 +61,50 @@ func (p *program) openDeaths() (*deaths.Register, error) {
 	return register, err
 }
 
-// authorities are those of --ca-file for the mail server, too; nil: the system's.
-func (p *program) authorities() (*x509.CertPool, error) {
-	security, err := p.settings.TLS(p.log)
-	if err != nil || security == nil {
+// mailer sends mails about ends; nil: none are to be sent. What is missing for it matters to `run`
+// alone: other commands may share its environment without a directory of state, which systemd gives
+// to a unit.
+func (p *program) mailer() (*deaths.Mailer, error) {
+	c := p.settings
+	var missing *config.SettingError
+	switch {
+	case c.AlertEmailTo == "" && c.SMTPAddr == "":
+		return nil, nil
+	case c.AlertEmailTo == "":
+		missing = &config.SettingError{
+			Flag: "alert-email-to", Cause: "--smtp-addr is set, and nobody to mail to", Hint: "give one or more addresses, with commas between",
+		}
+	case c.SMTPAddr == "":
+		missing = &config.SettingError{
+			Flag: "smtp-addr", Cause: "--alert-email-to is set, and no server to send by", Hint: "give HOST:PORT such as localhost:25",
+		}
+	case c.StateDirectory() == "":
+		missing = &config.SettingError{
+			Flag: "state-dir", Cause: "without one, a client that dies at each start would send a mail each time",
+			Hint: "give a directory that this user may write to, or set StateDirectory= in the systemd unit",
+		}
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	security, err := c.TLS(p.log) // --ca-file vouches for the mail server, too
+	if err != nil {
 		return nil, err
 	}
-	return security.RootCAs, nil
+	return &deaths.Mailer{
+		Server: c.SMTPAddr, To: config.Addresses(c.AlertEmailTo), From: p.sender(), Authorities: security.RootCAs,
+	}, nil
+}
+
+func (p *program) sender() string {
+	if from := p.settings.AlertEmailFrom; from != "" {
+		return config.Addresses(from)[0]
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return "shard-client@" + host
 }
 
 // countDeaths returns how often this client died of a cause.

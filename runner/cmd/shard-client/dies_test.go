@@ -151,6 +151,7 @@ func TestMailsThatCannotBe(t *testing.T) {
 	databaseURL, _ := database(t)
 	args := runArgs(m, databaseURL, "--alert-email-to=lab@example.com")
 	invoke(args...).want(t, exitUsage).silent(t).says(t, "--smtp-addr", "no server to send by")
+	invoke(runArgs(m, databaseURL, "--smtp-addr=localhost:25")...).want(t, exitUsage).silent(t).says(t, "--alert-email-to", "nobody to mail to")
 	invoke(append(args, "--smtp-addr=localhost:25")...).want(t, exitUsage).silent(t).says(t, "--state-dir", "would send a mail each time")
 	invoke(once(m, databaseURL, "--alert-email-to=lab@example.com")...).want(t, exitOK)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"syscall"
 
+	"shardclient/runner/hint"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
 	"shardclient/schema"
@@ -80,10 +81,19 @@ func (p *program) exitCode(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	p.sources.Explain(err)
 	if !errors.Is(err, errBeatFailed) && !readerGone(err) {
-		p.say("shard-client: " + p.secrets.RedactError(err) + "\n")
+		p.say("shard-client: " + p.secrets.RedactError(err) + "\n" + below(hint.For("", err)))
 	}
 	return codeOf(err)
+}
+
+// below is the line with what to do, for people.
+func below(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return "hint: " + remedy + "\n"
 }
 
 func codeOf(err error) int {

@@ -33,9 +33,9 @@ func TestOnceFailures(t *testing.T) {
 		"500":                {page(500, html), nil, "http_status", 1, []string{"HTTP 500", "<html> <title>It really really"}},
 		"301": {
 			http.RedirectHandler("/elsewhere", http.StatusMovedPermanently), nil, "http_status", 1,
-			[]string{"HTTP 301", "--master"},
+			[]string{"HTTP 301", "redirects are not followed"},
 		},
-		"404":                    {page(404, "no such page"), nil, "http_status", 1, []string{"HTTP 404", "--master", "no such page"}},
+		"404":                    {page(404, "no such page"), nil, "http_status", 1, []string{"HTTP 404", "no such page"}},
 		"503 to the end":         {unavailable, nil, "http_status", 4, []string{"HTTP 503", "down for the night"}},
 		"recorded 500":           {recorded(t, "2019/21_error_malformed_json"), nil, "http_status", 1, []string{"HTTP 500", "django"}},
 		"page of a proxy":        {page(200, "<html><body>Please log in</body>"), nil, "undecodable", 1, []string{"not JSON-RPC", "Please log in"}},

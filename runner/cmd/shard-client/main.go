@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"shardclient/runner/config"
 	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
@@ -35,10 +37,15 @@ var version = "unknown"
 type program struct {
 	began          time.Time
 	stdout, stderr io.Writer
+	terminal       terminal
 	root           bool // runs as root
 	settings       *config.Config
+	sources        *config.Sources
+	broken         error    // what is wrong with the settings, for commands that go on all the same
 	typed          bool     // --database-url is on the command line, which ps shows to everyone
 	unread         []string // variables of the environment that look like settings, but are none
+	wantsLog       bool     // --log-level is given
+	once           bool     // the command is once
 	adoption
 	secrets  *config.Secrets
 	log      *slog.Logger
@@ -47,6 +54,11 @@ type program struct {
 	inHand   atomic.Bool                     // a beat is under way
 	stopping sync.Mutex                      // no beat begins while the first signal is handled
 }
+
+// terminal says what of the output people read as it comes.
+type terminal struct{ out, err bool }
+
+func (t terminal) both() bool { return t.out && t.err }
 
 // garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an
 // answer of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in
@@ -65,6 +77,10 @@ func main() {
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 		root:   os.Geteuid() == 0,
+		terminal: terminal{
+			out: term.IsTerminal(int(os.Stdout.Fd())),
+			err: term.IsTerminal(int(os.Stderr.Fd())),
+		},
 	}
 	os.Exit(p.run(os.Args[1:]))
 }

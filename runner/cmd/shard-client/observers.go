@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -93,8 +95,7 @@ func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, &usageError{&config.SettingError{
 			Flag: flag, Value: address, Cause: err.Error(),
-			Hint: "give an address of this machine with a port that is free, " +
-				"or stop what listens there, perhaps another shard-client",
+			Hint: toListen(err),
 		}}
 	}
 	return listener, nil
@@ -122,6 +123,19 @@ func (p *program) ages(db *pgxpool.Pool, metrics *ops.Metrics) func(context.Cont
 			return
 		}
 		metrics.ObserveAges(found.Buckets, found.Seconds, found.Oldest)
+	}
+}
+
+// toListen says what to do about an address at which nobody can be served.
+func toListen(err error) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "give a port from 1024 on, or let this user have it: " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, perhaps another shard-client, or give a port that is free"
+	default:
+		return "give an address of this machine, or the port alone, as in :9464"
 	}
 }
 

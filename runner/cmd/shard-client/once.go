@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"shardclient/runner/afe"
 	"shardclient/runner/beat"
+	"shardclient/runner/hint"
 	"shardclient/runner/loop"
+	"shardclient/runner/plain"
 	"shardclient/runner/shard"
 )
 
@@ -22,12 +25,26 @@ func (p *program) beatAndPrint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if report.Failure == beat.FailureStopped {
+	report.Hint = hint.For(report.Failure, report.Err)
+	switch {
+	case p.isWatched(): // the result is read there
+	case report.Failure == beat.FailureStopped:
 		p.log.Info("stopped before the beat began")
-	} else {
+	default:
 		loop.Log(p.log, &report)
 	}
 	return p.printReport(&report)
+}
+
+// isWatched reports whether somebody reads the result as it comes, and has asked for no log.
+func (p *program) isWatched() bool { return p.terminal.both() && !p.wantsLog }
+
+// beforeRetry tells whoever waits at a terminal for `once` why it takes so long.
+func (p *program) beforeRetry(retry afe.Retry) {
+	if p.terminal.err && p.once {
+		p.say(fmt.Sprintf("shard-client: try %d of %d failed: %s; next in %v\n",
+			retry.Try, retry.Of, plain.Line(p.secrets.RedactError(retry.Err), maxErrorText), retry.Wait))
+	}
 }
 
 // beatOnce returns an error where the operator is needed: for a wrong schema, a lock that another
@@ -64,10 +81,15 @@ func (p *program) printReport(r *beat.Report) error {
 		if err := json.NewEncoder(p.stdout).Encode(r); err != nil {
 			return err
 		}
+	} else if p.terminal.out {
+		fmt.Fprintln(p.stdout, r.Description())
 	} else {
 		fmt.Fprintln(p.stdout, r.Summary())
 	}
 	if !r.OK() {
+		if p.isWatched() {
+			p.say(below(r.Hint))
+		}
 		return errBeatFailed
 	}
 	return nil

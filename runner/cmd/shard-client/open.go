@@ -80,6 +80,7 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 		MaxRetryAfter:    c.HeartbeatPause,
 		MaxResponseBytes: int64(c.MaxResponseBytes),
 		SpoolDir:         c.SpoolDir,
+		BeforeRetry:      p.beforeRetry,
 		UserAgent:        "shard-client/" + version,
 		Logger:           p.log,
 	})

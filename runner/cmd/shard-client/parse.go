@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"shardclient/runner/command"
@@ -40,6 +41,9 @@ func commands() []command.Command {
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.",
 			Do: simple((*program).listQuarantine), Needs: toDatabase},
+		{Name: "config", About: "Print every setting, its value, and where that is from.",
+			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
+			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
 	}
 }
@@ -71,7 +75,10 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	all := &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
 	line, err := all.Read(args)
 	p.typed = line.Flags.Changed("database-url")
-	broken := flags.FromEnvironment(line.Flags)
+	sources, broken := p.settings.Complete(line.Flags)
+	p.sources = sources
+	p.wantsLog = line.Flags.Changed("log-level")
+	p.once = line.Name == "once"
 	p.unread = flags.Unread(line.Flags, "SHARD_CLIENT_")
 	p.secrets = p.settings.Secrets(args)
 	if err == nil && line.Version && !line.Help {
@@ -83,14 +90,13 @@ func (p *program) parse(args []string) (*command.Line, int) {
 		fmt.Fprint(p.stdout, line.Describe())
 		return nil, p.exitCode(p.unprinted())
 	}
-	tolerant := line.Name == "version" // it answers in a broken environment
-	if err == nil && !tolerant {
-		err = broken
+	if broken = errors.Join(broken, p.settings.ValidateSettings()); broken != nil {
+		broken = fmt.Errorf("%w\ntry: shard-client help settings", broken)
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\ntry: shard-client --help", err)
-	} else if !tolerant {
-		err = p.settings.ValidateSettings()
+	} else if p.broken = broken; line.Name != "version" && line.Name != "config" { // they answer in a broken environment
+		err = broken
 	}
 	if err != nil {
 		return nil, p.exitCode(&usageError{err})

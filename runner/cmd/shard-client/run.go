@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shardclient/runner/beat"
+	"shardclient/runner/hint"
 	"shardclient/runner/loop"
 )
 
@@ -16,6 +17,7 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		return err
 	}
 	defer c.close()
+	p.warnOfRoot()
 	o, err := p.openObservers(ctx, c.pool)
 	if err != nil {
 		return err
@@ -32,7 +34,9 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		Begins: p.begins,
 		Beat: o.observed(func(ctx context.Context) beat.Report {
 			defer p.inHand.Store(false)
-			return c.Beat(ctx, time.Now())
+			report := c.Beat(ctx, time.Now())
+			report.Hint = hint.For(report.Failure, report.Err)
+			return report
 		}),
 		Pause:    p.settings.HeartbeatPause,
 		Drain:    p.settings.DrainPause,

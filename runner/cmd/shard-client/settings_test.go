@@ -14,7 +14,8 @@ import (
 
 // settings are the flags of the contract, each with a value that is not its default.
 var settings = map[string]string{
-	"shard-hostname": "shard7", "master": "https://m:8080", "user": "autotest", "protocol": "2015",
+	"autotest-config": "/dev/null",
+	"shard-hostname":  "shard7", "master": "https://m:8080", "user": "autotest", "protocol": "2015",
 	"ca-file": "/tmp/ca.pem", "client-cert": "/tmp/cert.pem", "client-key": "/tmp/key.pem",
 	"database-url": "postgres://h/d", "database-password-file": "/tmp/password",
 	"heartbeat-pause": "7s", "drain-pause": "2s", "startup-splay": "8s", "rpc-timeout": "9m",

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"shardclient/runner/beat"
+	"shardclient/runner/hint"
 	"shardclient/runner/loop"
 	"shardclient/runner/ops"
 	"shardclient/runner/pg"
@@ -17,8 +19,9 @@ type waiting struct {
 	client *client
 	health *ops.Health
 	tries  int
-	told   int    // the try that was logged last
-	hint   string // what to do about a refusal; "": the database does not answer
+	told   int // the try that was logged last
+
+	refused bool // the database answers, and will have none of this client
 }
 
 // forDatabase tries until it is ready, or an operator must act. It calls tried after each try.
@@ -37,9 +40,9 @@ func (w *waiting) try(ctx context.Context) (final bool, err error) {
 	if err == nil || final || ctx.Err() != nil {
 		return final, err
 	}
-	before := w.hint
-	w.hint = pg.Refusal(err)
-	if (w.hint == "") != (before == "") {
+	before := w.refused
+	w.refused = pg.Refused(err)
+	if w.refused != before {
 		w.tell(err, w.tries)
 	}
 	w.health.Doing(w.doing())
@@ -47,7 +50,7 @@ func (w *waiting) try(ctx context.Context) (final bool, err error) {
 }
 
 func (w *waiting) doing() string {
-	if w.hint != "" {
+	if w.refused {
 		return "wait for the database, which refuses this client"
 	}
 	return "wait for the database"
@@ -60,10 +63,11 @@ func (w *waiting) tell(err error, tries int) {
 	}
 	w.told = tries
 	text := plain.Line(w.p.secrets.RedactError(err), maxErrorText)
-	if w.hint != "" {
+	remedy := hint.For(beat.FailureDatabase, err)
+	if w.refused {
 		w.p.log.Error("the database refuses this client, and will until somebody acts",
-			"error", text, "hint", w.hint, "tries", tries)
+			"error", text, "hint", remedy, "tries", tries)
 		return
 	}
-	w.p.log.Warn("waiting for the database", "error", text, "tries", tries)
+	w.p.log.Warn("waiting for the database", "error", text, "hint", remedy, "tries", tries)
 }

@@ -15,11 +15,6 @@ func (p *program) warn() {
 		p.log.Warn("environment variables that set nothing", "names", strings.Join(p.unread, ", "),
 			"hint", "no setting has such a variable, it may be misspelt: see shard-client help settings")
 	}
-	if p.root {
-		p.log.Warn("running as root",
-			"hint", "shard-client needs no rights of root, and a fault in it would have them all: "+
-				"set User= in its systemd unit to a user that may read its secret files")
-	}
 	if p.typed && p.settings.DatabaseURL.HasSecret() {
 		p.log.Warn("a password stands on the command line", "flag", "--database-url",
 			"hint", "every user of this machine sees it in ps: "+
@@ -32,6 +27,15 @@ func (p *program) warn() {
 	for _, file := range p.settings.ExposedFiles() {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,
 			"mode", fmt.Sprintf("%04o", file.Mode), "hint", "chmod 600 "+file.Path)
+	}
+}
+
+// warnOfRoot is for a client that stays. Whoever beats once by hand knows who they are.
+func (p *program) warnOfRoot() {
+	if p.root {
+		p.log.Warn("running as root",
+			"hint", "shard-client needs no rights of root, and a fault in it would have them all: "+
+				"set User= in its systemd unit to a user that may read its secret files")
 	}
 }
 

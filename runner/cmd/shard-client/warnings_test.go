@@ -36,12 +36,14 @@ func TestWarnings(t *testing.T) {
 		variables   map[string]string
 		as          func(...string) ended
 		want        string
+		ofRun       bool // `once` does not warn
 	}{
 		"nothing to warn of": {databaseURL: databaseURL, more: []string{"--database-password-file", closed}},
 		"root": {
 			databaseURL: databaseURL, as: invokeAsRoot,
 			want: `msg="running as root" hint="shard-client needs no rights of root, ` +
 				`and a fault in it would have them all: set User= in its systemd unit`,
+			ofRun: true,
 		},
 		"password on command line": {
 			databaseURL: withPassword,
@@ -50,7 +52,7 @@ func TestWarnings(t *testing.T) {
 		},
 		"misspelt variable": {
 			databaseURL: databaseURL, variables: map[string]string{"SHARD_CLIENT_HEARTBEAT_PAUSES": "7s", "SHARD_CLIENT_URL": "x"},
-			want: `msg="environment variables that set nothing" names="SHARD_CLIENT_HEARTBEAT_PAUSES, SHARD_CLIENT_URL" hint=`,
+			want: `msg="environment variables that set nothing" names="SHARD_CLIENT_HEARTBEAT_PAUSES (did you mean SHARD_CLIENT_HEARTBEAT_PAUSE?), SHARD_CLIENT_URL" hint=`,
 		},
 		"password in variable": {variables: map[string]string{"SHARD_CLIENT_DATABASE_URL": withPassword}},
 		"password file": {databaseURL: databaseURL, more: []string{"--database-password-file", open},
@@ -76,8 +78,12 @@ func TestWarnings(t *testing.T) {
 			for _, command := range []string{"once", "run"} {
 				e := tt.as(append(append([]string{command}, args...), more...)...).want(t, exitOK)
 				warned := strings.Count(e.stderr, "level=WARN")
-				if want := min(len(tt.want), 1); warned != want || !strings.Contains(e.stderr, tt.want) {
-					t.Errorf("%s: %d warnings, want %d that says %s: %v", command, warned, want, tt.want, e)
+				text := tt.want
+				if tt.ofRun && command == "once" {
+					text = ""
+				}
+				if want := min(len(text), 1); warned != want || !strings.Contains(e.stderr, text) {
+					t.Errorf("%s: %d warnings, want %d that says %s: %v", command, warned, want, text, e)
 				}
 				if command == "run" {
 					e.silent(t)

@@ -31,6 +31,7 @@ type size struct {
 	suites         int
 	children       int           // jobs of each suite
 	aborted        int           // jobs that somebody aborts
+	masterAway     time.Duration // while it is killed
 	perform, atEnd time.Duration // until all jobs have finished, and then until both sides agree: bounds for what hangs
 }
 
@@ -39,6 +40,7 @@ var fullSize = size{
 	suites:     12,
 	children:   50,
 	aborted:    25,
+	masterAway: 9 * time.Second, // the last attempt of a beat to call it comes after 7 s, so that beats fail
 	perform:    5 * time.Minute,
 	atEnd:      2 * time.Minute,
 }
@@ -53,20 +55,21 @@ var ErrFailed = errors.New("the demo failed")
 
 // Demo is one play.
 type Demo struct {
-	Client string       // path of the shard-client program
-	Lab    string       // path of the shard-lab program
-	Out    io.Writer    // gets everything that is printed; a terminal gets bars
-	Watch  bool         // go on with small suites until the context ends
-	Seed   uint64       // decides how the schedulers draw
-	Logger *slog.Logger // for the private PostgreSQL; nil means silence
+	Client string          // path of the shard-client program
+	Lab    string          // path of the shard-lab program
+	Out    io.Writer       // gets everything that is printed; a terminal gets a picture
+	Watch  bool            // go on with small suites and more faults until the context ends
+	Seed   uint64          // decides how the schedulers draw, and which faults strike in the watch
+	Hurry  <-chan struct{} // with Watch: somebody does not want to wait until both sides are at rest
+	Logger *slog.Logger    // for the private PostgreSQL; nil means silence
 
 	size size   // zero means fullSize; tests play on a small stage
 	logs string // a directory for the programs' logs; "": one of its own, which a failed demo keeps
 }
 
 // Run plays until both sides are at rest and prints the verdict as the last line. The error is nil
-// when both sides agree, the context's when that ended the play before its end, and [ErrFailed]
-// otherwise. With Watch, the end of the context is the regular end.
+// when both sides agree, [context.Canceled] when somebody ended the play before its end, and
+// [ErrFailed] otherwise. With Watch, the end of the context is the regular end.
 func (d *Demo) Run(ctx context.Context) error {
 	p := &play{demo: d, size: d.size, began: time.Now()}
 	if p.size == (size{}) {
@@ -75,8 +78,8 @@ func (d *Demo) Run(ctx context.Context) error {
 	verdict, err := p.run(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		p.printf("demo: FAILED: stopped before both sides were at rest\n")
-		return ctx.Err()
+		p.printf("\ndemo: stopped after %s, before both sides were at rest\n", clock(time.Since(p.began)))
+		return context.Canceled
 	case err != nil:
 		p.printf("error: %v\n", err)
 		p.printf("demo: FAILED: it could not go on (see above)\n")
@@ -97,20 +100,25 @@ type play struct {
 	began time.Time
 	stage *stage
 	plot  *plot
+	eyes  *observer
+	seen  look   // the last
+	state string // for people
 }
 
 // printf prints what does not wait for the show. When the output is gone, so are its readers.
 func (p *play) printf(format string, args ...any) { _, _ = fmt.Fprintf(p.demo.Out, format, args...) }
 
 func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
-	p.printf("A lab on this machine: a master, %d shards (each with %d hosts, a scheduler and a shard-client),\n"+
-		"%d suites with %d jobs in all. Some jobs fail or are aborted, a host moves to another shard,\n"+
-		"a shard-client and the master are killed.\n",
-		len(boards), p.size.boardHosts, p.size.suites, p.size.jobs())
+	p.printf("A lab: a master, %d shards with %s each, %s in %s.\nAll of it vanishes afterwards. Starting ...\n",
+		len(boards), plural(p.size.boardHosts, "host"), plural(int(p.size.jobs()), "job"), plural(p.size.suites, "suite"))
 	p.stage, err = setStage(ctx, p.demo, p.size)
 	defer func() {
 		stopped := err != nil && ctx.Err() != nil // by somebody who has nothing to find out
 		failed := !stopped && (err != nil || !verdict.agree())
+		if stopped && p.eyes != nil {
+			p.state = "stopped"
+			p.show.draw(p.picture(p.seen))
+		}
 		if failed {
 			p.printf("the programs' logs are in %s\n", p.stage.logs)
 		}
@@ -119,20 +127,56 @@ func (p *play) run(ctx context.Context) (verdict *verdict, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.printf("PostgreSQL in %s, master at %s;\nall of it vanishes afterwards.\n\n",
-		p.stage.server.DataDir(), p.stage.masterURL)
-	p.show = newShow(p.demo.Out, p.began, p.size)
-	defer p.show.close()
-	p.plot = newPlot(p.stage, p.size, p.say)
+	p.announce()
+	p.began = time.Now()
+	p.show, p.state = newShow(p.demo.Out, p.began), "playing"
+	p.plot = newPlot(p.stage, p.size, p.demo.Seed, p.began)
+	p.eyes = newObserver(p.stage, p.began)
 	if err := p.perform(ctx); err != nil {
 		return nil, err
 	}
-	return p.rest(context.WithoutCancel(ctx))
+	return p.rest(ctx)
 }
 
-// say prints what happens, with the time since the beginning.
-func (p *play) say(format string, args ...any) {
-	p.show.say(fmt.Sprintf("%5.1f s  %s", time.Since(p.began).Seconds(), fmt.Sprintf(format, args...)))
+// announce says where the lab can be looked at.
+func (p *play) announce() {
+	if !p.demo.Watch {
+		p.printf("\n")
+		return
+	}
+	p.printf("Seed %d; Ctrl-C ends it. Pages to look at:\n  %-8s %s/\n", p.demo.Seed, "master", p.stage.masterURL)
+	for _, one := range p.stage.shards {
+		p.printf("  %-8s http://%s/\n", one.hostname, one.listen)
+	}
+	p.printf("\n")
+}
+
+// look looks at both sides, lets faults heal and shows what it is like now.
+func (p *play) look(ctx context.Context) (look, error) {
+	now, err := p.eyes.look(ctx)
+	if err != nil {
+		return now, err
+	}
+	p.seen = now
+	healed, err := p.plot.tend(ctx, now)
+	for _, f := range healed {
+		p.show.healed(f)
+	}
+	if err == nil {
+		p.show.draw(p.picture(now))
+	}
+	return now, err
+}
+
+func (p *play) picture(now look) picture {
+	pic := picture{
+		since: time.Since(p.began), at: time.Now(), state: p.state, seed: p.demo.Seed, suites: p.plot.suites,
+		now: now, history: p.eyes.history, faults: p.plot.faults,
+	}
+	for _, one := range p.stage.shards {
+		pic.names = append(pic.names, one.hostname)
+	}
+	return pic
 }
 
 // perform goes on until all jobs have finished on the shards, or with Watch until the context ends.
@@ -145,18 +189,9 @@ func (p *play) perform(ctx context.Context) error {
 	ticker := time.NewTicker(turn)
 	defer ticker.Stop()
 	for {
-		now, err := p.stage.progress(timed)
-		if err != nil && timed.Err() == nil {
+		done, err := p.turn(timed)
+		if done || err != nil && timed.Err() == nil {
 			return err
-		}
-		if err == nil {
-			p.show.progress(now)
-			if err := p.plot.advance(timed, now, p.demo.Watch); err != nil && timed.Err() == nil {
-				return err
-			}
-			if p.plot.over() && now.finished == now.created && !p.demo.Watch {
-				return nil
-			}
 		}
 		select {
 		case <-timed.Done():
@@ -166,23 +201,43 @@ func (p *play) perform(ctx context.Context) error {
 	}
 }
 
+// turn looks, and lets happen what is due. It reports whether the play is over.
+func (p *play) turn(ctx context.Context) (done bool, err error) {
+	now, err := p.look(ctx)
+	if err != nil {
+		return false, err
+	}
+	struck, err := p.plot.advance(ctx, now, p.demo.Watch)
+	for _, f := range struck {
+		p.show.struck(f)
+	}
+	return p.plot.over() && now.finished() == now.created && !p.demo.Watch, err
+}
+
 // stop is called when perform ran out of time. With Watch, the Ctrl-C of the user lets the lab come
 // to rest. Otherwise the lab was too slow, and the verdict will show it in numbers.
 func (p *play) stop(ctx context.Context) error {
 	if p.demo.Watch {
-		p.say("no new jobs; waiting until both sides are at rest")
-		return p.plot.end(context.WithoutCancel(ctx))
+		p.state = "coming to rest; Ctrl-C ends at once"
+		p.show.say("no new jobs; waiting until both sides are at rest; Ctrl-C ends at once")
+		p.plot.end()
+		return nil
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p.say("time is up, and not all jobs have finished: this machine is very busy, or something hangs")
+	p.show.say("time is up, and not all jobs have finished: this machine is very busy, or something hangs")
 	return nil
 }
 
 // rest waits until everything is finished and known on both sides, and returns the verdict in any
-// case. It looks once at least, however long that takes.
+// case, unless somebody wants to see no more. It looks once at least, however long that takes.
 func (p *play) rest(ctx context.Context) (*verdict, error) {
+	if p.demo.Watch {
+		ctx = context.WithoutCancel(ctx)
+	} else {
+		p.state = "coming to rest"
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.size.atEnd+lookLimit)
 	defer cancel()
 	enough := time.NewTimer(p.size.atEnd)
@@ -190,24 +245,25 @@ func (p *play) rest(ctx context.Context) (*verdict, error) {
 	ticker := time.NewTicker(turn)
 	defer ticker.Stop()
 	for {
-		v, err := p.look(ctx)
-		if err != nil || v.agree() {
+		now, err := p.look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		v, err := p.stage.judge(ctx, now, p.plot)
+		if err != nil {
 			return v, err
 		}
+		if v.agree() {
+			p.state = "both sides agree"
+			p.show.draw(p.picture(now))
+			return v, nil
+		}
 		select {
+		case <-p.demo.Hurry:
+			return nil, context.Canceled
 		case <-enough.C:
 			return v, nil
 		case <-ticker.C:
 		}
 	}
-}
-
-// look shows how far the jobs are, and compares both sides.
-func (p *play) look(ctx context.Context) (*verdict, error) {
-	now, err := p.stage.progress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.show.progress(now)
-	return p.stage.judge(ctx, now, p.plot)
 }

@@ -4,25 +4,50 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 )
 
-// show displays the progress: as bars on a terminal, as a line now and then elsewhere.
+// show displays what happens: as a picture on a terminal that is drawn again and again, as a line
+// now and then elsewhere.
 type show interface {
-	progress(progress)
-	say(line string)
-	close()
+	draw(picture)    // what it is like now
+	struck(f *fault) // a fault has struck
+	healed(f *fault) // and is over
+	say(what string) // what people are told once
 }
 
-func newShow(out io.Writer, began time.Time, size size) show {
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		return newBars(out, size)
+func newShow(out io.Writer, began time.Time) show {
+	file, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
+		return &lines{out: out, began: began}
 	}
-	return &lines{out: out, began: began}
+	s := &screen{out: out, paint: blocks, size: func() (int, int) {
+		width, height, err := term.GetSize(int(file.Fd()))
+		if err != nil || width == 0 || height == 0 {
+			return 80, 24
+		}
+		return width, height
+	}}
+	if !speaksUTF8(os.Getenv) {
+		s.paint = ascii
+	}
+	s.paint.colour = os.Getenv("NO_COLOR") == ""
+	return s
+}
+
+// speaksUTF8 reports whether the locale lets a terminal expect UTF-8. Where none is set, as in a
+// container, it does.
+func speaksUTF8(env func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(env(name)); locale != "" {
+			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
+		}
+	}
+	return true
 }
 
 // everyLine is the time between two lines of progress.
@@ -32,60 +57,91 @@ const everyLine = 2 * time.Second
 type lines struct {
 	out   io.Writer
 	began time.Time
-	last  time.Time
+	told  time.Duration // when the last line of progress was written
 }
 
-func (l *lines) progress(p progress) {
-	now := time.Now()
-	if now.Sub(l.last) < everyLine {
+func (l *lines) draw(pic picture) {
+	if l.told > 0 && pic.since-l.told < everyLine {
 		return
 	}
-	l.last = now
-	l.say(fmt.Sprintf("%5.1f s  jobs: created %d, assigned %d, running %d, finished on the shard %d, "+
-		"known to the master %d",
-		now.Sub(l.began).Seconds(), p.created, p.assigned, p.running, p.finished, p.known))
+	l.told = pic.since
+	var waiting, running, toSend int64
+	for _, one := range pic.now.shards {
+		waiting, running, toSend = waiting+one.waiting(), running+one.Running, toSend+one.ToSend
+	}
+	l.print(pic.since, fmt.Sprintf("%s: %d to assign, %d wait, %d run, %d to send, %d done",
+		plural(int(pic.now.created), "job"), pic.now.created-pic.now.assigned, waiting, running, toSend, pic.now.known))
 }
 
-func (l *lines) say(line string) { _, _ = fmt.Fprintln(l.out, line) }
+func (l *lines) struck(f *fault) { l.print(f.since, f.what) }
 
-func (l *lines) close() {}
-
-// bars show progress on a terminal. Lines are printed above them.
-type bars struct {
-	container *mpb.Progress
-	all       []*mpb.Bar
-	jobs      int64
+func (l *lines) healed(f *fault) {
+	text, _ := f.state(f.healed)
+	l.print(f.healed.Sub(l.began), f.what+": "+text)
 }
 
-// barNames are the stages of a job, in order.
-var barNames = []string{"created", "assigned", "running", "finished on the shard", "known to the master"}
+func (l *lines) say(what string) { l.print(time.Since(l.began), what) }
 
-func newBars(out io.Writer, size size) *bars {
-	b := &bars{
-		jobs:      size.jobs(),
-		container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(50), mpb.WithRefreshRate(turn/2)),
-	}
-	for _, name := range barNames {
-		b.all = append(b.all, b.container.AddBar(b.jobs,
-			mpb.PrependDecorators(decor.Name(name, decor.WC{W: 22, C: decor.DindentRight})),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d of %d"))))
-	}
-	return b
+func (l *lines) print(since time.Duration, what string) {
+	_, _ = fmt.Fprintf(l.out, "%6s  %s\n", clock(since), what)
 }
 
-func (b *bars) progress(p progress) {
-	for i, n := range []int64{p.created, p.assigned, p.running, p.finished, p.known} {
-		b.all[i].SetTotal(max(p.created, b.jobs), false)
-		b.all[i].SetCurrent(n)
-	}
+// screen is a terminal on which the newest picture stands below everything else.
+type screen struct {
+	out   io.Writer
+	paint paint
+	size  func() (width, height int)
+	drawn []string // the lines of the picture that stands there
 }
 
-// say fails only when the terminal is gone.
-func (b *bars) say(line string) { _, _ = fmt.Fprintln(b.container, line) }
-
-func (b *bars) close() {
-	for _, bar := range b.all {
-		bar.Abort(false)
+func (s *screen) draw(pic picture) {
+	width, height := s.size()
+	// The terminal may have been made narrower since, and have broken lines.
+	up := 0
+	for _, line := range s.drawn {
+		up += max(1, (columns(line)+width-1)/width)
 	}
-	b.container.Wait()
+	var text strings.Builder
+	if up > 0 {
+		fmt.Fprintf(&text, "\r\x1b[%dA", up)
+	}
+	s.drawn = s.paint.frame(pic, width, height-1)
+	for i, line := range s.drawn {
+		s.drawn[i] = clip(line, width-1)
+		text.WriteString(s.drawn[i] + "\x1b[K\n")
+	}
+	text.WriteString("\x1b[J")
+	_, _ = io.WriteString(s.out, text.String()) // when the terminal is gone, so are its readers
+}
+
+func (s *screen) struck(*fault) {}
+func (s *screen) healed(*fault) {}
+func (s *screen) say(string)    {}
+
+// columns counts those of a line, without the sequences for colours.
+func columns(line string) (n int) {
+	for rest := line; rest != ""; {
+		begin, after, found := strings.Cut(rest, "\x1b[")
+		n += utf8.RuneCountInString(begin)
+		if !found {
+			return n
+		}
+		_, rest, _ = strings.Cut(after, "m")
+	}
+	return n
+}
+
+// clip cuts a line to a width. A line with colours fits unless the terminal is very narrow; then it
+// loses them.
+func clip(line string, width int) string {
+	if columns(line) <= width {
+		return line
+	}
+	var text strings.Builder
+	for rest := line; rest != ""; {
+		begin, after, _ := strings.Cut(rest, "\x1b[")
+		text.WriteString(begin)
+		_, rest, _ = strings.Cut(after, "m")
+	}
+	return string([]rune(text.String())[:max(0, width)])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -42,6 +43,7 @@ type stage struct {
 // shard is one shard of the lab.
 type shard struct {
 	hostname, board string
+	listen          string // where its client shows itself
 	db              *pgxpool.Pool
 	client          *process.Program
 }
@@ -76,7 +78,10 @@ func setStage(ctx context.Context, d *Demo, size size) (s *stage, err error) {
 		return s, err
 	}
 	for _, one := range s.shards {
-		one.client = s.shardClient(d, one.hostname)
+		if one.listen, err = freeAddress(); err != nil {
+			return s, err
+		}
+		one.client = s.shardClient(d, one)
 		for _, a := range []*process.Program{s.scheduler(d, one.hostname), one.client} {
 			if err := s.start(a); err != nil {
 				return s, err
@@ -118,11 +123,22 @@ func (s *stage) scheduler(d *Demo, database string, flags ...string) *process.Pr
 	}}
 }
 
-func (s *stage) shardClient(d *Demo, hostname string) *process.Program {
-	return &process.Program{Name: "shard-client of " + hostname, LogDir: s.logs, Command: func() *exec.Cmd {
-		return s.program(d.Client, hostname, "run", "--shard-hostname", hostname, "--master", s.masterURL,
-			"--user", owner, "--heartbeat-pause", pause.String(), "--startup-splay", pause.String(), "--stop-timeout", "1s")
+func (s *stage) shardClient(d *Demo, one *shard) *process.Program {
+	return &process.Program{Name: "shard-client of " + one.hostname, LogDir: s.logs, Command: func() *exec.Cmd {
+		return s.program(d.Client, one.hostname, "run", "--shard-hostname", one.hostname, "--master", s.masterURL,
+			"--user", owner, "--heartbeat-pause", pause.String(), "--startup-splay", pause.String(), "--stop-timeout", "1s",
+			"--listen", one.listen)
 	}}
+}
+
+// freeAddress returns an address where nothing listens. A client that is started again keeps it, so
+// that a page in a browser goes on.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return listener.Addr().String(), listener.Close()
 }
 
 // program returns a command that works on one of the databases. The URL is passed in the

@@ -34,7 +34,7 @@ func TestSimulation(t *testing.T) {
 	for _, row := range []string{
 		`heartbeats +[1-9]\d* in [\d.]+s, 0 failed`, `heartbeats per second +[\d.]+ of 10\.0 offered`, `latency p50, p95, p99 +[\d.]+ms, `,
 		`statements per heartbeat +[1-9]`, `rows per heartbeat +[\d.]+ read, [\d.]+ written`, `master CPU +0*[\d.]+ ms per heartbeat`,
-		`database CPU +[\d.]+ ms per heartbeat`, `database time +[\d.]+ ms per heartbeat`, `saturation +(not )?reached`,
+		`database CPU +[\d.]+ ms per heartbeat`, `database time +[\d.]+ ms per heartbeat`, `(limit +not|saturation +) ?reached`,
 		`agreement: [1-9]\d* jobs, [1-9]\d* entries: \d+ agreed, 0 lost, 0 duplicated`,
 	} {
 		if !regexp.MustCompile(row).Match(out.Bytes()) {
@@ -73,7 +73,8 @@ func TestTableSaysWhatIsSaturated(t *testing.T) {
 		{"database first", result(100, 200, 800*time.Millisecond), "not reached, 0.1 of"},
 		{"database first", result(100, 200, 800*time.Millisecond), "the database would be first, at 125 heartbeats per second and core"},
 		{"masters first", result(100, 500, 400*time.Millisecond), "the masters would be first, at 200 heartbeats per second and core"},
-		{"too much", result(60, 200, 8*time.Second), "reached: 60 % of what was offered, 0.8 of"},
+		{"too much", result(60, 200, time.Duration(cores()*float64(9*time.Second))), "saturation                reached: 60 % of what was offered, "},
+		{"slow, and idle", result(60, 200, time.Second), "limit                     not reached, 0.1 of"},
 		{"percentiles", result(100, 200, 0), "51ms, 96ms, 100ms"},
 	} {
 		if !strings.Contains(c.table, c.want) {

@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
-// saturated is the share of the offered heartbeats that the masters must serve to count as keeping
-// up.
-const saturated = 0.95
+const (
+	// saturated is the share of the offered heartbeats that the masters must serve to count as
+	// keeping up.
+	saturated = 0.95
+
+	// busyShare of the cores of this machine in use, or waitedShare of the heartbeats that waited
+	// for a connection, are what saturation looks like.
+	busyShare, waitedShare = 0.8, 0.25
+)
 
 // rates are the figures that the table shows, computed from a result.
 type rates struct {
@@ -60,7 +66,8 @@ func (r *result) print(out io.Writer) {
 	row("waited for a connection", "%d heartbeats", x.waited)
 	row("database time", "%.2f ms per heartbeat", x.databaseMS)
 	row("the simulation itself", "%.2f of %.0f cores", x.ownCore, cores())
-	row("saturation", "%s", r.saturation(x))
+	name, text := r.limit(x)
+	row(name, "%s", text)
 	_ = table.Flush() // when the output is gone, so are its readers
 	if r.lastError != nil {
 		_, _ = fmt.Fprintf(out, "last failure: %v\n", r.lastError)
@@ -72,19 +79,26 @@ func (r *result) percentile(p int) time.Duration {
 	return r.latencies[index].Round(100 * time.Microsecond)
 }
 
-// saturation describes what reaches its limit first, the masters or their database, and whether
-// that has happened: the cost grows with the heartbeats, and a core can serve only a certain
-// number.
-func (r *result) saturation(x rates) string {
+// reached reports whether something was saturated: fewer heartbeats were served than offered, and
+// the cores, or the connections of the masters, were in use. Otherwise something else was slow, or
+// the measurement so short that a few beats are all of the difference.
+func (r *result) reached(x rates) bool {
 	busy := x.masterCores + x.databaseCores + x.ownCore
+	return x.achieved < saturated*x.offered &&
+		(busy >= busyShare*cores() || float64(x.waited) >= waitedShare*float64(len(r.latencies)))
+}
+
+// limit describes what reaches its limit first, the masters or their database: the cost grows with
+// the heartbeats, and a core can serve only a certain number.
+func (r *result) limit(x rates) (name, text string) {
+	busy := fmt.Sprintf("%.1f of %.0f cores busy", x.masterCores+x.databaseCores+x.ownCore, cores())
 	first, cost := "the masters", x.masterCPU
 	if x.databaseCPU > x.masterCPU {
 		first, cost = "the database", x.databaseCPU
 	}
 	ceiling := fmt.Sprintf("%s would be first, at %.0f heartbeats per second and core", first, 1000/cost)
-	if x.achieved < saturated*x.offered {
-		return fmt.Sprintf("reached: %.0f %% of what was offered, %.1f of %.0f cores busy; %s",
-			100*x.achieved/x.offered, busy, cores(), ceiling)
+	if r.reached(x) {
+		return "saturation", fmt.Sprintf("reached: %.0f %% of what was offered, %s; %s", 100*x.achieved/x.offered, busy, ceiling)
 	}
-	return fmt.Sprintf("not reached, %.1f of %.0f cores busy; %s", busy, cores(), ceiling)
+	return "limit", fmt.Sprintf("not reached, %s; %s", busy, ceiling)
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"shardclient/runner/config"
+)
+
+// iniFile writes a configuration file of Autotest's.
+func iniFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Autotest's own files are enough for a beat.
+func TestAutotestsFilesServeABeat(t *testing.T) {
+	_, pool := database(t)
+	m := master(t, answers(nothing))
+	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT", "PGSERVICE"} {
+		t.Setenv(name, "")
+	}
+	c := pool.Config().ConnConfig
+	global := iniFile(t, "global_config.ini", "[AUTOTEST_WEB]\nhost: localhost\ndatabase: autotest_web\ndb_type: mysql\n"+
+		"[SHARD]\nshard_hostname:\nheartbeat_pause_sec: 60\n[SERVER]\nglobal_afe_hostname: "+m.URL+"\n")
+	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nshard_hostname: "+ourShard+"\n"+
+		"[AUTOTEST_WEB]\ndb_type: postgresql\nhost: "+c.Host+"\nuser: "+c.User+"\ndatabase: "+c.Database+"\n")
+	invoke("once", "--autotest-config", global, "--autotest-config", shadow).want(t, exitOK)
+	t.Setenv("SHARD_CLIENT_AUTOTEST_CONFIG", global+":"+shadow)
+	invoke("once").want(t, exitOK)
+	t.Setenv("SHARD_CLIENT_AUTOTEST_CONFIG", global)
+	invoke("once", "--shard-hostname", ourShard).want(t, exitUsage).
+		says(t, global+`:4 [AUTOTEST_WEB] db_type is "mysql"`).says(t, "db_type: postgresql")
+}
+
+// config shows every setting with its value and source, and what is wrong beside it.
+func TestConfig(t *testing.T) {
+	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nheartbeat_pause_sec: 5\n[AUTOTEST_WEB]\nhost: h\npassword: CANARY\n"+
+		"[SERVER]\nglobal_afe_hostname: m\x1b[2J\n n\n")
+	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT", "PGSERVICE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("SHARD_CLIENT_DRAIN_PAUSE", "2s")
+	args := []string{"config", "--autotest-config", shadow, "--history-keep=7", "--lock-timeout", "0"}
+	e := invoke(args...).want(t, exitUsage).says(t, `--lock-timeout "0s": it must be longer than 0`)
+	for _, want := range []string{
+		"SETTING ", "heartbeat-pause 5s " + shadow + ":2 [SHARD] heartbeat_pause_sec\n", "database-url host=h " + shadow + ":4 [AUTOTEST_WEB] host\n",
+		"drain-pause 2s SHARD_CLIENT_DRAIN_PAUSE\n", "history-keep 7 --history-keep\n", "listen - default\n", "master m?[2J n " + shadow, "startup-splay 5s default\n",
+	} {
+		if got := strings.Join(strings.FieldsFunc(e.stdout, func(r rune) bool { return r == ' ' }), " "); !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	if strings.Contains(e.stdout+e.stderr, "CANARY") {
+		t.Errorf("the password is shown: %v", e)
+	}
+	t.Setenv("SHARD_CLIENT_LISTN", "x")
+	e = invoke("config", "--output=json").want(t, exitOK).says(t, "SHARD_CLIENT_LISTN (did you mean SHARD_CLIENT_LISTEN?) sets nothing")
+	var list []config.Setting
+	if err := json.Unmarshal([]byte(e.stdout), &list); err != nil || len(list) != len(settings) {
+		t.Errorf("%d settings, want %d: %v, %s", len(list), len(settings), err, e.stdout)
+	}
+}
+
+// A parameter that only libpq knows is the operator's to mend, not a database that is down.
+func TestParametersOfLibpq(t *testing.T) {
+	for _, command := range []string{"run", "once", "migrate status", "quarantine list"} {
+		args := append(strings.Fields(command), "--shard-hostname=x", "--master=m", "--database-url", "postgres://localhost/d?keepalives=1")
+		invoke(args...).want(t, exitUsage).says(t, "--database-url: libpq's keepalives cannot be heeded here: keepalives: leave it out")
+	}
+	t.Setenv("PGGSSENCMODE", "disable")
+	t.Setenv("SHARD_CLIENT_DATABASE_URL", "postgres://localhost/d")
+	invoke("quarantine", "list").want(t, exitUsage).says(t, "PGGSSENCMODE: unset it")
+	for name, value := range map[string]string{"PGGSSENCMODE": "", "SHARD_CLIENT_DATABASE_URL": "", "PGHOST": "h", "PGPORT": "x"} {
+		t.Setenv(name, value)
+	}
+	invoke("quarantine", "list").want(t, exitUsage).says(t, "--database-url: PGHOST, PGPORT: invalid port")
+}

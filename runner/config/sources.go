@@ -1,0 +1,120 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"shardclient/runner/flags"
+)
+
+// Sources knows where the settings of one start are from.
+type Sources struct {
+	set *pflag.FlagSet
+	// aside says why the database that Autotest's files name is not used; "": it is, or there is
+	// none.
+	aside string
+}
+
+// Complete gives the settings that are not on the command line their values from the environment,
+// and then from the files of --autotest-config. The flags are those that package flags has made of
+// c. The errors name setting, source and what is allowed; what could be read is in c all the same.
+func (c *Config) Complete(set *pflag.FlagSet) (*Sources, error) {
+	s := &Sources{set: set}
+	err := flags.FromEnvironment(set)
+	if len(c.AutotestConfig) == 0 {
+		return s, err
+	}
+	files, wrong := c.readAutotest()
+	if wrong != nil {
+		return s, errors.Join(err, wrong)
+	}
+	return s, errors.Join(err, flags.FromFiles(set, "autotest", func(tag string) (string, string, error) {
+		if tag == webSection {
+			return s.database(c, files)
+		}
+		return valueOf(files, tag)
+	}))
+}
+
+// Explain says in the errors about settings where the values are from, unless that is the command
+// line.
+func (s *Sources) Explain(err error) {
+	if s == nil {
+		return
+	}
+	switch e := err.(type) {
+	case *SettingError:
+		s.explain(e)
+	case interface{ Unwrap() error }:
+		s.Explain(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			s.Explain(one)
+		}
+	}
+}
+
+func (s *Sources) explain(e *SettingError) {
+	flag := s.set.Lookup(e.Flag)
+	if flag == nil {
+		return
+	}
+	from := flags.Source(flag)
+	switch {
+	case from != "default" && from != "--"+e.Flag && !strings.HasPrefix(e.Cause, from):
+		e.Cause = from + ": " + e.Cause
+	case from == "default" && e.Flag == "database-url" && len(locating()) > 0:
+		if names := strings.Join(locating(), ", "); !strings.HasPrefix(e.Cause, names) {
+			e.Cause = names + ": " + e.Cause
+		}
+	case from == "default" && e.Flag == "database-url" && s.aside != "" && !strings.Contains(e.Cause, s.aside):
+		e.Cause += "; " + s.aside
+		e.Hint += ", or write db_type: postgresql below [AUTOTEST_WEB] in a later file"
+	}
+}
+
+// Setting is one setting as this start has it.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // in force, also where it is a default; without secrets
+	// Source is the flag, the variable, PATH:LINE with section and key, or "default".
+	Source string `json:"source"`
+}
+
+// Settings returns every setting, in the order of the help.
+func (s *Sources) Settings(c *Config) (list []Setting) {
+	login, _ := c.Login() // "": the commands that need one say so
+	inForce := map[string]string{
+		"user":           login,
+		"startup-splay":  flags.Short(c.Splay()),
+		"beat-timeout":   flags.Short(c.WholeBeat()),
+		"finish-timeout": flags.Short(c.WholeStop()),
+		"spool-dir":      cmp.Or(c.SpoolDir, os.TempDir()),
+		"database-url":   c.RedactedDatabaseURL(),
+	}
+	s.set.VisitAll(func(flag *pflag.Flag) {
+		if !flags.IsSetting(flag) {
+			return
+		}
+		one := Setting{flag.Name, cmp.Or(inForce[flag.Name], flags.Text(flag)), flags.Source(flag)}
+		if flag.Name == "database-url" && c.DatabaseURL == "" && one.Value != "" {
+			one.Source = strings.Join(locating(), ", ")
+		}
+		list = append(list, one)
+	})
+	return list
+}
+
+// locating returns those of libpq's variables that say where the database is.
+func locating() (names []string) {
+	for _, name := range locatingVariables {
+		if os.Getenv(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

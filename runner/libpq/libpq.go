@@ -1,0 +1,85 @@
+// Package libpq knows which parameters of PostgreSQL's own client library the driver does not know.
+// It reads no connection string and opens no connection; package pg does.
+package libpq
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// beyond are the parameters that libpq knows and the driver does not, and what to do without each.
+// The driver would send them to the server as settings of a session, and no server has one of these
+// names: the client would wait for ever for a database that is well.
+//
+// They are refused whatever they say, and whoever says it. Some would do no harm if nobody heeded
+// them; but a certificate that was revoked, or another user's socket, must not be trusted because
+// nobody looked.
+var beyond = map[string]string{
+	"hostaddr":                  "give the address as host; for the name in the server's certificate, let the name resolve to it",
+	"fallback_application_name": "give application_name",
+	"load_balance_hosts":        "leave it out, hosts are tried in their order, and only the primary is of use",
+
+	"keepalives": noticed, "keepalives_idle": noticed, "keepalives_interval": noticed, "keepalives_count": noticed,
+	"tcp_user_timeout": noticed,
+
+	"gssencmode":    "leave it out, connections are encrypted by TLS only, see sslmode",
+	"gsslib":        "leave it out, there is no GSSAPI here",
+	"gssdelegation": "leave it out, there is no GSSAPI here",
+
+	"ssl":            "give sslmode=require, or sslmode=disable",
+	"requiressl":     "give sslmode=require",
+	"sslcompression": "leave it out, nothing is compressed",
+	"sslcrl":         revoked, "sslcrldir": revoked,
+	"sslkeylogfile": "leave it out, keys of connections are not written",
+	"requirepeer":   "leave it out, or connect by TCP with sslmode=verify-full: the owner of a socket is not looked at",
+
+	"ssl_min_protocol_version": "leave it out, nothing below TLS 1.2 is spoken",
+	"ssl_max_protocol_version": "leave it out, or bound the version at the server",
+
+	"scram_client_key": "give a password",
+	"scram_server_key": "give a password",
+	"oauth_issuer":     noOAuth, "oauth_client_id": noOAuth, "oauth_client_secret": noOAuth, "oauth_scope": noOAuth,
+
+	"replication": "leave it out, a session that replicates runs no statements",
+	"authtype":    "leave it out, it means nothing",
+	"tty":         "leave it out, it means nothing",
+}
+
+const (
+	noticed = "leave it out, a silent database host is noticed within a minute"
+	revoked = "leave it out, lists of revoked certificates are not read here: name other authorities in sslrootcert"
+	noOAuth = "give a password, or sslcert and sslkey"
+)
+
+// beyondVariables are the environment variables of these parameters; the driver ignores them.
+var beyondVariables = map[string]string{
+	"PGHOSTADDR": "hostaddr", "PGLOADBALANCEHOSTS": "load_balance_hosts",
+	"PGGSSENCMODE": "gssencmode", "PGGSSLIB": "gsslib", "PGGSSDELEGATION": "gssdelegation",
+	"PGREQUIRESSL": "requiressl", "PGSSLCOMPRESSION": "sslcompression", "PGSSLCRL": "sslcrl", "PGSSLCRLDIR": "sslcrldir",
+	"PGREQUIREPEER": "requirepeer", "PGSSLMINPROTOCOLVERSION": "ssl_min_protocol_version",
+	"PGSSLMAXPROTOCOLVERSION": "ssl_max_protocol_version",
+}
+
+// Unknown returns what to say when libpq would heed something and the driver would not, in a
+// variable, or in the parameters that the driver takes for settings of a session, be they from a
+// connection string or from the service that it names; "" when there is nothing. No value is
+// repeated.
+func Unknown(parameters map[string]string) (cause, hint string) {
+	var names, hints []string
+	for _, name := range slices.Sorted(maps.Keys(beyond)) {
+		if _, given := parameters[name]; given {
+			names, hints = append(names, name), append(hints, name+": "+beyond[name])
+		}
+	}
+	for _, variable := range slices.Sorted(maps.Keys(beyondVariables)) {
+		if os.Getenv(variable) != "" {
+			names, hints = append(names, variable), append(hints, variable+": unset it; "+beyond[beyondVariables[variable]])
+		}
+	}
+	if len(names) == 0 {
+		return "", ""
+	}
+	return "libpq's " + strings.Join(names, ", ") + " cannot be heeded here", strings.Join(hints, "; ")
+}
