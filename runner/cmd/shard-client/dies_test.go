@@ -82,7 +82,9 @@ func TestDeathsOfARun(t *testing.T) {
 		p := startRun(t, m, databaseURL, more...)
 		p.logs("msg=heartbeat ")
 		p.signal(with)
-		p.end()
+		if e := p.end(); e.code != -1 { // by a signal: exit 2 stands for settings that are wrong
+			t.Errorf("%v ended it with exit code %d", with, e.code)
+		}
 	}
 	dies(syscall.SIGKILL)
 	dies(syscall.SIGSEGV)
