@@ -56,7 +56,7 @@ RUN ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test pooler replay interleavings every-step matrix disk-full observe generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
 	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
 
@@ -102,6 +102,10 @@ every-step: postgres ## Kill, stop and cut off shard-client at every single step
 # that .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
 matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
 	@.ci/matrix $(VERSIONS)
+
+# Bash is in the suite.
+shells: build ## Complete command lines in zsh and fish, and render the manual page
+	@.ci/shells
 
 # A disk that fills up must be one of its own: a tmpfs, which only root of the machine may mount.
 disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs root

@@ -1,6 +1,7 @@
--- The rights that the role of `shard-client run`, `once`, `quarantine list` and `migrate status`
--- needs, and no others. `migrate up` and `migrate down` need the owner of the database, which
--- should be another role. A superuser makes the one of this file: CREATE ROLE shard_client LOGIN.
+-- The rights that the role of `shard-client run`, `once`, `check`, `status`, `history`, `quarantine
+-- list` and `migrate status` needs, and no others. `migrate up` and `migrate down` need the owner of
+-- the database, which should be another role. A superuser makes the one of this file: CREATE ROLE
+-- shard_client LOGIN.
 --
 -- Replace the names of the database (autotest) and of the role (shard_client), and run it as the
 -- owner of the database, who made the tables and owns its schema public. Run it after every

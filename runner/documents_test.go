@@ -262,3 +262,30 @@ func TestDependenciesAreListed(t *testing.T) {
 	decision, _, _ = strings.Cut(decision, "shard-client links")
 	same(t, "dependency", direct, found("`([a-z.]+\\.[a-z]+/[^`]+)`", decision))
 }
+
+// At 3 a.m. nobody should copy SQL: whatever the runbook tells people to do has a command, or says
+// why it has none.
+func TestTheRunbookNeedsNoSQL(t *testing.T) {
+	t.Parallel()
+	page := documents(t)["docs/runbook.md"]
+	if !strings.Contains(page, "\n    shard-client quarantine show ") {
+		t.Error("this test looks for commands in the wrong place")
+	}
+	done := regexp.MustCompile(`pg_terminate_backend|psql|(?i)\bsql by hand`)
+	for i, line := range strings.Split(page, "\n") {
+		_, block := strings.CutPrefix(line, "    ")
+		texts := found("`([^`]+)`", line)
+		if block {
+			texts = append(texts, line)
+		}
+		for _, text := range texts {
+			text = strings.TrimSpace(text)
+			keyword, _, _ := strings.Cut(text, " ")
+			ofOthers := text == "ALTER TABLE" || text == "VACUUM FULL" // which hold locks
+			isSQL := slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "CREATE", "DROP", "GRANT", "REVOKE", "BEGIN;", "COMMIT;", "FROM", "SET", "WHERE"}, keyword)
+			if !ofOthers && isSQL || done.MatchString(text) {
+				t.Errorf("docs/runbook.md:%d: SQL by hand: %s", i+1, line)
+			}
+		}
+	}
+}

@@ -28,11 +28,20 @@ const module = "shardclient"
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
-		"runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
-		"runner/command", "runner/flags", "runner/hint", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
+		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
+		"runner/repair", "runner/terminal",
 	},
+	"runner/check": {
+		"runner/operator", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
+	},
+	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
+	"runner/repair": {
+		"runner/operator", "runner/command", "runner/terminal", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
+		"gen/sharddb",
+	},
+	"runner/terminal": {},
 	"runner/hint":     {"runner/afe", "runner/beat"},
-	"runner/operator": {"gen/sharddb"},
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
@@ -56,6 +65,7 @@ var arrows = map[string][]string{
 	"runner/config":   {"runner/autotest", "runner/flags"},
 	"runner/flags":    {},
 	"runner/libpq":    {},
+	"runner/screen":   {},
 	"runner/autotest": {},
 	"runner/beat":     {},
 	"runner/guard":    {},
@@ -70,7 +80,7 @@ var arrows = map[string][]string{
 	},
 	"runner/lab": {
 		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
-		"schema", "gen/labdb",
+		"runner/screen", "schema", "gen/labdb",
 	},
 	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
 	"runner/postgres": {"runner/process"},
@@ -90,11 +100,11 @@ var arrows = map[string][]string{
 // whether a room is two.
 const (
 	maxForeignModules = 30
-	maxPackageLines   = 1500 // code lines of one package
-	maxBeatLines      = 8200 // code lines of all packages that a beat runs through, gen aside
-	maxPeopleLines    = 8000 // code lines of all packages that serve people: see forPeople
-	maxFileLines      = 300  // lines of one file, comments included
-	maxColumns        = 100  // of a comment; a tab counts for four
+	maxPackageLines   = 1500  // code lines of one package
+	maxBeatLines      = 8200  // code lines of all packages that a beat runs through, gen aside
+	maxPeopleLines    = 10500 // code lines of all packages that serve people: see forPeople
+	maxFileLines      = 300   // lines of one file, comments included
+	maxColumns        = 100   // of a comment; a tab counts for four
 )
 
 // goPackage is what is needed of `go list -json`.
@@ -213,9 +223,13 @@ func ownPackages(t *testing.T) []goPackage {
 // forPeople are the rooms of shard-client that are there for its operators. A beat calls none of
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
-	"runner/cmd/shard-client", "runner/autotest", "runner/command", "runner/config", "runner/flags", "runner/hint", "runner/libpq",
-	"runner/operator", "runner/ops", "runner/deaths",
+	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
+	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/terminal",
 }
+
+// forPeopleToo are files of the other rooms that no beat calls either. They stand where they do
+// because they need what only their room may touch.
+var forPeopleToo = []string{"runner/lock/beside.go", "runner/shard/preview.go", "schema/tell.go"}
 
 func TestShardClientStaysThin(t *testing.T) {
 	t.Parallel()
@@ -223,7 +237,12 @@ func TestShardClientStaysThin(t *testing.T) {
 	for _, one := range ownPackages(t) {
 		lines := 0
 		for _, name := range one.GoFiles {
-			lines += codeLines(readFile(t, filepath.Join(one.Dir, name)))
+			of := codeLines(readFile(t, filepath.Join(one.Dir, name)))
+			if slices.Contains(forPeopleToo, strings.TrimPrefix(one.ImportPath, module+"/")+"/"+name) {
+				people += of
+			} else {
+				lines += of
+			}
 		}
 		if slices.ContainsFunc(forPeople, func(room string) bool { return within(one.ImportPath, module+"/"+room) }) {
 			people += lines

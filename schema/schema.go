@@ -58,29 +58,14 @@ type Report []Step
 // The options are the driver's, such as one that sets the password of the day; [Down] and [Status]
 // take them too. Without any, sessions begin as [pg.Door] has it.
 func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
-	var report Report
-	err := withProvider(ctx, databaseURL, options, func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		var partial *goose.PartialError
-		if errors.As(err, &partial) {
-			results = partial.Applied
-		}
-		for _, r := range results {
-			report = append(report, step(r))
-		}
-		return err
-	})
-	if err != nil {
-		return report, fmt.Errorf("migrate up: %w", err)
-	}
-	return report, nil
+	return UpTelling(ctx, databaseURL, nil, options...)
 }
 
 // Down takes back the newest migration that is applied, one step a call. It leaves a database with
 // nothing applied alone and returns an empty report.
 func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
 	var report Report
-	err := withProvider(ctx, databaseURL, options, func(p *goose.Provider) error {
+	err := withProvider(ctx, databaseURL, options, nil, func(p *goose.Provider) error {
 		result, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return nil
@@ -107,7 +92,7 @@ func Latest() (int64, error) {
 }
 
 func withProvider(
-	ctx context.Context, databaseURL string, options []stdlib.OptionOpenDB, use func(*goose.Provider) error,
+	ctx context.Context, databaseURL string, options []stdlib.OptionOpenDB, tell func(string), use func(*goose.Provider) error,
 ) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockTries))
 	if err != nil {
@@ -121,7 +106,11 @@ func withProvider(
 	if err := onConn(ctx, db, mayMigrate); err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
+	settings := []goose.ProviderOption{goose.WithSessionLocker(locker)}
+	if tell != nil {
+		settings = append(settings, goose.WithVerbose(true), goose.WithLogger(teller(tell)))
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, settings...)
 	if err != nil {
 		return err
 	}

@@ -210,6 +210,17 @@ func (q *Queries) OwnerOrigin(ctx context.Context) ([]OwnerOriginRow, error) {
 	return items, nil
 }
 
+const ownerPause = `-- name: OwnerPause :exec
+SELECT FROM shard_client_owner FOR UPDATE
+`
+
+// Waits until no transaction of the client that serves this shard is under way, and lets none begin
+// until this one ends: each begins with the fence. Whoever takes the lock anew waits, too.
+func (q *Queries) OwnerPause(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, ownerPause)
+	return err
+}
+
 const ownerSettle = `-- name: OwnerSettle :exec
 UPDATE shard_client_owner
 SET system_identifier = nullif($1::bigint, 0),

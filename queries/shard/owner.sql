@@ -124,3 +124,8 @@ WHERE o.epoch = @epoch::bigint
             AND l.classid = 1936220530::oid
             AND l.objid = 'shard_client_owner'::regclass::oid
     );
+
+-- Waits until no transaction of the client that serves this shard is under way, and lets none begin
+-- until this one ends: each begins with the fence. Whoever takes the lock anew waits, too.
+-- name: OwnerPause :exec
+SELECT FROM shard_client_owner FOR UPDATE;

@@ -106,6 +106,31 @@ func (c *Command) flagsOfItsOwn() *pflag.FlagSet {
 	return flags.New(c.Do)
 }
 
+// meant returns the command that a wrong word was probably meant to be: the nearest of those that
+// could stand here, or one that ends with such a word.
+func (l *Line) meant(word string) string {
+	var words, names []string
+	for _, c := range l.set.Commands {
+		if next, ok := below(l.Name, c.Name); ok {
+			words, names = append(words, next), append(names, c.Name)
+		}
+	}
+	if l.Help && l.Name == "" {
+		words, names = append(words, l.set.Topic), append(names, l.set.Topic)
+	}
+	if near := flags.Nearest(word, words); near != "" {
+		return names[slices.Index(words, near)]
+	}
+	words, names = nil, nil
+	for _, c := range l.set.Commands {
+		words, names = append(words, c.Name[strings.LastIndex(c.Name, " ")+1:]), append(names, c.Name)
+	}
+	if near := flags.Nearest(word, words); word != "" && near != "" {
+		return names[slices.Index(words, near)]
+	}
+	return ""
+}
+
 // unfinished returns the error of a command line that ends too early, or goes on with a wrong word.
 func (l *Line) unfinished(word string) error {
 	if word == "" && (l.Help || l.Version) {
@@ -113,12 +138,14 @@ func (l *Line) unfinished(word string) error {
 	}
 	var names []string
 	for _, c := range l.set.Commands {
-		rest, ok := strings.CutPrefix(c.Name, strings.TrimLeft(l.Name+" ", " "))
-		if ok && len(strings.Fields(rest)) == 1 {
+		if _, ok := below(l.Name, c.Name); ok {
 			names = append(names, c.Name)
 		}
 	}
 	want := "; want one of " + strings.Join(names, ", ")
+	if meant := l.meant(word); meant != "" {
+		want = ", did you mean " + meant + "?"
+	}
 	switch name := strings.TrimSpace(l.Name + " " + word); {
 	case name == "":
 		return errors.New("no command given" + want)

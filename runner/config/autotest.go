@@ -134,6 +134,10 @@ func (s *Sources) database(c *Config, files *autotest.File) (text, source string
 	if c.DatabasePasswordFile != "" || os.Getenv("PGPASSWORD") != "" {
 		parts["password"] = "" // a flag or a variable goes before a file
 	}
+	if parts["password"] != "" {
+		value, _ := files.Get(webSection, "password") // it was read without an error above
+		s.secretFile = value.Path
+	}
 	var list []string
 	for _, pair := range [][2]string{{"host", "host"}, {"port", "port"}, {"user", "user"}, {"password", "password"}, {"dbname", "database"}} {
 		if value := parts[pair[1]]; value != "" {

@@ -213,6 +213,24 @@ func TestWhatFilesCannotSay(t *testing.T) {
 	}
 }
 
+// The file with the password must not be open to everybody; Autotest's group may read it.
+func TestExposedFileOfAutotest(t *testing.T) {
+	setEnvironment(t, nil)
+	c, s, err := complete(t, []string{"[AUTOTEST_WEB]\nhost: h\n", "[AUTOTEST_WEB]\npassword: p\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]int{0o600: 0, 0o640: 0, 0o644: 1, 0o602: 1} {
+		if err := errors.Join(os.Chmod(c.AutotestConfig[0], 0o644), os.Chmod(c.AutotestConfig[1], mode)); err != nil {
+			t.Fatal(err)
+		}
+		exposed := s.ExposedFiles(c)
+		if len(exposed) != want || want > 0 && (exposed[0].Path != c.AutotestConfig[1] || exposed[0].Closed() != "chmod o= "+c.AutotestConfig[1]) {
+			t.Errorf("%o: %v, want %d", mode, exposed, want)
+		}
+	}
+}
+
 func TestSettingsHideSecrets(t *testing.T) {
 	setEnvironment(t, nil)
 	t.Setenv("PGHOST", "h")

@@ -17,6 +17,8 @@ type Sources struct {
 	// aside says why the database that Autotest's files name is not used; "": it is, or there is
 	// none.
 	aside string
+	// secretFile is the one of Autotest's files that has the password in use; "": none has.
+	secretFile string
 }
 
 // Complete gives the settings that are not on the command line their values from the environment,
@@ -75,6 +77,24 @@ func (s *Sources) explain(e *SettingError) {
 		e.Cause += "; " + s.aside
 		e.Hint += ", or write db_type: postgresql below [AUTOTEST_WEB] in a later file"
 	}
+}
+
+// ExposedFiles returns those of [Config.ExposedFiles], and Autotest's file with the password in use
+// if everybody may read or write it. Autotest's group shares that file.
+func (s *Sources) ExposedFiles(c *Config) []ExposedFile {
+	exposed := c.ExposedFiles()
+	if info, err := os.Stat(s.secretFile); err == nil && info.Mode().Perm()&0o007 != 0 {
+		exposed = append(exposed, ExposedFile{"--autotest-config", s.secretFile, info.Mode().Perm()})
+	}
+	return exposed
+}
+
+// Closed returns the command that closes the file to those who may not know the secret.
+func (f ExposedFile) Closed() string {
+	if f.Setting == "--autotest-config" {
+		return "chmod o= " + f.Path
+	}
+	return "chmod 600 " + f.Path
 }
 
 // Setting is one setting as this start has it.

@@ -25,7 +25,7 @@ var causesOfDatabase = []cause{
 	{sqlstate("57P03"), "wait, the server starts, stops or recovers; if it stays, read its log"},
 	{sqlstate("57014"), "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
 	{sqlstate("22023", "42704", "42602"), "correct the settings in --database-url or PGOPTIONS"},
-	{takesNobody, "let the database take connections: ALTER DATABASE ... ALLOW_CONNECTIONS true"},
+	{takesNobody, "let the database take connections, its ALLOW_CONNECTIONS is false"},
 
 	{isA[x509.UnknownAuthorityError], "give sslrootcert in --database-url the authority that vouches for the server"},
 	{isA[x509.HostnameError], "write the host of --database-url as the server's certificate names it"},

@@ -28,7 +28,7 @@ var classes = map[string]string{
 		"go back to the version before",
 	beat.FailureDatabase: "ask whether PostgreSQL is up, whether its disk is full, and who holds locks in it",
 	beat.FailureLocked: "wait, the next beat does what was left; if it stays, " +
-		"end the session that holds the lock with pg_terminate_backend",
+		"end the session that holds the lock with shard-client sessions end",
 	beat.FailureLockLost: "wait, the next beat takes the lock again or names the client that has it; " +
 		"if it happens often, look at the network to the database",
 	beat.FailureNoProgress: "compare --shard-hostname with the name by which the master knows this shard, " +

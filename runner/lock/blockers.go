@@ -28,7 +28,7 @@ func Explain(ctx context.Context, pool *pgxpool.Pool, err error) error {
 	if _, done := errors.AsType[*explained](err); done || pg.Classify(err) != pg.Locked {
 		return err
 	}
-	const remedy = "pg_stat_activity shows who is idle in a transaction"
+	const remedy = "shard-client sessions list shows who is idle in a transaction"
 	if blockers := blockers(ctx, pool); len(blockers) > 0 {
 		return &explained{error: fmt.Errorf("%w: another session has locked %s; %s", err, strings.Join(blockers, ", "), remedy)}
 	}

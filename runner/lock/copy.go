@@ -45,6 +45,12 @@ func (*CopyError) Hint() string {
 // served before.
 func (l *Lock) Adopt() { l.adopt = true }
 
+// Copied returns a [*CopyError] when the database was served elsewhere before. It only reads.
+func Copied(ctx context.Context, q *sharddb.Queries) error {
+	_, _, err := (&Lock{}).look(ctx, q)
+	return err
+}
+
 // look returns where the database is. The error is a [*CopyError] when it was served elsewhere
 // before and nobody has said that it is to be adopted.
 func (l *Lock) look(ctx context.Context, q *sharddb.Queries) (is Place, settled bool, err error) {

@@ -36,7 +36,7 @@ import (
 type HeldError struct {
 	Who        string    // the name that the other client gave to [New]; "": it is not written yet
 	Since      time.Time // when it took the lock
-	BackendPID int32     // its server process, for pg_terminate_backend
+	BackendPID int32     // its server process, for `shard-client sessions end`
 }
 
 func (e *HeldError) Error() string {

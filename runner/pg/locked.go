@@ -16,7 +16,7 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("%d left for the next beat, %s first: another session has locked row %s; "+
-		"pg_stat_activity shows who is idle in a transaction", e.Left, e.First, e.Row)
+		"shard-client sessions list shows who is idle in a transaction", e.Left, e.First, e.Row)
 }
 
 // LeftFor returns the error for objects that are left for the next beat, each with the row that is

@@ -48,6 +48,9 @@ var known = map[string]string{
 	"jit": "off",
 }
 
+// Known returns the state of every session, as the names and values of its settings.
+func Known() map[string]string { return maps.Clone(known) }
+
 // limits are those that the connection string may set by their own names.
 var limits = map[string]func(*Door) string{
 	"statement_timeout": func(*Door) string { return statementTimeout },

@@ -9,6 +9,8 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/libpq"
 	"shardclient/runner/pg"
+	"shardclient/runner/screen"
+	"shardclient/schema"
 )
 
 // door returns the door through which all connections of this program go.
@@ -41,6 +43,33 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	return p.door().Open(ctx)
+}
+
+// look opens a pool for a command that only looks. The schema must be that of this binary.
+func (p *program) look(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := p.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.direct(ctx); err == nil {
+		err = schema.Check(ctx, pool)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// screen returns what stdout is.
+func (p *program) screen() screen.Out {
+	to := p.stdout
+	if out, ok := to.(*results); ok {
+		to = out.Writer
+	}
+	out := screen.Of(to)
+	out.Writer = p.stdout
+	return out
 }
 
 // checkDatabase refuses a database URL that cannot be right; whether the database is up is found

@@ -106,6 +106,17 @@ func TestLeastRights(t *testing.T) {
 	if n := pgtest.Query[int](t, owner, "SELECT count(*) FROM shard_client_heartbeats"); n != 2 {
 		t.Errorf("%d beats in the history, want the two that are kept", n)
 	}
+	for _, command := range []string{"status", "history"} {
+		if err := permitted(invoke(command, "--database-url", databaseURL)); err != nil {
+			t.Error(err)
+		}
+	}
+	checked := invoke("check", "--shard-hostname", ourShard, "--master", m.URL, "--database-url", databaseURL).stdout
+	for _, name := range []string{"database ", "tables   ", "rights   ", "lock     ", "copy     ", "sessions ", "strangers"} {
+		if !strings.Contains(checked, "ok      "+name) {
+			t.Errorf("%s is not ok:\n%s", name, checked)
+		}
+	}
 	release := make(chan struct{})
 	m = master(t, hangs(release, answers(nothing)))
 	first := startRun(t, m, databaseURL)

@@ -106,7 +106,7 @@ func TestOnceAtATerminal(t *testing.T) {
 	bad := master(t, page(http.StatusForbidden, "no"))
 	watched := func(m *fakeMaster, more ...string) ended {
 		var stdout, stderr bytes.Buffer
-		p := &program{began: time.Now(), stdout: &stdout, stderr: &stderr, terminal: terminal{true, true}, root: true}
+		p := &program{began: time.Now(), stdout: &stdout, stderr: &stderr, terminal: attended{true, true}, root: true}
 		code := p.run(append([]string{"once", "--shard-hostname", ourShard, "--master", m.URL, "--user=u", "--database-url", pgtest.Database(t)}, more...))
 		return ended{code: code, stdout: stdout.String(), stderr: stderr.String()}
 	}
@@ -128,7 +128,7 @@ func TestOnceAtATerminal(t *testing.T) {
 // Whoever waits at a terminal for the next try of `once` is told so.
 func TestOnceSaysThatItTriesAgain(t *testing.T) {
 	t.Parallel()
-	for _, at := range []terminal{{false, true}, {true, false}} {
+	for _, at := range []attended{{false, true}, {true, false}} {
 		m := masterThat(t, func(number int, _ []byte) http.Handler {
 			if number == 1 {
 				return page(http.StatusServiceUnavailable, "")

@@ -44,7 +44,14 @@ func placesOfAPassword(t *testing.T, password string) map[string]func(*secured) 
 		"in PGPASSFILE": func(s *secured) given {
 			return given{variable: "PGPASSFILE", value: s.passfile(password), databaseURL: s.url("")}
 		},
-		"in a file":        func(s *secured) given { return given{databaseURL: s.url(""), more: inFile(password)} },
+		"in a file": func(s *secured) given { return given{databaseURL: s.url(""), more: inFile(password)} },
+		"in Autotest's file": func(s *secured) given {
+			host, port, _ := strings.Cut(s.address, ":")
+			return given{more: autotestsFile(t, host, port, s.database, s.role, password)}
+		},
+		"down, in Autotest's file": func(*secured) given {
+			return given{more: autotestsFile(t, "127.0.0.1", "1", "x", "y", password)}
+		},
 		"down, in the URL": func(*secured) given { return given{databaseURL: userinfo("postgres://%s@127.0.0.1:1/x")} },
 		"down, in a list":  func(*secured) given { return given{databaseURL: "host=127.0.0.1 port=1 password=" + quoted} },
 		"down, in a file":  func(*secured) given { return given{databaseURL: "postgres://127.0.0.1:1/x", more: inFile(password)} },
@@ -56,12 +63,19 @@ func placesOfAPassword(t *testing.T, password string) map[string]func(*secured) 
 	}
 }
 
+func autotestsFile(t *testing.T, host, port, database, user, password string) []string {
+	t.Helper()
+	return []string{"--autotest-config", iniFile(t, "shadow_config.ini", fmt.Sprintf(
+		"[AUTOTEST_WEB]\nhost: %s\nport: %s\ndatabase: %s\nuser: %s\npassword: %s\n", host, port, database, user, password))}
+}
+
 // No output shows the password of the database, wherever it comes from and whatever fails.
 func TestDatabasePasswordIsNeverShown(t *testing.T) {
 	t.Parallel()
-	for _, password := range passwords {
+	for i, password := range passwords {
 		for name, place := range placesOfAPassword(t, password) {
-			t.Run(password+" "+name, func(t *testing.T) {
+			// Named by its number: directories have the name of the test, and are shown.
+			t.Run(fmt.Sprint(i, " ", name), func(t *testing.T) {
 				t.Parallel()
 				s := securedDatabase(t, password)
 				tt := place(s)
@@ -97,6 +111,7 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 		l.runs(exitSchema, append([]string{"once"}, beats...)...)
 		l.runs(exitSchema, append([]string{"run"}, beats...)...)
 	}
+	l.runs(exitOK, append([]string{"config"}, more...)...)
 	l.runs(outcome, append([]string{"migrate", "up"}, more...)...)
 	l.runs(outcome, append([]string{"migrate", "status"}, more...)...)
 	if outcome != exitOK {

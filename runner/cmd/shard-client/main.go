@@ -7,12 +7,14 @@
 // the parts do stands in their own packages: runner/config has the settings, runner/loop when a
 // shard beats, runner/shard what a beat does, runner/ops what operators see of it.
 //
-// Each command has a file of its own: run.go, once.go, migrate.go, quarantine.go, version.go. A
+// Each command has a file of its own: run.go, once.go, check.go, status.go, history.go,
+// migrate.go, quarantine.go, version.go. A
 // start goes through parse.go (the command line), this file, the file of the command, and exit.go
 // (the exit code). open.go makes the client of a shard out of its parts, for run and once.
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,6 +27,7 @@ import (
 
 	"golang.org/x/term"
 
+	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
@@ -36,8 +39,9 @@ var version = "unknown"
 // program is one start of shard-client.
 type program struct {
 	began          time.Time
+	stdin          io.Reader
 	stdout, stderr io.Writer
-	terminal       terminal
+	terminal       attended
 	root           bool // runs as root
 	settings       *config.Config
 	sources        *config.Sources
@@ -49,16 +53,17 @@ type program struct {
 	adoption
 	secrets  *config.Secrets
 	log      *slog.Logger
-	lines    *ops.Output                     // where log's lines go
-	deaths   atomic.Pointer[deaths.Register] // of run
-	inHand   atomic.Bool                     // a beat is under way
-	stopping sync.Mutex                      // no beat begins while the first signal is handled
+	lines    *ops.Output                          // where log's lines go
+	after    func(time.Duration) <-chan time.Time // nil: time.After
+	deaths   atomic.Pointer[deaths.Register]      // of run
+	inHand   atomic.Bool                          // a beat is under way
+	stopping sync.Mutex                           // no beat begins while the first signal is handled
 }
 
-// terminal says what of the output people read as it comes.
-type terminal struct{ out, err bool }
+// attended says what of the output people read as it comes.
+type attended struct{ out, err bool }
 
-func (t terminal) both() bool { return t.out && t.err }
+func (t attended) both() bool { return t.out && t.err }
 
 // garbagePercent is how much garbage there may be beside what is in use. Go's own 100 lets an
 // answer of 252 MB take 62 to 66 MB of memory; with 60 it takes 53 to 56, in the same time. GOGC in
@@ -74,10 +79,11 @@ func main() {
 	}
 	p := &program{
 		began:  time.Now(),
+		stdin:  os.Stdin,
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 		root:   os.Geteuid() == 0,
-		terminal: terminal{
+		terminal: attended{
 			out: term.IsTerminal(int(os.Stdout.Fd())),
 			err: term.IsTerminal(int(os.Stderr.Fd())),
 		},
@@ -89,6 +95,11 @@ func main() {
 func (p *program) run(args []string) int {
 	out := &results{Writer: p.stdout}
 	p.stdout = out
+	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
+		p.settings = &config.Config{}
+		fmt.Fprint(p.stdout, p.commandLines().Complete(args[1:]))
+		return exitOK
+	}
 	asked, code := p.parse(args)
 	if asked == nil {
 		return code
@@ -97,7 +108,13 @@ func (p *program) run(args []string) int {
 		return p.exitCode(&usageError{err})
 	}
 	ctx, stop := p.untilSignal(asked.Name)
-	err := asked.Do.(runner).Run(ctx, p)
+	var err error
+	switch do := asked.Do.(type) {
+	case runner:
+		err = do.Run(ctx, p)
+	case mending:
+		err = do.Run(ctx, p.desk())
+	}
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
 	return p.exitCode(out.arrived(err))

@@ -10,11 +10,19 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"shardclient/runner/terminal"
 	"shardclient/schema"
 )
 
 func (p *program) migrateUp(ctx context.Context) error {
-	return p.migrate(ctx, "migrate up", schema.Up, "nothing to do: every migration is applied")
+	at, end := terminal.Progress(p.stderr)
+	defer end()
+	at("migrate up")
+	up := func(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (schema.Report, error) {
+		defer end() // before the result is printed
+		return schema.UpTelling(ctx, databaseURL, func(what string) { at("migrate up: " + what) }, options...)
+	}
+	return p.migrate(ctx, "migrate up", up, "nothing to do: every migration is applied")
 }
 
 func (p *program) migrateDown(ctx context.Context) error {

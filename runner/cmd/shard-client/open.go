@@ -87,7 +87,7 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 }
 
 // newShard makes what beats.
-func (p *program) newShard(pool *pgxpool.Pool, wire *afe.Client) (*shard.Client, error) {
+func (p *program) newShard(pool *pgxpool.Pool, wire shard.Master) (*shard.Client, error) {
 	c := p.settings
 	return shard.NewClient(pool, wire, shard.Options{
 		Adopt:          p.Adopt,

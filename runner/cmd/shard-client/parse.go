@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
+	"shardclient/runner/repair"
 )
 
 // runner is what each command does. See package command for its flags and arguments.
@@ -26,12 +28,18 @@ var (
 )
 
 func commands() []command.Command {
-	return []command.Command{
+	return slices.Concat([]command.Command{
 		{Name: "", About: "Keeps a shard's database in agreement with its master, one heartbeat at a time."},
 		{Name: "run", About: "Beat until stopped.", Do: &runCommand{}, Needs: toBeat,
 			Example: "shard-client run --shard-hostname shard1 --master afe.example --listen :9464"},
 		{Name: "once", About: "Beat once and print the result.", Do: &onceCommand{}, Needs: toBeat,
 			Example: "shard-client once --shard-hostname shard1 --master afe.example"},
+		{Name: "check", About: "Look whether this shard can beat, and say what is in the way.", Do: &checkCommand{}, Needs: toBeat,
+			Example: "shard-client check --shard-hostname shard1 --master afe.example"},
+		{Name: "status", About: "Say how this shard is, from its database alone.", Do: &statusCommand{}, Needs: toDatabase,
+			Example: "shard-client status --watch"},
+		{Name: "history", About: "List the last beats.", Do: &historyCommand{}, Needs: toDatabase,
+			Example: "shard-client history --since 2h --failed"},
 		{Name: "migrate", About: "Bring the schema of the database up or down, or show where it is."},
 		{Name: "migrate up", About: "Apply every pending migration.", Do: simple((*program).migrateUp), Needs: toDatabase},
 		{Name: "migrate down", About: "Take the newest migration back, with its tables and rows.",
@@ -41,11 +49,16 @@ func commands() []command.Command {
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.",
 			Do: simple((*program).listQuarantine), Needs: toDatabase},
+	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
+		{Name: "completion", About: "Print the script that completes command lines in a shell.", Do: &completionCommand{},
+			Example: "source <(shard-client completion bash)"},
+		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
+			Example: "shard-client man | man -l -"},
 		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
-	}
+	})
 }
 
 // adoption is a flag of `run` and `once` alone. It is no setting: in an environment it would stay
@@ -61,19 +74,32 @@ func (c *runCommand) Run(ctx context.Context, p *program) error {
 	return p.beatAndTell(ctx)
 }
 
-type onceCommand struct{ adoption }
+type onceCommand struct {
+	adoption
+	DryRun bool `help:"Say what the beat would send and change, and send and change nothing."`
+}
 
 func (c *onceCommand) Run(ctx context.Context, p *program) error {
+	if c.DryRun {
+		return p.desk().Rehearse(ctx)
+	}
 	p.adoption = c.adoption
 	return p.beatAndPrint(ctx)
+}
+
+// tolerant are the commands that answer in a broken environment.
+var tolerant = []string{"check", "completion", "config", "man", "version"}
+
+// commandLines are all that this program can be asked for.
+func (p *program) commandLines() *command.Set {
+	return &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
 }
 
 // parse reads the command line and checks the settings. After --help and after usage errors it
 // returns no command, but the exit code.
 func (p *program) parse(args []string) (*command.Line, int) {
 	p.settings = &config.Config{} // for every command, so that one environment serves them all
-	all := &command.Set{Program: "shard-client", Commands: commands(), Shared: p.settings, Topic: "settings"}
-	line, err := all.Read(args)
+	line, err := p.commandLines().Read(args)
 	p.typed = line.Flags.Changed("database-url")
 	sources, broken := p.settings.Complete(line.Flags)
 	p.sources = sources
@@ -95,7 +121,7 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\ntry: shard-client --help", err)
-	} else if p.broken = broken; line.Name != "version" && line.Name != "config" { // they answer in a broken environment
+	} else if p.broken = broken; !slices.Contains(tolerant, line.Name) {
 		err = broken
 	}
 	if err != nil {

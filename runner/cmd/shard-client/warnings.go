@@ -24,9 +24,9 @@ func (p *program) warn() {
 		p.log.Warn("a password has fewer than six characters",
 			"hint", "it is easily guessed, and in texts from elsewhere it cannot be told from other words: take a longer one")
 	}
-	for _, file := range p.settings.ExposedFiles() {
+	for _, file := range p.sources.ExposedFiles(p.settings) {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,
-			"mode", fmt.Sprintf("%04o", file.Mode), "hint", "chmod 600 "+file.Path)
+			"mode", fmt.Sprintf("%04o", file.Mode), "hint", file.Closed())
 	}
 }
 

@@ -49,8 +49,8 @@ func main() {
 // sameSignal is how close two signals count as one.
 const sameSignal = 50 * time.Millisecond
 
-// run returns the exit code. The end of the context and both signals stop any subcommand; a second
-// signal kills the process, as it would any other.
+// run returns the exit code. The end of the context and all three signals stop any subcommand; a
+// second one kills the process, as it would any other.
 func run(ctx context.Context, args []string, out output) int {
 	printed := &results{Writer: out.stdout}
 	out.stdout = printed
@@ -58,7 +58,11 @@ func run(ctx context.Context, args []string, out output) int {
 	if asked == nil {
 		return code
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // the terminal is closed, and nobody has said nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
 	defer stop()
 	// timeout(1) signals its child and then the child's whole group: two signals so close are one,
 	// and only a later one ends the process at once.

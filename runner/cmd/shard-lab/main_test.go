@@ -73,7 +73,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 // What is missing or too much is named.
 func TestWrongWords(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "no command given; want one of demo, ", "hots": `unknown command "hots"`, "host": "want one of host add, host list", "host ad h1": `unknown command "host ad"`,
+		"": "no command given; want one of demo, ", "hots": `unknown command "hots", did you mean host?`, "host": "want one of host add, host list", "host ad h1": `unknown command "host ad", did you mean host add?`,
 		"host add": "missing: <hostname>...", "label attach a": "missing: <host>...", "label remove a b": `unexpected argument "b"`,
 		"host lock h1": "missing: --reason", "master": "missing: --database-url", "job abort 1 x": `"x" is not an id`,
 		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a whole number`,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"shardclient/runner/postgres"
@@ -19,8 +20,9 @@ type postgresCommand struct {
 	Durable   bool     `help:"Survive a crash of the machine, as PostgreSQL usually does: slower writes, on disk."`
 	TCP       bool     `name:"tcp" help:"Also listen on 127.0.0.1, at a free port, with a password."`
 	Database  list     `placeholder:"NAME" help:"Create this database; may be given several times. Default: shard."`
+	EnvFile   list     `placeholder:"PATH" help:"Write the URL of a database to this file, as the variables that the other commands read; once for each --database, in their order. It goes with the server."`
 	NoMigrate bool     `help:"Leave the databases empty."`
-	Command   []string `arg:"After --: run this with SHARD_CLIENT_DATABASE_URL and DATABASE_URL set, then stop." optional:"yes"`
+	Command   []string `arg:"After --: run this with SHARD_CLIENT_DATABASE_URL, SHARD_LAB_DATABASE_URL and DATABASE_URL set, then stop." optional:"yes"`
 }
 
 // Help is what --help says below the usage line.
@@ -31,7 +33,8 @@ The server and all that it stores vanish with this process. Its programs are fou
 distributions put them; to use others, set SHARD_LAB_PG_BIN to their directory.
 
 Example:
-  shard-lab postgres -- shard-client migrate status`
+  shard-lab postgres -- shard-client migrate status
+  shard-lab postgres --env-file lab.env   and elsewhere: set -a; . ./lab.env; set +a`
 }
 
 // Run returns the command's exit code as an *exitError.
@@ -47,6 +50,10 @@ func (c *postgresCommand) Run(ctx context.Context, out output) (err error) {
 	// The command's exit code says more than the error of a server that did not stop properly.
 	defer func() { err = firstError(err, server.Stop()) }()
 	if err := c.prepare(ctx, server); err != nil {
+		return err
+	}
+	defer c.removeEnvFiles()
+	if err := c.writeEnvFiles(server); err != nil {
 		return err
 	}
 	if len(c.Command) == 0 {
@@ -73,6 +80,10 @@ func (c *postgresCommand) Validate() error {
 			return fmt.Errorf("--database %q: give each database a name of its own", name)
 		}
 		seen[name] = true
+	}
+	if n := len(c.EnvFile); n > 0 && n != len(c.Database) {
+		return fmt.Errorf("--env-file: %d files for %d databases: give it once for each --database, in their order",
+			n, len(c.Database))
 	}
 	return nil
 }
@@ -111,11 +122,42 @@ func (c *postgresCommand) serve(ctx context.Context, server *postgres.Server, ou
 	return nil
 }
 
+// urlVariables are those by which commands, ours and others, take the URL of a database.
+var urlVariables = []string{"SHARD_CLIENT_DATABASE_URL", "SHARD_LAB_DATABASE_URL", "DATABASE_URL"}
+
+// writeEnvFiles writes each file at once, and whole, so that whoever waits for it finds all of it.
+func (c *postgresCommand) writeEnvFiles(server *postgres.Server) error {
+	for i, path := range c.EnvFile {
+		var text strings.Builder
+		for _, name := range urlVariables {
+			// A URL of ours has no quote in it. In quotes, its & is one for a shell, too.
+			fmt.Fprintf(&text, "%s='%s'\n", name, server.URL(c.Database[i]))
+		}
+		err := os.WriteFile(path+".new", []byte(text.String()), 0o600)
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			return fmt.Errorf("--env-file: %w; give a path where a file can be made", err)
+		}
+	}
+	return nil
+}
+
+// removeEnvFiles leaves no address of a server that is gone.
+func (c *postgresCommand) removeEnvFiles() {
+	for _, path := range c.EnvFile {
+		_ = os.Remove(path) // it may never have been written, or be gone
+	}
+}
+
 func (c *postgresCommand) runCommand(server *postgres.Server, out output) error {
 	cmd := exec.Command(c.Command[0], c.Command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out.passedOn(), out.stderr
-	url := server.URL(c.Database[0])
-	cmd.Env = append(os.Environ(), "SHARD_CLIENT_DATABASE_URL="+url, "DATABASE_URL="+url)
+	cmd.Env = os.Environ()
+	for _, name := range urlVariables {
+		cmd.Env = append(cmd.Env, name+"="+server.URL(c.Database[0]))
+	}
 
 	// The command decides when to end. A Ctrl-C reaches it from the terminal without our help; we
 	// pass on a SIGTERM.

@@ -43,7 +43,7 @@ docs/scheduler-contract.md allows, one statement at a time. It may be killed and
 database has one scheduler. Runs until SIGINT or SIGTERM, and waits for a database that goes away.
 
 Example:
-  shard-lab postgres -- sh -c 'SHARD_LAB_DATABASE_URL=$DATABASE_URL shard-lab scheduler'`
+  shard-lab postgres -- shard-lab scheduler`
 }
 
 // Validate refuses values that make no sense.

@@ -92,8 +92,8 @@ func TestDemo(t *testing.T) {
 			t.Errorf("error %v, last line %q\n%s", err, last, text)
 		}
 		for _, scene := range []string{
-			" aborted by somebody: healed after", "shard2: shard-client killed (SIGKILL): healed after", "host chromeos1-eve-host1: from shard1 to shard3: healed after",
-			"master killed (SIGKILL): healed after", "shard1: connections to PostgreSQL cut: healed after", "\n5 faults struck, 5 healed.\n",
+			" aborted by somebody: done after", "shard2: shard-client killed (SIGKILL): healed after", "host chromeos1-eve-host1: from shard1 to shard3: done after",
+			"master killed (SIGKILL): healed after", "shard1: connections to PostgreSQL cut: healed after", "\n2 changes made, 2 done. 3 faults struck, 3 healed.\n",
 		} {
 			if !strings.Contains(text, scene) {
 				t.Errorf("not told: %s\n%s", scene, text)

@@ -9,9 +9,11 @@ import (
 	"shardclient/runner/process"
 )
 
-// fault is something that strikes, and that the lab must mend by itself.
+// fault is something that strikes, and that the lab must mend by itself; or a change that somebody
+// makes on the master, and that must reach the shards.
 type fault struct {
 	what   string
+	change bool
 	since  time.Duration // from the beginning to its strike
 	struck time.Time
 	healed time.Time // zero until it is
@@ -22,13 +24,19 @@ type fault struct {
 
 // state says where a fault is between its strike and its end, and whether it is over.
 func (f *fault) state(now time.Time) (text string, over bool) {
-	switch {
-	case !f.healed.IsZero():
-		return fmt.Sprintf("healed after %.1f s", f.healed.Sub(f.struck).Seconds()), true
-	case f.away != nil:
-		return fmt.Sprintf("away for %.1f s", now.Sub(f.struck).Seconds()), false
+	word, end := "healing for", now
+	if f.change {
+		word = "under way for"
 	}
-	return fmt.Sprintf("heals for %.1f s", now.Sub(f.struck).Seconds()), false
+	switch {
+	case !f.healed.IsZero() && f.change:
+		word, end = "done after", f.healed
+	case !f.healed.IsZero():
+		word, end = "healed after", f.healed
+	case f.away != nil:
+		word = "away for"
+	}
+	return fmt.Sprintf("%s %.1f s", word, end.Sub(f.struck).Seconds()), !f.healed.IsZero()
 }
 
 // tend starts again what was away for long enough, and notes when a fault is over.
@@ -65,7 +73,7 @@ func (p *plot) abort(ctx context.Context) error {
 	}
 	p.aborted += aborted
 	return p.strike(&fault{
-		what: fmt.Sprintf("%s of suite %d aborted by somebody", plural(aborted, "job"), p.suites),
+		what: fmt.Sprintf("%s of suite %d aborted by somebody", plural(aborted, "job"), p.suites), change: true,
 		isOver: func(ctx context.Context, _ look) (bool, error) {
 			open, err := labdb.New(p.stage.masterDB).DemoOpenEntries(ctx, ids)
 			return open == 0, err
@@ -82,7 +90,7 @@ func (p *plot) moveHost(ctx context.Context, from, to *shard) error {
 		return err
 	}
 	return p.strike(&fault{
-		what: fmt.Sprintf("host %s: from %s to %s", host, from.hostname, to.hostname),
+		what: fmt.Sprintf("host %s: from %s to %s", host, from.hostname, to.hostname), change: true,
 		isOver: func(ctx context.Context, _ look) (bool, error) {
 			there, err := labdb.New(from.db).DemoHasHost(ctx, host)
 			if there || err != nil {
@@ -152,10 +160,14 @@ func (p *plot) tend(ctx context.Context, now look) (healed []*fault, err error) 
 	return healed, nil
 }
 
-// unhealed counts the faults that are not over.
-func (p *plot) unhealed() (count int) {
+// unhealed counts the faults and changes that are not over.
+func (p *plot) unhealed() int {
+	return p.count(func(f *fault) bool { return f.healed.IsZero() })
+}
+
+func (p *plot) count(which func(*fault) bool) (count int) {
 	for _, f := range p.faults {
-		if f.healed.IsZero() {
+		if which(f) {
 			count++
 		}
 	}

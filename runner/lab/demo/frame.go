@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"shardclient/runner/screen"
 )
 
 // picture is what a frame shows.
@@ -24,7 +26,7 @@ type picture struct {
 
 // paint says how a frame may look.
 type paint struct {
-	colour bool
+	out    screen.Out
 	ramp   []rune // from little to much; no full block, which would touch the row above
 	failed rune
 	none   rune // no beat
@@ -38,20 +40,8 @@ var (
 // most is the last of a ramp.
 const most = 6
 
-// The colours are the first eight, which follow the theme of the terminal. Nothing is said by
-// colour alone.
-const (
-	bold, dim          = "1", "2"
-	red, green, yellow = "31", "32", "33"
-	blue               = "34"
-)
-
-func (p paint) in(colour, text string) string {
-	if !p.colour || text == "" {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
+// Further colours. Nothing is said by colour alone.
+const bold, blue = "1", "34"
 
 const (
 	// nameWidth is for the name of a row, and the gap after it.
@@ -81,7 +71,7 @@ func (p paint) frame(pic picture, width, height int) []string {
 	for i, name := range headings {
 		heading += fmt.Sprintf(" %*s", widths[i], name)
 	}
-	lines = append(lines, p.in(dim, heading))
+	lines = append(lines, p.out.Paint(screen.Grey, heading))
 	lines = append(lines, p.row("master", seconds, strip, func(s *second) cell { return s.master }, answeredLevel)+
 		fmt.Sprintf("  %s answered, %s to assign", plural(int(pic.now.answered), "beat"), plural(int(pic.now.created-pic.now.assigned), "job")))
 	for i, name := range pic.names {
@@ -89,7 +79,7 @@ func (p paint) frame(pic picture, width, height int) []string {
 		for c, text := range rows[i] {
 			text = fmt.Sprintf(" %*s", widths[c], text)
 			if headings[c] == "failed" && strings.TrimSpace(text) != "0" {
-				text = p.in(red, text)
+				text = p.out.Paint(screen.Red, text)
 			}
 			line += text
 		}
@@ -97,14 +87,14 @@ func (p paint) frame(pic picture, width, height int) []string {
 	}
 	lines = append(lines, p.backlog(pic, seconds, strip), "")
 	legend := fmt.Sprintf("%c beat, the higher the slower  %c failed beat  ! killed", p.ramp[1], p.failed)
-	return append(lines, append(p.faults(pic.faults, pic.at, width, height-len(lines)-2), p.in(dim, " "+legend))...)
+	return append(lines, append(p.faults(pic.faults, pic.at, width, height-len(lines)-2), p.out.Paint(screen.Grey, " "+legend))...)
 }
 
 func (p paint) title(pic picture, width int) string {
 	left := fmt.Sprintf(" %s  %s, %s", clock(pic.since), plural(pic.suites, "suite"), plural(int(pic.now.created), "job"))
 	right := fmt.Sprintf("seed %d  %s", pic.seed, pic.state)
 	gap := strings.Repeat(" ", max(2, width-1-utf8.RuneCountInString(left)-utf8.RuneCountInString(right)))
-	return p.in(bold, left+gap+right)
+	return p.out.Paint(bold, left+gap+right)
 }
 
 // cells returns the numbers of each shard, and how wide each column of them is.
@@ -133,18 +123,18 @@ func (p paint) row(name string, seconds []*second, strip int, of func(*second) c
 		down = c.down
 		switch {
 		case c.failed > 0:
-			line += p.in(red, string(p.failed))
+			line += p.out.Paint(screen.Red, string(p.failed))
 		case c.down:
-			line += p.in(red, "!")
+			line += p.out.Paint(screen.Red, "!")
 		case c.beats > 0:
-			line += p.in(green, string(p.ramp[level(c)]))
+			line += p.out.Paint(screen.Green, string(p.ramp[level(c)]))
 		default:
-			line += p.in(dim, string(p.none))
+			line += p.out.Paint(screen.Grey, string(p.none))
 		}
 	}
 	shown := fmt.Sprintf(" %-*s", nameWidth-1, name)
 	if down {
-		shown = p.in(red, shown)
+		shown = p.out.Paint(screen.Red, shown)
 	}
 	return shown + line + strings.Repeat(" ", strip-len(seconds))
 }
@@ -166,7 +156,7 @@ func (p paint) backlog(pic picture, seconds []*second, strip int) string {
 	for _, s := range seconds {
 		line += string(p.ramp[(s.backlog*most+peak-1)/peak])
 	}
-	return fmt.Sprintf(" %-*s", nameWidth-1, "backlog") + p.in(blue, line) + strings.Repeat(" ", strip-len(seconds)) +
+	return fmt.Sprintf(" %-*s", nameWidth-1, "backlog") + p.out.Paint(blue, line) + strings.Repeat(" ", strip-len(seconds)) +
 		fmt.Sprintf("  %d of %s not yet at their end", pic.now.backlog(), plural(int(pic.now.created), "job"))
 }
 
@@ -179,12 +169,12 @@ func (p paint) faults(all []*fault, at time.Time, width, room int) (lines []stri
 	}
 	for _, f := range shown {
 		text, over := f.state(at)
-		line, colour := fmt.Sprintf(" %5s  %s", clock(f.since), f.what), yellow
+		line, colour := fmt.Sprintf(" %5s  %s", clock(f.since), f.what), screen.Yellow
 		if over {
-			colour = green
+			colour = screen.Green
 		}
 		gap := strings.Repeat(" ", max(2, width-1-utf8.RuneCountInString(line)-len(text)))
-		lines = append(lines, line+gap+p.in(colour, text))
+		lines = append(lines, line+gap+p.out.Paint(colour, text))
 	}
 	return lines
 }

@@ -59,7 +59,7 @@ func TestFrame(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	coloured := blocks
-	coloured.colour = true
+	coloured.out.Colour = true
 	var plain []string
 	for _, line := range coloured.frame(busy(), 80, 24) {
 		plain = append(plain, regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(line, ""))
@@ -105,12 +105,12 @@ func TestFrameFits(t *testing.T) {
 
 // A picture is drawn over the one before, also when the terminal has become narrower and has broken
 // its lines.
-func TestScreenDrawsOver(t *testing.T) {
+func TestWindowDrawsOver(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	width := 80
-	s := &screen{out: &out, paint: blocks, size: func() (int, int) { return width, 24 }}
-	s.paint.colour = true
+	s := &window{out: &out, paint: blocks, size: func() (int, int) { return width, 24 }}
+	s.paint.out.Colour = true
 	drawn := func() string {
 		out.Reset()
 		s.draw(busy())

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"shardclient/runner/screen"
 )
 
 // show displays what happens: as a picture on a terminal that is drawn again and again, as a line
@@ -21,12 +23,12 @@ type show interface {
 }
 
 func newShow(out io.Writer, began time.Time) show {
-	file, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
+	to := screen.Of(out)
+	if to.Width == 0 || os.Getenv("TERM") == "dumb" {
 		return &lines{out: out, began: began}
 	}
-	s := &screen{out: out, paint: blocks, size: func() (int, int) {
-		width, height, err := term.GetSize(int(file.Fd()))
+	s := &window{out: out, paint: blocks, size: func() (int, int) {
+		width, height, err := term.GetSize(int(out.(*os.File).Fd()))
 		if err != nil || width == 0 || height == 0 {
 			return 80, 24
 		}
@@ -35,7 +37,7 @@ func newShow(out io.Writer, began time.Time) show {
 	if !speaksUTF8(os.Getenv) {
 		s.paint = ascii
 	}
-	s.paint.colour = os.Getenv("NO_COLOR") == ""
+	s.paint.out = to
 	return s
 }
 
@@ -86,15 +88,15 @@ func (l *lines) print(since time.Duration, what string) {
 	_, _ = fmt.Fprintf(l.out, "%6s  %s\n", clock(since), what)
 }
 
-// screen is a terminal on which the newest picture stands below everything else.
-type screen struct {
+// window is a terminal on which the newest picture stands below everything else.
+type window struct {
 	out   io.Writer
 	paint paint
 	size  func() (width, height int)
 	drawn []string // the lines of the picture that stands there
 }
 
-func (s *screen) draw(pic picture) {
+func (s *window) draw(pic picture) {
 	width, height := s.size()
 	// The terminal may have been made narrower since, and have broken lines.
 	up := 0
@@ -114,9 +116,9 @@ func (s *screen) draw(pic picture) {
 	_, _ = io.WriteString(s.out, text.String()) // when the terminal is gone, so are its readers
 }
 
-func (s *screen) struck(*fault) {}
-func (s *screen) healed(*fault) {}
-func (s *screen) say(string)    {}
+func (s *window) struck(*fault) {}
+func (s *window) healed(*fault) {}
+func (s *window) say(string)    {}
 
 // columns counts those of a line, without the sequences for colours.
 func columns(line string) (n int) {

@@ -51,13 +51,13 @@ func TestWhatATerminalGets(t *testing.T) {
 		t.Setenv("LC_ALL", c.locale)
 		t.Setenv("LC_CTYPE", "")
 		t.Setenv("LANG", "")
-		s, ok := newShow(file, time.Now()).(*screen)
+		s, ok := newShow(file, time.Now()).(*window)
 		if !ok {
 			t.Fatalf("%+v: no picture", c)
 		}
 		width, height := s.size()
-		if s.paint.colour != c.colour || s.paint.failed != c.failed || width != 100 || height != 30 {
-			t.Errorf("%+v: colour %t, %c, %d x %d", c, s.paint.colour, s.paint.failed, width, height)
+		if s.paint.out.Colour != c.colour || s.paint.failed != c.failed || width != 100 || height != 30 {
+			t.Errorf("%+v: colour %t, %c, %d x %d", c, s.paint.out.Colour, s.paint.failed, width, height)
 		}
 	}
 	t.Setenv("TERM", "dumb")

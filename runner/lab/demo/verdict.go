@@ -51,10 +51,13 @@ func (v *verdict) String() string {
 	for _, one := range v.shards {
 		beats, failed = beats+one.beats, failed+one.failed
 	}
-	faults, unhealed := len(v.plot.faults), v.plot.unhealed()
-	fmt.Fprintf(&text, "\n%s in %s, %d of them aborted. Beats: %d ok, %d failed.\n%s struck, %d healed.\n",
+	count := v.plot.count
+	changes, faults := count(func(f *fault) bool { return f.change }), count(func(f *fault) bool { return !f.change })
+	done := count(func(f *fault) bool { return f.change && !f.healed.IsZero() })
+	healed := count(func(f *fault) bool { return !f.change && !f.healed.IsZero() })
+	fmt.Fprintf(&text, "\n%s in %s, %d of them aborted. Beats: %d ok, %d failed.\n%s made, %d done. %s struck, %d healed.\n",
 		plural(int(v.created), "job"), plural(v.plot.suites, "suite"), v.plot.aborted, beats-failed, failed,
-		plural(faults, "fault"), faults-unhealed)
+		plural(changes, "change"), done, plural(faults, "fault"), healed)
 	word := "both sides agree"
 	if !v.agree() {
 		word = "FAILED (see above)"

@@ -76,7 +76,7 @@ func (s *Simulation) Run(ctx context.Context) (err error) {
 	if err := at.open(ctx); err != nil {
 		return err
 	}
-	s.printf("%d shards, each with %d hosts and %d open jobs, a beat every %s; %d master process(es), protocol %s\n",
+	s.printf("%d shards, each with %d hosts and %d open jobs, a beat every %s; master processes: %d; protocol %s\n",
 		s.Shards, s.HostsPerShard, s.JobsPerShard, s.Pause, s.Masters, s.Protocol)
 	clients := at.start(ctx)
 	defer clients.stop()

@@ -1,0 +1,133 @@
+package check
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"shardclient/gen/sharddb"
+)
+
+// What the migrations make, as CheckObjects lists it, and the rights of docs/grants.sql, one of a
+// privilege, a column or nothing, and a table in a line. Tests compare them with the originals, and
+// write them with -update.
+//
+//go:embed objects.txt
+var objectsText string
+
+//go:embed rights.txt
+var rightsText string
+
+func lines(text string) (all []string) {
+	for scanner := bufio.NewScanner(strings.NewReader(text)); scanner.Scan(); {
+		all = append(all, scanner.Text())
+	}
+	return all
+}
+
+// shown is how many of a kind a result names; the rest is counted.
+const shown = 4
+
+func some(list []string) string {
+	if rest := len(list) - shown; rest > 0 {
+		return fmt.Sprintf("%s, and %d more", strings.Join(list[:shown], ", "), rest)
+	}
+	return strings.Join(list, ", ")
+}
+
+// objects looks whether columns, identities, foreign keys, indexes, triggers and functions are
+// those that the migrations have made. Indexes are about time only. A trigger of the site is a
+// risk, not a fault.
+func (c *Checks) objects(ctx context.Context) Result {
+	var rows []sharddb.CheckObjectsRow
+	err := c.look(ctx, func(q *sharddb.Queries) (err error) { rows, err = q.CheckObjects(ctx); return err })
+	if err != nil {
+		return c.failed(err)
+	}
+	have := map[string]bool{}
+	for _, row := range rows {
+		have[row.Object] = row.Whole
+	}
+	want := lines(objectsText)
+	known := map[string]bool{}
+	var missing, broken, slow, foreign []string
+	for _, object := range want {
+		known[object] = true
+		whole, there := have[object]
+		switch {
+		case whole:
+		case strings.HasPrefix(object, "index "):
+			slow = append(slow, object)
+		case there:
+			broken = append(broken, object)
+		default:
+			missing = append(missing, object)
+		}
+	}
+	for _, row := range rows {
+		if name, is := strings.CutPrefix(row.Object, "trigger "); is && !known[row.Object] {
+			foreign = append(foreign, name)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return fail("missing: "+some(missing),
+			"somebody has changed the tables, or restored a part of them: put it back as the migrations in schema/ make it")
+	case len(broken) > 0:
+		return fail("switched off, or not proven for all rows: "+some(broken),
+			"as the owner of the table: ALTER TABLE ... ENABLE TRIGGER USER (ALL as a superuser), or VALIDATE CONSTRAINT")
+	case len(slow) > 0:
+		return warn("missing or invalid, which makes beats slow: "+some(slow), "make it again, as the migrations in schema/ do, or REINDEX it")
+	case len(foreign) > 0:
+		return warn("triggers that are not of shard-client: "+some(foreign), "make sure that they let every row pass; what they refuse is set aside")
+	}
+	return ok(fmt.Sprintf("all %d columns, keys, indexes, triggers and functions are whole", len(want)))
+}
+
+// right is one right, in the place of its table in docs/grants.sql.
+type right struct {
+	Privilege string `json:"privilege"`
+	Name      string `json:"name"` // of the column; "": the whole table
+	Object    string `json:"object"`
+	Place     int    `json:"place"`
+}
+
+// rights asks whether this role has what docs/grants.sql gives. An owner has it without asking.
+func (c *Checks) rights(ctx context.Context) Result {
+	var all []right
+	for _, line := range lines(rightsText) {
+		words := strings.Split(line, "\t")
+		one := right{Privilege: words[0], Name: words[1], Object: words[2]}
+		if n := len(all); n > 0 {
+			one.Place = all[n-1].Place
+			if all[n-1].Object != one.Object || all[n-1].Privilege != one.Privilege {
+				one.Place++
+			}
+		}
+		all = append(all, one)
+	}
+	list, err := json.Marshal(all)
+	if err != nil {
+		return c.failed(err)
+	}
+	var rows []sharddb.CheckRightsRow
+	err = c.look(ctx, func(q *sharddb.Queries) (err error) { rows, err = q.CheckRights(ctx, list); return err })
+	if err != nil {
+		return c.failed(err)
+	}
+	var missing []string
+	for _, row := range rows {
+		columns := ""
+		if row.Columns != "" {
+			columns = " (" + row.Columns + ")"
+		}
+		missing = append(missing, row.Privilege+columns+" on "+row.Object)
+	}
+	if len(missing) > 0 {
+		return fail("the role lacks "+some(missing), "run docs/grants.sql as the owner of the tables")
+	}
+	return ok(fmt.Sprintf("the role has the %d rights of docs/grants.sql", len(all)))
+}

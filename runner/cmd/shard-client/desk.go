@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/repair"
+	"shardclient/schema"
+)
+
+// mending is what a command of package repair does.
+type mending interface {
+	Run(ctx context.Context, d *repair.Desk) error
+}
+
+// desk returns what the commands of package repair work at.
+func (p *program) desk() *repair.Desk {
+	d := &repair.Desk{
+		Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, OnTerminal: p.terminal.out, JSON: p.settings.Output == "json",
+		Hostname: p.settings.ShardHostname, Who: thisProcess(), LockTimeout: p.settings.LockTimeout,
+		Database: p.database, Protocol: afe.Protocol2019,
+		Misused: func(err error) error { return &usageError{err} },
+	}
+	if p.settings.Protocol == string(afe.Protocol2015) {
+		d.Protocol = afe.Protocol2015
+	}
+	d.Reader = func(pool *pgxpool.Pool) (repair.Previewer, error) { return p.newShard(pool, nobody{d.Protocol}) }
+	return d
+}
+
+// database opens a pool for a short command, on a database with the schema of this binary.
+func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := p.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.direct(ctx); err == nil {
+		err = schema.Check(ctx, pool)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// nobody stands where the master would: a packet that is looked at is not sent.
+type nobody struct{ protocol afe.Protocol }
+
+func (nobody) Heartbeat(context.Context, *afe.Packet) (*afe.Response, error) {
+	return nil, errors.New("this command sends nothing")
+}
+
+func (n nobody) Protocol() afe.Protocol { return n.protocol }

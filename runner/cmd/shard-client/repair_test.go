@@ -1,0 +1,451 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
+)
+
+// mend is a command line that mends the quarantine of a database.
+func mend(databaseURL string, words ...string) []string {
+	return append(append([]string{"quarantine"}, words...), "--database-url", databaseURL, "--shard-hostname", ourShard)
+}
+
+// setAside makes a shard with records that the master refuses, for longer than any test takes: job
+// 2, which has a complete entry and an open one, job 3, which is finished, and host 4. Host 5 and
+// job 10 have ids that are taken.
+func setAside(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	pgtest.Exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (1, '`+ourShard+`');
+		INSERT INTO afe_hosts (id, hostname) VALUES (4, 'h4'), (5, 'h5');
+		INSERT INTO afe_jobs (id, created_on, owner, name) VALUES
+			(2, '2019-03-15T11:30:15', 'o', 'n'), (3, '2019-03-15T11:30:15', 'o', 'n'), (10, '2019-03-15T11:30:15', 'another', 'n');
+		INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete) VALUES
+			(20, 2, NULL, 'Completed', true), (21, 2, NULL, 'Running', false), (30, 3, NULL, 'Completed', true),
+			(100, 10, 5, 'Completed', true), (101, 10, NULL, 'Queued', false);
+		INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest, retry_at, last_seen)
+		SELECT 'out', o.kind, o.id, 'refused', 'no', '', 0, '', now() + '1 year', now() + '1 year' FROM (VALUES ('job', 2), ('job', 3), ('host', 4)) AS o (kind, id);
+		INSERT INTO shard_client_taken (kind, object_id, reason) VALUES ('job', 10, 'another job'), ('host', 5, 'another host')`)
+}
+
+// beatsMore waits until so many more requests than now have come.
+func beatsMore(t testing.TB, m *fakeMaster, more int) {
+	t.Helper()
+	now := len(m.received())
+	wait.Until(t, "for more beats", func() bool { return len(m.received()) >= now+more })
+}
+
+// uploads reports whether a request of these holds the job.
+func uploads(requests []request, id int64) bool {
+	return slices.ContainsFunc(requests, func(r request) bool { return slices.Contains(r.jobs(), id) })
+}
+
+// A record that rests is tried with the next beat of the client that runs meanwhile, and passes.
+func TestP6RetryBesideTheClient(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	m := master(t, answers(nothing))
+	p := startRun(t, m, databaseURL)
+	beatsMore(t, m, 3)
+	if uploads(m.received(), 2) || uploads(m.received(), 3) {
+		t.Error("a record that rests was sent")
+	}
+	e := invoke(mend(databaseURL, "retry", "out", "job", "3")...).want(t, exitOK)
+	if !strings.HasPrefix(e.stdout, "out job 3 is due now") {
+		t.Errorf("%v", e)
+	}
+	wait.Until(t, "for job 3 to leave the quarantine", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine WHERE object_id = 3") == 0
+	})
+	if !uploads(m.received(), 3) || uploads(m.received(), 2) {
+		t.Error("want job 3 sent and job 2 not")
+	}
+	// The taken ones are not sent, however often somebody asks for it.
+	invoke(mend(databaseURL, "retry", "out", "job", "10")...).want(t, exitFailed).says(t, "nothing was done about 1 of 1")
+	invoke(mend(databaseURL, "retry", "--all", "--yes")...).want(t, exitFailed).says(t, "nothing was done about 2 of 4 objects")
+	wait.Until(t, "for all others to pass", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine") == 0
+	})
+	if uploads(m.received(), 10) {
+		t.Error("a job whose id is taken was sent")
+	}
+	p.stop().want(t, exitOK)
+}
+
+// What is given up is not sent any more. What the job says afterwards is.
+func TestP1DropGivesUpNoLaterCompletion(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	m := master(t, answers(nothing))
+	p := startRun(t, m, databaseURL)
+	beatsMore(t, m, 2)
+	invoke(mend(databaseURL, "drop", "out", "job", "2", "--yes")...).want(t, exitUsage).says(t, "never reaches the master", "--give-up")
+	invoke(mend(databaseURL, "drop", "out", "job", "2", "--give-up")...).want(t, exitUsage).says(t, "--yes")
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 3 {
+		t.Errorf("%d records, want the three: nothing was agreed to", n)
+	}
+	invoke(mend(databaseURL, "drop", "out", "job", "2", "--give-up", "--yes")...).want(t, exitOK)
+	invoke(mend(databaseURL, "drop", "out", "job", "3", "--give-up", "--yes")...).want(t, exitOK)
+	beatsMore(t, m, 3)
+	if uploads(m.received(), 2) || uploads(m.received(), 3) {
+		t.Error("what was given up was sent")
+	}
+	// Also not after a restart, which sends again what no client has acknowledged.
+	p.stop().want(t, exitOK)
+	p = startRun(t, m, databaseURL)
+	beatsMore(t, m, 3)
+	if uploads(m.received(), 2) || uploads(m.received(), 3) {
+		t.Error("what was given up was sent after a restart")
+	}
+	// The scheduler completes entry 21, in the order that leaves the NULL first.
+	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 2")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 21")
+	wait.Until(t, "for the later completion", func() bool { return uploads(m.received(), 2) })
+	p.stop().want(t, exitOK)
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
+		t.Errorf("%d rows of the ledger, want none", n)
+	}
+}
+
+// A record that has passed in the meantime is not given up: it may have more to say by then.
+func TestP1DropLeavesAloneWhatHasPassed(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	found := invoke(mend(databaseURL, "list", "--output", "json")...).want(t, exitOK)
+	if strings.Count(found.stdout, `"out"`) != 5 {
+		t.Fatal(found)
+	}
+	// The row is locked until the client has forgotten it, and with it what the drop would take.
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	pgtest.Exec(t, tx, "DELETE FROM shard_client_quarantine WHERE object_id = 2")
+	dropped := make(chan ended, 1)
+	go func() {
+		dropped <- invoke(mend(databaseURL, "drop", "out", "job", "2", "--give-up", "--yes", "--lock-timeout=10m")...)
+	}()
+	wait.Until(t, "for the drop to wait", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 1
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e := wait.For(t, "the end of the drop", dropped).want(t, exitOK)
+	if !strings.Contains(e.stdout, "is set aside no more") {
+		t.Errorf("%v", e)
+	}
+	if pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 2 AND shard_id IS NULL") != 1 {
+		t.Error("job 2 was taken for sent")
+	}
+}
+
+// What is here under an id that is taken goes, so that the master's object comes in; one at a time.
+func TestDropTaken(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	m := master(t, answers(jobs(10)))
+	p := startRun(t, m, databaseURL)
+	beatsMore(t, m, 2)
+	invoke(mend(databaseURL, "drop", "--code", "job_taken", "--give-up", "--yes")...).want(t, exitUsage).says(t, "out job 10 is among them", "by its id")
+	invoke(mend(databaseURL, "drop", "job", "10", "--give-up", "--yes")...).want(t, exitUsage).says(t, "in both directions")
+	invoke(mend(databaseURL, "drop", "out", "job", "10", "--give-up", "--yes")...).want(t, exitOK)
+	wait.Until(t, "for the master's job", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 10 AND owner = 'o'") == 1
+	})
+	wait.Until(t, "for it to leave the quarantine", func() bool {
+		return pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine WHERE object_id = 10") == 0
+	})
+	pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, host_id) VALUES (102, 3, 5)")
+	invoke(mend(databaseURL, "drop", "out", "host", "5", "--give-up", "--yes")...).want(t, exitFailed).says(t, "1 entries that have not ended")
+	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true WHERE id = 102")
+	invoke(mend(databaseURL, "drop", "out", "host", "5", "--give-up", "--yes")...).want(t, exitOK)
+	if n := pgtest.Query[int](t, pool, "SELECT (SELECT count(*) FROM afe_hosts WHERE id = 5) + (SELECT count(*) FROM shard_client_taken)"); n != 0 {
+		t.Error("host 5 is still here")
+	}
+	p.stop().want(t, exitOK)
+}
+
+// A host that is gone on the master, and one that was renamed there.
+func TestRetireAndRename(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	pgtest.Exec(t, pool, "INSERT INTO afe_host_queue_entries (id, job_id, host_id) VALUES (102, 3, 4)")
+	invoke(mend(databaseURL, "retire", "6", "--yes")...).want(t, exitFailed).says(t, "no such host")
+	invoke(mend(databaseURL, "retire", "4")...).want(t, exitUsage).says(t, "--yes")
+	invoke(mend(databaseURL, "retire", "4", "--yes")...).want(t, exitOK)
+	if pgtest.Query[int](t, pool, `SELECT count(*) FROM afe_hosts AS h JOIN afe_host_queue_entries AS e ON e.host_id = h.id
+		WHERE h.id = 4 AND h.invalid AND e.aborted AND NOT EXISTS (SELECT FROM shard_client_quarantine WHERE object_id = 4)`) != 1 {
+		t.Error("want host 4 invalid, its open entry aborted, and nothing set aside of it")
+	}
+	invoke(mend(databaseURL, "rename", "4", "h4new", "--yes")...).want(t, exitFailed).says(t, "not taken")
+	invoke(mend(databaseURL, "rename", "5", "h 5", "--yes")...).want(t, exitUsage)
+	invoke(mend(databaseURL, "rename", "5", "h5new", "--yes")...).want(t, exitOK)
+	m := master(t, answers(`{"hosts": [{"id": 5, "hostname": "h5new"}], "jobs": [], "suite_keyvals": [], "incorrect_host_ids": []}`))
+	invoke(once(m, databaseURL)...).want(t, exitOK)
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_taken WHERE kind = 'host'"); n != 0 {
+		t.Error("the master's host is the one that is here, and its id still counts as taken")
+	}
+}
+
+// Hosts and jobs are the master's to send again. A suite keyval is stored, but over nothing newer.
+func TestRetryOfWhatCame(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	for id, payload := range map[int]string{
+		6: `{"id": 6}`, 70: `{"id": 70, "job_id": 900, "key": "suite", "value": "bvt"}`, 71: `{"id": 71, "job_id": 900, "key": "build", "value": 7}`,
+	} {
+		kind := "suite_keyval"
+		if id == 6 {
+			kind = "job"
+		}
+		pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+			VALUES ('in', $1, $2, 'malformed', 'no', $3, $4, '')`, kind, id, []byte(payload), len(payload))
+	}
+	e := invoke(mend(databaseURL, "retry", "--all", "--yes", "--output", "json")...).want(t, exitFailed)
+	var all []struct {
+		Kind    string
+		ID      int
+		Done    string
+		Refused bool
+	}
+	if err := json.Unmarshal([]byte(e.stdout), &all); err != nil || len(all) != 3 ||
+		all[0].Refused || !strings.Contains(all[0].Done, "every answer that holds it") ||
+		all[1].Refused || all[1].ID != 70 || !strings.Contains(all[1].Done, "suite = bvt") ||
+		!all[2].Refused || !strings.Contains(all[2].Done, "value") || !strings.Contains(all[2].Done, "--payload") {
+		t.Fatalf("%v: %v", err, e)
+	}
+	file := filepath.Join(t.TempDir(), "corrected.json")
+	if err := os.WriteFile(file, []byte(`{"id": 71, "job_id": 900, "key": "build", "value": "7"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	invoke(mend(databaseURL, "retry", "in", "job", "6", "--payload", file)...).want(t, exitUsage).says(t, "two shards")
+	pgtest.Exec(t, pool, "INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (900, 'build', '8')")
+	e = invoke(mend(databaseURL, "retry", "in", "suite_keyval", "71", "--payload", file)...).want(t, exitFailed)
+	if !strings.Contains(e.stdout, "build = 8 by now") {
+		t.Errorf("%v", e)
+	}
+	pgtest.Exec(t, pool, "DELETE FROM afe_job_keyvals WHERE key = 'build'")
+	invoke(mend(databaseURL, "retry", "in", "suite_keyval", "71", "--payload", file)...).want(t, exitOK)
+	if got := pgtest.Query[string](t, pool, "SELECT string_agg(key || '=' || value, ' ' ORDER BY key) FROM afe_job_keyvals WHERE job_id = 900"); got != "build=7 suite=bvt" {
+		t.Errorf("keyvals %q", got)
+	}
+	invoke(mend(databaseURL, "drop", "in", "job", "6", "--yes")...).want(t, exitOK)
+	invoke(mend(databaseURL, "drop", "in", "job", "6", "--yes")...).want(t, exitFailed).says(t, "no such object")
+	if e := invoke(mend(databaseURL, "list")...).want(t, exitOK); e.stdout != "the quarantine is empty\n" {
+		t.Errorf("%v", e)
+	}
+}
+
+// Everything about an object is shown, and nothing of it moves a terminal.
+func TestQuarantineShow(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	hostile := `{"id": 6, "owner": 7, "name": "` + "\u202e\u009b31m" + `", "created_on": "2019-03-15T11:30:15", "hostqueueentry_set": []}`
+	m := master(t, answers(strings.Replace(nothing, `"jobs": [`, `"jobs": [`+hostile, 1)))
+	invoke(once(m, databaseURL)...).want(t, exitOK)
+	show := mend(databaseURL, "show", "in", "job", "6")
+	e := invoke(show...).want(t, exitOK)
+	for _, want := range []string{"in job 6\n  code        malformed\n", "  times       1\n", "owner", "\n  \"name\": \"\\u202e\\u009b31m\",\n", strconv.Itoa(len(hostile)) + " bytes"} {
+		if !strings.Contains(e.stdout, want) {
+			t.Errorf("want %q: %v", want, e)
+		}
+	}
+	if strings.ContainsAny(e.stdout, "\u202e\u009b") {
+		t.Errorf("hostile characters reach the terminal: %q", e.stdout)
+	}
+	if e := invoke(append(show, "--raw")...).want(t, exitOK); e.stdout != hostile {
+		t.Errorf("raw: %q, want %q", e.stdout, hostile)
+	}
+	var all []map[string]any
+	e = invoke(append(show, "--output", "json")...).want(t, exitOK)
+	if err := json.Unmarshal([]byte(e.stdout), &all); err != nil || len(all) != 1 || all[0]["payload"].(map[string]any)["owner"] != 7.0 ||
+		all[0]["payload_bytes"] != float64(len(hostile)) || all[0]["code"] != "malformed" || all[0]["payload_base64"] == "" {
+		t.Errorf("%v: %v", err, e)
+	}
+	invoke(mend(databaseURL, "show", "out", "job", "6")...).want(t, exitFailed).says(t, "quarantine list")
+	for _, wrong := range [][]string{{"show"}, {"show", "job", "six"}, {"show", "jobs", "6"}, {"show", "in", "job", "6", "7"}, {"retry"}, {"drop", "job", "6", "--all"}} {
+		invoke(mend(databaseURL, wrong...)...).want(t, exitUsage).silent(t)
+	}
+}
+
+// Whatever the client does under the rights of docs/grants.sql, its operator can mend, but for what
+// is deleted.
+func TestMendWithLeastRights(t *testing.T) {
+	t.Parallel()
+	databaseURL, owner := leastRights(t)
+	setAside(t, owner)
+	for _, words := range [][]string{
+		{"list"}, {"show", "out", "job", "2"}, {"retry", "out", "job", "2"}, {"drop", "out", "job", "2", "--give-up", "--yes"},
+		{"drop", "out", "job", "3", "--give-up", "--yes"}, {"retire", "4", "--yes"}, {"rename", "5", "h5new", "--yes"},
+	} {
+		if err := permitted(invoke(mend(databaseURL, words...)...)); err != nil {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+	for _, words := range [][]string{{"packet"}, {"once", "--dry-run"}, {"adopt"}, {"sessions", "list"}} {
+		if err := permitted(invoke(append(words, "--database-url", databaseURL, "--shard-hostname", ourShard)...)); err != nil {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+	invoke(mend(databaseURL, "drop", "out", "job", "10", "--give-up", "--yes")...).want(t, exitFailed).
+		says(t, "permission denied", "as the role that owns the tables")
+}
+
+// whole is what is in all tables.
+func whole(t testing.TB, pool *pgxpool.Pool) string {
+	t.Helper()
+	return pgtest.Query[string](t, pool, `SELECT string_agg(c.relname || query_to_xml('SELECT * FROM ' || c.relname || ' ORDER BY 1', true, false, '')::text, E'\n')
+		FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'`)
+}
+
+// The packet is the body of the next request, byte by byte, and to look at it changes nothing.
+func TestPacketIsWhatTravels(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	setAside(t, pool)
+	pgtest.Exec(t, pool, "DELETE FROM shard_client_quarantine WHERE object_id = 3")
+	before := whole(t, pool)
+	look := []string{"--database-url", databaseURL, "--shard-hostname", ourShard}
+	packet := invoke(append([]string{"packet"}, look...)...).want(t, exitOK)
+	old := invoke(append([]string{"packet", "--protocol=2015"}, look...)...).want(t, exitOK)
+	text := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK)
+	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished jobs with 1 entries: 3\n", "stays out 4 records: "} {
+		if !strings.Contains(text.stdout, want) {
+			t.Errorf("want %q: %v", want, text)
+		}
+	}
+	var dry struct {
+		Outcome string  `json:"outcome"`
+		JobIDs  []int64 `json:"job_ids"`
+		Bytes   int
+		Packet  json.RawMessage
+	}
+	e := invoke(append([]string{"once", "--dry-run", "--output=json"}, look...)...).want(t, exitOK)
+	if err := json.Unmarshal([]byte(e.stdout), &dry); err != nil || dry.Outcome != "dry_run" || !slices.Equal(dry.JobIDs, []int64{3}) ||
+		dry.Bytes != len(packet.stdout) || string(dry.Packet) != packet.stdout {
+		t.Errorf("%v: %v", err, e)
+	}
+	if after := whole(t, pool); after != before {
+		t.Error("looking at the packet has changed the database")
+	}
+	m := master(t, answers(nothing))
+	invoke(once(m, databaseURL)...).want(t, exitOK)
+	if sent := string(m.last(t).body); sent != packet.stdout || strings.Contains(old.stdout, "known_host_statuses") {
+		t.Errorf("sent\n%s\nprinted\n%s\nof 2015\n%s", sent, packet.stdout, old.stdout)
+	}
+	invoke("packet", "--database-url", databaseURL).want(t, exitUsage).says(t, "--shard-hostname")
+	// Beside the client that runs, which is named.
+	release := make(chan struct{})
+	m = master(t, hangs(release, answers(nothing)))
+	p := startRun(t, m, databaseURL)
+	wait.Until(t, "for the request", func() bool { return len(m.received()) == 1 })
+	if e := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK); !strings.Contains(e.stdout, "held by shard-client") {
+		t.Errorf("%v", e)
+	}
+	close(release)
+	p.stop().want(t, exitOK)
+}
+
+// A copy is adopted without a start; not while it is served.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	original := pgtest.Database(t)
+	m := master(t, answers(nothing))
+	adopt := func(databaseURL string, more ...string) ended {
+		return invoke(append([]string{"adopt", "--database-url", databaseURL}, more...)...)
+	}
+	invoke(once(m, original)...).want(t, exitOK)
+	cloneURL := pgtest.Clone(t, original)
+	clone := open(t, cloneURL)
+	before := whole(t, clone)
+	adopt(cloneURL).want(t, exitUsage).says(t, "--yes")
+	if whole(t, clone) != before {
+		t.Error("a question has changed the database")
+	}
+	if e := adopt(cloneURL, "--yes").want(t, exitOK); !strings.Contains(e.stdout, "adopted: ") || !strings.Contains(e.stdout, "served last by shard-client ") {
+		t.Errorf("%v", e)
+	}
+	before = whole(t, clone)
+	if e := adopt(cloneURL, "--yes", "--output=json").want(t, exitOK); !strings.Contains(e.stdout, `"adopted":false`) {
+		t.Errorf("%v", e)
+	}
+	if whole(t, clone) != before {
+		t.Error("there was nothing to adopt, and the database has changed")
+	}
+	release := make(chan struct{})
+	hanging := masterThat(t, func(int, []byte) http.Handler { return hangs(release, answers(nothing)) })
+	p := startRun(t, hanging, cloneURL)
+	wait.Until(t, "for the request", func() bool { return len(hanging.received()) == 1 })
+	adopt(cloneURL, "--yes").want(t, exitHeld).says(t, "another shard-client holds the lock")
+	close(release)
+	p.stop().want(t, exitOK)
+}
+
+// Who holds a transaction open is found and ended without SQL.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	sessions := func(words ...string) ended {
+		return invoke(append(append([]string{"sessions"}, words...), "--database-url", databaseURL)...)
+	}
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	pgtest.Exec(t, conn, "BEGIN")
+	pgtest.Exec(t, conn, "LOCK TABLE afe_jobs")
+	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
+	if e := sessions("list").want(t, exitOK); !strings.Contains(e.stdout, "\n"+pid+" ") || !strings.Contains(e.stdout, "a transaction for ") {
+		t.Errorf("%v", e)
+	}
+	if e := sessions("list", "--output=json").want(t, exitOK); !strings.Contains(e.stdout, `"pid":`+pid+`,`) || !strings.Contains(e.stdout, `"query":"LOCK TABLE afe_jobs"`) {
+		t.Errorf("%v", e)
+	}
+	sessions("end", pid).want(t, exitUsage).says(t, "--yes")
+	sessions("end", "1", "--yes").want(t, exitFailed).says(t, "sessions list")
+	sessions("end", "all", "--yes").want(t, exitUsage)
+	sessions("end", pid, "--yes").want(t, exitOK)
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Error("the session goes on")
+	}
+}
+
+// A trigger of ours that somebody has disabled is enabled without SQL; one of the site is left
+// alone.
+func TestMigrateRepair(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	pgtest.Exec(t, pool, `ALTER TABLE afe_hosts_labels DISABLE TRIGGER USER;
+		CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER theirs AFTER INSERT ON afe_hosts_labels EXECUTE FUNCTION theirs();
+		ALTER TABLE afe_hosts_labels DISABLE TRIGGER theirs`)
+	repair := []string{"migrate", "repair", "--database-url", databaseURL}
+	e := invoke(repair...).want(t, exitOK)
+	if want := "enabled afe_hosts_labels afe_hosts_labels_id_after\nenabled afe_hosts_labels afe_hosts_labels_id_before\n"; e.stdout != want {
+		t.Errorf("%v, want %q", e, want)
+	}
+	if got := pgtest.Query[string](t, pool, "SELECT string_agg(tgname, ' ') FROM pg_trigger WHERE tgenabled = 'D'"); got != "theirs" {
+		t.Errorf("disabled: %q", got)
+	}
+	if e := invoke(append(repair, "--output=json")...).want(t, exitOK); e.stdout != "[]\n" {
+		t.Errorf("%v", e)
+	}
+}

@@ -1,0 +1,65 @@
+package operator
+
+import (
+	"fmt"
+	"time"
+
+	"shardclient/runner/screen"
+)
+
+// judge names the state, and says it in a sentence.
+func (s *Status) judge(pause time.Duration) {
+	last := s.Last()
+	ended := ""
+	if last != nil {
+		ended = ago(s.At.Sub(last.EndedAt()))
+	}
+	switch {
+	case last == nil && s.LastHolder == nil:
+		s.State, s.Sentence = StateNew, "No client has served this database yet."
+	case s.Holder == nil:
+		s.State, s.Sentence = StateStopped, "No client runs: nobody holds the lock of this shard"
+		switch {
+		case last == nil:
+			s.Sentence += ", and no beat is in the history."
+		case last.OK():
+			s.Sentence += fmt.Sprintf("; the last beat ended %s and was ok.", ended)
+		default:
+			s.Sentence += fmt.Sprintf("; the last beat ended %s and failed (%s).", ended, last.Failure)
+		}
+	case last == nil:
+		s.State, s.Sentence = StateSilent, fmt.Sprintf("A client runs since %s and no beat has ended yet.", s.since(s.Holder.Since))
+	case !last.OK():
+		s.State, s.Sentence = StateFailing, s.failing(last)
+	case s.At.Sub(last.EndedAt()) > max(silentPauses*pause, silentLeast) && s.At.Sub(s.Holder.Since) > silentLeast:
+		s.State = StateSilent
+		s.Sentence = fmt.Sprintf("A client holds the lock, but its last beat ended %s: a long beat is under way, or it is stuck.", ended)
+	default:
+		s.State, s.Sentence = StateOK, fmt.Sprintf("All is well: the last beat ended %s and was ok.", ended)
+		if s.Pending.Jobs > 0 {
+			s.Sentence = fmt.Sprintf("The last beat ended %s and was ok; %s to upload.", ended, s.Pending.words())
+		}
+	}
+}
+
+func (s *Status) failing(last *Beat) string {
+	what := "The last beat failed"
+	if s.FailuresInARow > 1 {
+		what = fmt.Sprintf("The last %d beats failed", s.FailuresInARow)
+	}
+	since := ""
+	if s.FailingSince != nil && s.FailuresInARow > 1 {
+		since = ", for " + screen.Duration(s.At.Sub(*s.FailingSince))
+	}
+	return fmt.Sprintf("%s (%s)%s.", what, last.Failure, since)
+}
+
+func (s *Status) since(then time.Time) string { return screen.Duration(s.At.Sub(then)) }
+
+// ago returns an age in words.
+func ago(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%d s ago", max(d, 0)/time.Second)
+	}
+	return screen.Duration(d) + " ago"
+}

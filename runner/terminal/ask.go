@@ -1,0 +1,68 @@
+package terminal
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Is reports whether somebody sits at a stream.
+func Is(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// ErrNobody says that a question has no terminal to be asked on.
+var ErrNobody = errors.New("there is no terminal to ask on")
+
+// Ask asks a question and reports whether the answer is yes. An end without an answer is a no.
+func Ask(in io.Reader, out io.Writer, question string) (bool, error) {
+	if !Is(in) || !Is(out) {
+		return false, ErrNobody
+	}
+	fmt.Fprint(out, question+" [y/N] ")
+	answer, _ := bufio.NewReader(in).ReadString('\n')
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}
+
+const (
+	every      = time.Second // how often the time on a line of progress is renewed
+	widestStep = 60          // characters of what a long work is at
+)
+
+// Progress shows on a terminal what a long work is at, and for how long it has been, on one line;
+// end clears that. Elsewhere neither prints anything.
+func Progress(out io.Writer) (at func(step string), end func()) {
+	if !Is(out) {
+		return func(string) {}, func() {}
+	}
+	began, steps, ended := time.Now(), make(chan string), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for step, open := "", true; open; {
+			select {
+			case step, open = <-steps:
+			case <-tick.C:
+			}
+			if step, _, _ = strings.Cut(step, "\n"); len([]rune(step)) > widestStep {
+				step = string([]rune(step)[:widestStep-1]) + "…"
+			}
+			if open {
+				fmt.Fprintf(out, "\r\x1b[K%s, %d s", step, int(time.Since(began).Seconds()))
+			} else {
+				fmt.Fprint(out, "\r\x1b[K")
+			}
+		}
+	}()
+	return func(step string) { steps <- step }, sync.OnceFunc(func() { close(steps); <-ended })
+}
