@@ -58,7 +58,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture mutate clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -139,7 +139,7 @@ verify-modules:
 	@go -C .ci/tools mod tidy -diff || { echo 'verify: the tools are not tidy: run go -C .ci/tools mod tidy'; exit 1; }
 
 verify-vet:
-	@$(COMPILING) go vet ./... && go -C .ci/mutate vet . || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
+	@$(COMPILING) go vet ./... && go -C .ci/mutate vet . && go -C .ci/page vet . || { echo 'verify: go vet found the mistakes above: correct them'; exit 1; }
 
 # Not from the cache, which sees no file that only go list has read.
 verify-imports:
@@ -189,6 +189,12 @@ fuzz: ## Run each fuzz target for FUZZTIME
 torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a table, and a failure when anything is lost
 	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
+
+# PICTURE=1 also makes the picture of the README anew.
+page: build postgres ## Open the status pages in a real Chromium; pictures in bin/page, PICTURE=1 for the README's
+	@.ci/page/install.sh bin/page
+	@.ci/leaving-nothing go -C .ci/page test -count 1 -timeout 15m .
+	@$(if $(filter-out 0,$(PICTURE)),cp bin/page/status-page.png docs/status-page.png)
 
 # Not in .ci/run: all of it takes a day. Programs that tests start are not changed.
 mutate: postgres testrun ## Change one thing at a time in TARGET, for TIME at most; what no test notices is printed

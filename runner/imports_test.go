@@ -31,9 +31,10 @@ var arrows = map[string][]string{
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
 		"runner/repair", "runner/terminal",
+		"runner/page/status", "runner/watch",
 	},
 	"runner/check": {
-		"runner/operator", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
+		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
 	},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {
@@ -42,6 +43,13 @@ var arrows = map[string][]string{
 	},
 	"runner/terminal": {},
 	"runner/hint":     {"runner/afe", "runner/beat"},
+
+	"runner/page": {"runner/plain"},
+	"runner/watch": {
+		"runner/page/status", "runner/operator", "runner/shard", "runner/config", "runner/ops", "runner/beat", "runner/guard", "schema",
+	},
+	"runner/page/status": {"runner/page", "runner/operator", "runner/config", "runner/hint", "runner/ops", "runner/beat"},
+
 	"runner/shard": {
 		"runner/apply", "runner/aside", "runner/search", "runner/lock", "runner/afe", "runner/pg", "runner/beat", "runner/guard", "runner/plain",
 		"gen/sharddb",
@@ -82,7 +90,7 @@ var arrows = map[string][]string{
 		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
 		"runner/screen", "schema", "gen/labdb",
 	},
-	"runner/master":   {"runner/afe", "runner/pg", "gen/masterdb"},
+	"runner/master":   {"runner/page", "runner/afe", "runner/pg", "gen/masterdb"},
 	"runner/postgres": {"runner/process"},
 	"runner/process":  {},
 
@@ -225,6 +233,7 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/terminal",
+	"runner/page", "runner/watch",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

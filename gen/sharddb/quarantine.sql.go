@@ -179,6 +179,62 @@ func (q *Queries) QuarantineList(ctx context.Context) ([]QuarantineListRow, erro
 	return items, nil
 }
 
+const quarantineNewest = `-- name: QuarantineNewest :many
+SELECT
+    q.direction, q.kind, q.object_id AS id, q.code, q.reason, q.occurrences, q.first_seen, q.last_seen
+FROM (
+    SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen
+    FROM shard_client_quarantine
+    UNION ALL
+    SELECT 'out', kind, object_id, kind || '_taken', reason, 1, since, since
+    FROM shard_client_taken
+) AS q
+ORDER BY q.code = 'waiting_for_host', q.last_seen DESC, q.direction, q.kind, q.object_id
+LIMIT $1::bigint
+`
+
+type QuarantineNewestRow struct {
+	Direction   string
+	Kind        string
+	ID          *int64
+	Code        string
+	Reason      string
+	Occurrences int64
+	FirstSeen   time.Time
+	LastSeen    time.Time
+}
+
+// Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and
+// come behind all others.
+func (q *Queries) QuarantineNewest(ctx context.Context, atMost int64) ([]QuarantineNewestRow, error) {
+	rows, err := q.db.Query(ctx, quarantineNewest, atMost)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []QuarantineNewestRow
+	for rows.Next() {
+		var i QuarantineNewestRow
+		if err := rows.Scan(
+			&i.Direction,
+			&i.Kind,
+			&i.ID,
+			&i.Code,
+			&i.Reason,
+			&i.Occurrences,
+			&i.FirstSeen,
+			&i.LastSeen,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const quarantineRefusedBefore = `-- name: QuarantineRefusedBefore :many
 SELECT object_id::bigint AS id, (code = 'too_slow')::boolean AS too_slow
 FROM shard_client_quarantine

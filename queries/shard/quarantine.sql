@@ -108,3 +108,18 @@ FROM (
     FROM shard_client_taken
 ) AS q
 ORDER BY q.direction, q.kind, q.object_id NULLS LAST, q.id;
+
+-- Those of QuarantineList that were seen last. Jobs that only wait for a host are no alarm, and
+-- come behind all others.
+-- name: QuarantineNewest :many
+SELECT
+    q.direction, q.kind, q.object_id AS id, q.code, q.reason, q.occurrences, q.first_seen, q.last_seen
+FROM (
+    SELECT direction, kind, object_id, code, reason, occurrences, first_seen, last_seen
+    FROM shard_client_quarantine
+    UNION ALL
+    SELECT 'out', kind, object_id, kind || '_taken', reason, 1, since, since
+    FROM shard_client_taken
+) AS q
+ORDER BY q.code = 'waiting_for_host', q.last_seen DESC, q.direction, q.kind, q.object_id
+LIMIT @at_most::bigint;

@@ -13,11 +13,11 @@ import (
 	"context"
 	"crypto/tls"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/hint"
 	"shardclient/runner/pg"
 )
 
@@ -46,13 +46,12 @@ type Checks struct {
 	// Settings are what the settings themselves have come to, by whoever knows them.
 	Settings []Result
 
-	// Door leads to the database; nil: there is none, and DatabaseError says why, unless Settings
-	// do.
+	// Door leads to the database; nil: DatabaseError says why there is none.
 	Door          *pg.Door
 	DatabaseError error
 
-	// Master is the address of the master; nil: there is none, and MasterError says why, unless
-	// Settings do.
+	// Master is the address of the master; MasterError says why there is none, or none that can be
+	// called.
 	Master        *url.URL
 	MasterError   error
 	TLS           *tls.Config
@@ -67,8 +66,6 @@ type Checks struct {
 
 	// Redact makes the text of an error that may be shown.
 	Redact func(error) string
-	// Hint says what to do about an error; "": nobody knows.
-	Hint func(error) string
 	// Now is the clock of this machine; nil: time.Now.
 	Now func() time.Time
 	// Zone is that of this machine; nil: time.Local.
@@ -135,17 +132,18 @@ func (c *Checks) Run(ctx context.Context, tell func(Result)) {
 	for _, result := range c.Settings {
 		tell(result)
 	}
-	var failed []string
+	mend := map[string]string{} // of a step that is not ok, the one that has to be mended first
 	for _, s := range steps {
 		if ctx.Err() != nil {
 			return
 		}
-		result := skipped(s.needs + " comes first")
-		if !slices.Contains(failed, s.needs) {
-			result = s.look(c, ctx)
+		first, blocked := mend[s.needs]
+		result := skipped(first + " comes first")
+		if !blocked {
+			first, result = s.name, s.look(c, ctx)
 		}
 		if result.Level == Fail || result.Level == Skipped {
-			failed = append(failed, s.name)
+			mend[s.name] = first
 		}
 		if result.Name = s.name; result.Text != "" { // or there was nothing to check
 			tell(result)
@@ -160,9 +158,8 @@ func fail(text, hint string) Result { return Result{Level: Fail, Text: text, Hin
 
 // failed is the result of a check that an error kept from being made.
 func (c *Checks) failed(err error) Result {
-	hint := ""
-	if c.Hint != nil {
-		hint = c.Hint(err)
+	if c.told(err) {
+		return skipped("the settings come first")
 	}
-	return fail(c.Redact(err), hint)
+	return fail(c.Redact(err), hint.For("", err))
 }

@@ -20,11 +20,8 @@ import (
 // database connects. Whether a pooler is in between is asked with the first connections: behind
 // some poolers, no other could be trusted.
 func (c *Checks) database(ctx context.Context) Result {
-	switch {
-	case c.DatabaseError != nil:
+	if c.DatabaseError != nil {
 		return c.failed(c.DatabaseError)
-	case c.Door == nil:
-		return skipped("the settings come first")
 	}
 	err := c.Door.Direct(ctx)
 	if c.between, _ = errors.AsType[*pg.PoolerError](err); err != nil && c.between == nil {

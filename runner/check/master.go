@@ -121,11 +121,8 @@ func (c *Checks) transport() *http.Client {
 // askMaster asks for the list of all shards, which every AFE has that knows shards. It only reads,
 // while a heartbeat would give hosts and jobs away, whatever it says.
 func (c *Checks) askMaster(ctx context.Context) Result {
-	switch {
-	case c.MasterError != nil:
+	if c.MasterError != nil {
 		return c.failed(c.MasterError)
-	case c.Master == nil:
-		return skipped("the settings come first")
 	}
 	got, err := c.ask(ctx, "get_shards", map[string]any{})
 	var failure *afe.Error
@@ -134,7 +131,9 @@ func (c *Checks) askMaster(ctx context.Context) Result {
 		c.master = &answer{} // an AFE answers, even if it does not tell
 		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC), "")
 	case err != nil:
-		return c.failed(err)
+		r := c.failed(err)
+		r.Text = strings.TrimPrefix(strings.TrimPrefix(r.Text, "heartbeat: "), "master ") // it was none, and the name stands before
+		return r
 	}
 	if err := json.Unmarshal(got.result, &got.shards); err != nil {
 		return fail(fmt.Sprintf("%s answers, but not as an AFE: get_shards gave %s", c.Master.Redacted(), plain.Quote(string(got.result))),

@@ -85,7 +85,7 @@ func TestMasterFaults(t *testing.T) {
 		"clock":              {master: at(-time.Hour, 0, ourShard), want: with("clock", "warn", "behind this machine's", nil)},
 		"zone":               {master: at(0, -8*time.Hour, ourShard), want: with("time zone", "warn", "the master is in UTC-08:00, this machine in UTC+00:00", nil)},
 		"not there":          {master: says(404, "<h1>Not Found"), want: with("master", "fail", "answered HTTP 404", none)},
-		"elsewhere":          {master: http.RedirectHandler("https://elsewhere/", 301), want: with("master", "fail", `answered HTTP 301 to "https://elsewhere/"`, none)},
+		"elsewhere":          {master: http.RedirectHandler("https://elsewhere/", http.StatusMovedPermanently), want: with("master", "fail", `answered HTTP 301 to "https://elsewhere/"`, none)},
 		"a page":             {master: says(200, "<html>Hello"), want: with("master", "fail", "is not JSON-RPC", none)},
 		"another JSON":       {master: says(200, `{"result": {"a": 1}}`), want: with("master", "fail", "not as an AFE", none)},
 		"telling nothing": {

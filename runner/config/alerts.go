@@ -11,29 +11,20 @@ func (c *Config) StateDirectory() string {
 	return first
 }
 
-// Addresses returns the bare addresses of a list that has been checked.
-func Addresses(list string) (bare []string) {
-	parsed, _ := mail.ParseAddressList(list)
-	for _, one := range parsed {
-		bare = append(bare, one.Address)
-	}
-	return bare
-}
-
+// checkAddresses refuses what is outside ASCII, too: not every mail server takes it.
 func checkAddresses(flag, list string, most int) error {
-	if list == "" {
-		return nil
-	}
-	_, err := mail.ParseAddressList(list)
-	bare := Addresses(list)
-	cause := ""
+	parsed, err := mail.ParseAddressList(list)
+	bad := strings.IndexFunc(list, func(r rune) bool { return r != ' ' && notGraphicASCII(r) })
+	var cause string
 	switch {
+	case list == "":
+		return nil
+	case bad >= 0:
+		cause = unusable(list[bad:])
 	case err != nil:
 		cause = strings.TrimPrefix(err.Error(), "mail: ")
-	case len(bare) > most:
+	case len(parsed) > most:
 		cause = "it is more than one address"
-	case strings.IndexFunc(strings.Join(bare, ""), notGraphicASCII) >= 0:
-		cause = "an address is outside ASCII, which not every mail server takes"
 	default:
 		return nil
 	}

@@ -73,7 +73,7 @@ type Config struct {
 	LogLevel     string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log."`
 	LogDir       string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
 	Output       string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout."`
-	Listen       string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves /metrics, /healthz and /readyz; default: none."`
+	Listen       string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves a status page, /metrics, /healthz and /readyz; default: none."`
 	PprofListen  string `env:"SHARD_CLIENT_PPROF_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves profiles of itself, for go tool pprof; keep it to localhost; default: none."`
 	StatsdAddr   string `env:"SHARD_CLIENT_STATSD_ADDR" placeholder:"HOST:PORT" group:"Output" help:"Statsd server that run sends the original's figures to, over UDP; default: none."`
 	StatsdPrefix string `env:"SHARD_CLIENT_STATSD_PREFIX" default:"localhost" group:"Output" help:"What their names begin with: Autotest's [SERVER] hostname, with _ in place of its dots."`

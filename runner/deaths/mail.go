@@ -10,6 +10,7 @@ import (
 	"mime"
 	"mime/quotedprintable"
 	"net"
+	"net/mail"
 	"os"
 	"strings"
 	"time"
@@ -26,6 +27,15 @@ type Mailer struct {
 	To   []string
 	// Authorities may vouch for the server's certificate; nil: those of the system.
 	Authorities *x509.CertPool
+}
+
+// Addresses returns the bare addresses of a list that has been checked.
+func Addresses(list string) (bare []string) {
+	parsed, _ := mail.ParseAddressList(list)
+	for _, one := range parsed {
+		bare = append(bare, one.Address)
+	}
+	return bare
 }
 
 // mailTimeout is how long a server may take for one mail.

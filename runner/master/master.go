@@ -29,6 +29,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
+	"shardclient/runner/page"
 )
 
 // Path is the path at which an AFE serves its calls.
@@ -54,6 +55,7 @@ type master struct {
 	pool  *pgxpool.Pool
 	o     Options
 	twins *twins
+	seen  *sightings
 }
 
 // New returns a handler that serves heartbeats from a migrated database. It fails when an option
@@ -80,8 +82,9 @@ func New(pool *pgxpool.Pool, o Options) (http.Handler, error) {
 	}
 	// Path ends in a slash, so the mux redirects the path without it, as the AFE does.
 	mux := http.NewServeMux()
-	m := &master{pool: pool, o: o, twins: newTwins(o)}
+	m := &master{pool: pool, o: o, twins: newTwins(o), seen: newSightings(o.Now)}
 	mux.Handle(Path, m)
+	mux.Handle("GET /{$}", page.Handler((&board{pool: pool, seen: m.seen}).document, o.Now))
 	if o.Stats != nil {
 		mux.HandleFunc("GET "+StatsPath, m.serveStats)
 	}
@@ -154,6 +157,11 @@ func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, be
 	}
 	args.user, args.address = by.login, by.address
 	given, err := m.heartbeat(ctx, args)
+	name := fmt.Sprint(args.shard)
+	if given != nil {
+		name = given.shard
+	}
+	m.seen.note(name, args, given, err, time.Since(began))
 	if err != nil {
 		return nil, fmt.Errorf("shard %s: %w", repr(args.shard), err)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"shardclient/gen/sharddb"
 )
 
@@ -43,6 +45,26 @@ func ListQuarantine(ctx context.Context, db sharddb.DBTX) ([]Quarantined, error)
 	for i, r := range rows {
 		list[i] = Quarantined(r)
 		list[i].FirstSeen, list[i].LastSeen = r.FirstSeen.UTC(), r.LastSeen.UTC()
+	}
+	return list, nil
+}
+
+// NewestQuarantined returns the objects that were seen last, at most so many; those that only wait
+// for a host come behind all others. It fails when the database does.
+func NewestQuarantined(ctx context.Context, pool *pgxpool.Pool, atMost int64) ([]Quarantined, error) {
+	var list []Quarantined
+	err := Look(ctx, pool, func(q *sharddb.Queries) error {
+		rows, err := q.QuarantineNewest(ctx, atMost)
+		for _, r := range rows {
+			list = append(list, Quarantined{
+				Direction: r.Direction, Kind: r.Kind, ID: r.ID, Code: r.Code, Reason: r.Reason, Occurrences: r.Occurrences,
+				FirstSeen: r.FirstSeen.UTC(), LastSeen: r.LastSeen.UTC(),
+			})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
 	}
 	return list, nil
 }

@@ -126,7 +126,7 @@ func second(t time.Time) *time.Time {
 
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	status := h.now()
+	status := h.Status()
 	show(w, status, status.Status == statusAlive)
 }
 
@@ -160,7 +160,8 @@ func show(w http.ResponseWriter, status any, good bool) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func (h *Health) now() HealthStatus {
+// Status returns what /healthz shows.
+func (h *Health) Status() HealthStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.status

@@ -17,7 +17,7 @@ const hangLimit = 39 * time.Minute
 // healthz reads the page as an orchestrator does.
 func healthz(t *testing.T, h *Health) (status int, body string) {
 	t.Helper()
-	w := get(t, paths(someMetrics(), h, slog.New(slog.DiscardHandler)), "/healthz")
+	w := get(t, paths(someMetrics(), h, nil, slog.New(slog.DiscardHandler)), "/healthz")
 	if kind := w.Header().Get("Content-Type"); kind != "application/json" {
 		t.Errorf("content type %q", kind)
 	}
@@ -100,7 +100,7 @@ func TestHealthGolden(t *testing.T) {
 // Ready is a client whose last beat was ok.
 func TestReady(t *testing.T) {
 	h := newHealth(time.Hour)
-	handler := paths(someMetrics(), h, slog.New(slog.DiscardHandler))
+	handler := paths(someMetrics(), h, nil, slog.New(slog.DiscardHandler))
 	is := func(status int, text string) {
 		t.Helper()
 		if w := get(t, handler, "/readyz"); w.Code != status || !strings.Contains(w.Body.String(), text) {

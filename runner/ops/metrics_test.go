@@ -69,7 +69,7 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 // ours returns the lines of /metrics about metrics of our own.
 func ours(t *testing.T, m *Metrics) string {
 	t.Helper()
-	w := get(t, paths(m, newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics")
+	w := get(t, paths(m, newHealth(time.Hour), nil, slog.New(slog.DiscardHandler)), "/metrics")
 	if w.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
@@ -202,7 +202,7 @@ func familiesTwice(t *testing.T, from prometheus.Gatherer) (twice []string) {
 
 // The runtime and the process have their series too.
 func TestGoAndProcessMetrics(t *testing.T) {
-	body := get(t, paths(someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	body := get(t, paths(someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler)), "/metrics").Body.String()
 	for _, want := range []string{
 		"\ngo_goroutines ", "\nprocess_start_time_seconds ",
 		"\npromhttp_metric_handler_errors_total{cause=\"gathering\"} 0\n",
@@ -216,7 +216,7 @@ func TestGoAndProcessMetrics(t *testing.T) {
 // Scrapers do not wait for beats, nor beats for scrapers.
 func TestScrapesDuringBeats(t *testing.T) {
 	m, h := someMetrics(), newHealth(time.Hour)
-	handler := paths(m, h, slog.New(slog.DiscardHandler))
+	handler := paths(m, h, nil, slog.New(slog.DiscardHandler))
 	var all sync.WaitGroup
 	for _, path := range []string{"/metrics", "/healthz"} {
 		all.Go(func() {
@@ -282,7 +282,7 @@ func TestRecall(t *testing.T) {
 	}
 	m.Recall(past)
 	h.Recall(past)
-	page := get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/metrics").Body.String()
+	page := get(t, paths(m, h, nil, slog.New(slog.DiscardHandler)), "/metrics").Body.String()
 	for _, want := range []string{
 		"last_success_timestamp_seconds 1.50000000025e+09", "last_beat_timestamp_seconds 1.50000006e+09", "consecutive_failures 3",
 		"known_jobs 4", "known_hosts 5", "pending_jobs 6", "upload_limit_jobs 7", "upload_limit_bytes 8",
@@ -293,7 +293,7 @@ func TestRecall(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, page)
 		}
 	}
-	health := get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/healthz").Body.String()
+	health := get(t, paths(m, h, nil, slog.New(slog.DiscardHandler)), "/healthz").Body.String()
 	for _, want := range []string{
 		`"last_success": "2017-07-14T02:40:00Z"`, `"last_failure": "2017-07-14T02:41:00Z"`, `"last_failure_class": "transport"`,
 		`"failures_in_a_row": 3`, `"next_beat": null`,
@@ -308,7 +308,7 @@ func TestRecall(t *testing.T) {
 	}
 	// A database without a history leaves what it was.
 	m.Recall(&beat.Past{Batch: past.Batch})
-	if page = get(t, paths(m, h, slog.New(slog.DiscardHandler)), "/metrics").Body.String(); !strings.Contains(page, "last_success_timestamp_seconds 1.5") {
+	if page = get(t, paths(m, h, nil, slog.New(slog.DiscardHandler)), "/metrics").Body.String(); !strings.Contains(page, "last_success_timestamp_seconds 1.5") {
 		t.Error("an unknown time became 0")
 	}
 }

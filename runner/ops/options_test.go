@@ -45,7 +45,7 @@ func TestOptionsThatWouldFailLater(t *testing.T) {
 		func() { h, log = newHealth(time.Hour), nil },
 	} {
 		missing()
-		if s, err := Serve(t.Context(), "127.0.0.1:0", m, h, log); s != nil || err == nil || !strings.Contains(err.Error(), "is nil") {
+		if s, err := Serve(t.Context(), "127.0.0.1:0", m, h, nil, log); s != nil || err == nil || !strings.Contains(err.Error(), "is nil") {
 			t.Errorf("metrics %t, health %t, log %t: %v", m != nil, h != nil, log != nil, err)
 		}
 	}

@@ -41,7 +41,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%q: status %d, %v, %.30q; want %+v", path, response.StatusCode, err, body, want)
 		}
 	}
-	if w := get(t, paths(someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)), "/debug/pprof/heap"); w.Code != http.StatusNotFound {
+	if w := get(t, paths(someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler)), "/debug/pprof/heap"); w.Code != http.StatusNotFound {
 		t.Errorf("the address of metrics has profiles: status %d", w.Code)
 	}
 	if got := s.http.Handler; got == http.Handler(http.DefaultServeMux) {

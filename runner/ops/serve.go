@@ -23,8 +23,8 @@ const (
 	closePatience = time.Second
 )
 
-// Server serves /metrics, /healthz and /readyz, or profiles, and nothing else, to everyone who can
-// reach its address.
+// Server serves /metrics, /healthz, /readyz and a status page at /, or profiles, and nothing else,
+// to everyone who can reach its address.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
@@ -33,8 +33,8 @@ type Server struct {
 
 // Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one.
 // When it cannot listen there, the error is the cause alone, so that the caller can name the
-// setting.
-func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog.Logger) (*Server, error) {
+// setting. Without a page there is nothing at /.
+func Serve(ctx context.Context, address string, m *Metrics, h *Health, page http.Handler, log *slog.Logger) (*Server, error) {
 	if m == nil || h == nil || log == nil {
 		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
 	}
@@ -42,7 +42,7 @@ func Serve(ctx context.Context, address string, m *Metrics, h *Health, log *slog
 	if err != nil {
 		return nil, err
 	}
-	return ServeAt(listener, m, h, log), nil
+	return ServeAt(listener, m, h, page, log), nil
 }
 
 // Listen begins to listen at a TCP address, HOST:PORT. Who asks already waits until [ServeAt]. The
@@ -56,8 +56,8 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // ServeAt serves where somebody listens already, until Close.
-func ServeAt(listener net.Listener, m *Metrics, h *Health, log *slog.Logger) *Server {
-	return serve(listener, paths(m, h, log), writeTimeout, log)
+func ServeAt(listener net.Listener, m *Metrics, h *Health, page http.Handler, log *slog.Logger) *Server {
+	return serve(listener, paths(m, h, page, log), writeTimeout, log)
 }
 
 func serve(listener net.Listener, handler http.Handler, patience time.Duration, log *slog.Logger) *Server {
@@ -84,11 +84,14 @@ func serve(listener net.Listener, handler http.Handler, patience time.Duration, 
 	return s
 }
 
-func paths(m *Metrics, h *Health, log *slog.Logger) http.Handler {
+func paths(m *Metrics, h *Health, page http.Handler, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.handler(log))
 	mux.Handle("GET /healthz", h)
 	mux.HandleFunc("GET /readyz", h.serveReady)
+	if page != nil {
+		mux.Handle("GET /{$}", page)
+	}
 	return mux
 }
 

@@ -19,7 +19,7 @@ import (
 
 func served(t *testing.T) *Server {
 	t.Helper()
-	s, err := Serve(t.Context(), "127.0.0.1:0", someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler))
+	s, err := Serve(t.Context(), "127.0.0.1:0", someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestPaths(t *testing.T) {
 
 func TestAddressThatIsTaken(t *testing.T) {
 	address := served(t).Address()
-	_, err := Serve(t.Context(), address, someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler))
+	_, err := Serve(t.Context(), address, someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), address) {
 		t.Errorf("error %v, want the cause alone", err)
 	}
@@ -101,7 +101,7 @@ func (p *pipes) dial() net.Conn {
 
 func servedByPipes(log *slog.Logger) (*Server, *pipes) {
 	p := &pipes{connections: make(chan net.Conn), closed: make(chan struct{})}
-	return ServeAt(p, someMetrics(), newHealth(time.Hour), log), p
+	return ServeAt(p, someMetrics(), newHealth(time.Hour), nil, log), p
 }
 
 // The server does not wait for a client that sends no whole request, or does not read the answer.
@@ -199,7 +199,7 @@ func (b *broken) Accept() (net.Conn, error) { return nil, errors.New("no more so
 // Beats go on without metrics and health, and the log says so.
 func TestAListenerThatFailsIsTold(t *testing.T) {
 	var log strings.Builder
-	s := ServeAt(&broken{pipes{closed: make(chan struct{})}}, someMetrics(), newHealth(time.Hour), slog.New(slog.NewTextHandler(&log, nil)))
+	s := ServeAt(&broken{pipes{closed: make(chan struct{})}}, someMetrics(), newHealth(time.Hour), nil, slog.New(slog.NewTextHandler(&log, nil)))
 	<-s.done
 	if got := log.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "no more sockets") {
 		t.Errorf("the log says %q", got)

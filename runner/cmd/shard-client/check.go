@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
-	"shardclient/runner/afe"
 	"shardclient/runner/check"
 	"shardclient/runner/config"
-	"shardclient/runner/hint"
 )
 
 type checkCommand struct{}
@@ -58,11 +55,16 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 func (p *program) checks() *check.Checks {
 	s := p.settings
 	c := &check.Checks{
-		Settings: p.checkSettings(), ShardHostname: s.ShardHostname, Protocol: s.Protocol, UserAgent: "shard-client/" + version,
+		ShardHostname: s.ShardHostname, Protocol: s.Protocol, UserAgent: "shard-client/" + version,
 		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir,
-		Redact: func(err error) string { return strings.TrimPrefix(p.secrets.RedactError(err), "heartbeat: ") },
-		Hint:   remedy,
+		Redact: p.secrets.RedactError,
 	}
+	log := p.log
+	c.Settings = check.Settings(errors.Join(errors.Unwrap(p.broken), s.ValidateShard()), p.secrets.RedactOwn, func(l *slog.Logger) {
+		p.log = l
+		p.warn()
+		p.log = log
+	})
 	if c.DatabaseError = p.checkDatabase(); c.DatabaseError == nil {
 		c.Door = p.door()
 	}
@@ -73,80 +75,6 @@ func (p *program) checks() *check.Checks {
 	if c.Master != nil {
 		_, errs[2] = config.Proxy(c.Master)
 	}
-	if err := errors.Join(errs[:]...); err != nil {
-		c.Master, c.MasterError = nil, errors.Join(c.MasterError, err)
-	}
-	// One message for one mistake.
-	for _, told := range c.Settings {
-		for _, err := range []*error{&c.DatabaseError, &c.MasterError} {
-			if *err != nil && told.Level == check.Fail && strings.Contains((*err).Error(), told.Text) {
-				*err = nil
-			}
-		}
-	}
+	c.MasterError = errors.Join(append(errs[:], c.MasterError)...)
 	return c
-}
-
-// remedy says what to do about the error of a check.
-func remedy(err error) string {
-	class := ""
-	if failure, is := errors.AsType[*afe.Error](err); is {
-		class = string(failure.Class)
-	}
-	return hint.For(class, err)
-}
-
-// checkSettings returns what is wrong with the settings, and what makes them less safe than they
-// could be.
-func (p *program) checkSettings() (results []check.Result) {
-	tell := func(level check.Level, text, hint string) {
-		results = append(results, check.Result{Name: "settings", Level: level, Text: p.secrets.RedactOwn(text), Hint: hint})
-	}
-	for _, err := range flatten(errors.Join(errors.Unwrap(p.broken), p.settings.ValidateShard())) {
-		tell(check.Fail, err.Error(), "")
-	}
-	log := p.log
-	p.log = slog.New(&heard{slog.DiscardHandler, tell})
-	p.warn()
-	p.log = log
-	if len(results) == 0 {
-		tell(check.OK, "all settings can be used", "")
-	}
-	return results
-}
-
-// heard makes results of what would be logged at the start of a client.
-type heard struct {
-	slog.Handler
-	tell func(level check.Level, text, hint string)
-}
-
-func (h *heard) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h *heard) Handle(_ context.Context, record slog.Record) error {
-	text, hint := record.Message, ""
-	record.Attrs(func(a slog.Attr) bool {
-		if a.Key == "hint" {
-			hint = a.Value.String()
-		} else {
-			text += ": " + a.Value.String()
-		}
-		return true
-	})
-	h.tell(check.Warn, text, hint)
-	return nil
-}
-
-// flatten returns the errors that were joined into one.
-func flatten(err error) (all []error) {
-	if joined, is := err.(interface{ Unwrap() []error }); is {
-		for _, one := range joined.Unwrap() {
-			all = append(all, flatten(one)...)
-		}
-		return all
-	}
-	if err != nil {
-		all = append(all, err)
-	}
-	return all
 }

@@ -92,13 +92,13 @@ func (p *program) mailer() (*deaths.Mailer, error) {
 		return nil, err
 	}
 	return &deaths.Mailer{
-		Server: c.SMTPAddr, To: config.Addresses(c.AlertEmailTo), From: p.sender(), Authorities: security.RootCAs,
+		Server: c.SMTPAddr, To: deaths.Addresses(c.AlertEmailTo), From: p.sender(), Authorities: security.RootCAs,
 	}, nil
 }
 
 func (p *program) sender() string {
 	if from := p.settings.AlertEmailFrom; from != "" {
-		return config.Addresses(from)[0]
+		return deaths.Addresses(from)[0]
 	}
 	host, err := os.Hostname()
 	if err != nil {

@@ -37,6 +37,10 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 				p.log.Info("log file reopened", "signal", received.String())
 			case first.IsZero():
 				first = time.Now()
+				if command == "status" {
+					cancel() // Ctrl-C is how --watch ends, and nothing to tell
+					continue
+				}
 				p.stop(received, cancel)
 			case time.Since(first) > sameSignal:
 				p.exitAtOnce(received)

@@ -2,17 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/hint"
 	"shardclient/runner/operator"
-	"shardclient/runner/plain"
-	"shardclient/runner/screen"
 )
 
 type statusCommand struct {
@@ -47,79 +41,19 @@ func (c *statusCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer pool.Close()
-	if !c.Watch {
-		status, err := p.status(ctx, pool)
-		if err != nil {
-			return err
-		}
-		return p.showStatus(status, p.screen())
-	}
-	return c.watch(ctx, p, pool)
-}
-
-// watch shows the status until a signal. A database that is away for a while is told, and asked
-// again.
-func (c *statusCommand) watch(ctx context.Context, p *program, pool *pgxpool.Pool) error {
-	after := p.after
-	if after == nil {
-		after = time.After
-	}
-	for first := true; ; first = false {
-		out := p.screen() // which may have another size by now
-		var text strings.Builder
-		page := out
-		page.Writer = &text
-		status, err := p.status(ctx, pool)
-		if err == nil {
-			err = p.showStatus(status, page)
-		}
-		if ctx.Err() != nil {
-			return nil // Ctrl-C is how it ends
-		}
-		if err != nil {
-			told := "no answer: " + plain.Line(p.secrets.RedactError(err), maxErrorText)
-			if p.settings.Output == "json" {
-				p.say("shard-client: " + told + "\n")
+	w := &operator.Watch{
+		Read: func() (*operator.Status, error) {
+			status, err := operator.ReadStatus(ctx, pool, p.settings.HeartbeatPause, time.Local)
+			if err == nil {
+				status.Hint = hint.Of(status.Failure)
 			}
-			text.WriteString(out.Paint(screen.Red, out.Wrap(told, 0)) + "\n")
-		}
-		if err == nil || p.settings.Output != "json" {
-			err = c.print(p, out, text.String(), first)
-			if err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-after(c.Interval):
-		}
+			return status, err
+		},
+		Out: p.screen, JSON: p.settings.Output == "json", Interval: c.Interval, After: p.after,
+		Redact: p.secrets.RedactError, Say: func(text string) { p.say("shard-client: " + text + "\n") },
 	}
-}
-
-// print draws over what stood before on a terminal, and goes on below it elsewhere.
-func (c *statusCommand) print(p *program, out screen.Out, text string, first bool) error {
-	if out.Width > 0 && p.settings.Output != "json" {
-		return out.Picture(text)
+	if c.Watch {
+		return w.Run(ctx)
 	}
-	if !first && p.settings.Output != "json" {
-		text = "\n" + text
-	}
-	_, err := fmt.Fprint(out, text)
-	return err
-}
-
-func (p *program) status(ctx context.Context, pool *pgxpool.Pool) (*operator.Status, error) {
-	status, err := operator.ReadStatus(ctx, pool, p.settings.HeartbeatPause, time.Local)
-	if err == nil {
-		status.Hint = hint.Of(status.Failure)
-	}
-	return status, err
-}
-
-func (p *program) showStatus(status *operator.Status, out screen.Out) error {
-	if p.settings.Output == "json" {
-		return json.NewEncoder(out).Encode(status)
-	}
-	return status.Show(out)
+	return w.Once()
 }

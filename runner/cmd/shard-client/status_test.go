@@ -78,13 +78,13 @@ func TestStatusStates(t *testing.T) {
 	l := hold(t, pool, "shard-client 1.2 on h1, pid 17")
 	check("silent", "no beat has ended yet")
 	noteBeat(t, pool, 2*time.Minute, "")
-	s := check("ok", "All is well", "2m0")
+	s := check("ok", "All is well", "2m")
 	if s.Holder == nil || s.Holder.Who != "shard-client 1.2 on h1, pid 17" || s.Holder.BackendPID == 0 || s.LastSuccessAge == nil || *s.LastSuccessAge < 120 {
 		t.Errorf("%+v", s)
 	}
-	noteBeat(t, pool, 90*time.Second, "transport")
+	noteBeat(t, pool, 121*time.Second, "transport")
 	noteBeat(t, pool, 30*time.Second, "rpc_error")
-	s = check("failing", "The last 2 beats failed (rpc_error), for 1m3")
+	s = check("failing", "The last 2 beats failed (rpc_error), for 2m")
 	if s.FailuresInARow != 2 || s.Failure != "rpc_error" || s.Error != "master h: rpc_error" || s.FailingSince == nil || len(s.Beats) != 3 || s.Beats[2].Failure != "rpc_error" {
 		t.Errorf("%+v", s)
 	}
@@ -92,13 +92,14 @@ func TestStatusStates(t *testing.T) {
 	if s = check("stopped", "No client runs", "failed (rpc_error)"); s.Holder != nil || s.LastHolder == nil || s.LastHolder.Epoch != 1 {
 		t.Errorf("%+v", s)
 	}
-	noteBeat(t, pool, 20*time.Second, "")
-	check("stopped", "20 s ago and was ok")
+	noteBeat(t, pool, time.Minute, "")
+	check("stopped", "ended 1m", "ago and was ok")
 	pgtest.Exec(t, pool, "UPDATE shard_client_heartbeats SET started_at = started_at - interval '1 hour'")
 	hold(t, pool, "the next one")
+	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() + interval '1 hour'")
 	check("ok") // it has just begun
 	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() - interval '20 minutes'")
-	check("silent", "its last beat ended 1h00m ago")
+	check("silent", "its last beat ended 1h0")
 }
 
 // What waits, what is open and what is set aside is counted as the next beat would.
@@ -221,6 +222,9 @@ func TestStatusWatch(t *testing.T) {
 		if len(parts) != 4 || strings.Contains(parts[0], "×") || !strings.Contains(parts[1], "×") || !strings.Contains(parts[2], "no answer: ") {
 			t.Errorf("%d parts:\n%s", len(parts)-1, &stdout)
 		}
+		if stderr.Len() > 0 {
+			t.Errorf("on stderr: %s", &stderr)
+		}
 	}
 }
 
@@ -315,15 +319,18 @@ func TestCheck(t *testing.T) {
 	}
 	for _, part := range []string{
 		"fail    settings   SHARD_CLIENT_RPC_TIMEOUT: ", "fail    settings   --shard-hostname: ", "SHARD_CLIENT_RPC_TIMEOUTS",
-		"warn    settings   a password stands on the command line", "fail    database ", "skipped rights     not checked: schema comes first",
+		"warn    settings   a password stands on the command line", "fail    database ", "skipped rights     not checked: database comes first",
 		"ok      master ", "skipped shard      not checked: --shard-hostname is not given", "ok      spool ",
 	} {
 		if !strings.Contains(e.stdout, part) {
 			t.Errorf("no %q in:\n%s", part, e.stdout)
 		}
 	}
-	if strings.Count(e.stdout, "--shard-hostname:") != 1 {
-		t.Errorf("one mistake is told twice:\n%s", e.stdout)
+	e = invoke("check").want(t, exitFailed)
+	for _, mistake := range []string{"--shard-hostname: ", "--master: ", "--database-url: "} {
+		if strings.Count(e.stdout, mistake) != 1 {
+			t.Errorf("%sis not told once:\n%s", mistake, e.stdout)
+		}
 	}
 	invoke("check", "--no-such-flag").want(t, exitUsage).silent(t)
 }

@@ -44,8 +44,8 @@ type masterCommand struct {
 // Help is what --help says below the usage line.
 func (*masterCommand) Help() string {
 	return `Serves shard_heartbeat from a migrated database of its own (shard-client migrate up). It prints its URL when it
-listens; give that to shard-client as --master. URL/stats shows what it has done and what that cost, as JSON. Any number
-of masters may share one database.`
+listens; give that to shard-client as --master. URL itself is a page about its shards, and URL/stats shows what it has
+done and what that cost, as JSON. Any number of masters may share one database.`
 }
 
 // Validate refuses values that make no sense.

@@ -1,8 +1,11 @@
-package main
+// Package watch puts together what others see of a `run`: metrics, health, status page, profiles,
+// and what goes to statsd. What each of these is stands in packages ops and page.
+package watch
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"syscall"
@@ -15,39 +18,56 @@ import (
 	"shardclient/runner/guard"
 	"shardclient/runner/operator"
 	"shardclient/runner/ops"
+	"shardclient/runner/page/status"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
 
-// observers show `run` to others: metrics and health, served at the address of --listen, profiles
-// at that of --pprof-listen, and what goes to statsd.
-type observers struct {
-	metrics  *ops.Metrics
-	health   *ops.Health
+// Options are what a run knows of itself. All are required.
+type Options struct {
+	Settings  *config.Config
+	DB        *pgxpool.Pool
+	Version   string
+	LostLines func() int64             // of the log
+	Deaths    func(cause string) int64 // of this client
+	Crashed   bool                     // the process before
+	Fault     func(*beat.Report)       // hears of each beat
+	Board     func(*ops.Health) (*status.Board, error)
+	Log       *slog.Logger
+}
+
+// Observers show `run` to others: metrics, health and the status page, served at the address of
+// --listen, profiles at that of --pprof-listen, and what goes to statsd.
+type Observers struct {
+	Metrics  *ops.Metrics
+	Health   *ops.Health
+	board    *status.Board
 	statsd   *ops.Statsd // nil without --statsd-addr
 	profiles *ops.Server // nil without --pprof-listen
 	ages     func(context.Context)
 	fault    func(*beat.Report) // hears of each beat
 
 	listener net.Listener // nil without --listen
-	serve    func()       // begins to serve; more calls do nothing
+	Serve    func()       // begins to serve at --listen; more calls do nothing
 	server   *ops.Server  // nil until then
 	begun    sync.Once
 }
 
-func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observers, error) {
+// Open begins to listen where the settings say. A [*config.SettingError] names an address at which
+// that cannot be.
+func Open(ctx context.Context, w Options) (*Observers, error) {
 	newest, err := schema.Latest()
 	if err != nil {
 		return nil, err
 	}
-	c := p.settings
+	c := w.Settings
 	metrics, err := ops.NewMetrics(ops.MetricsOptions{
-		Version:       version,
+		Version:       w.Version,
 		SchemaVersion: newest,
 		Failures:      shard.Failures(),
 		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
-		LostLines:     p.lines.Lost,
-		Deaths:        p.countDeaths,
+		LostLines:     w.LostLines,
+		Deaths:        w.Deaths,
 	})
 	if err != nil {
 		return nil, err
@@ -56,30 +76,34 @@ func (p *program) openObservers(ctx context.Context, db *pgxpool.Pool) (*observe
 	if err != nil {
 		return nil, err
 	}
-	o := &observers{metrics: metrics, health: health, serve: func() {}, ages: func(context.Context) {}, fault: p.tellFault}
+	board, err := w.Board(health)
+	if err != nil {
+		return nil, err
+	}
+	o := &Observers{Metrics: metrics, Health: health, board: board, Serve: func() {}, ages: func(context.Context) {}, fault: w.Fault}
 	if o.listener, err = listenAt(ctx, "listen", c.Listen); err != nil {
 		return nil, err
 	}
 	if o.listener != nil {
-		o.serve = func() {
-			o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, p.log) })
+		o.Serve = func() {
+			o.begun.Do(func() { o.server = ops.ServeAt(o.listener, metrics, health, board.Handler(), w.Log) })
 		}
-		o.ages = p.ages(db, metrics)
-		p.log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/metrics /healthz /readyz")
+		o.ages = w.ages(metrics)
+		w.Log.Info("metrics and health are served", "address", o.listener.Addr().String(), "paths", "/ /metrics /healthz /readyz")
 	}
 	profiles, err := listenAt(ctx, "pprof-listen", c.PprofListen)
 	if err != nil {
-		o.close()
+		o.Close()
 		return nil, err
 	}
 	if profiles != nil {
-		o.profiles = ops.ServeProfiles(profiles, p.log)
-		p.log.Info("profiles are served", "address", o.profiles.Address(), "paths", "/debug/pprof/")
+		o.profiles = ops.ServeProfiles(profiles, w.Log)
+		w.Log.Info("profiles are served", "address", o.profiles.Address(), "paths", "/debug/pprof/")
 	}
 	if c.StatsdAddr != "" {
-		o.statsd = ops.NewStatsd(c.StatsdAddr, c.StatsdPrefix, p.log)
+		o.statsd = ops.NewStatsd(c.StatsdAddr, c.StatsdPrefix, w.Log)
 		o.statsd.Count("starts")
-		if register := p.deaths.Load(); register != nil && register.Crashed() {
+		if w.Crashed {
 			o.statsd.Count("uncaught_exceptions")
 		}
 	}
@@ -93,10 +117,7 @@ func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	}
 	listener, err := ops.Listen(ctx, address)
 	if err != nil {
-		return nil, &usageError{&config.SettingError{
-			Flag: flag, Value: address, Cause: err.Error(),
-			Hint: toListen(err),
-		}}
+		return nil, &config.SettingError{Flag: flag, Value: address, Cause: err.Error(), Hint: toListen(err)}
 	}
 	return listener, nil
 }
@@ -108,18 +129,18 @@ const agesPatience = 5 * time.Second
 // ages returns what shows the ages of the open jobs. It is called between two beats, because it
 // uses the connection that a beat uses, and looks no more often than once a pause: a backlog is
 // drained by many beats.
-func (p *program) ages(db *pgxpool.Pool, metrics *ops.Metrics) func(context.Context) {
+func (w *Options) ages(metrics *ops.Metrics) func(context.Context) {
 	var looked time.Time
 	return func(ctx context.Context) {
-		if ctx.Err() != nil || time.Since(looked) < p.settings.HeartbeatPause/2 {
+		if ctx.Err() != nil || time.Since(looked) < w.Settings.HeartbeatPause/2 {
 			return
 		}
 		looked = time.Now()
 		ctx, cancel := context.WithTimeout(ctx, agesPatience)
 		defer cancel()
-		found, err := operator.OpenJobAges(ctx, db, ops.AgeBounds(), time.Now())
+		found, err := operator.OpenJobAges(ctx, w.DB, ops.AgeBounds(), time.Now())
 		if err != nil {
-			p.log.Debug("ages of open jobs are not known", "error", err)
+			w.Log.Debug("ages of open jobs are not known", "error", err)
 			return
 		}
 		metrics.ObserveAges(found.Buckets, found.Seconds, found.Oldest)
@@ -139,7 +160,8 @@ func toListen(err error) string {
 	}
 }
 
-func (o *observers) close() {
+// Close ends all that is served.
+func (o *Observers) Close() {
 	o.begun.Do(func() {
 		if o.listener != nil {
 			_ = o.listener.Close() // nobody was served
@@ -156,15 +178,24 @@ func (o *observers) close() {
 	}
 }
 
-// observed returns a beat that metrics and health observe before its report goes back to the loop.
-func (o *observers) observed(turn func(context.Context) beat.Report) func(context.Context) beat.Report {
+// Recall shows what is known of the beats before the start of this process.
+func (o *Observers) Recall(ctx context.Context, past *beat.Past) {
+	o.Metrics.Recall(past)
+	o.Health.Recall(past)
+	o.board.Recall(past)
+	o.ages(ctx)
+}
+
+// Observed returns a beat that metrics and health observe before its report goes back to the loop.
+func (o *Observers) Observed(turn func(context.Context) beat.Report) func(context.Context) beat.Report {
 	return func(ctx context.Context) beat.Report {
-		o.health.Doing("beat")
+		o.Health.Doing("beat")
 		report := turn(ctx)
 		// A number that cannot be shown must not end what it is about.
 		_ = guard.Run(func() error {
-			o.health.Observe(&report)
-			o.metrics.Observe(&report)
+			o.Health.Observe(&report)
+			o.Metrics.Observe(&report)
+			o.board.Observe(&report)
 			o.fault(&report)
 			if o.statsd != nil {
 				o.statsd.Observe(&report)
