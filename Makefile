@@ -4,8 +4,8 @@
 # WebAssembly, which spares minutes of compiling PostgreSQL's parser in C.
 export CGO_ENABLED = 0
 
-# The version that both binaries print.
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# The version that both binaries print, and that the packages have.
+VERSION := $(shell .ci/version)
 
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another
 # user.
@@ -58,7 +58,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -201,8 +201,17 @@ mutate: postgres testrun ## Change one thing at a time in TARGET, for TIME at mo
 	@go -C .ci/mutate test . && go -C .ci/mutate build -buildvcs=false -o ../../bin/ .
 	@.ci/leaving-nothing bin/testrun bin/mutate -target '$(TARGET)' -time $(TIME) -run '$(RUN)' -only '$(ONLY)'
 
+dist: ## Make dist/: tarballs, .deb and .rpm of shard-client for amd64 and arm64
+	@$(PATIENTLY) 'compiling nfpm, which makes packages ...' $(TOOL) nfpm --version >/dev/null
+	@NFPM='$(TOOL) nfpm' deploy/package/build.sh '$(VERSION)'
+
+# Not in .ci/run: it takes root, a network and minutes.
+dist-test: build postgres ## Install, upgrade, start, break and purge the packages in a Debian of their own; needs root
+	@$(PATIENTLY) 'compiling nfpm, which makes packages ...' $(TOOL) nfpm --version >/dev/null
+	@NFPM='$(TOOL) nfpm' .ci/dist-test '$(VERSION)'
+
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 testrun:
 	@go build -buildvcs=false -o bin/ ./runner/cmd/testrun

@@ -30,19 +30,17 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/terminal",
-		"runner/page/status", "runner/watch",
+		"runner/repair", "runner/page/status", "runner/watch",
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
 	},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {
-		"runner/operator", "runner/command", "runner/terminal", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
+		"runner/operator", "runner/command", "runner/screen", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
 		"gen/sharddb",
 	},
-	"runner/terminal": {},
-	"runner/hint":     {"runner/afe", "runner/beat"},
+	"runner/hint": {"runner/afe", "runner/beat"},
 
 	"runner/page": {"runner/plain"},
 	"runner/watch": {
@@ -232,8 +230,8 @@ func ownPackages(t *testing.T) []goPackage {
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
-	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/terminal",
-	"runner/page", "runner/watch",
+	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
+	"runner/watch",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

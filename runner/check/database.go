@@ -187,7 +187,7 @@ func (c *Checks) sessions(ctx context.Context) Result {
 	}
 	if len(open) > 0 {
 		return warn("transactions stay open: "+some(open), "what they have locked is left out of every beat: "+
-			"end them where they run, or by SELECT pg_terminate_backend(BACKEND)")
+			"end them where they run, or with shard-client sessions end BACKEND")
 	}
 	return ok("no transaction is open for a minute")
 }

@@ -78,7 +78,8 @@ func (c *Checks) objects(ctx context.Context) Result {
 			"somebody has changed the tables, or restored a part of them: put it back as the migrations in schema/ make it")
 	case len(broken) > 0:
 		return fail("switched off, or not proven for all rows: "+some(broken),
-			"as the owner of the table: ALTER TABLE ... ENABLE TRIGGER USER (ALL as a superuser), or VALIDATE CONSTRAINT")
+			"as the owner of the tables: shard-client migrate repair enables triggers; prove a constraint with VALIDATE CONSTRAINT, "+
+				"and let a superuser enable those that PostgreSQL keeps for itself")
 	case len(slow) > 0:
 		return warn("missing or invalid, which makes beats slow: "+some(slow), "make it again, as the migrations in schema/ do, or REINDEX it")
 	case len(foreign) > 0:

@@ -32,6 +32,7 @@ import (
 type Command struct {
 	Name  string // words; "" is the program itself
 	About string // one line for lists
+	More  string // paragraphs for the help, unless Do has them
 	Do    any    // points to a struct; nil: the command only stands before others
 	// Needs names those shared flags that the command is of no use without; its help shows them.
 	Needs   []string

@@ -25,14 +25,34 @@ var (
 	fishScript string
 )
 
-// Shells are those that [Script] knows.
-const Shells = "bash,zsh,fish"
+// Completion is the command that prints the script of a shell.
+type Completion struct {
+	Program string
+	Shell   string `arg:"bash, zsh or fish." enum:"bash,zsh,fish"`
+}
 
-// Script returns what makes a shell complete the command lines of a program.
-func Script(shell, program string) string {
-	script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
-	function := strings.ReplaceAll(program, "-", "_")
-	return strings.NewReplacer("@PROGRAM@", program, "@FUNCTION@", function, "@ASK@", CompletionWord).Replace(script)
+// Script returns what makes the shell complete the command lines of the program; "": there is none.
+func (c *Completion) Script() string {
+	script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[c.Shell]
+	function := strings.ReplaceAll(c.Program, "-", "_")
+	return strings.NewReplacer("@PROGRAM@", c.Program, "@FUNCTION@", function, "@ASK@", CompletionWord).Replace(script)
+}
+
+// Help says where the scripts belong.
+func (c *Completion) Help() string {
+	return strings.ReplaceAll("The packages bring the scripts. Otherwise, for every user of this machine, write the "+
+		"output to the file in which the shell looks for it:\n\n"+
+		"  bash  /usr/share/bash-completion/completions/@PROGRAM@\n"+
+		"  zsh   /usr/share/zsh/vendor-completions/_@PROGRAM@\n"+
+		"  fish  /usr/share/fish/vendor_completions.d/@PROGRAM@.fish", "@PROGRAM@", c.Program)
+}
+
+// Validate refuses a shell for which there is no script.
+func (c *Completion) Validate() error {
+	if c.Script() == "" {
+		return fmt.Errorf("no script for the shell %q: give one of bash, zsh, fish", c.Shell)
+	}
+	return nil
 }
 
 // Complete returns a line for each word that the last of these words may become: the word, a tab,

@@ -31,8 +31,8 @@ func (l *Line) Describe() string {
 			rows += row(shown(field), text)
 		}
 	}
-	if c, ok := l.Do.(interface{ Help() string }); ok {
-		about += "\n\n" + c.Help()
+	if more := l.more(); more != "" {
+		about += "\n\n" + more
 	}
 	text := "Usage: " + usage + " [flags]\n\n" + wrap(about, 0)
 	if l.Example != "" {
@@ -44,11 +44,23 @@ func (l *Line) Describe() string {
 	if l.Do == nil {
 		text += s.list(l)
 	}
-	return text + flags.Help(own) + s.needs(l)
+	text += s.needed(l) + flags.Help(own)
+	if s.Shared != nil {
+		text += fmt.Sprintf("\nAll settings: %s help %s\n", s.Program, s.Topic)
+	}
+	return text
 }
 
-// needs describes those of the shared flags that a command needs, and says where the others stand.
-func (s *Set) needs(l *Line) (text string) {
+// more returns what the help says of a command beside the one line.
+func (c *Command) more() string {
+	if do, ok := c.Do.(interface{ Help() string }); ok {
+		return do.Help()
+	}
+	return c.More
+}
+
+// needed describes those of the shared flags that a command needs.
+func (s *Set) needed(l *Line) string {
 	if s.Shared == nil {
 		return ""
 	}
@@ -59,7 +71,7 @@ func (s *Set) needs(l *Line) (text string) {
 			needed.AddFlag(flag)
 		}
 	})
-	return flags.Help(needed) + fmt.Sprintf("\nAll settings: %s help %s\n", s.Program, s.Topic)
+	return flags.Help(needed)
 }
 
 // list returns the commands that stand below this one.

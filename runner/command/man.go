@@ -9,18 +9,9 @@ import (
 	"shardclient/runner/flags"
 )
 
-// Section is a part of a manual that the commands do not say.
-type Section struct {
-	Title string
-	Lines []Entry
-}
-
-// Entry is a term and what it means; without a term it is a paragraph.
-type Entry struct{ Term, Text string }
-
 // Manual returns the manual page of a program, as man(7) has it: its commands, the flags that all
-// of them share, and more sections.
-func (s *Set) Manual(more ...Section) string {
+// of them share, and more sections in the same form.
+func (s *Set) Manual(more string) string {
 	var page manual
 	about := s.Commands[0].About
 	page.line(`.TH "%s" 1 "" "%s" "User Commands"`, strings.ToUpper(s.Program), s.Program)
@@ -37,18 +28,7 @@ func (s *Set) Manual(more ...Section) string {
 		page.line(".SH SETTINGS\nEvery command accepts these, before or after its name.")
 		page.flags(flags.New(s.Shared))
 	}
-	for _, section := range more {
-		page.line(".SH %s", strings.ToUpper(section.Title))
-		for _, entry := range section.Lines {
-			if entry.Term != "" {
-				page.line(".TP\n.B %s", roff(entry.Term))
-			} else {
-				page.line(".PP")
-			}
-			page.line("%s", roff(entry.Text))
-		}
-	}
-	return page.String()
+	return page.String() + more
 }
 
 type manual struct{ strings.Builder }
@@ -58,8 +38,8 @@ func (m *manual) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", 
 func (m *manual) command(program string, c *Command) {
 	m.line(".SS %s", roff(strings.Join(append([]string{program, c.Name}, c.arguments()...), " ")))
 	m.line("%s", roff(c.About))
-	if do, ok := c.Do.(interface{ Help() string }); ok {
-		for _, paragraph := range strings.Split(do.Help(), "\n\n") {
+	for paragraph := range strings.SplitSeq(c.more(), "\n\n") {
+		if paragraph != "" {
 			m.paragraph(paragraph)
 		}
 	}

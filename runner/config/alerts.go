@@ -5,15 +5,9 @@ import (
 	"strings"
 )
 
-// StateDirectory returns StateDir; of several, as systemd may give them, the first one.
-func (c *Config) StateDirectory() string {
-	first, _, _ := strings.Cut(c.StateDir, ":")
-	return first
-}
-
 // checkAddresses refuses what is outside ASCII, too: not every mail server takes it.
-func checkAddresses(flag, list string, most int) error {
-	parsed, err := mail.ParseAddressList(list)
+func checkAddresses(flag, list string) error {
+	_, err := mail.ParseAddressList(list)
 	bad := strings.IndexFunc(list, func(r rune) bool { return r != ' ' && notGraphicASCII(r) })
 	var cause string
 	switch {
@@ -23,8 +17,6 @@ func checkAddresses(flag, list string, most int) error {
 		cause = unusable(list[bad:])
 	case err != nil:
 		cause = strings.TrimPrefix(err.Error(), "mail: ")
-	case len(parsed) > most:
-		cause = "it is more than one address"
 	default:
 		return nil
 	}

@@ -5,17 +5,10 @@ import (
 	"testing"
 )
 
-// systemd may give several.
-func TestStateDirectory(t *testing.T) {
-	if got := mustParse(t, nil, "--state-dir=/:/tmp").StateDirectory(); got != "/" {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestAddressesThatCannotBe(t *testing.T) {
 	for flag, values := range map[string][]string{
 		"alert-email-to":   {"nobody", "a@b c@d", "ä@b", "a@b\r\nBcc: c@d"},
-		"alert-email-from": {"a@b, c@d", "nobody"},
+		"alert-email-from": {"nobody"},
 		"smtp-addr":        {"mail", "mail:", ":25", "mail:0", "mail:smtp", "mäil:25"},
 		"statsd-addr":      {"statsd", ":8125", "statsd:99999"},
 		"statsd-prefix":    {"a b", "a:b", "a|b", "ä"},

@@ -53,10 +53,10 @@ func (c *Config) ValidateSettings() error {
 		checkListen("pprof-listen", c.PprofListen),
 		checkServer("statsd-addr", c.StatsdAddr, "8125"),
 		checkStatsdPrefix(c.StatsdPrefix),
-		checkDirectory("state-dir", c.StateDirectory()),
+		checkDirectory("state-dir", c.StateDir),
 		checkServer("smtp-addr", c.SMTPAddr, "25"),
-		checkAddresses("alert-email-to", c.AlertEmailTo, math.MaxInt),
-		checkAddresses("alert-email-from", c.AlertEmailFrom, 1),
+		checkAddresses("alert-email-to", c.AlertEmailTo),
+		checkAddresses("alert-email-from", c.AlertEmailFrom),
 	)
 }
 

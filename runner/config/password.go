@@ -8,13 +8,27 @@ import (
 	"strings"
 )
 
-// DatabasePassword returns the password in DatabasePasswordFile. Each call reads the file again, so
-// a rotated password serves the next connection. It returns "" without such a file, and when the
-// database URL has a password of its own, which goes first. The error is a [*SettingError] that
-// shows nothing of the file.
+// passwordCredential is the name by which a systemd unit hands out the password of the database
+// (LoadCredential=).
+const passwordCredential = "shard-client.database-password"
+
+// credentialFile returns the file of the unit's credential; "" where there is none, which the unit
+// names whether the operator has written it or not.
+func credentialFile() string {
+	path := filepath.Join(os.Getenv("CREDENTIALS_DIRECTORY"), passwordCredential)
+	if _, err := os.Stat(path); err != nil || !isCredential(path) {
+		return ""
+	}
+	return path
+}
+
+// DatabasePassword returns the password in DatabasePasswordFile, or in the unit's credential. Each
+// call reads the file again, so a rotated password serves the next connection. It returns ""
+// without such a file, and when the database URL has a password of its own, which goes first. The
+// error is a [*SettingError] that shows nothing of the file.
 func (c *Config) DatabasePassword() (string, error) {
 	const flag = "database-password-file"
-	path := c.DatabasePasswordFile
+	path := cmp.Or(c.DatabasePasswordFile, credentialFile())
 	if path == "" || c.DatabaseURL.hasPassword() {
 		return "", nil
 	}

@@ -40,6 +40,24 @@ func TestDatabasePasswordRefuses(t *testing.T) {
 	}
 }
 
+// A unit names its credential whether the operator has written one or not.
+func TestDatabasePasswordOfTheUnit(t *testing.T) {
+	directory := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", directory)
+	c := Config{DatabaseURL: "postgres://u@h/d"}
+	if got, err := c.DatabasePassword(); err != nil || got != "" {
+		t.Errorf("without a credential: %q, error %v", got, err)
+	}
+	file(t, filepath.Join(directory, "shard-client.database-password"), "hunter2\n")
+	if got, err := c.DatabasePassword(); err != nil || got != "hunter2" {
+		t.Errorf("with a credential: %q, error %v", got, err)
+	}
+	c.DatabasePasswordFile = file(t, "password", "hunter3")
+	if got, err := c.DatabasePassword(); err != nil || got != "hunter3" {
+		t.Errorf("with a credential and a setting: %q, error %v", got, err)
+	}
+}
+
 // The URL's own password goes first. The password of its key (sslpassword) does not count.
 func TestDatabasePasswordGoesBehindTheURLs(t *testing.T) {
 	path := file(t, "password", "hunter2")

@@ -14,12 +14,14 @@ import (
 // causesOfDatabase are what an error of PostgreSQL, or of the way to it, may come from; the first
 // that fits counts.
 var causesOfDatabase = []cause{
+	// First what one of several tries met: without TLS, the next one is often refused as such.
+	{readOnly, "name the server that takes writes in --database-url, or both servers of a pair"},
+
 	{sqlstate("28P01"), "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
 	{noEntry, "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
 	{sqlstate("28"), "let this role log in, or correct the user in --database-url"},
 	{sqlstate("3D000"), "correct the name of the database in --database-url, or create it"},
 	{sqlstate("42501"), "give the role its rights: run docs/grants.sql"},
-	{readOnly, "name the server that takes writes in --database-url, or both servers of a pair"},
 	{sqlstate("53300"), "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
 	{sqlstate("53100"), "make room on the disk of the database server"},
 	{sqlstate("57P03"), "wait, the server starts, stops or recovers; if it stays, read its log"},

@@ -16,6 +16,7 @@ import (
 // reach. It is safe for concurrent use.
 type Health struct {
 	limit time.Duration
+	told  func(status HealthStatus, turned bool)
 
 	mu     sync.Mutex
 	status HealthStatus // without Status and LimitS
@@ -71,16 +72,21 @@ func NewHealth(limit time.Duration) (*Health, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("ops: limit of the health is %v: want more than 0", limit)
 	}
-	h := &Health{limit: limit}
+	h := &Health{limit: limit, told: func(HealthStatus, bool) {}}
 	h.Doing("start")
 	return h, nil
 }
+
+// Tell has each change told, in order; turned says that the client has begun or ended something. It
+// is called before the client begins.
+func (h *Health) Tell(told func(status HealthStatus, turned bool)) { h.told = told }
 
 // Doing notes what the client begins to do now, in a word or two.
 func (h *Health) Doing(doing string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status.Doing, h.status.Since, h.status.NextBeat = doing, time.Now(), nil
+	h.told(h.status, true)
 }
 
 // Waits notes when the next beat begins.
@@ -88,6 +94,7 @@ func (h *Health) Waits(next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status.NextBeat = second(next)
+	h.told(h.status, false)
 }
 
 // Recall notes what is known of the beats before the start of this process.
@@ -113,6 +120,7 @@ func (h *Health) Observe(b *beat.Report) {
 		s.LastFailure, s.Failure = second(now), b.Failure
 		s.Failures++
 	}
+	h.told(*s, true)
 }
 
 // second returns a time as the page shows it; nil for the zero time.

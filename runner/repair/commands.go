@@ -9,13 +9,15 @@ import (
 	"os"
 
 	"shardclient/runner/command"
-	"shardclient/runner/terminal"
+	"shardclient/runner/screen"
 )
 
 // Commands are those of this package, each with what it needs of the shared flags.
 func Commands(database []string) []command.Command {
 	shard := append([]string{"shard-hostname"}, database...)
 	return []command.Command{
+		{Name: "quarantine", About: "Objects that could not be stored or sent."},
+		{Name: "quarantine list", About: "List what was set aside, and why.", Do: &listCommand{}, Needs: database},
 		{Name: "quarantine show", About: "Show all about an object, its payload too.", Do: &showCommand{}, Needs: database,
 			Example: "shard-client quarantine show in job 42\nshard-client quarantine show --raw in job 42 > job42.json"},
 		{Name: "quarantine retry", About: "Let objects be tried again.", Do: &retryCommand{}, Needs: database,
@@ -151,7 +153,7 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		if err != nil {
 			return err
 		}
-		at, end := terminal.Progress(d.Stderr)
+		at, end := screen.Progress(d.Stderr)
 		s.Progress = func(done, all int) { at(fmt.Sprintf("%d of %d objects", done, all)) }
 		all, err := change(s, found)
 		end()

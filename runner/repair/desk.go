@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
-	"shardclient/runner/terminal"
+	"shardclient/runner/screen"
 )
 
 // Desk is what the commands of this package work at.
@@ -45,7 +45,7 @@ func (d *Desk) confirm(given consent, question string) error {
 	if given.Yes {
 		return nil
 	}
-	switch yes, err := terminal.Ask(d.Stdin, d.Stderr, question); {
+	switch yes, err := screen.Ask(d.Stdin, d.Stderr, question); {
 	case err != nil:
 		return d.Misused(errors.New(err.Error() + " whether this is meant: add --yes if it is"))
 	case !yes:

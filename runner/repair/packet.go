@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/runner/afe"
 	"shardclient/runner/lock"
 	"shardclient/runner/operator"
 	"shardclient/runner/shard"
@@ -174,3 +175,14 @@ func first[T any](list []T) string {
 	}
 	return ": " + text
 }
+
+// Nobody stands where the master would: a packet that is looked at is not sent.
+func Nobody(protocol afe.Protocol) shard.Master { return nobody{protocol} }
+
+type nobody struct{ protocol afe.Protocol }
+
+func (nobody) Heartbeat(context.Context, *afe.Packet) (*afe.Response, error) {
+	return nil, errors.New("this command sends nothing")
+}
+
+func (n nobody) Protocol() afe.Protocol { return n.protocol }

@@ -1,6 +1,7 @@
 // Package screen knows how wide and how colourful the output of a command may be, and writes what
 // people read at a glance: ages, durations, a sparkline, a cut line. It knows nothing of what is
-// shown. What goes to a file or a pipe is neither cut nor coloured.
+// shown. What goes to a file or a pipe is neither cut nor coloured. At a terminal it also asks
+// questions, and shows how far a long work is.
 package screen
 
 import (

@@ -41,6 +41,7 @@ type Options struct {
 type Observers struct {
 	Metrics  *ops.Metrics
 	Health   *ops.Health
+	Systemd  *ops.Systemd
 	board    *status.Board
 	statsd   *ops.Statsd // nil without --statsd-addr
 	profiles *ops.Server // nil without --pprof-listen
@@ -72,7 +73,8 @@ func Open(ctx context.Context, w Options) (*Observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	health, err := ops.NewHealth(ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat()))
+	hangs := ops.HangsAfter(c.HeartbeatPause, c.Splay(), c.WholeBeat())
+	health, err := ops.NewHealth(hangs)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +82,12 @@ func Open(ctx context.Context, w Options) (*Observers, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Observers{Metrics: metrics, Health: health, board: board, Serve: func() {}, ages: func(context.Context) {}, fault: w.Fault}
+	systemd, err := ops.OpenSystemd(hangs)
+	if err != nil {
+		w.Log.Warn("systemd cannot be told how this client is", "error", err)
+	}
+	health.Tell(systemd.Observe)
+	o := &Observers{Metrics: metrics, Health: health, Systemd: systemd, board: board, Serve: func() {}, ages: func(context.Context) {}, fault: w.Fault}
 	if o.listener, err = listenAt(ctx, "listen", c.Listen); err != nil {
 		return nil, err
 	}

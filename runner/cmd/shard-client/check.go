@@ -59,8 +59,10 @@ func (p *program) checks() *check.Checks {
 		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir,
 		Redact: p.secrets.RedactError,
 	}
+	mistakes := errors.Join(errors.Unwrap(p.broken), s.ValidateShard())
+	p.sources.Explain(mistakes)
 	log := p.log
-	c.Settings = check.Settings(errors.Join(errors.Unwrap(p.broken), s.ValidateShard()), p.secrets.RedactOwn, func(l *slog.Logger) {
+	c.Settings = check.Settings(mistakes, p.secrets.RedactOwn, func(l *slog.Logger) {
 		p.log = l
 		p.warn()
 		p.log = log
@@ -76,5 +78,6 @@ func (p *program) checks() *check.Checks {
 		_, errs[2] = config.Proxy(c.Master)
 	}
 	c.MasterError = errors.Join(append(errs[:], c.MasterError)...)
+	p.sources.Explain(errors.Join(c.DatabaseError, c.MasterError))
 	return c
 }

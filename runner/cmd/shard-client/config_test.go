@@ -38,6 +38,10 @@ func TestAutotestsFilesServeABeat(t *testing.T) {
 	t.Setenv("SHARD_CLIENT_AUTOTEST_CONFIG", global)
 	invoke("once", "--shard-hostname", ourShard).want(t, exitUsage).
 		says(t, global+`:4 [AUTOTEST_WEB] db_type is "mysql"`).says(t, "db_type: postgresql")
+	e := invoke("check", "--shard-hostname", ourShard, "--output=json").want(t, exitFailed)
+	if n := strings.Count(e.stdout, global+`:4 [AUTOTEST_WEB] db_type is`); n != 1 {
+		t.Errorf("check says it %d times: %s", n, e.stdout)
+	}
 }
 
 // config shows every setting with its value and source, and what is wrong beside it.

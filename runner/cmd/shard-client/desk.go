@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -27,7 +26,7 @@ func (p *program) desk() *repair.Desk {
 	if p.settings.Protocol == string(afe.Protocol2015) {
 		d.Protocol = afe.Protocol2015
 	}
-	d.Reader = func(pool *pgxpool.Pool) (repair.Previewer, error) { return p.newShard(pool, nobody{d.Protocol}) }
+	d.Reader = func(pool *pgxpool.Pool) (repair.Previewer, error) { return p.newShard(pool, repair.Nobody(d.Protocol)) }
 	return d
 }
 
@@ -46,12 +45,3 @@ func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
 	}
 	return pool, nil
 }
-
-// nobody stands where the master would: a packet that is looked at is not sent.
-type nobody struct{ protocol afe.Protocol }
-
-func (nobody) Heartbeat(context.Context, *afe.Packet) (*afe.Response, error) {
-	return nil, errors.New("this command sends nothing")
-}
-
-func (n nobody) Protocol() afe.Protocol { return n.protocol }

@@ -50,7 +50,7 @@ func (p *program) openDeaths() (*deaths.Register, error) {
 		return nil, err
 	}
 	o := deaths.Options{
-		Dir: c.StateDirectory(), Shard: c.ShardHostname, Process: thisProcess(), Redact: p.secrets.Redact, Logger: p.log, Mailer: mailer,
+		Dir: c.StateDir, Shard: c.ShardHostname, Process: thisProcess(), Redact: p.secrets.Redact, Logger: p.log, Mailer: mailer,
 	}
 	register, err := deaths.Open(o)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *program) mailer() (*deaths.Mailer, error) {
 		missing = &config.SettingError{
 			Flag: "smtp-addr", Cause: "--alert-email-to is set, and no server to send by", Hint: "give HOST:PORT such as localhost:25",
 		}
-	case c.StateDirectory() == "":
+	case c.StateDir == "":
 		missing = &config.SettingError{
 			Flag: "state-dir", Cause: "without one, a client that dies at each start would send a mail each time",
 			Hint: "give a directory that this user may write to, or set StateDirectory= in the systemd unit",

@@ -10,12 +10,12 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"shardclient/runner/terminal"
+	"shardclient/runner/screen"
 	"shardclient/schema"
 )
 
 func (p *program) migrateUp(ctx context.Context) error {
-	at, end := terminal.Progress(p.stderr)
+	at, end := screen.Progress(p.stderr)
 	defer end()
 	at("migrate up")
 	up := func(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (schema.Report, error) {

@@ -29,11 +29,19 @@ var (
 
 func commands() []command.Command {
 	return slices.Concat([]command.Command{
-		{Name: "", About: "Keeps a shard's database in agreement with its master, one heartbeat at a time."},
+		{Name: "", About: "Keeps a shard's database in agreement with its master, one heartbeat at a time.",
+			More: "A heartbeat uploads finished jobs to the master, and stores the hosts and jobs of its answer. " +
+				"It needs three settings: the name of the shard, the master, and the shard's PostgreSQL. " +
+				"A new database needs `migrate up` first."},
 		{Name: "run", About: "Beat until stopped.", Do: &runCommand{}, Needs: toBeat,
-			Example: "shard-client run --shard-hostname shard1 --master afe.example --listen :9464"},
+			Example: "shard-client run --shard-hostname shard1 --master afe.example --listen :9464",
+			More: "The first SIGINT or SIGTERM finishes the beat in hand, a second one ends it. A database that is " +
+				"down is waited for, and a failed beat is tried again. Without --lifetime it ends only where somebody must act: " +
+				"with exit code 2 (settings), 3 (another client has this shard) or 4 (schema)."},
 		{Name: "once", About: "Beat once and print the result.", Do: &onceCommand{}, Needs: toBeat,
-			Example: "shard-client once --shard-hostname shard1 --master afe.example"},
+			Example: "shard-client once --shard-hostname shard1 --master afe.example",
+			More: "The exit code is 0 when the beat is ok, and 1 when it failed; the result says why. At a terminal " +
+				"it is set for people; --output json is for programs."},
 		{Name: "check", About: "Look whether this shard can beat, and say what is in the way.", Do: &checkCommand{}, Needs: toBeat,
 			Example: "shard-client check --shard-hostname shard1 --master afe.example"},
 		{Name: "status", About: "Say how this shard is, from its database alone.", Do: &statusCommand{}, Needs: toDatabase,
@@ -41,19 +49,22 @@ func commands() []command.Command {
 		{Name: "history", About: "List the last beats.", Do: &historyCommand{}, Needs: toDatabase,
 			Example: "shard-client history --since 2h --failed"},
 		{Name: "migrate", About: "Bring the schema of the database up or down, or show where it is."},
-		{Name: "migrate up", About: "Apply every pending migration.", Do: simple((*program).migrateUp), Needs: toDatabase},
+		{Name: "migrate up", About: "Apply every pending migration.", Do: simple((*program).migrateUp), Needs: toDatabase,
+			Example: "shard-client migrate up --database-url postgres://owner@localhost/shard",
+			More:    "The role must own the tables. Other commands never migrate; they refuse a schema that is not theirs."},
 		{Name: "migrate down", About: "Take the newest migration back, with its tables and rows.",
-			Do: simple((*program).migrateDown), Needs: toDatabase},
+			Do: simple((*program).migrateDown), Needs: toDatabase,
+			Example: "shard-client migrate down --database-url postgres://owner@localhost/shard",
+			More:    "One step at a time. Stop shard-client first: what the tables of that step hold is lost."},
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
-			Do: simple((*program).migrateStatus), Needs: toDatabase},
-		{Name: "quarantine", About: "Objects that could not be stored or sent."},
-		{Name: "quarantine list", About: "List what was set aside, and why.",
-			Do: simple((*program).listQuarantine), Needs: toDatabase},
+			Do: simple((*program).migrateStatus), Needs: toDatabase,
+			Example: "shard-client migrate status --database-url postgres://localhost/shard"},
 	}, repair.Commands(toDatabase), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
-		{Name: "completion", About: "Print the script that completes command lines in a shell.", Do: &completionCommand{},
+		{Name: "completion", About: "Print the script that completes command lines in a shell.",
+			Do:      &completionCommand{command.Completion{Program: "shard-client"}},
 			Example: "source <(shard-client completion bash)"},
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
 			Example: "shard-client man | man -l -"},

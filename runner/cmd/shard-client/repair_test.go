@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,6 +98,8 @@ func TestP1DropGivesUpNoLaterCompletion(t *testing.T) {
 	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_quarantine"); n != 3 {
 		t.Errorf("%d records, want the three: nothing was agreed to", n)
 	}
+	invoke(append(mend(databaseURL, "drop", "out", "job", "2", "--give-up", "--yes"), "--shard-hostname=another")...).want(t, exitFailed).
+		says(t, `nothing yet that names the shard "another"`)
 	invoke(mend(databaseURL, "drop", "out", "job", "2", "--give-up", "--yes")...).want(t, exitOK)
 	invoke(mend(databaseURL, "drop", "out", "job", "3", "--give-up", "--yes")...).want(t, exitOK)
 	beatsMore(t, m, 3)
@@ -113,7 +117,9 @@ func TestP1DropGivesUpNoLaterCompletion(t *testing.T) {
 	pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = NULL WHERE id = 2")
 	pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET complete = true, status = 'Completed' WHERE id = 21")
 	wait.Until(t, "for the later completion", func() bool { return uploads(m.received(), 2) })
-	p.stop().want(t, exitOK)
+	if e := p.stop().want(t, exitOK); strings.Contains(e.stderr, "another client") {
+		t.Errorf("what a person gave up counts as another client's doing: %v", e)
+	}
 	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM shard_client_uploads"); n != 0 {
 		t.Errorf("%d rows of the ledger, want none", n)
 	}
@@ -447,5 +453,39 @@ func TestMigrateRepair(t *testing.T) {
 	}
 	if e := invoke(append(repair, "--output=json")...).want(t, exitOK); e.stdout != "[]\n" {
 		t.Errorf("%v", e)
+	}
+}
+
+// Whatever the runbook tells people to type is a command line.
+func TestTheRunbooksCommandsExist(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "runbook.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile("(?m)(?:^    |`)shard-client ([a-z][^`\n>#]*)").FindAllStringSubmatch(string(page), -1)
+	if len(lines) < 20 {
+		t.Fatalf("only %d command lines", len(lines))
+	}
+	names := map[string]bool{}
+	for _, line := range lines {
+		args := strings.Fields(line[1])
+		if args[0] == "starts" { // a message of the log
+			continue
+		}
+		var stderr strings.Builder
+		p := &program{stdout: io.Discard, stderr: &stderr}
+		asked, _ := p.parse(args)
+		bare := strings.Contains(stderr.String(), "say which object") || strings.Contains(stderr.String(), "missing: <") ||
+			args[len(args)-1] == "quarantine" // where a line ends
+		if asked == nil && !bare {
+			t.Errorf("shard-client %s: %s", line[1], stderr.String())
+		}
+		names[strings.Join(args[:min(2, len(args))], " ")] = true
+	}
+	for _, name := range []string{"quarantine show", "quarantine retry", "quarantine drop", "quarantine retire", "quarantine rename", "sessions list", "sessions end", "adopt", "migrate repair", "once --dry-run"} {
+		if !names[name] {
+			t.Errorf("the runbook does not say when to use %s", name)
+		}
 	}
 }

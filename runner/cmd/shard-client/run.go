@@ -24,6 +24,9 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		return err
 	}
 	defer o.Close()
+	stopping := func() { o.Systemd.Stopping(p.settings.WholeStop()) }
+	context.AfterFunc(ctx, stopping)
+	defer stopping()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
 		"master", p.settings.Master, "proxy", c.proxy, "database", p.settings.RedactedDatabaseURL(),
 		"heartbeat_pause_ms", p.settings.HeartbeatPause.Milliseconds())
@@ -68,7 +71,7 @@ func (p *program) waitForDatabase(
 	}
 	anyway := time.AfterFunc(patienceOfScrapers, o.Serve)
 	defer anyway.Stop()
-	w := &waiting{p: p, client: c, health: o.Health}
+	w := &waiting{p: p, client: c, health: o.Health, systemd: o.Systemd}
 	err = w.forDatabase(ctx, func(ready bool) {
 		if ready {
 			past = p.recall(ctx, c, o)

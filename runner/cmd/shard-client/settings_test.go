@@ -38,7 +38,15 @@ var commandNames = func() (names []string) {
 }()
 
 // argumentsOf are those without which a command is refused.
-var argumentsOf = map[string][]string{"completion": {"bash"}}
+var argumentsOf = map[string][]string{
+	"completion":        {"bash"},
+	"quarantine show":   {"in", "job", "1"},
+	"quarantine retry":  {"in", "job", "1"},
+	"quarantine drop":   {"in", "job", "1"},
+	"quarantine retire": {"1"},
+	"quarantine rename": {"1", "x"},
+	"sessions end":      {"1"},
+}
 
 // parse reads a command line without running it.
 func parse(t *testing.T, args ...string) *config.Config {

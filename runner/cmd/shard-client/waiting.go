@@ -15,11 +15,12 @@ import (
 // quietly. One that answers and refuses will do so until somebody acts: that is told at once, in
 // other words, however long an outage has lasted before.
 type waiting struct {
-	p      *program
-	client *client
-	health *ops.Health
-	tries  int
-	told   int // the try that was logged last
+	p       *program
+	client  *client
+	health  *ops.Health
+	systemd *ops.Systemd
+	tries   int
+	told    int // the try that was logged last
 
 	refused bool // the database answers, and will have none of this client
 }
@@ -29,6 +30,9 @@ func (w *waiting) forDatabase(ctx context.Context, tried func(ready bool)) error
 	return loop.Until(ctx, func() (final bool, err error) {
 		final, err = w.try(ctx)
 		tried(err == nil)
+		if !final && ctx.Err() == nil {
+			w.systemd.Ready() // a database that is down is waited for by a client that has started
+		}
 		return final, err
 	}, w.tell)
 }

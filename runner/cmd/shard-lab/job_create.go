@@ -38,8 +38,10 @@ type jobCreate struct {
 // Help is what --help says below the usage line.
 func (*jobCreate) Help() string {
 	return `Examples:
-  shard-lab job create smoke --label board:eve --meta-host board:eve --control-text 'job.run_test("dummy_Pass")'
-  shard-lab job create --suite bvt --children 3 --label board:eve --meta-host board:eve --suite-keyval build=R74-1`
+  shard-lab job create smoke --label board:eve --meta-host board:eve \
+      --control-text 'job.run_test("dummy_Pass")'
+  shard-lab job create --suite bvt --children 3 --label board:eve \
+      --meta-host board:eve --suite-keyval build=R74-1`
 }
 
 // Validate refuses values that make no sense.

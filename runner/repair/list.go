@@ -1,4 +1,4 @@
-package main
+package repair
 
 import (
 	"context"
@@ -9,34 +9,29 @@ import (
 	"time"
 
 	"shardclient/runner/operator"
-	"shardclient/schema"
 )
 
-// listQuarantine lists the objects that are set aside.
-func (p *program) listQuarantine(ctx context.Context) error {
-	pool, err := p.connect(ctx)
+// listCommand lists the objects that are set aside.
+type listCommand struct{}
+
+func (c *listCommand) Run(ctx context.Context, d *Desk) error {
+	pool, err := d.Database(ctx)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	if err := p.direct(ctx); err != nil {
-		return err
-	}
-	if err := schema.Check(ctx, pool); err != nil {
-		return err
-	}
 	list, err := operator.ListQuarantine(ctx, pool)
 	if err != nil {
 		return err
 	}
-	if p.settings.Output == "json" {
-		return json.NewEncoder(p.stdout).Encode(list)
+	if d.JSON {
+		return json.NewEncoder(d.Stdout).Encode(list)
 	}
 	if len(list) == 0 {
-		fmt.Fprintln(p.stdout, "the quarantine is empty")
+		fmt.Fprintln(d.Stdout, "the quarantine is empty")
 		return nil
 	}
-	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(d.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "DIR\tKIND\tID\tCODE\tTIMES\tFIRST SEEN\tLAST SEEN\tREASON")
 	for _, o := range list {
 		id := "-"

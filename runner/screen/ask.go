@@ -1,4 +1,4 @@
-package terminal
+package screen
 
 import (
 	"bufio"

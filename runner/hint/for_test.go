@@ -1,0 +1,54 @@
+package hint
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/beat"
+)
+
+// The remedy is that of the cause, where one is known, and never one of the other end of a beat.
+func TestTheRemedyIsThatOfTheCause(t *testing.T) {
+	t.Parallel()
+	state := func(code, text string) error {
+		return fmt.Errorf("take the lock: %w", &pgconn.PgError{Code: code, Message: text})
+	}
+	master := func(cause error) error { return &afe.Error{Class: afe.Transport, Err: cause} }
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for name, tt := range map[string]struct {
+		class string
+		err   error
+		want  string
+	}{
+		"starting up":         {beat.FailureDatabase, state("57P03", ""), "the server starts, stops or recovers"},
+		"no entry":            {"", state("28000", "no pg_hba.conf entry for host"), "let pg_hba.conf of the server accept"},
+		"no login":            {"", state("28000", "role is not permitted to log in"), "let this role log in"},
+		"read only":           {beat.FailureDatabase, state("25006", ""), "name the server that takes writes"},
+		"disk full":           {beat.FailureDatabase, state("53100", ""), "make room on the disk of the database server"},
+		"too slow":            {beat.FailureDatabase, state("57014", ""), "look why statements are slow"},
+		"expired":             {"transport", master(x509.CertificateInvalidError{Reason: x509.Expired}), "renew the certificate of the master"},
+		"wrong name":          {"transport", master(x509.HostnameError{Certificate: &x509.Certificate{}}), "write the host of --master as"},
+		"unknown authority":   {beat.FailureDatabase, x509.UnknownAuthorityError{}, "give sslrootcert in --database-url"},
+		"proxy":               {"transport", master(&net.OpError{Op: "proxyconnect", Err: refused}), "start the proxy"},
+		"master down":         {"transport", master(refused), "start the master's web server"},
+		"database down":       {beat.FailureDatabase, refused, "start PostgreSQL"},
+		"master far":          {"transport", master(&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}), "routes and firewalls between here and the master"},
+		"unknown cause":       {beat.FailureDatabase, errors.New("conn closed"), Of(beat.FailureDatabase)},
+		"refuses all":         {beat.FailureRefusesAll, &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: "TypeError"}}, Of(beat.FailureRefusesAll)},
+		"none outside a beat": {"", errors.New("print the result: no space left on device"), ""},
+		"none without error":  {"locked", nil, Of("locked")},
+		"said already":        {"", fmt.Errorf("x: %s: %w", "give the role its rights: run docs/grants.sql", state("42501", "")), ""},
+	} {
+		if got := For(tt.class, tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
