@@ -50,7 +50,7 @@ func (c *Config) Secrets(arguments []string) *Secrets {
 
 // public returns the names of ours that lines and errors show: of hosts, users, databases, files.
 func (c *Config) public() string {
-	names := []string{c.ShardHostname, c.Master, c.User, c.Listen, c.LogDir, fromVariables()}
+	names := []string{c.ShardHostname, c.Master, c.User, c.Listen, c.PprofListen, c.StatsdAddr, c.SMTPAddr, c.AlertEmailTo, c.AlertEmailFrom, c.LogDir, fromVariables()}
 	if parts, err := parseDatabaseURL(string(c.DatabaseURL)); err == nil {
 		names = append(names, parts.shown(), decoded(parts.shown()))
 	}

@@ -29,6 +29,7 @@ import (
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
+	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
 )
 
@@ -54,6 +55,7 @@ type program struct {
 	log      *slog.Logger
 	lines    *ops.Output                          // where log's lines go
 	after    func(time.Duration) <-chan time.Time // nil: time.After
+	deaths   atomic.Pointer[deaths.Register]      // of run
 	inHand   atomic.Bool                          // a beat is under way
 	stopping sync.Mutex                           // no beat begins while the first signal is handled
 }
