@@ -7,9 +7,10 @@ export CGO_ENABLED = 0
 # The version that both binaries print, and that the packages have.
 VERSION := $(shell .ci/version)
 
+# nethttpomithttp2: HTTP/2 is not spoken, and would be half a megabyte (decision 0073).
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another
 # user.
-BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
+BUILD_FLAGS := -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags '-X main.version=$(VERSION)'
 
 # The tools are modules apart, so that go.mod names what the program is made of and nothing else.
 TOOL := go tool -modfile=.ci/tools/go.mod

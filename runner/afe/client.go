@@ -49,6 +49,10 @@ func NewClient(options Options) (*Client, error) {
 	// Each request has a connection of its own
 	// (docs/decisions/0037-a-connection-for-each-request.md).
 	transport.DisableKeepAlives = true
+	// And so HTTP/2, made for many requests on one, is not spoken
+	// (docs/decisions/0073-http-1-1-only.md).
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: transport,
