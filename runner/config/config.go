@@ -76,11 +76,11 @@ type Config struct {
 	Listen       string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves a status page, /metrics, /healthz and /readyz; default: none."`
 	PprofListen  string `env:"SHARD_CLIENT_PPROF_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves profiles of itself, for go tool pprof; keep it to localhost; default: none."`
 	StatsdAddr   string `env:"SHARD_CLIENT_STATSD_ADDR" placeholder:"HOST:PORT" group:"Output" help:"Statsd server that run sends the original's figures to, over UDP; default: none."`
-	StatsdPrefix string `env:"SHARD_CLIENT_STATSD_PREFIX" default:"localhost" group:"Output" help:"What their names begin with: Autotest's [SERVER] hostname, with _ in place of its dots."`
+	StatsdPrefix string `autotest:"SERVER hostname" env:"SHARD_CLIENT_STATSD_PREFIX" default:"localhost" group:"Output" help:"What their names begin with: Autotest's [SERVER] hostname, with _ in place of its dots."`
 
 	StateDir       string `env:"SHARD_CLIENT_STATE_DIR,STATE_DIRECTORY" placeholder:"DIRECTORY" group:"When it dies" help:"Directory in which run keeps how it ended; systemd's StateDirectory= sets it; default: none."`
-	AlertEmailTo   string `env:"SHARD_CLIENT_ALERT_EMAIL_TO" placeholder:"ADDRESS,..." group:"When it dies" help:"Addresses that run mails to when it has died, or a beat of it with a panic; default: none."`
-	AlertEmailFrom string `env:"SHARD_CLIENT_ALERT_EMAIL_FROM" placeholder:"ADDRESS" group:"When it dies" help:"Sender of these mails; default: shard-client at this machine."`
+	AlertEmailTo   string `autotest:"NOTIFICATIONS notify_email_errors,NOTIFICATIONS notify_email,SCHEDULER notify_email_errors" env:"SHARD_CLIENT_ALERT_EMAIL_TO" placeholder:"ADDRESS,..." group:"When it dies" help:"Addresses that run mails to when it has died, or a beat of it with a panic; default: none."`
+	AlertEmailFrom string `autotest:"NOTIFICATIONS notify_email_from,SCHEDULER notify_email_from" env:"SHARD_CLIENT_ALERT_EMAIL_FROM" placeholder:"ADDRESS" group:"When it dies" help:"Sender of these mails; default: shard-client at this machine."`
 	SMTPAddr       string `name:"smtp-addr" env:"SHARD_CLIENT_SMTP_ADDR" placeholder:"HOST:PORT" group:"When it dies" help:"Mail server that takes them without a login; default: none."`
 }
 
