@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status", "runner/watch",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets",
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
@@ -68,7 +68,8 @@ var arrows = map[string][]string{
 	"runner/answer":   {"runner/plain"},
 	"runner/pg":       {"gen/sessiondb"},
 	"runner/command":  {"runner/flags"},
-	"runner/config":   {"runner/autotest", "runner/flags"},
+	"runner/config":   {"runner/autotest", "runner/flags", "runner/secrets"},
+	"runner/secrets":  {},
 	"runner/flags":    {},
 	"runner/libpq":    {},
 	"runner/screen":   {},
@@ -231,7 +232,7 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
-	"runner/watch",
+	"runner/watch", "runner/secrets",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

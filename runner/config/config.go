@@ -17,8 +17,8 @@
 //
 // # Secrets
 //
-// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder. [Secrets]
-// hides the passwords that the process knows in texts from elsewhere.
+// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder.
+// [Config.Secrets] hides the passwords that the process knows in texts from elsewhere.
 //
 // # Limits
 //

@@ -31,6 +31,7 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
+	"shardclient/runner/secrets"
 )
 
 // version is set by the linker.
@@ -51,7 +52,7 @@ type program struct {
 	wantsLog       bool     // --log-level is given
 	once           bool     // the command is once
 	adoption
-	secrets  *config.Secrets
+	secrets  *secrets.Secrets
 	log      *slog.Logger
 	lines    *ops.Output                          // where log's lines go
 	after    func(time.Duration) <-chan time.Time // nil: time.After
