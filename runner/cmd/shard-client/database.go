@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -86,13 +87,31 @@ func (p *program) checkDatabase() error {
 	}
 	var unusable *pg.URLError
 	if errors.As(err, &unusable) {
-		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: unusable.Hint}
+		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: insteadOf(unusable)}
 	}
 	if err != nil {
 		return &usageError{err}
 	}
 	p.secrets.Add(settings.ConnConfig.Password) // the driver has looked into PGPASSFILE and service files
 	return nil
+}
+
+// insteadOf says what to give where the driver does not understand a parameter, wherever that is
+// from.
+func insteadOf(unusable *pg.URLError) string {
+	for _, one := range [][2]string{
+		{"invalid port", "give a port from 1 to 65535; in a URL, special characters of the password are percent-encoded"},
+		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
+		{"connect_timeout", "give whole seconds, such as 5"},
+		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
+		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
+		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
+	} {
+		if strings.Contains(unusable.Cause, one[0]) {
+			return one[1]
+		}
+	}
+	return unusable.Hint
 }
 
 // direct refuses a pooler that has no session for us. Other errors are those of a database that is

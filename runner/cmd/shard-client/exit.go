@@ -85,6 +85,9 @@ func (p *program) exitCode(err error) int {
 	if !errors.Is(err, errBeatFailed) && !readerGone(err) {
 		p.say("shard-client: " + p.secrets.RedactError(err) + "\n" + below(hint.For("", err)))
 	}
+	if codeOf(err) == exitUsage {
+		p.sayUnread() // the setting that is missing may be there, misspelt
+	}
 	return codeOf(err)
 }
 
