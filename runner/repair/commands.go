@@ -150,7 +150,7 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		}
 		question, err := ask(found)
 		if err == nil && question != "" {
-			err = d.confirm(c.consent, question)
+			err = d.confirm(ctx, c.consent, question)
 		}
 		if err != nil {
 			return err

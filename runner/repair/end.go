@@ -78,7 +78,7 @@ func (c *endCommand) Run(ctx context.Context, d *Desk) error {
 	if holds := s.Holds(); holds != "" {
 		about += ", which holds " + holds
 	}
-	if err := d.confirm(c.consent, "End "+about+"?"); err != nil {
+	if err := d.confirm(ctx, c.consent, "End "+about+"?"); err != nil {
 		return err
 	}
 	if err := EndSession(ctx, pool, s.PID); err != nil {
