@@ -50,9 +50,9 @@ const (
 )
 
 // Progress shows on a terminal what a long work is at, and for how long it has been, on one line;
-// end clears that. Elsewhere neither prints anything.
+// end clears that. Elsewhere, and on a dumb terminal, neither prints anything.
 func Progress(out io.Writer) (at func(step string), end func()) {
-	if !Is(out) {
+	if !Is(out) || dumb() {
 		return func(string) {}, func() {}
 	}
 	began, steps, ended := time.Now(), make(chan string), make(chan struct{})

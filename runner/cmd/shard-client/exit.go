@@ -45,7 +45,7 @@ type results struct {
 func (r *results) Write(text []byte) (int, error) {
 	shown := text
 	if r.terminal {
-		shown = unspelled(text)
+		shown = escaped(text)
 	}
 	n, err := r.Writer.Write(shown)
 	if n = min(n, len(text)); err == nil {
@@ -57,10 +57,10 @@ func (r *results) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// unspelled returns a text with the characters escaped that a terminal may obey, or that show a line
+// escaped returns a text with the characters escaped that a terminal may obey, or that show a line
 // in another order, as JSON escapes them: encoders leave them as they are. The escape character
 // itself is in our own colours; encoders, and what shows texts from elsewhere, take it out.
-func unspelled(text []byte) []byte {
+func escaped(text []byte) []byte {
 	i := bytes.IndexFunc(text, obeyed)
 	if i < 0 {
 		return text

@@ -39,7 +39,12 @@ func onTerminal(t *testing.T, types string, args ...string) (screen string, code
 	if err != nil {
 		t.Fatal(err)
 	}
+	var environment []string
+	if strings.Contains(args[0], "=") {
+		environment, args = append(os.Environ(), args[0]), args[1:]
+	}
 	cmd := exec.Command(binaries.ShardClient(t), args...)
+	cmd.Env = environment
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -112,6 +117,10 @@ func TestMigrationsShowProgressOnATerminal(t *testing.T) {
 	}
 	if e := invoke("migrate", "up", "--database-url", databaseURL).want(t, exitOK); e.stderr != "" {
 		t.Errorf("there is no terminal: %v", e)
+	}
+	dumb, code := onTerminal(t, "", "TERM=dumb", "migrate", "down", "--database-url", databaseURL)
+	if code != exitOK || strings.Contains(dumb, "\x1b") || !strings.Contains(dumb, "down ") {
+		t.Errorf("a dumb terminal: exit %d: %q", code, dumb)
 	}
 }
 
