@@ -26,6 +26,8 @@ type Desk struct {
 
 	// Database opens a pool on a database with the schema of this binary.
 	Database func(context.Context) (*pgxpool.Pool, error)
+	// Sessions opens one on a database of any schema, whatever is locked in it.
+	Sessions func(context.Context) (*pgxpool.Pool, error)
 	// Reader makes what reads the packet of a beat.
 	Reader func(*pgxpool.Pool) (Previewer, error)
 	// Misused makes of an error one of the command line.

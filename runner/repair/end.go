@@ -15,7 +15,7 @@ import (
 type sessionsCommand struct{}
 
 func (c *sessionsCommand) Run(ctx context.Context, d *Desk) error {
-	pool, err := d.Database(ctx)
+	pool, err := d.Sessions(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *endCommand) Validate() error {
 }
 
 func (c *endCommand) Run(ctx context.Context, d *Desk) error {
-	pool, err := d.Database(ctx)
+	pool, err := d.Sessions(ctx)
 	if err != nil {
 		return err
 	}

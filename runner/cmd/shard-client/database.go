@@ -46,20 +46,26 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	return p.door().Open(ctx)
 }
 
-// look opens a pool for a command that only looks. The schema must be that of this binary.
-func (p *program) look(ctx context.Context) (*pgxpool.Pool, error) {
+// reach opens a pool on a database of any schema, or of none.
+func (p *program) reach(ctx context.Context) (*pgxpool.Pool, error) {
 	pool, err := p.connect(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		if err = p.direct(ctx); err != nil {
+			pool.Close()
+		}
 	}
-	if err = p.direct(ctx); err == nil {
-		err = schema.Check(ctx, pool)
+	return pool, err
+}
+
+// look opens a pool for a short command. The schema must be that of this binary.
+func (p *program) look(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := p.reach(ctx)
+	if err == nil {
+		if err = schema.Check(ctx, pool); err != nil {
+			pool.Close()
+		}
 	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
+	return pool, err
 }
 
 // screen returns what stdout is.

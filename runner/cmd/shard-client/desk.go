@@ -7,7 +7,6 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/repair"
-	"shardclient/schema"
 )
 
 // mending is what a command of package repair does.
@@ -20,7 +19,7 @@ func (p *program) desk() *repair.Desk {
 	d := &repair.Desk{
 		Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, OnTerminal: p.terminal.out, JSON: p.settings.Output == "json",
 		Hostname: p.settings.ShardHostname, Who: thisProcess(), LockTimeout: p.settings.LockTimeout,
-		Database: p.database, Protocol: afe.Protocol2019,
+		Database: p.look, Sessions: p.reach, Protocol: afe.Protocol2019,
 		Misused: func(err error) error { return &usageError{err} },
 	}
 	if p.settings.Protocol == string(afe.Protocol2015) {
@@ -28,20 +27,4 @@ func (p *program) desk() *repair.Desk {
 	}
 	d.Reader = func(pool *pgxpool.Pool) (repair.Previewer, error) { return p.newShard(pool, repair.Nobody(d.Protocol)) }
 	return d
-}
-
-// database opens a pool for a short command, on a database with the schema of this binary.
-func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
-	pool, err := p.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err = p.direct(ctx); err == nil {
-		err = schema.Check(ctx, pool)
-	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
 }

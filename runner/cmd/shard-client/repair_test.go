@@ -417,7 +417,9 @@ func TestSessions(t *testing.T) {
 	}
 	defer conn.Release()
 	pgtest.Exec(t, conn, "BEGIN")
+	pgtest.Exec(t, conn, "LOCK TABLE goose_db_version, shard_client_owner") // as a migration does
 	pgtest.Exec(t, conn, "LOCK TABLE afe_jobs")
+	invoke(mend(databaseURL, "list")...).want(t, exitFailed).says(t, "hint: wait until the session that holds the lock ends")
 	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
 	if e := sessions("list").want(t, exitOK); !strings.Contains(e.stdout, "\n"+pid+" ") || !strings.Contains(e.stdout, "a transaction for ") {
 		t.Errorf("%v", e)
