@@ -159,6 +159,9 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		s.Progress = func(done, all int) { at(fmt.Sprintf("%d of %d objects", done, all)) }
 		all, err := change(s, found)
 		end()
+		if err != nil && len(all) == 0 {
+			return err // and not that there was nothing to do
+		}
 		return errors.Join(d.printDone(all), err)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
@@ -132,7 +133,7 @@ func (p *program) parse(args []string) (*command.Line, int) {
 		broken = fmt.Errorf("%w\ntry: shard-client help settings", broken)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w\ntry: shard-client --help", err)
+		err = fmt.Errorf("%w\ntry: %s --help", err, strings.TrimSpace("shard-client "+line.Name))
 	} else if p.broken = broken; !slices.Contains(tolerant, line.Name) {
 		err = broken
 	}
