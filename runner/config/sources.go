@@ -119,6 +119,9 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 		"spool-dir":      cmp.Or(c.SpoolDir, os.TempDir()),
 		"database-url":   c.RedactedDatabaseURL(),
 	}
+	if strings.Contains(c.Master, "@") {
+		inForce["master"] = "(not shown: it holds a user or password)"
+	}
 	s.set.VisitAll(func(flag *pflag.Flag) {
 		if !flags.IsSetting(flag) {
 			return

@@ -100,6 +100,12 @@ func (v *value) Set(text string) (err error) {
 	if strings.HasPrefix(text, "--") { // of a value that was forgotten, pflag takes the next flag for it
 		return errors.New("it looks like a flag: is the value missing?")
 	}
+	before := reflect.ValueOf(v.field.Interface())
+	defer func() {
+		if err != nil { // what cannot be used must not be complained of a second time, as what was made of it
+			v.field.Set(before)
+		}
+	}()
 	choices := v.list("enum")
 	switch field := v.field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:

@@ -25,8 +25,10 @@ var causesOfDatabase = []cause{
 	{sqlstate("53300"), "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
 	{sqlstate("53100"), "make room on the disk of the database server"},
 	{sqlstate("57P03"), "wait, the server starts, stops or recovers; if it stays, read its log"},
+	{sqlstate("55P03"), "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
 	{sqlstate("57014"), "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
 	{sqlstate("22023", "42704", "42602"), "correct the settings in --database-url or PGOPTIONS"},
+	{sqlstate("42P01", "42703", "42883"), "compare the schema with this binary: shard-client check names what differs"},
 	{takesNobody, "let the database take connections, its ALLOW_CONNECTIONS is false"},
 
 	{isA[x509.UnknownAuthorityError], "give sslrootcert in --database-url the authority that vouches for the server"},

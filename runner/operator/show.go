@@ -16,6 +16,7 @@ import (
 const (
 	maxError = 2000
 	maxBelow = 240
+	maxClass = 40 // of its class
 )
 
 // ShowHistory writes beats, the oldest first, as a table.
@@ -50,7 +51,7 @@ func (b *Beat) result() string {
 	if b.OK() {
 		return b.Outcome
 	}
-	return b.Failure
+	return plain.Line(b.Failure, maxClass)
 }
 
 // pair shows a number of jobs and one of hosts.

@@ -150,7 +150,7 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		}
 		question, err := ask(found)
 		if err == nil && question != "" {
-			err = d.confirm(c.consent, question)
+			err = d.confirm(ctx, c.consent, question)
 		}
 		if err != nil {
 			return err
@@ -159,6 +159,9 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		s.Progress = func(done, all int) { at(fmt.Sprintf("%d of %d objects", done, all)) }
 		all, err := change(s, found)
 		end()
+		if err != nil && len(all) == 0 {
+			return err // and not that there was nothing to do
+		}
 		return errors.Join(d.printDone(all), err)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/lock"
 	"shardclient/runner/operator"
+	"shardclient/runner/plain"
 	"shardclient/runner/shard"
 )
 
@@ -153,7 +154,7 @@ func (r *rehearsal) text() string {
 		line("stays out", "%d records%s; see shard-client quarantine list", len(r.StaysOut), first(r.StaysOut))
 	}
 	if r.LockHeldBy != "" {
-		line("lock", "held by %s, which will send this", r.LockHeldBy)
+		line("lock", "held by %s, which will send this", plain.Line(r.LockHeldBy, reasonMost))
 	}
 	marks := "nothing here is marked as sent"
 	if r.UploadedJobs > 0 {

@@ -73,6 +73,34 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// Whatever is wrong is said once, with where it stands and what to give, and without a secret.
+func TestWhatIsWrongInTheSettings(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT", "PGSERVICE"} {
+		t.Setenv(name, "")
+	}
+	file := iniFile(t, "global_config.ini", "[SHARD]\nheartbeat_pause_sec: -1\n")
+	for _, one := range []struct{ variable, value, want string }{
+		{"SHARD_CLIENT_DRAIN_PAUSE", "-1s", `--drain-pause "-1s": SHARD_CLIENT_DRAIN_PAUSE: it must be longer than 0`},
+		{"SHARD_CLIENT_DRAIN_PAUSE", "010s", "SHARD_CLIENT_DRAIN_PAUSE: invalid argument"},
+		{"SHARD_CLIENT_AUTOTEST_CONFIG", file, `--heartbeat-pause "-1s": ` + file + ":2 [SHARD] heartbeat_pause_sec: it must be longer than 0"},
+		{"SHARD_CLIENT_MASTER", "http://u:CANARY@m", "--master: SHARD_CLIENT_MASTER: it holds a user or password"},
+		{"SHARD_CLIENT_DATABASE_URL", "host=h keepalives=1", "--database-url: SHARD_CLIENT_DATABASE_URL: libpq's keepalives"},
+		{"PGSERVICE", "none", `unable to find service "none": correct PGSERVICE`},
+	} {
+		t.Run(one.variable, func(t *testing.T) {
+			t.Setenv("PGSERVICEFILE", "/dev/null")
+			t.Setenv(one.variable, one.value)
+			e := invoke("config").want(t, exitUsage).says(t, one.want)
+			if strings.Count(e.stderr, ": give ")+strings.Count(e.stderr, ": leave ")+strings.Count(e.stderr, ": correct ") != 1 ||
+				strings.Contains(e.stdout+e.stderr, "CANARY") {
+				t.Errorf("not said once, or with a secret: %v", e)
+			}
+		})
+	}
+	t.Setenv("SHARD_CLIENT_SHARD_HOSTNAM", "x")
+	invoke("once").want(t, exitUsage).says(t, "SHARD_CLIENT_SHARD_HOSTNAM (did you mean SHARD_CLIENT_SHARD_HOSTNAME?) sets nothing")
+}
+
 // A parameter that only libpq knows is the operator's to mend, not a database that is down.
 func TestParametersOfLibpq(t *testing.T) {
 	for _, command := range []string{"run", "once", "migrate status", "quarantine list"} {
