@@ -128,6 +128,7 @@ func (p *program) parse(args []string) (*command.Line, int) {
 		return nil, p.exitCode(p.unprinted())
 	}
 	if broken = errors.Join(broken, p.settings.ValidateSettings()); broken != nil {
+		p.sources.Explain(broken) // fmt.Errorf keeps the text of now
 		broken = fmt.Errorf("%w\ntry: shard-client help settings", broken)
 	}
 	if err != nil {
