@@ -2,10 +2,12 @@ package main
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +20,12 @@ import (
 // onTerminal runs shard-client on a terminal, on which somebody types, and returns what stands
 // there at the end and the exit code.
 func onTerminal(t *testing.T, types string, args ...string) (screen string, code int) {
+	t.Helper()
+	return onSeenTerminal(t, types, func(string) {}, args...)
+}
+
+// onSeenTerminal is onTerminal for a test that looks at the screen each time that more comes.
+func onSeenTerminal(t *testing.T, types string, look func(screen string), args ...string) (screen string, code int) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -46,8 +54,17 @@ func onTerminal(t *testing.T, types string, args ...string) (screen string, code
 	}
 	seen := make(chan string, 1)
 	go func() {
-		text, _ := io.ReadAll(ours) // EIO at the end: nobody holds the other side any more
-		seen <- string(text)
+		var text strings.Builder
+		part := make([]byte, 4096)
+		for {
+			n, err := ours.Read(part)
+			text.Write(part[:n])
+			look(text.String())
+			if err != nil { // EIO at the end: nobody holds the other side any more
+				break
+			}
+		}
+		seen <- text.String()
 	}()
 	screen = wait.For(t, "the end of shard-client on a terminal", seen)
 	_ = cmd.Wait() // the exit code is read instead
@@ -96,5 +113,32 @@ func TestMigrationsShowProgressOnATerminal(t *testing.T) {
 	}
 	if e := invoke("migrate", "up", "--database-url", databaseURL).want(t, exitOK); e.stderr != "" {
 		t.Errorf("there is no terminal: %v", e)
+	}
+}
+
+// A beat that takes long says so on a terminal, and nothing of that stays. One that does not says
+// nothing.
+func TestALongBeatShowsProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	const progress = "\r\x1b[Kthe beat is under way, 1 s"
+	shown := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(shown) })
+	slow := master(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-shown:
+		case <-r.Context().Done():
+		}
+		answers(nothing).ServeHTTP(w, r)
+	}))
+	screen, code := onSeenTerminal(t, "", func(screen string) {
+		if strings.Contains(screen, progress) {
+			tell()
+		}
+	}, once(slow, databaseURL, "--output", "text")...)
+	tell() // also for a client that has ended without it
+	before, result, _ := strings.Cut(screen, "heartbeat ok in")
+	if code != exitOK || !strings.Contains(before, progress) || !strings.HasSuffix(before, "\r\x1b[K") || strings.Contains(result, "under way") {
+		t.Errorf("exit %d: %q", code, screen)
 	}
 }
