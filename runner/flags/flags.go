@@ -111,10 +111,12 @@ func (v *value) Set(text string) (err error) {
 	case encoding.TextUnmarshaler:
 		err = field.UnmarshalText([]byte(text))
 	case *time.Duration:
-		*field, err = duration(text)
+		err = setDuration(field, text)
 	case **time.Duration: // nil: not given
-		*field = new(time.Duration)
-		**field, err = duration(text)
+		given := new(time.Duration)
+		if err = setDuration(given, text); err == nil {
+			*field = given
+		}
 	case *[]string:
 		*field = append(*field, text)
 	default:
@@ -143,15 +145,18 @@ func padded(text string) bool {
 	return len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'
 }
 
-func duration(text string) (time.Duration, error) {
+// setDuration leaves the default where the text is no duration: a check of the values would find
+// fault with a time that nobody has given.
+func setDuration(field *time.Duration, text string) error {
 	if padded(text) {
-		return 0, errPadded
+		return errPadded
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		err = errors.New("give a duration such as 300ms, 60s or 30m")
+		return errors.New("give a duration such as 300ms, 60s or 30m")
 	}
-	return d, err
+	*field = d
+	return nil
 }
 
 // wanted says what to give in place of a text that is no value of this kind.

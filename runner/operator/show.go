@@ -129,7 +129,7 @@ func (s *Status) Show(out screen.Out) error {
 }
 
 func (o Open) show() string {
-	return fmt.Sprintf("%s; %d of %d entries run; %d hosts", beat.Jobs(int(o.Jobs)), o.Active, o.Entries, o.Hosts)
+	return fmt.Sprintf("%s; %d of %d entries run; %s", beat.Jobs(int(o.Jobs)), o.Active, o.Entries, screen.Count(int(o.Hosts), "host", "hosts"))
 }
 
 // sparkline shows how long the last beats took. A cross, red where there are colours, is one that
@@ -191,7 +191,7 @@ func (a Aside) show() string {
 	}
 	text += fmt.Sprintf(", %d that the master refuses", a.Out)
 	if a.Taken > 0 {
-		text += fmt.Sprintf(", %d ids taken", a.Taken)
+		text += ", " + screen.Count(int(a.Taken), "id", "ids") + " taken"
 	}
 	return text + "; see shard-client quarantine list"
 }

@@ -51,7 +51,19 @@ const (
 
 // Progress shows on a terminal what a long work is at, and for how long it has been, on one line;
 // end clears that. Elsewhere, and on a dumb terminal, neither prints anything.
-func Progress(out io.Writer) (at func(step string), end func()) {
+func Progress(out io.Writer) (at func(step string), end func()) { return progress(out, true) }
+
+// Patience is Progress for what is seldom long: nothing is shown in its first second.
+func Patience(out io.Writer, step string) (end func()) {
+	at, end := progress(out, false)
+	at(step)
+	return end
+}
+
+// ClearLine takes a line of progress away, for one that is to stay.
+const ClearLine = "\r\x1b[K"
+
+func progress(out io.Writer, shown bool) (at func(step string), end func()) {
 	if !Is(out) || dumb() {
 		return func(string) {}, func() {}
 	}
@@ -64,14 +76,15 @@ func Progress(out io.Writer) (at func(step string), end func()) {
 			select {
 			case step, open = <-steps:
 			case <-tick.C:
+				shown = true
 			}
 			if step, _, _ = strings.Cut(step, "\n"); len([]rune(step)) > widestStep {
 				step = string([]rune(step)[:widestStep-1]) + "…"
 			}
-			if open {
-				fmt.Fprintf(out, "\r\x1b[K%s, %d s", step, int(time.Since(began).Seconds()))
-			} else {
-				fmt.Fprint(out, "\r\x1b[K")
+			if shown && open {
+				fmt.Fprintf(out, ClearLine+"%s, %d s", step, int(time.Since(began).Seconds()))
+			} else if shown {
+				fmt.Fprint(out, ClearLine)
 			}
 		}
 	}()

@@ -147,6 +147,14 @@ func Duration(d time.Duration) string {
 	}
 }
 
+// Count returns a number with its noun: 1 host, 2 hosts.
+func Count(n int, one, more string) string {
+	if n != 1 {
+		one = more
+	}
+	return fmt.Sprintf("%d %s", n, one)
+}
+
 // Milliseconds is Duration for a number of milliseconds.
 func Milliseconds(ms float64) string { return Duration(time.Duration(ms * float64(time.Millisecond))) }
 

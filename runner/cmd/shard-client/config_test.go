@@ -44,6 +44,23 @@ func TestAutotestsFilesServeABeat(t *testing.T) {
 	}
 }
 
+// Whatever the command, the error about a value names its place, and there is no other about it.
+func TestWrongSettingsNameTheirSource(t *testing.T) {
+	file := iniFile(t, "global_config.ini", "[SHARD]\nshard_hostname: a #1\nheartbeat_pause_sec: -3\n")
+	t.Setenv("SHARD_CLIENT_LISTEN", "9464")
+	t.Setenv("SHARD_CLIENT_DRAIN_PAUSE", "08s")
+	t.Setenv("SHARD_CLIENT_STARTUP_SPLAY", "soon")
+	for _, command := range []string{"once", "config", "migrate status"} {
+		e := invoke(append(strings.Fields(command), "--autotest-config", file)...).want(t, exitUsage).
+			says(t, file+":2 [SHARD] shard_hostname: it contains ' '").says(t, file+":3 [SHARD] heartbeat_pause_sec: it must be longer than 0").
+			says(t, "SHARD_CLIENT_LISTEN: missing port in address").says(t, "SHARD_CLIENT_DRAIN_PAUSE: invalid argument \"08s\"").
+			says(t, "SHARD_CLIENT_STARTUP_SPLAY: ")
+		if got, want := strings.Count(e.stderr, "\n"), len([]string{"hostname", "pause", "listen", "drain", "splay", "try:"}); got != want {
+			t.Errorf("%s: %d lines, want %d:\n%s", command, got, want, e.stderr)
+		}
+	}
+}
+
 // config shows every setting with its value and source, and what is wrong beside it.
 func TestConfig(t *testing.T) {
 	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nheartbeat_pause_sec: 5\n[AUTOTEST_WEB]\nhost: h\npassword: CANARY\n"+
@@ -65,6 +82,12 @@ func TestConfig(t *testing.T) {
 	if strings.Contains(e.stdout+e.stderr, "CANARY") {
 		t.Errorf("the password is shown: %v", e)
 	}
+	t.Setenv("SHARD_CLIENT_MASTER", "https://somebody:CANARY@m/afe")
+	e = invoke("config").want(t, exitUsage).says(t, "SHARD_CLIENT_MASTER: it holds a user or password")
+	if !strings.Contains(e.stdout, "https://***@m/afe ") || strings.Contains(e.stdout+e.stderr, "CANARY") {
+		t.Errorf("the password of the master is shown: %v", e)
+	}
+	t.Setenv("SHARD_CLIENT_MASTER", "")
 	t.Setenv("SHARD_CLIENT_LISTN", "x")
 	e = invoke("config", "--output=json").want(t, exitOK).says(t, "SHARD_CLIENT_LISTN (did you mean SHARD_CLIENT_LISTEN?) sets nothing")
 	var list []config.Setting

@@ -69,7 +69,8 @@ func commands() []command.Command {
 			Example: "source <(shard-client completion bash)"},
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
 			Example: "shard-client man | man -l -"},
-		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
+		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"},
+			Example: "shard-client version --output json"},
 	})
 }
 

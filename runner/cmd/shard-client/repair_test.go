@@ -335,7 +335,7 @@ func TestPacketIsWhatTravels(t *testing.T) {
 	packet := invoke(append([]string{"packet"}, look...)...).want(t, exitOK)
 	old := invoke(append([]string{"packet", "--protocol=2015"}, look...)...).want(t, exitOK)
 	text := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK)
-	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished jobs with 1 entries: 3\n", "stays out 4 records: "} {
+	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished job with 1 entry: 3\n", "stays out 4 records: "} {
 		if !strings.Contains(text.stdout, want) {
 			t.Errorf("want %q: %v", want, text)
 		}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,12 @@ const interrupt = "\x03"
 // onTerminal runs shard-client on a terminal, on which somebody types, and returns what stands
 // there at the end and the exit code.
 func onTerminal(t *testing.T, types string, args ...string) (screen string, code int) {
+	t.Helper()
+	return onSeenTerminal(t, types, func(string) {}, args...)
+}
+
+// onSeenTerminal is onTerminal for a test that looks at the screen each time that more comes.
+func onSeenTerminal(t *testing.T, types string, look func(screen string), args ...string) (screen string, code int) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -57,10 +65,12 @@ func onTerminal(t *testing.T, types string, args ...string) (screen string, code
 	}
 	seen := make(chan string, 1)
 	go func() {
-		text, some, asked := "", make([]byte, 4096), types != interrupt
+		text, part, asked := "", make([]byte, 4096), types != interrupt
 		for {
-			n, err := ours.Read(some) // EIO at the end: nobody holds the other side any more
-			if text += string(some[:n]); !asked && strings.Contains(text, "[y/N]") {
+			n, err := ours.Read(part) // EIO at the end: nobody holds the other side any more
+			text += string(part[:n])
+			look(text)
+			if !asked && strings.Contains(text, "[y/N]") {
 				asked = true
 				_ = cmd.Process.Signal(os.Interrupt) // it may have ended
 			}
@@ -149,5 +159,32 @@ func TestTextsFromElsewhereGiveATerminalNoOrders(t *testing.T) {
 				t.Errorf("%s --output %s gives orders: %q", command, format, screen)
 			}
 		}
+	}
+}
+
+// A beat that takes long says so on a terminal, and nothing of that stays. One that does not says
+// nothing.
+func TestALongBeatShowsProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	const progress = "\r\x1b[Kthe beat is under way, 1 s"
+	shown := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(shown) })
+	slow := master(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-shown:
+		case <-r.Context().Done():
+		}
+		answers(nothing).ServeHTTP(w, r)
+	}))
+	screen, code := onSeenTerminal(t, "", func(screen string) {
+		if strings.Contains(screen, progress) {
+			tell()
+		}
+	}, once(slow, databaseURL, "--output", "text")...)
+	tell() // also for a client that has ended without it
+	before, result, _ := strings.Cut(screen, "heartbeat ok in")
+	if code != exitOK || !strings.Contains(before, progress) || !strings.HasSuffix(before, "\r\x1b[K") || strings.Contains(result, "under way") {
+		t.Errorf("exit %d: %q", code, screen)
 	}
 }
