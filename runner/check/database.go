@@ -173,8 +173,11 @@ const longOpen = time.Minute
 // sessions looks for transactions that stay open: what they have locked is left out of every beat.
 func (c *Checks) sessions(ctx context.Context) Result {
 	var rows []sharddb.CheckTransactionsRow
+	var hidden int64
 	err := c.look(ctx, func(q *sharddb.Queries) (err error) {
-		rows, err = q.CheckTransactions(ctx, c.open.Seconds())
+		if rows, err = q.CheckTransactions(ctx, c.open.Seconds()); err == nil {
+			hidden, err = q.CheckHiddenTransactions(ctx)
+		}
 		return err
 	})
 	if err != nil {
@@ -188,6 +191,10 @@ func (c *Checks) sessions(ctx context.Context) Result {
 	if len(open) > 0 {
 		return warn("transactions stay open: "+some(open), "what they have locked is left out of every beat: "+
 			"end them where they run, or with shard-client sessions end BACKEND")
+	}
+	if hidden > 0 {
+		return ok(fmt.Sprintf("no transaction of this role is open for a minute; of %d of other roles, only a member of "+
+			"pg_read_all_stats sees since when", hidden))
 	}
 	return ok("no transaction is open for a minute")
 }
