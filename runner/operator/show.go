@@ -89,10 +89,11 @@ func (s *Status) Show(out screen.Out) error {
 		colour = screen.Yellow
 	}
 	text := out.Paint(colour, out.Wrap(s.Sentence, 0)) + "\n"
-	for _, more := range []string{plain.Line(s.Error, maxError), s.Hint} {
-		if more != "" {
-			text += "  " + out.Wrap(more, 2) + "\n"
-		}
+	if s.Error != "" {
+		text += "  " + out.Wrap(plain.Line(s.Error, maxError), 2) + "\n"
+	}
+	if s.Hint != "" {
+		text += "  -> " + out.Wrap(s.Hint, 5) + "\n"
 	}
 	text += "\n"
 	bars, legend := s.sparkline(out)

@@ -85,6 +85,9 @@ func TestStatusStates(t *testing.T) {
 	noteBeat(t, pool, 121*time.Second, "transport")
 	noteBeat(t, pool, 30*time.Second, "rpc_error")
 	s = check("failing", "The last 2 beats failed (rpc_error), for 2m")
+	if s.Hint != "read the log of the master, which has raised this exception" {
+		t.Errorf("hint %q", s.Hint)
+	}
 	if s.FailuresInARow != 2 || s.Failure != "rpc_error" || s.Error != "master h: rpc_error" || s.FailingSince == nil || len(s.Beats) != 3 || s.Beats[2].Failure != "rpc_error" {
 		t.Errorf("%+v", s)
 	}
@@ -93,7 +96,9 @@ func TestStatusStates(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	noteBeat(t, pool, time.Minute, "")
-	check("stopped", "ended 1m", "ago and was ok")
+	if s = check("stopped", "ended 1m", "ago and was ok"); !strings.Contains(s.Hint, "read the end of its log, then start it") {
+		t.Errorf("hint %q", s.Hint)
+	}
 	pgtest.Exec(t, pool, "UPDATE shard_client_heartbeats SET started_at = started_at - interval '1 hour'")
 	hold(t, pool, "the next one")
 	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() + interval '1 hour'")
