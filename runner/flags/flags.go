@@ -104,11 +104,20 @@ func (v *value) Set(text string) (err error) {
 	switch field := v.field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
 		err = field.UnmarshalText([]byte(text))
+	// A text that is no duration changes nothing: what stands for it would be judged as if it were
+	// given.
 	case *time.Duration:
-		*field, err = duration(text)
+		if d, wrong := duration(text); wrong == nil {
+			*field = d
+		} else {
+			err = wrong
+		}
 	case **time.Duration: // nil: not given
-		*field = new(time.Duration)
-		**field, err = duration(text)
+		if d, wrong := duration(text); wrong == nil {
+			*field = &d
+		} else {
+			err = wrong
+		}
 	case *[]string:
 		*field = append(*field, text)
 	default:

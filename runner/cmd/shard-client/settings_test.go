@@ -194,3 +194,18 @@ func TestHelp(t *testing.T) {
 		t.Error("-h is not --help")
 	}
 }
+
+// A value that cannot be read is one mistake: what stands in its place is not judged, too.
+func TestOneMessageForOneMistake(t *testing.T) {
+	for _, setting := range []string{"heartbeat-pause", "finish-timeout", "apply-chunk", "max-upload-bytes"} {
+		e := invoke("once", "--"+setting+"=5 s").want(t, exitUsage)
+		if lines := strings.Count(e.stderr, "\n"); lines != 2 || strings.Count(e.stderr, "--"+setting) != 1 {
+			t.Errorf("%d lines for one mistake: %s", lines, e.stderr)
+		}
+		t.Setenv(variable(setting), "5 s")
+		if e := invoke("once").want(t, exitUsage); strings.Count(e.stderr, "--"+setting) != 1 {
+			t.Errorf("as a variable: %s", e.stderr)
+		}
+		t.Setenv(variable(setting), "")
+	}
+}
