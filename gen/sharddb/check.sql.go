@@ -30,8 +30,8 @@ WHERE a.datname = pg_catalog.current_database()
     AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted)
 `
 
-// How many sessions of others are in a transaction whose times this role may not see. Each holds the
-// lock of its virtual id.
+// How many sessions of others are in a transaction whose times this role may not see. Each holds
+// the lock of its virtual id.
 func (q *Queries) CheckHiddenTransactions(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, checkHiddenTransactions)
 	var sessions int64

@@ -269,6 +269,30 @@ func (q *Queries) RepairGiveUp(ctx context.Context, shardHostname string, ids []
 	return i, err
 }
 
+const repairHome = `-- name: RepairHome :one
+SELECT
+    pg_catalog.current_database()::text AS database,
+    n.nspname::text AS schema,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = 'shard_client_owner'::regclass
+`
+
+type RepairHomeRow struct {
+	Database string
+	Schema   string
+	Owner    string
+}
+
+// Where the tables are, and whose.
+func (q *Queries) RepairHome(ctx context.Context) (RepairHomeRow, error) {
+	row := q.db.QueryRow(ctx, repairHome)
+	var i RepairHomeRow
+	err := row.Scan(&i.Database, &i.Schema, &i.Owner)
+	return i, err
+}
+
 const repairHostIsHere = `-- name: RepairHostIsHere :one
 SELECT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = $1::bigint AND NOT h.invalid)::boolean AS here
 `
@@ -530,9 +554,9 @@ type SessionListRow struct {
 }
 
 // The sessions of this database: who holds a transaction open, for how long, and whom it keeps
-// waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all times,
-// unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks everybody
-// sees: each transaction holds its virtual id, and whoever waits lacks a lock.
+// waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all
+// times, unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks
+// everybody sees: each transaction holds its virtual id, and whoever waits lacks a lock.
 func (q *Queries) SessionList(ctx context.Context) ([]SessionListRow, error) {
 	rows, err := q.db.Query(ctx, sessionList)
 	if err != nil {

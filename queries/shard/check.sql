@@ -115,8 +115,8 @@ WHERE a.datname = pg_catalog.current_database()
 ORDER BY a.xact_start
 LIMIT 10;
 
--- How many sessions of others are in a transaction whose times this role may not see. Each holds the
--- lock of its virtual id.
+-- How many sessions of others are in a transaction whose times this role may not see. Each holds
+-- the lock of its virtual id.
 -- name: CheckHiddenTransactions :one
 SELECT pg_catalog.count(*)::bigint AS sessions
 FROM pg_catalog.pg_stat_activity AS a

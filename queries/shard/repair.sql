@@ -150,9 +150,9 @@ SELECT value FROM afe_job_keyvals WHERE job_id = @job_id AND key = @key;
 INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (@job_id, @key, @value);
 
 -- The sessions of this database: who holds a transaction open, for how long, and whom it keeps
--- waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all times,
--- unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks everybody
--- sees: each transaction holds its virtual id, and whoever waits lacks a lock.
+-- waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all
+-- times, unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks
+-- everybody sees: each transaction holds its virtual id, and whoever waits lacks a lock.
 -- name: SessionList :many
 SELECT
     a.pid::integer AS pid,
@@ -193,6 +193,16 @@ ORDER BY a.xact_start NULLS LAST, in_transaction DESC, a.pid;
 
 -- name: SessionEnd :one
 SELECT pg_catalog.pg_terminate_backend(@pid::integer)::boolean AS ended;
+
+-- Where the tables are, and whose.
+-- name: RepairHome :one
+SELECT
+    pg_catalog.current_database()::text AS database,
+    n.nspname::text AS schema,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = 'shard_client_owner'::regclass;
 
 -- The triggers of ours that somebody has disabled. One of the site calls no function of ours.
 -- name: RepairTriggersOff :many

@@ -248,7 +248,7 @@ func TestRightsThatAreMissing(t *testing.T) {
 	})
 	s.Door.URL += "&user=lacks"
 	wants(t, s.run(t), map[string][2]string{
-		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken -> run docs/grants.sql"},
+		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken -> as the owner of the tables: shard-client migrate grant "},
 	})
 }
 

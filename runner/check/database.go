@@ -131,7 +131,7 @@ func (c *Checks) strangers(ctx context.Context) Result {
 		return c.failed(err)
 	case found.Roles != "":
 		return warn(fmt.Sprintf("%s may create functions in schema %s", found.Roles, found.Schema),
-			"run docs/grants.sql, or revoke CREATE: such a function could be called in place of PostgreSQL's own")
+			"run shard-client migrate grant as the owner, or revoke CREATE: such a function could be called in place of PostgreSQL's own")
 	case found.Functions != "":
 		return warn(fmt.Sprintf("others have made functions in schema %s: %s", found.Schema, found.Functions), "drop those that are not yours")
 	}

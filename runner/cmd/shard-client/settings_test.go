@@ -45,6 +45,7 @@ var argumentsOf = map[string][]string{
 	"quarantine drop":   {"in", "job", "1"},
 	"quarantine retire": {"1"},
 	"quarantine rename": {"1", "x"},
+	"migrate grant":     {"shard_client"},
 	"sessions end":      {"1"},
 }
 
