@@ -105,6 +105,10 @@ func TestStatusStates(t *testing.T) {
 	check("ok") // it has just begun
 	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() - interval '20 minutes'")
 	check("silent", "its last beat ended 1h0")
+	noteBeat(t, pool, time.Second, "")
+	pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+		VALUES ('in', 'job', 7, 'waiting_for_host', 'r', '', 0, ''), ('out', 'host', 2, 'refused', 'r', '', 0, '')`)
+	check("ok", "Beats are good", "1 set aside")
 }
 
 // What waits, what is open and what is set aside is counted as the next beat would.
@@ -135,7 +139,7 @@ func TestStatusCounts(t *testing.T) {
 	text := invoke("status", "--database-url", databaseURL).want(t, exitOK).stdout
 	for _, line := range []string{
 		"uploads    2 jobs to upload", "open       2 jobs; 3 of 3 entries run; 1 hosts",
-		"set aside  2 that came (1 wait for a host), 1 that the master refuses, 1 ids\n           taken; see", "lock       free, and never held", "beats      none",
+		"set aside  2 that came (1 for want of a host), 1 that the master refuses, 1 with\n           ids that are taken; see", "lock       free, and never held", "beats      none",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in:\n%s", line, text)
