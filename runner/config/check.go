@@ -101,8 +101,8 @@ func (c *Config) ValidateDatabase() error {
 	return err
 }
 
-// ofService runs commands by hand with the settings of the service, and as its user, where a package
-// is installed.
+// ofService runs commands by hand with the settings of the service, and as its user, where a
+// package is installed.
 var ofService = "/usr/sbin/shard-clientctl"
 
 // missing returns the error for a setting that a command needs and that is not given.
