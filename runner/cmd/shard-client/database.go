@@ -45,8 +45,8 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	return p.door().Open(ctx)
 }
 
-// look opens a pool for a command that only looks. The schema must be that of this binary.
-func (p *program) look(ctx context.Context) (*pgxpool.Pool, error) {
+// database opens a pool for a short command. The schema must be that of this binary.
+func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
 	pool, err := p.connect(ctx)
 	if err != nil {
 		return nil, err

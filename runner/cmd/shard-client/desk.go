@@ -7,7 +7,6 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/repair"
-	"shardclient/schema"
 )
 
 // mending is what a command of package repair does.
@@ -28,20 +27,4 @@ func (p *program) desk() *repair.Desk {
 	}
 	d.Reader = func(pool *pgxpool.Pool) (repair.Previewer, error) { return p.newShard(pool, repair.Nobody(d.Protocol)) }
 	return d
-}
-
-// database opens a pool for a short command, on a database with the schema of this binary.
-func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
-	pool, err := p.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err = p.direct(ctx); err == nil {
-		err = schema.Check(ctx, pool)
-	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
 }
