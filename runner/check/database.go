@@ -159,7 +159,7 @@ func (c *Checks) copied(ctx context.Context) Result {
 	err := lock.Copied(ctx, sharddb.New(c.pool))
 	if found, is := errors.AsType[*lock.CopyError](err); is {
 		return fail(fmt.Sprintf("this database is a copy, or was restored: it was last served elsewhere, by %s", found.Who),
-			"make sure that the other one is served no more, then start once with --adopt")
+			"make sure that the other one is served no more, then say so: shard-client adopt")
 	}
 	if err != nil {
 		return c.failed(err)

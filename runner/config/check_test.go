@@ -142,7 +142,8 @@ func TestValidateShard(t *testing.T) {
 	}
 }
 
-// Where the package is installed, its own way to the settings is named, but not to those who took it.
+// Where the package is installed, its own way to the settings is named, but not to those who took
+// it.
 func TestThePackageHasTheSettings(t *testing.T) {
 	before := ofService
 	t.Cleanup(func() { ofService = before })
