@@ -74,8 +74,11 @@ func (s *Set) Read(args []string) (*Line, error) {
 	}
 	set.SetInterspersed(false)
 	for line.Do == nil { // one word of its name after the other
-		if err := flags.Parse(set, args); err != nil || set.NArg() == 0 {
-			return line, errors.Join(err, line.unfinished(""))
+		if err := flags.Parse(set, args); err != nil {
+			return line, err // what stands behind a wrong flag, its value or the command, nobody knows
+		}
+		if set.NArg() == 0 {
+			return line, line.unfinished("")
 		}
 		word, rest := set.Arg(0), set.Args()[1:]
 		args = rest

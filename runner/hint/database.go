@@ -17,7 +17,7 @@ var causesOfDatabase = []cause{
 	// First what one of several tries met: without TLS, the next one is often refused as such.
 	{readOnly, "read only connection|SQLSTATE 25006", "name the server that takes writes in --database-url, or both servers of a pair"},
 
-	{noPassword, "", "give the password of this role: none is set, see shard-client help settings on --database-password-file"},
+	{noPassword, "", "give the password of this role: none is set, see Secrets in install.md"},
 	{sqlstate("28P01"), "SQLSTATE 28P01", "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
 	{noEntry, "pg_hba.conf", "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
 	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url"},

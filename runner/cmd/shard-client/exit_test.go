@@ -20,11 +20,11 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		"no command":       {"", []string{"no command given; want one of run, once, check", "--help"}},
 		"unknown command":  {"beat", []string{`"beat"`, "quarantine", "--help"}},
-		"half a command":   {"migrate", []string{"migrate is only the beginning", "want one of migrate up, migrate down, migrate status, migrate repair\n"}},
+		"half a command":   {"migrate", []string{"migrate is only the beginning", "want one of migrate up, migrate down, migrate status, migrate grant, migrate repair\n"}},
 		"near a command":   {"migrate upp", []string{`unknown command "migrate upp", did you mean migrate up?`}},
 		"near by its end":  {"lsit", []string{`unknown command "lsit", did you mean quarantine list?`}},
 		"near in help":     {"help setings", []string{`did you mean settings?`}},
-		"far":              {"migrate sideways", []string{"want one of migrate up, migrate down, migrate status, migrate repair\n"}},
+		"far":              {"migrate sideways", []string{"want one of migrate up, migrate down, migrate status, migrate grant, migrate repair\n"}},
 		"too many":         {"once now", []string{`unexpected argument "now": once takes none`}},
 		"value at the end": {"once --master", []string{"--master has no value: give --master HOST[:PORT]|URL"}},
 		"unknown flag":     {"once --nonsense", []string{"unknown flag: --nonsense", "--help"}},

@@ -53,7 +53,7 @@ func (p *program) migrate(ctx context.Context, name string, run migrateFunc, not
 	}
 	defer func() {
 		if len(report) > 0 && err == nil && report[0].Direction == "up" {
-			p.say(below("a role of the client's own needs its rights anew: shard-client migrate grant ROLE, as the owner, too"))
+			p.say(below("where the client has a role of its own, give it its rights: shard-client migrate grant ROLE, as the owner"))
 		}
 	}()
 	for _, step := range report {

@@ -159,6 +159,13 @@ func TestLibpqVariables(t *testing.T) {
 	}
 }
 
+// A flag that is mistyped before the command is one mistake.
+func TestWrongFlagBeforeTheCommand(t *testing.T) {
+	if e := invoke("--databse-url=x", "status").want(t, exitUsage).says(t, "did you mean --database-url?"); strings.Contains(e.stderr, "no command") {
+		t.Error(e)
+	}
+}
+
 // The help is what a user reads first, so each change of it must be accepted: -update does.
 func TestHelp(t *testing.T) {
 	for _, command := range append([]string{"", "migrate", "quarantine"}, commandNames...) {
