@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {
-		"runner/operator", "runner/command", "runner/screen", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
+		"docs", "runner/operator", "runner/command", "runner/screen", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
 		"gen/sharddb",
 	},
 	"runner/hint": {"runner/afe", "runner/beat"},
@@ -78,6 +78,7 @@ var arrows = map[string][]string{
 	"runner/guard":    {},
 	"runner/plain":    {},
 	"schema":          {"runner/pg", "gen/sessiondb"},
+	"docs":            {},
 	"gen":             {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},

@@ -119,7 +119,7 @@ func unmigrated(ctx context.Context, db DB, want int64) error {
 			"give it a schema or a database of its own", at.Has)
 	case closed(&at):
 		wrong.Advice = fmt.Sprintf("the tables are in schema %s, which the role %s may not use: "+
-			"GRANT USAGE ON SCHEMA %[1]s TO %[2]s, see docs/grants.sql", at.Elsewhere, at.Role)
+			"run `shard-client migrate grant %[2]s` as the owner", at.Elsewhere, at.Role)
 	case at.Elsewhere != "":
 		wrong.Advice = fmt.Sprintf("there are tables in schema %s, but search_path is %s: "+
 			"if those are meant, give search_path=%[1]s in the database URL; "+

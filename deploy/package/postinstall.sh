@@ -32,10 +32,10 @@ fi
 if [ -z "$before" ]; then
 	cat <<-'END'
 		shard-client is installed, and not started yet:
-		  1. edit /etc/shard-client/shard-client.env
-		  2. shard-clientctl check, until it is green
-		  3. systemctl enable --now shard-client
-		/usr/share/doc/shard-client/docs/install.md has all steps.
+		  1. make its database: /usr/share/doc/shard-client/docs/install.md, Steps
+		  2. edit /etc/shard-client/shard-client.env
+		  3. shard-clientctl check, until it is green
+		  4. systemctl enable --now shard-client
 	END
 elif [ "${running:-0}" != 0 ]; then
 	# A program that wants another schema would end with 4 and leave the shard without a client until
@@ -49,7 +49,7 @@ elif [ "${running:-0}" != 0 ]; then
 		cat <<-END
 			shard-client is NOT restarted: this version wants schema $new, and the one that still runs $old.
 			  1. shard-client migrate up, as the owner of the database
-			  2. run /usr/share/doc/shard-client/docs/grants.sql, as the owner, too
+			  2. shard-client migrate grant ROLE, as the owner, too: ROLE is the service's
 			  3. systemctl restart shard-client
 			Do this before the machine restarts: until then, the new version would end with exit 4.
 		END

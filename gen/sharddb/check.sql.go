@@ -21,6 +21,24 @@ func (q *Queries) CheckClock(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
+const checkHiddenTransactions = `-- name: CheckHiddenTransactions :one
+SELECT pg_catalog.count(*)::bigint AS sessions
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database()
+    AND a.backend_type IS NULL
+    AND a.usesysid IS NOT NULL
+    AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted)
+`
+
+// How many sessions of others are in a transaction whose times this role may not see. Each holds
+// the lock of its virtual id.
+func (q *Queries) CheckHiddenTransactions(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, checkHiddenTransactions)
+	var sessions int64
+	err := row.Scan(&sessions)
+	return sessions, err
+}
+
 const checkLimit = `-- name: CheckLimit :exec
 
 SELECT pg_catalog.set_config('statement_timeout', $1::text, true)

@@ -269,6 +269,30 @@ func (q *Queries) RepairGiveUp(ctx context.Context, shardHostname string, ids []
 	return i, err
 }
 
+const repairHome = `-- name: RepairHome :one
+SELECT
+    pg_catalog.current_database()::text AS database,
+    n.nspname::text AS schema,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = 'shard_client_owner'::regclass
+`
+
+type RepairHomeRow struct {
+	Database string
+	Schema   string
+	Owner    string
+}
+
+// Where the tables are, and whose.
+func (q *Queries) RepairHome(ctx context.Context) (RepairHomeRow, error) {
+	row := q.db.QueryRow(ctx, repairHome)
+	var i RepairHomeRow
+	err := row.Scan(&i.Database, &i.Schema, &i.Owner)
+	return i, err
+}
+
 const repairHostIsHere = `-- name: RepairHostIsHere :one
 SELECT EXISTS (SELECT FROM afe_hosts AS h WHERE h.id = $1::bigint AND NOT h.invalid)::boolean AS here
 `
@@ -484,12 +508,17 @@ SELECT
     coalesce(pg_catalog.host(a.client_addr), '')::text AS address,
     coalesce(a.state, '')::text AS state,
     coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start), 0)::double precision AS transaction_seconds,
-    (a.xact_start IS NOT NULL)::boolean AS in_transaction,
+    (a.xact_start IS NOT NULL)::boolean AS times_known,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
+    )::boolean AS in_transaction,
     pg_catalog.left(coalesce(a.query, ''), 200)::text AS query,
     ARRAY(
         SELECT w.pid
         FROM pg_catalog.pg_stat_activity AS w
-        WHERE w.datname = a.datname AND w.wait_event_type = 'Lock' AND a.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))
+        WHERE w.datname = a.datname
+            AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = w.pid AND NOT l.granted)
+            AND a.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))
         ORDER BY w.pid
     )::integer[] AS blocks,
     EXISTS (
@@ -504,9 +533,10 @@ SELECT
     )::boolean AS holds_lock
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database()
-    AND a.backend_type = 'client backend'
+    AND coalesce(a.backend_type, 'client backend') = 'client backend'
+    AND a.usesysid IS NOT NULL
     AND a.pid <> pg_catalog.pg_backend_pid()
-ORDER BY a.xact_start NULLS LAST, a.pid
+ORDER BY a.xact_start NULLS LAST, in_transaction DESC, a.pid
 `
 
 type SessionListRow struct {
@@ -516,6 +546,7 @@ type SessionListRow struct {
 	Address            string
 	State              string
 	TransactionSeconds float64
+	TimesKnown         bool
 	InTransaction      bool
 	Query              string
 	Blocks             []int32
@@ -523,7 +554,9 @@ type SessionListRow struct {
 }
 
 // The sessions of this database: who holds a transaction open, for how long, and whom it keeps
-// waiting. Of another role's session PostgreSQL tells little.
+// waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all
+// times, unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks
+// everybody sees: each transaction holds its virtual id, and whoever waits lacks a lock.
 func (q *Queries) SessionList(ctx context.Context) ([]SessionListRow, error) {
 	rows, err := q.db.Query(ctx, sessionList)
 	if err != nil {
@@ -540,6 +573,7 @@ func (q *Queries) SessionList(ctx context.Context) ([]SessionListRow, error) {
 			&i.Address,
 			&i.State,
 			&i.TransactionSeconds,
+			&i.TimesKnown,
 			&i.InTransaction,
 			&i.Query,
 			&i.Blocks,

@@ -114,3 +114,13 @@ WHERE a.datname = pg_catalog.current_database()
     AND a.xact_start < pg_catalog.now() - pg_catalog.make_interval(secs => @seconds::double precision)
 ORDER BY a.xact_start
 LIMIT 10;
+
+-- How many sessions of others are in a transaction whose times this role may not see. Each holds
+-- the lock of its virtual id.
+-- name: CheckHiddenTransactions :one
+SELECT pg_catalog.count(*)::bigint AS sessions
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database()
+    AND a.backend_type IS NULL
+    AND a.usesysid IS NOT NULL
+    AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted);

@@ -150,7 +150,9 @@ SELECT value FROM afe_job_keyvals WHERE job_id = @job_id AND key = @key;
 INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (@job_id, @key, @value);
 
 -- The sessions of this database: who holds a transaction open, for how long, and whom it keeps
--- waiting. Of another role's session PostgreSQL tells little.
+-- waiting. Of another role's session PostgreSQL hides even what kind of backend it is, and all
+-- times, unless this role may read pg_stat_activity whole (pg_read_all_stats). What is in pg_locks
+-- everybody sees: each transaction holds its virtual id, and whoever waits lacks a lock.
 -- name: SessionList :many
 SELECT
     a.pid::integer AS pid,
@@ -159,12 +161,17 @@ SELECT
     coalesce(pg_catalog.host(a.client_addr), '')::text AS address,
     coalesce(a.state, '')::text AS state,
     coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start), 0)::double precision AS transaction_seconds,
-    (a.xact_start IS NOT NULL)::boolean AS in_transaction,
+    (a.xact_start IS NOT NULL)::boolean AS times_known,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted
+    )::boolean AS in_transaction,
     pg_catalog.left(coalesce(a.query, ''), 200)::text AS query,
     ARRAY(
         SELECT w.pid
         FROM pg_catalog.pg_stat_activity AS w
-        WHERE w.datname = a.datname AND w.wait_event_type = 'Lock' AND a.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))
+        WHERE w.datname = a.datname
+            AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = w.pid AND NOT l.granted)
+            AND a.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))
         ORDER BY w.pid
     )::integer[] AS blocks,
     EXISTS (
@@ -179,12 +186,23 @@ SELECT
     )::boolean AS holds_lock
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database()
-    AND a.backend_type = 'client backend'
+    AND coalesce(a.backend_type, 'client backend') = 'client backend'
+    AND a.usesysid IS NOT NULL
     AND a.pid <> pg_catalog.pg_backend_pid()
-ORDER BY a.xact_start NULLS LAST, a.pid;
+ORDER BY a.xact_start NULLS LAST, in_transaction DESC, a.pid;
 
 -- name: SessionEnd :one
 SELECT pg_catalog.pg_terminate_backend(@pid::integer)::boolean AS ended;
+
+-- Where the tables are, and whose.
+-- name: RepairHome :one
+SELECT
+    pg_catalog.current_database()::text AS database,
+    n.nspname::text AS schema,
+    pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = 'shard_client_owner'::regclass;
 
 -- The triggers of ours that somebody has disabled. One of the site calls no function of ours.
 -- name: RepairTriggersOff :many

@@ -188,7 +188,7 @@ func TestDatabaseFaults(t *testing.T) {
 		"no trigger runs":   {"ALTER DATABASE %s SET session_replication_role = 'replica'", "fail", "session", "session_replication_role is replica, not origin", nil},
 		"others may create": {"GRANT CREATE ON SCHEMA public TO PUBLIC", "warn", "strangers", "PUBLIC may create", nil},
 		"a copy": {"INSERT INTO shard_client_owner (who, epoch, database_oid, system_identifier) VALUES ('the original', 3, 1, 1)",
-			"fail", "copy", "--adopt", nil},
+			"fail", "copy", "shard-client adopt", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +248,7 @@ func TestRightsThatAreMissing(t *testing.T) {
 	})
 	s.Door.URL += "&user=lacks"
 	wants(t, s.run(t), map[string][2]string{
-		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken -> run docs/grants.sql"},
+		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken -> as the owner of the tables: shard-client migrate grant "},
 	})
 }
 

@@ -131,7 +131,7 @@ func (c *Checks) strangers(ctx context.Context) Result {
 		return c.failed(err)
 	case found.Roles != "":
 		return warn(fmt.Sprintf("%s may create functions in schema %s", found.Roles, found.Schema),
-			"run docs/grants.sql, or revoke CREATE: such a function could be called in place of PostgreSQL's own")
+			"run shard-client migrate grant as the owner, or revoke CREATE: such a function could be called in place of PostgreSQL's own")
 	case found.Functions != "":
 		return warn(fmt.Sprintf("others have made functions in schema %s: %s", found.Schema, found.Functions), "drop those that are not yours")
 	}
@@ -159,7 +159,7 @@ func (c *Checks) copied(ctx context.Context) Result {
 	err := lock.Copied(ctx, sharddb.New(c.pool))
 	if found, is := errors.AsType[*lock.CopyError](err); is {
 		return fail(fmt.Sprintf("this database is a copy, or was restored: it was last served elsewhere, by %s", found.Who),
-			"make sure that the other one is served no more, then start once with --adopt")
+			"make sure that the other one is served no more, then say so: shard-client adopt")
 	}
 	if err != nil {
 		return c.failed(err)
@@ -173,8 +173,11 @@ const longOpen = time.Minute
 // sessions looks for transactions that stay open: what they have locked is left out of every beat.
 func (c *Checks) sessions(ctx context.Context) Result {
 	var rows []sharddb.CheckTransactionsRow
+	var hidden int64
 	err := c.look(ctx, func(q *sharddb.Queries) (err error) {
-		rows, err = q.CheckTransactions(ctx, c.open.Seconds())
+		if rows, err = q.CheckTransactions(ctx, c.open.Seconds()); err == nil {
+			hidden, err = q.CheckHiddenTransactions(ctx)
+		}
 		return err
 	})
 	if err != nil {
@@ -188,6 +191,10 @@ func (c *Checks) sessions(ctx context.Context) Result {
 	if len(open) > 0 {
 		return warn("transactions stay open: "+some(open), "what they have locked is left out of every beat: "+
 			"end them where they run, or with shard-client sessions end BACKEND")
+	}
+	if hidden > 0 {
+		return ok(fmt.Sprintf("no transaction of this role is open for a minute; of %d of other roles, only a member of "+
+			"pg_read_all_stats sees since when", hidden))
 	}
 	return ok("no transaction is open for a minute")
 }

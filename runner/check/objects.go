@@ -128,7 +128,7 @@ func (c *Checks) rights(ctx context.Context) Result {
 		missing = append(missing, row.Privilege+columns+" on "+row.Object)
 	}
 	if len(missing) > 0 {
-		return fail("the role lacks "+some(missing), "run docs/grants.sql as the owner of the tables")
+		return fail("the role lacks "+some(missing), "as the owner of the tables: shard-client migrate grant "+c.pool.Config().ConnConfig.User)
 	}
 	return ok(fmt.Sprintf("the role has the %d rights of docs/grants.sql", len(all)))
 }

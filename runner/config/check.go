@@ -95,8 +95,15 @@ func (c *Config) ValidateDatabase() error {
 	err := missing("database-url", "nothing says where the shard's PostgreSQL is",
 		"its URL (postgres://USER@HOST/DATABASE)")
 	err.Hint += ", or set libpq's PGHOST, PGDATABASE or PGSERVICE"
+	if _, no := os.Stat(ofService); no == nil && os.Getenv("USER") != "shard-client" {
+		err.Hint += "; shard-clientctl in place of shard-client has the settings of the service"
+	}
 	return err
 }
+
+// ofService runs commands by hand with the settings of the service, and as its user, where a
+// package is installed.
+var ofService = "/usr/sbin/shard-clientctl"
 
 // missing returns the error for a setting that a command needs and that is not given.
 func missing(flag, cause, what string) *SettingError {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,23 @@ func TestValidateShard(t *testing.T) {
 --database-url: nothing says where the shard's PostgreSQL is: set --database-url or SHARD_CLIENT_DATABASE_URL to its URL (postgres://USER@HOST/DATABASE), or set libpq's PGHOST, PGDATABASE or PGSERVICE`
 	if err == nil || err.Error() != want {
 		t.Errorf("error:\n%v\nwant:\n%s", err, want)
+	}
+}
+
+// Where the package is installed, its own way to the settings is named, but not to those who took
+// it.
+func TestThePackageHasTheSettings(t *testing.T) {
+	before := ofService
+	t.Cleanup(func() { ofService = before })
+	for _, tt := range []struct {
+		file, user string
+		want       bool
+	}{{os.Args[0], "root", true}, {os.Args[0], "shard-client", false}, {"/no/such/file", "root", false}} {
+		ofService = tt.file
+		err := mustParse(t, map[string]string{"USER": tt.user}, "once").ValidateDatabase()
+		if err == nil || strings.Contains(err.Error(), "shard-clientctl in place of shard-client") != tt.want {
+			t.Errorf("%+v: %v", tt, err)
+		}
 	}
 }
 

@@ -110,6 +110,8 @@ func (v *value) Set(text string) (err error) {
 	switch field := v.field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
 		err = field.UnmarshalText([]byte(text))
+	// A text that is no duration changes nothing: what stands for it would be judged as if it were
+	// given.
 	case *time.Duration:
 		err = setDuration(field, text)
 	case **time.Duration: // nil: not given

@@ -4,13 +4,27 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 )
 
 // cause is what a failure may come from, and what to do about it.
 type cause struct {
-	is     func(error) bool
+	is func(error) bool
+	// says is what the text of such an error has, by which it is known again once only the text is
+	// left: alternatives with | between them; "": it is not known again.
+	says   string
 	remedy string
+}
+
+// recorded reports whether a text is that of such an error.
+func (c *cause) recorded(text string) bool {
+	for says := range strings.SplitSeq(c.says, "|") {
+		if says != "" && strings.Contains(text, says) {
+			return true
+		}
+	}
+	return false
 }
 
 // remedyOf returns the remedy for the first cause that fits; otherwise the other one.

@@ -15,30 +15,31 @@ import (
 // that fits counts.
 var causesOfDatabase = []cause{
 	// First what one of several tries met: without TLS, the next one is often refused as such.
-	{readOnly, "name the server that takes writes in --database-url, or both servers of a pair"},
+	{readOnly, "read only connection|SQLSTATE 25006", "name the server that takes writes in --database-url, or both servers of a pair"},
 
-	{sqlstate("28P01"), "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
-	{noEntry, "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
-	{sqlstate("28"), "let this role log in, or correct the user in --database-url"},
-	{sqlstate("3D000"), "correct the name of the database in --database-url, or create it"},
-	{sqlstate("42501"), "give the role its rights: run docs/grants.sql"},
-	{sqlstate("53300"), "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
-	{sqlstate("53100"), "make room on the disk of the database server"},
-	{sqlstate("57P03"), "wait, the server starts, stops or recovers; if it stays, read its log"},
-	{sqlstate("55P03"), "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
-	{sqlstate("57014"), "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
-	{sqlstate("22023", "42704", "42602"), "correct the settings in --database-url or PGOPTIONS"},
-	{sqlstate("42P01", "42703", "42883"), "compare the schema with this binary: shard-client check names what differs"},
-	{takesNobody, "let the database take connections, its ALLOW_CONNECTIONS is false"},
+	{noPassword, "", "give the password of this role: none is set, see Secrets in install.md"},
+	{sqlstate("28P01"), "SQLSTATE 28P01", "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
+	{noEntry, "pg_hba.conf", "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
+	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url"},
+	{sqlstate("3D000"), "SQLSTATE 3D000", "correct the name of the database in --database-url, or create it"},
+	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner"},
+	{sqlstate("53300"), "SQLSTATE 53300", "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
+	{sqlstate("53100"), "SQLSTATE 53100", "make room on the disk of the database server"},
+	{sqlstate("57P03"), "SQLSTATE 57P03", "wait, the server starts, stops or recovers; if it stays, read its log"},
+	{sqlstate("57014"), "SQLSTATE 57014", "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
+	{sqlstate("55P03"), "SQLSTATE 55P03", "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
+	{sqlstate("22023", "42704", "42602"), "SQLSTATE 22023|SQLSTATE 42704|SQLSTATE 42602", "correct the settings in --database-url or PGOPTIONS"},
+	{sqlstate("42P01", "42703", "42883"), "SQLSTATE 42P01|SQLSTATE 42703|SQLSTATE 42883", "compare the schema with this binary: shard-client check names what differs"},
+	{takesNobody, "is not currently accepting connections", "let the database take connections, its ALLOW_CONNECTIONS is false"},
 
-	{isA[x509.UnknownAuthorityError], "give sslrootcert in --database-url the authority that vouches for the server"},
-	{isA[x509.HostnameError], "write the host of --database-url as the server's certificate names it"},
-	{isExpired, "renew the certificate of the database server, or set the clock of this machine"},
-	{refusesTLS, "write sslmode=disable in --database-url, or switch SSL on at the server"},
-	{isA[*net.DNSError], "correct the host name in --database-url, or the name server of this machine"},
-	{noSocket, "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
-	{is(syscall.ECONNREFUSED), "start PostgreSQL, or correct host and port of --database-url"},
-	{silent, "look at the routes and firewalls between here and PostgreSQL, and at host and port of --database-url"},
+	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},
+	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --database-url as the server's certificate names it"},
+	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
+	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
+	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},
+	{noSocket, "connect: no such file or directory", "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
+	{is(syscall.ECONNREFUSED), "connection refused", "start PostgreSQL, or correct host and port of --database-url"},
+	{silent, "i/o timeout|no route to host|network is unreachable", "look at the routes and firewalls between here and PostgreSQL, and at host and port of --database-url"},
 }
 
 // isOfDatabase reports whether an error is PostgreSQL's, or one of the way to it.
@@ -55,6 +56,12 @@ func sqlstate(codes ...string) func(error) bool {
 		}
 		return false
 	}
+}
+
+// noPassword reports whether the server wants a password, and the client has none.
+func noPassword(err error) bool {
+	failure, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok && failure.Config.Password == "" && sqlstate("28P01")(err)
 }
 
 // noEntry reports whether pg_hba.conf is what refuses. The name of the file is in the message of

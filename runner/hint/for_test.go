@@ -4,7 +4,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,10 +47,56 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"refuses all":         {beat.FailureRefusesAll, &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: "TypeError"}}, Of(beat.FailureRefusesAll)},
 		"none outside a beat": {"", errors.New("print the result: no space left on device"), ""},
 		"none without error":  {"locked", nil, Of("locked")},
-		"said already":        {"", fmt.Errorf("x: %s: %w", "give the role its rights: run docs/grants.sql", state("42501", "")), ""},
+		"said already":        {"", fmt.Errorf("x: %s: %w", "give the role its rights: shard-client migrate grant, as the owner", state("42501", "")), ""},
 	} {
 		if got := For(tt.class, tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// Once only class and text of a failure are left, as in the history, the remedy is the same.
+func TestTheRemedyIsKnownByTheText(t *testing.T) {
+	t.Parallel()
+	state := func(code, text string) error {
+		return fmt.Errorf("take the lock: %w", &pgconn.PgError{Severity: "ERROR", Code: code, Message: text})
+	}
+	master := func(class afe.Class, cause error) error { return &afe.Error{Class: class, Err: cause} }
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	raised := func(name, message string) error {
+		return &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: name, Message: message}}
+	}
+	for _, tt := range []struct {
+		class string
+		err   error
+	}{
+		{beat.FailureDatabase, state("28P01", "password authentication failed")},
+		{beat.FailureDatabase, state("28000", "no pg_hba.conf entry for host")},
+		{beat.FailureDatabase, state("42501", "permission denied for table afe_jobs")},
+		{beat.FailureDatabase, state("25006", "cannot execute")},
+		{beat.FailureDatabase, fmt.Errorf("pack: %w", refused)},
+		{beat.FailureDatabase, errors.New("conn closed")},
+		{beat.FailureLocked, state("55P03", "canceling statement due to lock timeout")},
+		{"transport", master(afe.Transport, refused)},
+		{"transport", master(afe.Transport, &net.DNSError{Err: "no such host", Name: "m", IsNotFound: true})},
+		{"transport", master(afe.Transport, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused})},
+		{"transport", master(afe.Transport, io.EOF)},
+		{"http_status", &afe.Error{Class: afe.HTTPStatus, Status: 403}},
+		{"http_status", &afe.Error{Class: afe.HTTPStatus, Status: 302}},
+		{"http_status", &afe.Error{Class: afe.HTTPStatus, Status: 418}},
+		{"undecodable", &afe.Error{Class: afe.Undecodable, Body: "<html>x", Err: errors.New("no JSON")}},
+		{"rpc_error", raised("DoesNotExist", "Shard matching query does not exist.")},
+		{"rpc_error", raised("DoesNotExist", "Host matching query does not exist.")},
+		{"rpc_error", raised("AclAccessViolation", "")},
+		{"rpc_error", raised("Surprise", "connection refused")},
+		{"refuses_all", raised("TypeError", "")},
+		{"internal", errors.New("panic")},
+	} {
+		if got, want := Recorded(tt.class, tt.err.Error()), For(tt.class, tt.err); got != want {
+			t.Errorf("%s: %v\ngot  %q\nwant %q", tt.class, tt.err, got, want)
+		}
+	}
+	if got := Recorded(beat.FailureDatabase, "x: "+Of(beat.FailureDatabase)); got != "" {
+		t.Errorf("said twice: %q", got)
 	}
 }

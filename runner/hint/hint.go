@@ -6,7 +6,9 @@
 package hint
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"shardclient/runner/afe"
@@ -92,4 +94,21 @@ func find(class string, err error) string {
 	default:
 		return Of(class)
 	}
+}
+
+// Recorded returns what to do about a failed beat of which only class and text are left, as in the
+// history. What the text itself has is not said twice.
+func Recorded(class, text string) string {
+	causes := map[string][]cause{
+		beat.FailureDatabase: causesOfDatabase, string(afe.Transport): noAnswer, string(afe.HTTPStatus): notOK,
+		string(afe.Undecodable): notOurs, string(afe.RPC): exceptions,
+	}[class]
+	remedy := Of(class)
+	if known := slices.IndexFunc(causes, func(c cause) bool { return c.recorded(text) }); known >= 0 {
+		remedy = causes[known].remedy
+	}
+	if strings.Contains(text, cmp.Or(remedy, text)) {
+		return ""
+	}
+	return remedy
 }

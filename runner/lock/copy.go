@@ -38,7 +38,7 @@ func (e *CopyError) Error() string {
 
 // Hint says what to do; it is part of the text.
 func (*CopyError) Hint() string {
-	return "make sure that the other one is served no more, then start once with --adopt"
+	return "make sure that the other one is served no more, then say so: shard-client adopt, or --adopt at one start"
 }
 
 // Adopt lets the next taking of the lock accept a database that is a copy of the one that was

@@ -90,10 +90,11 @@ func (s *Status) Show(out screen.Out) error {
 		colour = screen.Yellow
 	}
 	text := out.Paint(colour, out.Wrap(s.Sentence, 0)) + "\n"
-	for _, more := range []string{plain.Line(s.Error, maxError), s.Hint} {
-		if more != "" {
-			text += "  " + out.Wrap(more, 2) + "\n"
-		}
+	if s.Error != "" {
+		text += "  " + out.Wrap(plain.Line(s.Error, maxError), 2) + "\n"
+	}
+	if s.Hint != "" {
+		text += "  -> " + out.Wrap(s.Hint, 5) + "\n"
 	}
 	text += "\n"
 	bars, legend := s.sparkline(out)
@@ -185,13 +186,18 @@ func (a Aside) show() string {
 	if a == (Aside{}) {
 		return "nothing"
 	}
-	text := fmt.Sprintf("%d that came", a.In)
-	if a.WaitingForHost > 0 {
-		text += fmt.Sprintf(" (%d wait for a host)", a.WaitingForHost)
+	var all []string
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{a.In, "that came"}, {a.Out, "that the master refuses"}, {a.Taken, "with ids that are taken"}} {
+		if part.n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", part.n, part.what))
+		}
 	}
-	text += fmt.Sprintf(", %d that the master refuses", a.Out)
-	if a.Taken > 0 {
-		text += ", " + screen.Count(int(a.Taken), "id", "ids") + " taken"
+	text := strings.Join(all, ", ")
+	if a.WaitingForHost > 0 {
+		text = strings.Replace(text, "came", fmt.Sprintf("came (%d for want of a host)", a.WaitingForHost), 1)
 	}
 	return text + "; see shard-client quarantine list"
 }

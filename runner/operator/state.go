@@ -36,7 +36,9 @@ func (s *Status) judge(pause time.Duration) {
 		s.Sentence = fmt.Sprintf("A client holds the lock, but its last beat ended %s: a long beat is under way, or it is stuck.", ended)
 	default:
 		s.State, s.Sentence = StateOK, fmt.Sprintf("All is well: the last beat ended %s and was ok.", ended)
-		if s.Pending.Jobs > 0 {
+		if aside := s.Quarantine.In - s.Quarantine.WaitingForHost + s.Quarantine.Out + s.Quarantine.Taken; aside > 0 {
+			s.Sentence = fmt.Sprintf("Beats are good, but not everything passes: %d set aside. The last beat ended %s.", aside, ended)
+		} else if s.Pending.Jobs > 0 {
 			s.Sentence = fmt.Sprintf("The last beat ended %s and was ok; %s to upload.", ended, s.Pending.words())
 		}
 	}

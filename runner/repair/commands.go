@@ -16,6 +16,10 @@ import (
 func Commands(database []string) []command.Command {
 	shard := append([]string{"shard-hostname"}, database...)
 	return []command.Command{
+		{Name: "migrate grant", About: "Give the client's role the rights that it needs.", Do: &grantCommand{}, Needs: database,
+			Example: "shard-client migrate grant shard_client"},
+		{Name: "migrate repair", About: "Enable triggers of the schema that are disabled.", Do: &triggersCommand{}, Needs: database,
+			Example: "shard-client migrate repair --database-url postgres://owner@localhost/shard"},
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.", Do: &listCommand{}, Needs: database,
 			Example: "shard-client quarantine list --output json",
@@ -30,8 +34,6 @@ func Commands(database []string) []command.Command {
 			Example: "shard-client quarantine retire 7"},
 		{Name: "quarantine rename", About: "Give a host the new name that it has on the master.", Do: &renameCommand{}, Needs: database,
 			Example: "shard-client quarantine rename 7 chromeos1-row2-host3"},
-		{Name: "migrate repair", About: "Enable triggers of the schema that are disabled.", Do: &triggersCommand{}, Needs: database,
-			Example: "shard-client migrate repair --database-url postgres://owner@localhost/shard"},
 		{Name: "sessions", About: "Who is connected to the database, and what they hold up."},
 		{Name: "sessions list", About: "List the sessions, the oldest transaction first.", Do: &sessionsCommand{}, Needs: database,
 			Example: "shard-client sessions list"},

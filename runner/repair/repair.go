@@ -67,10 +67,7 @@ func (r *Shard) inChunks(found []Aside, change func([]Aside) ([]Done, error)) (a
 
 func (r *Shard) write(ctx context.Context, what string, fn func(*sharddb.Queries) error) error {
 	err := lock.Beside(ctx, r.Pool, r.LockTimeout, fn)
-	if pg.Forbidden(err) {
-		err = fmt.Errorf("%w; connect as the role that owns the tables, as for `shard-client migrate up`", err)
-	}
-	if err != nil {
+	if err = OwnersOnly(err); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
@@ -278,4 +275,21 @@ func (r *Shard) Rename(ctx context.Context, id int64, hostname string) error {
 		}
 		return err
 	})
+}
+
+// OwnersOnly says of a right that the role lacks who has it.
+func OwnersOnly(err error) error {
+	if pg.Forbidden(err) {
+		err = &forbiddenError{err}
+	}
+	return err
+}
+
+type forbiddenError struct{ error }
+
+func (e *forbiddenError) Unwrap() error { return e.error }
+
+// Hint implements the interface of package hint.
+func (e *forbiddenError) Hint() string {
+	return "connect as the role that owns the tables, as for `shard-client migrate up`"
 }

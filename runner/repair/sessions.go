@@ -18,7 +18,9 @@ type Session struct {
 	Application string `json:"application"`
 	Address     string `json:"address"` // "": on this machine, by a socket
 	State       string `json:"state"`   // "": of another role, about which PostgreSQL tells little
-	// TransactionSeconds is how old its transaction is; null: it is in none, or it is not told.
+	// InTransaction is told of every role's session, TransactionSeconds only where the times may be
+	// seen; otherwise it is null.
+	InTransaction      bool     `json:"in_transaction"`
 	TransactionSeconds *float64 `json:"transaction_seconds"`
 	// Blocks are the sessions that wait for what it has locked.
 	Blocks []int32 `json:"blocks"`
@@ -39,9 +41,9 @@ func Sessions(ctx context.Context, db sharddb.DBTX) ([]Session, error) {
 	for i, r := range rows {
 		list[i] = Session{
 			PID: r.Pid, Role: r.Role, Application: r.Application, Address: r.Address, State: r.State,
-			Blocks: append([]int32{}, r.Blocks...), HoldsLock: r.HoldsLock, Query: r.Query,
+			InTransaction: r.InTransaction, Blocks: append([]int32{}, r.Blocks...), HoldsLock: r.HoldsLock, Query: r.Query,
 		}
-		if r.InTransaction {
+		if r.TimesKnown {
 			list[i].TransactionSeconds = &r.TransactionSeconds
 		}
 	}
@@ -54,11 +56,14 @@ func (s *Session) Holds() string {
 	if s.HoldsLock {
 		all = append(all, "the shard's lock")
 	}
-	if s.TransactionSeconds != nil {
+	switch {
+	case s.TransactionSeconds != nil:
 		all = append(all, "a transaction for "+(time.Duration(*s.TransactionSeconds)*time.Second).String())
+	case s.InTransaction:
+		all = append(all, "a transaction")
 	}
 	if len(s.Blocks) > 0 {
-		all = append(all, "up "+strings.Trim(fmt.Sprint(s.Blocks), "[]"))
+		all = append(all, "what "+strings.Trim(fmt.Sprint(s.Blocks), "[]")+" waits for")
 	}
 	return strings.Join(all, ", ")
 }

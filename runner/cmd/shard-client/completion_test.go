@@ -17,7 +17,7 @@ func TestWordsAreCompleted(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{ // the words that are offered; ...: among others
 		"onc":                         "once",
-		"migrate ":                    "up down status repair",
+		"migrate ":                    "up down status grant repair",
 		"migrate s":                   "status",
 		"--log-level debug migrate d": "down",
 		"--log-level=debug migrate d": "down",
@@ -72,10 +72,10 @@ func TestBashCompletes(t *testing.T) {
 		_shard_client_complete && printf '%s ' "${COMPREPLY[@]}"
 		complete -p shard-client`
 	for want, words := range map[string][]string{
-		"up down status repair ":  {"shard-client", "migrate", ""},
-		"json ":                   {"shard-client", "once", "--output", "=", "j"},
-		"text json ":              {"shard-client", "once", "--output", "="},
-		directory + "/notes.pem ": {"shard-client", "run", "--ca-file", directory + "/"},
+		"up down status grant repair ": {"shard-client", "migrate", ""},
+		"json ":                        {"shard-client", "once", "--output", "=", "j"},
+		"text json ":                   {"shard-client", "once", "--output", "="},
+		directory + "/notes.pem ":      {"shard-client", "run", "--ca-file", directory + "/"},
 	} {
 		cmd := exec.Command("bash", append([]string{"--norc", "-c", script, "bash"}, words...)...)
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binaries.ShardClient(t))+":"+os.Getenv("PATH"))

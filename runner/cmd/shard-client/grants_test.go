@@ -47,8 +47,26 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	name := owner.Config().ConnConfig.Database
 	pgtest.Exec(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
 	pgtest.Exec(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-	pgtest.Exec(t, owner, grantsFile(t, name))
+	invoke("migrate", "grant", leastRole, "--database-url", ownerURL).want(t, exitOK)
 	return asLeast(t, ownerURL), owner
+}
+
+// Only the owner gives rights, to a role that is there, and never takes his own.
+func TestMigrateGrantRefuses(t *testing.T) {
+	t.Parallel()
+	databaseURL, owner := leastRights(t)
+	ownerURL := owner.Config().ConnString()
+	grant := func(role, databaseURL string) ended {
+		return invoke("migrate", "grant", role, "--database-url", databaseURL)
+	}
+	grant(owner.Config().ConnConfig.User, ownerURL).want(t, exitFailed).says(t, "owns the tables")
+	grant(`no "such`, ownerURL).want(t, exitFailed).says(t, `CREATE ROLE "no ""such" LOGIN`)
+	invoke("migrate", "grant", "--database-url", ownerURL).want(t, exitUsage)
+	for _, e := range []ended{
+		grant("pg_monitor", databaseURL), invoke("migrate", "down", "--database-url", databaseURL),
+	} {
+		e.want(t, exitFailed).says(t, "connect as the role that owns the tables")
+	}
 }
 
 // asLeast is a database's address for the role.

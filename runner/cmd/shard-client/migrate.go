@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"shardclient/runner/repair"
 	"shardclient/runner/screen"
 	"shardclient/schema"
 )
@@ -39,6 +40,7 @@ func (p *program) migrate(ctx context.Context, name string, run migrateFunc, not
 		return err
 	}
 	report, err := run(ctx, string(p.settings.DatabaseURL), prepare)
+	err = repair.OwnersOnly(err)
 	var misplaced *schema.PlaceError
 	if errors.As(err, &misplaced) {
 		return &usageError{err}
@@ -49,6 +51,11 @@ func (p *program) migrate(ctx context.Context, name string, run migrateFunc, not
 		}
 		return cmp.Or(err, json.NewEncoder(p.stdout).Encode(report))
 	}
+	defer func() {
+		if len(report) > 0 && err == nil && report[0].Direction == "up" {
+			p.say(below("where the client has a role of its own, give it its rights: shard-client migrate grant ROLE, as the owner"))
+		}
+	}()
 	for _, step := range report {
 		fmt.Fprintf(p.stdout, "%-4s %s (%.0f ms)\n", step.Direction, step.Name, step.TookMS)
 	}

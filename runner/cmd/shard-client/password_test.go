@@ -36,6 +36,16 @@ func TestDatabasePasswordFile(t *testing.T) {
 	invoke(once(m, s.url(oddPassword), "--database-password-file", secretFile(t, "nor this one"))...).want(t, exitOK)
 }
 
+// A password that nobody has given is another thing to mend than one that is wrong.
+func TestNoPasswordIsNoWrongOne(t *testing.T) {
+	t.Setenv("PGPASSWORD", "")
+	t.Setenv("PGPASSFILE", "/no/such/file")
+	s := securedDatabase(t, oddPassword)
+	for password, want := range map[string]string{"": "hint: give the password of this role: none is set", "wrong": "hint: correct the password"} {
+		invoke("quarantine", "list", "--database-url", s.url(password)).want(t, exitFailed).says(t, want)
+	}
+}
+
 // A file that cannot be used is a mistake in the settings for all of these commands.
 func TestUnusableDatabasePasswordFile(t *testing.T) {
 	t.Parallel()

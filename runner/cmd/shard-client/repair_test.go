@@ -439,6 +439,30 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// The session of another role that holds something up is found also by a role that sees neither its
+// times nor what kind of backend it is, and only the ending takes more than that.
+func TestSessionsOfOthers(t *testing.T) {
+	t.Parallel()
+	databaseURL, owner := leastRights(t)
+	conn, err := owner.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	pgtest.Exec(t, conn, "BEGIN")
+	pgtest.Exec(t, conn, "LOCK TABLE afe_hosts IN ROW EXCLUSIVE MODE")
+	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
+	e := invoke("sessions", "list", "--database-url", databaseURL).want(t, exitOK)
+	if !regexp.MustCompile(`(?m)^` + pid + ` .* a transaction  `).MatchString(e.stdout) {
+		t.Errorf("%v", e)
+	}
+	invoke("sessions", "end", pid, "--yes", "--database-url", databaseURL).want(t, exitFailed).says(t, "pg_signal_backend")
+	checked := invoke("check", "--database-url", databaseURL).stdout
+	if !strings.Contains(strings.Join(strings.Fields(checked), " "), "ok sessions no transaction of this role is open for a minute; of 1 of other roles") {
+		t.Error(checked)
+	}
+}
+
 // A trigger of ours that somebody has disabled is enabled without SQL; one of the site is left
 // alone.
 func TestMigrateRepair(t *testing.T) {

@@ -45,6 +45,7 @@ var argumentsOf = map[string][]string{
 	"quarantine drop":   {"in", "job", "1"},
 	"quarantine retire": {"1"},
 	"quarantine rename": {"1", "x"},
+	"migrate grant":     {"shard_client"},
 	"sessions end":      {"1"},
 }
 
@@ -158,6 +159,13 @@ func TestLibpqVariables(t *testing.T) {
 	}
 }
 
+// A flag that is mistyped before the command is one mistake.
+func TestWrongFlagBeforeTheCommand(t *testing.T) {
+	if e := invoke("--databse-url=x", "status").want(t, exitUsage).says(t, "did you mean --database-url?"); strings.Contains(e.stderr, "no command") {
+		t.Error(e)
+	}
+}
+
 // The help is what a user reads first, so each change of it must be accepted: -update does.
 func TestHelp(t *testing.T) {
 	for _, command := range append([]string{"", "migrate", "quarantine"}, commandNames...) {
@@ -192,5 +200,20 @@ func TestHelp(t *testing.T) {
 	}
 	if e := invoke("-h").want(t, exitOK); e.stdout != invoke("--help").stdout {
 		t.Error("-h is not --help")
+	}
+}
+
+// A value that cannot be read is one mistake: what stands in its place is not judged, too.
+func TestOneMessageForOneMistake(t *testing.T) {
+	for _, setting := range []string{"heartbeat-pause", "finish-timeout", "apply-chunk", "max-upload-bytes"} {
+		e := invoke("once", "--"+setting+"=5 s").want(t, exitUsage)
+		if lines := strings.Count(e.stderr, "\n"); lines != 2 || strings.Count(e.stderr, "--"+setting) != 1 {
+			t.Errorf("%d lines for one mistake: %s", lines, e.stderr)
+		}
+		t.Setenv(variable(setting), "5 s")
+		if e := invoke("once").want(t, exitUsage); strings.Count(e.stderr, "--"+setting) != 1 {
+			t.Errorf("as a variable: %s", e.stderr)
+		}
+		t.Setenv(variable(setting), "")
 	}
 }

@@ -45,7 +45,10 @@ func (c *statusCommand) Run(ctx context.Context, p *program) error {
 		Read: func() (*operator.Status, error) {
 			status, err := operator.ReadStatus(ctx, pool, p.settings.HeartbeatPause, time.Local)
 			if err == nil {
-				status.Hint = hint.Of(status.Failure)
+				status.Hint = hint.Recorded(status.Failure, status.Error)
+				if status.State == operator.StateStopped && status.Hint == "" {
+					status.Hint = "if it should run, read the end of its log, then start it"
+				}
 			}
 			return status, err
 		},

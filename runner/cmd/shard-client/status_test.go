@@ -85,6 +85,9 @@ func TestStatusStates(t *testing.T) {
 	noteBeat(t, pool, 121*time.Second, "transport")
 	noteBeat(t, pool, 30*time.Second, "rpc_error")
 	s = check("failing", "The last 2 beats failed (rpc_error), for 2m")
+	if s.Hint != "read the log of the master, which has raised this exception" {
+		t.Errorf("hint %q", s.Hint)
+	}
 	if s.FailuresInARow != 2 || s.Failure != "rpc_error" || s.Error != "master h: rpc_error" || s.FailingSince == nil || len(s.Beats) != 3 || s.Beats[2].Failure != "rpc_error" {
 		t.Errorf("%+v", s)
 	}
@@ -93,13 +96,19 @@ func TestStatusStates(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	noteBeat(t, pool, time.Minute, "")
-	check("stopped", "ended 1m", "ago and was ok")
+	if s = check("stopped", "ended 1m", "ago and was ok"); !strings.Contains(s.Hint, "read the end of its log, then start it") {
+		t.Errorf("hint %q", s.Hint)
+	}
 	pgtest.Exec(t, pool, "UPDATE shard_client_heartbeats SET started_at = started_at - interval '1 hour'")
 	hold(t, pool, "the next one")
 	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() + interval '1 hour'")
 	check("ok") // it has just begun
 	pgtest.Exec(t, pool, "UPDATE shard_client_owner SET since = now() - interval '20 minutes'")
 	check("silent", "its last beat ended 1h0")
+	noteBeat(t, pool, time.Second, "")
+	pgtest.Exec(t, pool, `INSERT INTO shard_client_quarantine (direction, kind, object_id, code, reason, payload, payload_bytes, payload_digest)
+		VALUES ('in', 'job', 7, 'waiting_for_host', 'r', '', 0, ''), ('out', 'host', 2, 'refused', 'r', '', 0, '')`)
+	check("ok", "Beats are good", "1 set aside")
 }
 
 // What waits, what is open and what is set aside is counted as the next beat would.
@@ -130,7 +139,7 @@ func TestStatusCounts(t *testing.T) {
 	text := invoke("status", "--database-url", databaseURL).want(t, exitOK).stdout
 	for _, line := range []string{
 		"uploads    2 jobs to upload", "open       2 jobs; 3 of 3 entries run; 1 host",
-		"set aside  2 that came (1 wait for a host), 1 that the master refuses, 1 id\n           taken; see", "lock       free, and never held", "beats      none",
+		"set aside  2 that came (1 for want of a host), 1 that the master refuses, 1 with\n           ids that are taken; see", "lock       free, and never held", "beats      none",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in:\n%s", line, text)

@@ -58,7 +58,7 @@ func (p *program) warnOfStrangers(ctx context.Context, db schema.DB) error {
 		p.log.Warn("others may create in the schema of the tables",
 			"schema", found.Schema, "roles", found.Roles, "functions", found.Functions,
 			"hint", "a function there can be called in place of PostgreSQL's own, with the rights of this client: "+
-				"run docs/grants.sql, revoke CREATE from these roles, and drop functions that are not yours")
+				"run shard-client migrate grant as the owner, revoke CREATE from these roles, and drop functions that are not yours")
 	}
 	return err
 }

@@ -232,7 +232,7 @@ bin/shard-lab master --listen 127.0.0.1:`+address, "http://")
 
 	d.does("export PGHOST=" + server.Directory() + " PGPORT=" + port + " PGUSER=shard\n" + steps[0])
 	text := d.does(steps[1], "PGHOST=localhost", "PGHOST="+host+" PGPORT="+port)
-	if !strings.Contains(text, "COMMIT") {
+	if !strings.Contains(text, `"shard_client" has the rights`) {
 		t.Errorf("the rights were not given: %s", text)
 	}
 	d.does(steps[2], "@localhost/", "@"+host+":"+port+"/", "master.example", "127.0.0.1:"+address)

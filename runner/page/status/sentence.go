@@ -76,7 +76,11 @@ func (v *view) failing() verdict {
 
 // remedy says what to do about the last failure. The remedies are written to stand behind a colon.
 func (v *view) remedy() string {
-	return sentence(cmp.Or(v.seen.hint, hint.Of(v.health.Failure)))
+	recorded := ""
+	if n := len(v.seen.beats); n > 0 && v.seen.beats[n-1].Failure == v.health.Failure {
+		recorded = v.seen.beats[n-1].Error
+	}
+	return sentence(cmp.Or(v.seen.hint, hint.Recorded(v.health.Failure, recorded)))
 }
 
 // sentence makes a sentence of a remedy.
