@@ -7,9 +7,10 @@ export CGO_ENABLED = 0
 # The version that both binaries print, and that the packages have.
 VERSION := $(shell .ci/version)
 
+# nethttpomithttp2: HTTP/2 is not spoken, and would be half a megabyte (decision 0073).
 # -buildvcs=false: the version above says more, and Go's own refuses clones that belong to another
 # user.
-BUILD_FLAGS := -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)'
+BUILD_FLAGS := -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags '-X main.version=$(VERSION)'
 
 # The tools are modules apart, so that go.mod names what the program is made of and nothing else.
 TOOL := go tool -modfile=.ci/tools/go.mod
@@ -56,7 +57,7 @@ RUN ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
 	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test clean postgres gotestsum testrun
 
@@ -113,6 +114,11 @@ disk-full: postgres ## Fill PostgreSQL's disk while shard-client writes; needs r
 		{ rmdir "$$disk"; echo 'disk-full: not run: a tmpfs cannot be mounted here (it takes CAP_SYS_ADMIN)'; exit 0; }; \
 	DISK="$$disk" go test -tags diskfull -count=1 -timeout 5m ./runner/faults/process -run TestDiskFull; result=$$?; \
 	umount "$$disk" && rmdir "$$disk"; exit $$result
+
+# The short form in the suite only reads the files.
+observe: postgres ## Let Prometheus's own programs judge alerts, dashboard and metrics of a real client
+	@PROMETHEUS=$$(.ci/prometheus) && PROMETHEUS="$$PROMETHEUS" .ci/leaving-nothing go test -tags observe -count 1 -timeout 5m \
+		-run 'ByPromtool|ByPrometheus' ./runner/cmd/shard-client
 
 generate: ## Regenerate gen/ from schema/ and queries/
 	@$(SQLC) generate

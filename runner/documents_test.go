@@ -235,7 +235,7 @@ func TestFailuresAreDocumented(t *testing.T) {
 // Messages are compared up to the first mark in them: the runbook leaves out the rest.
 func TestLogMessagesAreDocumented(t *testing.T) {
 	t.Parallel()
-	room := regexp.MustCompile(`^runner/(shard|apply|aside|search|loop|lock|pg|afe|ops|config|operator|cmd/shard-client)/`)
+	room := regexp.MustCompile(`^runner/(shard|apply|aside|search|loop|lock|pg|afe|ops|config|operator|deaths|watch|cmd/shard-client)/`)
 	program := ""
 	for path, text := range sources(t) {
 		if room.MatchString(path) && !strings.HasSuffix(path, "_test.go") {

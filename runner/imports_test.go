@@ -28,9 +28,9 @@ const module = "shardclient"
 //	          pg  objects  answer  beat  guard  plain  schema  gen
 var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
-		"runner/check", "runner/operator", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
+		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets",
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
@@ -42,7 +42,10 @@ var arrows = map[string][]string{
 	},
 	"runner/hint": {"runner/afe", "runner/beat"},
 
-	"runner/page":        {"runner/plain"},
+	"runner/page": {"runner/plain"},
+	"runner/watch": {
+		"runner/page/status", "runner/operator", "runner/shard", "runner/config", "runner/ops", "runner/beat", "runner/guard", "schema",
+	},
 	"runner/page/status": {"runner/page", "runner/operator", "runner/config", "runner/hint", "runner/ops", "runner/beat"},
 
 	"runner/shard": {
@@ -58,13 +61,15 @@ var arrows = map[string][]string{
 	"runner/search":   {"runner/lock", "runner/afe", "runner/plain", "gen/sharddb"},
 	"runner/lock":     {"runner/pg", "gen/sharddb"},
 	"runner/loop":     {"runner/beat"},
-	"runner/ops":      {"runner/beat"},
+	"runner/ops":      {"runner/beat", "runner/deaths"},
+	"runner/deaths":   {},
 	"runner/afe":      {"runner/objects", "runner/answer", "runner/plain"},
 	"runner/objects":  {"runner/answer", "runner/plain"},
 	"runner/answer":   {"runner/plain"},
 	"runner/pg":       {"gen/sessiondb"},
 	"runner/command":  {"runner/flags"},
-	"runner/config":   {"runner/autotest", "runner/flags"},
+	"runner/config":   {"runner/autotest", "runner/flags", "runner/secrets"},
+	"runner/secrets":  {},
 	"runner/flags":    {},
 	"runner/libpq":    {},
 	"runner/screen":   {},
@@ -226,7 +231,8 @@ func ownPackages(t *testing.T) []goPackage {
 // them, so that what they gain makes no beat harder to understand.
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
-	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/repair", "runner/screen", "runner/page",
+	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
+	"runner/watch", "runner/secrets",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

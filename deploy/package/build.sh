@@ -27,7 +27,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 program() { # program ARCH FILE
-	GOOS=linux GOARCH=$1 go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$version" -o "$2" ./runner/cmd/shard-client
+	GOOS=linux GOARCH=$1 go build -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$version" -o "$2" ./runner/cmd/shard-client
 }
 
 # The documents of an operator, with the paths that they have among each other.

@@ -49,6 +49,10 @@ func NewClient(options Options) (*Client, error) {
 	// Each request has a connection of its own
 	// (docs/decisions/0037-a-connection-for-each-request.md).
 	transport.DisableKeepAlives = true
+	// And so HTTP/2, made for many requests on one, is not spoken
+	// (docs/decisions/0073-http-1-1-only.md).
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: transport,
@@ -120,24 +124,25 @@ func (c *Client) otherProtocol(tried Protocol, err error) (Protocol, bool) {
 
 func (c *Client) call(ctx context.Context, packet *Packet, protocol Protocol, made *attempts) (*Response, error) {
 	address := c.endpoint(protocol).Redacted()
-	response, failure := c.post(ctx, packet, protocol)
+	response, failure := c.post(ctx, packet, protocol, made)
 	if failure == nil {
-		response.Protocol = protocol
+		response.Protocol, response.Sent, response.Size = protocol, made.size, response.answer.Size
 		response.Sure = made.n == 1
 		if response.Incomplete != nil {
 			response.Incomplete = &Error{Class: Incomplete, URL: address, Err: response.Incomplete}
 		}
 		return response, nil
 	}
-	failure.URL, failure.Tries = address, made.n
+	failure.URL, failure.Tries, failure.Sent = address, made.n, made.size
 	clear := failure.Class == RPC && made.n == 1 || failure.Class == Internal && made.n == 0
 	failure.Unsure = !clear
 	return nil, failure
 }
 
 // post returns the answer, if that is a 200.
-func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol) (*Response, *Error) {
+func (c *Client) post(ctx context.Context, packet *Packet, protocol Protocol, made *attempts) (*Response, *Error) {
 	body, err := packet.Body(protocol)
+	made.size = int64(len(body))
 	if err != nil {
 		return nil, &Error{Class: Internal, Err: fmt.Errorf("encode packet: %w", err)}
 	}

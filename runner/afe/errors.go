@@ -69,6 +69,8 @@ type Error struct {
 	// error to the only request of a beat is a clear answer, and so is a fault of our own before
 	// any request; nothing else is.
 	Unsure bool
+	// Sent is the size of the request's body, in bytes; 0: there was none.
+	Sent int64
 }
 
 // Error returns one line for the operator: what was done to which master, and what came of it. What

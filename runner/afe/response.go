@@ -15,6 +15,8 @@ type Response struct {
 	// master. After a retry an earlier copy may still wait in the master's queue and be stored late
 	// (docs/promises.md, "late request").
 	Sure bool
+	// Sent is the size of the request's body, and Size that of the answer as it came, in bytes.
+	Sent, Size int64
 
 	// Hosts, Jobs and SuiteKeyvals are the objects that the master sent, good and bad.
 	Hosts        Section[objects.Host]

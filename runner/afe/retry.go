@@ -36,6 +36,7 @@ type attemptsKey struct{}
 type attempts struct {
 	n    int
 	last time.Time // when the last one began
+	size int64     // of the body of the last one, in bytes
 }
 
 func countAttempt(_ retryablehttp.Logger, r *http.Request, _ int) {

@@ -1,6 +1,8 @@
 package afe
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log"
 	"net"
@@ -57,4 +59,23 @@ func listensOnly(t *testing.T, answer string) (address string) {
 		}
 	}()
 	return listener.Addr().String()
+}
+
+// A master that offers HTTP/2 is spoken to over HTTP/1.1, whatever was built into the program.
+func TestHTTP2IsNotSpoken(t *testing.T) {
+	t.Parallel()
+	protocol := ""
+	m := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol = r.Proto
+		says(http.StatusOK, idle)(w, r)
+	}))
+	m.EnableHTTP2 = true
+	m.StartTLS()
+	defer m.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(m.Certificate())
+	success(t, newClient(t, m.URL, func(o *Options) { o.TLS = &tls.Config{RootCAs: trusted} }))
+	if protocol != "HTTP/1.1" {
+		t.Errorf("the client speaks %q", protocol)
+	}
 }

@@ -94,7 +94,7 @@ func storeFree[T any](
 				}
 			}
 		}
-		if len(left) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
+		if len(left) == 0 || !a.o.Lock.Pause(ctx, a.o.LockTimeout, try) {
 			return left, err
 		}
 		objects = s.Chunks(slices.Values(again), a.most())

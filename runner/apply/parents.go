@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/rows"
@@ -57,7 +56,7 @@ func (a *applier) storeParents(ctx context.Context, all rows.Parents) error {
 		if err != nil {
 			return a.leaveParents(ctx, all, err)
 		}
-		if len(a.lockedParents) == 0 || !lock.Pause(ctx, a.o.LockTimeout, try) {
+		if len(a.lockedParents) == 0 || !a.o.Lock.Pause(ctx, a.o.LockTimeout, try) {
 			return nil
 		}
 	}

@@ -86,6 +86,12 @@ type Report struct {
 
 	// Protocol is the version of the protocol in which the packet was written.
 	Protocol string `json:"-"`
+	// RequestBytes and ResponseBytes are the sizes of the request's body and of the answer; 0: none
+	// was made, or none came.
+	RequestBytes, ResponseBytes int64 `json:"-"`
+	// LockWaits counts how often the beat waited for what another session had locked, and
+	// LeftLocked what it left for the next beat because that did not help.
+	LockWaits, LeftLocked int `json:"-"`
 	// Err is the failure that Error describes; nil when the beat is ok. It may hold secrets.
 	Err error `json:"-"`
 	// Hint says what to do about the failure, for people; "": nothing that Error does not say.

@@ -99,7 +99,7 @@ func buildHere(name string) (string, error) {
 // everything but once. What only a debugger reads is left out, and linking takes half as long.
 func build(dir string, names ...string) error {
 	args := []string{
-		"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w -X main.version=test",
+		"build", "-buildvcs=false", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w -X main.version=test",
 		"-o", dir + string(filepath.Separator),
 	}
 	for _, name := range names {

@@ -84,6 +84,8 @@ func valueOf(files *autotest.File, tag string) (text, source string, err error) 
 			return "", "", err
 		case text != "" && strings.HasSuffix(key, "_sec"):
 			return seconds(text, source)
+		case key == "hostname": // only what the original sent to statsd begins with it
+			return strings.ReplaceAll(text, ".", "_"), source, nil
 		case text != "":
 			return text, source, nil
 		}

@@ -213,6 +213,25 @@ func TestWhatFilesCannotSay(t *testing.T) {
 	}
 }
 
+// Addresses for mails count where a mail server is given, and the names of figures begin as the
+// original's.
+func TestWhomAutotestTells(t *testing.T) {
+	const text = "[SERVER]\nhostname: cautotest.lab\n[NOTIFICATIONS]\nnotify_email: a@x\n[SCHEDULER]\nnotify_email_errors: b@x\nnotify_email_from: c@x\n"
+	setEnvironment(t, nil)
+	c, _, err := complete(t, []string{text})
+	if err != nil || c.AlertEmailTo+c.AlertEmailFrom != "" || c.StatsdPrefix != "cautotest_lab" {
+		t.Errorf("%q, %q, %q, %v; want no addresses", c.AlertEmailTo, c.AlertEmailFrom, c.StatsdPrefix, err)
+	}
+	c, _, err = complete(t, []string{text}, "--smtp-addr=localhost:25")
+	if err != nil || c.AlertEmailTo != "a@x" || c.AlertEmailFrom != "c@x" {
+		t.Errorf("%q, %q, %v; want the addresses", c.AlertEmailTo, c.AlertEmailFrom, err)
+	}
+	c, _, err = complete(t, []string{text}, "--smtp-addr=localhost:25", "--alert-email-to=d@x")
+	if err != nil || c.AlertEmailTo != "d@x" {
+		t.Errorf("%q, %v; want the flag's", c.AlertEmailTo, err)
+	}
+}
+
 // The file with the password must not be open to everybody; Autotest's group may read it.
 func TestExposedFileOfAutotest(t *testing.T) {
 	setEnvironment(t, nil)

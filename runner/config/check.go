@@ -49,7 +49,14 @@ func (c *Config) ValidateSettings() error {
 		checkNumber("apply-chunk", c.ApplyChunk, maxCount),
 		checkNumber("history-keep", c.HistoryKeep, maxCount),
 		checkNumber("quarantine-keep", c.QuarantineKeep, maxCount),
-		checkListen(c.Listen),
+		checkListen("listen", c.Listen),
+		checkListen("pprof-listen", c.PprofListen),
+		checkServer("statsd-addr", c.StatsdAddr, "8125"),
+		checkStatsdPrefix(c.StatsdPrefix),
+		checkDirectory("state-dir", c.StateDir),
+		checkServer("smtp-addr", c.SMTPAddr, "25"),
+		checkAddresses("alert-email-to", c.AlertEmailTo),
+		checkAddresses("alert-email-from", c.AlertEmailFrom),
 	)
 }
 
@@ -129,28 +136,55 @@ func checkLogin(login string) error {
 
 // checkListen accepts only a number for the port: a name such as http hides that it needs
 // privileges. Port 0 is any free one.
-func checkListen(address string) error {
+func checkListen(flag, address string) error {
+	if cause := wrongAddress(address, 0); cause != "" {
+		return &SettingError{
+			Flag: flag, Value: address, Cause: cause,
+			Hint: "give HOST:PORT such as localhost:9464, or :PORT for every interface",
+		}
+	}
+	return nil
+}
+
+// checkServer checks the address of a server that usually has this port. Whether it is there is for
+// whoever calls it.
+func checkServer(flag, address, port string) error {
+	cause := wrongAddress(address, 1)
+	if host, _, err := net.SplitHostPort(address); err == nil && host == "" {
+		cause = "it names no host"
+	}
+	if cause == "" {
+		return nil
+	}
+	return &SettingError{Flag: flag, Value: address, Cause: cause, Hint: "give HOST:PORT such as localhost:" + port}
+}
+
+// wrongAddress returns why an address cannot be one; "" if it can, or is not given.
+func wrongAddress(address string, lowestPort uint64) string {
 	host, port, err := net.SplitHostPort(address)
 	wrong, malformed := errors.AsType[*net.AddrError](err)
 	bad := strings.IndexFunc(host, notGraphicASCII)
-	_, err = strconv.ParseUint(port, 10, 16)
-	var cause string
+	number, err := strconv.ParseUint(port, 10, 16)
 	switch {
 	case address == "":
-		return nil
+		return ""
 	case malformed:
-		cause = wrong.Err
+		return wrong.Err
 	case bad >= 0:
-		cause = unusable(host[bad:])
-	case err != nil:
-		cause = "its port is not between 0 and 65535"
-	default:
+		return unusable(host[bad:])
+	case err != nil || number < lowestPort:
+		return fmt.Sprintf("its port is not between %d and 65535", lowestPort)
+	}
+	return ""
+}
+
+// checkStatsdPrefix refuses what means something else in the lines of statsd.
+func checkStatsdPrefix(prefix string) error {
+	bad := strings.IndexFunc(prefix, func(r rune) bool { return notGraphicASCII(r) || strings.ContainsRune(":|@", r) })
+	if bad < 0 {
 		return nil
 	}
-	return &SettingError{
-		Flag: "listen", Value: address, Cause: cause,
-		Hint: "give HOST:PORT such as localhost:9464, or :PORT for every interface",
-	}
+	return &SettingError{"statsd-prefix", prefix, unusable(prefix[bad:]), "give letters, digits, _, - and dots"}
 }
 
 func checkDuration(flag string, d, least time.Duration) error {

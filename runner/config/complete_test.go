@@ -91,7 +91,8 @@ func TestContract(t *testing.T) {
 		"beat-timeout": "", "finish-timeout": "", "lock-timeout": "500ms",
 		"max-upload-jobs": "1000", "max-upload-bytes": "16MiB", "max-response-bytes": "256MiB", "spool-dir": "", "apply-chunk": "500",
 		"history-keep": "10000", "quarantine-keep": "10000",
-		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text", "listen": "",
+		"log-format": "text", "log-level": "info", "log-dir": "", "output": "text", "listen": "", "pprof-listen": "", "statsd-addr": "", "statsd-prefix": "localhost",
+		"state-dir": "", "alert-email-to": "", "alert-email-from": "", "smtp-addr": "",
 	}
 	got := map[string]string{}
 	flags.New(&Config{}).VisitAll(func(flag *pflag.Flag) { got[flag.Name] = flag.DefValue })

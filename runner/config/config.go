@@ -17,8 +17,8 @@
 //
 // # Secrets
 //
-// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder. [Secrets]
-// hides the passwords that the process knows in texts from elsewhere.
+// A [DatabaseURL] shows no password, neither to fmt nor to log/slog nor to an encoder.
+// [Config.Secrets] hides the passwords that the process knows in texts from elsewhere.
 //
 // # Limits
 //
@@ -69,11 +69,19 @@ type Config struct {
 	HistoryKeep      int    `env:"SHARD_CLIENT_HISTORY_KEEP" default:"10000" group:"Limits" help:"Beats kept in the history table, in rows."`
 	QuarantineKeep   int    `env:"SHARD_CLIENT_QUARANTINE_KEEP" default:"10000" group:"Limits" help:"Objects kept in quarantine, in rows of each direction."`
 
-	LogFormat string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines."`
-	LogLevel  string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log."`
-	LogDir    string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
-	Output    string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout."`
-	Listen    string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves a status page, /metrics and /healthz; default: none."`
+	LogFormat    string `env:"SHARD_CLIENT_LOG_FORMAT" enum:"text,json" default:"text" group:"Output" help:"Format of log lines."`
+	LogLevel     string `env:"SHARD_CLIENT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" group:"Output" help:"Least severe lines to log."`
+	LogDir       string `env:"SHARD_CLIENT_LOG_DIR,AUTOTEST_SCHEDULER_LOG_DIR" placeholder:"DIR" group:"Output" help:"Directory for a log file of each run or once, beside the log on stderr."`
+	Output       string `env:"SHARD_CLIENT_OUTPUT" enum:"text,json" default:"text" group:"Output" help:"Format of results on stdout."`
+	Listen       string `env:"SHARD_CLIENT_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves a status page, /metrics, /healthz and /readyz; default: none."`
+	PprofListen  string `env:"SHARD_CLIENT_PPROF_LISTEN" placeholder:"[HOST]:PORT" group:"Output" help:"Address at which run serves profiles of itself, for go tool pprof; keep it to localhost; default: none."`
+	StatsdAddr   string `env:"SHARD_CLIENT_STATSD_ADDR" placeholder:"HOST:PORT" group:"Output" help:"Statsd server that run sends the original's figures to, over UDP; default: none."`
+	StatsdPrefix string `autotest:"SERVER hostname" env:"SHARD_CLIENT_STATSD_PREFIX" default:"localhost" group:"Output" help:"What their names begin with: Autotest's [SERVER] hostname, with _ in place of its dots."`
+
+	StateDir       string `env:"SHARD_CLIENT_STATE_DIR,STATE_DIRECTORY" placeholder:"DIRECTORY" group:"When it dies" help:"Directory in which run keeps how it ended; systemd's StateDirectory= sets it; default: none."`
+	AlertEmailTo   string `autotest:"NOTIFICATIONS notify_email_errors,NOTIFICATIONS notify_email,SCHEDULER notify_email_errors" env:"SHARD_CLIENT_ALERT_EMAIL_TO" placeholder:"ADDRESS,..." group:"When it dies" help:"Addresses that run mails to when it has died, or a beat of it with a panic; default: none."`
+	AlertEmailFrom string `autotest:"NOTIFICATIONS notify_email_from,SCHEDULER notify_email_from" env:"SHARD_CLIENT_ALERT_EMAIL_FROM" placeholder:"ADDRESS" group:"When it dies" help:"Sender of these mails; default: shard-client at this machine."`
+	SMTPAddr       string `name:"smtp-addr" env:"SHARD_CLIENT_SMTP_ADDR" placeholder:"HOST:PORT" group:"When it dies" help:"Mail server that takes them without a login; default: none."`
 }
 
 // Splay returns the time over which the first beat of run is spread: StartupSplay where it was

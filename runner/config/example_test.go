@@ -42,7 +42,7 @@ func ExampleConfig_ValidateSettings() {
 }
 
 // A proxy repeats on its error page the address to which it was to connect, and the page is cut.
-func ExampleSecrets() {
+func ExampleConfig_Secrets() {
 	c := settings("--database-url=postgres://shard:hunter2@db.example/shard")
 	secrets := c.Secrets(nil)
 	fmt.Println(secrets.Redact("cannot connect to db.example as shard with hunter2"))

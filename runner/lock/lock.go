@@ -73,6 +73,7 @@ type Lock struct {
 	conn  *pgx.Conn // has the advisory lock; nil: it is not held
 	epoch int64     // the last one that this client took; it stays after the connection broke
 	adopt bool      // a copy is welcome
+	waits int       // see Waits
 }
 
 // New returns a lock that is not held yet. who names this process to a client that finds the lock

@@ -20,6 +20,15 @@ type Health struct {
 
 	mu     sync.Mutex
 	status HealthStatus // without Status and LimitS
+	beaten bool         // a beat of this process has ended
+}
+
+// ReadyStatus is the JSON of /readyz; its names are a contract.
+type ReadyStatus struct {
+	// Ready reports whether the last beat of this process was ok.
+	Ready bool `json:"ready"`
+	// Reason is why it is not ready; "" when it is.
+	Reason string `json:"reason"`
 }
 
 // HealthStatus is the JSON of /healthz; its names are a contract. Texts of errors are left out:
@@ -103,6 +112,7 @@ func (h *Health) Observe(b *beat.Report) {
 	defer h.mu.Unlock()
 	now := time.Now()
 	s := &h.status
+	h.beaten = true
 	s.Doing, s.Since = "pause", now
 	if b.OK() {
 		s.LastSuccess, s.Failures = second(now), 0
@@ -125,13 +135,34 @@ func second(t time.Time) *time.Time {
 // ServeHTTP answers 200 while the client is alive and 503 when it hangs.
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	status := h.Status()
+	show(w, status, status.Status == statusAlive)
+}
+
+// serveReady answers 200 when the last beat of this process was ok: it has the lock, the database
+// and the master. Before the first beat, and while beats fail, it is 503.
+func (h *Health) serveReady(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	var status ReadyStatus
+	switch {
+	case !h.beaten:
+		status.Reason = "no beat of this process has ended yet: " + h.status.Doing
+	case h.status.Failures > 0:
+		status.Reason = "the last beat failed: " + h.status.Failure
+	default:
+		status.Ready = true
+	}
+	h.mu.Unlock()
+	show(w, status, status.Ready)
+}
+
+func show(w http.ResponseWriter, status any, good bool) {
 	body, err := json.MarshalIndent(status, "", "  ")
 	if err != nil {
 		panic(err) // times, numbers and plain strings
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if status.Status != statusAlive {
+	if !good {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_, _ = w.Write(append(body, '\n'))

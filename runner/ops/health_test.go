@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"shardclient/runner/beat"
 )
 
 const hangLimit = 39 * time.Minute
@@ -92,4 +95,28 @@ func TestHealthGolden(t *testing.T) {
 		all += text()
 		golden(t, "healthz.txt", all)
 	})
+}
+
+// Ready is a client whose last beat was ok.
+func TestReady(t *testing.T) {
+	h := newHealth(time.Hour)
+	handler := paths(someMetrics(), h, nil, slog.New(slog.DiscardHandler))
+	is := func(status int, text string) {
+		t.Helper()
+		if w := get(t, handler, "/readyz"); w.Code != status || !strings.Contains(w.Body.String(), text) {
+			t.Errorf("status %d, %s; want %d and %s", w.Code, w.Body, status, text)
+		}
+	}
+	h.Doing("wait for the database")
+	is(503, "no beat of this process has ended yet: wait for the database")
+	h.Recall(&beat.Past{LastSuccess: time.Now()}) // what another process did says nothing about this one
+	is(503, `"ready": false`)
+	h.Observe(goodBeat())
+	is(200, `"ready": true`)
+	h.Doing("beat")
+	is(200, `"reason": ""`)
+	h.Observe(failed("transport"))
+	is(503, "the last beat failed: transport")
+	h.Observe(goodBeat())
+	is(200, `"ready": true`)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -27,7 +28,7 @@ var phaseBuckets = []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60, 120
 const scrapesInFlight = 4
 
 // MetricsOptions are the facts that are known before the first beat. All are required but
-// LostLines.
+// LostLines and Deaths.
 type MetricsOptions struct {
 	// Version is that of the binary.
 	Version string
@@ -40,6 +41,9 @@ type MetricsOptions struct {
 	UploadLimit beat.Batch
 	// LostLines returns how many lines of the log were lost so far; nil: none ever is.
 	LostLines func() int64
+	// Deaths returns how often this client died of a cause, before this process, too; nil: nobody
+	// counts.
+	Deaths func(cause string) int64
 }
 
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the
@@ -61,6 +65,11 @@ type Metrics struct {
 	waitingForHost        prometheus.Gauge
 	takenIDs              prometheus.Gauge
 	limitJobs, limitBytes prometheus.Gauge
+
+	packets                     *prometheus.CounterVec
+	requestBytes, responseBytes prometheus.Gauge
+	lockWaits, leftLocked       prometheus.Counter
+	ages                        *ages
 }
 
 // check returns an error that names the first field that would make a metric panic or lie.
@@ -95,10 +104,13 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	build := r.gauges("build_info", "Always 1; the labels name the version of the binary and that of its schema.",
 		"version", "schema_version")
 	build.WithLabelValues(o.Version, strconv.FormatInt(o.SchemaVersion, 10)).Set(1)
-	m := &Metrics{registry: registry}
+	m := &Metrics{registry: registry, ages: newAges()}
+	registry.MustRegister(m.ages)
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
+	m.registerWire(r)
 	r.counterOf("log_lines_lost_total", "Lines that could not be written to stderr or to the log file.", o.LostLines)
+	registry.MustRegister(deathCounts{o.Deaths})
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
 	return m, nil
@@ -153,6 +165,22 @@ func (m *Metrics) registerCounts(r registrar) {
 	m.limitBytes = r.gauge("upload_limit_bytes", "Size that the body of a request may have at present.")
 }
 
+func (m *Metrics) registerWire(r registrar) {
+	m.packets = r.counters("packets_total", "Packets sent, by the version of the protocol in which they were written.", "protocol")
+	for _, protocol := range protocols {
+		m.packets.WithLabelValues(protocol)
+	}
+	m.requestBytes = r.gauge("request_bytes", "Size of the body of the last request.")
+	m.responseBytes = r.gauge("response_bytes", "Size of the last answer that could be read.")
+	m.lockWaits = r.counter("lock_waits_total",
+		"Times that a step of a beat waited because another session had locked rows that it needed.")
+	m.leftLocked = r.counter("left_locked_total",
+		"Objects left for a later beat because another session kept its locks; 1 for a whole table.")
+}
+
+// protocols are the values of the label of packets_total.
+var protocols = []string{"2015", "2019"}
+
 // Recall shows what is known of the beats before the start of this process. Counters stay at 0.
 func (m *Metrics) Recall(p *beat.Past) {
 	set := func(gauge prometheus.Gauge, at time.Time) {
@@ -196,6 +224,20 @@ func (m *Metrics) count(r *beat.Report) {
 		m.knownHosts.Set(float64(r.KnownHosts))
 		m.pendingJobs.Set(float64(r.StillPending()))
 	}
+	if r.Sent() && slices.Contains(protocols, r.Protocol) {
+		m.packets.WithLabelValues(r.Protocol).Inc()
+	}
+	if r.RequestBytes > 0 {
+		m.requestBytes.Set(float64(r.RequestBytes))
+	}
+	if r.ResponseBytes > 0 {
+		m.responseBytes.Set(float64(r.ResponseBytes))
+	}
+	add(m.lockWaits, r.LockWaits)
+	if r.Failure == beat.FailureLocked {
+		r.LeftLocked = max(r.LeftLocked, 1) // a whole table
+	}
+	add(m.leftLocked, r.LeftLocked)
 	add(m.uploadedJobs, r.UploadedJobs)
 	add(m.uploadedEntries, r.UploadedEntries)
 	add(m.repeated, r.Repeated)
@@ -229,36 +271,5 @@ func (m *Metrics) handler(log *slog.Logger) http.Handler {
 		ErrorLog:            httpLog(log),
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: scrapesInFlight,
-	})
-}
-
-// namespace begins the name of each metric of shard-client itself.
-const namespace = "shard_client_"
-
-// registrar makes metrics in one registry.
-type registrar struct{ promauto.Factory }
-
-func (r registrar) gauge(name, help string) prometheus.Gauge {
-	return r.NewGauge(prometheus.GaugeOpts{Name: namespace + name, Help: help})
-}
-
-func (r registrar) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
-	return r.NewGaugeVec(prometheus.GaugeOpts{Name: namespace + name, Help: help}, labels)
-}
-
-func (r registrar) counter(name, help string) prometheus.Counter {
-	return r.NewCounter(prometheus.CounterOpts{Name: namespace + name, Help: help})
-}
-
-func (r registrar) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return r.NewCounterVec(prometheus.CounterOpts{Name: namespace + name, Help: help}, labels)
-}
-
-func (r registrar) counterOf(name, help string, count func() int64) {
-	r.NewCounterFunc(prometheus.CounterOpts{Name: namespace + name, Help: help}, func() float64 {
-		if count == nil {
-			return 0
-		}
-		return float64(count())
 	})
 }

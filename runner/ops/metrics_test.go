@@ -15,7 +15,10 @@ import (
 	"shardclient/runner/beat"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 )
 
 func someMetrics() *Metrics {
@@ -46,6 +49,7 @@ func goodBeat() *beat.Report {
 		KnownJobs: 50001, KnownHosts: 102, Pending: 3017, UploadedJobs: 14, UploadedEntries: 25,
 		ReceivedHosts: 36, ReceivedJobs: 47, ReceivedKeyvals: 58, Quarantined: 9,
 		Batch: beat.Batch{Jobs: 500, Bytes: 8 << 20}, Quarantine: &beat.Quarantine{In: 11, Out: 12, WaitingForHost: 10},
+		Protocol: "2019", RequestBytes: 1301, ResponseBytes: 1402, LockWaits: 15, LeftLocked: 16,
 	}
 }
 
@@ -100,6 +104,7 @@ func TestMetricsGolden(t *testing.T) {
 		})
 		<-time.After(time.Minute)
 		m.Observe(goodBeat())
+		m.ObserveAges([]uint64{1, 0, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 1}, 1_400_000.5, 1_300_000)
 		<-time.After(time.Minute)
 		// Values that this beat did not learn keep their last value.
 		m.Observe(&beat.Report{
@@ -147,6 +152,52 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
+}
+
+// The library lets a.b and a_b both register, and x_total beside x; to a reader of the page, or of
+// OpenMetrics, they are one family that stands twice.
+func TestNoFamilyStandsTwice(t *testing.T) {
+	m := someMetrics()
+	if twice := familiesTwice(t, m.registry); len(twice) > 0 {
+		t.Errorf("these stand twice: %q", twice)
+	}
+	for _, other := range []string{"shard_client.known_jobs", "shard_client_beats", "shard_client_open_job_age_seconds_count"} {
+		gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: other, Help: "x"})
+		if err := m.registry.Register(gauge); err != nil {
+			continue // the library sees it, too
+		}
+		if twice := familiesTwice(t, m.registry); len(twice) == 0 {
+			t.Errorf("nobody sees that %s is there already", other)
+		}
+		m.registry.Unregister(gauge)
+	}
+}
+
+// familiesTwice returns the names that two families have on the page: those of their samples, and
+// that of a counter without _total.
+func familiesTwice(t *testing.T, from prometheus.Gatherer) (twice []string) {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		return []string{err.Error()} // the library has noticed
+	}
+	owners := map[string]string{}
+	for _, family := range families {
+		name := family.GetName()
+		names := []string{name, strings.TrimSuffix(name, "_total")}
+		if slices.Contains([]dto.MetricType{dto.MetricType_HISTOGRAM, dto.MetricType_SUMMARY}, family.GetType()) {
+			names = append(names, name+"_bucket", name+"_sum", name+"_count")
+		}
+		for _, one := range names {
+			one = model.EscapeName(one, model.UnderscoreEscaping)
+			// The Go collector has go_memstats_alloc_bytes beside go_memstats_alloc_bytes_total.
+			if owner, taken := owners[one]; taken && owner != name && !strings.HasPrefix(name, "go_") {
+				twice = append(twice, one)
+			}
+			owners[one] = name
+		}
+	}
+	return twice
 }
 
 // The runtime and the process have their series too.

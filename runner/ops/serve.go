@@ -23,8 +23,8 @@ const (
 	closePatience = time.Second
 )
 
-// Server serves /metrics, /healthz and a status page at /, and nothing else, to everyone who can
-// reach its address.
+// Server serves /metrics, /healthz, /readyz and a status page at /, or profiles, and nothing else,
+// to everyone who can reach its address.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
@@ -57,16 +57,20 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 
 // ServeAt serves where somebody listens already, until Close.
 func ServeAt(listener net.Listener, m *Metrics, h *Health, page http.Handler, log *slog.Logger) *Server {
+	return serve(listener, paths(m, h, page, log), writeTimeout, log)
+}
+
+func serve(listener net.Listener, handler http.Handler, patience time.Duration, log *slog.Logger) *Server {
 	s := &Server{
 		listener: listener,
 		done:     make(chan struct{}),
 		http: &http.Server{
-			Handler:           paths(m, h, page, log),
+			Handler:           handler,
 			ErrorLog:          httpLog(log),
 			MaxHeaderBytes:    maxHeaderBytes,
 			ReadHeaderTimeout: readTimeout,
 			ReadTimeout:       readTimeout,
-			WriteTimeout:      writeTimeout,
+			WriteTimeout:      patience,
 			IdleTimeout:       idleTimeout,
 		},
 	}
@@ -84,6 +88,7 @@ func paths(m *Metrics, h *Health, page http.Handler, log *slog.Logger) http.Hand
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.handler(log))
 	mux.Handle("GET /healthz", h)
+	mux.HandleFunc("GET /readyz", h.serveReady)
 	if page != nil {
 		mux.Handle("GET /{$}", page)
 	}

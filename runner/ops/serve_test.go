@@ -34,7 +34,7 @@ func TestPaths(t *testing.T) {
 	for request, want := range map[string]int{
 		"GET /metrics": 200, "HEAD /metrics": 200, "POST /metrics": 405, "GET /metrics/": 404,
 		"GET /healthz": 200, "HEAD /healthz": 200, "PUT /healthz": 405,
-		"GET /": 404, "GET /debug/pprof/": 404, "GET /readyz": 404,
+		"GET /": 404, "GET /debug/pprof/": 404, "GET /readyz": 503, "POST /readyz": 405,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.Address()+path, nil)

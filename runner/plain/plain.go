@@ -2,7 +2,7 @@
 // reason with a NUL in it, the name of a host. It imports no other package of ours and knows
 // nothing of what a text means.
 //
-// Take secrets out (config.Secrets) before a text is cut here: half a secret would not be
+// Take secrets out (secrets.Secrets) before a text is cut here: half a secret would not be
 // recognised.
 package plain
 

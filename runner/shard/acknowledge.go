@@ -65,7 +65,7 @@ func (c *Client) acknowledge(
 	ctx context.Context, m *memo, sure bool,
 ) (total sharddb.AcknowledgeJobsRow, err error) {
 	jobs, left := m.jobIDs(), map[int64]string{}
-	for try := 1; len(jobs) > 0 && (try == 1 || lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
+	for try := 1; len(jobs) > 0 && (try == 1 || c.lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
 		var some sharddb.AcknowledgeJobsRow
 		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)

@@ -61,12 +61,14 @@ func (c *Client) beat(ctx context.Context, since time.Time) beat.Report {
 	t.report.Outcome = beat.OutcomeOK
 	t.report.Batch = c.limit()
 	t.watch.Start(&t.report.PackedMS)
+	waits := c.lock.Waits()
 	work, done := c.bounded(ctx)
 	defer done()
 	err := beat.WithCause(work, guard.Run(func() error {
 		return lock.Explain(work, c.pool, t.run(ctx, work))
 	}))
 	Fail(&t.report, err, c.options.RedactError)
+	t.report.LockWaits = c.lock.Waits() - waits
 	t.watch.Stop()
 	last, done := afterwards(work)
 	defer done()
@@ -220,6 +222,7 @@ func (t *turn) judge(ctx context.Context, failure error) error {
 // received counts what the master sent, before anything of it is stored.
 func (t *turn) received(response *afe.Response) {
 	t.report.Protocol = string(response.Protocol)
+	t.report.RequestBytes, t.report.ResponseBytes = response.Sent, response.Size
 	t.report.ReceivedHosts = response.Hosts.Len()
 	t.report.ReceivedJobs = response.Jobs.Len()
 	t.report.ReceivedKeyvals = response.SuiteKeyvals.Len()

@@ -34,9 +34,13 @@ func Fail(r *beat.Report, err error, redact func(error) string) {
 	r.Fail(err, failureClass(err), plain.Line(redact(err), maxErrorText))
 	var held *lock.HeldError
 	var copied *lock.CopyError
+	if left, ok := errors.AsType[*pg.LockedError](err); ok {
+		r.LeftLocked = left.Left
+	}
 	r.Fatal = errors.As(err, &held) || errors.As(err, &copied)
 	var failure *afe.Error
 	if errors.As(err, &failure) {
+		r.RequestBytes = failure.Sent
 		r.Outage = afe.Judge(err).Outage()
 		r.Abandoned = afe.Abandoned(err)
 	}

@@ -157,7 +157,7 @@ func TestTheRowOfTheShardIsNamed(t *testing.T) {
 	master.saysResult(result(nil, nil, nil))
 	release := locks(t, pool, "SELECT FROM afe_shards WHERE id = 1 FOR UPDATE")
 	b := client.Beat(t.Context(), time.Now())
-	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, "another session has locked row afe_shards 1; pg_stat_activity shows") {
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, "another session has locked row afe_shards 1; shard-client sessions list shows") {
 		t.Errorf("%q: %s", b.Failure, b.Error)
 	}
 	release()
@@ -172,7 +172,7 @@ func TestWhatIsInTheWayOfAMoveIsNamed(t *testing.T) {
 	release := locks(t, pool, "UPDATE afe_hosts SET status = 'Running' WHERE id = 2")
 	b := client.Beat(t.Context(), time.Now())
 	release()
-	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, `"afe_hosts"`) || !strings.Contains(b.Error, "pg_stat_activity") {
+	if b.Failure != beat.FailureLocked || !strings.Contains(b.Error, `"afe_hosts"`) || !strings.Contains(b.Error, "sessions list") {
 		t.Errorf("%q: %s", b.Failure, b.Error)
 	}
 }

@@ -3,7 +3,6 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
@@ -279,18 +279,19 @@ func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
 	other := replaced(t, job(10, entry(100, `"host_id": 5`)), "alice", "bob")
 	master.saysResult(result([]string{host(5, "b")}, []string{other}, nil))
 	mustBeat(t, client)
-	runbook, err := os.ReadFile("../../docs/runbook.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, heading := range []string{"job_taken", "host_taken"} {
-		_, section, _ := strings.Cut(string(runbook), "\n### "+heading+"\n")
-		_, remedy, found := strings.Cut(section, "    BEGIN;")
-		remedy, _, ended := strings.Cut(remedy, "    COMMIT;")
-		if !found || !ended {
-			t.Fatalf("no remedy below %s", heading)
+	q := sharddb.New(pool) // what `quarantine drop --give-up` runs
+	for _, kind := range []string{"job", "host"} {
+		id, remove := int64(10), q.RepairDeleteJobs
+		if kind == "host" {
+			id, remove = 5, q.RepairDeleteHosts
 		}
-		pgtest.Exec(t, pool, remedy)
+		forgotten, err := q.RepairForgetTaken(t.Context(), kind, []int64{id})
+		if err != nil || len(forgotten) != 1 {
+			t.Fatalf("forgotten: %d, %v", forgotten, err)
+		}
+		if removed, err := remove(t.Context(), []int64{id}); err != nil || removed != 1 {
+			t.Fatalf("removed: %d, %v", removed, err)
+		}
 	}
 	if b := mustBeat(t, client); b.Quarantined != 0 || b.Quarantine.Taken != 0 || len(quarantine(t, pool)) != 0 {
 		t.Errorf("set aside: %q", quarantine(t, pool))

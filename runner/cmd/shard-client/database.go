@@ -57,8 +57,8 @@ func (p *program) reach(ctx context.Context) (*pgxpool.Pool, error) {
 	return pool, err
 }
 
-// look opens a pool for a short command. The schema must be that of this binary.
-func (p *program) look(ctx context.Context) (*pgxpool.Pool, error) {
+// database opens a pool for a short command. The schema must be that of this binary.
+func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
 	pool, err := p.reach(ctx)
 	if err == nil {
 		if err = schema.Check(ctx, pool); err != nil {

@@ -29,7 +29,9 @@ import (
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
+	"shardclient/runner/deaths"
 	"shardclient/runner/ops"
+	"shardclient/runner/secrets"
 )
 
 // version is set by the linker.
@@ -50,10 +52,11 @@ type program struct {
 	wantsLog       bool     // --log-level is given
 	once           bool     // the command is once
 	adoption
-	secrets  *config.Secrets
+	secrets  *secrets.Secrets
 	log      *slog.Logger
 	lines    *ops.Output                          // where log's lines go
 	after    func(time.Duration) <-chan time.Time // nil: time.After
+	deaths   atomic.Pointer[deaths.Register]      // of run
 	inHand   atomic.Bool                          // a beat is under way
 	stopping sync.Mutex                           // no beat begins while the first signal is handled
 }

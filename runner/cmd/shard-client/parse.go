@@ -83,7 +83,7 @@ type runCommand struct{ adoption }
 
 func (c *runCommand) Run(ctx context.Context, p *program) error {
 	p.adoption = c.adoption
-	return p.beatUntilStopped(ctx)
+	return p.beatAndTell(ctx)
 }
 
 type onceCommand struct {

@@ -8,6 +8,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/hint"
 	"shardclient/runner/loop"
+	"shardclient/runner/watch"
 )
 
 // beatUntilStopped beats until a signal or the end of the lifetime.
@@ -18,12 +19,12 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 	}
 	defer c.close()
 	p.warnOfRoot()
-	o, err := p.openObservers(ctx)
+	o, err := p.openObservers(ctx, c.pool)
 	if err != nil {
 		return err
 	}
-	defer o.close()
-	stopping := func() { o.systemd.Stopping(p.settings.WholeStop()) }
+	defer o.Close()
+	stopping := func() { o.Systemd.Stopping(p.settings.WholeStop()) }
 	context.AfterFunc(ctx, stopping)
 	defer stopping()
 	p.log.Info("shard-client starts", "version", version, "shard_hostname", p.settings.ShardHostname,
@@ -35,7 +36,7 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 	}
 	l, err := loop.New(loop.Options{
 		Begins: p.begins,
-		Beat: o.observed(func(ctx context.Context) beat.Report {
+		Beat: o.Observed(func(ctx context.Context) beat.Report {
 			defer p.inHand.Store(false)
 			report := c.Beat(ctx, time.Now())
 			report.Hint = hint.For(report.Failure, report.Err)
@@ -47,13 +48,13 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 		Lifetime: p.settings.Lifetime,
 		Began:    p.began,
 		Past:     past,
-		Waits:    o.health.Waits,
+		Waits:    o.Health.Waits,
 		Logger:   p.log,
 	})
 	if err != nil {
 		return err
 	}
-	o.health.Doing("wait for the first beat") // the splay
+	o.Health.Doing("wait for the first beat") // the splay
 	return l.Run(ctx)
 }
 
@@ -61,21 +62,21 @@ func (p *program) beatUntilStopped(ctx context.Context) error {
 // returns what the history knows, and reports false when a signal came or the lifetime was over
 // before that. After the first try at the latest, metrics and health are served.
 func (p *program) waitForDatabase(
-	ctx context.Context, c *client, o *observers,
+	ctx context.Context, c *client, o *watch.Observers,
 ) (past beat.Past, ready bool, err error) {
 	if lifetime := p.settings.Lifetime; lifetime > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, p.began.Add(lifetime))
 		defer cancel()
 	}
-	anyway := time.AfterFunc(patienceOfScrapers, o.serve)
+	anyway := time.AfterFunc(patienceOfScrapers, o.Serve)
 	defer anyway.Stop()
-	w := &waiting{p: p, client: c, health: o.health, systemd: o.systemd}
+	w := &waiting{p: p, client: c, health: o.Health, systemd: o.Systemd}
 	err = w.forDatabase(ctx, func(ready bool) {
 		if ready {
 			past = p.recall(ctx, c, o)
 		}
-		o.serve()
+		o.Serve()
 	})
 	if stopped := ctx.Err(); stopped != nil && errors.Is(err, stopped) {
 		p.log.Info("stopped while waiting for the database")
@@ -90,7 +91,7 @@ const patienceOfScrapers = 2 * time.Second
 
 // recall lets metrics and health go on where the last process left them. Without that, each restart
 // would look like a beat that never succeeded and an empty quarantine.
-func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past {
+func (p *program) recall(ctx context.Context, c *client, o *watch.Observers) beat.Past {
 	past, err := c.Recall(ctx)
 	if err != nil && ctx.Err() == nil { // the end of the wait says nothing about the history
 		p.log.Warn("history not read; metrics and health begin anew", "error", err)
@@ -98,9 +99,7 @@ func (p *program) recall(ctx context.Context, c *client, o *observers) beat.Past
 	if err != nil {
 		return beat.Past{}
 	}
-	o.metrics.Recall(&past)
-	o.health.Recall(&past)
-	o.board.Recall(&past)
+	o.Recall(ctx, &past)
 	return past
 }
 

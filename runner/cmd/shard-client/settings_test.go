@@ -23,6 +23,8 @@ var settings = map[string]string{
 	"lifetime": "1h30m", "max-upload-jobs": "11", "max-upload-bytes": "12MiB",
 	"max-response-bytes": "13000", "spool-dir": "/", "apply-chunk": "14", "history-keep": "15", "quarantine-keep": "16",
 	"log-format": "json", "log-level": "debug", "log-dir": "/tmp/logs", "output": "json", "listen": "localhost:9464",
+	"pprof-listen": "localhost:6060", "statsd-addr": "statsd:8125", "statsd-prefix": "cautotest",
+	"state-dir": "/", "alert-email-to": "a@lab, b@lab", "alert-email-from": "shard@lab", "smtp-addr": "mail:25",
 }
 
 // commandNames are the commands that can run.

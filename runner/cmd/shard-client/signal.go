@@ -82,6 +82,9 @@ func (p *program) stop(received os.Signal, cancel context.CancelFunc) {
 func (p *program) exitAtOnce(received os.Signal) {
 	time.AfterFunc(atOnce, func() { os.Exit(exitFailed) })
 	p.log.Warn("stopped at once by a second signal", "signal", received.String())
+	if register := p.deaths.Load(); register != nil {
+		register.Close() // somebody wanted this
+	}
 	_ = p.lines.Close()
 	os.Exit(exitFailed)
 }

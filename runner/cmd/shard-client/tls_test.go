@@ -54,7 +54,8 @@ func TestOldTLSIsRefused(t *testing.T) {
 	}
 }
 
-// A master may ask for a certificate of the client, over HTTP/1.1 and HTTP/2.
+// A master may ask for a certificate of the client, and may offer HTTP/2, which the client does not
+// speak.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
