@@ -160,6 +160,9 @@ func checkServer(flag, address, port string) error {
 	if host, _, err := net.SplitHostPort(address); err == nil && host == "" {
 		cause = "it names no host"
 	}
+	if strings.Contains(address, "@") { // what stands before it may be a password, and is not shown
+		address, cause = "", "it holds a user or password, for which nothing asks"
+	}
 	if cause == "" {
 		return nil
 	}

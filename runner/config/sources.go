@@ -120,8 +120,10 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 		"spool-dir":      cmp.Or(c.SpoolDir, os.TempDir()),
 		"database-url":   c.RedactedDatabaseURL(),
 	}
-	if strings.Contains(c.Master, "@") {
-		inForce["master"] = "(not shown: it holds a user or password)"
+	for name, address := range map[string]string{"master": c.Master, "smtp-addr": c.SMTPAddr, "statsd-addr": c.StatsdAddr} {
+		if strings.Contains(address, "@") {
+			inForce[name] = "(not shown: it holds a user or password)"
+		}
 	}
 	s.set.VisitAll(func(flag *pflag.Flag) {
 		if !flags.IsSetting(flag) {

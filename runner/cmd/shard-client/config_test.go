@@ -107,6 +107,7 @@ func TestWhatIsWrongInTheSettings(t *testing.T) {
 		{"SHARD_CLIENT_DRAIN_PAUSE", "010s", "SHARD_CLIENT_DRAIN_PAUSE: invalid argument"},
 		{"SHARD_CLIENT_AUTOTEST_CONFIG", file, `--heartbeat-pause "-1s": ` + file + ":2 [SHARD] heartbeat_pause_sec: it must be longer than 0"},
 		{"SHARD_CLIENT_MASTER", "http://u:CANARY@m", "--master: SHARD_CLIENT_MASTER: it holds a user or password"},
+		{"SHARD_CLIENT_SMTP_ADDR", "u:CANARY@h:25", "--smtp-addr: SHARD_CLIENT_SMTP_ADDR: it holds a user or password"},
 		{"SHARD_CLIENT_DATABASE_URL", "host=h keepalives=1", "--database-url: SHARD_CLIENT_DATABASE_URL: libpq's keepalives"},
 		{"PGSERVICE", "none", `unable to find service "none": correct PGSERVICE`},
 	} {

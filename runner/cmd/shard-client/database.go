@@ -93,7 +93,7 @@ func (p *program) checkDatabase() error {
 	}
 	var unusable *pg.URLError
 	if errors.As(err, &unusable) {
-		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: insteadOf(unusable)}
+		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: p.insteadOf(unusable)}
 	}
 	if err != nil {
 		return &usageError{err}
@@ -104,18 +104,22 @@ func (p *program) checkDatabase() error {
 
 // insteadOf says what to give where the driver does not understand a parameter, wherever that is
 // from.
-func insteadOf(unusable *pg.URLError) string {
+func (p *program) insteadOf(unusable *pg.URLError) string {
 	for _, one := range [][2]string{
-		{"invalid port", "give a port from 1 to 65535; in a URL, special characters of the password are percent-encoded"},
+		{"invalid port", "give a port from 1 to 65535"},
 		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
 		{"connect_timeout", "give whole seconds, such as 5"},
 		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
 		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
 		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
 	} {
-		if strings.Contains(unusable.Cause, one[0]) {
-			return one[1]
+		if !strings.Contains(unusable.Cause, one[0]) {
+			continue
 		}
+		if strings.Contains(string(p.settings.DatabaseURL), "://") { // half a password looks like anything
+			return one[1] + "; a URL is " + strings.TrimPrefix(unusable.Hint, "give ")
+		}
+		return one[1]
 	}
 	return unusable.Hint
 }
