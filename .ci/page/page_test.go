@@ -59,7 +59,7 @@ func (b *browser) keyboard(t *testing.T) {
 		b.does(chromedp.KeyEvent(kb.Tab))
 		met = append(met, asks[string](b, `document.activeElement.id || document.activeElement.getAttribute("href") || document.activeElement.tagName`))
 	}
-	if want := []string{"table-summary", "all-settings-summary", "/metrics", "/healthz", "pause"}; !slices.Equal(met[:5], want) {
+	if want := []string{"table-summary", "all-settings-summary", "/metrics", "/healthz", "/readyz", "pause"}; !slices.Equal(met[:6], want) {
 		t.Errorf("Tab goes to %q, want %q", met, want)
 	}
 	b.says(`document.getElementById("table-summary").focus()`)

@@ -529,7 +529,7 @@ SELECT
             AND l.granted
             AND l.database = a.datid
             AND l.classid = 1936220530::oid
-            AND l.objid = 'shard_client_owner'::regclass::oid
+            AND l.objid = pg_catalog.to_regclass('shard_client_owner')::oid
     )::boolean AS holds_lock
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database()

@@ -61,7 +61,7 @@ func TestRightsAreThoseOfGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	var rights []string
-	grants := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON (\w+) TO shard_client;$`).FindAllStringSubmatch(string(file), -1)
+	grants := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON (\w+) TO :"role";$`).FindAllStringSubmatch(string(file), -1)
 	for _, grant := range grants {
 		for _, one := range regexp.MustCompile(`([A-Z]+)(?: \(([^)]+)\))?`).FindAllStringSubmatch(grant[1], -1) {
 			for _, column := range strings.Split(one[2], ", ") {

@@ -74,10 +74,9 @@ func (s *Set) Read(args []string) (*Line, error) {
 	}
 	set.SetInterspersed(false)
 	for line.Do == nil { // one word of its name after the other
-		if err := flags.Parse(set, args); err != nil {
-			return line, err // what stands behind a wrong flag, its value or the command, nobody knows
-		}
-		if set.NArg() == 0 {
+		if err := flags.Parse(set, args); err != nil { // the command may stand behind the wrong flag
+			return line, err
+		} else if set.NArg() == 0 {
 			return line, line.unfinished("")
 		}
 		word, rest := set.Arg(0), set.Args()[1:]
@@ -119,8 +118,11 @@ func (l *Line) meant(word string) string {
 			words, names = append(words, next), append(names, c.Name)
 		}
 	}
-	if l.Help && l.Name == "" {
-		words, names = append(words, l.set.Topic), append(names, l.set.Topic)
+	if extra := "help"; l.Name == "" {
+		if l.Help {
+			extra = l.set.Topic
+		}
+		words, names = append(words, extra), append(names, extra)
 	}
 	if near := flags.Nearest(word, words); near != "" {
 		return names[slices.Index(words, near)]

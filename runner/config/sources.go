@@ -113,11 +113,15 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 	login, _ := c.Login() // "": the commands that need one say so
 	inForce := map[string]string{
 		"user":           login,
+		"master":         withoutLogin(c.Master),
 		"startup-splay":  flags.Short(c.Splay()),
 		"beat-timeout":   flags.Short(c.WholeBeat()),
 		"finish-timeout": flags.Short(c.WholeStop()),
 		"spool-dir":      cmp.Or(c.SpoolDir, os.TempDir()),
 		"database-url":   c.RedactedDatabaseURL(),
+	}
+	if strings.Contains(c.Master, "@") {
+		inForce["master"] = "(not shown: it holds a user or password)"
 	}
 	s.set.VisitAll(func(flag *pflag.Flag) {
 		if !flags.IsSetting(flag) {
@@ -130,6 +134,20 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 		list = append(list, one)
 	})
 	return list
+}
+
+// withoutLogin hides the user and the password that an address must not have; it is shown all the
+// same, beside the error about it.
+func withoutLogin(address string) string {
+	i := strings.LastIndex(address, "@")
+	if i < 0 {
+		return address
+	}
+	scheme, _, found := strings.Cut(address[:i], "://")
+	if !found {
+		return "***" + address[i:]
+	}
+	return scheme + "://***" + address[i:]
 }
 
 // locating returns those of libpq's variables that say where the database is.

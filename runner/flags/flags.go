@@ -100,6 +100,12 @@ func (v *value) Set(text string) (err error) {
 	if strings.HasPrefix(text, "--") { // of a value that was forgotten, pflag takes the next flag for it
 		return errors.New("it looks like a flag: is the value missing?")
 	}
+	before := reflect.ValueOf(v.field.Interface())
+	defer func() {
+		if err != nil { // what cannot be used must not be complained of a second time, as what was made of it
+			v.field.Set(before)
+		}
+	}()
 	choices := v.list("enum")
 	switch field := v.field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
@@ -107,16 +113,11 @@ func (v *value) Set(text string) (err error) {
 	// A text that is no duration changes nothing: what stands for it would be judged as if it were
 	// given.
 	case *time.Duration:
-		if d, wrong := duration(text); wrong == nil {
-			*field = d
-		} else {
-			err = wrong
-		}
+		err = setDuration(field, text)
 	case **time.Duration: // nil: not given
-		if d, wrong := duration(text); wrong == nil {
-			*field = &d
-		} else {
-			err = wrong
+		given := new(time.Duration)
+		if err = setDuration(given, text); err == nil {
+			*field = given
 		}
 	case *[]string:
 		*field = append(*field, text)
@@ -146,15 +147,18 @@ func padded(text string) bool {
 	return len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'
 }
 
-func duration(text string) (time.Duration, error) {
+// setDuration leaves the default where the text is no duration: a check of the values would find
+// fault with a time that nobody has given.
+func setDuration(field *time.Duration, text string) error {
 	if padded(text) {
-		return 0, errPadded
+		return errPadded
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		err = errors.New("give a duration such as 300ms, 60s or 30m")
+		return errors.New("give a duration such as 300ms, 60s or 30m")
 	}
-	return d, err
+	*field = d
+	return nil
 }
 
 // wanted says what to give in place of a text that is no value of this kind.

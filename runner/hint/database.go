@@ -27,8 +27,9 @@ var causesOfDatabase = []cause{
 	{sqlstate("53100"), "SQLSTATE 53100", "make room on the disk of the database server"},
 	{sqlstate("57P03"), "SQLSTATE 57P03", "wait, the server starts, stops or recovers; if it stays, read its log"},
 	{sqlstate("57014"), "SQLSTATE 57014", "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
-	{sqlstate("55P03"), "SQLSTATE 55P03", "end the session that holds the lock: shard-client sessions list shows who it is"},
+	{sqlstate("55P03"), "SQLSTATE 55P03", "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
 	{sqlstate("22023", "42704", "42602"), "SQLSTATE 22023|SQLSTATE 42704|SQLSTATE 42602", "correct the settings in --database-url or PGOPTIONS"},
+	{sqlstate("42P01", "42703", "42883"), "SQLSTATE 42P01|SQLSTATE 42703|SQLSTATE 42883", "compare the schema with this binary: shard-client check names what differs"},
 	{takesNobody, "is not currently accepting connections", "let the database take connections, its ALLOW_CONNECTIONS is false"},
 
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},

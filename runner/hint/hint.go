@@ -47,9 +47,10 @@ var codes = map[string]string{
 	"malformed":    "correct the object on the master",
 	"duplicate_id": "wait, it is usually gone with the next beat; if it stays, look for the id on the master",
 	"name_taken":   "remove or rename one of the two hosts on the master",
-	"job_taken":    "find out which of the two databases is right; if the master is, delete the job that is here",
-	"host_taken": "rename the host here if it was renamed on the master; " +
-		"delete it here if the master gave its id to another machine",
+	"job_taken": "find out which of the two databases is right; " +
+		"if the master is, delete the job that is here (quarantine drop)",
+	"host_taken": "rename the host here if it was renamed on the master (quarantine rename); " +
+		"delete it here if the master gave its id to another machine (quarantine drop)",
 	"entry_taken":         "find out which of the two jobs has the entry before you touch anything",
 	"waiting_for_host":    "wait until the host arrives; after hours, look on the master why it is not sent",
 	"waiting_for_keyvals": "mend what makes the beats fail, the job waits for that only",

@@ -78,4 +78,6 @@ func TestStatusPage(t *testing.T) {
 	call(t, url, heartbeat(`{"shard_hostname": "two"}`))
 	clock = clock.Add(time.Hour)
 	shows("long after", "warning", "2 shards of 2 silent: one, two.")
+	pgtest.Exec(t, pool, `UPDATE afe_shards SET hostname = E'\x1b[31m\u202etwo' WHERE id = 2`)
+	shows("with a hostile name", "warning", "2 shards of 2 silent: ?[31m?two, one.")
 }

@@ -16,6 +16,7 @@ import (
 const (
 	maxError = 2000
 	maxBelow = 240
+	maxClass = 40 // of its class
 )
 
 // ShowHistory writes beats, the oldest first, as a table.
@@ -50,7 +51,7 @@ func (b *Beat) result() string {
 	if b.OK() {
 		return b.Outcome
 	}
-	return b.Failure
+	return plain.Line(b.Failure, maxClass)
 }
 
 // pair shows a number of jobs and one of hosts.
@@ -129,7 +130,7 @@ func (s *Status) Show(out screen.Out) error {
 }
 
 func (o Open) show() string {
-	return fmt.Sprintf("%s; %d of %d entries run; %d hosts", beat.Jobs(int(o.Jobs)), o.Active, o.Entries, o.Hosts)
+	return fmt.Sprintf("%s; %d of %d entries run; %s", beat.Jobs(int(o.Jobs)), o.Active, o.Entries, screen.Count(int(o.Hosts), "host", "hosts"))
 }
 
 // sparkline shows how long the last beats took. A cross, red where there are colours, is one that

@@ -25,7 +25,7 @@ func (s *Status) judge(pause time.Duration) {
 		case last.OK():
 			s.Sentence += fmt.Sprintf("; the last beat ended %s and was ok.", ended)
 		default:
-			s.Sentence += fmt.Sprintf("; the last beat ended %s and failed (%s).", ended, last.Failure)
+			s.Sentence += fmt.Sprintf("; the last beat ended %s and failed (%s).", ended, last.result())
 		}
 	case last == nil:
 		s.State, s.Sentence = StateSilent, fmt.Sprintf("A client runs since %s and no beat has ended yet.", s.since(s.Holder.Since))
@@ -53,7 +53,7 @@ func (s *Status) failing(last *Beat) string {
 	if s.FailingSince != nil && s.FailuresInARow > 1 {
 		since = ", for " + screen.Duration(s.At.Sub(*s.FailingSince))
 	}
-	return fmt.Sprintf("%s (%s)%s.", what, last.Failure, since)
+	return fmt.Sprintf("%s (%s)%s.", what, last.result(), since)
 }
 
 func (s *Status) since(then time.Time) string { return screen.Duration(s.At.Sub(then)) }

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"shardclient/runner/plain"
 )
 
 // State is how things are, as colour, sign and word.
@@ -162,7 +164,7 @@ func (d *Document) html() Part {
 		El("p", Attr("id", "stale"), Attr("role", "alert"), Attr("hidden", "")),
 		El("section", Attr("id", "state"), Attr("data-live", ""), Attr("aria-label", "State"), Class("state"),
 			El("span", Class("sign"), Attr("aria-hidden", "true"), Text(sign)),
-			El("div", El("p", Class("sentence"), Text(d.Sentence)), When(d.Advice != nil, El("div", Class("advice"), d.orNothing())))),
+			El("div", El("p", Class("sentence"), Text(plain.Line(d.Sentence, maxForeign))), When(d.Advice != nil, El("div", Class("advice"), d.orNothing())))),
 	}
 	for _, s := range d.Sections {
 		main = append(main, El("section", Attr("id", s.ID), Attr("data-live", ""), Attr("aria-labelledby", s.ID+"-heading"),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shardclient/runner/lock"
+	"shardclient/runner/plain"
 )
 
 // adoptCommand does what --adopt does at a start of run.
@@ -41,8 +42,8 @@ func (c *adoptCommand) Run(ctx context.Context, d *Desk) error {
 	}
 	found := adopted{true, copied.Who, copied.Since.UTC().Format(time.RFC3339), copied.Was.String(), copied.Is.String()}
 	question := fmt.Sprintf("This is %s. Its rows come from %s,\nwhich was served last by %s, since %s.\n"+
-		"If that one is served still, or again, jobs of the shard run twice. Is it gone for good?", found.Is, found.Was, found.ServedBy, found.Since)
-	if err := d.confirm(c.consent, question); err != nil {
+		"If that one is served still, or again, jobs of the shard run twice. Is it gone for good?", found.Is, found.Was, plain.Line(found.ServedBy, reasonMost), found.Since)
+	if err := d.confirm(ctx, c.consent, question); err != nil {
 		return err
 	}
 	taken, err := lock.New(pool, d.Who+" (adopt)")
@@ -55,7 +56,7 @@ func (c *adoptCommand) Run(ctx context.Context, d *Desk) error {
 	}
 	taken.Release(context.WithoutCancel(ctx))
 	return d.printAdopted(found, fmt.Sprintf("adopted: %s, in place of %s, which was served last by %s, since %s",
-		found.Is, found.Was, found.ServedBy, found.Since))
+		found.Is, found.Was, plain.Line(found.ServedBy, reasonMost), found.Since))
 }
 
 func (d *Desk) printAdopted(result adopted, text string) error {

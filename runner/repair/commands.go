@@ -18,7 +18,8 @@ func Commands(database []string) []command.Command {
 	return []command.Command{
 		{Name: "migrate grant", About: "Give the client's role the rights that it needs.", Do: &grantCommand{}, Needs: database,
 			Example: "shard-client migrate grant shard_client"},
-		{Name: "migrate repair", About: "Enable triggers of the schema that are disabled.", Do: &triggersCommand{}, Needs: database},
+		{Name: "migrate repair", About: "Enable triggers of the schema that are disabled.", Do: &triggersCommand{}, Needs: database,
+			Example: "shard-client migrate repair --database-url postgres://owner@localhost/shard"},
 		{Name: "quarantine", About: "Objects that could not be stored or sent."},
 		{Name: "quarantine list", About: "List what was set aside, and why.", Do: &listCommand{}, Needs: database,
 			Example: "shard-client quarantine list --output json",
@@ -34,7 +35,8 @@ func Commands(database []string) []command.Command {
 		{Name: "quarantine rename", About: "Give a host the new name that it has on the master.", Do: &renameCommand{}, Needs: database,
 			Example: "shard-client quarantine rename 7 chromeos1-row2-host3"},
 		{Name: "sessions", About: "Who is connected to the database, and what they hold up."},
-		{Name: "sessions list", About: "List the sessions, the oldest transaction first.", Do: &sessionsCommand{}, Needs: database},
+		{Name: "sessions list", About: "List the sessions, the oldest transaction first.", Do: &sessionsCommand{}, Needs: database,
+			Example: "shard-client sessions list"},
 		{Name: "sessions end", About: "End a session that holds something up.", Do: &endCommand{}, Needs: database,
 			Example: "shard-client sessions end 4711"},
 		{Name: "adopt", About: "Let a copied or restored database be served.", Do: &adoptCommand{}, Needs: database,
@@ -152,7 +154,7 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		}
 		question, err := ask(found)
 		if err == nil && question != "" {
-			err = d.confirm(c.consent, question)
+			err = d.confirm(ctx, c.consent, question)
 		}
 		if err != nil {
 			return err
@@ -161,6 +163,9 @@ func (c *several) mend(ctx context.Context, d *Desk, ask func([]Aside) (string, 
 		s.Progress = func(done, all int) { at(fmt.Sprintf("%d of %d objects", done, all)) }
 		all, err := change(s, found)
 		end()
+		if err != nil && len(all) == 0 {
+			return err // and not that there was nothing to do
+		}
 		return errors.Join(d.printDone(all), err)
 	})
 }
@@ -251,46 +256,4 @@ func (d *Desk) readFile(name string) ([]byte, error) {
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	return io.ReadAll(io.LimitReader(file, maxPayload))
-}
-
-type dropCommand struct {
-	several
-	GiveUp bool `help:"Give up what cannot be had again: without it only objects of direction in are dropped."`
-}
-
-func (c *dropCommand) Help() string {
-	return `An object of the master (direction in) is forgotten; if it comes again, it is judged anew. To drop a record of this shard (direction out) gives up what it has to say, and needs --give-up: a job that the master refuses is taken for sent, a host is taken out of use, and what is here under an id that means another object on the master (job_taken, host_taken) is deleted. The client may run meanwhile.`
-}
-
-func (c *dropCommand) Run(ctx context.Context, d *Desk) error {
-	ask := func(found []Aside) (string, error) {
-		lost, jobs := 0, false
-		for i := range found {
-			if found[i].Taken() && !c.Named() {
-				return "", d.Misused(fmt.Errorf("%s is among them, and %s: drop it by its id, or say `in`", &found[i], Fate(&found[i])))
-			}
-			if GivesUp(&found[i]) {
-				lost++
-				jobs = jobs || found[i].Kind == "job" && !found[i].Taken()
-			}
-		}
-		switch {
-		case c.Named() && len(found) > 1 && lost > 0 && lost < len(found):
-			return "", d.Misused(fmt.Errorf("%s %s is set aside in both directions: say in or out", found[0].Kind, c.Object[len(c.Object)-1]))
-		case lost > 0 && !c.GiveUp:
-			first := found[len(found)-lost]
-			return "", d.Misused(fmt.Errorf("%s %s; add --give-up if that is meant, or say `in`", &first, Fate(&first)))
-		case jobs && d.Hostname == "":
-			return "", d.Misused(errors.New("--shard-hostname is missing: a job is taken for sent by this shard"))
-		case len(found) == 0:
-			return "", nil
-		case len(found) == 1:
-			return fmt.Sprintf("%s %s.\nDrop it?", &found[0], Fate(&found[0])), nil
-		case lost > 0:
-			return fmt.Sprintf("%d objects, of which %d cannot be had again: the first of them, %s, %s.\nDrop them?",
-				len(found), lost, &found[len(found)-lost], Fate(&found[len(found)-lost])), nil
-		}
-		return fmt.Sprintf("Drop %d objects?", len(found)), nil
-	}
-	return c.mend(ctx, d, ask, func(s *Shard, found []Aside) ([]Done, error) { return s.Drop(ctx, found) })
 }

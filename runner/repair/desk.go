@@ -26,6 +26,8 @@ type Desk struct {
 
 	// Database opens a pool on a database with the schema of this binary.
 	Database func(context.Context) (*pgxpool.Pool, error)
+	// Sessions opens one on a database of any schema, whatever is locked in it.
+	Sessions func(context.Context) (*pgxpool.Pool, error)
 	// Reader makes what reads the packet of a beat.
 	Reader func(*pgxpool.Pool) (Previewer, error)
 	// Misused makes of an error one of the command line.
@@ -41,11 +43,11 @@ type consent struct {
 var errDeclined = errors.New("nothing was changed")
 
 // confirm asks whether to go on, and returns an error unless that is so.
-func (d *Desk) confirm(given consent, question string) error {
+func (d *Desk) confirm(ctx context.Context, given consent, question string) error {
 	if given.Yes {
 		return nil
 	}
-	switch yes, err := screen.Ask(d.Stdin, d.Stderr, question); {
+	switch yes, err := screen.Ask(ctx, d.Stdin, d.Stderr, question); {
 	case err != nil:
 		return d.Misused(errors.New(err.Error() + " whether this is meant: add --yes if it is"))
 	case !yes:

@@ -15,7 +15,7 @@ import (
 type sessionsCommand struct{}
 
 func (c *sessionsCommand) Run(ctx context.Context, d *Desk) error {
-	pool, err := d.Database(ctx)
+	pool, err := d.Sessions(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *endCommand) Validate() error {
 }
 
 func (c *endCommand) Run(ctx context.Context, d *Desk) error {
-	pool, err := d.Database(ctx)
+	pool, err := d.Sessions(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (c *endCommand) Run(ctx context.Context, d *Desk) error {
 	if holds := s.Holds(); holds != "" {
 		about += ", which holds " + holds
 	}
-	if err := d.confirm(c.consent, "End "+about+"?"); err != nil {
+	if err := d.confirm(ctx, c.consent, "End "+about+"?"); err != nil {
 		return err
 	}
 	if err := EndSession(ctx, pool, s.PID); err != nil {

@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"shardclient/runner/operator"
+	"shardclient/runner/plain"
 )
+
+// reasonMost is how many bytes of a reason are listed: more than any has.
+const reasonMost = 4000
 
 // listCommand lists the objects that are set aside.
 type listCommand struct{}
@@ -39,8 +43,8 @@ func (c *listCommand) Run(ctx context.Context, d *Desk) error {
 			id = strconv.FormatInt(*o.ID, 10)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n",
-			o.Direction, o.Kind, id, o.Code, o.Occurrences,
-			o.FirstSeen.Format(time.RFC3339), o.LastSeen.Format(time.RFC3339), o.Reason)
+			o.Direction, o.Kind, id, plain.Line(o.Code, shownMost), o.Occurrences,
+			o.FirstSeen.Format(time.RFC3339), o.LastSeen.Format(time.RFC3339), plain.Line(o.Reason, reasonMost))
 	}
 	return table.Flush()
 }

@@ -13,6 +13,8 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/lock"
 	"shardclient/runner/operator"
+	"shardclient/runner/plain"
+	"shardclient/runner/screen"
 	"shardclient/runner/shard"
 )
 
@@ -141,19 +143,20 @@ func (r *rehearsal) text() string {
 	}
 	b.WriteString("dry run: nothing is sent, nothing is changed\n")
 	line("packet", "%d bytes, protocol %s: %s", r.Bytes, r.Protocol, cmp.Or(modes[r.Mode], r.Mode))
-	line("known", "%d jobs, %d hosts", r.KnownJobs, r.KnownHosts)
-	line("uploads", "%d finished jobs with %d entries%s", r.UploadedJobs, r.UploadedEntries, first(r.JobIDs))
+	line("known", "%s, %s", screen.Count(r.KnownJobs, "job", "jobs"), screen.Count(r.KnownHosts, "host", "hosts"))
+	line("uploads", "%s with %s%s", screen.Count(r.UploadedJobs, "finished job", "finished jobs"),
+		screen.Count(r.UploadedEntries, "entry", "entries"), first(r.JobIDs))
 	if r.WaitingJobs > 0 {
-		line("waiting", "%d finished jobs for the beats after it", r.WaitingJobs)
+		line("waiting", "%s for the beats after it", screen.Count(r.WaitingJobs, "finished job", "finished jobs"))
 	}
 	if r.Retried != "" {
 		line("retries", "%s", r.Retried)
 	}
 	if len(r.StaysOut) > 0 {
-		line("stays out", "%d records%s; see shard-client quarantine list", len(r.StaysOut), first(r.StaysOut))
+		line("stays out", "%s%s; see shard-client quarantine list", screen.Count(len(r.StaysOut), "record", "records"), first(r.StaysOut))
 	}
 	if r.LockHeldBy != "" {
-		line("lock", "held by %s, which will send this", r.LockHeldBy)
+		line("lock", "held by %s, which will send this", plain.Line(r.LockHeldBy, reasonMost))
 	}
 	marks := "nothing here is marked as sent"
 	if r.UploadedJobs > 0 {

@@ -50,7 +50,8 @@ func (s *Shown) Text() string {
 	var b strings.Builder
 	line := func(name, value string) { fmt.Fprintf(&b, "  %-12s%s\n", name, value) }
 	fmt.Fprintln(&b, &s.Aside)
-	line("code", s.Code)
+	code := printable(s.Code)
+	line("code", code)
 	line("reason", printable(s.Reason))
 	line("times", fmt.Sprint(s.Occurrences))
 	line("first seen", s.FirstSeen.Format(time.RFC3339))
@@ -59,7 +60,7 @@ func (s *Shown) Text() string {
 	if do := hint.OfCode(s.Code); do != "" {
 		line("do", do)
 	}
-	line("runbook", "docs/runbook.md, under "+s.Code)
+	line("runbook", "docs/runbook.md, under "+code)
 	switch kept := int64(len(s.Raw)); {
 	case s.Taken():
 		line("payload", fmt.Sprintf("of the master's %s: shard-client quarantine show in %s %d", s.Kind, s.Kind, *s.ID))

@@ -36,7 +36,7 @@ func (c *retireCommand) Run(ctx context.Context, d *Desk) error {
 	return d.onShard(ctx, func(s *Shard) error {
 		id, err := hostID(c.ID)
 		if err == nil {
-			err = d.confirm(c.consent, "Take host "+c.ID+" out of use here and abort its open entries?")
+			err = d.confirm(ctx, c.consent, "Take host "+c.ID+" out of use here and abort its open entries?")
 		}
 		if err == nil {
 			err = s.Retire(ctx, id)
@@ -70,7 +70,7 @@ func (c *renameCommand) Run(ctx context.Context, d *Desk) error {
 	return d.onShard(ctx, func(s *Shard) error {
 		id, err := hostID(c.ID)
 		if err == nil {
-			err = d.confirm(c.consent, fmt.Sprintf("Is host %d the same machine, and its name on the master %q?", id, c.Hostname))
+			err = d.confirm(ctx, c.consent, fmt.Sprintf("Is host %d the same machine, and its name on the master %q?", id, c.Hostname))
 		}
 		if err == nil {
 			err = s.Rename(ctx, id, c.Hostname)

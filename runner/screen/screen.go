@@ -25,7 +25,8 @@ type Out struct {
 	// Colour reports whether colours are welcome.
 	Colour bool
 
-	height int // in lines; 0: unknown
+	height int  // in lines; 0: unknown
+	dumb   bool // it only writes what it is sent
 }
 
 // leastWidth is that of a terminal which does not say it, or says something that nobody can read
@@ -48,9 +49,12 @@ func Of(w io.Writer) Out {
 		out.Width = 80
 	}
 	out.Width = max(out.Width, leastWidth)
-	out.Colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	out.dumb = dumb()
+	out.Colour = os.Getenv("NO_COLOR") == "" && !out.dumb
 	return out
 }
+
+func dumb() bool { return os.Getenv("TERM") == "dumb" }
 
 // The colours of what is good, noteworthy, bad, and of no interest.
 const (
@@ -69,8 +73,12 @@ func (o Out) Paint(colour, text string) string {
 }
 
 // Picture writes a text over what the terminal shows, in one go, so that nothing flickers. What
-// does not fit below is left out.
+// does not fit below is left out. A dumb terminal gets one below the other.
 func (o Out) Picture(text string) error {
+	if o.dumb {
+		_, err := io.WriteString(o.Writer, text+"\n")
+		return err
+	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if o.height > 1 && len(lines) >= o.height {
 		lines = lines[:o.height-1]
@@ -137,6 +145,14 @@ func Duration(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dd%02dh", s/60/60/24, s/60/60%24)
 	}
+}
+
+// Count returns a number with its noun: 1 host, 2 hosts.
+func Count(n int, one, more string) string {
+	if n != 1 {
+		one = more
+	}
+	return fmt.Sprintf("%d %s", n, one)
 }
 
 // Milliseconds is Duration for a number of milliseconds.

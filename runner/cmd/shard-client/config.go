@@ -32,11 +32,13 @@ func (p *program) printConfig(context.Context) error {
 		}
 		failed = table.Flush()
 	}
-	for _, name := range p.unread {
-		p.say("shard-client: " + name + " sets nothing: no setting has such a variable\n")
+	broken := p.broken
+	if broken == nil && p.settings.ValidateDatabase() == nil {
+		broken = p.checkDatabase()
 	}
-	if p.broken != nil {
-		return &usageError{p.broken}
+	if broken != nil {
+		return &usageError{broken}
 	}
+	p.sayUnread()
 	return failed
 }

@@ -44,6 +44,23 @@ func TestAutotestsFilesServeABeat(t *testing.T) {
 	}
 }
 
+// Whatever the command, the error about a value names its place, and there is no other about it.
+func TestWrongSettingsNameTheirSource(t *testing.T) {
+	file := iniFile(t, "global_config.ini", "[SHARD]\nshard_hostname: a #1\nheartbeat_pause_sec: -3\n")
+	t.Setenv("SHARD_CLIENT_LISTEN", "9464")
+	t.Setenv("SHARD_CLIENT_DRAIN_PAUSE", "08s")
+	t.Setenv("SHARD_CLIENT_STARTUP_SPLAY", "soon")
+	for _, command := range []string{"once", "config", "migrate status"} {
+		e := invoke(append(strings.Fields(command), "--autotest-config", file)...).want(t, exitUsage).
+			says(t, file+":2 [SHARD] shard_hostname: it contains ' '").says(t, file+":3 [SHARD] heartbeat_pause_sec: it must be longer than 0").
+			says(t, "SHARD_CLIENT_LISTEN: missing port in address").says(t, "SHARD_CLIENT_DRAIN_PAUSE: invalid argument \"08s\"").
+			says(t, "SHARD_CLIENT_STARTUP_SPLAY: ")
+		if got, want := strings.Count(e.stderr, "\n"), len([]string{"hostname", "pause", "listen", "drain", "splay", "try:"}); got != want {
+			t.Errorf("%s: %d lines, want %d:\n%s", command, got, want, e.stderr)
+		}
+	}
+}
+
 // config shows every setting with its value and source, and what is wrong beside it.
 func TestConfig(t *testing.T) {
 	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nheartbeat_pause_sec: 5\n[AUTOTEST_WEB]\nhost: h\npassword: CANARY\n"+
@@ -65,12 +82,46 @@ func TestConfig(t *testing.T) {
 	if strings.Contains(e.stdout+e.stderr, "CANARY") {
 		t.Errorf("the password is shown: %v", e)
 	}
+	t.Setenv("SHARD_CLIENT_MASTER", "https://somebody:CANARY@m/afe")
+	e = invoke("config").want(t, exitUsage).says(t, "SHARD_CLIENT_MASTER: it holds a user or password")
+	if !strings.Contains(e.stdout, "https://***@m/afe ") || strings.Contains(e.stdout+e.stderr, "CANARY") {
+		t.Errorf("the password of the master is shown: %v", e)
+	}
+	t.Setenv("SHARD_CLIENT_MASTER", "")
 	t.Setenv("SHARD_CLIENT_LISTN", "x")
 	e = invoke("config", "--output=json").want(t, exitOK).says(t, "SHARD_CLIENT_LISTN (did you mean SHARD_CLIENT_LISTEN?) sets nothing")
 	var list []config.Setting
 	if err := json.Unmarshal([]byte(e.stdout), &list); err != nil || len(list) != len(settings) {
 		t.Errorf("%d settings, want %d: %v, %s", len(list), len(settings), err, e.stdout)
 	}
+}
+
+// Whatever is wrong is said once, with where it stands and what to give, and without a secret.
+func TestWhatIsWrongInTheSettings(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT", "PGSERVICE"} {
+		t.Setenv(name, "")
+	}
+	file := iniFile(t, "global_config.ini", "[SHARD]\nheartbeat_pause_sec: -1\n")
+	for _, one := range []struct{ variable, value, want string }{
+		{"SHARD_CLIENT_DRAIN_PAUSE", "-1s", `--drain-pause "-1s": SHARD_CLIENT_DRAIN_PAUSE: it must be longer than 0`},
+		{"SHARD_CLIENT_DRAIN_PAUSE", "010s", "SHARD_CLIENT_DRAIN_PAUSE: invalid argument"},
+		{"SHARD_CLIENT_AUTOTEST_CONFIG", file, `--heartbeat-pause "-1s": ` + file + ":2 [SHARD] heartbeat_pause_sec: it must be longer than 0"},
+		{"SHARD_CLIENT_MASTER", "http://u:CANARY@m", "--master: SHARD_CLIENT_MASTER: it holds a user or password"},
+		{"SHARD_CLIENT_DATABASE_URL", "host=h keepalives=1", "--database-url: SHARD_CLIENT_DATABASE_URL: libpq's keepalives"},
+		{"PGSERVICE", "none", `unable to find service "none": correct PGSERVICE`},
+	} {
+		t.Run(one.variable, func(t *testing.T) {
+			t.Setenv("PGSERVICEFILE", "/dev/null")
+			t.Setenv(one.variable, one.value)
+			e := invoke("config").want(t, exitUsage).says(t, one.want)
+			if strings.Count(e.stderr, ": give ")+strings.Count(e.stderr, ": leave ")+strings.Count(e.stderr, ": correct ") != 1 ||
+				strings.Contains(e.stdout+e.stderr, "CANARY") {
+				t.Errorf("not said once, or with a secret: %v", e)
+			}
+		})
+	}
+	t.Setenv("SHARD_CLIENT_SHARD_HOSTNAM", "x")
+	invoke("once").want(t, exitUsage).says(t, "SHARD_CLIENT_SHARD_HOSTNAM (did you mean SHARD_CLIENT_SHARD_HOSTNAME?) sets nothing")
 }
 
 // A parameter that only libpq knows is the operator's to mend, not a database that is down.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -45,20 +46,26 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 	return p.door().Open(ctx)
 }
 
+// reach opens a pool on a database of any schema, or of none.
+func (p *program) reach(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := p.connect(ctx)
+	if err == nil {
+		if err = p.direct(ctx); err != nil {
+			pool.Close()
+		}
+	}
+	return pool, err
+}
+
 // database opens a pool for a short command. The schema must be that of this binary.
 func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
-	pool, err := p.connect(ctx)
-	if err != nil {
-		return nil, err
+	pool, err := p.reach(ctx)
+	if err == nil {
+		if err = schema.Check(ctx, pool); err != nil {
+			pool.Close()
+		}
 	}
-	if err = p.direct(ctx); err == nil {
-		err = schema.Check(ctx, pool)
-	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
+	return pool, err
 }
 
 // screen returns what stdout is.
@@ -86,13 +93,31 @@ func (p *program) checkDatabase() error {
 	}
 	var unusable *pg.URLError
 	if errors.As(err, &unusable) {
-		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: unusable.Hint}
+		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: insteadOf(unusable)}
 	}
 	if err != nil {
 		return &usageError{err}
 	}
 	p.secrets.Add(settings.ConnConfig.Password) // the driver has looked into PGPASSFILE and service files
 	return nil
+}
+
+// insteadOf says what to give where the driver does not understand a parameter, wherever that is
+// from.
+func insteadOf(unusable *pg.URLError) string {
+	for _, one := range [][2]string{
+		{"invalid port", "give a port from 1 to 65535; in a URL, special characters of the password are percent-encoded"},
+		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
+		{"connect_timeout", "give whole seconds, such as 5"},
+		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
+		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
+		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
+	} {
+		if strings.Contains(unusable.Cause, one[0]) {
+			return one[1]
+		}
+	}
+	return unusable.Hint
 }
 
 // direct refuses a pooler that has no session for us. Other errors are those of a database that is

@@ -19,7 +19,7 @@ func (p *program) desk() *repair.Desk {
 	d := &repair.Desk{
 		Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, OnTerminal: p.terminal.out, JSON: p.settings.Output == "json",
 		Hostname: p.settings.ShardHostname, Who: thisProcess(), LockTimeout: p.settings.LockTimeout,
-		Database: p.database, Protocol: afe.Protocol2019,
+		Database: p.database, Sessions: p.reach, Protocol: afe.Protocol2019,
 		Misused: func(err error) error { return &usageError{err} },
 	}
 	if p.settings.Protocol == string(afe.Protocol2015) {

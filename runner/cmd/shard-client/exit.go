@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"shardclient/runner/hint"
 	"shardclient/runner/lock"
@@ -34,16 +38,45 @@ var errBeatFailed = errors.New("the heartbeat failed")
 // there, is ignored.
 type results struct {
 	io.Writer
-	failed error
+	failed   error
+	terminal bool
 }
 
 func (r *results) Write(text []byte) (int, error) {
-	n, err := r.Writer.Write(text)
+	shown := text
+	if r.terminal {
+		shown = escaped(text)
+	}
+	n, err := r.Writer.Write(shown)
+	if n = min(n, len(text)); err == nil {
+		n = len(text)
+	}
 	if r.failed == nil {
 		r.failed = err
 	}
 	return n, err
 }
+
+// escaped returns a text with the characters escaped that a terminal may obey, or that show a line
+// in another order, as JSON escapes them: encoders leave them as they are. The escape character
+// itself is in our own colours; encoders, and what shows texts from elsewhere, take it out.
+func escaped(text []byte) []byte {
+	i := bytes.IndexFunc(text, obeyed)
+	if i < 0 {
+		return text
+	}
+	safe := bytes.Clone(text[:i])
+	for _, r := range string(text[i:]) {
+		if obeyed(r) {
+			safe = fmt.Appendf(safe, `\u%04x`, r)
+		} else {
+			safe = utf8.AppendRune(safe, r)
+		}
+	}
+	return safe
+}
+
+func obeyed(r rune) bool { return r >= 0x7f && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) }
 
 // printError says that a result was not printed.
 type printError struct{ cause error }
@@ -84,6 +117,9 @@ func (p *program) exitCode(err error) int {
 	p.sources.Explain(err)
 	if !errors.Is(err, errBeatFailed) && !readerGone(err) {
 		p.say("shard-client: " + p.secrets.RedactError(err) + "\n" + below(hint.For("", err)))
+	}
+	if codeOf(err) == exitUsage {
+		p.sayUnread() // the setting that is missing may be there, misspelt
 	}
 	return codeOf(err)
 }

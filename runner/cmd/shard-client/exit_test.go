@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -24,10 +25,13 @@ func TestUsageErrors(t *testing.T) {
 		"near a command":   {"migrate upp", []string{`unknown command "migrate upp", did you mean migrate up?`}},
 		"near by its end":  {"lsit", []string{`unknown command "lsit", did you mean quarantine list?`}},
 		"near in help":     {"help setings", []string{`did you mean settings?`}},
+		"near help":        {"helpp", []string{`unknown command "helpp", did you mean help?`}},
+		"flag before it":   {"--shard-hostnam=x once", []string{"unknown flag: --shard-hostnam, did you mean --shard-hostname?\ntry: "}},
 		"far":              {"migrate sideways", []string{"want one of migrate up, migrate down, migrate status, migrate grant, migrate repair\n"}},
 		"too many":         {"once now", []string{`unexpected argument "now": once takes none`}},
 		"value at the end": {"once --master", []string{"--master has no value: give --master HOST[:PORT]|URL"}},
-		"unknown flag":     {"once --nonsense", []string{"unknown flag: --nonsense", "--help"}},
+		"unknown flag":     {"once --nonsense", []string{"unknown flag: --nonsense", "try: shard-client once --help"}},
+		"flag before":      {"--nonsense once", []string{"shard-client: unknown flag: --nonsense\ntry: shard-client --help\n"}},
 		"no value":         {"once --master --user x", []string{"--master", "value"}},
 		"not its flag":     {"version --adopt", []string{"unknown flag: --adopt"}},
 		"near miss":        {"once --shard-host=x", []string{"--shard-host", "--shard-hostname"}},
@@ -169,6 +173,29 @@ func TestUnusableDatabaseURL(t *testing.T) {
 			e.says(t, "--database-url", "postgres://USER:PASSWORD@HOST")
 			if strings.Contains(e.stderr, "CAN") || strings.Contains(e.stderr, "ARY") {
 				t.Errorf("%s: a password is shown: %v", databaseURL, e)
+			}
+		}
+	}
+}
+
+// The help of each command shows a command line that can be typed as it is.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	for _, c := range commands() {
+		if c.Do == nil {
+			continue
+		}
+		if c.Example == "" {
+			t.Errorf("%s has no example", c.Name)
+		}
+		for line := range strings.Lines(c.Example) {
+			_, line, _ := strings.Cut(line, "shard-client ")
+			line, _, _ = strings.Cut(line, " >")
+			line, _, _ = strings.Cut(strings.TrimRight(line, ")\n"), " |")
+			var stderr strings.Builder
+			p := &program{stdout: io.Discard, stderr: &stderr}
+			asked, _ := p.parse(strings.Fields(line))
+			if asked == nil || asked.Name != c.Name {
+				t.Errorf("%s: %s: %s", c.Name, line, stderr.String())
 			}
 		}
 	}

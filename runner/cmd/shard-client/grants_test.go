@@ -27,14 +27,15 @@ const leastRole = "shard_client"
 // Roles belong to the server, rights to a database: one role serves all tests.
 var roleOnce sync.Once
 
-// grantsFile is docs/grants.sql, for a database of the test.
+// grantsFile is docs/grants.sql, for a database of the test, as psql sends it.
 func grantsFile(t testing.TB, database string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "grants.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(string(content), "DATABASE autotest", "DATABASE "+database)
+	content = regexp.MustCompile(`(?m)^ *\\.*\n`).ReplaceAll(content, nil)
+	return strings.NewReplacer(`:"DBNAME"`, database, `:"role"`, leastRole).Replace(string(content))
 }
 
 // leastRights returns a migrated database that is closed to PUBLIC, by its address for a role with

@@ -94,7 +94,7 @@ func main() {
 
 // run returns the exit code.
 func (p *program) run(args []string) int {
-	out := &results{Writer: p.stdout}
+	out := &results{Writer: p.stdout, terminal: p.terminal.out}
 	p.stdout = out
 	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
 		p.settings = &config.Config{}

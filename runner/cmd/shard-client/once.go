@@ -11,17 +11,24 @@ import (
 	"shardclient/runner/hint"
 	"shardclient/runner/loop"
 	"shardclient/runner/plain"
+	"shardclient/runner/screen"
 	"shardclient/runner/shard"
 )
 
 // beatAndPrint beats once. The time that it takes to connect counts to the first phase.
 func (p *program) beatAndPrint(ctx context.Context) error {
+	end := func() {}
+	if p.isWatched() {
+		end = screen.Patience(p.stderr, "the beat is under way")
+		defer end()
+	}
 	c, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	report, err := p.beatOnce(ctx, c)
+	end() // before the result is printed
 	if err != nil {
 		return err
 	}
@@ -42,6 +49,9 @@ func (p *program) isWatched() bool { return p.terminal.both() && !p.wantsLog }
 // beforeRetry tells whoever waits at a terminal for `once` why it takes so long.
 func (p *program) beforeRetry(retry afe.Retry) {
 	if p.terminal.err && p.once {
+		if screen.Is(p.stderr) {
+			p.say(screen.ClearLine)
+		}
 		p.say(fmt.Sprintf("shard-client: try %d of %d failed: %s; next in %v\n",
 			retry.Try, retry.Of, plain.Line(p.secrets.RedactError(retry.Err), maxErrorText), retry.Wait))
 	}

@@ -37,7 +37,8 @@ func TestStatusPage(t *testing.T) {
 			t.Errorf("a secret is shown: %s", body)
 		}
 	}
-	shows(`data-state="warning"`, "1 object is set aside", "<bdi>malformed</bdi>", "<bdi>"+ourShard+"</bdi>", "<bdi>heartbeat-pause</bdi>", "<bdi>50ms</bdi>", "<bdi>--heartbeat-pause</bdi>", "beats since")
+	shows(`data-state="warning"`, "1 object is set aside", "<bdi>malformed</bdi>", "<bdi>"+ourShard+"</bdi>", "<bdi>heartbeat-pause</bdi>", "<bdi>50ms</bdi>", "<bdi>--heartbeat-pause</bdi>", "beats since",
+		`href="/metrics"`, `href="/healthz"`, `href="/readyz"`)
 	for request, want := range map[string]int{"HEAD /": 200, "POST /": 405, "GET /index.html": 404, "GET /?x=1": 200} {
 		method, path, _ := strings.Cut(request, " ")
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.address+path, nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
@@ -68,7 +69,8 @@ func commands() []command.Command {
 			Example: "source <(shard-client completion bash)"},
 		{Name: "man", About: "Print the manual page.", Do: simple((*program).printManual),
 			Example: "shard-client man | man -l -"},
-		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"}},
+		{Name: "version", About: "Print version and schema version.", Do: simple((*program).printVersion), Needs: []string{"output"},
+			Example: "shard-client version --output json"},
 	})
 }
 
@@ -128,10 +130,11 @@ func (p *program) parse(args []string) (*command.Line, int) {
 		return nil, p.exitCode(p.unprinted())
 	}
 	if broken = errors.Join(broken, p.settings.ValidateSettings()); broken != nil {
+		sources.Explain(broken) // before its text becomes part of another one
 		broken = fmt.Errorf("%w\ntry: shard-client help settings", broken)
 	}
 	if err != nil {
-		err = fmt.Errorf("%w\ntry: shard-client --help", err)
+		err = fmt.Errorf("%w\ntry: %s --help", err, strings.TrimSpace("shard-client "+line.Name))
 	} else if p.broken = broken; !slices.Contains(tolerant, line.Name) {
 		err = broken
 	}

@@ -74,6 +74,9 @@ func TestP6RetryBesideTheClient(t *testing.T) {
 		t.Error("want job 3 sent and job 2 not")
 	}
 	// The taken ones are not sent, however often somebody asks for it.
+	if e := invoke(append(mend(databaseURL, "drop", "out", "job", "2", "--give-up", "--yes"), "--shard-hostname=unheard")...).want(t, exitFailed); e.stdout != "" {
+		t.Errorf("what failed is a result, too: %v", e)
+	}
 	invoke(mend(databaseURL, "retry", "out", "job", "10")...).want(t, exitFailed).says(t, "nothing was done about 1 of 1")
 	invoke(mend(databaseURL, "retry", "--all", "--yes")...).want(t, exitFailed).says(t, "nothing was done about 2 of 4 objects")
 	wait.Until(t, "for all others to pass", func() bool {
@@ -332,7 +335,7 @@ func TestPacketIsWhatTravels(t *testing.T) {
 	packet := invoke(append([]string{"packet"}, look...)...).want(t, exitOK)
 	old := invoke(append([]string{"packet", "--protocol=2015"}, look...)...).want(t, exitOK)
 	text := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK)
-	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished jobs with 1 entries: 3\n", "stays out 4 records: "} {
+	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished job with 1 entry: 3\n", "stays out 4 records: "} {
 		if !strings.Contains(text.stdout, want) {
 			t.Errorf("want %q: %v", want, text)
 		}
@@ -417,7 +420,9 @@ func TestSessions(t *testing.T) {
 	}
 	defer conn.Release()
 	pgtest.Exec(t, conn, "BEGIN")
+	pgtest.Exec(t, conn, "LOCK TABLE goose_db_version, shard_client_owner") // as a migration does
 	pgtest.Exec(t, conn, "LOCK TABLE afe_jobs")
+	invoke(mend(databaseURL, "list")...).want(t, exitFailed).says(t, "hint: wait until the session that holds the lock ends")
 	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
 	if e := sessions("list").want(t, exitOK); !strings.Contains(e.stdout, "\n"+pid+" ") || !strings.Contains(e.stdout, "a transaction for ") {
 		t.Errorf("%v", e)

@@ -37,8 +37,8 @@ func (p *program) untilSignal(command string) (context.Context, context.CancelFu
 				p.log.Info("log file reopened", "signal", received.String())
 			case first.IsZero():
 				first = time.Now()
-				if command == "status" {
-					cancel() // Ctrl-C is how --watch ends, and nothing to tell
+				if !beats(command) {
+					cancel() // whoever pressed Ctrl-C knows it
 					continue
 				}
 				p.stop(received, cancel)

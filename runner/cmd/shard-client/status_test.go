@@ -138,7 +138,7 @@ func TestStatusCounts(t *testing.T) {
 	}
 	text := invoke("status", "--database-url", databaseURL).want(t, exitOK).stdout
 	for _, line := range []string{
-		"uploads    2 jobs to upload", "open       2 jobs; 3 of 3 entries run; 1 hosts",
+		"uploads    2 jobs to upload", "open       2 jobs; 3 of 3 entries run; 1 host",
 		"set aside  2 that came (1 for want of a host), 1 that the master refuses, 1 with\n           ids that are taken; see", "lock       free, and never held", "beats      none",
 	} {
 		if !strings.Contains(text, line) {

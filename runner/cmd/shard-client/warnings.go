@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"shardclient/runner/plain"
 	"shardclient/schema"
 )
 
@@ -14,6 +15,7 @@ func (p *program) warn() {
 	if len(p.unread) > 0 {
 		p.log.Warn("environment variables that set nothing", "names", strings.Join(p.unread, ", "),
 			"hint", "no setting has such a variable, it may be misspelt: see shard-client help settings")
+		p.unread = nil // said
 	}
 	if p.typed && p.settings.DatabaseURL.HasSecret() {
 		p.log.Warn("a password stands on the command line", "flag", "--database-url",
@@ -28,6 +30,15 @@ func (p *program) warn() {
 		p.log.Warn("a file with a secret is open to other users", "setting", file.Setting, "file", file.Path,
 			"mode", fmt.Sprintf("%04o", file.Mode), "hint", file.Closed())
 	}
+}
+
+// sayUnread says of each variable that no setting reads that it sets nothing, to somebody who reads
+// no log.
+func (p *program) sayUnread() {
+	for _, name := range p.unread {
+		p.say("shard-client: " + plain.Line(name, maxShown) + " sets nothing: no setting has such a variable\n")
+	}
+	p.unread = nil
 }
 
 // warnOfRoot is for a client that stays. Whoever beats once by hand knows who they are.

@@ -37,7 +37,7 @@ func (v *view) document() *page.Document {
 			{ID: "quarantine", Heading: "Quarantine", Body: v.quarantine()},
 			{ID: "settings", Heading: "Settings", Body: v.settings()},
 		},
-		Footer: page.All{page.Text("For programs: "), link("/metrics"), page.Text(", "), link("/healthz"),
+		Footer: page.All{page.Text("For programs: "), link("/metrics"), page.Text(", "), link("/healthz"), page.Text(", "), link("/readyz"),
 			page.Text(". All times are in UTC.")},
 	}
 }
