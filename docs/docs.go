@@ -3,7 +3,7 @@ package docs
 
 import _ "embed" // for the files
 
-// Grants is grants.sql, for a role shard_client, a database autotest and a schema public.
+// Grants is grants.sql, as psql reads it, for a schema public.
 //
 //go:embed grants.sql
 var Grants string

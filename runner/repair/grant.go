@@ -32,8 +32,8 @@ func (c *grantCommand) Run(ctx context.Context, d *Desk) error {
 	})
 }
 
-// placeholder is the role in docs/grants.sql, and no name of a table that begins like it.
-var placeholder = regexp.MustCompile(`\bshard_client\b`)
+// ofPsql are the lines of docs/grants.sql that only psql understands.
+var ofPsql = regexp.MustCompile(`(?m)^ *\\.*\n`)
 
 // grant runs docs/grants.sql. It is one transaction, and touches no row of the beat's.
 func (s *Shard) grant(ctx context.Context, role string) error {
@@ -45,8 +45,8 @@ func (s *Shard) grant(ctx context.Context, role string) error {
 		return errors.New("it owns the tables, and has every right")
 	}
 	quoted := func(name string) string { return pgx.Identifier{name}.Sanitize() }
-	text := placeholder.ReplaceAllLiteralString(docs.Grants, quoted(role))
-	text = strings.NewReplacer("DATABASE autotest", "DATABASE "+quoted(home.Database), "SCHEMA public", "SCHEMA "+quoted(home.Schema)).Replace(text)
+	text := strings.NewReplacer(`:"role"`, quoted(role), `:"DBNAME"`, quoted(home.Database), "SCHEMA public", "SCHEMA "+quoted(home.Schema)).
+		Replace(ofPsql.ReplaceAllString(docs.Grants, ""))
 	_, err = s.Pool.Exec(ctx, text)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedObject {
 		return fmt.Errorf("%s: a superuser of PostgreSQL makes it: CREATE ROLE %s LOGIN", refused.Message, quoted(role))

@@ -29,8 +29,8 @@ func TestStepsOfTheInstallation(t *testing.T) {
 	for i, step := range steps {
 		steps[i] = regexp.MustCompile(`(?m)^ {7}`).ReplaceAllString(step, "")
 	}
-	if len(steps) != 6 || !strings.Contains(steps[4], "/etc/credstore") || !strings.Contains(steps[5], "systemctl") {
-		t.Fatalf("%d examples, want 4 to type, and two for systemd: %q", len(steps), steps)
+	if len(steps) != 5 || !strings.Contains(steps[3], "/etc/credstore") || !strings.Contains(steps[4], "systemctl") {
+		t.Fatalf("%d examples, want 3 to type, and two for systemd: %q", len(steps), steps)
 	}
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	if err != nil {
@@ -51,9 +51,8 @@ bin/shard-lab user add chromeos-test --superuser
 bin/shard-lab master --listen 127.0.0.1:`+address, "http://")
 
 	d.does("export PGUSER=shard PGDATABASE=postgres\n" + steps[0])
-	d.does(steps[1], "@localhost/", "@/")
-	d.does(steps[2], "@localhost/", "@/")
-	if err := os.WriteFile(filepath.Join(d.directory, "shard-client.env"), []byte(steps[3]), 0o600); err != nil {
+	d.does(steps[1], "PGHOST=localhost ", "")
+	if err := os.WriteFile(filepath.Join(d.directory, "shard-client.env"), []byte(steps[2]), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	anywhere := regexp.MustCompile("Anywhere else: `([^`]+)`").FindStringSubmatch(section)
