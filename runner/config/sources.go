@@ -114,16 +114,13 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 	inForce := map[string]string{
 		"user":           login,
 		"master":         withoutLogin(c.Master),
+		"smtp-addr":      withoutLogin(c.SMTPAddr),
+		"statsd-addr":    withoutLogin(c.StatsdAddr),
 		"startup-splay":  flags.Short(c.Splay()),
 		"beat-timeout":   flags.Short(c.WholeBeat()),
 		"finish-timeout": flags.Short(c.WholeStop()),
 		"spool-dir":      cmp.Or(c.SpoolDir, os.TempDir()),
 		"database-url":   c.RedactedDatabaseURL(),
-	}
-	for name, address := range map[string]string{"master": c.Master, "smtp-addr": c.SMTPAddr, "statsd-addr": c.StatsdAddr} {
-		if strings.Contains(address, "@") {
-			inForce[name] = "(not shown: it holds a user or password)"
-		}
 	}
 	s.set.VisitAll(func(flag *pflag.Flag) {
 		if !flags.IsSetting(flag) {
