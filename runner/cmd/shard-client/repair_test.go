@@ -317,61 +317,6 @@ func TestMendWithLeastRights(t *testing.T) {
 		says(t, "permission denied", "as the role that owns the tables")
 }
 
-// whole is what is in all tables.
-func whole(t testing.TB, pool *pgxpool.Pool) string {
-	t.Helper()
-	return pgtest.Query[string](t, pool, `SELECT string_agg(c.relname || query_to_xml('SELECT * FROM ' || c.relname || ' ORDER BY 1', true, false, '')::text, E'\n')
-		FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'`)
-}
-
-// The packet is the body of the next request, byte by byte, and to look at it changes nothing.
-func TestPacketIsWhatTravels(t *testing.T) {
-	t.Parallel()
-	databaseURL, pool := database(t)
-	setAside(t, pool)
-	pgtest.Exec(t, pool, "DELETE FROM shard_client_quarantine WHERE object_id = 3")
-	before := whole(t, pool)
-	look := []string{"--database-url", databaseURL, "--shard-hostname", ourShard}
-	packet := invoke(append([]string{"packet"}, look...)...).want(t, exitOK)
-	old := invoke(append([]string{"packet", "--protocol=2015"}, look...)...).want(t, exitOK)
-	text := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK)
-	for _, want := range []string{"nothing is sent, nothing is changed", "1 finished job with 1 entry: 3\n", "stays out 4 records: "} {
-		if !strings.Contains(text.stdout, want) {
-			t.Errorf("want %q: %v", want, text)
-		}
-	}
-	var dry struct {
-		Outcome string  `json:"outcome"`
-		JobIDs  []int64 `json:"job_ids"`
-		Bytes   int
-		Packet  json.RawMessage
-	}
-	e := invoke(append([]string{"once", "--dry-run", "--output=json"}, look...)...).want(t, exitOK)
-	if err := json.Unmarshal([]byte(e.stdout), &dry); err != nil || dry.Outcome != "dry_run" || !slices.Equal(dry.JobIDs, []int64{3}) ||
-		dry.Bytes != len(packet.stdout) || string(dry.Packet) != packet.stdout {
-		t.Errorf("%v: %v", err, e)
-	}
-	if after := whole(t, pool); after != before {
-		t.Error("looking at the packet has changed the database")
-	}
-	m := master(t, answers(nothing))
-	invoke(once(m, databaseURL)...).want(t, exitOK)
-	if sent := string(m.last(t).body); sent != packet.stdout || strings.Contains(old.stdout, "known_host_statuses") {
-		t.Errorf("sent\n%s\nprinted\n%s\nof 2015\n%s", sent, packet.stdout, old.stdout)
-	}
-	invoke("packet", "--database-url", databaseURL).want(t, exitUsage).says(t, "--shard-hostname")
-	// Beside the client that runs, which is named.
-	release := make(chan struct{})
-	m = master(t, hangs(release, answers(nothing)))
-	p := startRun(t, m, databaseURL)
-	wait.Until(t, "for the request", func() bool { return len(m.received()) == 1 })
-	if e := invoke(append([]string{"once", "--dry-run"}, look...)...).want(t, exitOK); !strings.Contains(e.stdout, "held by shard-client") {
-		t.Errorf("%v", e)
-	}
-	close(release)
-	p.stop().want(t, exitOK)
-}
-
 // A copy is adopted without a start; not while it is served.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
@@ -405,62 +350,6 @@ func TestAdopt(t *testing.T) {
 	adopt(cloneURL, "--yes").want(t, exitHeld).says(t, "another shard-client holds the lock")
 	close(release)
 	p.stop().want(t, exitOK)
-}
-
-// Who holds a transaction open is found and ended without SQL.
-func TestSessions(t *testing.T) {
-	t.Parallel()
-	databaseURL, pool := database(t)
-	sessions := func(words ...string) ended {
-		return invoke(append(append([]string{"sessions"}, words...), "--database-url", databaseURL)...)
-	}
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	pgtest.Exec(t, conn, "BEGIN")
-	pgtest.Exec(t, conn, "LOCK TABLE goose_db_version, shard_client_owner") // as a migration does
-	pgtest.Exec(t, conn, "LOCK TABLE afe_jobs")
-	invoke(mend(databaseURL, "list")...).want(t, exitFailed).says(t, "hint: wait until the session that holds the lock ends")
-	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
-	if e := sessions("list").want(t, exitOK); !strings.Contains(e.stdout, "\n"+pid+" ") || !strings.Contains(e.stdout, "a transaction for ") {
-		t.Errorf("%v", e)
-	}
-	if e := sessions("list", "--output=json").want(t, exitOK); !strings.Contains(e.stdout, `"pid":`+pid+`,`) || !strings.Contains(e.stdout, `"query":"LOCK TABLE afe_jobs"`) {
-		t.Errorf("%v", e)
-	}
-	sessions("end", pid).want(t, exitUsage).says(t, "--yes")
-	sessions("end", "1", "--yes").want(t, exitFailed).says(t, "sessions list")
-	sessions("end", "all", "--yes").want(t, exitUsage)
-	sessions("end", pid, "--yes").want(t, exitOK)
-	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
-		t.Error("the session goes on")
-	}
-}
-
-// The session of another role that holds something up is found also by a role that sees neither its
-// times nor what kind of backend it is, and only the ending takes more than that.
-func TestSessionsOfOthers(t *testing.T) {
-	t.Parallel()
-	databaseURL, owner := leastRights(t)
-	conn, err := owner.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Release()
-	pgtest.Exec(t, conn, "BEGIN")
-	pgtest.Exec(t, conn, "LOCK TABLE afe_hosts IN ROW EXCLUSIVE MODE")
-	pid := strconv.Itoa(int(conn.Conn().PgConn().PID()))
-	e := invoke("sessions", "list", "--database-url", databaseURL).want(t, exitOK)
-	if !regexp.MustCompile(`(?m)^` + pid + ` .* a transaction  `).MatchString(e.stdout) {
-		t.Errorf("%v", e)
-	}
-	invoke("sessions", "end", pid, "--yes", "--database-url", databaseURL).want(t, exitFailed).says(t, "pg_signal_backend")
-	checked := invoke("check", "--database-url", databaseURL).stdout
-	if !strings.Contains(strings.Join(strings.Fields(checked), " "), "ok sessions no transaction of this role is open for a minute; of 1 of other roles") {
-		t.Error(checked)
-	}
 }
 
 // A trigger of ours that somebody has disabled is enabled without SQL; one of the site is left
