@@ -268,7 +268,8 @@ func TestAHostWhoseIDIsTaken(t *testing.T) {
 	}
 }
 
-// The runbook's ways out: what is here under the id goes, and the next answer is stored.
+// The way out, `quarantine drop --give-up`: what is here under the id goes, and the next answer is
+// stored.
 func TestWhatIsInTheWayOfATakenIDCanGo(t *testing.T) {
 	t.Parallel()
 	pool, master := pgtest.Pool(t), newMaster(t)
