@@ -30,11 +30,13 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers",
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
+		"runner/poolers",
 	},
+	"runner/poolers":  {"runner/pg", "gen/sessiondb"},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {
 		"docs", "runner/operator", "runner/command", "runner/screen", "runner/hint", "runner/shard", "runner/lock", "runner/objects", "runner/afe", "runner/pg", "runner/plain",
@@ -233,7 +235,7 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
-	"runner/watch", "runner/secrets",
+	"runner/watch", "runner/secrets", "runner/poolers",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

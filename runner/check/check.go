@@ -19,6 +19,7 @@ import (
 
 	"shardclient/runner/hint"
 	"shardclient/runner/pg"
+	"shardclient/runner/poolers"
 )
 
 // Level is how a check ended.
@@ -73,8 +74,8 @@ type Checks struct {
 
 	open    time.Duration // how long a transaction may be; 0: longOpen
 	pool    *pgxpool.Pool
-	between *pg.PoolerError // nil: no pooler, or one that is of use
-	master  *answer         // what the master said of its shards
+	between *poolers.Error // nil: no pooler, or one that is of use
+	master  *answer        // what the master said of its shards
 }
 
 // step is one check, and the one before it without which it cannot be judged.

@@ -13,6 +13,7 @@ import (
 	"shardclient/runner/lock"
 	"shardclient/runner/operator"
 	"shardclient/runner/pg"
+	"shardclient/runner/poolers"
 	"shardclient/runner/screen"
 	"shardclient/schema"
 )
@@ -23,8 +24,8 @@ func (c *Checks) database(ctx context.Context) Result {
 	if c.DatabaseError != nil {
 		return c.failed(c.DatabaseError)
 	}
-	err := c.Door.Direct(ctx)
-	if c.between, _ = errors.AsType[*pg.PoolerError](err); err != nil && c.between == nil {
+	err := poolers.Direct(ctx, c.Door)
+	if c.between, _ = errors.AsType[*poolers.Error](err); err != nil && c.between == nil {
 		return c.failed(err)
 	}
 	if c.pool, err = c.Door.Open(ctx); err != nil {
@@ -44,7 +45,7 @@ func (c *Checks) database(ctx context.Context) Result {
 
 func (c *Checks) pooler(ctx context.Context) Result {
 	if c.between != nil {
-		return fail(c.between.Cause(), pg.PoolerHint)
+		return fail(c.between.Cause(), poolers.Hint)
 	}
 	conn, err := c.pool.Acquire(ctx)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
+	"shardclient/runner/poolers"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -108,7 +109,7 @@ func TestStartErrorsAreThoseOfTheRunbook(t *testing.T) {
 	}{
 		{&lock.HeldError{}, "One client per shard"},
 		{&lock.CopyError{}, "A copied database"},
-		{&pg.PoolerError{}, exits},
+		{&poolers.Error{}, exits},
 		{&pg.ServerError{Version: "14.1"}, exits},
 		{&schema.VersionError{Have: 1, Want: 2}, exits},
 		{&schema.VersionError{Have: 2, Want: 1}, exits},

@@ -10,6 +10,7 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/libpq"
 	"shardclient/runner/pg"
+	"shardclient/runner/poolers"
 	"shardclient/runner/screen"
 	"shardclient/schema"
 )
@@ -50,7 +51,7 @@ func (p *program) connect(ctx context.Context) (*pgxpool.Pool, error) {
 func (p *program) reach(ctx context.Context) (*pgxpool.Pool, error) {
 	pool, err := p.connect(ctx)
 	if err == nil {
-		if err = p.direct(ctx); err != nil {
+		if err = p.direct(poolers.DirectPool(ctx, p.door(), pool)); err != nil {
 			pool.Close()
 		}
 	}
@@ -124,13 +125,12 @@ func (p *program) insteadOf(unusable *pg.URLError) string {
 	return unusable.Hint
 }
 
-// direct refuses a pooler that has no session for us. Other errors are those of a database that is
-// down.
-func (p *program) direct(ctx context.Context) error {
-	err := p.door().Direct(ctx)
-	var pooler *pg.PoolerError
-	if errors.As(err, &pooler) {
-		return &usageError{&config.SettingError{Flag: "database-url", Cause: pooler.Cause(), Hint: pg.PoolerHint}}
+// direct makes a setting that is wrong of the pooler that has no session for us. Other errors are
+// those of a database that is down.
+func (p *program) direct(err error) error {
+	var between *poolers.Error
+	if errors.As(err, &between) {
+		return &usageError{&config.SettingError{Flag: "database-url", Cause: between.Cause(), Hint: poolers.Hint}}
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"shardclient/runner/poolers"
 	"shardclient/runner/repair"
 	"shardclient/runner/screen"
 	"shardclient/schema"
@@ -72,7 +73,7 @@ func (p *program) migrations(ctx context.Context, name string, change bool) (std
 	}
 	door := p.door()
 	door.Migrates = change
-	if err := p.direct(ctx); err != nil {
+	if err := p.direct(poolers.Direct(ctx, p.door())); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return stdlib.OptionBeforeConnect(door.BeforeConnect), nil

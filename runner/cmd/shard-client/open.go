@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -13,6 +14,7 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/guard"
 	"shardclient/runner/lock"
+	"shardclient/runner/poolers"
 	"shardclient/runner/shard"
 	"shardclient/schema"
 )
@@ -23,6 +25,8 @@ type client struct {
 	pool  *pgxpool.Pool
 	wire  *afe.Client
 	proxy string // "": none
+	// begin is done by the first look at the database.
+	begin sync.Once
 	// direct refuses a pooler that has no session for us.
 	direct func(context.Context) error
 	// warn logs what makes the database less safe than it could be.
@@ -56,7 +60,8 @@ func (p *program) open(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	p.warn()
-	made := &client{pool: pool, proxy: proxy, direct: p.direct}
+	made := &client{pool: pool, proxy: proxy}
+	made.direct = func(ctx context.Context) error { return p.direct(poolers.DirectPool(ctx, p.door(), pool)) }
 	made.warn = func(ctx context.Context) error { return p.warnOfStrangers(ctx, pool) }
 	if made.wire, err = p.newWire(master, login, security); err == nil {
 		made.Client, err = p.newShard(pool, made.wire)
@@ -128,6 +133,7 @@ func thisProcess() string {
 // checkSchema returns a *schema.VersionError unless the database has the schema of this binary, and
 // a *usageError when the way to it is of no use. Its panics are errors, as those of a beat are.
 func (c *client) checkSchema(ctx context.Context) error {
+	c.begin.Do(func() { go c.connectBeside(ctx) })
 	return guard.Run(func() error {
 		if err := c.direct(ctx); err != nil {
 			return err
@@ -136,5 +142,17 @@ func (c *client) checkSchema(ctx context.Context) error {
 			return lock.Explain(ctx, c.pool, err)
 		}
 		return c.warn(ctx)
+	})
+}
+
+// connectBeside opens the second connection of the pool while the first is used: the lock keeps one
+// and a beat wants another. Its error is left to whoever needs the connection.
+func (c *client) connectBeside(ctx context.Context) {
+	_ = guard.Run(func() error {
+		conn, err := c.pool.Acquire(ctx)
+		if err == nil {
+			conn.Release()
+		}
+		return err
 	})
 }
