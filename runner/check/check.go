@@ -74,6 +74,7 @@ type Checks struct {
 
 	open    time.Duration // how long a transaction may be; 0: longOpen
 	pool    *pgxpool.Pool
+	standby bool           // the database is one
 	between *poolers.Error // nil: no pooler, or one that is of use
 	master  *answer        // what the master said of its shards
 }

@@ -83,3 +83,25 @@ func Unknown(parameters map[string]string) (cause, hint string) {
 	}
 	return "libpq's " + strings.Join(names, ", ") + " cannot be heeded here", strings.Join(hints, "; ")
 }
+
+// Instead says what to give where the driver does not understand a parameter, wherever that is
+// from; otherwise, how a URL is written.
+func Instead(url, cause, otherwise string) string {
+	for _, one := range [][2]string{
+		{"invalid port", "give a port from 1 to 65535"},
+		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
+		{"connect_timeout", "give whole seconds, such as 5"},
+		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
+		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
+		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
+	} {
+		if !strings.Contains(cause, one[0]) {
+			continue
+		}
+		if strings.Contains(url, "://") { // half a password looks like anything
+			return one[1] + "; a URL is " + strings.TrimPrefix(otherwise, "give ")
+		}
+		return one[1]
+	}
+	return otherwise
+}

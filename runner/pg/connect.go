@@ -56,6 +56,8 @@ type Door struct {
 	// Migrates lets statements take as long as they need, and leaves the search_path as it is
 	// given: it says where new tables go.
 	Migrates bool
+	// AnyServer leads to a server that takes no writes, too, for looking at it.
+	AnyServer bool
 	// LockTimeout is how long a statement waits for what another session has locked, unless the URL
 	// says it; 0: as long as statement_timeout allows. A session that migrates has no limit.
 	LockTimeout time.Duration
@@ -109,8 +111,10 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	}
 	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
 	// Only the primary is of use, be it one of several hosts or the one that a name stands for
-	// today. An operator who wants a read-only server, to look at a quarantine, says so in the URL.
-	WantWrites(connection)
+	// today.
+	if !d.AnyServer {
+		WantWrites(connection)
+	}
 	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin
 	prepareStatements(connection)
 	return d.setPassword(connection)

@@ -181,6 +181,9 @@ func (s *session) begin(ctx context.Context, conn *pgconn.PgConn) error {
 			return fmt.Errorf("find the schema of the tables: %w", err)
 		}
 	}
+	if s.validate == nil {
+		return nil
+	}
 	return s.validate(ctx, conn)
 }
 

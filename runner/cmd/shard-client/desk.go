@@ -19,8 +19,10 @@ func (p *program) desk() *repair.Desk {
 	d := &repair.Desk{
 		Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, OnTerminal: p.terminal.out, JSON: p.settings.Output == "json",
 		Hostname: p.settings.ShardHostname, Who: thisProcess(), LockTimeout: p.settings.LockTimeout,
-		Database: p.database, Sessions: p.reach, Protocol: afe.Protocol2019,
-		Misused: func(err error) error { return &usageError{err} },
+		Database: p.database, Protocol: afe.Protocol2019,
+		Look:     func(ctx context.Context) (*pgxpool.Pool, error) { return p.look(ctx, p.database) },
+		Sessions: func(ctx context.Context) (*pgxpool.Pool, error) { return p.look(ctx, p.reach) },
+		Misused:  func(err error) error { return &usageError{err} },
 	}
 	if p.settings.Protocol == string(afe.Protocol2015) {
 		d.Protocol = afe.Protocol2015

@@ -50,6 +50,7 @@ type program struct {
 	typed          bool     // --database-url is on the command line, which ps shows to everyone
 	unread         []string // variables of the environment that look like settings, but are none
 	wantsLog       bool     // --log-level is given
+	looks          bool     // at a server that takes no writes
 	once           bool     // the command is once
 	adoption
 	secrets  *secrets.Secrets

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"shardclient/runner/pg"
 	"shardclient/runner/poolers"
 	"shardclient/runner/repair"
 	"shardclient/runner/screen"
@@ -71,11 +72,15 @@ func (p *program) migrations(ctx context.Context, name string, change bool) (std
 	if err := p.checkDatabase(); err != nil {
 		return nil, err
 	}
-	door := p.door()
-	door.Migrates = change
-	if err := p.direct(poolers.Direct(ctx, p.door())); err != nil {
+	err := p.direct(poolers.Direct(ctx, p.door()))
+	if p.looks = !change && pg.TakesNoWrites(err); p.looks {
+		err = p.direct(poolers.Direct(ctx, p.door()))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	door := p.door()
+	door.Migrates = change
 	return stdlib.OptionBeforeConnect(door.BeforeConnect), nil
 }
 

@@ -161,7 +161,7 @@ func TestStatusJSONKeys(t *testing.T) {
 	}
 	want := []string{
 		"at", "beats", "error", "failing_since", "failure", "failures_in_a_row", "hint", "last_holder", "last_success",
-		"last_success_age_seconds", "lock_holder", "open", "pending_uploads", "quarantine", "schema_version", "sentence", "state", "unknown",
+		"last_success_age_seconds", "lock_holder", "open", "pending_uploads", "quarantine", "schema_version", "sentence", "standby", "state", "unknown",
 	}
 	if got := slices.Sorted(maps.Keys(object)); !slices.Equal(got, want) {
 		t.Errorf("keys %q, want %q", got, want)
