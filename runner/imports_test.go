@@ -73,7 +73,7 @@ var arrows = map[string][]string{
 	"runner/config":   {"runner/autotest", "runner/flags", "runner/secrets"},
 	"runner/secrets":  {},
 	"runner/flags":    {},
-	"runner/libpq":    {},
+	"runner/libpq":    {"runner/flags"},
 	"runner/screen":   {},
 	"runner/autotest": {},
 	"runner/beat":     {},

@@ -65,6 +65,8 @@ type Checks struct {
 	MaxResponseBytes int64
 	LogDir           string // "": none
 
+	// Explain makes an error of the settings of one of the database that comes from them.
+	Explain func(error) error
 	// Redact makes the text of an error that may be shown.
 	Redact func(error) string
 	// Now is the clock of this machine; nil: time.Now.

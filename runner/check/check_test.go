@@ -43,7 +43,7 @@ func newSite(t *testing.T, databaseURL string) *site {
 	s := &site{pool: openPool(t, databaseURL)}
 	s.Checks = Checks{
 		Door: &pg.Door{URL: databaseURL, Name: "test", LockTimeout: time.Second}, User: "test", UserAgent: "test", Protocol: "auto",
-		ShardHostname: ourShard, SpoolDir: t.TempDir(), MaxResponseBytes: 1, Redact: error.Error, Zone: time.UTC,
+		ShardHostname: ourShard, SpoolDir: t.TempDir(), MaxResponseBytes: 1, Redact: error.Error, Explain: func(err error) error { return err }, Zone: time.UTC,
 		Settings: []Result{{Name: "settings", Level: OK, Text: "all settings can be used"}},
 	}
 	return s

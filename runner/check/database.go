@@ -30,7 +30,7 @@ func (c *Checks) database(ctx context.Context) Result {
 		err = poolers.Direct(ctx, c.Door)
 	}
 	if c.between, _ = errors.AsType[*poolers.Error](err); err != nil && c.between == nil {
-		return c.failed(err)
+		return c.failed(c.Explain(err))
 	}
 	if c.pool, err = c.Door.Open(ctx); err != nil {
 		return c.failed(err)

@@ -3,10 +3,13 @@
 package libpq
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"shardclient/runner/flags"
 )
 
 // beyond are the parameters that libpq knows and the driver does not, and what to do without each.
@@ -82,6 +85,32 @@ func Unknown(parameters map[string]string) (cause, hint string) {
 		return "", ""
 	}
 	return "libpq's " + strings.Join(names, ", ") + " cannot be heeded here", strings.Join(hints, "; ")
+}
+
+// others are parameters that a connection string often has beside those of beyond.
+var others = strings.Fields(`host port dbname database user password passfile connect_timeout sslmode sslkey sslcert sslcertmode
+	sslrootcert sslnegotiation sslpassword sslsni krbspn krbsrvname target_session_attrs service servicefile min_protocol_version
+	max_protocol_version channel_binding require_auth options application_name client_encoding statement_timeout lock_timeout
+	search_path work_mem timezone role idle_in_transaction_session_timeout tcp_keepalives_idle`)
+
+// Refused returns what to say when the server knows no setting of this name. It stands in the URL,
+// in PGOPTIONS, or in a service.
+func Refused(url, name string) (cause, hint string) {
+	where := " in the service"
+	if strings.Contains(url, name) {
+		where = ""
+	} else if options := os.Getenv("PGOPTIONS"); strings.Contains(strings.ReplaceAll(options, "-", "_"), name) {
+		where = " in PGOPTIONS"
+	}
+	cause = fmt.Sprintf("neither libpq nor the server has a parameter %s%s", name, where)
+	near := flags.Nearest(name, slices.Concat(others, slices.Sorted(maps.Keys(beyond))))
+	switch {
+	case near == "":
+		return cause, "correct its name, or leave it out; one of an extension has a dot in it"
+	case beyond[near] != "":
+		return cause, "did you mean " + near + "? " + beyond[near]
+	}
+	return cause, "did you mean " + near + "?"
 }
 
 // Instead says what to give where the driver does not understand a parameter, wherever that is

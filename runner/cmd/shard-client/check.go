@@ -57,7 +57,7 @@ func (p *program) checks() *check.Checks {
 	c := &check.Checks{
 		ShardHostname: s.ShardHostname, Protocol: s.Protocol, UserAgent: "shard-client/" + version,
 		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir,
-		Redact: p.secrets.RedactError,
+		Redact: p.secrets.RedactError, Explain: p.direct,
 	}
 	mistakes := errors.Join(errors.Unwrap(p.broken), s.ValidateShard())
 	p.sources.Explain(mistakes)

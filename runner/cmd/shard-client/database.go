@@ -115,12 +115,22 @@ func (p *program) checkDatabase() error {
 	return nil
 }
 
-// direct makes a setting that is wrong of the pooler that has no session for us. Other errors are
-// those of a database that is down.
+// direct makes a setting that is wrong of the pooler that has no session for us, and of what the
+// server will not have. Other errors are those of a database that is down.
 func (p *program) direct(err error) error {
+	wrong := &config.SettingError{Flag: "database-url"}
 	var between *poolers.Error
-	if errors.As(err, &between) {
-		return &usageError{&config.SettingError{Flag: "database-url", Cause: between.Cause(), Hint: poolers.Hint}}
+	var given *pg.GivenError
+	switch {
+	case errors.As(err, &between):
+		wrong.Cause, wrong.Hint = between.Cause(), poolers.Hint
+	case errors.As(err, &given) && given.Unknown && given.Name != "":
+		wrong.Cause, wrong.Hint = libpq.Refused(string(p.settings.DatabaseURL), given.Name)
+	case errors.As(err, &given):
+		wrong.Cause, wrong.Hint = pg.Reason(given), "correct the settings in --database-url or PGOPTIONS"
+	default:
+		return err
 	}
-	return err
+	p.sources.Explain(wrong) // before its text becomes part of another one
+	return &usageError{wrong}
 }
