@@ -64,6 +64,9 @@ type Checks struct {
 	SpoolDir         string // "": the system's
 	MaxResponseBytes int64
 	LogDir           string // "": none
+	StateDir         string // "": none
+	Listen           string // "": nowhere
+	PprofListen      string // "": nowhere
 
 	// Explain makes an error of the settings of one of the database that comes from them.
 	Explain func(error) error
@@ -115,6 +118,9 @@ var steps = []step{
 	{"time zone", theMaster, (*Checks).zone},
 	{"spool", "", (*Checks).spool},
 	{"log", "", (*Checks).log},
+	{"state", "", (*Checks).state},
+	{"listen", "", (*Checks).listen},
+	{"pprof", "", (*Checks).pprof},
 }
 
 // Run checks one thing after the other, and tells each result at once.

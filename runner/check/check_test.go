@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -130,7 +131,7 @@ func TestCheckChangesNothing(t *testing.T) {
 		INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 1)`)
 	s := newSite(t, server.Database(t))
 	s.served(t, reference(t, of, afe.Protocol2019))
-	s.LogDir = t.TempDir()
+	s.LogDir, s.StateDir, s.Listen, s.PprofListen = t.TempDir(), t.TempDir(), "127.0.0.1:0", "localhost:0"
 	number := func() string {
 		return pgtest.Query[string](t, of, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
 	}
@@ -287,6 +288,53 @@ func TestAnOpenTransaction(t *testing.T) {
 	wants(t, s.run(t), nil)
 	s.open = time.Nanosecond
 	wants(t, s.run(t), map[string][2]string{"sessions": {"warn", fmt.Sprintf("database backend %d (", pid)}})
+}
+
+// An address at which nothing could be served is a failure that names who is in the way; that of
+// the client which runs is as it should be. Nobody is kept from it.
+func TestAddressesOfARun(t *testing.T) {
+	t.Parallel()
+	page := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) }))
+	t.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // it hangs up
+		for conn, err := silent.Accept(); err == nil; conn, err = silent.Accept() {
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = silent.Close() })
+	for _, tt := range []struct {
+		listen, pprof, page string
+		level               Level
+		says                string
+	}{
+		{"", "", "", "", ""},
+		{"127.0.0.1:0", "", "", OK, "is free"},
+		{address, "", "<title>\u2713 " + ourShard + "</title> shard-client 1.2", OK, "the client that runs"},
+		{address, "", "<title>\u2713 other</title> shard-client 1.2", Fail, "of another shard -> give each client"},
+		{address, "", "It works!", Fail, "address already in use, by another program -> find it with ss -ltnp"},
+		{silent.Addr().String(), "", "", Fail, "by another program"},
+		{"192.0.2.1:9464", "", "", Fail, "cannot assign requested address -> give an address of this machine"},
+		{"", address, "go tool pprof http://ADDRESS/debug/pprof/NAME", OK, "the client that runs"},
+		{"", address, "It works!", Fail, "by another program"},
+		{"", "127.0.0.1:0", "", OK, "is free"},
+		{":9464", ":9464", "", Fail, "are both :9464 -> give one of them another port"},
+	} {
+		page = tt.page
+		c := &Checks{ShardHostname: ourShard, Listen: tt.listen, PprofListen: tt.pprof}
+		r := c.listen(t.Context())
+		if tt.pprof != "" {
+			r = c.pprof(t.Context())
+		}
+		if r.Level != tt.level || !strings.Contains(r.Text+" -> "+r.Hint, tt.says) {
+			t.Errorf("%q %q: %+v, want %s, %q", tt.listen, tt.pprof, r, tt.level, tt.says)
+		}
+	}
 }
 
 func TestRoom(t *testing.T) {

@@ -25,6 +25,13 @@ func (c *Checks) log(context.Context) Result {
 	return room(c.LogDir, "--log-dir", leastFree, "the log would soon fill it")
 }
 
+func (c *Checks) state(context.Context) Result {
+	if c.StateDir == "" {
+		return Result{}
+	}
+	return room(c.StateDir, "--state-dir", leastFree, "what is known of ends may be lost")
+}
+
 // room looks whether this user may write to a directory, and how much fits in. It writes nothing.
 func room(directory, flag string, wanted uint64, otherwise string) Result {
 	var disk unix.Statfs_t

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -53,6 +54,19 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 		err = op.Err
 	}
 	return listener, err
+}
+
+// ToListen says what to do about an address at which nobody can be served.
+func ToListen(err error) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "give a port from 1024 on, or let this user have it: " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, perhaps another shard-client, or give a port that is free"
+	default:
+		return "give an address of this machine, or the port alone, as in :9464"
+	}
 }
 
 // ServeAt serves where somebody listens already, until Close.
