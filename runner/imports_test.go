@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
-		"runner/poolers", "runner/ops",
+		"runner/poolers", "runner/ops", "runner/config",
 	},
 	"runner/poolers":  {"runner/pg", "gen/sessiondb"},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},

@@ -10,6 +10,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/url"
@@ -171,5 +172,6 @@ func (c *Checks) failed(err error) Result {
 	if c.told(err) {
 		return skipped("the settings come first")
 	}
-	return fail(c.Redact(err), hint.For("", err))
+	text, remedy := apart(err, c.Redact(err))
+	return fail(text, cmp.Or(remedy, hint.For("", err)))
 }

@@ -111,6 +111,9 @@ func wants(t *testing.T, have map[string]Result, others map[string][2]string) {
 		if string(r.Level) != want[0] || !strings.Contains(r.Text+" -> "+r.Hint, want[1]) {
 			t.Errorf("%s: %+v, want %q", name, r, want)
 		}
+		if (r.Level == Fail || r.Level == Warn) && (r.Hint == "" || strings.Contains(r.Text, r.Hint)) {
+			t.Errorf("%s: %+v does not say what to do, or says it twice", name, r)
+		}
 	}
 	for name := range others {
 		if _, is := have[name]; !is {

@@ -129,7 +129,8 @@ func (c *Checks) askMaster(ctx context.Context) Result {
 	switch {
 	case errors.As(err, &failure) && failure.Class == afe.RPC:
 		c.master = &answer{} // an AFE answers, even if it does not tell
-		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC), "")
+		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC),
+			"look at the version of the master, and whether its user may ask; what follows from its shards is not checked")
 	case err != nil:
 		r := c.failed(err)
 		r.Text = strings.TrimPrefix(strings.TrimPrefix(r.Text, "heartbeat: "), "master ") // it was none, and the name stands before

@@ -335,6 +335,14 @@ func TestCheck(t *testing.T) {
 			t.Errorf("no %q in:\n%s", part, e.stdout)
 		}
 	}
+	if err := json.Unmarshal([]byte(invoke("check", "--output=json", "--heartbeat-pause=-1s").stdout), &results); err != nil {
+		t.Error(err)
+	}
+	for _, r := range results {
+		if r["level"] == "fail" && (r["hint"] == "" || strings.Contains(r["text"], r["hint"])) {
+			t.Errorf("%v does not say what to do, or says it twice", r)
+		}
+	}
 	e = invoke("check").want(t, exitFailed)
 	for _, mistake := range []string{"--shard-hostname: ", "--master: ", "--database-url: "} {
 		if strings.Count(e.stdout, mistake) != 1 {
