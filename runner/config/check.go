@@ -33,6 +33,7 @@ func (c *Config) ValidateSettings() error {
 		c.checkTLS(),
 		checkLogin(c.User),
 		c.DatabaseURL.check(),
+		c.DatabaseURL.checkFiles(),
 		checkDuration("heartbeat-pause", c.HeartbeatPause, time.Nanosecond),
 		checkDuration("drain-pause", c.DrainPause, time.Nanosecond),
 		checkSplay(c.StartupSplay),
