@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -264,13 +263,4 @@ func (r *Register) body(kind string, w waiting) string {
 		w.First.UTC().Format(time.RFC3339), w.Last.UTC().Format(time.RFC3339), r.o.Process, strings.TrimSpace(w.Text))
 	fmt.Fprintf(&text, "docs/runbook.md says what to do. The next mail about this kind comes in %v at the earliest.\n", mailPause)
 	return text.String()
-}
-
-// ThisProcess names a process for [Options].Process.
-func ThisProcess(version string) string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown host"
-	}
-	return fmt.Sprintf("shard-client %s on %s, pid %d", version, host, os.Getpid())
 }

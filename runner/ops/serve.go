@@ -32,22 +32,8 @@ type Server struct {
 	done     chan struct{}
 }
 
-// Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one.
-// When it cannot listen there, the error is the cause alone, so that the caller can name the
-// setting. Without a page there is nothing at /.
-func Serve(ctx context.Context, address string, m *Metrics, h *Health, page http.Handler, log *slog.Logger) (*Server, error) {
-	if m == nil || h == nil || log == nil {
-		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
-	}
-	listener, err := Listen(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	return ServeAt(listener, m, h, page, log), nil
-}
-
-// Listen begins to listen at a TCP address, HOST:PORT. Who asks already waits until [ServeAt]. The
-// error is the cause alone, as that of [Serve].
+// Listen begins to listen at a TCP address, HOST:PORT; port 0 is any free one. Who asks already
+// waits until [ServeAt]. The error is the cause alone, so that the caller can name the setting.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if op, ok := errors.AsType[*net.OpError](err); ok {
@@ -69,7 +55,7 @@ func ToListen(err error) string {
 	}
 }
 
-// ServeAt serves where somebody listens already, until Close.
+// ServeAt serves where somebody listens already, until Close. Without a page there is nothing at /.
 func ServeAt(listener net.Listener, m *Metrics, h *Health, page http.Handler, log *slog.Logger) *Server {
 	return serve(listener, paths(m, h, page, log), writeTimeout, log)
 }
