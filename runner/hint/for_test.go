@@ -1,15 +1,18 @@
 package hint
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -52,6 +55,23 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		if got := For(tt.class, tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// A socket of this machine that takes a connection and says nothing has no firewall in between.
+func TestASocketHasNoFirewall(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(directory, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = pgconn.Connect(ctx, "host="+directory+" user=u dbname=d")
+	if got := For("", err); !strings.Contains(got, "look what holds the PostgreSQL of this machine") {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 
