@@ -34,6 +34,7 @@ var causesOfDatabase = []cause{
 
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},
 	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --database-url as the server's certificate names it"},
+	{isNotYet, notYet, "set the clock of this machine, or wait: the certificate of the database server is not valid yet"},
 	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
 	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
 	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},

@@ -28,6 +28,8 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 	}
 	master := func(cause error) error { return &afe.Error{Class: afe.Transport, Err: cause} }
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	_, notYetValid := (&x509.Certificate{Raw: []byte{0}, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour)}).
+		Verify(x509.VerifyOptions{Roots: x509.NewCertPool()})
 	for name, tt := range map[string]struct {
 		class string
 		err   error
@@ -40,6 +42,7 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"disk full":           {beat.FailureDatabase, state("53100", ""), "make room on the disk of the database server"},
 		"too slow":            {beat.FailureDatabase, state("57014", ""), "look why statements are slow"},
 		"expired":             {"transport", master(x509.CertificateInvalidError{Reason: x509.Expired}), "renew the certificate of the master"},
+		"not yet":             {"transport", master(notYetValid), "set the clock of this machine, or wait: the certificate of the master"},
 		"wrong name":          {"transport", master(x509.HostnameError{Certificate: &x509.Certificate{}}), "write the host of --master as"},
 		"unknown authority":   {beat.FailureDatabase, x509.UnknownAuthorityError{}, "give sslrootcert in --database-url"},
 		"proxy":               {"transport", master(&net.OpError{Op: "proxyconnect", Err: refused}), "start the proxy"},

@@ -160,6 +160,13 @@ func isExpired(err error) bool {
 	return ok && invalid.Reason == x509.Expired
 }
 
+// isNotYet reports whether a certificate is not valid yet, for which there is no reason of its own.
+func isNotYet(err error) bool {
+	return isExpired(err) && strings.Contains(err.Error(), notYet)
+}
+
+const notYet = "Z is before "
+
 // isUnreachable reports whether a connection could not be made, and only the time that went by, or
 // a router, says so.
 func isUnreachable(err error) bool {
