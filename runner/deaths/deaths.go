@@ -261,6 +261,6 @@ func (r *Register) body(kind string, w waiting) string {
 		r.o.Shard, titles[kind], kind, w.Count)
 	fmt.Fprintf(&text, "First:    %s\nLast:     %s\nTold by:  %s\n\n%s\n\n",
 		w.First.UTC().Format(time.RFC3339), w.Last.UTC().Format(time.RFC3339), r.o.Process, strings.TrimSpace(w.Text))
-	fmt.Fprintf(&text, "docs/runbook.md says what to do. The next mail about this kind comes in %v at the earliest.\n", mailPause)
+	fmt.Fprintf(&text, "docs/runbook.md says what to do. The next mail about this kind comes in %.0f minutes at the earliest.\n", mailPause.Minutes())
 	return text.String()
 }
