@@ -112,7 +112,9 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
 	// Only the primary is of use, be it one of several hosts or the one that a name stands for
 	// today.
-	if !d.AnyServer {
+	if d.AnyServer {
+		connection.ValidateConnect = nil // also that of a URL which wants a primary
+	} else {
 		WantWrites(connection)
 	}
 	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin

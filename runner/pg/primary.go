@@ -8,7 +8,9 @@ import (
 )
 
 // TakesNoWrites reports whether a connection was refused because its server takes no writes.
-func TakesNoWrites(err error) bool { return errors.Is(err, pgconn.ErrReadOnlyConnection) }
+func TakesNoWrites(err error) bool {
+	return errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrStandbyConnection)
+}
 
 // WantWrites makes new connections go past servers that take no writes, unless the connection
 // string asks for another kind of server. A connection that is open already learns nothing of it:
