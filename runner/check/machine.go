@@ -39,7 +39,7 @@ func (c *Checks) state(context.Context) Result {
 	if c.StateDir == "" {
 		return Result{}
 	}
-	return room(c.StateDir, "--state-dir", leastFree, "what is known of ends may be lost")
+	return room(c.StateDir, "--state-dir", 1<<20, "what is known of ends may be lost")
 }
 
 // room looks whether this user may write to a directory, and how much fits in. It writes nothing.
