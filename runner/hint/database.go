@@ -34,11 +34,13 @@ var causesOfDatabase = []cause{
 
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},
 	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --database-url as the server's certificate names it"},
+	{isNotYet, notYet, "set the clock of this machine, or wait: the certificate of the database server is not valid yet"},
 	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
 	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
 	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},
 	{noSocket, "connect: no such file or directory", "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
 	{is(syscall.ECONNREFUSED), "connection refused", "start PostgreSQL, or correct host and port of --database-url"},
+	{socketHangs, "", "look what holds the PostgreSQL of this machine: its socket takes connections, and nothing answers"},
 	{silent, "i/o timeout|no route to host|network is unreachable", "look at the routes and firewalls between here and PostgreSQL, and at host and port of --database-url"},
 }
 
@@ -85,6 +87,11 @@ func refusesTLS(err error) bool {
 
 func noSocket(err error) bool {
 	return isA[*pgconn.ConnectError](err) && errors.Is(err, fs.ErrNotExist)
+}
+
+func socketHangs(err error) bool {
+	failure, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok && pgconn.Timeout(err) && strings.HasPrefix(failure.Config.Host, "/")
 }
 
 func silent(err error) bool {
