@@ -88,7 +88,7 @@ type importing struct {
 	tables  []*table
 	chosen  []int64 // jobs
 	parents map[int64]int64
-	filled  bool    // the database is not empty: rows are compared
+	filled  bool // the database is not empty: rows are compared
 	created map[int64]pgtype.Timestamp
 }
 

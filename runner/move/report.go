@@ -10,17 +10,17 @@ import (
 
 // Report says what an import did, or would do.
 type Report struct {
-	Outcome string `json:"outcome"` // imported, dry_run or already_here
+	Outcome string  `json:"outcome"` // imported, dry_run or already_here
 	Tables  []Moved `json:"tables"`
 	// Repairs are all rows that PostgreSQL's tables do not take as they are, counted by kind.
 	Repairs []Kind `json:"repairs"`
 	// Stays are tables and columns of MySQL that have no place here, or that nobody needs.
 	Stays []string `json:"stays"`
 
-	WaitingJobs  []int64 `json:"waiting_jobs"`  // for their upload
-	HalfUploaded int64   `json:"half_uploaded"` // jobs with a row in the ledger
-	KnownJobs    []int64 `json:"known_jobs"`    // of the next packet
-	KnownHosts   []int64 `json:"known_hosts"`
+	WaitingJobs  []int64  `json:"waiting_jobs"`  // for their upload
+	HalfUploaded int64    `json:"half_uploaded"` // jobs with a row in the ledger
+	KnownJobs    []int64  `json:"known_jobs"`    // of the next packet
+	KnownHosts   []int64  `json:"known_hosts"`
 	Checks       []string `json:"checks"` // what was proven before the commit
 }
 

@@ -40,6 +40,7 @@ var version = "unknown"
 // program is one start of shard-client.
 type program struct {
 	began          time.Time
+	arguments      []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       attended
@@ -95,6 +96,7 @@ func main() {
 
 // run returns the exit code.
 func (p *program) run(args []string) int {
+	p.arguments = args
 	out := &results{Writer: p.stdout, terminal: p.terminal.out}
 	p.stdout = out
 	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
