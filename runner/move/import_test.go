@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"shardclient/runner/move"
 	"shardclient/runner/pgtest"
 )
@@ -62,11 +60,7 @@ func TestImportMendsAndLists(t *testing.T) {
 	old := newOldShard(t)
 	old.run("testdata/broken.sql")
 	database := pgtest.Database(t)
-	db, err := pgxpool.New(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := pool(t, database)
 	args := []string{"import", "--from", old.address(), "--database-url", database, "--output", "json"}
 
 	var tried, report move.Report

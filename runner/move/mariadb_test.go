@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -114,10 +115,13 @@ type oldShard struct {
 	db   *sql.DB
 }
 
+// shards counts them.
+var shards atomic.Int64
+
 // newOldShard makes a database with Autotest's tables.
 func newOldShard(t testing.TB) *oldShard {
 	t.Helper()
-	o := &oldShard{t: t, name: strings.ToLower(strings.NewReplacer("/", "_", "#", "_").Replace(t.Name()))}
+	o := &oldShard{t: t, name: fmt.Sprintf("shard%d", shards.Add(1))}
 	open := func(database string) *sql.DB {
 		c := mysql.NewConfig()
 		c.User, c.Net, c.Addr, c.DBName, c.MultiStatements = "root", "unix", socket, database, true

@@ -88,6 +88,13 @@ func (p *program) fromAutotest() (string, error) {
 		return value.Text
 	}
 	kind, u := get("db_type"), url.URL{Scheme: "mysql"}
+	if get("host") == "localhost" && get("port") == "" { // to MySQL's own library, that is a socket
+		for _, path := range []string{"/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"} {
+			if _, err := os.Stat(path); err == nil {
+				u.RawQuery = url.Values{"socket": {path}}.Encode()
+			}
+		}
+	}
 	u.Host = cmp.Or(get("host"), "localhost") + ":" + cmp.Or(get("port"), "3306")
 	u.Path, u.User = get("database"), url.UserPassword(get("user"), get("password"))
 	p.secrets.Add(get("password"))
