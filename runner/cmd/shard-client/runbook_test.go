@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,6 +103,40 @@ func TestTheRunbooksExamplesRun(t *testing.T) {
 	for first := range runbookExamples {
 		if !ran[first] {
 			t.Errorf("this example is not in the runbook any more: %s", first)
+		}
+	}
+}
+
+// Whatever the runbook tells people to type is a command line.
+func TestTheRunbooksCommandsExist(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "runbook.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile("(?m)(?:^    |`)shard-client ([a-z][^`\n>#]*)").FindAllStringSubmatch(string(page), -1)
+	if len(lines) < 20 {
+		t.Fatalf("only %d command lines", len(lines))
+	}
+	names := map[string]bool{}
+	for _, line := range lines {
+		args := strings.Fields(line[1])
+		if args[0] == "starts" || args[0] == "ends" { // messages of the log
+			continue
+		}
+		var stderr strings.Builder
+		p := &program{stdout: io.Discard, stderr: &stderr}
+		asked, _ := p.parse(args)
+		bare := strings.Contains(stderr.String(), "say which object") || strings.Contains(stderr.String(), "missing: <") ||
+			args[len(args)-1] == "quarantine" // where a line ends
+		if asked == nil && !bare {
+			t.Errorf("shard-client %s: %s", line[1], stderr.String())
+		}
+		names[strings.Join(args[:min(2, len(args))], " ")] = true
+	}
+	for _, name := range []string{"quarantine show", "quarantine retry", "quarantine drop", "quarantine retire", "quarantine rename", "sessions list", "sessions end", "adopt", "migrate repair", "once --dry-run"} {
+		if !names[name] {
+			t.Errorf("the runbook does not say when to use %s", name)
 		}
 	}
 }
