@@ -53,8 +53,7 @@ func startFrom(ctx context.Context, primary *Server, options Options, follows bo
 }
 
 // copyPrimary makes the data directory a copy of the primary's, as pg_basebackup does, but by the
-// files: not every package of PostgreSQL has that program, and the copy of one server is no work for
-// the program of another version.
+// files: not every package of PostgreSQL has that program, and that of another version will not do.
 func (s *Server) copyPrimary(ctx context.Context) error {
 	// More copies at a time than the server has replication slots would fail.
 	s.primary.copying.Lock()
@@ -74,9 +73,9 @@ func (s *Server) copyPrimary(ctx context.Context) error {
 	return s.follow()
 }
 
-// copyBetween copies the primary between the start and the stop of a backup, and returns the label
-// of that. Its log comes last: without all of it the files are not of one moment. The slot keeps it
-// over the checkpoints of others.
+// copyBetween copies the primary between the start and the stop of a backup, and returns its label.
+// The log comes last: without all of it the files are not of one moment. The slot keeps it over the
+// checkpoints of others.
 func (s *Server) copyBetween(ctx context.Context, conn *pgx.Conn) (label string, err error) {
 	for _, statement := range []string{
 		"SELECT pg_create_physical_replication_slot('copy', true, true)", "SELECT pg_backup_start('copy', true)",
@@ -97,8 +96,8 @@ func (s *Server) copyBetween(ctx context.Context, conn *pgx.Conn) (label string,
 	})
 }
 
-// notCopied reports whether a file belongs to the running server alone. Of some directories only the
-// contents do; that of the log is copied by itself.
+// notCopied reports whether a file belongs to the running server alone. Of some directories only
+// the contents do; that of the log is copied by itself.
 func notCopied(name string) bool {
 	switch filepath.Dir(name) {
 	case "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans":
