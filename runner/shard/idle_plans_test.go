@@ -119,6 +119,7 @@ func (s *statements) check(t *testing.T, pool *pgxpool.Pool, mode string) {
 		default:
 			found[name] = true
 			run(t, conn, fmt.Sprintf("PREPARE explained AS %s", sql))
+			explained(t, conn, "EXECUTE explained"+literals(s.args[i])) // reads what the session will know of the catalog
 			explained(t, conn, "EXECUTE explained"+literals(s.args[i])).check(t, name, index)
 			run(t, conn, "DEALLOCATE explained")
 		}
