@@ -91,9 +91,15 @@ func (s *Server) copyBetween(ctx context.Context, conn *pgx.Conn) (label string,
 		return "", err
 	}
 	log := filepath.Join(s.DataDir(), "pg_wal")
-	return label, s.copyFiles(filepath.Join(s.primary.DataDir(), "pg_wal"), log, func(name string) bool {
+	err = s.copyFiles(filepath.Join(s.primary.DataDir(), "pg_wal"), log, func(name string) bool {
 		return strings.Contains(name, "_") || name == "summaries" // the server makes them itself
 	})
+	if err != nil {
+		return "", err
+	}
+	// Without this it goes some time after the connection, and the next copy wants the name.
+	_, err = conn.Exec(ctx, "SELECT pg_drop_replication_slot('copy')")
+	return label, err
 }
 
 // notCopied reports whether a file belongs to the running server alone. Of some directories only
