@@ -26,8 +26,8 @@ func open(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// dump is what the catalog says of the schema, a line each: pg_dump would say more of it, but is not
-// in every package of PostgreSQL, and that of an older version refuses the server.
+// dump is what the catalog says of the schema, a line each. pg_dump would say more, but not every
+// package of PostgreSQL has it, and that of an older version refuses the server.
 func dump(t *testing.T, url string) string {
 	t.Helper()
 	return strings.Join(pgtest.Column[string](t, open(t, url), catalog), "\n")

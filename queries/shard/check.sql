@@ -26,14 +26,15 @@ WHERE s.name = ANY (@names::text[]);
 -- What the migrations have made, a line each, and whether it still does what it is for. A
 -- constraint is whole when it was proven for all rows and none of its own triggers is off; an index
 -- when it is in use. Not-null constraints are part of their columns: since PostgreSQL 18 they are
--- also listed by themselves.
+-- also listed by themselves. Further down is what a site may add: rules, policies that apply to
+-- this role, columns that every new row must fill.
 -- name: CheckObjects :many
 WITH home AS (
     SELECT c.oid, c.relname::text AS name, c.relkind, n.nspname::text AS schema
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relnamespace = (SELECT o.relnamespace FROM pg_catalog.pg_class AS o WHERE o.oid = 'shard_client_owner'::regclass)
-        AND c.relkind IN ('r', 'v', 'p')
+        AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition
         AND (c.relname LIKE 'afe\_%' OR c.relname LIKE 'shard\_client\_%')
 )
 SELECT o.object::text AS object, o.whole::boolean AS whole
@@ -54,19 +55,33 @@ FROM (
             SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled = 'D'
         )
     FROM home AS h
-    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = h.oid AND k.contype IN ('p', 'u', 'f')
+    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = h.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')
     UNION ALL
     SELECT
         pg_catalog.concat('index ', pg_catalog.replace(
-            pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ' || pg_catalog.quote_ident(h.schema)::text || '.', ' ON ')),
+            pg_catalog.replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), -- of a partitioned table
+            ' ON ' || pg_catalog.quote_ident(h.schema)::text || '.', ' ON ')),
         i.indisvalid AND i.indisready
     FROM home AS h
     JOIN pg_catalog.pg_index AS i ON i.indrelid = h.oid
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
     UNION ALL
     SELECT pg_catalog.concat('trigger ', h.name, ' ', t.tgname), t.tgenabled IN ('O', 'A')
     FROM home AS h
     JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = h.oid AND NOT t.tgisinternal
+    UNION ALL
+    SELECT pg_catalog.concat('rule ', h.name, ' ', r.rulename), true
+    FROM home AS h
+    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = h.oid AND r.rulename <> '_RETURN'
+    UNION ALL
+    SELECT pg_catalog.concat('policy ', h.name), true
+    FROM home AS h
+    WHERE h.relkind <> 'v' AND pg_catalog.row_security_active(h.oid)
+    UNION ALL
+    SELECT pg_catalog.concat('required ', h.name, '.', a.attname), true
+    FROM home AS h
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE h.relkind <> 'v' AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
     UNION ALL
     SELECT pg_catalog.concat('function ', p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')'), true
     FROM pg_catalog.pg_proc AS p

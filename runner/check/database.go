@@ -77,6 +77,9 @@ func (c *Checks) server(ctx context.Context) Result {
 		return c.failed(err)
 	case s.Standby:
 		return fail(text+": a standby, which takes no writes", "name the primary in --database-url, or both servers")
+	case s.Encoding == "SQL_ASCII":
+		return warn(text+", which takes any byte: what others write that is not UTF8 is not sent",
+			"move the database to one in UTF8, when there is time")
 	case s.Encoding != "UTF8":
 		return warn(text+": what it cannot hold is set aside", "move the database to one in UTF8, when there is time")
 	}

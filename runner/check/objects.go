@@ -38,9 +38,9 @@ func some(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// objects looks whether columns, identities, foreign keys, indexes, triggers and functions are
-// those that the migrations have made. Indexes are about time only. A trigger of the site is a
-// risk, not a fault.
+// objects looks whether columns, identities, keys, checks, indexes, triggers and functions are
+// those that the migrations have made, and what a site has added to the tables. Indexes are about
+// time only.
 func (c *Checks) objects(ctx context.Context) Result {
 	var rows []sharddb.CheckObjectsRow
 	err := c.look(ctx, func(q *sharddb.Queries) (err error) { rows, err = q.CheckObjects(ctx); return err })
@@ -52,10 +52,13 @@ func (c *Checks) objects(ctx context.Context) Result {
 		have[row.Object] = row.Whole
 	}
 	want := lines(objectsText)
-	known := map[string]bool{}
-	var missing, broken, slow, foreign []string
+	var missing, broken, slow []string
+	count := 0
 	for _, object := range want {
-		known[object] = true
+		if strings.HasPrefix(object, "required ") {
+			continue // a default for it harms nobody
+		}
+		count++
 		whole, there := have[object]
 		switch {
 		case whole:
@@ -67,11 +70,7 @@ func (c *Checks) objects(ctx context.Context) Result {
 			missing = append(missing, object)
 		}
 	}
-	for _, row := range rows {
-		if name, is := strings.CutPrefix(row.Object, "trigger "); is && !known[row.Object] {
-			foreign = append(foreign, name)
-		}
-	}
+	added := additions(want, rows)
 	switch {
 	case len(missing) > 0:
 		return fail("missing: "+some(missing),
@@ -80,12 +79,15 @@ func (c *Checks) objects(ctx context.Context) Result {
 		return fail("switched off, or not proven for all rows: "+some(broken),
 			"as the owner of the tables: shard-client migrate repair enables triggers; prove a constraint with VALIDATE CONSTRAINT, "+
 				"and let a superuser enable those that PostgreSQL keeps for itself")
+	case added.refuses():
+		return added.failure()
 	case len(slow) > 0:
 		return warn("missing or invalid, which makes beats slow: "+some(slow), "make it again, as the migrations in schema/ do, or REINDEX it")
-	case len(foreign) > 0:
-		return warn("triggers that are not of shard-client: "+some(foreign), "make sure that they let every row pass; what they refuse is set aside")
+	case len(added["may refuse"]) > 0:
+		return warn("triggers, keys or checks that are not of shard-client: "+some(added["may refuse"]),
+			"make sure that they let every row pass; what they refuse is set aside")
 	}
-	return ok(fmt.Sprintf("all %d columns, keys, indexes, triggers and functions are whole", len(want)))
+	return ok(fmt.Sprintf("all %d columns, keys, indexes, triggers and functions are whole", count))
 }
 
 // right is one right, in the place of its table in docs/grants.sql.
