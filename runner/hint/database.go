@@ -20,7 +20,7 @@ var causesOfDatabase = []cause{
 	{noPassword, "", "give the password of this role: none is set, see Secrets in install.md"},
 	{sqlstate("28P01"), "SQLSTATE 28P01", "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
 	{noEntry, "pg_hba.conf", "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
-	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url"},
+	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url; where the server wants a certificate, give sslcert and sslkey"},
 	{sqlstate("3D000"), "SQLSTATE 3D000", "correct the name of the database in --database-url, or create it"},
 	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner; against row-level security, BYPASSRLS"},
 	{sqlstate("53300"), "SQLSTATE 53300", "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
@@ -36,6 +36,8 @@ var causesOfDatabase = []cause{
 	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --database-url as the server's certificate names it"},
 	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
 	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
+	{hungUp, "failed to write startup message|remote error: tls", "read the log of the database server, which hung up; " +
+		"if it wants a certificate, give sslcert and sslkey of an authority that it trusts"},
 	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},
 	{noSocket, "connect: no such file or directory", "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
 	{is(syscall.ECONNREFUSED), "connection refused", "start PostgreSQL, or correct host and port of --database-url"},
@@ -81,6 +83,15 @@ func takesNobody(err error) bool {
 // refusesTLS reports whether the server has no SSL. The driver has no other sign of it than a text.
 func refusesTLS(err error) bool {
 	return isA[*pgconn.ConnectError](err) && strings.Contains(err.Error(), "server refused TLS connection")
+}
+
+// hungUp reports whether the server, or what stands before it, ended a connection before it could
+// be used. With TLS 1.3 the refusal of a certificate looks like this, or comes as an alert: which
+// of them is met first depends on the network.
+func hungUp(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return isA[*pgconn.ConnectError](err) && ok &&
+		(op.Op == "remote error" || errors.Is(op, syscall.ECONNRESET) || errors.Is(op, syscall.EPIPE))
 }
 
 func noSocket(err error) bool {
