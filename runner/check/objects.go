@@ -85,7 +85,7 @@ func (c *Checks) objects(ctx context.Context) Result {
 		return warn("missing or invalid, which makes beats slow: "+some(slow), "make it again, as the migrations in schema/ do, or REINDEX it")
 	case len(added["may refuse"]) > 0:
 		return warn("triggers, keys or checks that are not of shard-client: "+some(added["may refuse"]),
-			"make sure that they let every row pass; what they refuse is set aside")
+			"make sure that they let every row pass, what they refuse is set aside; one that writes to another table wants SECURITY DEFINER")
 	}
 	return ok(fmt.Sprintf("all %d columns, keys, indexes, triggers and functions are whole", count))
 }

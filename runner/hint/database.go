@@ -22,7 +22,7 @@ var causesOfDatabase = []cause{
 	{noEntry, "pg_hba.conf", "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
 	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url; where the server wants a certificate, give sslcert and sslkey"},
 	{sqlstate("3D000"), "SQLSTATE 3D000", "correct the name of the database in --database-url, or create it"},
-	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner; against row-level security, BYPASSRLS"},
+	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner; a trigger of the site wants SECURITY DEFINER, row-level security BYPASSRLS"},
 	{sqlstate("53300"), "SQLSTATE 53300", "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
 	{sqlstate("53100"), "SQLSTATE 53100", "make room on the disk of the database server"},
 	{sqlstate("57P03"), "SQLSTATE 57P03", "wait, the server starts, stops or recovers; if it stays, read its log"},

@@ -166,7 +166,7 @@ func (c caller) must(t *testing.T, args ...string) {
 // trigger is one of a site, before each insert into a table.
 func trigger(table, body string) string {
 	return "CREATE FUNCTION site() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN " + body + " END$$;" +
-		"CREATE TRIGGER site BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION site()"
+		"CREATE TRIGGER site BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION site();"
 }
 
 // unattended takes all tables from the server's own VACUUM and ANALYZE.

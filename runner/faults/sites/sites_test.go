@@ -2,6 +2,7 @@ package sites
 
 import (
 	"flag"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -75,6 +76,31 @@ var sites = map[string]site{
 	},
 	"row-level security of the owner": {owns: true, sql: "ALTER TABLE afe_jobs ENABLE ROW LEVEL SECURITY", agree: 3},
 	"partitions":                      {sql: partitions, check: "slow", agree: 3},
+	"partitions, and none for a job": {
+		sql: strings.Replace(partitions, "TO (3)", "TO (2)", 1), check: "slow", aside: `no partition of relation "afe_jobs" found for row`, agree: 2,
+	},
+	"columns that know no case": {
+		sql: `CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+			ALTER TABLE afe_labels ALTER name TYPE text COLLATE nocase; ALTER TABLE afe_hosts ALTER hostname TYPE text COLLATE nocase`,
+		agree: 3,
+	},
+	"an audit that the role may not write": {
+		granted: true, sql: "CREATE TABLE audit (n bigint);" + trigger("afe_jobs", "INSERT INTO audit VALUES (NEW.id); RETURN NEW;"),
+		check: "one that writes to another table", failure: "SECURITY DEFINER",
+	},
+	"an audit of its owner": {
+		granted: true, sql: "CREATE TABLE audit (n bigint);" + trigger("afe_jobs", "INSERT INTO audit VALUES (NEW.id); RETURN NEW;") +
+			"ALTER FUNCTION site() SECURITY DEFINER",
+		check: "afe_jobs site", agree: 3,
+	},
+	"a trigger that raises at the commit": {
+		sql: strings.Replace(trigger("afe_jobs", "IF NEW.id = 2 THEN RAISE 'not here'; END IF; RETURN NULL;"),
+			"TRIGGER site BEFORE INSERT ON afe_jobs", "CONSTRAINT TRIGGER site AFTER INSERT ON afe_jobs DEFERRABLE INITIALLY DEFERRED", 1),
+		check: "afe_jobs site", aside: "not here (SQLSTATE P0001)", agree: 2,
+	},
+	"a history that takes nothing": {
+		sql: trigger("shard_client_heartbeats", "RAISE 'full';"), check: "shard_client_heartbeats site", agree: 3,
+	},
 	"a trigger that raises": {
 		sql:   trigger("afe_jobs", "IF NEW.id = 2 THEN RAISE 'not here'; END IF; RETURN NEW;"),
 		check: "triggers, keys or checks that are not of shard-client: afe_jobs site", aside: "not here (SQLSTATE P0001)", agree: 2,
