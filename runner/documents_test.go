@@ -183,10 +183,11 @@ func servedMetrics(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := ops.Serve(t.Context(), "localhost:0", metrics, health, nil, slog.New(slog.DiscardHandler))
+	listener, err := ops.Listen(t.Context(), "localhost:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := ops.ServeAt(listener, metrics, health, nil, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)

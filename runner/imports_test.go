@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
-		"runner/poolers",
+		"runner/poolers", "runner/ops", "runner/config",
 	},
 	"runner/poolers":  {"runner/pg", "gen/sessiondb"},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
@@ -73,7 +73,7 @@ var arrows = map[string][]string{
 	"runner/config":   {"runner/autotest", "runner/flags", "runner/secrets"},
 	"runner/secrets":  {},
 	"runner/flags":    {},
-	"runner/libpq":    {},
+	"runner/libpq":    {"runner/flags"},
 	"runner/screen":   {},
 	"runner/autotest": {},
 	"runner/beat":     {},

@@ -18,6 +18,9 @@ SELECT
         SELECT l.name FROM afe_shards_labels AS m JOIN afe_labels AS l ON l.id = m.label_id WHERE m.shard_id = s.id ORDER BY l.name
     )::text[] AS labels
 FROM afe_shards AS s
+WHERE $1::text = ''
+    OR s.hostname = $1::text
+    OR ($2::boolean AND lower(rtrim(s.hostname)) = lower(rtrim($1::text)))
 ORDER BY s.id
 `
 
@@ -28,8 +31,8 @@ type ShardsListRow struct {
 }
 
 // What a master tells of its shards.
-func (q *Queries) ShardsList(ctx context.Context) ([]ShardsListRow, error) {
-	rows, err := q.db.Query(ctx, shardsList)
+func (q *Queries) ShardsList(ctx context.Context, hostname string, nocase bool) ([]ShardsListRow, error) {
+	rows, err := q.db.Query(ctx, shardsList, hostname, nocase)
 	if err != nil {
 		return nil, err
 	}

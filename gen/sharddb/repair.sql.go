@@ -490,11 +490,26 @@ func (q *Queries) RepairTriggersOff(ctx context.Context) ([]string, error) {
 }
 
 const sessionEnd = `-- name: SessionEnd :one
-SELECT pg_catalog.pg_terminate_backend($1::integer)::boolean AS ended
+SELECT coalesce((
+    SELECT pg_catalog.pg_terminate_backend(a.pid)
+    FROM pg_catalog.pg_stat_activity AS a
+    WHERE a.pid = $1::integer
+        AND a.datname = pg_catalog.current_database()
+        AND coalesce(a.usename, '') = $2::text
+        AND a.backend_start IS NOT DISTINCT FROM $3::timestamptz
+), false)::boolean AS ended
 `
 
-func (q *Queries) SessionEnd(ctx context.Context, pid int32) (bool, error) {
-	row := q.db.QueryRow(ctx, sessionEnd, pid)
+type SessionEndParams struct {
+	Pid     int32
+	Role    string
+	Started *time.Time
+}
+
+// Ends the session that was found, and no other that has its pid by now. Where its start may not be
+// seen, the role must do.
+func (q *Queries) SessionEnd(ctx context.Context, arg SessionEndParams) (bool, error) {
+	row := q.db.QueryRow(ctx, sessionEnd, arg.Pid, arg.Role, arg.Started)
 	var ended bool
 	err := row.Scan(&ended)
 	return ended, err
@@ -507,6 +522,7 @@ SELECT
     coalesce(a.application_name, '')::text AS application,
     coalesce(pg_catalog.host(a.client_addr), '')::text AS address,
     coalesce(a.state, '')::text AS state,
+    a.backend_start AS started,
     coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start), 0)::double precision AS transaction_seconds,
     (a.xact_start IS NOT NULL)::boolean AS times_known,
     EXISTS (
@@ -545,6 +561,7 @@ type SessionListRow struct {
 	Application        string
 	Address            string
 	State              string
+	Started            *time.Time
 	TransactionSeconds float64
 	TimesKnown         bool
 	InTransaction      bool
@@ -572,6 +589,7 @@ func (q *Queries) SessionList(ctx context.Context) ([]SessionListRow, error) {
 			&i.Application,
 			&i.Address,
 			&i.State,
+			&i.Started,
 			&i.TransactionSeconds,
 			&i.TimesKnown,
 			&i.InTransaction,

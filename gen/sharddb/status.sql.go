@@ -153,7 +153,8 @@ SELECT
     pg_catalog.clock_timestamp()::timestamptz AS now,
     coalesce((SELECT s.ended_at FROM success AS s), 0)::double precision AS last_success,
     f.beats::bigint AS failures,
-    coalesce(extract(epoch FROM f.since), 0)::double precision AS failing_since
+    coalesce(extract(epoch FROM f.since), 0)::double precision AS failing_since,
+    pg_catalog.pg_is_in_recovery()::boolean AS standby
 FROM failed AS f
 `
 
@@ -162,6 +163,7 @@ type StatusOutcomeRow struct {
 	LastSuccess  float64
 	Failures     int64
 	FailingSince float64
+	Standby      bool
 }
 
 // What the history says of success and failure, beyond the newest beats. Times are in seconds since
@@ -175,6 +177,7 @@ func (q *Queries) StatusOutcome(ctx context.Context) (StatusOutcomeRow, error) {
 		&i.LastSuccess,
 		&i.Failures,
 		&i.FailingSince,
+		&i.Standby,
 	)
 	return i, err
 }

@@ -160,6 +160,7 @@ SELECT
     coalesce(a.application_name, '')::text AS application,
     coalesce(pg_catalog.host(a.client_addr), '')::text AS address,
     coalesce(a.state, '')::text AS state,
+    a.backend_start AS started,
     coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start), 0)::double precision AS transaction_seconds,
     (a.xact_start IS NOT NULL)::boolean AS times_known,
     EXISTS (
@@ -191,8 +192,17 @@ WHERE a.datname = pg_catalog.current_database()
     AND a.pid <> pg_catalog.pg_backend_pid()
 ORDER BY a.xact_start NULLS LAST, in_transaction DESC, a.pid;
 
+-- Ends the session that was found, and no other that has its pid by now. Where its start may not be
+-- seen, the role must do.
 -- name: SessionEnd :one
-SELECT pg_catalog.pg_terminate_backend(@pid::integer)::boolean AS ended;
+SELECT coalesce((
+    SELECT pg_catalog.pg_terminate_backend(a.pid)
+    FROM pg_catalog.pg_stat_activity AS a
+    WHERE a.pid = @pid::integer
+        AND a.datname = pg_catalog.current_database()
+        AND coalesce(a.usename, '') = @role::text
+        AND a.backend_start IS NOT DISTINCT FROM sqlc.narg('started')::timestamptz
+), false)::boolean AS ended;
 
 -- Where the tables are, and whose.
 -- name: RepairHome :one

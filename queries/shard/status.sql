@@ -35,7 +35,8 @@ SELECT
     pg_catalog.clock_timestamp()::timestamptz AS now,
     coalesce((SELECT s.ended_at FROM success AS s), 0)::double precision AS last_success,
     f.beats::bigint AS failures,
-    coalesce(extract(epoch FROM f.since), 0)::double precision AS failing_since
+    coalesce(extract(epoch FROM f.since), 0)::double precision AS failing_since,
+    pg_catalog.pg_is_in_recovery()::boolean AS standby
 FROM failed AS f;
 
 -- The finished jobs that wait for their upload, as PackUpload finds them: those whose shard_id is

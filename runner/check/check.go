@@ -10,6 +10,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/url"
@@ -64,7 +65,12 @@ type Checks struct {
 	SpoolDir         string // "": the system's
 	MaxResponseBytes int64
 	LogDir           string // "": none
+	StateDir         string // "": none
+	Listen           string // "": nowhere
+	PprofListen      string // "": nowhere
 
+	// Explain makes an error of the settings of one of the database that comes from them.
+	Explain func(error) error
 	// Redact makes the text of an error that may be shown.
 	Redact func(error) string
 	// Now is the clock of this machine; nil: time.Now.
@@ -74,6 +80,7 @@ type Checks struct {
 
 	open    time.Duration // how long a transaction may be; 0: longOpen
 	pool    *pgxpool.Pool
+	standby bool           // the database is one
 	between *poolers.Error // nil: no pooler, or one that is of use
 	master  *answer        // what the master said of its shards
 }
@@ -112,6 +119,9 @@ var steps = []step{
 	{"time zone", theMaster, (*Checks).zone},
 	{"spool", "", (*Checks).spool},
 	{"log", "", (*Checks).log},
+	{"state", "", (*Checks).state},
+	{"listen", "", (*Checks).listen},
+	{"pprof", "", (*Checks).pprof},
 }
 
 // Run checks one thing after the other, and tells each result at once.
@@ -162,5 +172,6 @@ func (c *Checks) failed(err error) Result {
 	if c.told(err) {
 		return skipped("the settings come first")
 	}
-	return fail(c.Redact(err), hint.For("", err))
+	text, remedy := apart(err, c.Redact(err))
+	return fail(text, cmp.Or(remedy, hint.For("", err)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -43,7 +44,7 @@ func newSite(t *testing.T, databaseURL string) *site {
 	s := &site{pool: openPool(t, databaseURL)}
 	s.Checks = Checks{
 		Door: &pg.Door{URL: databaseURL, Name: "test", LockTimeout: time.Second}, User: "test", UserAgent: "test", Protocol: "auto",
-		ShardHostname: ourShard, SpoolDir: t.TempDir(), MaxResponseBytes: 1, Redact: error.Error, Zone: time.UTC,
+		ShardHostname: ourShard, SpoolDir: t.TempDir(), MaxResponseBytes: 1, Redact: error.Error, Explain: func(err error) error { return err }, Zone: time.UTC,
 		Settings: []Result{{Name: "settings", Level: OK, Text: "all settings can be used"}},
 	}
 	return s
@@ -110,6 +111,9 @@ func wants(t *testing.T, have map[string]Result, others map[string][2]string) {
 		if string(r.Level) != want[0] || !strings.Contains(r.Text+" -> "+r.Hint, want[1]) {
 			t.Errorf("%s: %+v, want %q", name, r, want)
 		}
+		if (r.Level == Fail || r.Level == Warn) && (r.Hint == "" || strings.Contains(r.Text, r.Hint)) {
+			t.Errorf("%s: %+v does not say what to do, or says it twice", name, r)
+		}
 	}
 	for name := range others {
 		if _, is := have[name]; !is {
@@ -130,7 +134,7 @@ func TestCheckChangesNothing(t *testing.T) {
 		INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 1)`)
 	s := newSite(t, server.Database(t))
 	s.served(t, reference(t, of, afe.Protocol2019))
-	s.LogDir = t.TempDir()
+	s.LogDir, s.StateDir, s.Listen, s.PprofListen = t.TempDir(), t.TempDir(), "127.0.0.1:0", "localhost:0"
 	number := func() string {
 		return pgtest.Query[string](t, of, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
 	}
@@ -187,7 +191,7 @@ func TestDatabaseFaults(t *testing.T) {
 		"key of a site":    {"ALTER TABLE afe_jobs ADD UNIQUE (name)", "warn", "tables", "checks that are not of shard-client: afe_jobs UNIQUE (name)", nil},
 		"index of a site":  {"CREATE UNIQUE INDEX theirs ON afe_jobs (lower(name))", "warn", "tables", "UNIQUE INDEX theirs", nil},
 		"check of a site":  {"ALTER TABLE afe_jobs ADD CHECK (name <> '')", "warn", "tables", "set aside", nil},
-		"column of a site": {"ALTER TABLE afe_jobs ADD theirs text NOT NULL", "fail", "tables", "fill: afe_jobs.theirs -> give them a default", nil},
+		"column of a site": {"ALTER TABLE afe_jobs ADD theirs text NOT NULL", "fail", "tables", "fill: afe_jobs.theirs text not null -> give them a default", nil},
 		"rule of a site":   {"CREATE RULE theirs AS ON UPDATE TO afe_jobs DO ALSO NOTHING", "fail", "tables", "rules that are not of shard-client: afe_jobs theirs", nil},
 		"nothing that harms": {"ALTER TABLE afe_jobs ADD theirs text, ADD more text NOT NULL DEFAULT ''; CREATE INDEX ON afe_jobs (name); " +
 			"ALTER TABLE afe_jobs ALTER created_on SET DEFAULT now(); CREATE TABLE afe_autotests (name text NOT NULL UNIQUE)", "ok", "tables", "whole", nil},
@@ -295,6 +299,53 @@ func TestAnOpenTransaction(t *testing.T) {
 	wants(t, s.run(t), nil)
 	s.open = time.Nanosecond
 	wants(t, s.run(t), map[string][2]string{"sessions": {"warn", fmt.Sprintf("database backend %d (", pid)}})
+}
+
+// An address at which nothing could be served is a failure that names who is in the way; that of
+// the client which runs is as it should be. Nobody is kept from it.
+func TestAddressesOfARun(t *testing.T) {
+	t.Parallel()
+	page := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) }))
+	t.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // it hangs up
+		for conn, err := silent.Accept(); err == nil; conn, err = silent.Accept() {
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = silent.Close() })
+	for _, tt := range []struct {
+		listen, pprof, page string
+		level               Level
+		says                string
+	}{
+		{"", "", "", "", ""},
+		{"127.0.0.1:0", "", "", OK, "is free"},
+		{address, "", "<title>\u2713 " + ourShard + "</title> shard-client 1.2", OK, "the client that runs"},
+		{address, "", "<title>\u2713 other</title> shard-client 1.2", Fail, "of another shard -> give each client"},
+		{address, "", "It works!", Fail, "address already in use, by another program -> find it with ss -ltnp"},
+		{silent.Addr().String(), "", "", Fail, "by another program"},
+		{"192.0.2.1:9464", "", "", Fail, "cannot assign requested address -> give an address of this machine"},
+		{"", address, "go tool pprof http://ADDRESS/debug/pprof/NAME", OK, "the client that runs"},
+		{"", address, "It works!", Fail, "by another program"},
+		{"", "127.0.0.1:0", "", OK, "is free"},
+		{":9464", ":9464", "", Fail, "are both :9464 -> give one of them another port"},
+	} {
+		page = tt.page
+		c := &Checks{ShardHostname: ourShard, Listen: tt.listen, PprofListen: tt.pprof}
+		r := c.listen(t.Context())
+		if tt.pprof != "" {
+			r = c.pprof(t.Context())
+		}
+		if r.Level != tt.level || !strings.Contains(r.Text+" -> "+r.Hint, tt.says) {
+			t.Errorf("%q %q: %+v, want %s, %q", tt.listen, tt.pprof, r, tt.level, tt.says)
+		}
+	}
 }
 
 func TestRoom(t *testing.T) {

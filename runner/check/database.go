@@ -25,8 +25,12 @@ func (c *Checks) database(ctx context.Context) Result {
 		return c.failed(c.DatabaseError)
 	}
 	err := poolers.Direct(ctx, c.Door)
+	if pg.TakesNoWrites(err) {
+		c.Door.AnyServer = true
+		err = poolers.Direct(ctx, c.Door)
+	}
 	if c.between, _ = errors.AsType[*poolers.Error](err); err != nil && c.between == nil {
-		return c.failed(err)
+		return c.failed(c.Explain(err))
 	}
 	if c.pool, err = c.Door.Open(ctx); err != nil {
 		return c.failed(err)
@@ -76,7 +80,12 @@ func (c *Checks) server(ctx context.Context) Result {
 	case err != nil:
 		return c.failed(err)
 	case s.Standby:
-		return fail(text+": a standby, which takes no writes", "name the primary in --database-url, or both servers")
+		c.standby = true
+		return fail(text+": a standby, which takes no writes, so that run and once would refuse it",
+			"name the primary in --database-url, or both servers")
+	case c.Door.AnyServer:
+		return fail(text+": it takes no writes (default_transaction_read_only), so that run and once would refuse it",
+			"name the primary in --database-url, or let this server take writes")
 	case s.Encoding == "SQL_ASCII":
 		return warn(text+", which takes any byte: what others write that is not UTF8 is not sent",
 			"move the database to one in UTF8, when there is time")
@@ -151,6 +160,8 @@ func (c *Checks) lock(ctx context.Context) Result {
 		return c.failed(err)
 	case now != nil:
 		return ok(now.Words(c.Now()))
+	case c.standby:
+		return skipped("a lock is seen at the primary only")
 	case last != nil:
 		return ok("free; last held by " + last.Who)
 	}

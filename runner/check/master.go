@@ -129,7 +129,8 @@ func (c *Checks) askMaster(ctx context.Context) Result {
 	switch {
 	case errors.As(err, &failure) && failure.Class == afe.RPC:
 		c.master = &answer{} // an AFE answers, even if it does not tell
-		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC), "")
+		return warn(fmt.Sprintf("%s answers, but does not tell its shards: %v", c.Master.Redacted(), failure.RPC),
+			"look at the version of the master, and whether its user may ask; what follows from its shards is not checked")
 	case err != nil:
 		r := c.failed(err)
 		r.Text = strings.TrimPrefix(strings.TrimPrefix(r.Text, "heartbeat: "), "master ") // it was none, and the name stands before
@@ -170,7 +171,7 @@ func (c *Checks) protocol(ctx context.Context) Result {
 }
 
 // shard looks for this shard among those that the master has.
-func (c *Checks) shard(context.Context) Result {
+func (c *Checks) shard(ctx context.Context) Result {
 	ours := c.ShardHostname
 	switch {
 	case ours == "":
@@ -199,13 +200,24 @@ func (c *Checks) shard(context.Context) Result {
 	case len(same) > 1:
 		return fail(fmt.Sprintf("the master knows %s only in other spellings, and more than one", plain.Quote(ours)),
 			"give --shard-hostname exactly as the master has it: "+known(ours, []string{same[0].Hostname, same[1].Hostname}))
-	case found.Hostname != ours:
-		return warn(fmt.Sprintf("the master spells %s as %s", plain.Quote(ours), plain.Quote(found.Hostname)),
+	case found.Hostname != ours && !c.finds(ctx, ours):
+		return fail(fmt.Sprintf("the master spells %s as %s, and does not find it by our spelling", plain.Quote(ours), plain.Quote(found.Hostname)),
 			"give --shard-hostname as the master has it")
+	case found.Hostname != ours:
+		return warn(fmt.Sprintf("the master spells %s as %s, and finds it by either", plain.Quote(ours), plain.Quote(found.Hostname)),
+			"give --shard-hostname as the master has it: beats go on as they do, but another master, or a restored one, may compare exactly")
 	case len(found.Labels) == 0:
 		return warn(fmt.Sprintf("the master knows %s, and gives it nothing: it has no label", ours), "give the shard its boards on the master")
 	}
 	return ok(fmt.Sprintf("the master knows %s, for %s", ours, plain.Line(some(found.Labels), maxPage)))
+}
+
+// finds reports whether the master itself takes this for the name of a shard: MySQL compares
+// without case, another database may not. One that does not say so counts as MySQL.
+func (c *Checks) finds(ctx context.Context, ours string) bool {
+	got, err := c.ask(ctx, "get_shards", map[string]any{"hostname": ours})
+	var shards []namedShard
+	return err != nil || json.Unmarshal(got.result, &shards) != nil || len(shards) > 0
 }
 
 // spelling makes alike what some masters take for the same: MariaDB minds neither case nor trailing

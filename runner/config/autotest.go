@@ -138,7 +138,7 @@ func (s *Sources) database(c *Config, files *autotest.File) (text, source string
 	}
 	if parts["password"] != "" {
 		value, _ := files.Get(webSection, "password") // it was read without an error above
-		s.secretFile = value.Path
+		s.secretFile, s.passwordFrom = value.Path, parts["password from"]
 	}
 	var list []string
 	for _, pair := range [][2]string{{"host", "host"}, {"port", "port"}, {"user", "user"}, {"password", "password"}, {"dbname", "database"}} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/mail"
 	"os"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ func (c *Config) ValidateSettings() error {
 		c.checkTLS(),
 		checkLogin(c.User),
 		c.DatabaseURL.check(),
+		c.DatabaseURL.checkFiles(),
 		checkDuration("heartbeat-pause", c.HeartbeatPause, time.Nanosecond),
 		checkDuration("drain-pause", c.DrainPause, time.Nanosecond),
 		checkSplay(c.StartupSplay),
@@ -263,3 +265,21 @@ func unusable(rest string) string {
 }
 
 func quoted(s string) string { return strconv.QuoteToASCII(s) }
+
+// checkAddresses refuses what is outside ASCII, too: not every mail server takes it.
+func checkAddresses(flag, list string) error {
+	_, err := mail.ParseAddressList(list)
+	bad := strings.IndexFunc(list, func(r rune) bool { return r != ' ' && notGraphicASCII(r) })
+	var cause string
+	switch {
+	case list == "":
+		return nil
+	case bad >= 0:
+		cause = unusable(list[bad:])
+	case err != nil:
+		cause = strings.TrimPrefix(err.Error(), "mail: ")
+	default:
+		return nil
+	}
+	return &SettingError{Flag: flag, Value: list, Cause: cause, Hint: "give an address such as lab@example.com"}
+}

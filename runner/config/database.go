@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -52,6 +53,23 @@ func (d DatabaseURL) LogValue() slog.Value { return slog.StringValue(d.String())
 
 // MarshalText keeps encoders from printing the password.
 func (d DatabaseURL) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// ofDriver are the files that the driver reads itself, more than once, by parameter and variable.
+var ofDriver = [][2]string{
+	{"passfile", "PGPASSFILE"}, {"servicefile", "PGSERVICEFILE"}, {"sslrootcert", "PGSSLROOTCERT"}, {"sslcert", "PGSSLCERT"}, {"sslkey", "PGSSLKEY"},
+}
+
+// checkFiles refuses a pipe or a directory in place of one of them: the driver would wait for ever.
+func (d DatabaseURL) checkFiles() error {
+	parts, _ := parseDatabaseURL(string(d)) // a string that cannot be taken apart names no file
+	for _, one := range ofDriver {
+		path := cmp.Or(parts.value(one[0]), os.Getenv(one[1]))
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && path != os.DevNull {
+			return &SettingError{"database-url", "", fmt.Sprintf("%s (%s) names something that is no file", one[0], one[1]), "give a file"}
+		}
+	}
+	return nil
+}
 
 // check refuses a malformed key=value list, because the driver's error would repeat it. The driver
 // checks what the settings mean, and URLs, in which it finds the password reliably.

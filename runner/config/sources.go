@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -19,6 +21,8 @@ type Sources struct {
 	aside string
 	// secretFile is the one of Autotest's files that has the password in use; "": none has.
 	secretFile string
+	// passwordFrom is the place in it.
+	passwordFrom string
 }
 
 // Complete gives the settings that are not on the command line their values from the environment,
@@ -133,6 +137,37 @@ func (s *Sources) Settings(c *Config) (list []Setting) {
 		list = append(list, one)
 	})
 	return list
+}
+
+// Connection returns what else decides a connection to the database, beside the settings: where the
+// password is from that is used, and the timeout, 0 where nobody gives one.
+func (s *Sources) Connection(c *Config, password string, timeout, standard time.Duration) []Setting {
+	parts, _ := parseDatabaseURL(string(c.DatabaseURL)) // one that cannot be taken apart was refused
+	url := flags.Source(s.set.Lookup("database-url"))
+	service := cmp.Or(parts.value("service"), os.Getenv("PGSERVICE"))
+	secret := Setting{"database-password", "***", first(
+		password == "", "none is given",
+		c.DatabaseURL.hasPassword(), cmp.Or(s.passwordFrom, url),
+		c.DatabasePasswordFile != "", c.DatabasePasswordFile,
+		credentialFile() != "", "credential "+passwordCredential,
+		password == os.Getenv("PGPASSWORD"), "PGPASSWORD",
+		service != "", "service "+service+", or "+c.DatabaseURL.passfile(),
+		true, c.DatabaseURL.passfile(),
+	)}
+	if password == "" {
+		secret.Value = ""
+	}
+	return []Setting{secret, {"database-connect-timeout", flags.Short(cmp.Or(timeout, standard)), first(
+		parts.value("connect_timeout") != "", url,
+		os.Getenv("PGCONNECT_TIMEOUT") != "", "PGCONNECT_TIMEOUT",
+		timeout != 0, "service "+service,
+		true, "default",
+	)}}
+}
+
+// first returns the text behind the first condition that holds.
+func first(pairs ...any) string {
+	return pairs[slices.Index(pairs, any(true))+1].(string)
 }
 
 // withoutLogin hides the user and the password that an address must not have; it is shown all the

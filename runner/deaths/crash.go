@@ -57,6 +57,9 @@ const started = "shard-client runs\n"
 // the first line: the runtime writes where that is.
 func readEnd(file *os.File) (*end, error) {
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no file") // a pipe would hold us for ever
+	}
 	if err != nil {
 		return nil, err
 	}

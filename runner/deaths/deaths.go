@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -262,15 +261,6 @@ func (r *Register) body(kind string, w waiting) string {
 		r.o.Shard, titles[kind], kind, w.Count)
 	fmt.Fprintf(&text, "First:    %s\nLast:     %s\nTold by:  %s\n\n%s\n\n",
 		w.First.UTC().Format(time.RFC3339), w.Last.UTC().Format(time.RFC3339), r.o.Process, strings.TrimSpace(w.Text))
-	fmt.Fprintf(&text, "docs/runbook.md says what to do. The next mail about this kind comes in %v at the earliest.\n", mailPause)
+	fmt.Fprintf(&text, "docs/runbook.md says what to do. The next mail about this kind comes in %.0f minutes at the earliest.\n", mailPause.Minutes())
 	return text.String()
-}
-
-// ThisProcess names a process for [Options].Process.
-func ThisProcess(version string) string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown host"
-	}
-	return fmt.Sprintf("shard-client %s on %s, pid %d", version, host, os.Getpid())
 }

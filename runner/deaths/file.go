@@ -51,6 +51,9 @@ func (f *file) load() (state, error) {
 		}
 		_ = json.Unmarshal(text, &s)
 	} else {
+		if info, err := os.Stat(f.path); err == nil && !info.Mode().IsRegular() { // a pipe would hold us for ever
+			return s, fmt.Errorf("read the counts of past ends: %s is no file", f.path)
+		}
 		text, err := os.ReadFile(f.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s, fmt.Errorf("read the counts of past ends: %w", err)

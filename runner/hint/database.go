@@ -34,13 +34,14 @@ var causesOfDatabase = []cause{
 
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},
 	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --database-url as the server's certificate names it"},
+	{isNotYet, notYet, "set the clock of this machine, or wait: the certificate of the database server is not valid yet"},
 	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
 	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
-	{hungUp, "failed to write startup message|remote error: tls", "read the log of the database server, which hung up; " +
-		"if it wants a certificate, give sslcert and sslkey of an authority that it trusts"},
+	{hungUp, "failed to write startup message|remote error: tls", "read the log of the database server, which hung up; if it wants a certificate, give sslcert and sslkey of an authority that it trusts"},
 	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},
 	{noSocket, "connect: no such file or directory", "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
 	{is(syscall.ECONNREFUSED), "connection refused", "start PostgreSQL, or correct host and port of --database-url"},
+	{socketHangs, "", "look what holds the PostgreSQL of this machine: its socket takes connections, and nothing answers"},
 	{silent, "i/o timeout|no route to host|network is unreachable", "look at the routes and firewalls between here and PostgreSQL, and at host and port of --database-url"},
 }
 
@@ -90,12 +91,16 @@ func refusesTLS(err error) bool {
 // of them is met first depends on the network.
 func hungUp(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
-	return isA[*pgconn.ConnectError](err) && ok &&
-		(op.Op == "remote error" || errors.Is(op, syscall.ECONNRESET) || errors.Is(op, syscall.EPIPE))
+	return ok && isA[*pgconn.ConnectError](err) && (op.Op == "remote error" || errors.Is(op, syscall.ECONNRESET) || errors.Is(op, syscall.EPIPE))
 }
 
 func noSocket(err error) bool {
 	return isA[*pgconn.ConnectError](err) && errors.Is(err, fs.ErrNotExist)
+}
+
+func socketHangs(err error) bool {
+	failure, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok && pgconn.Timeout(err) && strings.HasPrefix(failure.Config.Host, "/")
 }
 
 func silent(err error) bool {

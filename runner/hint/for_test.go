@@ -1,15 +1,18 @@
 package hint
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,6 +28,8 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 	}
 	master := func(cause error) error { return &afe.Error{Class: afe.Transport, Err: cause} }
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	_, notYetValid := (&x509.Certificate{Raw: []byte{0}, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(2 * time.Hour)}).
+		Verify(x509.VerifyOptions{Roots: x509.NewCertPool()})
 	for name, tt := range map[string]struct {
 		class string
 		err   error
@@ -37,6 +42,7 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"disk full":           {beat.FailureDatabase, state("53100", ""), "make room on the disk of the database server"},
 		"too slow":            {beat.FailureDatabase, state("57014", ""), "look why statements are slow"},
 		"expired":             {"transport", master(x509.CertificateInvalidError{Reason: x509.Expired}), "renew the certificate of the master"},
+		"not yet":             {"transport", master(notYetValid), "set the clock of this machine, or wait: the certificate of the master"},
 		"wrong name":          {"transport", master(x509.HostnameError{Certificate: &x509.Certificate{}}), "write the host of --master as"},
 		"unknown authority":   {beat.FailureDatabase, x509.UnknownAuthorityError{}, "give sslrootcert in --database-url"},
 		"proxy":               {"transport", master(&net.OpError{Op: "proxyconnect", Err: refused}), "start the proxy"},
@@ -52,6 +58,23 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		if got := For(tt.class, tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// A socket of this machine that takes a connection and says nothing has no firewall in between.
+func TestASocketHasNoFirewall(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(directory, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = pgconn.Connect(ctx, "host="+directory+" user=u dbname=d")
+	if got := For("", err); !strings.Contains(got, "look what holds the PostgreSQL of this machine") {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 

@@ -24,6 +24,7 @@ var noAnswer = []cause{
 	{isUnreachable, "i/o timeout|no route to host|network is unreachable", "look at the routes and firewalls between here and the master, and at --master"},
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give --ca-file the certificate of the authority that vouches for the master"},
 	{isA[x509.HostnameError], "certificate is valid for|doesn't contain any IP SANs|is not valid for any names", "write the host of --master as the master's certificate names it"},
+	{isNotYet, notYet, "set the clock of this machine, or wait: the certificate of the master is not valid yet"},
 	{isExpired, "certificate has expired", "renew the certificate of the master, or set the clock of this machine"},
 	{of((*afe.Error).SpeaksHTTP), "server gave HTTP response to HTTPS client|first record does not look like a TLS handshake", "write --master with http://, or with the port that speaks https"},
 	{of((*afe.Error).SpeaksTLS), "malformed HTTP response", "write --master with https://, or with the port that speaks http"},

@@ -3,10 +3,13 @@
 package libpq
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"shardclient/runner/flags"
 )
 
 // beyond are the parameters that libpq knows and the driver does not, and what to do without each.
@@ -82,4 +85,52 @@ func Unknown(parameters map[string]string) (cause, hint string) {
 		return "", ""
 	}
 	return "libpq's " + strings.Join(names, ", ") + " cannot be heeded here", strings.Join(hints, "; ")
+}
+
+// others are parameters that a connection string often has beside those of beyond.
+var others = strings.Fields(`host port dbname database user password passfile connect_timeout sslmode sslkey sslcert sslcertmode
+	sslrootcert sslnegotiation sslpassword sslsni krbspn krbsrvname target_session_attrs service servicefile min_protocol_version
+	max_protocol_version channel_binding require_auth options application_name client_encoding statement_timeout lock_timeout
+	search_path work_mem timezone role idle_in_transaction_session_timeout tcp_keepalives_idle`)
+
+// Refused returns what to say when the server knows no setting of this name. It stands in the URL,
+// in PGOPTIONS, or in a service.
+func Refused(url, name string) (cause, hint string) {
+	where := " in the service"
+	if strings.Contains(url, name) {
+		where = ""
+	} else if options := os.Getenv("PGOPTIONS"); strings.Contains(strings.ReplaceAll(options, "-", "_"), name) {
+		where = " in PGOPTIONS"
+	}
+	cause = fmt.Sprintf("neither libpq nor the server has a parameter %s%s", name, where)
+	near := flags.Nearest(name, slices.Concat(others, slices.Sorted(maps.Keys(beyond))))
+	switch {
+	case near == "":
+		return cause, "correct its name, or leave it out; one of an extension has a dot in it"
+	case beyond[near] != "":
+		return cause, "did you mean " + near + "? " + beyond[near]
+	}
+	return cause, "did you mean " + near + "?"
+}
+
+// Instead says what to give where the driver does not understand a parameter, wherever that is
+// from; otherwise, how a URL is written.
+func Instead(url, cause, otherwise string) string {
+	for _, one := range [][2]string{
+		{"invalid port", "give a port from 1 to 65535"},
+		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
+		{"connect_timeout", "give whole seconds, such as 5"},
+		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
+		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
+		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
+	} {
+		if !strings.Contains(cause, one[0]) {
+			continue
+		}
+		if strings.Contains(url, "://") { // half a password looks like anything
+			return one[1] + "; a URL is " + strings.TrimPrefix(otherwise, "give ")
+		}
+		return one[1]
+	}
+	return otherwise
 }

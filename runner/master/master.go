@@ -126,7 +126,7 @@ func (m *master) call(r *http.Request, request *request, began time.Time) ([]byt
 	switch request.method {
 	case "shard_heartbeat":
 	case "get_shards":
-		return m.shards(r.Context())
+		return m.shards(r.Context(), request.params)
 	case "get_server_time":
 		return json.Marshal(m.o.Now().Format("2006-01-02 15:04")) // in its own zone, as the original
 	default:

@@ -9,9 +9,14 @@ import (
 )
 
 // shards answers get_shards, by which a client that is being set up finds out whether the master
-// knows it. Unlike a heartbeat it changes nothing. The filters of the original are not here.
-func (m *master) shards(ctx context.Context) ([]byte, error) {
-	rows, err := masterdb.New(m.pool).ShardsList(ctx)
+// knows it. Unlike a heartbeat it changes nothing. Of the filters of the original hostname is here.
+func (m *master) shards(ctx context.Context, params []any) ([]byte, error) {
+	hostname := ""
+	if len(params) > 0 {
+		filter, _ := params[len(params)-1].(object)
+		hostname, _ = filter.asMap()["hostname"].(string)
+	}
+	rows, err := masterdb.New(m.pool).ShardsList(ctx, hostname, m.o.NocaseNames)
 	if err != nil {
 		return nil, fmt.Errorf("list the shards: %w", err)
 	}

@@ -17,6 +17,8 @@ func (s *Status) judge(pause time.Duration) {
 	switch {
 	case last == nil && s.LastHolder == nil:
 		s.State, s.Sentence = StateNew, "No client has served this database yet."
+	case s.Standby:
+		s.atStandby(last, ended, max(silentPauses*pause, silentLeast))
 	case s.Holder == nil:
 		s.State, s.Sentence = StateStopped, "No client runs: nobody holds the lock of this shard"
 		switch {
@@ -41,6 +43,21 @@ func (s *Status) judge(pause time.Duration) {
 		} else if s.Pending.Jobs > 0 {
 			s.Sentence = fmt.Sprintf("The last beat ended %s and was ok; %s to upload.", ended, s.Pending.words())
 		}
+	}
+}
+
+// atStandby judges by the beats that have come over: whether a client runs is not to be seen.
+func (s *Status) atStandby(last *Beat, ended string, silent time.Duration) {
+	s.Sentence = "Seen at a standby, which may lag: "
+	switch {
+	case last == nil:
+		s.State, s.Sentence = StateSilent, s.Sentence+"no beat is in the history."
+	case !last.OK():
+		s.State, s.Sentence = StateFailing, s.Sentence+"the last beat failed ("+last.result()+") "+ended+"."
+	case s.At.Sub(last.EndedAt()) > silent:
+		s.State, s.Sentence = StateSilent, s.Sentence+"the last beat ended "+ended+" and was ok; nothing has come since."
+	default:
+		s.State, s.Sentence = StateOK, s.Sentence+"the last beat ended "+ended+" and was ok."
 	}
 }
 

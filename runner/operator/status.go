@@ -51,6 +51,8 @@ type Status struct {
 	Beats      []Beat  `json:"beats"` // the last ones, oldest first
 	// Unknown are the parts, by their names here, that took too long to read, and why.
 	Unknown map[string]string `json:"unknown"`
+	// Standby: the database is one. It may lag behind, and shows no lock of its primary.
+	Standby bool `json:"standby"`
 }
 
 // Pending are the finished jobs that wait for their upload.
@@ -145,7 +147,7 @@ const (
 
 func (s *Status) readOutcome(ctx context.Context, q *sharddb.Queries) error {
 	o, err := q.StatusOutcome(ctx)
-	s.At, s.FailuresInARow = o.Now.UTC(), o.Failures
+	s.At, s.FailuresInARow, s.Standby = o.Now.UTC(), o.Failures, o.Standby
 	s.LastSuccess, s.FailingSince = moment(o.LastSuccess), moment(o.FailingSince)
 	if s.LastSuccess != nil {
 		s.LastSuccessAge = s.age(*s.LastSuccess)
@@ -178,7 +180,9 @@ func (s *Status) readAside(ctx context.Context, q *sharddb.Queries) error {
 }
 
 func (s *Status) readHolder(ctx context.Context, q *sharddb.Queries) (err error) {
-	s.Holder, s.LastHolder, err = ReadHolder(ctx, q)
+	if s.Holder, s.LastHolder, err = ReadHolder(ctx, q); s.Standby {
+		s.Unknown[partHolder] = "this is a standby, and the lock is seen at its primary only"
+	}
 	return err
 }
 

@@ -14,6 +14,6 @@
 //
 // # Metrics and health
 //
-// [Metrics] and [Health] each observe every [beat.Report]. [Serve] shows them at /metrics and
+// [Metrics] and [Health] each observe every [beat.Report]. [ServeAt] shows them at /metrics and
 // /healthz, to everyone who can reach the address: so neither shows the text of an error.
 package ops

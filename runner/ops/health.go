@@ -52,6 +52,8 @@ type HealthStatus struct {
 	Failure string `json:"last_failure_class"`
 	// Failures counts the failures since the last success.
 	Failures int `json:"failures_in_a_row"`
+
+	hint string // what to do about it, for the service manager
 }
 
 const (
@@ -89,6 +91,13 @@ func (h *Health) Doing(doing string) {
 	h.told(h.status, true)
 }
 
+// Advise notes what to do about what keeps the client from its first beat; "": nothing.
+func (h *Health) Advise(hint string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.hint = hint
+}
+
 // Waits notes when the next beat begins.
 func (h *Health) Waits(next time.Time) {
 	h.mu.Lock()
@@ -113,7 +122,7 @@ func (h *Health) Observe(b *beat.Report) {
 	now := time.Now()
 	s := &h.status
 	h.beaten = true
-	s.Doing, s.Since = "pause", now
+	s.Doing, s.Since, s.hint = "pause", now, b.Hint
 	if b.OK() {
 		s.LastSuccess, s.Failures = second(now), 0
 	} else {

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -36,17 +35,6 @@ func TestOptionsThatWouldFailLater(t *testing.T) {
 	for _, limit := range []time.Duration{0, -time.Second} {
 		if h, err := NewHealth(limit); h != nil || err == nil || !strings.Contains(err.Error(), "limit of the health is "+limit.String()) {
 			t.Errorf("health with a limit of %s: %v", limit, err)
-		}
-	}
-	m, h, log := someMetrics(), newHealth(time.Hour), slog.New(slog.DiscardHandler)
-	for _, missing := range []func(){
-		func() { m = nil },
-		func() { m, h = someMetrics(), nil },
-		func() { h, log = newHealth(time.Hour), nil },
-	} {
-		missing()
-		if s, err := Serve(t.Context(), "127.0.0.1:0", m, h, nil, log); s != nil || err == nil || !strings.Contains(err.Error(), "is nil") {
-			t.Errorf("metrics %t, health %t, log %t: %v", m != nil, h != nil, log != nil, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,22 +32,8 @@ type Server struct {
 	done     chan struct{}
 }
 
-// Serve listens at a TCP address, HOST:PORT, and serves there until Close; port 0 is any free one.
-// When it cannot listen there, the error is the cause alone, so that the caller can name the
-// setting. Without a page there is nothing at /.
-func Serve(ctx context.Context, address string, m *Metrics, h *Health, page http.Handler, log *slog.Logger) (*Server, error) {
-	if m == nil || h == nil || log == nil {
-		return nil, errors.New("ops: Serve wants metrics, health and a log: one of them is nil")
-	}
-	listener, err := Listen(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	return ServeAt(listener, m, h, page, log), nil
-}
-
-// Listen begins to listen at a TCP address, HOST:PORT. Who asks already waits until [ServeAt]. The
-// error is the cause alone, as that of [Serve].
+// Listen begins to listen at a TCP address, HOST:PORT; port 0 is any free one. Who asks already
+// waits until [ServeAt]. The error is the cause alone, so that the caller can name the setting.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if op, ok := errors.AsType[*net.OpError](err); ok {
@@ -55,7 +42,20 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, err
 }
 
-// ServeAt serves where somebody listens already, until Close.
+// ToListen says what to do about an address at which nobody can be served.
+func ToListen(err error) string {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return "give a port from 1024 on, or let this user have it: " +
+			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop what listens there, perhaps another shard-client, or give a port that is free"
+	default:
+		return "give an address of this machine, or the port alone, as in :9464"
+	}
+}
+
+// ServeAt serves where somebody listens already, until Close. Without a page there is nothing at /.
 func ServeAt(listener net.Listener, m *Metrics, h *Health, page http.Handler, log *slog.Logger) *Server {
 	return serve(listener, paths(m, h, page, log), writeTimeout, log)
 }

@@ -19,10 +19,11 @@ import (
 
 func served(t *testing.T) *Server {
 	t.Helper()
-	s, err := Serve(t.Context(), "127.0.0.1:0", someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler))
+	listener, err := Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := ServeAt(listener, someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
@@ -54,7 +55,7 @@ func TestPaths(t *testing.T) {
 
 func TestAddressThatIsTaken(t *testing.T) {
 	address := served(t).Address()
-	_, err := Serve(t.Context(), address, someMetrics(), newHealth(time.Hour), nil, slog.New(slog.DiscardHandler))
+	_, err := Listen(t.Context(), address)
 	if !errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), address) {
 		t.Errorf("error %v, want the cause alone", err)
 	}

@@ -92,5 +92,8 @@ func (s HealthStatus) sentence() string {
 	} else {
 		text.WriteString("; no success yet")
 	}
+	if s.hint != "" {
+		text.WriteString("; " + s.hint)
+	}
 	return text.String()
 }

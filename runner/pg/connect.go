@@ -28,8 +28,8 @@ import (
 )
 
 const (
-	// connectTimeout ends the wait for a database host that does not answer at all.
-	connectTimeout = 15 * time.Second
+	// ConnectTimeout ends the wait for a database host that does not answer at all.
+	ConnectTimeout = 15 * time.Second
 	// An idle connection asks after keepAlive whether the host is alive, and again after each
 	// keepAlive; after keepAliveCount questions without an answer the host counts as dead.
 	keepAlive      = 15 * time.Second
@@ -56,6 +56,8 @@ type Door struct {
 	// Migrates lets statements take as long as they need, and leaves the search_path as it is
 	// given: it says where new tables go.
 	Migrates bool
+	// AnyServer leads to a server that takes no writes, too, for looking at it.
+	AnyServer bool
 	// LockTimeout is how long a statement waits for what another session has locked, unless the URL
 	// says it; 0: as long as statement_timeout allows. A session that migrates has no limit.
 	LockTimeout time.Duration
@@ -73,7 +75,7 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 	if config.PingTimeout == 0 {
 		// The driver asks a connection that was idle whether it is alive. It does so without a
 		// statement, so statement_timeout does not apply.
-		config.PingTimeout = connectTimeout
+		config.PingTimeout = ConnectTimeout
 	}
 	config.BeforeConnect = d.BeforeConnect
 	return pgxpool.NewWithConfig(ctx, config)
@@ -98,7 +100,7 @@ func (d *Door) Check() (*pgxpool.Config, error) {
 // BeforeConnect prepares a new connection, whoever opens it: a pool, or goose through database/sql.
 func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) error {
 	if connection.ConnectTimeout == 0 {
-		connection.ConnectTimeout = connectTimeout
+		connection.ConnectTimeout = ConnectTimeout
 	}
 	if connection.RuntimeParams["application_name"] == "" {
 		connection.RuntimeParams["application_name"] = d.Name
@@ -109,8 +111,12 @@ func (d *Door) BeforeConnect(_ context.Context, connection *pgx.ConnConfig) erro
 	}
 	connection.DialFunc = bounded(dialer.DialContext, maxSilence(begins.known["statement_timeout"]))
 	// Only the primary is of use, be it one of several hosts or the one that a name stands for
-	// today. An operator who wants a read-only server, to look at a quarantine, says so in the URL.
-	WantWrites(connection)
+	// today.
+	if d.AnyServer {
+		connection.ValidateConnect = nil // also that of a URL which wants a primary
+	} else {
+		WantWrites(connection)
+	}
 	begins.validate, connection.ValidateConnect = connection.ValidateConnect, begins.begin
 	prepareStatements(connection)
 	return d.setPassword(connection)
@@ -138,7 +144,7 @@ func (d *Door) setPassword(connection *pgx.ConnConfig) error {
 // dialer notices within about a minute that a database host fell silent. statement_timeout cannot:
 // the server itself enforces it.
 var dialer = &net.Dialer{
-	Timeout: connectTimeout,
+	Timeout: ConnectTimeout,
 	KeepAliveConfig: net.KeepAliveConfig{
 		Enable:   true,
 		Idle:     keepAlive,

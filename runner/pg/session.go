@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -171,16 +172,22 @@ func (s *session) begin(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 	if len(s.given) > 0 {
 		if err := set(ctx, conn, sessiondb.SessionGiven, s.given); err != nil {
-			return fmt.Errorf("settings of the connection string: %w", err)
+			return judgeGiven(err, maps.Keys(s.given))
 		}
 	}
 	if err := set(ctx, conn, sessiondb.SessionSettle, s.known); err != nil {
+		if _, ok := errors.AsType[*pgconn.PgError](err); ok { // of all that is set here, only limits are given
+			return judgeGiven(err, maps.Keys(limits))
+		}
 		return fmt.Errorf("settings of the session: %w", err)
 	}
 	if !s.stay {
 		if err := settings(ctx, conn, sessiondb.SessionHome); err != nil {
 			return fmt.Errorf("find the schema of the tables: %w", err)
 		}
+	}
+	if s.validate == nil {
+		return nil
 	}
 	return s.validate(ctx, conn)
 }

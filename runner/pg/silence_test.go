@@ -86,8 +86,8 @@ func TestPoolsQuestionIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if got := pool.Config().PingTimeout; got != connectTimeout {
-		t.Errorf("pings may take %s, want %s", got, connectTimeout)
+	if got := pool.Config().PingTimeout; got != ConnectTimeout {
+		t.Errorf("pings may take %s, want %s", got, ConnectTimeout)
 	}
 }
 

@@ -78,7 +78,7 @@ func (c *showCommand) Validate() error {
 }
 
 func (c *showCommand) Run(ctx context.Context, d *Desk) error {
-	return d.onShard(ctx, func(s *Shard) error {
+	return d.shard(ctx, d.Look, func(s *Shard) error {
 		found, err := Find(ctx, s.Pool, c.Selection)
 		if err != nil {
 			return err

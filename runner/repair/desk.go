@@ -26,7 +26,9 @@ type Desk struct {
 
 	// Database opens a pool on a database with the schema of this binary.
 	Database func(context.Context) (*pgxpool.Pool, error)
-	// Sessions opens one on a database of any schema, whatever is locked in it.
+	// Look opens one that may lead to a server that takes no writes.
+	Look func(context.Context) (*pgxpool.Pool, error)
+	// Sessions opens the same on a database of any schema, whatever is locked in it.
 	Sessions func(context.Context) (*pgxpool.Pool, error)
 	// Reader makes what reads the packet of a beat.
 	Reader func(*pgxpool.Pool) (Previewer, error)
@@ -58,7 +60,11 @@ func (d *Desk) confirm(ctx context.Context, given consent, question string) erro
 
 // onShard calls do with the shard whose database is to be mended.
 func (d *Desk) onShard(ctx context.Context, do func(*Shard) error) error {
-	pool, err := d.Database(ctx)
+	return d.shard(ctx, d.Database, do)
+}
+
+func (d *Desk) shard(ctx context.Context, open func(context.Context) (*pgxpool.Pool, error), do func(*Shard) error) error {
+	pool, err := open(ctx)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (c *endCommand) Run(ctx context.Context, d *Desk) error {
 	if err := d.confirm(ctx, c.consent, "End "+about+"?"); err != nil {
 		return err
 	}
-	if err := EndSession(ctx, pool, s.PID); err != nil {
+	if err := EndSession(ctx, pool, s); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.Stdout, "ended %s\n", about)

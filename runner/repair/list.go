@@ -19,7 +19,7 @@ const reasonMost = 4000
 type listCommand struct{}
 
 func (c *listCommand) Run(ctx context.Context, d *Desk) error {
-	pool, err := d.Database(ctx)
+	pool, err := d.Look(ctx)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (d *Desk) preview(ctx context.Context, do func(*pgxpool.Pool, *shard.Previe
 	if d.Hostname == "" {
 		return d.Misused(errors.New("--shard-hostname is missing: it stands in the packet"))
 	}
-	pool, err := d.Database(ctx)
+	pool, err := d.Look(ctx)
 	if err != nil {
 		return err
 	}

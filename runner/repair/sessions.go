@@ -28,6 +28,8 @@ type Session struct {
 	HoldsLock bool `json:"holds_lock"`
 	// Query is the beginning of what it runs, or ran last.
 	Query string `json:"query"`
+
+	started *time.Time // nil: not to be seen
 }
 
 // Sessions returns everybody who is connected to the database but the caller, the oldest
@@ -41,7 +43,7 @@ func Sessions(ctx context.Context, db sharddb.DBTX) ([]Session, error) {
 	for i, r := range rows {
 		list[i] = Session{
 			PID: r.Pid, Role: r.Role, Application: r.Application, Address: r.Address, State: r.State,
-			InTransaction: r.InTransaction, Blocks: append([]int32{}, r.Blocks...), HoldsLock: r.HoldsLock, Query: r.Query,
+			InTransaction: r.InTransaction, Blocks: append([]int32{}, r.Blocks...), HoldsLock: r.HoldsLock, Query: r.Query, started: r.Started,
 		}
 		if r.TimesKnown {
 			list[i].TransactionSeconds = &r.TransactionSeconds
@@ -85,9 +87,9 @@ func FindSession(ctx context.Context, db sharddb.DBTX, pid int32) (Session, erro
 	return Session{}, err
 }
 
-// EndSession ends a session; what it has not committed is rolled back.
-func EndSession(ctx context.Context, db sharddb.DBTX, pid int32) error {
-	ended, err := sharddb.New(db).SessionEnd(ctx, pid)
+// EndSession ends a session that was found; what it has not committed is rolled back.
+func EndSession(ctx context.Context, db sharddb.DBTX, s Session) error {
+	ended, err := sharddb.New(db).SessionEnd(ctx, sharddb.SessionEndParams{Pid: s.PID, Role: s.Role, Started: s.started})
 	switch {
 	case pg.Forbidden(err):
 		err = fmt.Errorf("%w; connect as the role of that session, or as one that is a member of pg_signal_backend", err)
@@ -95,7 +97,7 @@ func EndSession(ctx context.Context, db sharddb.DBTX, pid int32) error {
 		err = ErrNoSession
 	}
 	if err != nil {
-		return fmt.Errorf("end the session %d: %w", pid, err)
+		return fmt.Errorf("end the session %d: %w", s.PID, err)
 	}
 	return nil
 }

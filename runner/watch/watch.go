@@ -4,11 +4,9 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -124,7 +122,7 @@ func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	}
 	listener, err := ops.Listen(ctx, address)
 	if err != nil {
-		return nil, &config.SettingError{Flag: flag, Value: address, Cause: err.Error(), Hint: toListen(err)}
+		return nil, &config.SettingError{Flag: flag, Value: address, Cause: err.Error(), Hint: ops.ToListen(err)}
 	}
 	return listener, nil
 }
@@ -151,19 +149,6 @@ func (w *Options) ages(metrics *ops.Metrics) func(context.Context) {
 			return
 		}
 		metrics.ObserveAges(found.Buckets, found.Seconds, found.Oldest)
-	}
-}
-
-// toListen says what to do about an address at which nobody can be served.
-func toListen(err error) string {
-	switch {
-	case errors.Is(err, syscall.EACCES):
-		return "give a port from 1024 on, or let this user have it: " +
-			"AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit"
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "stop what listens there, perhaps another shard-client, or give a port that is free"
-	default:
-		return "give an address of this machine, or the port alone, as in :9464"
 	}
 }
 

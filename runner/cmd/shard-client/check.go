@@ -15,7 +15,7 @@ type checkCommand struct{}
 
 // Help implements the interface of package command.
 func (c *checkCommand) Help() string {
-	return "Settings, database, rights, tables, lock, master, clocks and disks, a line each: ok, warn, fail, or skipped where " +
+	return "Settings, database, rights, tables, lock, master, clocks, disks and addresses, a line each: ok, warn, fail, or skipped where " +
 		"something else has to be mended first. A line that is not ok says what to do. It ends with 1 when something fails, " +
 		"and with 0 otherwise. Run it as the user, and with the settings, of the service.\n\n" +
 		"Nothing is changed: neither here, where a client may run meanwhile, nor on the master, which is asked for its shards, " +
@@ -56,8 +56,9 @@ func (p *program) checks() *check.Checks {
 	s := p.settings
 	c := &check.Checks{
 		ShardHostname: s.ShardHostname, Protocol: s.Protocol, UserAgent: "shard-client/" + version,
-		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir,
-		Redact: p.secrets.RedactError,
+		SpoolDir: s.SpoolDir, MaxResponseBytes: int64(s.MaxResponseBytes), LogDir: s.LogDir, StateDir: s.StateDir,
+		Listen: s.Listen, PprofListen: s.PprofListen,
+		Redact: p.secrets.RedactError, Explain: p.direct,
 	}
 	mistakes := errors.Join(errors.Unwrap(p.broken), s.ValidateShard())
 	p.sources.Explain(mistakes)

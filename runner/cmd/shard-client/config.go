@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"shardclient/runner/pg"
 	"shardclient/runner/plain"
 )
 
@@ -17,6 +18,9 @@ const maxShown = 4096
 // do not keep it from that: it is asked because of them.
 func (p *program) printConfig(context.Context) error {
 	list := p.sources.Settings(p.settings)
+	if driver, err := p.door().Check(); err == nil && p.settings.ValidateDatabase() == nil {
+		list = append(list, p.sources.Connection(p.settings, driver.ConnConfig.Password, driver.ConnConfig.ConnectTimeout, pg.ConnectTimeout)...)
+	}
 	for i := range list {
 		list[i].Value = p.secrets.RedactOwn(list[i].Value)
 	}

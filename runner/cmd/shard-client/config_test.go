@@ -74,6 +74,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{
 		"SETTING ", "heartbeat-pause 5s " + shadow + ":2 [SHARD] heartbeat_pause_sec\n", "database-url host=h " + shadow + ":4 [AUTOTEST_WEB] host\n",
 		"drain-pause 2s SHARD_CLIENT_DRAIN_PAUSE\n", "history-keep 7 --history-keep\n", "listen - default\n", "master m?[2J n " + shadow, "startup-splay 5s default\n",
+		"database-password *** " + shadow + ":5 [AUTOTEST_WEB] password\n", "database-connect-timeout 15s default\n",
 	} {
 		if got := strings.Join(strings.FieldsFunc(e.stdout, func(r rune) bool { return r == ' ' }), " "); !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
@@ -93,6 +94,36 @@ func TestConfig(t *testing.T) {
 	var list []config.Setting
 	if err := json.Unmarshal([]byte(e.stdout), &list); err != nil || len(list) != len(settings) {
 		t.Errorf("%d settings, want %d: %v, %s", len(list), len(settings), err, e.stdout)
+	}
+}
+
+// Where the password is from that is used is shown, and the password is not; the same of the time
+// that a connection may take.
+func TestConfigShowsTheConnection(t *testing.T) {
+	for _, name := range []string{"PGHOST", "PGDATABASE", "PGUSER", "PGPORT"} {
+		t.Setenv(name, "")
+	}
+	passwords := iniFile(t, "passwords", "CANARY2\n")
+	passfile := iniFile(t, "passfile", "*:*:*:*:CANARY3\n")
+	service := iniFile(t, "service", "[x]\nhost=h\npassword=CANARY4\nconnect_timeout=9\n")
+	for _, tt := range []struct{ url, file, variable, passfile, service, password, timeout string }{
+		{"postgres://u:CANARY1@h/d?connect_timeout=7", passwords, "CANARY5", passfile, "", "*** --database-url", "7s --database-url"},
+		{"postgres://u@h/d", passwords, "CANARY5", passfile, "", "*** " + passwords, "15s default"},
+		{"postgres://u@h/d", "", "CANARY5", passfile, "", "*** PGPASSWORD", "15s default"},
+		{"postgres://u@h/d", "", "", passfile, "", "*** " + passfile, "15s default"},
+		{"postgres://u@h/d", "", "", "/dev/null", "", "- none is given", "15s default"},
+		{"postgres://u@h/d", "", "CANARY5", passfile, "x", "*** service x, or " + passfile, "9s service x"},
+	} {
+		t.Setenv("PGPASSWORD", tt.variable)
+		t.Setenv("PGPASSFILE", tt.passfile)
+		t.Setenv("PGSERVICE", tt.service)
+		t.Setenv("PGSERVICEFILE", service)
+		e := invoke("config", "--database-url", tt.url, "--database-password-file", tt.file).want(t, exitOK)
+		shown := strings.Join(strings.Fields(e.stdout), " ") + " "
+		if !strings.Contains(shown, " database-password "+tt.password+" ") || !strings.Contains(shown, " database-connect-timeout "+tt.timeout+" ") ||
+			strings.Contains(e.stdout+e.stderr, "CANARY") {
+			t.Errorf("%+v: %v", tt, e)
+		}
 	}
 }
 

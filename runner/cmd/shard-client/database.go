@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -28,6 +27,7 @@ func (p *program) door() *pg.Door {
 		Password: p.password,
 
 		LockTimeout: p.settings.LockTimeout,
+		AnyServer:   p.looks,
 	}
 }
 
@@ -69,6 +69,17 @@ func (p *program) database(ctx context.Context) (*pgxpool.Pool, error) {
 	return pool, err
 }
 
+// look opens a pool for a command that changes nothing. Where every server that answers takes no
+// writes, it looks at one of those, such as a standby whose primary is down.
+func (p *program) look(ctx context.Context, open func(context.Context) (*pgxpool.Pool, error)) (*pgxpool.Pool, error) {
+	pool, err := open(ctx)
+	if pg.TakesNoWrites(err) {
+		p.looks = true
+		return open(ctx)
+	}
+	return pool, err
+}
+
 // screen returns what stdout is.
 func (p *program) screen() screen.Out {
 	to := p.stdout
@@ -86,7 +97,8 @@ func (p *program) checkDatabase() error {
 	if err := p.settings.ValidateDatabase(); err != nil {
 		return &usageError{err}
 	}
-	settings, err := p.door().Check()
+	door := p.door()
+	settings, err := door.Check()
 	if err == nil {
 		if cause, hint := libpq.Unknown(settings.ConnConfig.RuntimeParams); cause != "" {
 			err = &config.SettingError{Flag: "database-url", Cause: cause, Hint: hint}
@@ -94,7 +106,7 @@ func (p *program) checkDatabase() error {
 	}
 	var unusable *pg.URLError
 	if errors.As(err, &unusable) {
-		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: p.insteadOf(unusable)}
+		err = &config.SettingError{Flag: "database-url", Cause: unusable.Cause, Hint: libpq.Instead(door.URL, unusable.Cause, unusable.Hint)}
 	}
 	if err != nil {
 		return &usageError{err}
@@ -103,34 +115,22 @@ func (p *program) checkDatabase() error {
 	return nil
 }
 
-// insteadOf says what to give where the driver does not understand a parameter, wherever that is
-// from.
-func (p *program) insteadOf(unusable *pg.URLError) string {
-	for _, one := range [][2]string{
-		{"invalid port", "give a port from 1 to 65535"},
-		{"sslmode", "give disable, allow, prefer, require, verify-ca or verify-full"},
-		{"connect_timeout", "give whole seconds, such as 5"},
-		{"target_session_attrs", "leave it out, or give any, read-write, read-only, primary, standby or prefer-standby"},
-		{"service", "correct PGSERVICE (service=), or the file that PGSERVICEFILE names; without it, ~/.pg_service.conf is read"},
-		{"CA file", "correct sslrootcert (PGSSLROOTCERT), and let this user read that file"},
-	} {
-		if !strings.Contains(unusable.Cause, one[0]) {
-			continue
-		}
-		if strings.Contains(string(p.settings.DatabaseURL), "://") { // half a password looks like anything
-			return one[1] + "; a URL is " + strings.TrimPrefix(unusable.Hint, "give ")
-		}
-		return one[1]
-	}
-	return unusable.Hint
-}
-
-// direct makes a setting that is wrong of the pooler that has no session for us. Other errors are
-// those of a database that is down.
+// direct makes a setting that is wrong of the pooler that has no session for us, and of what the
+// server will not have. Other errors are those of a database that is down.
 func (p *program) direct(err error) error {
+	wrong := &config.SettingError{Flag: "database-url"}
 	var between *poolers.Error
-	if errors.As(err, &between) {
-		return &usageError{&config.SettingError{Flag: "database-url", Cause: between.Cause(), Hint: poolers.Hint}}
+	var given *pg.GivenError
+	switch {
+	case errors.As(err, &between):
+		wrong.Cause, wrong.Hint = between.Cause(), poolers.Hint
+	case errors.As(err, &given) && given.Unknown && given.Name != "":
+		wrong.Cause, wrong.Hint = libpq.Refused(string(p.settings.DatabaseURL), given.Name)
+	case errors.As(err, &given):
+		wrong.Cause, wrong.Hint = pg.Reason(given), "correct the settings in --database-url or PGOPTIONS"
+	default:
+		return err
 	}
-	return err
+	p.sources.Explain(wrong) // before its text becomes part of another one
+	return &usageError{wrong}
 }

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"shardclient/runner/hint"
 	"shardclient/runner/lock"
 	"shardclient/runner/pg"
+	"shardclient/runner/screen"
 	"shardclient/schema"
 )
 
@@ -45,7 +42,7 @@ type results struct {
 func (r *results) Write(text []byte) (int, error) {
 	shown := text
 	if r.terminal {
-		shown = escaped(text)
+		shown = screen.Escaped(text)
 	}
 	n, err := r.Writer.Write(shown)
 	if n = min(n, len(text)); err == nil {
@@ -56,27 +53,6 @@ func (r *results) Write(text []byte) (int, error) {
 	}
 	return n, err
 }
-
-// escaped returns a text with the characters escaped that a terminal may obey, or that show a line
-// in another order, as JSON escapes them: encoders leave them as they are. The escape character
-// itself is in our own colours; encoders, and what shows texts from elsewhere, take it out.
-func escaped(text []byte) []byte {
-	i := bytes.IndexFunc(text, obeyed)
-	if i < 0 {
-		return text
-	}
-	safe := bytes.Clone(text[:i])
-	for _, r := range string(text[i:]) {
-		if obeyed(r) {
-			safe = fmt.Appendf(safe, `\u%04x`, r)
-		} else {
-			safe = utf8.AppendRune(safe, r)
-		}
-	}
-	return safe
-}
-
-func obeyed(r rune) bool { return r >= 0x7f && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) }
 
 // printError says that a result was not printed.
 type printError struct{ cause error }

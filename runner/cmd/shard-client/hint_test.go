@@ -33,7 +33,6 @@ func TestFailuresOfTheDatabaseSayWhatToDo(t *testing.T) {
 		"may not log in":   {as("locked_out"), "let this role log in, or correct the user in --database-url"},
 		"too many":         {as("no_more"), "raise max_connections of the server or the limit of the role"},
 		"no rights":        {as("poor"), "shard-client migrate grant"},
-		"unknown setting":  {databaseURL + "&no_such=x", "correct the settings in --database-url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

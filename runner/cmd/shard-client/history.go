@@ -54,7 +54,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 }
 
 func (c *historyCommand) Run(ctx context.Context, p *program) error {
-	pool, err := p.database(ctx)
+	pool, err := p.look(ctx, p.database)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@
 // shard beats, runner/shard what a beat does, runner/ops what operators see of it.
 //
 // Each command has a file of its own: run.go, once.go, check.go, status.go, history.go,
-// migrate.go, version.go; what people mend is in runner/repair. A
+// migrate.go, about.go; what people mend is in runner/repair. A
 // start goes through parse.go (the command line), this file, the file of the command, and exit.go
 // (the exit code). open.go makes the client of a shard out of its parts, for run and once.
 package main
@@ -50,6 +50,7 @@ type program struct {
 	typed          bool     // --database-url is on the command line, which ps shows to everyone
 	unread         []string // variables of the environment that look like settings, but are none
 	wantsLog       bool     // --log-level is given
+	looks          bool     // at a server that takes no writes
 	once           bool     // the command is once
 	adoption
 	secrets  *secrets.Secrets

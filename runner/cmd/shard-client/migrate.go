@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"shardclient/runner/lock"
+	"shardclient/runner/pg"
 	"shardclient/runner/poolers"
 	"shardclient/runner/repair"
 	"shardclient/runner/screen"
@@ -28,7 +30,21 @@ func (p *program) migrateUp(ctx context.Context) error {
 }
 
 func (p *program) migrateDown(ctx context.Context) error {
+	if held := p.served(ctx); held != nil {
+		return held // what the step drops, it would still use
+	}
 	return p.migrate(ctx, "migrate down", schema.Down, "nothing to do: no migration is applied")
+}
+
+// served returns the error of a client that serves the shard now; nil: none, as far as is known.
+func (p *program) served(ctx context.Context) (err error) {
+	if pool, away := p.connect(ctx); away == nil { // otherwise, whoever needs it tells
+		defer pool.Close()
+		if err = lock.Look(ctx, pool); !errors.As(err, new(*lock.HeldError)) {
+			err = nil
+		}
+	}
+	return err
 }
 
 // migrateFunc is schema.Up or schema.Down.
@@ -55,6 +71,9 @@ func (p *program) migrate(ctx context.Context, name string, run migrateFunc, not
 	defer func() {
 		if len(report) > 0 && err == nil && report[0].Direction == "up" {
 			p.say(below("where the client has a role of its own, give it its rights: shard-client migrate grant ROLE, as the owner"))
+			if held := p.served(ctx); held != nil {
+				p.say(below("restart the client that runs, which does not notice a migration: until then its beats may fail"))
+			}
 		}
 	}()
 	for _, step := range report {
@@ -71,11 +90,15 @@ func (p *program) migrations(ctx context.Context, name string, change bool) (std
 	if err := p.checkDatabase(); err != nil {
 		return nil, err
 	}
-	door := p.door()
-	door.Migrates = change
-	if err := p.direct(poolers.Direct(ctx, p.door())); err != nil {
+	err := p.direct(poolers.Direct(ctx, p.door()))
+	if p.looks = !change && pg.TakesNoWrites(err); p.looks {
+		err = p.direct(poolers.Direct(ctx, p.door()))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	door := p.door()
+	door.Migrates = change
 	return stdlib.OptionBeforeConnect(door.BeforeConnect), nil
 }
 

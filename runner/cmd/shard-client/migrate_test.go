@@ -199,3 +199,19 @@ func TestVersion(t *testing.T) {
 	t.Setenv("SHARD_CLIENT_MASTER", "ftp://nonsense")
 	invoke("version").want(t, exitOK)
 }
+
+// A client does not notice that its tables change: what would take some away is refused while it
+// runs, and what brings new ones says that it is to be restarted.
+func TestMigrationsBesideAClient(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	invoke("migrate", "down", "--database-url", databaseURL).want(t, exitOK)
+	l := hold(t, pool, "shard-client 1.2 on h1, pid 17")
+	invoke("migrate", "up", "--database-url", databaseURL).want(t, exitOK).says(t, "hint: restart the client that runs")
+	invoke("migrate", "down", "--database-url", databaseURL).want(t, exitHeld).says(t, "pid 17")
+	l.Release(t.Context())
+	invoke("migrate", "down", "--database-url", databaseURL).want(t, exitOK)
+	if e := invoke("migrate", "up", "--database-url", databaseURL).want(t, exitOK); strings.Contains(e.stderr, "restart") {
+		t.Errorf("%v", e)
+	}
+}

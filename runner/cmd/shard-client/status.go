@@ -36,7 +36,7 @@ func (c *statusCommand) Validate() error {
 const leastInterval = 100 * time.Millisecond
 
 func (c *statusCommand) Run(ctx context.Context, p *program) error {
-	pool, err := p.database(ctx)
+	pool, err := p.look(ctx, p.database)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func TestStatusJSONKeys(t *testing.T) {
 	}
 	want := []string{
 		"at", "beats", "error", "failing_since", "failure", "failures_in_a_row", "hint", "last_holder", "last_success",
-		"last_success_age_seconds", "lock_holder", "open", "pending_uploads", "quarantine", "schema_version", "sentence", "state", "unknown",
+		"last_success_age_seconds", "lock_holder", "open", "pending_uploads", "quarantine", "schema_version", "sentence", "standby", "state", "unknown",
 	}
 	if got := slices.Sorted(maps.Keys(object)); !slices.Equal(got, want) {
 		t.Errorf("keys %q, want %q", got, want)
@@ -333,6 +333,14 @@ func TestCheck(t *testing.T) {
 	} {
 		if !strings.Contains(e.stdout, part) {
 			t.Errorf("no %q in:\n%s", part, e.stdout)
+		}
+	}
+	if err := json.Unmarshal([]byte(invoke("check", "--output=json", "--heartbeat-pause=-1s").stdout), &results); err != nil {
+		t.Error(err)
+	}
+	for _, r := range results {
+		if r["level"] == "fail" && (r["hint"] == "" || strings.Contains(r["text"], r["hint"])) {
+			t.Errorf("%v does not say what to do, or says it twice", r)
 		}
 	}
 	e = invoke("check").want(t, exitFailed)

@@ -102,7 +102,7 @@ func TestSystemdIsToldOfStartBeatsAndStop(t *testing.T) {
 	}
 	s.hears("READY=1")
 	s.hears("STATUS=beat; no success yet", "WATCHDOG=1")
-	s.hears("STATUS=pause; failures in a row: 1, the last one: http_status; no success yet", "WATCHDOG=1")
+	s.hears("STATUS=pause; failures in a row: 1, the last one: http_status; no success yet; read the log of the master", "WATCHDOG=1")
 	if waits := s.hears("STATUS=pause until", " UTC; failures in a row: 1"); strings.Contains(waits, "WATCHDOG=1") {
 		t.Errorf("waiting feeds the watchdog: %q", waits)
 	}
@@ -148,7 +148,7 @@ func TestSystemdIsToldOfAStartThatIsDecided(t *testing.T) {
 		s := systemd(t)
 		p := startRunIn(t, s.environment, master(t, answers(nothing)), "postgres://127.0.0.1:1/shard")
 		s.hears("READY=1")
-		s.hears("STATUS=wait for the database; no success yet", "WATCHDOG=1")
+		s.hears("STATUS=wait for the database; no success yet; start PostgreSQL, or correct host and port", "WATCHDOG=1")
 		p.stop()
 	})
 	t.Run("another client holds the lock", func(t *testing.T) {

@@ -41,11 +41,13 @@ func (w *waiting) try(ctx context.Context) (final bool, err error) {
 	w.tries++
 	w.health.Doing(w.doing()) // it begins anew each time: the loop turns
 	final, err = w.client.takeDatabase(ctx)
+	w.health.Advise("")
 	if err == nil || final || ctx.Err() != nil {
 		return final, err
 	}
 	before := w.refused
 	w.refused = pg.Refused(err)
+	w.health.Advise(hint.For(beat.FailureDatabase, err))
 	if w.refused != before {
 		w.tell(err, w.tries)
 	}

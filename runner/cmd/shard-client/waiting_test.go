@@ -35,7 +35,6 @@ func TestSettingThatNeverWorksIsToldWhileRunWaits(t *testing.T) {
 		"password": {locked.url("wrong"), "the password", func() { locked.setPassword("wrong") }},
 		"database": {edit(t, pgtest.Database(t), func(u *url.URL) { u.Path = "/none_such" }), "name of the database", nil},
 		"role":     {pgtest.Database(t) + "&user=nobody_here", "the user", nil},
-		"setting":  {pgtest.Database(t) + "&work_mem=much", "the settings", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,6 +55,40 @@ func TestSettingThatNeverWorksIsToldWhileRunWaits(t *testing.T) {
 			p.end().want(t, exitSchema) // it was reached, and has no tables
 		})
 	}
+}
+
+// What the server will not have of the connection string is a mistake in the settings, which no
+// waiting mends: it is named, with where it is from and what was meant, by every command. What it
+// has, known to us or not, passes.
+func TestAMisspeltParameterEndsAtOnce(t *testing.T) {
+	m, database := master(t, answers(nothing)), pgtest.Database(t)
+	for _, tt := range []struct{ parameter, options, want string }{
+		{"keepalive=1", "", "--database-url: SHARD_CLIENT_DATABASE_URL: neither libpq nor the server has a parameter keepalive: did you mean keepalives? leave it out"},
+		{"sslmod=require", "", "a parameter sslmod: did you mean sslmode?"},
+		{"Xyzzy_q=1", "", "a parameter Xyzzy_q: correct its name, or leave it out"},
+		{"", "-c work-men=4MB", "a parameter work_men in PGOPTIONS: did you mean work_mem?"},
+		{"work_mem=much", "", `invalid value for parameter "work_mem"`},
+		{"statement_timeout=soon", "", `invalid value for parameter "statement_timeout"`},
+		{"a.b.=1", "", "a.b."},
+		{"shared_buffers=1GB", "", `"shared_buffers" cannot be changed`},
+	} {
+		t.Run(tt.parameter+tt.options, func(t *testing.T) {
+			t.Setenv("SHARD_CLIENT_DATABASE_URL", database+"&"+tt.parameter)
+			t.Setenv("PGOPTIONS", tt.options)
+			for _, command := range []string{"run", "once", "status", "migrate status", "sessions list"} {
+				args := append(strings.Fields(command), "--master", m.URL, "--shard-hostname", ourShard)
+				if e := invoke(args...).want(t, exitUsage); !strings.Contains(e.stderr, tt.want) {
+					t.Errorf("%s: %v, want %q", command, e, tt.want)
+				}
+			}
+			if e := invoke("check", "--master", m.URL, "--shard-hostname", ourShard); !strings.Contains(strings.ReplaceAll(strings.Join(strings.Fields(e.stdout), " "), " -> ", ": "), tt.want) {
+				t.Errorf("check: %v, want %q", e, tt.want)
+			}
+		})
+	}
+	t.Setenv("SHARD_CLIENT_DATABASE_URL", database+"&application_name=x&search_path=public&statement_timeout=5s&myext.x=1&work_mem=4MB")
+	t.Setenv("PGOPTIONS", "-c geqo=off")
+	invoke("status").want(t, exitOK)
 }
 
 // The change from an outage to a refusal, and back, is told when it happens: how many tries were

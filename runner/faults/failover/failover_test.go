@@ -237,8 +237,24 @@ func (p *pair) standbyAlone() {
 	if err == nil || !strings.Contains(string(out), `"failure":"database"`) || !strings.Contains(string(out), "read only connection") {
 		p.t.Errorf("once at a standby: %v\n%s", err, out)
 	}
-	reads := p.url("&target_session_attrs=prefer-standby", p.standby)
-	if out, err := p.command(reads, "quarantine", "list", "--output=json").CombinedOutput(); err != nil {
-		p.t.Errorf("a look at the quarantine of a standby that was asked for: %v\n%s", err, out)
+	// Commands that change nothing look at it as it is, also where the primary is down.
+	alone := p.url("", p.standby)
+	for i, reads := range []string{
+		alone, strings.Replace(alone, "@", "@127.0.0.1:1,", 1) + "&target_session_attrs=read-write",
+		alone + "&target_session_attrs=primary", alone + "&target_session_attrs=prefer-standby",
+	} {
+		for line, want := range map[string]string{
+			"status": "Seen at a standby", "history": "RESULT", "quarantine list": "the quarantine is empty", "migrate status": "VERSION",
+			"sessions list": "nobody else is connected", "packet": `"shard_hostname"`, "once --dry-run": "dry run",
+			"check": "a standby, which takes no writes, so that run and once would refuse it", "check --log-level=warn": "a lock is seen at the primary only",
+		} {
+			if i > 0 && line != "status" && line != "check" {
+				continue // one way to a server is as good as another
+			}
+			out, _ := p.command(reads, strings.Fields(line)...).CombinedOutput() // check fails
+			if text := strings.Join(strings.Fields(string(out)), " "); !strings.Contains(text, want) {
+				p.t.Errorf("%s at a standby does not say %q:\n%s", line, want, out)
+			}
+		}
 	}
 }

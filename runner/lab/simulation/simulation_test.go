@@ -71,14 +71,19 @@ func TestTableSaysWhatIsSaturated(t *testing.T) {
 	}
 	for _, c := range []struct{ name, table, want string }{
 		{"database first", result(100, 200, 800*time.Millisecond), "not reached, 0.1 of"},
-		{"database first", result(100, 200, 800*time.Millisecond), "the database would be first, at 125 heartbeats per second and core"},
-		{"masters first", result(100, 500, 400*time.Millisecond), "the masters would be first, at 200 heartbeats per second and core"},
+		{"database first", result(100, 200, 800*time.Millisecond), "first to reach it         the database, at 125 heartbeats per second and core"},
+		{"masters first", result(100, 500, 400*time.Millisecond), "first to reach it         the masters, at 200 heartbeats per second and core"},
 		{"too much", result(60, 200, time.Duration(cores()*float64(9*time.Second))), "saturation                reached: 60 % of what was offered, "},
 		{"slow, and idle", result(60, 200, time.Second), "limit                     not reached, 0.1 of"},
 		{"percentiles", result(100, 200, 0), "51ms, 96ms, 100ms"},
 	} {
 		if !strings.Contains(c.table, c.want) {
 			t.Errorf("%s: no %q in\n%s", c.name, c.want, c.table)
+		}
+		for line := range strings.Lines(c.table) {
+			if len(line) > 81 {
+				t.Errorf("%s: %d columns, want 80 at most: %s", c.name, len(line)-1, line)
+			}
 		}
 	}
 }

@@ -66,8 +66,9 @@ func (r *result) print(out io.Writer) {
 	row("waited for a connection", "%d heartbeats", x.waited)
 	row("database time", "%.2f ms per heartbeat", x.databaseMS)
 	row("the simulation itself", "%.2f of %.0f cores", x.ownCore, cores())
-	name, text := r.limit(x)
+	name, text, ceiling := r.limit(x)
 	row(name, "%s", text)
+	row("first to reach it", "%s", ceiling)
 	_ = table.Flush() // when the output is gone, so are its readers
 	if r.lastError != nil {
 		_, _ = fmt.Fprintf(out, "last failure: %v\n", r.lastError)
@@ -88,17 +89,17 @@ func (r *result) reached(x rates) bool {
 		(busy >= busyShare*cores() || float64(x.waited) >= waitedShare*float64(len(r.latencies)))
 }
 
-// limit describes what reaches its limit first, the masters or their database: the cost grows with
-// the heartbeats, and a core can serve only a certain number.
-func (r *result) limit(x rates) (name, text string) {
+// limit describes how near its limit the lab is, and what reaches it first, the masters or their
+// database: the cost grows with the heartbeats, and a core can serve only a certain number.
+func (r *result) limit(x rates) (name, text, ceiling string) {
 	busy := fmt.Sprintf("%.1f of %.0f cores busy", x.masterCores+x.databaseCores+x.ownCore, cores())
 	first, cost := "the masters", x.masterCPU
 	if x.databaseCPU > x.masterCPU {
 		first, cost = "the database", x.databaseCPU
 	}
-	ceiling := fmt.Sprintf("%s would be first, at %.0f heartbeats per second and core", first, 1000/cost)
+	ceiling = fmt.Sprintf("%s, at %.0f heartbeats per second and core", first, 1000/cost)
 	if r.reached(x) {
-		return "saturation", fmt.Sprintf("reached: %.0f %% of what was offered, %s; %s", 100*x.achieved/x.offered, busy, ceiling)
+		return "saturation", fmt.Sprintf("reached: %.0f %% of what was offered, %s", 100*x.achieved/x.offered, busy), ceiling
 	}
-	return "limit", fmt.Sprintf("not reached, %s; %s", busy, ceiling)
+	return "limit", "not reached, " + busy, ceiling
 }

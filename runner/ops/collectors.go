@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"shardclient/runner/deaths"
 )
 
 // AgeBounds are the bounds of the buckets for the ages of open jobs, in seconds: from a minute to
@@ -60,4 +62,24 @@ func (a *ages) Collect(to chan<- prometheus.Metric) {
 	sum += a.buckets[len(a.buckets)-1]
 	to <- prometheus.MustNewConstHistogram(a.histogram, sum, a.seconds, upTo)
 	to <- prometheus.MustNewConstMetric(a.oldest, prometheus.GaugeValue, a.highest)
+}
+
+var deathsDesc = prometheus.NewDesc(namespace+"deaths_total",
+	"Ends of this client with an error or a crash, by cause; kept in the state directory.", []string{"cause"}, nil)
+
+// deathCounts asks at each scrape: a second client that was refused has died, too.
+type deathCounts struct{ count func(cause string) int64 }
+
+// Describe implements prometheus.Collector.
+func (deathCounts) Describe(to chan<- *prometheus.Desc) { to <- deathsDesc }
+
+// Collect implements prometheus.Collector.
+func (d deathCounts) Collect(to chan<- prometheus.Metric) {
+	for _, cause := range deaths.Causes() {
+		n := int64(0)
+		if d.count != nil {
+			n = d.count(cause)
+		}
+		to <- prometheus.MustNewConstMetric(deathsDesc, prometheus.CounterValue, float64(n), cause)
+	}
 }
