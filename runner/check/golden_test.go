@@ -40,7 +40,7 @@ func golden(t *testing.T, file string, have []string) {
 
 // objects.txt is what the migrations make.
 func TestObjectsAreThoseOfTheMigrations(t *testing.T) {
-	rows, err := sharddb.New(pgtest.Pool(t)).CheckObjects(t.Context())
+	rows, err := sharddb.New(pgtest.Pool(t)).CheckObjects(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,24 +38,24 @@ func some(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// objects looks whether columns, identities, foreign keys, indexes, triggers and functions are
-// those that the migrations have made. Indexes are about time only. A trigger of the site is a
-// risk, not a fault.
+// objects looks whether columns, identities, keys, checks, indexes, triggers and functions are
+// those that the migrations have made, and what a site has added to the tables. Indexes are about
+// time only.
 func (c *Checks) objects(ctx context.Context) Result {
+	want := lines(objectsText)
 	var rows []sharddb.CheckObjectsRow
-	err := c.look(ctx, func(q *sharddb.Queries) (err error) { rows, err = q.CheckObjects(ctx); return err })
+	err := c.look(ctx, func(q *sharddb.Queries) (err error) { rows, err = q.CheckObjects(ctx, want); return err })
 	if err != nil {
 		return c.failed(err)
 	}
-	have := map[string]bool{}
+	have, added := map[string]bool{}, map[string][]string{}
 	for _, row := range rows {
 		have[row.Object] = row.Whole
+		_, object, _ := strings.Cut(row.Object, " ")
+		added[row.Added] = append(added[row.Added], object)
 	}
-	want := lines(objectsText)
-	known := map[string]bool{}
-	var missing, broken, slow, foreign []string
+	var missing, broken, slow []string
 	for _, object := range want {
-		known[object] = true
 		whole, there := have[object]
 		switch {
 		case whole:
@@ -67,11 +67,6 @@ func (c *Checks) objects(ctx context.Context) Result {
 			missing = append(missing, object)
 		}
 	}
-	for _, row := range rows {
-		if name, is := strings.CutPrefix(row.Object, "trigger "); is && !known[row.Object] {
-			foreign = append(foreign, name)
-		}
-	}
 	switch {
 	case len(missing) > 0:
 		return fail("missing: "+some(missing),
@@ -80,12 +75,27 @@ func (c *Checks) objects(ctx context.Context) Result {
 		return fail("switched off, or not proven for all rows: "+some(broken),
 			"as the owner of the tables: shard-client migrate repair enables triggers; prove a constraint with VALIDATE CONSTRAINT, "+
 				"and let a superuser enable those that PostgreSQL keeps for itself")
+	}
+	for _, harm := range harms {
+		if found := added[harm.kind]; len(found) > 0 {
+			return fail(harm.text+some(found), harm.hint)
+		}
+	}
+	switch found := added["may refuse"]; {
 	case len(slow) > 0:
 		return warn("missing or invalid, which makes beats slow: "+some(slow), "make it again, as the migrations in schema/ do, or REINDEX it")
-	case len(foreign) > 0:
-		return warn("triggers that are not of shard-client: "+some(foreign), "make sure that they let every row pass; what they refuse is set aside")
+	case len(found) > 0:
+		return warn("triggers, keys or checks that are not of shard-client: "+some(found),
+			"make sure that they let every row pass, what they refuse is set aside; one that writes to another table wants SECURITY DEFINER")
 	}
 	return ok(fmt.Sprintf("all %d columns, keys, indexes, triggers and functions are whole", len(want)))
+}
+
+// harms are what a site may have added to a table, by its kind, with which no beat can be ok.
+var harms = []struct{ kind, text, hint string }{
+	{"policy", "row-level security would hide rows from this role: ", "give the role BYPASSRLS, or switch it off: ALTER TABLE ... DISABLE ROW LEVEL SECURITY"},
+	{"rule", "rules that are not of shard-client: ", "write triggers in their place: PostgreSQL refuses statements of a beat on a table with rules, and copies rows past them"},
+	{"required", "each new row must fill columns that shard-client does not fill: ", "give them a default, or take their NOT NULL away: until then each object is set aside"},
 }
 
 // right is one right, in the place of its table in docs/grants.sql.

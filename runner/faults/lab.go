@@ -29,6 +29,7 @@ type Options struct {
 	HostsPerShard int          // 0 means 4
 	Protocol      afe.Protocol // "" means 2019
 	Server        *Server      // where the shards' databases are; nil means pgtest's server
+	DatabaseURL   string       // of the only shard's database; "" means a new one
 	FailShare     float64      // the share of entries that fail, from 0 to 1
 	Seed          uint64       // decides how the schedulers draw
 }
@@ -92,9 +93,12 @@ func (l *Lab) serve() {
 func (l *Lab) addShard(o Options, number int) {
 	l.t.Helper()
 	s := &Shard{Hostname: fmt.Sprintf("shard%d.example", number), Board: fmt.Sprintf("board:b%d", number)}
-	if o.Server != nil {
+	switch {
+	case o.DatabaseURL != "":
+		s.DatabaseURL = o.DatabaseURL
+	case o.Server != nil:
 		s.DatabaseURL = o.Server.Database(l.t)
-	} else {
+	default:
 		s.DatabaseURL = pgtest.Database(l.t)
 	}
 	s.DB = pool(l.t, s.DatabaseURL)

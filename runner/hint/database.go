@@ -20,16 +20,16 @@ var causesOfDatabase = []cause{
 	{noPassword, "", "give the password of this role: none is set, see Secrets in install.md"},
 	{sqlstate("28P01"), "SQLSTATE 28P01", "correct the password (--database-password-file, PGPASSFILE, SHARD_CLIENT_DATABASE_URL) or the user"},
 	{noEntry, "pg_hba.conf", "let pg_hba.conf of the server accept this user, database and host, with SSL or without as the message says"},
-	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url"},
+	{sqlstate("28"), "SQLSTATE 28", "let this role log in, or correct the user in --database-url; where the server wants a certificate, give sslcert and sslkey"},
 	{sqlstate("3D000"), "SQLSTATE 3D000", "correct the name of the database in --database-url, or create it"},
-	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner"},
+	{sqlstate("42501"), "SQLSTATE 42501", "give the role its rights: shard-client migrate grant, as the owner; a trigger of the site wants SECURITY DEFINER, row-level security BYPASSRLS"},
 	{sqlstate("53300"), "SQLSTATE 53300", "raise max_connections of the server or the limit of the role, or end sessions that nobody needs"},
 	{sqlstate("53100"), "SQLSTATE 53100", "make room on the disk of the database server"},
 	{sqlstate("57P03"), "SQLSTATE 57P03", "wait, the server starts, stops or recovers; if it stays, read its log"},
 	{sqlstate("57014"), "SQLSTATE 57014", "look why statements are slow: locks, load, or a short statement_timeout in --database-url"},
 	{sqlstate("55P03"), "SQLSTATE 55P03", "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
 	{sqlstate("22023", "42704", "42602"), "SQLSTATE 22023|SQLSTATE 42704|SQLSTATE 42602", "correct the settings in --database-url or PGOPTIONS"},
-	{sqlstate("42P01", "42703", "42883"), "SQLSTATE 42P01|SQLSTATE 42703|SQLSTATE 42883", "compare the schema with this binary: shard-client check names what differs"},
+	{sqlstate("42P01", "42703", "42883", "0A000"), "SQLSTATE 42P01|SQLSTATE 42703|SQLSTATE 42883|SQLSTATE 0A000", "compare the schema with this binary: shard-client check names what differs"},
 	{takesNobody, "is not currently accepting connections", "let the database take connections, its ALLOW_CONNECTIONS is false"},
 
 	{isA[x509.UnknownAuthorityError], "unknown authority", "give sslrootcert in --database-url the authority that vouches for the server"},
@@ -37,6 +37,7 @@ var causesOfDatabase = []cause{
 	{isNotYet, notYet, "set the clock of this machine, or wait: the certificate of the database server is not valid yet"},
 	{isExpired, "certificate has expired", "renew the certificate of the database server, or set the clock of this machine"},
 	{refusesTLS, "server refused TLS connection", "write sslmode=disable in --database-url, or switch SSL on at the server"},
+	{hungUp, "failed to write startup message|remote error: tls", "read the log of the database server, which hung up; if it wants a certificate, give sslcert and sslkey of an authority that it trusts"},
 	{isA[*net.DNSError], "no such host|server misbehaving", "correct the host name in --database-url, or the name server of this machine"},
 	{noSocket, "connect: no such file or directory", "start PostgreSQL, or correct host and port of --database-url: no socket is there"},
 	{is(syscall.ECONNREFUSED), "connection refused", "start PostgreSQL, or correct host and port of --database-url"},
@@ -83,6 +84,14 @@ func takesNobody(err error) bool {
 // refusesTLS reports whether the server has no SSL. The driver has no other sign of it than a text.
 func refusesTLS(err error) bool {
 	return isA[*pgconn.ConnectError](err) && strings.Contains(err.Error(), "server refused TLS connection")
+}
+
+// hungUp reports whether the server, or what stands before it, ended a connection before it could
+// be used. With TLS 1.3 the refusal of a certificate looks like this, or comes as an alert: which
+// of them is met first depends on the network.
+func hungUp(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && isA[*pgconn.ConnectError](err) && (op.Op == "remote error" || errors.Is(op, syscall.ECONNRESET) || errors.Is(op, syscall.EPIPE))
 }
 
 func noSocket(err error) bool {

@@ -53,7 +53,7 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"refuses all":         {beat.FailureRefusesAll, &afe.Error{Class: afe.RPC, RPC: &afe.RPCError{Name: "TypeError"}}, Of(beat.FailureRefusesAll)},
 		"none outside a beat": {"", errors.New("print the result: no space left on device"), ""},
 		"none without error":  {"locked", nil, Of("locked")},
-		"said already":        {"", fmt.Errorf("x: %s: %w", "give the role its rights: shard-client migrate grant, as the owner", state("42501", "")), ""},
+		"said already":        {"", fmt.Errorf("x: %s: %w", "give the role its rights: shard-client migrate grant, as the owner; a trigger of the site wants SECURITY DEFINER, row-level security BYPASSRLS", state("42501", "")), ""},
 	} {
 		if got := For(tt.class, tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"context"
 	"errors"
 
 	"github.com/jackc/pgx/v5"
@@ -13,10 +14,17 @@ func TakesNoWrites(err error) bool {
 }
 
 // WantWrites makes new connections go past servers that take no writes, unless the connection
-// string asks for another kind of server. A connection that is open already learns nothing of it:
-// after an error of class [ReadOnly] its pool must be reset.
+// string asks for another kind of server, and past those older than [MinServer]. A connection that
+// is open already learns nothing of it: after an error of class [ReadOnly] its pool must be reset.
 func WantWrites(connection *pgx.ConnConfig) {
-	if connection.ValidateConnect == nil {
-		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	wanted := connection.ValidateConnect
+	if wanted == nil {
+		wanted = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	connection.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := checkServer(conn); err != nil {
+			return err
+		}
+		return wanted(ctx, conn)
 	}
 }

@@ -19,7 +19,7 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return fmt.Sprintf("the server is PostgreSQL %s, and shard-client needs %d or newer: %s", e.Version, MinServer, e.Hint())
+	return fmt.Sprintf("the server is PostgreSQL %s, and %d or newer is needed: %s", e.Version, MinServer, e.Hint())
 }
 
 // Hint says what to do; it is part of the text.

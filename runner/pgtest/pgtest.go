@@ -11,7 +11,7 @@
 // Under `make test` all packages of the run share one server instead, which runner/cmd/testrun
 // starts and stops. Databases are a test's own, but roles belong to the server: a role needs a name
 // that no other package uses. A test that stops, kills or configures its server starts one for
-// itself (runner/postgres).
+// itself (runner/postgres). [Impostor] is one that only says its version.
 //
 // # Databases
 //

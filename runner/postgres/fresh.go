@@ -63,20 +63,28 @@ func (s *Server) takeFresh() (bool, error) {
 }
 
 // copyData copies a data directory that no server works in. The copy belongs to the account.
-func (s *Server) copyData(from, to string) error {
+func (s *Server) copyData(from, to string) error { return s.copyFiles(from, to, nil) }
+
+// copyFiles is copyData for a directory with a server at work, where files may go meanwhile, when
+// it is told which names, relative to from, are not to be copied.
+func (s *Server) copyFiles(from, to string, left func(name string) bool) error {
 	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
+		var name string
+		if err == nil {
+			name, err = filepath.Rel(from, path)
 		}
 		target := filepath.Join(to, name)
-		if entry.IsDir() {
+		switch {
+		case err != nil:
+		case left != nil && left(name):
+			return skip(entry)
+		case entry.IsDir():
 			err = os.Mkdir(target, 0o700)
-		} else {
+		default:
 			err = copyFile(path, target)
+		}
+		if left != nil && errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		if err != nil || !s.account.switches {
 			return err
@@ -85,6 +93,14 @@ func (s *Server) copyData(from, to string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("copy data directory: %w", err)
+	}
+	return nil
+}
+
+// skip goes past an entry and all below it.
+func skip(entry fs.DirEntry) error {
+	if entry.IsDir() {
+		return fs.SkipDir
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,8 +52,70 @@ func startFrom(ctx context.Context, primary *Server, options Options, follows bo
 	return s, s.start(ctx)
 }
 
-// copyPrimary makes the data directory a copy of the primary's.
+// copyPrimary makes the data directory a copy of the primary's, as pg_basebackup does, but by the
+// files: not every package of PostgreSQL has that program, and that of another version will not do.
 func (s *Server) copyPrimary(ctx context.Context) error {
+	// More copies at a time than the server has replication slots would fail.
+	s.primary.copying.Lock()
+	defer s.primary.copying.Unlock()
+	conn, err := pgx.Connect(ctx, s.primary.SocketURL("postgres"))
+	if err != nil {
+		return fmt.Errorf("copy primary: %w", err)
+	}
+	defer hangUp(ctx, conn) // ends the backup, if there still is one, and the slot
+	label, err := s.copyBetween(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("copy primary: %w", err)
+	}
+	if err := s.writeSecret(filepath.Join(s.DataDir(), "backup_label"), label); err != nil || !s.follows {
+		return err
+	}
+	return s.follow()
+}
+
+// copyBetween copies the primary between the start and the stop of a backup, and returns its label.
+// The log comes last: without all of it the files are not of one moment. The slot keeps it over the
+// checkpoints of others.
+func (s *Server) copyBetween(ctx context.Context, conn *pgx.Conn) (label string, err error) {
+	for _, statement := range []string{
+		"SELECT pg_create_physical_replication_slot('copy', true, true)", "SELECT pg_backup_start('copy', true)",
+	} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return "", err
+		}
+	}
+	if err := s.copyFiles(s.primary.DataDir(), s.DataDir(), notCopied); err != nil {
+		return "", err
+	}
+	if err := conn.QueryRow(ctx, "SELECT labelfile FROM pg_backup_stop(false)").Scan(&label); err != nil {
+		return "", err
+	}
+	log := filepath.Join(s.DataDir(), "pg_wal")
+	err = s.copyFiles(filepath.Join(s.primary.DataDir(), "pg_wal"), log, func(name string) bool {
+		return strings.Contains(name, "_") || name == "summaries" // the server makes them itself
+	})
+	if err != nil {
+		return "", err
+	}
+	// Without this it goes some time after the connection, and the next copy wants the name.
+	_, err = conn.Exec(ctx, "SELECT pg_drop_replication_slot('copy')")
+	return label, err
+}
+
+// notCopied reports whether a file belongs to the running server alone. Of some directories only
+// the contents do; that of the log is copied by itself.
+func notCopied(name string) bool {
+	switch filepath.Dir(name) {
+	case "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans":
+		return true
+	}
+	base := filepath.Base(name)
+	return name == "pg_wal" || strings.HasPrefix(base, "postmaster.") || strings.HasPrefix(base, "pgsql_tmp") ||
+		strings.HasPrefix(base, "pg_internal.init")
+}
+
+// follow makes the copy a standby of its primary.
+func (s *Server) follow() error {
 	passwords := filepath.Join(s.dir.path, "passwords")
 	if err := s.writeSecret(passwords, "*:*:*:*:"+s.password); err != nil {
 		return err
@@ -60,23 +123,24 @@ func (s *Server) copyPrimary(ctx context.Context) error {
 	// The standby needs the password whenever it reconnects, so the file stays as long as it lives.
 	source := fmt.Sprintf("host=127.0.0.1 port=%d user=%s passfile=%s application_name=%s sslmode=disable",
 		s.primary.port, superuser, passwords, StandbyName)
-	args := []string{"--pgdata=" + s.DataDir(), "--dbname=" + source, "--checkpoint=fast", "--no-sync"}
-	if s.follows {
-		args = append(args, "--write-recovery-conf")
+	settings := filepath.Join(s.DataDir(), "postgresql.auto.conf")
+	present, err := os.ReadFile(settings)
+	if err != nil {
+		return fmt.Errorf("read settings of the copy: %w", err)
 	}
-	// The checkpoint of another copy might remove the log that this one is about to read.
-	s.primary.copying.Lock()
-	defer s.primary.copying.Unlock()
-	return s.finish(ctx, "copy primary", "pg_basebackup", args)
+	if err := s.writeSecret(settings, string(present)+"primary_conninfo = '"+source+"'"); err != nil {
+		return err
+	}
+	return s.writeSecret(filepath.Join(s.DataDir(), "standby.signal"), "")
 }
 
-// writeSecret writes one line to a file that only the server's user can read.
-func (s *Server) writeSecret(path, line string) error {
-	if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write password: %w", err)
+// writeSecret writes lines to a file that only the server's user can read.
+func (s *Server) writeSecret(path, lines string) error {
+	if err := os.WriteFile(path, []byte(lines+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write file for the server: %w", err)
 	}
 	if err := os.Chown(path, s.account.uid, s.account.gid); err != nil {
-		return fmt.Errorf("hand password to %s: %w", s.account.name, err)
+		return fmt.Errorf("hand %s to %s: %w", path, s.account.name, err)
 	}
 	return nil
 }

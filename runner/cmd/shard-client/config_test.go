@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"shardclient/runner/binaries"
 	"shardclient/runner/config"
 )
 
@@ -18,6 +21,26 @@ func iniFile(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// asDocumented runs the example of docs/settings.md, with a beat in place of many.
+func asDocumented(t *testing.T, global, shadow string) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "settings.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```\n(cd .*?)```").FindSubmatch(page)
+	if example == nil {
+		t.Fatal("docs/settings.md has no example")
+	}
+	text := strings.NewReplacer("cd /usr/local/autotest", "cd /", "client run", "client once",
+		" global_config.ini", " "+global, " shadow_config.ini", " "+shadow).Replace(string(example[1]))
+	run := exec.Command("sh", "-e", "-c", text)
+	run.Env = append(os.Environ(), "PATH="+filepath.Dir(binaries.ShardClient(t))+":"+os.Getenv("PATH"))
+	if output, err := run.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s\n%s", err, text, output)
+	}
 }
 
 // Autotest's own files are enough for a beat.
@@ -33,6 +56,7 @@ func TestAutotestsFilesServeABeat(t *testing.T) {
 	shadow := iniFile(t, "shadow_config.ini", "[SHARD]\nshard_hostname: "+ourShard+"\n"+
 		"[AUTOTEST_WEB]\ndb_type: postgresql\nhost: "+c.Host+"\nuser: "+c.User+"\ndatabase: "+c.Database+"\n")
 	invoke("once", "--autotest-config", global, "--autotest-config", shadow).want(t, exitOK)
+	asDocumented(t, global, shadow)
 	t.Setenv("SHARD_CLIENT_AUTOTEST_CONFIG", global+":"+shadow)
 	invoke("once").want(t, exitOK)
 	t.Setenv("SHARD_CLIENT_AUTOTEST_CONFIG", global)

@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,14 +75,28 @@ func (c counter) Data(r io.Reader) error {
 	return err
 }
 
+// mailedAsInstalled returns the settings for mails in docs/install.md, with another mail server.
+func mailedAsInstalled(t *testing.T, post *postOffice) []string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := regexp.MustCompile(`(?m)^    (SHARD_CLIENT_(?:ALERT|SMTP)\w+)='(.*)'$`).FindAllStringSubmatch(string(page), -1)
+	if len(settings) != 2 || settings[1][2] != "mail.example:25" {
+		t.Fatalf("settings for mails: %q", settings)
+	}
+	return []string{settings[0][1] + "=" + settings[0][2], settings[1][1] + "=" + post.address}
+}
+
 // However a real run ends, unless it was told to: the next one counts it, and somebody gets a mail.
 func TestDeathsOfARun(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := database(t)
 	m, post := master(t, answers(nothing)), newPostOffice(t)
-	more := []string{"--listen=127.0.0.1:0", "--state-dir", t.TempDir(), "--alert-email-to=lab@example.com", "--smtp-addr", post.address}
+	more, mails := []string{"--listen=127.0.0.1:0", "--state-dir", t.TempDir()}, mailedAsInstalled(t, post)
 	dies := func(with syscall.Signal) {
-		p := startRun(t, m, databaseURL, more...)
+		p := startRunIn(t, mails, m, databaseURL, more...)
 		p.logs("msg=heartbeat ")
 		p.signal(with)
 		if e := p.end(); e.code != -1 { // by a signal: exit 2 stands for settings that are wrong
@@ -88,7 +105,7 @@ func TestDeathsOfARun(t *testing.T) {
 	}
 	dies(syscall.SIGKILL)
 	dies(syscall.SIGSEGV)
-	p := startRun(t, m, databaseURL, more...)
+	p := startRunIn(t, mails, m, databaseURL, more...)
 	p.logs(`the shard-client before this one died" cause=fatal`)
 	s := see(t, &p.stderr)
 	checkMetrics(t, "after two deaths", s.metrics(), map[string]float64{
@@ -96,17 +113,17 @@ func TestDeathsOfARun(t *testing.T) {
 	})
 	p.logs("msg=heartbeat ")
 	for range 2 {
-		start(t, runProcessArgs(m, databaseURL, more)...).end().want(t, exitHeld)
+		startIn(t, mails, runProcessArgs(m, databaseURL, more)...).end().want(t, exitHeld)
 	}
 	checkMetrics(t, "after two that were refused", s.metrics(), map[string]float64{`deaths_total{cause="held"}`: 2})
 	p.stop()
 	pgtest.Exec(t, pool, "DELETE FROM goose_db_version WHERE version_id > 1")
-	start(t, runProcessArgs(m, databaseURL, more)...).end().want(t, exitSchema)
+	startIn(t, mails, runProcessArgs(m, databaseURL, more)...).end().want(t, exitSchema)
 	wait.Until(t, "for the mails", func() bool { return len(post.received()) >= 4 })
-	mails := strings.Join(post.received(), "\n")
+	got := strings.Join(post.received(), "\n")
 	for _, subject := range []string{"ended without a word", "died of a fatal error", "another one holds the lock", "the schema is not its own"} {
-		if n := strings.Count(mails, ourShard+": shard-client "); n != 4 || !strings.Contains(mails, subject) {
-			t.Errorf("%d mails, none about %q, or more than one: %s", n, subject, mails)
+		if n := strings.Count(got, ourShard+": shard-client "); n != 4 || !strings.Contains(got, subject) {
+			t.Errorf("%d mails, none about %q, or more than one: %s", n, subject, got)
 		}
 	}
 }

@@ -215,3 +215,25 @@ func TestMigrationsBesideAClient(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+// A trigger of ours that somebody has disabled is enabled without SQL; one of the site is left
+// alone.
+func TestMigrateRepair(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	pgtest.Exec(t, pool, `ALTER TABLE afe_hosts_labels DISABLE TRIGGER USER;
+		CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+		CREATE TRIGGER theirs AFTER INSERT ON afe_hosts_labels EXECUTE FUNCTION theirs();
+		ALTER TABLE afe_hosts_labels DISABLE TRIGGER theirs`)
+	repair := []string{"migrate", "repair", "--database-url", databaseURL}
+	e := invoke(repair...).want(t, exitOK)
+	if want := "enabled afe_hosts_labels afe_hosts_labels_id_after\nenabled afe_hosts_labels afe_hosts_labels_id_before\n"; e.stdout != want {
+		t.Errorf("%v, want %q", e, want)
+	}
+	if got := pgtest.Query[string](t, pool, "SELECT string_agg(tgname, ' ') FROM pg_trigger WHERE tgenabled = 'D'"); got != "theirs" {
+		t.Errorf("disabled: %q", got)
+	}
+	if e := invoke(append(repair, "--output=json")...).want(t, exitOK); e.stdout != "[]\n" {
+		t.Errorf("%v", e)
+	}
+}

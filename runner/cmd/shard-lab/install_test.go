@@ -32,7 +32,7 @@ func TestStepsOfTheInstallation(t *testing.T) {
 	if len(steps) != 5 || !strings.Contains(steps[3], "/etc/credstore") || !strings.Contains(steps[4], "systemctl") {
 		t.Fatalf("%d examples, want 3 to type, and two for systemd: %q", len(steps), steps)
 	}
-	server, err := postgres.Start(t.Context(), postgres.Options{})
+	server, err := postgres.Start(t.Context(), postgres.Options{TCP: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,8 @@ func TestStepsOfTheInstallation(t *testing.T) {
 		}
 	})
 	path := filepath.Dir(binaries.ShardClient(t)) + ":" + filepath.Dir(server.Program("psql")) + ":" + os.Getenv("PATH")
-	d := newDesk(t, "PATH="+path, "PGHOST="+server.Directory())
+	_, port, _ := strings.Cut(server.Address(), ":")
+	d := newDesk(t, "PATH="+path, "PGHOST="+server.Directory(), "PGPORT="+port)
 	address := freePort(t)
 	newDesk(t, "SHARD_LAB_DATABASE_URL="+pgtest.Database(t)).leaves(`
 bin/shard-lab label add board:eve
@@ -64,5 +65,15 @@ bin/shard-lab master --listen 127.0.0.1:`+address, "http://")
 		if text := d.does(anywhere[1] + "\nshard-client " + command); !strings.Contains(text, "ok") {
 			t.Errorf("%s: %s", command, text)
 		}
+	}
+	// Of the pair of servers in the same document, the first is down.
+	pair := regexp.MustCompile(`(?m)^    (SHARD_CLIENT_DATABASE_URL=.*@db1:5432,db2:5432/.*)$`).FindStringSubmatch(string(text))
+	if pair == nil {
+		t.Fatal("the document names no pair of servers")
+	}
+	d.does("export PGUSER=shard PGDATABASE=postgres\npsql --quiet --command \"ALTER ROLE shard_client PASSWORD 'PASSWORD'\"")
+	output := d.does(anywhere[1]+"\n"+pair[1]+"\nexport SHARD_CLIENT_DATABASE_URL\nshard-client once", "db1:5432,db2:5432", "127.0.0.1:"+freePort(t)+","+server.Address())
+	if !strings.Contains(output, "ok") {
+		t.Errorf("once, with a pair of servers: %s", output)
 	}
 }

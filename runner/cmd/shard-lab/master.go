@@ -105,9 +105,12 @@ func (c *masterCommand) check(ctx context.Context, pool *pgxpool.Pool) error {
 	defer cancel()
 	err := schema.Check(ctx, pool)
 	var version *schema.VersionError
+	var old *pg.ServerError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &old):
+		return fmt.Errorf("database %s: %w", c.DatabaseURL, old)
 	case errors.As(err, &version) && version.Have < version.Want:
 		return fmt.Errorf("database %s: %w, with SHARD_CLIENT_DATABASE_URL set to the value of SHARD_LAB_DATABASE_URL",
 			c.DatabaseURL, err)
