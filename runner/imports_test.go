@@ -247,7 +247,7 @@ var forPeople = []string{
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do
 // because they need what only their room may touch.
-var forPeopleToo = []string{"runner/lock/beside.go", "runner/lock/hand.go", "runner/shard/preview.go", "schema/tell.go"}
+var forPeopleToo = []string{"runner/lock/beside.go", "runner/shard/preview.go", "schema/tell.go"}
 
 func TestShardClientStaysThin(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@
 package moving
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,17 +19,12 @@ const Program = "shard-client-move"
 // Libexec is where packages put it.
 const Libexec = "/usr/libexec/shard-client"
 
-// MySQL are the flags about the other database that both have.
-type MySQL struct {
-	PasswordFile string `name:"mysql-password-file" env:"SHARD_CLIENT_MYSQL_PASSWORD_FILE" placeholder:"FILE" help:"File with MySQL's password; otherwise it is in the URL, or in MYSQL_PWD."`
-}
-
 // Import are the flags of `import`.
 type Import struct {
-	From string `env:"SHARD_CLIENT_IMPORT_FROM" placeholder:"mysql://USER@HOST/DATABASE" help:"The shard's MySQL; otherwise that of [AUTOTEST_WEB] in the files of --autotest-config."`
-	MySQL
-	All    bool `help:"Move finished jobs, results and sessions, too."`
-	DryRun bool `help:"Try all of it, report, and change nothing."`
+	From         string `env:"SHARD_CLIENT_IMPORT_FROM" placeholder:"mysql://USER@HOST/DATABASE" help:"The shard's MySQL; otherwise that of [AUTOTEST_WEB] in the files of --autotest-config."`
+	PasswordFile string `name:"mysql-password-file" env:"SHARD_CLIENT_MYSQL_PASSWORD_FILE" placeholder:"FILE" help:"File with MySQL's password; otherwise it is in the URL, or in MYSQL_PWD."`
+	All          bool   `help:"Move finished jobs, results and sessions, too."`
+	DryRun       bool   `help:"Try all of it, report, and change nothing."`
 }
 
 // Help implements the interface of package command.
@@ -44,9 +38,9 @@ func (*Import) Help() string {
 
 // Export are the flags of `export`.
 type Export struct {
-	To string `env:"SHARD_CLIENT_EXPORT_TO" placeholder:"mysql://USER@HOST/DATABASE" help:"The shard's MySQL; otherwise that of [AUTOTEST_WEB] in the files of --autotest-config."`
-	MySQL
-	DryRun bool `help:"Try all of it, report, and change nothing."`
+	To           string `env:"SHARD_CLIENT_EXPORT_TO" placeholder:"mysql://USER@HOST/DATABASE" help:"The shard's MySQL; otherwise that of [AUTOTEST_WEB] in the files of --autotest-config."`
+	PasswordFile string `name:"mysql-password-file" env:"SHARD_CLIENT_MYSQL_PASSWORD_FILE" placeholder:"FILE" help:"File with MySQL's password; otherwise it is in the URL, or in MYSQL_PWD."`
+	DryRun       bool   `help:"Try all of it, report, and change nothing."`
 }
 
 // Help implements the interface of package command.
@@ -56,44 +50,33 @@ func (*Export) Help() string {
 		"Stop shard-client and the scheduler first."
 }
 
+// Move is one of the two.
+type Move interface{ moves() }
+
+func (*Import) moves() {}
+func (*Export) moves() {}
+
 // Commands are the two, each with what it does.
-func Commands(database []string, in, out any) []command.Command {
+func Commands(in, out any) []command.Command {
+	needs := []string{"autotest-config", "database-url", "database-password-file", "output"}
 	return []command.Command{
-		{Name: "import", About: "Move a shard in from the Python client's MySQL.", Do: in, Needs: append([]string{"autotest-config", "output"}, database...),
+		{Name: "import", About: "Move a shard in from the Python client's MySQL.", Do: in, Needs: needs,
 			Example: "shard-client import --from mysql://autotest@localhost/chromeos_autotest_db --dry-run"},
-		{Name: "export", About: "Move what has changed since back to that MySQL.", Do: out, Needs: append([]string{"autotest-config", "output"}, database...),
+		{Name: "export", About: "Move what has changed since back to that MySQL.", Do: out, Needs: needs,
 			Example: "shard-client export --to mysql://autotest@localhost/chromeos_autotest_db"},
 	}
 }
 
-// Start replaces this process by the program, with these arguments. It returns only an error.
+// Start replaces this process by the program, with these arguments. The program is beside this one,
+// where packages put it, or on PATH. Start returns only an error.
 func Start(arguments []string) error {
-	path, err := find()
-	if err != nil {
-		return err
-	}
-	err = syscall.Exec(path, append([]string{Program}, arguments...), os.Environ())
-	return fmt.Errorf("start %s: %w", path, err)
-}
-
-// find looks beside this program, where packages put it, and then on PATH.
-func find() (string, error) {
-	var places []string
-	if own, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(own); err == nil {
-			own = real
-		}
-		places = append(places, filepath.Join(filepath.Dir(own), Program))
-	}
-	for _, path := range append(places, filepath.Join(Libexec, Program)) {
-		if _, err := exec.LookPath(path); err == nil {
-			return path, nil
+	own, _ := os.Executable() // "": not beside it
+	for _, path := range []string{filepath.Join(filepath.Dir(own), Program), filepath.Join(Libexec, Program), Program} {
+		if found, err := exec.LookPath(path); err == nil {
+			err = syscall.Exec(found, append([]string{Program}, arguments...), os.Environ())
+			return fmt.Errorf("start %s: %w", found, err)
 		}
 	}
-	path, err := exec.LookPath(Program)
-	if errors.Is(err, exec.ErrNotFound) {
-		err = fmt.Errorf("%s is neither beside this program, nor in %s, nor on PATH: it comes with the package and the tarball; "+
-			"from source, make build makes both", Program, Libexec)
-	}
-	return path, err
+	return fmt.Errorf("%s is neither in %s, beside this program, nor in %s, nor on PATH: it comes with the packages and the tarball, and make build makes it",
+		Program, filepath.Dir(own), Libexec)
 }

@@ -92,7 +92,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	set := &command.Set{
 		Program: moving.Program, Shared: p.settings, Topic: "settings",
 		Commands: append([]command.Command{{Name: "", About: "Moves a shard between MySQL and PostgreSQL."}},
-			moving.Commands([]string{"database-url", "database-password-file"}, &importCommand{}, &exportCommand{})...),
+			moving.Commands(&importCommand{}, &exportCommand{})...),
 	}
 	line, err := set.Read(args)
 	p.flags = line.Flags

@@ -30,6 +30,7 @@ import (
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/deaths"
+	"shardclient/runner/moving"
 	"shardclient/runner/ops"
 	"shardclient/runner/secrets"
 )
@@ -40,7 +41,6 @@ var version = "unknown"
 // program is one start of shard-client.
 type program struct {
 	began          time.Time
-	arguments      []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	terminal       attended
@@ -96,7 +96,6 @@ func main() {
 
 // run returns the exit code.
 func (p *program) run(args []string) int {
-	p.arguments = args
 	out := &results{Writer: p.stdout, terminal: p.terminal.out}
 	p.stdout = out
 	if len(args) > 0 && args[0] == command.CompletionWord { // at each press of the tab key, in any environment
@@ -118,6 +117,8 @@ func (p *program) run(args []string) int {
 		err = do.Run(ctx, p)
 	case mending:
 		err = do.Run(ctx, p.desk())
+	case moving.Move:
+		err = moving.Start(args)
 	}
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be

@@ -64,7 +64,7 @@ func commands() []command.Command {
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
 			Do: simple((*program).migrateStatus), Needs: toDatabase,
 			Example: "shard-client migrate status --database-url postgres://localhost/shard"},
-	}, repair.Commands(toDatabase), moving.Commands(toDatabase, &importCommand{}, &exportCommand{}), []command.Command{
+	}, repair.Commands(toDatabase), moving.Commands(&moving.Import{}, &moving.Export{}), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},
