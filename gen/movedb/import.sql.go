@@ -125,8 +125,8 @@ ON CONFLICT (job_id) DO NOTHING
 `
 
 // A job in the middle of its entries that does not ask for an upload: the old client has
-// acknowledged what is complete, and the other completion may come with no NULL (P1). Then the whole
-// job is uploaded.
+// acknowledged what is complete, and the other completion may come with no NULL (P1). Then the
+// whole job is uploaded.
 func (q *Queries) NoteHalfUploaded(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, noteHalfUploaded)
 	if err != nil {

@@ -6,8 +6,8 @@ FROM (SELECT pg_catalog.unnest(@ids::bigint[]) AS id, pg_catalog.unnest(@parent_
 WHERE j.id = p.id;
 
 -- A job in the middle of its entries that does not ask for an upload: the old client has
--- acknowledged what is complete, and the other completion may come with no NULL (P1). Then the whole
--- job is uploaded.
+-- acknowledged what is complete, and the other completion may come with no NULL (P1). Then the
+-- whole job is uploaded.
 -- name: NoteHalfUploaded :execrows
 INSERT INTO shard_client_uploads (job_id, sent_complete)
 SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) FILTER (WHERE e.complete)

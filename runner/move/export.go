@@ -48,45 +48,11 @@ var back = []way{
 	{table: "afe_job_keyvals", key: "job_id", owned: true},
 }
 
-// Returned says what an export did, or would do.
-type Returned struct {
-	Outcome     string       `json:"outcome"` // exported or dry_run
-	Tables      []ReturnedOf `json:"tables"`
-	WaitingJobs []int64      `json:"waiting_jobs"` // for their upload, by the old client
-	// Shortened counts rows that MySQL did not store as they are here: a text that is too long, or
-	// has characters that the table has none of.
-	Shortened int64 `json:"shortened"`
-}
-
-// ReturnedOf counts the rows of a table.
-type ReturnedOf struct {
-	Table    string `json:"table"`
-	Inserted int64  `json:"inserted"`
-	Updated  int64  `json:"updated"` // rows that were not as they are here
-}
-
-// Text writes the report for people.
-func (r *Returned) Text() string {
-	var b strings.Builder
-	if r.Outcome == "dry_run" {
-		b.WriteString("dry run: all was tried in a transaction that was rolled back; nothing is changed\n\n")
-	}
-	fmt.Fprintf(&b, "%-34s %10s %10s\n", "TABLE", "INSERTED", "UPDATED")
-	for _, t := range r.Tables {
-		fmt.Fprintf(&b, "%-34s %10d %10d\n", t.Table, t.Inserted, t.Updated)
-	}
-	if r.Shortened > 0 {
-		fmt.Fprintf(&b, "\nMySQL shortened, or wrote in other characters, values of %d rows\n", r.Shortened)
-	}
-	fmt.Fprintf(&b, "\nwaiting for upload (%d): %s\n", len(r.WaitingJobs), listed(r.WaitingJobs))
-	return b.String()
-}
-
 // ErrNotImported refuses to fill a MySQL with another shard.
 var ErrNotImported = errors.New("none of the jobs and hosts here are in that MySQL: it is not the one that was imported; nothing was changed")
 
-// Export writes what is here back to the MySQL that was imported, in one transaction of it. The lock
-// is held, and nothing here is changed.
+// Export writes what is here back to the MySQL that was imported, in one transaction of it. The
+// lock is held, and nothing here is changed.
 func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (*Returned, error) {
 	source, err := Open(ctx, to) // it is a shard's
 	if err != nil {
@@ -154,7 +120,7 @@ func (e *exporting) rows(ctx context.Context, db pg.DB, w way) (columns []string
 	if err != nil {
 		return nil, nil, err
 	}
-	// As texts: that of a boolean is t, and all others are as MySQL writes them.
+	// As texts: a boolean is t or f, and all others are as MySQL writes them.
 	found, err := db.Query(ctx, statement("of_postgres", "{table}", pgx.Identifier{w.table}.Sanitize()), pgx.QueryResultFormats{pgx.TextFormatCode})
 	if err != nil {
 		return nil, nil, err

@@ -3,14 +3,14 @@
 //
 // # The way in
 //
-// [Import] asks PostgreSQL for its tables, and MySQL for the rows that must move: all hosts, labels,
-// groups and users; of the jobs those that are open, those that wait for their upload, those with
-// several entries, and the parents of these that are here; and what belongs to them. A finished job
-// with several entries moves because the old client may have lost a completion of it: the master
-// then sends the job again, and a shard without its row would run it twice. Each row is mended where
-// PostgreSQL asks more than MySQL did ([Report]), and copied. All of it is one transaction of the
-// lock that shard-client takes for a beat, so that no client beats meanwhile and nothing is left of
-// an import that failed.
+// [Import] asks PostgreSQL for its tables, and MySQL for the rows that must move: all hosts,
+// labels, groups and users; of the jobs those that are open, those that wait for their upload,
+// those with several entries, and the parents of these that are here; and what belongs to them. A
+// finished job with several entries moves because the old client may have lost a completion of it:
+// the master then sends the job again, and a shard without its row would run it twice. Each row is
+// mended where PostgreSQL asks more than MySQL did ([Report]), and copied. All of it is one
+// transaction of the lock that shard-client takes for a beat, so that no client beats meanwhile and
+// nothing is left of an import that failed.
 //
 // # Limits
 //
@@ -149,72 +149,6 @@ func ours(name string) bool { return strings.HasPrefix(name, "afe_") }
 func (i *importing) count(ctx context.Context, t *table) (n int64, err error) {
 	err = i.db.QueryRow(ctx, statement("count", "{table}", pgx.Identifier{t.name}.Sanitize())).Scan(&n)
 	return n, err
-}
-
-// choose finds the jobs that move, and with them the parents that are in MySQL.
-func (s *Source) choose(ctx context.Context, everything bool) ([]int64, error) {
-	query := "chosen"
-	if everything {
-		query = "all_jobs"
-	}
-	chosen, err := s.ids(ctx, statement(query))
-	if err != nil {
-		return nil, err
-	}
-	all := map[int64]bool{}
-	for _, id := range chosen {
-		all[id] = true
-	}
-	for next := slices.Sorted(maps.Keys(all)); len(next) > 0; {
-		var parents []int64
-		for ids := range slices.Chunk(next, batch) {
-			found, err := s.ids(ctx, statement("parents", "{ids}", listed(ids)))
-			if err != nil {
-				return nil, err
-			}
-			parents = append(parents, found...)
-		}
-		next = nil
-		for _, id := range parents {
-			if !all[id] {
-				all[id] = true
-				next = append(next, id)
-			}
-		}
-	}
-	// A parent that is not in MySQL is found in no table but that of the keyvals.
-	return slices.Sorted(maps.Keys(all)), nil
-}
-
-// queries returns what asks MySQL for the rows of a table that move; none: the table stays.
-func (i *importing) queries(t *table) (list []string) {
-	if !slices.Contains(i.from.tables, t.name) {
-		return nil
-	}
-	by := func(key string, ids []int64) (list []string) {
-		for some := range slices.Chunk(ids, batch) {
-			list = append(list, statement("some", "{table}", t.name, "{key}", key, "{ids}", listed(some)))
-		}
-		return list
-	}
-	has := func(name string) bool {
-		return slices.ContainsFunc(t.columns, func(c column) bool { return c.name == name })
-	}
-	switch {
-	case t.name == "afe_jobs":
-		return by("id", i.chosen)
-	case t.name == "afe_special_tasks" && !i.All:
-		return []string{statement("open_tasks")}
-	case t.name == "afe_aborted_host_queue_entries":
-		return by("queue_entry_id", slices.Sorted(maps.Keys(i.here["afe_host_queue_entries"])))
-	case i.All:
-		return []string{statement("rows", "{table}", t.name)}
-	case !ours(t.name): // results and sessions
-		return nil
-	case has("job_id"):
-		return by("job_id", i.chosen)
-	}
-	return []string{statement("rows", "{table}", t.name)}
 }
 
 func (i *importing) move(ctx context.Context, t *table) error {

@@ -1,7 +1,7 @@
 // Command shard-client-move moves a shard between the MySQL of Autotest's Python client and
 // PostgreSQL. `shard-client import` and `shard-client export` start it with their own arguments. It
-// is a program of its own so that shard-client, which runs for years, does not carry the driver of a
-// database that it never meets again.
+// is a program of its own so that shard-client, which runs for years, does not carry the driver of
+// a database that it never meets again.
 package main
 
 import (
