@@ -237,3 +237,24 @@ func TestMigrateRepair(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+// The tables of a scheduler are asked for by name, and stand beside the client's in the list.
+func TestMigrateWithScheduler(t *testing.T) {
+	t.Parallel()
+	databaseURL, _ := database(t)
+	at := []string{"--database-url", databaseURL}
+	invoke(append([]string{"migrate", "up", "--with", "scheduler"}, at...)...).want(t, exitOK).says(t, "00001_scheduler_tables.sql")
+	invoke(append([]string{"migrate", "up", "--with", "scheduler"}, at...)...).want(t, exitOK).says(t, "nothing to do")
+	e := invoke(append([]string{"migrate", "status"}, at...)...).want(t, exitOK)
+	for _, part := range []string{"00001_afe_tables.sql", "Of a scheduler (--with scheduler):", "00002_dialect.sql"} {
+		if !strings.Contains(e.stdout, part) {
+			t.Errorf("the list lacks %q: %s", part, e.stdout)
+		}
+	}
+	if list := migrations(t, invoke(append([]string{"migrate", "status", "--output=json"}, at...)...)); len(list) != latest(t) {
+		t.Errorf("the list for programs has %d migrations, want those of the client, %d", len(list), latest(t))
+	}
+	invoke(append([]string{"migrate", "down"}, at...)...).want(t, exitFailed).says(t, "migrate down --with scheduler")
+	invoke(append([]string{"migrate", "down", "--with", "scheduler"}, at...)...).want(t, exitOK).says(t, "down 00002_dialect.sql")
+	invoke(append([]string{"migrate", "up", "--with", "nothing"}, at...)...).want(t, exitUsage).says(t, "scheduler")
+}
