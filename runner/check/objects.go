@@ -142,3 +142,16 @@ func (c *Checks) rights(ctx context.Context) Result {
 	}
 	return ok(fmt.Sprintf("the role has the %d rights of docs/grants.sql", len(all)))
 }
+
+// scheduler looks whether a real scheduler would run what is queued here.
+func (c *Checks) scheduler(ctx context.Context) Result {
+	skipped, err := sharddb.New(c.pool).CheckSkippedEntries(ctx)
+	switch {
+	case err != nil:
+		return c.failed(err)
+	case skipped > 0:
+		return warn(fmt.Sprintf("%d queued entries wait for a host with a label in afe_shards_labels: a scheduler of Autotest skips them", skipped),
+			"empty afe_shards_labels, as the role that owns it: on a shard it has no rows, only a master's has")
+	}
+	return ok("no queued entry is one that a scheduler would skip")
+}
