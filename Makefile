@@ -93,8 +93,8 @@ replay: postgres gotestsum ## Play the recorded conversation in all its cases, t
 	@$(SHOW) go test -json -count 1 -timeout 30m -run '^TestReplay$$' ./runner/lab/replay -args -whole
 
 # In the suite are those in which each outcome meets each extra at each place.
-interleavings: postgres gotestsum ## Play every interleaving of a beat and the scheduler
-	@$(SHOW) go test -json -count 1 -timeout 30m -run TestP1P2Interleavings ./runner/shard -args -interleavings 1
+interleavings: postgres gotestsum ## Play every interleaving of a beat, the scheduler and the original client
+	@$(SHOW) go test -json -count 1 -timeout 30m -run 'TestP1P2Interleavings|TestP1P11TakenOverTwice' ./runner/shard -args -interleavings 1
 
 every-step: postgres ## Kill, stop and cut off shard-client at every single step of a beat
 	.ci/leaving-nothing go test ./runner/faults/process -run AtEveryStep -every-step -timeout 2h

@@ -116,6 +116,17 @@ func fields(id int) statement {
 	}}
 }
 
+// apart are the statements that fields stands for, each on its own, as the dispatcher of 2019 was
+// seen to write them.
+func apart(id int) (all []statement) {
+	for _, set := range []string{"status = 'Parsing'", "active = false", "status = 'Completed'", "finished_on = '2019-03-15 11:30'"} {
+		all = append(all, statement{fmt.Sprintf("%s %d", set, id), func(*schedulerState) string {
+			return fmt.Sprintf("UPDATE afe_host_queue_entries SET %s WHERE id = %d", set, id)
+		}})
+	}
+	return all
+}
+
 func complete(id int) statement {
 	return statement{fmt.Sprintf("complete %d", id), func(*schedulerState) string {
 		return fmt.Sprintf("UPDATE afe_host_queue_entries SET complete = true WHERE id = %d", id)
@@ -182,6 +193,9 @@ func variants(entries int) map[string][]statement {
 		v["cached"] = append(v["cached"], fields(id), cachedNull(), complete(id))
 		v["lucifer"] = append(v["lucifer"], whole(id))
 		v["lucifer, cached late"] = append(v["lucifer, cached late"], whole(id), readCache())
+	}
+	if entries == 2 {
+		v["each apart"] = append(apart(101), freshNull(), complete(101), fields(102), cachedNull(), complete(102))
 	}
 	v["amended"] = append(slices.Clone(v["fresh"]), amend(101), freshNull())
 	v["lucifer"] = append(v["lucifer"], cachedNull())
