@@ -248,6 +248,9 @@ func TestMigrateWithScheduler(t *testing.T) {
 			t.Errorf("want %q: %v", prints, e)
 		}
 	}
+	if c := invoke(append([]string{"check", "--output=json"}, at...)...); !strings.Contains(c.stdout, `"check":"tables","level":"ok"`) {
+		t.Errorf("check: %v", c)
+	}
 	e := invoke(append([]string{"migrate", "status"}, at...)...).want(t, exitOK)
 	for _, part := range []string{"00001_afe_tables.sql", "Of a scheduler (--with scheduler):", "00002_dialect.sql"} {
 		if !strings.Contains(e.stdout, part) {
