@@ -30,8 +30,7 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers",
-		"runner/moving",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
 	},
 	"runner/cmd/shard-client-move": {
 		"runner/move", "runner/moving", "runner/command", "runner/config", "runner/autotest", "runner/flags", "runner/lock", "runner/pg", "runner/screen",
@@ -43,6 +42,7 @@ var arrows = map[string][]string{
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
 		"runner/poolers", "runner/ops", "runner/config",
 	},
+	"runner/migrate":  {"runner/repair", "runner/screen", "schema"},
 	"runner/poolers":  {"runner/pg", "gen/sessiondb"},
 	"runner/operator": {"runner/screen", "runner/pg", "runner/beat", "runner/plain", "schema", "gen/sharddb"},
 	"runner/repair": {
@@ -119,7 +119,7 @@ const (
 	maxForeignModules = 30
 	maxPackageLines   = 1500  // code lines of one package
 	maxBeatLines      = 8200  // code lines of all packages that a beat runs through, gen aside
-	maxPeopleLines    = 11000 // code lines of all packages that serve people: see forPeople
+	maxPeopleLines    = 11500 // code lines of all packages that serve people: see forPeople
 	maxFileLines      = 300   // lines of one file, comments included
 	maxColumns        = 100   // of a comment; a tab counts for four
 )
@@ -242,12 +242,12 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
-	"runner/watch", "runner/secrets", "runner/poolers", "runner/moving",
+	"runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do
 // because they need what only their room may touch.
-var forPeopleToo = []string{"runner/lock/beside.go", "runner/shard/preview.go", "schema/tell.go"}
+var forPeopleToo = []string{"runner/lock/beside.go", "runner/shard/preview.go", "schema/tell.go", "schema/sets.go"}
 
 func TestShardClientStaysThin(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 
 	"shardclient/runner/pg"
@@ -58,41 +57,30 @@ type Report []Step
 // The options are the driver's, such as one that sets the password of the day; [Down] and [Status]
 // take them too. Without any, sessions begin as [pg.Door] has it.
 func Up(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
-	return UpTelling(ctx, databaseURL, nil, options...)
+	return Client.UpTelling(ctx, databaseURL, nil, options...)
 }
 
 // Down takes back the newest migration that is applied, one step a call. It leaves a database with
 // nothing applied alone and returns an empty report.
 func Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
-	var report Report
-	err := withProvider(ctx, databaseURL, options, nil, func(p *goose.Provider) error {
-		result, err := p.Down(ctx)
-		if errors.Is(err, goose.ErrNoNextVersion) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		report = Report{step(result)}
-		return nil
-	})
-	if err != nil {
-		return report, fmt.Errorf("migrate down: %w", err)
-	}
-	return report, nil
+	return Client.Down(ctx, databaseURL, options...)
 }
 
 // Latest returns the version of the newest migration of this binary.
-func Latest() (int64, error) {
-	list, err := own()
+func Latest() (int64, error) { return Client.Latest() }
+
+// Latest is [Latest] of this set.
+func (s Set) Latest() (int64, error) {
+	list, err := s.own()
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
 	return list[len(list)-1].Version, nil
 }
 
-func withProvider(
-	ctx context.Context, databaseURL string, options []stdlib.OptionOpenDB, tell func(string), use func(*goose.Provider) error,
+func (s Set) withProvider(
+	ctx context.Context, databaseURL string, options []stdlib.OptionOpenDB, tell func(string), down bool,
+	use func(*goose.Provider) error,
 ) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockTries))
 	if err != nil {
@@ -103,14 +91,15 @@ func withProvider(
 		return err
 	}
 	defer func() { _ = db.Close() }() // what was committed is committed
-	if err := onConn(ctx, db, mayMigrate); err != nil {
+	may := func(ctx context.Context, db DB) error { return s.mayRun(ctx, db, down) }
+	if err := onConn(ctx, db, may); err != nil {
 		return err
 	}
-	settings := []goose.ProviderOption{goose.WithSessionLocker(locker)}
+	settings := []goose.ProviderOption{goose.WithSessionLocker(locker), goose.WithTableName(s.table)}
 	if tell != nil {
 		settings = append(settings, goose.WithVerbose(true), goose.WithLogger(teller(tell)))
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations, settings...)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, s.files, settings...)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -128,10 +129,10 @@ func unmigrated(ctx context.Context, db DB, want int64) error {
 	return wrong
 }
 
-// applied returns the migrations that have been applied, by whichever binary.
-func applied(ctx context.Context, db DB) ([]Migration, error) {
-	rows, err := db.Query(ctx, "SELECT version_id, max(tstamp) FROM goose_db_version "+
-		"WHERE is_applied AND version_id > 0 GROUP BY version_id")
+// applied returns the migrations of a set that have been applied, by whichever binary.
+func applied(ctx context.Context, db DB, set Set) ([]Migration, error) {
+	rows, err := db.Query(ctx, "SELECT version_id, max(tstamp) FROM "+set.table+
+		" WHERE is_applied AND version_id > 0 GROUP BY version_id")
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,12 @@ func mayMigrate(ctx context.Context, db DB) error {
 // applied. It writes nothing, also where nothing was ever applied. The error is a [*VersionError]
 // where the tables cannot be seen.
 func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
-	list, err := own()
+	return Client.Status(ctx, databaseURL, options...)
+}
+
+// Status is [Status] of this set.
+func (s Set) Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) ([]Migration, error) {
+	list, err := s.own()
 	if err != nil {
 		return nil, fmt.Errorf("migrate status: %w", err)
 	}
@@ -193,7 +199,7 @@ func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpe
 	}
 	defer func() { _ = db.Close() }() // nothing was written
 	err = onConn(ctx, db, func(ctx context.Context, db DB) error {
-		list, err = withApplied(ctx, db, list)
+		list, err = s.withApplied(ctx, db, list)
 		return err
 	})
 	if err != nil {
@@ -203,29 +209,31 @@ func Status(ctx context.Context, databaseURL string, options ...stdlib.OptionOpe
 }
 
 // own returns the migrations of this binary, none of them applied.
-func own() ([]Migration, error) {
-	files, err := migrations.ReadDir(".")
+func (s Set) own() ([]Migration, error) {
+	files, err := fs.Glob(s.files, "*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("read embedded migrations: %w", err)
 	}
 	var list []Migration
-	for _, f := range files {
-		version, err := goose.NumericComponent(f.Name())
+	for _, name := range files {
+		version, err := goose.NumericComponent(name)
 		if err != nil {
-			return nil, fmt.Errorf("embedded migration %s: %w", f.Name(), err)
+			return nil, fmt.Errorf("embedded migration %s: %w", name, err)
 		}
-		list = append(list, Migration{Version: version, Name: f.Name()})
+		list = append(list, Migration{Version: version, Name: name})
 	}
 	return list, nil
 }
 
 // withApplied notes in the list when each migration was applied, and adds those that it lacks.
-func withApplied(ctx context.Context, db DB, list []Migration) ([]Migration, error) {
-	applied, err := applied(ctx, db)
-	if undefined(err) {
+func (s Set) withApplied(ctx context.Context, db DB, list []Migration) ([]Migration, error) {
+	applied, err := applied(ctx, db, s)
+	switch {
+	case undefined(err) && s.Name != "":
+		return list, Check(ctx, db)
+	case undefined(err):
 		return list, seesNothing(ctx, db)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	for _, m := range applied {

@@ -267,6 +267,24 @@ func (q *Queries) CheckSettings(ctx context.Context, names []string) ([]CheckSet
 	return items, nil
 }
 
+const checkSkippedEntries = `-- name: CheckSkippedEntries :one
+SELECT pg_catalog.count(*)::bigint AS entries
+FROM afe_host_queue_entries AS e
+WHERE NOT e.complete
+    AND e.status = 'Queued'
+    AND e.meta_host IN (SELECT l.label_id FROM afe_shards_labels AS l)
+`
+
+// How many queued entries a scheduler of Autotest passes over: it takes an entry whose meta host is
+// a label in afe_shards_labels for one of a shard's, as on the master, where alone that table has
+// rows (docs/scheduler-contract.md).
+func (q *Queries) CheckSkippedEntries(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, checkSkippedEntries)
+	var entries int64
+	err := row.Scan(&entries)
+	return entries, err
+}
+
 const checkTransactions = `-- name: CheckTransactions :many
 SELECT
     a.pid::integer AS backend_pid,

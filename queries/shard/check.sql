@@ -144,3 +144,13 @@ WHERE a.datname = pg_catalog.current_database()
     AND a.backend_type IS NULL
     AND a.usesysid IS NOT NULL
     AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'virtualxid' AND l.granted);
+
+-- How many queued entries a scheduler of Autotest passes over: it takes an entry whose meta host is
+-- a label in afe_shards_labels for one of a shard's, as on the master, where alone that table has
+-- rows (docs/scheduler-contract.md).
+-- name: CheckSkippedEntries :one
+SELECT pg_catalog.count(*)::bigint AS entries
+FROM afe_host_queue_entries AS e
+WHERE NOT e.complete
+    AND e.status = 'Queued'
+    AND e.meta_host IN (SELECT l.label_id FROM afe_shards_labels AS l);

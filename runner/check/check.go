@@ -108,6 +108,7 @@ var steps = []step{
 	{"tables", migrated, (*Checks).objects},
 	{"rights", migrated, (*Checks).rights},
 	{"strangers", migrated, (*Checks).strangers},
+	{"scheduler", migrated, (*Checks).scheduler},
 	{"lock", migrated, (*Checks).lock},
 	{"copy", migrated, (*Checks).copied},
 	{"sessions", pooler, (*Checks).sessions},

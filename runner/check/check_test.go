@@ -171,7 +171,7 @@ func TestDatabaseFaults(t *testing.T) {
 		}
 		return all
 	}
-	tables := []string{"tables", "rights", "strangers", "lock", "copy"}
+	tables := []string{"tables", "rights", "strangers", "scheduler", "lock", "copy"}
 	for name, tt := range map[string]struct {
 		sql     string
 		level   string
@@ -199,6 +199,10 @@ func TestDatabaseFaults(t *testing.T) {
 		"older schema":      {"DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)", "fail", "schema", "migrate up", tables},
 		"no trigger runs":   {"ALTER DATABASE %s SET session_replication_role = 'replica'", "fail", "session", "session_replication_role is replica, not origin", nil},
 		"others may create": {"GRANT CREATE ON SCHEMA public TO PUBLIC", "warn", "strangers", "PUBLIC may create", nil},
+		"skipped entries": {`INSERT INTO afe_shards (id, hostname) VALUES (1, '` + ourShard + `'); INSERT INTO afe_labels (id, name) VALUES (1, 'board:eve');
+			INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (1, 1); INSERT INTO afe_jobs (id, created_on) VALUES (1, now());
+			INSERT INTO afe_host_queue_entries (job_id, status, meta_host) VALUES (1, 'Queued', 1), (1, 'Running', 1), (1, 'Queued', NULL)`,
+			"warn", "scheduler", "1 queued entries", nil},
 		"a copy": {"INSERT INTO shard_client_owner (who, epoch, database_oid, system_identifier) VALUES ('the original', 3, 1, 1)",
 			"fail", "copy", "shard-client adopt", nil},
 	} {
@@ -224,7 +228,7 @@ func TestDatabaseOutOfReach(t *testing.T) {
 	s := newSite(t, pgtest.Pooled(t, pgtest.Database(t), "transaction"))
 	s.served(t, knows(ourShard))
 	want := map[string][2]string{"pooler": {"fail", "pool_mode=session"}}
-	for _, name := range []string{"server", "session", "schema", "tables", "rights", "strangers", "lock", "copy", "sessions", "db clock"} {
+	for _, name := range []string{"server", "session", "schema", "tables", "rights", "strangers", "scheduler", "lock", "copy", "sessions", "db clock"} {
 		want[name] = [2]string{"skipped", "pooler comes first"}
 	}
 	wants(t, s.run(t), want)

@@ -38,6 +38,9 @@ func some(list []string) string {
 	return strings.Join(list, ", ")
 }
 
+// ofScheduler is what `migrate up --with scheduler` adds to a table of the client.
+const ofScheduler = " afe_host_queue_entries_job_id_host_id "
+
 // objects looks whether columns, identities, keys, checks, indexes, triggers and functions are
 // those that the migrations have made, and what a site has added to the tables. Indexes are about
 // time only.
@@ -51,8 +54,9 @@ func (c *Checks) objects(ctx context.Context) Result {
 	have, added := map[string]bool{}, map[string][]string{}
 	for _, row := range rows {
 		have[row.Object] = row.Whole
-		_, object, _ := strings.Cut(row.Object, " ")
-		added[row.Added] = append(added[row.Added], object)
+		if _, object, _ := strings.Cut(row.Object, " "); !strings.Contains(object, ofScheduler) {
+			added[row.Added] = append(added[row.Added], object)
+		}
 	}
 	var missing, broken, slow []string
 	for _, object := range want {
@@ -141,4 +145,18 @@ func (c *Checks) rights(ctx context.Context) Result {
 		return fail("the role lacks "+some(missing), "as the owner of the tables: shard-client migrate grant "+c.pool.Config().ConnConfig.User)
 	}
 	return ok(fmt.Sprintf("the role has the %d rights of docs/grants.sql", len(all)))
+}
+
+// scheduler looks whether a real scheduler would run what is queued here.
+func (c *Checks) scheduler(ctx context.Context) Result {
+	var skipped int64
+	err := c.look(ctx, func(q *sharddb.Queries) (err error) { skipped, err = q.CheckSkippedEntries(ctx); return err })
+	switch {
+	case err != nil:
+		return c.failed(err)
+	case skipped > 0:
+		return warn(fmt.Sprintf("%d queued entries wait for a host with a label in afe_shards_labels: a scheduler of Autotest skips them", skipped),
+			"empty afe_shards_labels, as the role that owns it: on a shard it has no rows, only a master's has")
+	}
+	return ok("no queued entry is one that a scheduler would skip")
 }

@@ -23,6 +23,7 @@ type table struct {
 	name    string
 	columns []column
 	keys    [][]string // what differs between any two rows, the primary key first
+	given   bool       // it has rows of a migration, and gets no others
 }
 
 // tables returns PostgreSQL's tables, each after those that it refers to.

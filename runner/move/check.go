@@ -34,6 +34,7 @@ func (i *importing) listWhatStays() {
 	for _, name := range i.from.tables {
 		switch {
 		case slices.ContainsFunc(i.report.Tables, func(m Moved) bool { return m.Table == name }):
+		case slices.ContainsFunc(i.tables, func(t *table) bool { return t.name == name && t.given }):
 		case slices.ContainsFunc(i.tables, func(t *table) bool { return t.name == name }):
 			results = append(results, name)
 		default:

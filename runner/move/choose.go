@@ -43,7 +43,7 @@ func (s *Source) choose(ctx context.Context, everything bool) ([]int64, error) {
 
 // queries returns what asks MySQL for the rows of a table that move; none: the table stays.
 func (i *importing) queries(t *table) (list []string) {
-	if !slices.Contains(i.from.tables, t.name) {
+	if !slices.Contains(i.from.tables, t.name) || t.given {
 		return nil
 	}
 	by := func(key string, ids []int64) (list []string) {

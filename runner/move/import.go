@@ -136,6 +136,7 @@ func (i *importing) counts(ctx context.Context) (list []string, err error) {
 		if err != nil {
 			return nil, err
 		}
+		t.given = n > 0 && !ours(t.name)
 		if n > 0 && ours(t.name) {
 			list = append(list, fmt.Sprintf("%d of %s", n, t.name))
 		}

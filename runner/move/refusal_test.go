@@ -128,3 +128,23 @@ func TestImportBeginsAgain(t *testing.T) {
 	}
 	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "the same jobs wait for their upload")
 }
+
+// The scheduler's open tasks, blocks and drones move where PostgreSQL has its tables.
+func TestSchedulersTablesMove(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	old.do("INSERT INTO afe_drones VALUES (3, 'drone1')")
+	old.do("CREATE TABLE tko_status (status_idx int PRIMARY KEY, word varchar(10))") // migrate up has filled it
+	old.do("INSERT INTO tko_status VALUES (1, 'NOSTATUS')")
+	database := pgtest.Database(t)
+	client(t, "migrate", "up", "--with", "scheduler", "--database-url", database).want(t, 0)
+	client(t, "import", "--from", old.address(), "--database-url", database, "--all", "--dry-run").want(t, 0)
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0,
+		"afe_special_tasks.queue_entry_id: names a row of afe_host_queue_entries that is not there: 1")
+	const rows = `SELECT (SELECT string_agg(id || task || time_requested, ',') FROM afe_special_tasks) || ' '
+		|| (SELECT string_agg(job_id || ':' || host_id, ',') FROM afe_ineligible_host_queues) || ' ' || (SELECT hostname FROM afe_drones)`
+	if got, want := pgtest.Query[string](t, pool(t, database), rows), "1Repair2019-03-10 02:30:00 100:11 drone1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

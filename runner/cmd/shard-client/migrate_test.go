@@ -237,3 +237,33 @@ func TestMigrateRepair(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 }
+
+// The tables of a scheduler are asked for by name, and stand beside the client's in the list.
+func TestMigrateWithScheduler(t *testing.T) {
+	t.Parallel()
+	databaseURL, pool := database(t)
+	at := []string{"--database-url", databaseURL}
+	for _, prints := range []string{"up   00001_scheduler_tables.sql", "nothing to do"} {
+		if e := invoke(append([]string{"migrate", "up", "--with", "scheduler"}, at...)...).want(t, exitOK); !strings.Contains(e.stdout, prints) {
+			t.Errorf("want %q: %v", prints, e)
+		}
+	}
+	if c := invoke(append([]string{"check", "--output=json"}, at...)...); !strings.Contains(c.stdout, `"check":"tables","level":"ok"`) {
+		t.Errorf("check: %v", c)
+	}
+	e := invoke(append([]string{"migrate", "status"}, at...)...).want(t, exitOK)
+	for _, part := range []string{"00001_afe_tables.sql", "Of a scheduler (--with scheduler):", "00002_dialect.sql"} {
+		if !strings.Contains(e.stdout, part) {
+			t.Errorf("the list lacks %q: %s", part, e.stdout)
+		}
+	}
+	if list := migrations(t, invoke(append([]string{"migrate", "status", "--output=json"}, at...)...)); len(list) != latest(t) {
+		t.Errorf("the list for programs has %d migrations, want those of the client, %d", len(list), latest(t))
+	}
+	invoke(append([]string{"migrate", "down"}, at...)...).want(t, exitFailed).says(t, "migrate down --with scheduler")
+	invoke(append([]string{"migrate", "down", "--with", "scheduler"}, at...)...).want(t, exitOK)
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_proc WHERE proname = 'isnull'"); n != 0 {
+		t.Error("the dialect is still there")
+	}
+	invoke(append([]string{"migrate", "up", "--with", "nothing"}, at...)...).want(t, exitUsage).says(t, "scheduler")
+}

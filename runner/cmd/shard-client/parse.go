@@ -13,6 +13,7 @@ import (
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
+	"shardclient/runner/migrate"
 	"shardclient/runner/moving"
 	"shardclient/runner/repair"
 )
@@ -54,15 +55,15 @@ func commands() []command.Command {
 		{Name: "history", About: "List the last beats.", Do: &historyCommand{}, Needs: toDatabase,
 			Example: "shard-client history --since 2h --failed"},
 		{Name: "migrate", About: "Bring the schema of the database up or down, or show where it is."},
-		{Name: "migrate up", About: "Apply every pending migration.", Do: simple((*program).migrateUp), Needs: toDatabase,
+		{Name: "migrate up", About: "Apply every pending migration.", Do: &migrating{run: (*migrate.Sets).Up}, Needs: toDatabase,
 			Example: "shard-client migrate up --database-url postgres://owner@localhost/shard",
 			More:    "The role must own the tables. Other commands never migrate; they refuse a schema that is not theirs."},
 		{Name: "migrate down", About: "Take the newest migration back, with its tables and rows.",
-			Do: simple((*program).migrateDown), Needs: toDatabase,
+			Do: &migrating{run: (*migrate.Sets).Down}, Needs: toDatabase,
 			Example: "shard-client migrate down --database-url postgres://owner@localhost/shard",
 			More:    "One step at a time. Stop shard-client first: what the tables of that step hold is lost."},
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
-			Do: simple((*program).migrateStatus), Needs: toDatabase,
+			Do: &migrating{run: (*migrate.Sets).Status}, Needs: toDatabase,
 			Example: "shard-client migrate status --database-url postgres://localhost/shard"},
 	}, repair.Commands(toDatabase), moving.Commands(&moving.Import{}, &moving.Export{}), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",

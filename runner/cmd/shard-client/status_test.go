@@ -311,7 +311,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	text := invoke(well...).want(t, exitOK).stdout
-	if !strings.HasPrefix(text, "ok      settings   all settings can be used\nok      database ") || !strings.HasSuffix(text, "\n\n18 ok, 1 skipped\n") {
+	if !strings.HasPrefix(text, "ok      settings   all settings can be used\nok      database ") || !strings.HasSuffix(text, "\n\n19 ok, 1 skipped\n") {
 		t.Errorf("%s", text)
 	}
 	for line := range strings.Lines(text) {

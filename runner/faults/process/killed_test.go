@@ -46,7 +46,6 @@ func (r *rich) count(t *testing.T, command string) []faults.Step {
 type point struct {
 	faults.Step
 	side faults.Side
-	when moment
 }
 
 // moment says how far a client is that beats once.
@@ -58,17 +57,23 @@ const (
 	afterBeat                // it has said how the beat went, and gives the lock back
 )
 
-// points are where to strike: at each share-th point whose step is one after which somebody else
-// sees something new, or one of every twelfth; at both sides of the heartbeat in any case.
-func points(steps []faults.Step, share int) (chosen []point) {
-	decisive := 0
-	when := beforeBeat
+// momentOf says how far a client is with the last of these steps.
+func momentOf(steps []faults.Step) (when moment) {
 	for i, step := range steps {
 		if i > 0 && steps[i-1].Has("SessionStrangers") {
 			when = inBeat
 		} else if step.Has("OwnerUnlock") {
 			when = afterBeat
 		}
+	}
+	return when
+}
+
+// points are where to strike: at each share-th point whose step is one after which somebody else
+// sees something new, or one of every twelfth; at both sides of the heartbeat in any case.
+func points(steps []faults.Step, share int) (chosen []point) {
+	decisive := 0
+	for _, step := range steps {
 		for _, side := range []faults.Side{faults.Before, faults.After} {
 			switch {
 			case step.Has("TransactionCommit"), step.Has("OwnerTake"), step.Number%12 == 0:
@@ -78,7 +83,7 @@ func points(steps []faults.Step, share int) (chosen []point) {
 			case step.What != faults.StepHeartbeat && !*everyStep:
 				continue
 			}
-			chosen = append(chosen, point{step, side, when})
+			chosen = append(chosen, point{step, side})
 		}
 	}
 	return chosen
@@ -120,8 +125,8 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 			p.Kill()
 			return faults.Cut
 		}, "once")
-		// Which of its two connections is free decides what has to be prepared again, so that on a
-		// busy machine a beat may have a step more or less than the one that was counted.
+		// A client opens its two connections at the same time. Which of them is there first decides
+		// what is prepared on both: a beat may have fewer steps than the one that was counted.
 		if code := client.End(); code != -1 && len(gate.Steps()) >= at.Number {
 			t.Errorf("the client ended with %d, want the kill:\n%s", code, client.Log())
 		}
@@ -133,18 +138,26 @@ func TestP3KilledAtEveryStep(t *testing.T) {
 func TestTerminatedAtEveryStep(t *testing.T) {
 	t.Parallel()
 	newRich(t).atEveryStep(t, "once", 8, func(t *testing.T, l *faults.Lab, gate *faults.Gate, at point) {
-		says, want, end := "stopping; no beat is in hand", 0, "heartbeat ok"
-		switch at.when {
-		case beforeBeat:
-			want, end = 1, "heartbeat failed (stopped): told to stop before the beat began"
-		case inBeat:
-			says = "stopping after the beat in hand"
-		}
+		met := make(chan moment, 1) // asked when it is met: see TestP3KilledAtEveryStep
 		client := start(l, gate, at, func(p *faults.Program) faults.Verdict {
+			says, when := "stopping; no beat is in hand", momentOf(gate.Steps())
+			if when == inBeat {
+				says = "stopping after the beat in hand"
+			}
 			p.Signal(syscall.SIGTERM)
 			p.Says(says)
+			met <- when
 			return faults.GoOn
 		}, "once")
+		client.End()
+		want, end := 0, "heartbeat ok"
+		select {
+		case when := <-met:
+			if when == beforeBeat {
+				want, end = 1, "heartbeat failed (stopped): told to stop before the beat began"
+			}
+		default: // it had ended by then
+		}
 		if code := client.End(); code != want || !strings.Contains(client.Log(), end) {
 			t.Errorf("the client ended with %d after SIGTERM, want %d and %q:\n%s", code, want, end, client.Log())
 		}

@@ -1,0 +1,103 @@
+package schema
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed scheduler/*.sql
+var schedulerMigrations embed.FS
+
+// Set is a set of migrations that are numbered together.
+type Set struct {
+	Name  string // as --with calls it; "": the tables of the client
+	files fs.FS
+	table string // in which goose notes what was applied
+}
+
+// Client are the tables that every shard and every master needs. Scheduler are those that a real
+// scheduler needs besides, with what can be taught to PostgreSQL of the SQL that it speaks
+// (docs/scheduler.md).
+var (
+	Client    = Set{files: migrations, table: "goose_db_version"}
+	Scheduler = Set{Name: "scheduler", files: within(schedulerMigrations, "scheduler"), table: "shard_client_scheduler_migrations"}
+)
+
+func within(files fs.FS, directory string) fs.FS {
+	sub, err := fs.Sub(files, directory)
+	if err != nil {
+		panic(err) // the directory is embedded
+	}
+	return sub
+}
+
+// errSchedulerFirst says that the tables of the client are needed by others.
+var errSchedulerFirst = errors.New("the tables of a scheduler refer to those of the client: " +
+	"take those back first, with `shard-client migrate down --with scheduler`, as often as it does something")
+
+// mayRun returns why the migrations of this set must not run in this session.
+func (s Set) mayRun(ctx context.Context, db DB, down bool) error {
+	if err := mayMigrate(ctx, db); err != nil {
+		return err
+	}
+	if s.Name != "" {
+		return Check(ctx, db)
+	}
+	if !down {
+		return nil
+	}
+	has, err := applied(ctx, db, Scheduler)
+	if err == nil && len(has) > 0 {
+		return errSchedulerFirst
+	}
+	return nil // without its table of versions, nothing was applied
+}
+
+// UpTelling is [Up] of this set, and calls tell with each statement before it runs, and with what
+// has been applied.
+func (s Set) UpTelling(
+	ctx context.Context, databaseURL string, tell func(string), options ...stdlib.OptionOpenDB,
+) (Report, error) {
+	var report Report
+	err := s.withProvider(ctx, databaseURL, options, tell, false, func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		for _, r := range results {
+			report = append(report, step(r))
+		}
+		return err
+	})
+	if err != nil {
+		return report, fmt.Errorf("migrate up: %w", err)
+	}
+	return report, nil
+}
+
+// Down is [Down] of this set.
+func (s Set) Down(ctx context.Context, databaseURL string, options ...stdlib.OptionOpenDB) (Report, error) {
+	var report Report
+	err := s.withProvider(ctx, databaseURL, options, nil, true, func(p *goose.Provider) error {
+		result, err := p.Down(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		report = Report{step(result)}
+		return nil
+	})
+	if err != nil {
+		return report, fmt.Errorf("migrate down: %w", err)
+	}
+	return report, nil
+}
