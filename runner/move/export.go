@@ -59,6 +59,15 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 		return nil, err
 	}
 	defer source.Close()
+	loose, err := source.texts(ctx, statement("without_transactions"))
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range back {
+		if slices.Contains(loose, w.table) {
+			return nil, fmt.Errorf("%s of MySQL knows no transactions: an export that fails would leave half of it there; make it InnoDB first", w.table)
+		}
+	}
 	tx, err := source.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err

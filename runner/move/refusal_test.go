@@ -106,7 +106,24 @@ func TestImportRefuses(t *testing.T) {
 	}
 	into("--from", old.address()).want(t, 3, "somebody", "stop it first")
 	held.Release(t.Context())
+	separator := "?"
+	if strings.Contains(database, "?") {
+		separator = "&"
+	}
+	client(t, "import", "--database-url", database+separator+"options=-c%20role%3Dpg_monitor", "--from", old.address()).
+		want(t, 1, "connect as the role that owns the tables")
 	client(t, "import", "--database-url", pgtest.EmptyDatabase(t), "--from", old.address()).want(t, 4, "migrate up")
+}
+
+// An export wants a MySQL that can take it back.
+func TestExportWantsTransactions(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	database := pgtest.Database(t)
+	old.do("ALTER TABLE afe_job_keyvals ENGINE = MyISAM")
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0)
+	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 1, "afe_job_keyvals of MySQL knows no transactions")
 }
 
 // An import that fails leaves nothing, and works when it is started again.

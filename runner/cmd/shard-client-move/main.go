@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/pflag"
 
 	"shardclient/runner/command"
@@ -63,6 +64,9 @@ func main() {
 	stop()
 	if err == nil {
 		return
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
+		err = fmt.Errorf("%w: connect as the role that owns the tables; that of the client may not do this", err)
 	}
 	p.sources.Explain(err)
 	fmt.Fprintln(p.stderr, "shard-client: "+p.secrets.RedactError(err))
