@@ -127,8 +127,8 @@ func apart(id int) (all []statement) {
 	return all
 }
 
-// handOff gives the job to lucifer, and handBack ends that. The first refers to the job, which locks
-// its row for a moment.
+// handOff gives the job to lucifer, and handBack ends that. The first refers to the job, which
+// locks its row for a moment.
 func handOff() statement {
 	return statement{"hand off", func(*schedulerState) string {
 		return "INSERT INTO afe_job_handoffs (job_id, created) VALUES (10, now())"
