@@ -160,7 +160,7 @@ verify-errcheck:
 		{ echo 'verify: the errors above are dropped: handle them, or excuse the kind in .ci/errcheck.exclude'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
-	bin/shard-lab postgres -- $(SQLC) vet
+	bin/shard-lab postgres -- sh -euc 'bin/shard-client migrate up --with scheduler >/dev/null; $(SQLC) vet'
 
 # On a disk, wherever the tests live: what is measured waits for it. BENCH holds further flags, see
 # bin/shard-lab bench --help.
