@@ -59,7 +59,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe test-import generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture ha page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -194,6 +194,10 @@ fuzz: ## Run each fuzz target for FUZZTIME
 torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a table, and a failure when anything is lost
 	.ci/leaving-nothing go test -count 1 -timeout $$(($(SECONDS) + 600))s -v -run '^TestTorture$$' ./runner/faults/torture \
 		-args -seconds $(SECONDS) -seed $(or $(SEED),0)
+
+# Not in .ci/run: it installs Patroni, etcd and haproxy, and takes minutes.
+ha: build ## Break a real Patroni cluster under three shards for SECONDS, faults drawn from SEED; needs root
+	@.ci/ha $(SECONDS) $(SEED)
 
 # PICTURE=1 also makes the picture of the README anew.
 page: build postgres ## Open the status pages in a real Chromium; pictures in bin/page, PICTURE=1 for the README's

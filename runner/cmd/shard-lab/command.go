@@ -29,6 +29,7 @@ func commands() []command.Command {
 		{Name: "master", About: "Serve heartbeats as a master does, with a database of yours.", Do: &masterCommand{},
 			Example: "shard-lab master --listen 127.0.0.1:8000"},
 		{Name: "scheduler", About: "Run the toy scheduler on a shard's database, until a signal.", Do: &schedulerCommand{}},
+		{Name: "agree", About: "Compare shards with their master, field by field.", Do: &agreeCommand{}},
 
 		{Name: "shard", About: "Shards and their labels."},
 		{Name: "shard add", About: "Add a shard, or give more labels to one.", Do: &shardAdd{},

@@ -107,17 +107,15 @@ func (c *schedulerCommand) open(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	poolConfig.MaxConns = schedulerConnections
-	pg.WantWrites(poolConfig.ConnConfig)
 	if poolConfig.ConnConfig.ConnectTimeout == 0 {
 		poolConfig.ConnConfig.ConnectTimeout = schedulerConnectTimeout
 	}
-	for name, value := range map[string]string{
-		"application_name": "shard-lab scheduler", "statement_timeout": schedulerStatementTimeout,
-	} {
-		if poolConfig.ConnConfig.RuntimeParams[name] == "" {
-			poolConfig.ConnConfig.RuntimeParams[name] = value
-		}
+	if poolConfig.ConnConfig.RuntimeParams["statement_timeout"] == "" {
+		poolConfig.ConnConfig.RuntimeParams["statement_timeout"] = schedulerStatementTimeout
 	}
+	// It leads to the primary, makes settings after connecting, as a pooler wants it, and gives up
+	// a server that is silent for longer than a statement may take.
+	poolConfig.BeforeConnect = (&pg.Door{Name: "shard-lab scheduler"}).BeforeConnect
 	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
 	if err != nil {
 		return nil, err

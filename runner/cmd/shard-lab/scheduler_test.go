@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"shardclient/runner/config"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/wait"
 )
@@ -127,5 +128,20 @@ func TestSchedulerSaysWhatIsWrongWithItsDatabase(t *testing.T) {
 		if code != exitFailed || stdout != "" || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit 1 and %q", databaseURL, code, stdout, stderr, want)
 		}
+	}
+}
+
+// A pooler refuses what it does not know of the settings that come with a connection.
+func TestSchedulerThroughPooler(t *testing.T) {
+	t.Parallel()
+	pooled := pgtest.Pooled(t, pgtest.Database(t), "session")
+	pool, err := (&schedulerCommand{DatabaseURL: config.DatabaseURL(pooled)}).open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var limit string
+	if err := pool.QueryRow(t.Context(), "SHOW statement_timeout").Scan(&limit); err != nil || limit != schedulerStatementTimeout {
+		t.Errorf("statement_timeout is %s, %v, want %s", limit, err, schedulerStatementTimeout)
 	}
 }
