@@ -223,6 +223,24 @@ func TestSchedulerEntriesOfOneHost(t *testing.T) {
 	}
 }
 
+// Entries that break the rule already are named, and nothing is made.
+func TestSchedulerSetNamesWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	pool := openPool(t, databaseURL)
+	before := tables(t, pool)
+	pgtest.Exec(t, pool, `INSERT INTO afe_hosts (id, hostname) VALUES (3, 'h3'); INSERT INTO afe_jobs (id, created_on) VALUES (7, now());
+		INSERT INTO afe_host_queue_entries (job_id, host_id) VALUES (7, 3), (7, 3)`)
+	_, err := schema.Scheduler.UpTelling(t.Context(), databaseURL, nil)
+	if err == nil || !strings.Contains(err.Error(), "(job_id, host_id)=(7, 3)") {
+		t.Errorf("%v", err)
+	}
+	pgtest.Exec(t, pool, "DROP TABLE shard_client_scheduler_migrations") // goose's own
+	if now := tables(t, pool); !slices.Equal(now, before) {
+		t.Errorf("left behind: %v", now)
+	}
+}
+
 func asPg(err error, to **pgconn.PgError) bool {
 	found, ok := err.(*pgconn.PgError)
 	*to = found

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -76,6 +77,9 @@ func (s Set) UpTelling(
 		}
 		return err
 	})
+	if answer := new(pgconn.PgError); errors.As(err, &answer) && answer.Detail != "" {
+		return report, fmt.Errorf("migrate up: %w: %s", err, answer.Detail) // names the row in the way
+	}
 	if err != nil {
 		return report, fmt.Errorf("migrate up: %w", err)
 	}

@@ -41,6 +41,8 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"read only":           {beat.FailureDatabase, state("25006", ""), "name the server that takes writes"},
 		"disk full":           {beat.FailureDatabase, state("53100", ""), "make room on the disk of the database server"},
 		"too slow":            {beat.FailureDatabase, state("57014", ""), "look why statements are slow"},
+		"made by hand":        {beat.FailureDatabase, state("42P07", ""), "rename or drop what somebody has made"},
+		"twice":               {beat.FailureDatabase, state("23505", ""), "find the rows that share the values"},
 		"expired":             {"transport", master(x509.CertificateInvalidError{Reason: x509.Expired}), "renew the certificate of the master"},
 		"not yet":             {"transport", master(notYetValid), "set the clock of this machine, or wait: the certificate of the master"},
 		"wrong name":          {"transport", master(x509.HostnameError{Certificate: &x509.Certificate{}}), "write the host of --master as"},
