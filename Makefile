@@ -57,7 +57,7 @@ RUN ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe generate verify \
+.PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe test-import generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
 	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture ha page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
 
@@ -65,8 +65,8 @@ help: ## Print this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-build: ## Build bin/shard-client and bin/shard-lab, static
-	@$(COMPILING) go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-lab
+build: ## Build bin/shard-client, its shard-client-move, and bin/shard-lab, static
+	@$(COMPILING) go build $(BUILD_FLAGS) -o bin/ ./runner/cmd/shard-client ./runner/cmd/shard-client-move ./runner/cmd/shard-lab
 
 demo: build postgres ## Play a whole lab live on this machine; WATCH=1 goes on, faults drawn from SEED
 	@bin/shard-lab demo $(if $(filter-out 0,$(WATCH)),--watch) $(if $(SEED),--seed $(SEED))
@@ -120,6 +120,10 @@ observe: postgres ## Let Prometheus's own programs judge alerts, dashboard and m
 	@PROMETHEUS=$$(.ci/prometheus) && PROMETHEUS="$$PROMETHEUS" .ci/leaving-nothing go test -tags observe -count 1 -timeout 5m \
 		-run 'ByPromtool|ByPrometheus' ./runner/cmd/shard-client
 
+# Says so and passes where MariaDB can neither be found nor installed.
+test-import: build postgres ## Move a shard from a private MariaDB to PostgreSQL while its master goes on, and back
+	@.ci/mariadb && .ci/leaving-nothing go test -tags mariadb -count 1 -timeout 10m ./runner/move || [ $$? = 77 ]
+
 generate: ## Regenerate gen/ from schema/ and queries/
 	@$(SQLC) generate
 
@@ -156,7 +160,7 @@ verify-errcheck:
 		{ echo 'verify: the errors above are dropped: handle them, or excuse the kind in .ci/errcheck.exclude'; exit 1; }
 
 vet-sql: build postgres ## Prepare every query against a migrated private PostgreSQL
-	bin/shard-lab postgres -- $(SQLC) vet
+	bin/shard-lab postgres -- sh -euc 'bin/shard-client migrate up --with scheduler >/dev/null; $(SQLC) vet'
 
 # On a disk, wherever the tests live: what is measured waits for it. BENCH holds further flags, see
 # bin/shard-lab bench --help.

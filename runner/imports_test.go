@@ -30,8 +30,14 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers", "runner/migrate",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
 	},
+	"runner/cmd/shard-client-move": {
+		"runner/move", "runner/moving", "runner/command", "runner/config", "runner/autotest", "runner/flags", "runner/lock", "runner/pg", "runner/screen",
+		"runner/secrets", "schema",
+	},
+	"runner/move":   {"runner/lock", "runner/pg", "runner/plain", "gen/movedb"},
+	"runner/moving": {"runner/command"},
 	"runner/check": {
 		"runner/operator", "runner/hint", "runner/lock", "runner/pg", "runner/afe", "runner/flags", "runner/screen", "runner/plain", "schema", "gen/sharddb",
 		"runner/poolers", "runner/ops", "runner/config",
@@ -236,7 +242,7 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
-	"runner/watch", "runner/secrets", "runner/poolers", "runner/migrate",
+	"runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -226,4 +227,61 @@ func asPg(err error, to **pgconn.PgError) bool {
 	found, ok := err.(*pgconn.PgError)
 	*to = found
 	return ok
+}
+
+// No statement of the client means anything else beside the dialect: as the body of a function,
+// which notes what it depends on, none depends on an operator or a function of the second set.
+func TestSchedulerDialectChangesNoStatement(t *testing.T) {
+	t.Parallel()
+	_, pool := withScheduler(t)
+	if !dependsOnDialect(t, pool, "SELECT id FROM afe_hosts WHERE leased = $1::integer AND NOT isnull(shard_id)") {
+		t.Error("a statement in the dialect is not noticed")
+	}
+	read := 0
+	for _, directory := range []string{"sharddb", "sessiondb"} {
+		files, err := filepath.Glob("../gen/" + directory + "/*.sql.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, found := range regexp.MustCompile("(?s)const (\\w+) = `(.*?)`\n").FindAllSubmatch(text, -1) {
+				read++
+				if dependsOnDialect(t, pool, string(found[2])) {
+					t.Errorf("%s/%s depends on the dialect", directory, found[1])
+				}
+			}
+		}
+	}
+	if read < 100 {
+		t.Errorf("only %d statements", read)
+	}
+}
+
+// dependsOnDialect reports whether a statement of one of the client's queries uses an operator or a
+// function that the second set has made.
+func dependsOnDialect(t *testing.T, pool *pgxpool.Pool, sql string) bool {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	described, err := tx.Prepare(t.Context(), "", sql)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	if !regexp.MustCompile(`(?i)^(--[^\n]*\n|\s)*(SELECT|WITH|INSERT|UPDATE|DELETE|VALUES)\b`).MatchString(sql) {
+		return false // SET, BEGIN, LOCK and their like compare nothing; a DO compares names only
+	}
+	types := pgtest.Query[string](t, tx, "SELECT coalesce(string_agg(p::regtype::text, ', ' ORDER BY n), '') FROM unnest($1::oid[]) WITH ORDINALITY AS u (p, n)", described.ParamOIDs)
+	pgtest.Exec(t, tx, "CREATE FUNCTION of_client("+types+") RETURNS void LANGUAGE sql BEGIN ATOMIC "+sql+"; END")
+	return pgtest.Query[bool](t, tx, `SELECT EXISTS (SELECT FROM pg_depend AS d
+		LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+		LEFT JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+		WHERE d.objid = 'of_client'::regproc AND (o.oprnamespace = 'public'::regnamespace
+			OR p.pronamespace = 'public'::regnamespace AND p.proname ~ '^(scheduler_|isnull$|last_insert_id$|group_concat$)'))`)
 }

@@ -26,15 +26,15 @@ trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-program() { # program ARCH FILE
-	GOOS=linux GOARCH=$1 go build -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$version" -o "$2" ./runner/cmd/shard-client
+program() { # program ARCH FILE NAME
+	GOOS=linux GOARCH=$1 go build -buildvcs=false -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$version" -o "$2" "./runner/cmd/$3"
 }
 
 # The documents of an operator, with the paths that they have among each other.
 documents() { # documents DIRECTORY
 	install -d "$1/docs"
 	install -m 644 README.md CHANGELOG.md "$1"
-	install -m 644 docs/install.md docs/settings.md docs/runbook.md docs/metrics.md docs/grants.sql "$1/docs"
+	install -m 644 docs/install.md docs/migrating.md docs/settings.md docs/runbook.md docs/metrics.md docs/grants.sql "$1/docs"
 	for directory in prometheus grafana; do
 		if [ -d deploy/$directory ]; then cp -r deploy/$directory "$1/"; fi
 	done
@@ -56,6 +56,7 @@ tarball() { # tarball ARCH
 	top=$stage/$1-tar/$name
 	install -d "$top/systemd" "$top/completion"
 	install -m 755 "$stage/$1" "$top/shard-client"
+	install -m 755 "$stage/$1-move" "$top/shard-client-move"
 	install -m 644 LICENSE "$top"
 	documents "$top"
 	install -m 755 deploy/package/shard-clientctl "$top"
@@ -74,6 +75,8 @@ packages() { # packages ARCH
 	install -d "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" \
 		"$root/etc/shard-client" "$doc"
 	install -m 755 "$stage/$1" "$root/usr/bin/shard-client"
+	# Only shard-client starts it, for import and export.
+	install -D -m 755 "$stage/$1-move" "$root/usr/libexec/shard-client/shard-client-move"
 	install -m 755 deploy/package/shard-clientctl "$root/usr/sbin"
 	install -m 644 deploy/systemd/shard-client.service "$root/usr/lib/systemd/system"
 	install -m 644 deploy/systemd/sysusers.conf "$root/usr/lib/sysusers.d/shard-client.conf"
@@ -98,7 +101,10 @@ rm -rf "$dist"
 mkdir -p "$dist"
 here=$(go env GOHOSTARCH)
 case " $arches " in *" $here "*) ;; *) arches="$arches $here" ;; esac
-for arch in $arches; do program "$arch" "$stage/$arch"; done
+for arch in $arches; do
+	program "$arch" "$stage/$arch" shard-client
+	program "$arch" "$stage/$arch-move" shard-client-move
+done
 for arch in $arches; do
 	tarball "$arch"
 	packages "$arch"

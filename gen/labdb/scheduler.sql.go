@@ -123,6 +123,11 @@ JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
     AND (q.meta_host IS NULL OR q.meta_host = ANY (f.label_ids))
     AND (d.label_ids IS NULL OR f.label_ids @> d.label_ids)
     AND f.group_ids && o.group_ids
+    AND NOT ($1::boolean AND EXISTS (
+        SELECT FROM afe_host_queue_entries AS other
+        WHERE other.job_id = q.job_id AND other.host_id = f.id AND other.id <> q.id
+        OFFSET 0
+    ))
 GROUP BY q.priority, q.id
 ORDER BY q.priority DESC, q.id
 `
@@ -135,12 +140,13 @@ type SchedulerFitsRow struct {
 // Returns the free hosts that fit each queued entry, in the order in which entries
 // are served. A host is free when it is valid, unlocked, not leased and Ready. It
 // fits when it carries the entry's meta host and all labels that the job depends
-// on, is the entry's own host if there is one, and shares an ACL group with the
-// job's owner; everybody is a member of Everyone. Labels and groups are gathered
+// on, is the entry's own host if there is one, shares an ACL group with the job's
+// owner, and, where a job has a host once, is not that of another entry of the job; everybody
+// is a member of Everyone. Labels and groups are gathered
 // once for each host, job and owner, not for each pair. Without a free host nothing
 // else is read.
-func (q *Queries) SchedulerFits(ctx context.Context) ([]SchedulerFitsRow, error) {
-	rows, err := q.db.Query(ctx, schedulerFits)
+func (q *Queries) SchedulerFits(ctx context.Context, hostOnce bool) ([]SchedulerFitsRow, error) {
+	rows, err := q.db.Query(ctx, schedulerFits, hostOnce)
 	if err != nil {
 		return nil, err
 	}
@@ -478,10 +484,17 @@ func (q *Queries) SchedulerReleaseUnused(ctx context.Context) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const schedulerServerTakesWrites = `-- name: SchedulerServerTakesWrites :many
+const schedulerServer = `-- name: SchedulerServer :many
 
-SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes
+SELECT
+    (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes,
+    (to_regclass('afe_special_tasks') IS NOT NULL)::boolean AS has_tasks
 `
+
+type SchedulerServerRow struct {
+	TakesWrites bool
+	HasTasks    bool
+}
 
 // The statements of the shard's scheduler, as in docs/scheduler-contract.md: each
 // one commits by itself, and shard_id is set to NULL only by a scheduler whose
@@ -491,20 +504,21 @@ SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writ
 // leased for. It is set and cleared together with the lease, in one statement. From
 // it a restarted scheduler learns what the one before it had begun.
 // Reports whether the server takes writes, although most turns only read: one that was
-// demoted keeps its connections, and would be read for ever.
-func (q *Queries) SchedulerServerTakesWrites(ctx context.Context) ([]bool, error) {
-	rows, err := q.db.Query(ctx, schedulerServerTakesWrites)
+// demoted keeps its connections, and would be read for ever. And whether the tables of a real
+// scheduler are there.
+func (q *Queries) SchedulerServer(ctx context.Context) ([]SchedulerServerRow, error) {
+	rows, err := q.db.Query(ctx, schedulerServer)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []bool
+	var items []SchedulerServerRow
 	for rows.Next() {
-		var takes_writes bool
-		if err := rows.Scan(&takes_writes); err != nil {
+		var i SchedulerServerRow
+		if err := rows.Scan(&i.TakesWrites, &i.HasTasks); err != nil {
 			return nil, err
 		}
-		items = append(items, takes_writes)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -271,6 +271,8 @@ const checkSkippedEntries = `-- name: CheckSkippedEntries :one
 SELECT pg_catalog.count(*)::bigint AS entries
 FROM afe_host_queue_entries AS e
 WHERE NOT e.complete
+    AND NOT e.active
+    AND NOT e.aborted
     AND e.status = 'Queued'
     AND e.meta_host IN (SELECT l.label_id FROM afe_shards_labels AS l)
 `

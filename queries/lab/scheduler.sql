@@ -7,9 +7,12 @@
 -- it a restarted scheduler learns what the one before it had begun.
 
 -- Reports whether the server takes writes, although most turns only read: one that was
--- demoted keeps its connections, and would be read for ever.
--- name: SchedulerServerTakesWrites :many
-SELECT (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes;
+-- demoted keeps its connections, and would be read for ever. And whether the tables of a real
+-- scheduler are there.
+-- name: SchedulerServer :many
+SELECT
+    (current_setting('transaction_read_only') = 'off')::boolean AS takes_writes,
+    (to_regclass('afe_special_tasks') IS NOT NULL)::boolean AS has_tasks;
 
 -- Returns every open entry that uses or needs a host, with the columns of its job
 -- that the scheduler needs. For a synchronous job it also returns how many complete
@@ -97,8 +100,9 @@ ORDER BY h.id;
 -- Returns the free hosts that fit each queued entry, in the order in which entries
 -- are served. A host is free when it is valid, unlocked, not leased and Ready. It
 -- fits when it carries the entry's meta host and all labels that the job depends
--- on, is the entry's own host if there is one, and shares an ACL group with the
--- job's owner; everybody is a member of Everyone. Labels and groups are gathered
+-- on, is the entry's own host if there is one, shares an ACL group with the job's
+-- owner, and, where a job has a host once, is not that of another entry of the job; everybody
+-- is a member of Everyone. Labels and groups are gathered
 -- once for each host, job and owner, not for each pair. Without a free host nothing
 -- else is read.
 -- name: SchedulerFits :many
@@ -148,6 +152,11 @@ JOIN free AS f ON (q.host_id IS NULL OR q.host_id = f.id)
     AND (q.meta_host IS NULL OR q.meta_host = ANY (f.label_ids))
     AND (d.label_ids IS NULL OR f.label_ids @> d.label_ids)
     AND f.group_ids && o.group_ids
+    AND NOT (@host_once::boolean AND EXISTS (
+        SELECT FROM afe_host_queue_entries AS other
+        WHERE other.job_id = q.job_id AND other.host_id = f.id AND other.id <> q.id
+        OFFSET 0
+    ))
 GROUP BY q.priority, q.id
 ORDER BY q.priority DESC, q.id;
 

@@ -152,5 +152,7 @@ WHERE a.datname = pg_catalog.current_database()
 SELECT pg_catalog.count(*)::bigint AS entries
 FROM afe_host_queue_entries AS e
 WHERE NOT e.complete
+    AND NOT e.active
+    AND NOT e.aborted
     AND e.status = 'Queued'
     AND e.meta_host IN (SELECT l.label_id FROM afe_shards_labels AS l);

@@ -201,7 +201,9 @@ func TestDatabaseFaults(t *testing.T) {
 		"others may create": {"GRANT CREATE ON SCHEMA public TO PUBLIC", "warn", "strangers", "PUBLIC may create", nil},
 		"skipped entries": {`INSERT INTO afe_shards (id, hostname) VALUES (1, '` + ourShard + `'); INSERT INTO afe_labels (id, name) VALUES (1, 'board:eve');
 			INSERT INTO afe_shards_labels (shard_id, label_id) VALUES (1, 1); INSERT INTO afe_jobs (id, created_on) VALUES (1, now());
-			INSERT INTO afe_host_queue_entries (job_id, status, meta_host) VALUES (1, 'Queued', 1), (1, 'Running', 1), (1, 'Queued', NULL)`,
+			INSERT INTO afe_host_queue_entries (job_id, status, meta_host, aborted, active) VALUES
+				(1, 'Queued', 1, false, false), (1, 'Running', 1, false, true), (1, 'Queued', NULL, false, false),
+				(1, 'Queued', 1, true, false), (1, 'Queued', 1, false, true)`,
 			"warn", "scheduler", "1 queued entries", nil},
 		"a copy": {"INSERT INTO shard_client_owner (who, epoch, database_oid, system_identifier) VALUES ('the original', 3, 1, 1)",
 			"fail", "copy", "shard-client adopt", nil},

@@ -267,9 +267,7 @@ func (m *Metrics) setQuarantine(q beat.Quarantine) {
 // handler answers scrapes. A failing collector does not hide the others.
 func (m *Metrics) handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		Registry:            m.registry,
-		ErrorLog:            httpLog(log),
-		ErrorHandling:       promhttp.ContinueOnError,
-		MaxRequestsInFlight: scrapesInFlight,
+		Registry: m.registry, ErrorLog: httpLog(log),
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesInFlight,
 	})
 }

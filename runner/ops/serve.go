@@ -65,13 +65,8 @@ func serve(listener net.Listener, handler http.Handler, patience time.Duration, 
 		listener: listener,
 		done:     make(chan struct{}),
 		http: &http.Server{
-			Handler:           handler,
-			ErrorLog:          httpLog(log),
-			MaxHeaderBytes:    maxHeaderBytes,
-			ReadHeaderTimeout: readTimeout,
-			ReadTimeout:       readTimeout,
-			WriteTimeout:      patience,
-			IdleTimeout:       idleTimeout,
+			Handler: handler, ErrorLog: httpLog(log), MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: readTimeout,
+			ReadTimeout: readTimeout, WriteTimeout: patience, IdleTimeout: idleTimeout,
 		},
 	}
 	go func() {

@@ -127,6 +127,18 @@ func apart(id int) (all []statement) {
 	return all
 }
 
+// handOff gives the job to lucifer, and handBack ends that. The first refers to the job, which
+// locks its row for a moment.
+func handOff() statement {
+	return statement{"hand off", func(*schedulerState) string {
+		return "INSERT INTO afe_job_handoffs (job_id, created) VALUES (10, now())"
+	}}
+}
+
+func handBack() statement {
+	return statement{"hand back", func(*schedulerState) string { return "UPDATE afe_job_handoffs SET completed = true WHERE job_id = 10" }}
+}
+
 func complete(id int) statement {
 	return statement{fmt.Sprintf("complete %d", id), func(*schedulerState) string {
 		return fmt.Sprintf("UPDATE afe_host_queue_entries SET complete = true WHERE id = %d", id)
@@ -196,6 +208,9 @@ func variants(entries int) map[string][]statement {
 	}
 	if entries == 2 {
 		v["each apart"] = append(apart(101), freshNull(), complete(101), fields(102), cachedNull(), complete(102))
+	}
+	if entries == 2 { // lucifer's job is handed off and comes back, beside its end
+		v["handed off"] = slices.Concat([]statement{handOff()}, v["lucifer"], []statement{cachedNull(), handBack()})
 	}
 	v["amended"] = append(slices.Clone(v["fresh"]), amend(101), freshNull())
 	v["lucifer"] = append(v["lucifer"], cachedNull())

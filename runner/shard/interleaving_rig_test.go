@@ -14,6 +14,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/pg"
 	"shardclient/runner/shard"
+	"shardclient/schema"
 )
 
 // rig plays scenarios on one database.
@@ -32,7 +33,10 @@ func newRig(t *testing.T, url string) *rig {
 	ctx := context.Background()
 	r := &rig{options: options()}
 	r.options.LockTimeout = time.Millisecond // see acknowledge
-	var err error
+	_, err := schema.Scheduler.UpTelling(ctx, url, nil)
+	if err != nil {
+		t.Error(err)
+	}
 	// The same few statements run thousands of times. By itself PostgreSQL plans each again for its
 	// first five times in a session, which takes longer here than to run it.
 	if r.pool, err = pgxpool.New(ctx, url+"&plan_cache_mode=force_generic_plan"); err != nil {
@@ -94,7 +98,7 @@ func (r *rig) reset(s scenario) error {
 	}}
 	_, err := r.scheduler.Exec(context.Background(), fmt.Sprintf(`
 		DELETE FROM shard_client_uploads; DELETE FROM shard_client_packets; DELETE FROM shard_client_heartbeats; DELETE FROM shard_client_quarantine;
-		DELETE FROM afe_host_queue_entries; DELETE FROM afe_jobs; DELETE FROM afe_shards;
+		DELETE FROM afe_host_queue_entries; DELETE FROM afe_job_handoffs; DELETE FROM afe_jobs; DELETE FROM afe_shards;
 		INSERT INTO afe_shards (id, hostname) VALUES (1, '%s');
 		INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) VALUES (10, 'alice', 'job', '2019-03-15 10:20:31', 1);
 		INSERT INTO afe_host_queue_entries (id, job_id, status, active)

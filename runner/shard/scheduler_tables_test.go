@@ -44,3 +44,20 @@ func TestP6AHostTwiceInAJob(t *testing.T) {
 		t.Errorf("set aside: %s", code)
 	}
 }
+
+// A parent that is not here costs no job: the master names it in a keyval, and a parent_job_id,
+// which no master sends, is not read.
+func TestAJobOfAnAbsentParentIsStored(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	master := newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	child := replaced(t, job(2, entry(21)), `"key": "build", "value": "eve"`, `"key": "parent_job_id", "value": "99"`)
+	master.saysResult(result(nil, []string{replaced(t, child, `"owner": "alice"`, `"owner": "alice", "parent_job_id": 99`)}, nil))
+	if b := mustBeat(t, client); b.Quarantined != 0 {
+		t.Errorf("%d objects set aside", b.Quarantined)
+	}
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_jobs WHERE id = 2 AND parent_job_id IS NULL"); n != 1 {
+		t.Error("job 2 is not stored without its parent")
+	}
+}

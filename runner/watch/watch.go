@@ -61,12 +61,8 @@ func Open(ctx context.Context, w Options) (*Observers, error) {
 	}
 	c := w.Settings
 	metrics, err := ops.NewMetrics(ops.MetricsOptions{
-		Version:       w.Version,
-		SchemaVersion: newest,
-		Failures:      shard.Failures(),
-		UploadLimit:   beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
-		LostLines:     w.LostLines,
-		Deaths:        w.Deaths,
+		Version: w.Version, SchemaVersion: newest, Failures: shard.Failures(), LostLines: w.LostLines, Deaths: w.Deaths,
+		UploadLimit: beat.Batch{Jobs: c.MaxUploadJobs, Bytes: int64(c.MaxUploadBytes)},
 	})
 	if err != nil {
 		return nil, err

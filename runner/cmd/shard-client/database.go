@@ -21,13 +21,8 @@ func (p *program) door() *pg.Door {
 		name += " " + p.settings.ShardHostname
 	}
 	return &pg.Door{
-		URL:      string(p.settings.DatabaseURL),
-		Name:     name,
-		Redact:   p.secrets.RedactOwn,
-		Password: p.password,
-
-		LockTimeout: p.settings.LockTimeout,
-		AnyServer:   p.looks,
+		URL: string(p.settings.DatabaseURL), Name: name, Redact: p.secrets.RedactOwn, Password: p.password,
+		LockTimeout: p.settings.LockTimeout, AnyServer: p.looks,
 	}
 }
 

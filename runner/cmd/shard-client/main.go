@@ -30,6 +30,7 @@ import (
 	"shardclient/runner/command"
 	"shardclient/runner/config"
 	"shardclient/runner/deaths"
+	"shardclient/runner/moving"
 	"shardclient/runner/ops"
 	"shardclient/runner/secrets"
 )
@@ -80,15 +81,8 @@ func main() {
 		debug.SetGCPercent(garbagePercent)
 	}
 	p := &program{
-		began:  time.Now(),
-		stdin:  os.Stdin,
-		stdout: os.Stdout,
-		stderr: os.Stderr,
-		root:   os.Geteuid() == 0,
-		terminal: attended{
-			out: term.IsTerminal(int(os.Stdout.Fd())),
-			err: term.IsTerminal(int(os.Stderr.Fd())),
-		},
+		began: time.Now(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, root: os.Geteuid() == 0,
+		terminal: attended{out: term.IsTerminal(int(os.Stdout.Fd())), err: term.IsTerminal(int(os.Stderr.Fd()))},
 	}
 	os.Exit(p.run(os.Args[1:]))
 }
@@ -116,6 +110,8 @@ func (p *program) run(args []string) int {
 		err = do.Run(ctx, p)
 	case mending:
 		err = do.Run(ctx, p.desk())
+	default:
+		err = moving.Start(args)
 	}
 	stop()
 	_ = p.lines.Close() // every line has been written, or cannot be
@@ -132,12 +128,8 @@ const lastWords = 2 * time.Second
 // otherwise push the files of the resident client out of the directory.
 func (p *program) openLog(command string) (err error) {
 	options := ops.LogOptions{
-		Writer:      p.stderr,
-		Format:      p.settings.LogFormat,
-		Level:       p.settings.Level(),
-		Redact:      p.secrets.RedactOwn,
-		RedactError: p.secrets.RedactError,
-		Patience:    lastWords,
+		Writer: p.stderr, Format: p.settings.LogFormat, Level: p.settings.Level(),
+		Redact: p.secrets.RedactOwn, RedactError: p.secrets.RedactError, Patience: lastWords,
 	}
 	if beats(command) {
 		options.Dir = p.settings.LogDir

@@ -77,17 +77,9 @@ func (p *program) open(ctx context.Context) (*client, error) {
 func (p *program) newWire(master *url.URL, login string, security *tls.Config) (*afe.Client, error) {
 	c := p.settings
 	return afe.NewClient(afe.Options{
-		Master:           master,
-		User:             login,
-		TLS:              security,
-		Protocol:         afe.Protocol(c.Protocol),
-		Timeout:          c.RPCTimeout,
-		MaxRetryAfter:    c.HeartbeatPause,
-		MaxResponseBytes: int64(c.MaxResponseBytes),
-		SpoolDir:         c.SpoolDir,
-		BeforeRetry:      p.beforeRetry,
-		UserAgent:        "shard-client/" + version,
-		Logger:           p.log,
+		Master: master, User: login, TLS: security, Protocol: afe.Protocol(c.Protocol),
+		Timeout: c.RPCTimeout, MaxRetryAfter: c.HeartbeatPause, MaxResponseBytes: int64(c.MaxResponseBytes), SpoolDir: c.SpoolDir,
+		BeforeRetry: p.beforeRetry, UserAgent: "shard-client/" + version, Logger: p.log,
 	})
 }
 
@@ -95,22 +87,10 @@ func (p *program) newWire(master *url.URL, login string, security *tls.Config) (
 func (p *program) newShard(pool *pgxpool.Pool, wire shard.Master) (*shard.Client, error) {
 	c := p.settings
 	return shard.NewClient(pool, wire, shard.Options{
-		Adopt:          p.Adopt,
-		ShardHostname:  c.ShardHostname,
-		Who:            thisProcess(),
-		RPCTimeout:     c.RPCTimeout,
-		StopTimeout:    c.StopTimeout,
-		LockTimeout:    c.LockTimeout,
-		BeatTimeout:    c.WholeBeat(),
-		FinishTimeout:  c.WholeStop(),
-		MaxUploadJobs:  c.MaxUploadJobs,
-		MaxUploadBytes: int64(c.MaxUploadBytes),
-		ApplyChunk:     c.ApplyChunk,
-		HistoryKeep:    int64(c.HistoryKeep),
-		QuarantineKeep: int64(c.QuarantineKeep),
-		Redact:         p.secrets.Redact,
-		RedactError:    p.secrets.RedactError,
-		Logger:         p.log,
+		Adopt: p.Adopt, ShardHostname: c.ShardHostname, Who: thisProcess(), RPCTimeout: c.RPCTimeout,
+		StopTimeout: c.StopTimeout, LockTimeout: c.LockTimeout, BeatTimeout: c.WholeBeat(), FinishTimeout: c.WholeStop(),
+		MaxUploadJobs: c.MaxUploadJobs, MaxUploadBytes: int64(c.MaxUploadBytes), ApplyChunk: c.ApplyChunk, HistoryKeep: int64(c.HistoryKeep),
+		QuarantineKeep: int64(c.QuarantineKeep), Redact: p.secrets.Redact, RedactError: p.secrets.RedactError, Logger: p.log,
 	})
 }
 

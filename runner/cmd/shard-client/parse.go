@@ -14,6 +14,7 @@ import (
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
 	"shardclient/runner/migrate"
+	"shardclient/runner/moving"
 	"shardclient/runner/repair"
 )
 
@@ -64,7 +65,7 @@ func commands() []command.Command {
 		{Name: "migrate status", About: "List the migrations and when they were applied.",
 			Do: &migrating{run: (*migrate.Sets).Status}, Needs: toDatabase,
 			Example: "shard-client migrate status --database-url postgres://localhost/shard"},
-	}, repair.Commands(toDatabase), []command.Command{
+	}, repair.Commands(toDatabase), moving.Commands(&moving.Import{}, &moving.Export{}), []command.Command{
 		{Name: "config", About: "Print every setting, its value, and where that is from.",
 			Do: simple((*program).printConfig), Needs: []string{"autotest-config", "output"},
 			Example: "shard-client config --autotest-config /usr/local/autotest/global_config.ini"},

@@ -99,6 +99,11 @@ func (s *stage) database(ctx context.Context, name string) (*pgxpool.Pool, error
 	if _, err := schema.Up(ctx, s.server.URL(name)); err != nil {
 		return nil, err
 	}
+	if name != masterDatabase { // a shard's scheduler writes into its own tables, too
+		if _, err := schema.Scheduler.UpTelling(ctx, s.server.URL(name), nil); err != nil {
+			return nil, err
+		}
+	}
 	return pgxpool.New(ctx, s.server.URL(name))
 }
 

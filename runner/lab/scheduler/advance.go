@@ -156,5 +156,8 @@ func (t *turn) run(e *entry) error {
 	if err := t.setHostStatus(e.lease, running); err != nil {
 		return err
 	}
+	if err := t.handsOff(e); err != nil {
+		return err
+	}
 	return t.setStatus(e, running)
 }

@@ -10,7 +10,7 @@ func (t *turn) assign() error {
 	if t.s.o.Hostless || !slices.ContainsFunc(t.jobs, t.wantsHost) {
 		return nil
 	}
-	rows, err := t.s.q.SchedulerFits(t.ctx)
+	rows, err := t.s.q.SchedulerFits(t.ctx, t.s.tasks)
 	if err != nil {
 		return fmt.Errorf("find hosts for queued entries: %w", err)
 	}
@@ -97,10 +97,11 @@ func (t *turn) setHost(e *entry) error {
 	_, err := t.write("give a host to entry", e.ID, func() (int64, error) {
 		return t.s.q.SchedulerSetEntryHost(t.ctx, e.lease.id, e.ID)
 	})
-	if err == nil {
-		e.HostID = &e.lease.id
+	if err != nil {
+		return err
 	}
-	return err
+	e.HostID = &e.lease.id
+	return t.block(e, e.lease.id)
 }
 
 // assignment says which hosts are still free for which entries in a turn.

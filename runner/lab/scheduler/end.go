@@ -56,10 +56,10 @@ func (t *turn) nextOfLucifer(e *entry) *step {
 				ID: e.ID, Status: e.memory.final, FinishedOn: finished,
 			})
 		})
-		if err == nil {
-			t.ended(e, e.memory.final)
+		if err != nil {
+			return err
 		}
-		return err
+		return t.ended(e, e.memory.final)
 	})
 }
 
@@ -68,10 +68,10 @@ func (t *turn) stop(sibling *entry) *step {
 		_, err := t.write("stop entry", sibling.ID, func() (int64, error) {
 			return t.s.q.SchedulerStopEntry(t.ctx, sibling.ID)
 		})
-		if err == nil {
-			t.ended(sibling, stopped)
+		if err != nil {
+			return err
 		}
-		return err
+		return t.ended(sibling, stopped)
 	})
 }
 
@@ -79,15 +79,16 @@ func (t *turn) setComplete(e *entry) error {
 	_, err := t.write("complete entry", e.ID, func() (int64, error) {
 		return t.s.q.SchedulerCompleteEntry(t.ctx, e.ID)
 	})
-	if err == nil {
-		t.ended(e, e.Status)
+	if err != nil {
+		return err
 	}
-	return err
+	return t.ended(e, e.Status)
 }
 
-// ended records the end of an entry in the turn. The host stays leased until a later turn releases
-// it.
-func (t *turn) ended(e *entry, final string) {
+// ended records the end of an entry in the turn, and ends what a real scheduler has written beside
+// it. The host stays leased until a later turn releases it.
+func (t *turn) ended(e *entry, final string) error {
+	before := e.Status
 	e.complete, e.Status, e.Active = true, final, false
 	t.work.Open--
 	switch final {
@@ -100,4 +101,11 @@ func (t *turn) ended(e *entry, final string) {
 	case stopped:
 		t.work.Stopped++
 	}
+	if err := t.prepares(e, before, final); err != nil {
+		return err
+	}
+	if err := t.takesBack(e.JobID); err != nil {
+		return err
+	}
+	return t.unblock(e)
 }

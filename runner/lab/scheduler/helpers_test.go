@@ -14,6 +14,7 @@ import (
 	"shardclient/gen/labdb"
 	"shardclient/runner/lab/scheduler"
 	"shardclient/runner/pgtest"
+	"shardclient/schema"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.WithServer(m)) }
@@ -60,6 +61,16 @@ func newDesk(t testing.TB, sql string) *desk {
 	d.pool, d.schedules = open(t, url, "test"), open(t, url, "scheduler")
 	pgtest.Exec(d.t, d.pool, sql)
 	pgtest.Exec(d.t, d.pool, auditSQL)
+	return d
+}
+
+// newRealDesk is newDesk with the tables of a real scheduler.
+func newRealDesk(t testing.TB, sql string) *desk {
+	t.Helper()
+	d := newDesk(t, sql)
+	if _, err := schema.Scheduler.UpTelling(t.Context(), d.pool.Config().ConnString(), nil); err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
 

@@ -23,12 +23,13 @@ const longHistory = `
 
 var wholeTable = regexp.MustCompile(`Seq Scan on afe_(jobs|host_queue_entries|jobs_dependency_labels) `)
 
-// reads notes what was asked without an argument: the reads of a turn.
+// reads notes what was asked without an argument, or with the one of SchedulerFits: the reads of a
+// turn.
 type reads struct{ sql []string }
 
 func (s *reads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	if strings.HasPrefix(q.SQL, "-- name: Scheduler") && len(q.Args) == 0 {
-		s.sql = append(s.sql, q.SQL)
+	if strings.HasPrefix(q.SQL, "-- name: Scheduler") && (len(q.Args) == 0 || strings.Contains(q.SQL, "SchedulerFits")) {
+		s.sql = append(s.sql, strings.ReplaceAll(q.SQL, "$1", "true"))
 	}
 	return ctx
 }

@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -70,6 +69,8 @@ type Scheduler struct {
 	cache map[int64]*cachedJob
 
 	open, leases memories
+
+	tasks bool // whether the tables of a real scheduler are there
 }
 
 // resetter is what a pool of connections can do: leave them all.
@@ -174,13 +175,14 @@ func (s *Scheduler) Turn(ctx context.Context) (Work, error) {
 }
 
 func (s *Scheduler) turn(ctx context.Context) (Work, error) {
-	takesWrites, err := s.q.SchedulerServerTakesWrites(ctx)
+	server, err := s.q.SchedulerServer(ctx)
 	if err != nil {
 		return Work{}, fmt.Errorf("ask whether the server takes writes: %w", err)
 	}
-	if !slices.Equal(takesWrites, []bool{true}) {
+	if len(server) != 1 || !server[0].TakesWrites {
 		return Work{}, errTakesNoWrites
 	}
+	s.tasks = server[0].HasTasks
 	t, err := s.look(ctx)
 	if err != nil {
 		return Work{}, err

@@ -19,10 +19,12 @@ func (t *turn) setOnlyStatus(e *entry, status string) error {
 	_, err := t.write("set status of entry", e.ID, func() (int64, error) {
 		return t.s.q.SchedulerSetEntryStatus(t.ctx, status, e.ID)
 	})
-	if err == nil {
-		e.Status = status
+	if err != nil {
+		return err
 	}
-	return err
+	before := e.Status
+	e.Status = status
+	return t.prepares(e, before, status)
 }
 
 func (t *turn) setActive(e *entry, active bool) error {

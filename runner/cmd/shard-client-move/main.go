@@ -1,0 +1,185 @@
+// Command shard-client-move moves a shard between the MySQL of Autotest's Python client and
+// PostgreSQL. `shard-client import` and `shard-client export` start it with their own arguments. It
+// is a program of its own so that shard-client, which runs for years, does not carry the driver of
+// a database that it never meets again.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/pflag"
+
+	"shardclient/runner/command"
+	"shardclient/runner/config"
+	"shardclient/runner/lock"
+	"shardclient/runner/move"
+	"shardclient/runner/moving"
+	"shardclient/runner/pg"
+	"shardclient/runner/screen"
+	"shardclient/runner/secrets"
+	"shardclient/schema"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// Exit codes, as those of shard-client.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitHeld   = 3
+	exitSchema = 4
+)
+
+// program is one start.
+type program struct {
+	stdout, stderr io.Writer
+	settings       *config.Config
+	sources        *config.Sources
+	flags          *pflag.FlagSet
+	secrets        *secrets.Secrets
+}
+
+// runner is what each command does.
+type runner interface {
+	Run(ctx context.Context, p *program) error
+}
+
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	p := &program{stdout: os.Stdout, stderr: os.Stderr}
+	err := p.run(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
+		err = fmt.Errorf("%w: connect as the role that owns the tables; that of the client may not do this", err)
+	}
+	p.sources.Explain(err)
+	fmt.Fprintln(p.stderr, "shard-client: "+p.secrets.RedactError(err))
+	os.Exit(codeOf(err))
+}
+
+func codeOf(err error) int {
+	switch {
+	case is[usageError](err), is[*move.AddressError](err), is[*config.SettingError](err), is[*lock.CopyError](err):
+		return exitUsage
+	case is[*lock.HeldError](err):
+		return exitHeld
+	case is[*schema.VersionError](err), is[*pg.ServerError](err):
+		return exitSchema
+	}
+	return exitFailed
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// run does what the command line asks for.
+func (p *program) run(ctx context.Context, args []string) error {
+	p.settings = &config.Config{}
+	set := &command.Set{
+		Program: moving.Program, Shared: p.settings, Topic: "settings",
+		Commands: append([]command.Command{{Name: "", About: "Moves a shard between MySQL and PostgreSQL."}},
+			moving.Commands(&importCommand{}, &exportCommand{})...),
+	}
+	line, err := set.Read(args)
+	p.flags = line.Flags
+	var broken error
+	p.sources, broken = p.settings.Complete(line.Flags)
+	p.secrets = p.settings.Secrets(args)
+	p.secrets.Add(os.Getenv("MYSQL_PWD"))
+	if err == nil && line.Version && !line.Help {
+		fmt.Fprintln(p.stdout, moving.Program, version)
+		return nil
+	} else if err == nil && !line.Help {
+		err = line.TakeArguments()
+	}
+	if err == nil && line.Help {
+		fmt.Fprint(p.stdout, line.Describe())
+		return nil
+	}
+	if err = errors.Join(err, broken, p.settings.ValidateDatabase()); err != nil {
+		return usageError{err}
+	}
+	return line.Do.(runner).Run(ctx, p)
+}
+
+// onShard calls use with the lock of the shard held.
+func (p *program) onShard(ctx context.Context, use func(*lock.Lock) error) error {
+	door := &pg.Door{
+		URL: string(p.settings.DatabaseURL), Name: moving.Program, Redact: p.secrets.RedactOwn,
+		Password: func() (string, error) {
+			password, err := p.settings.DatabasePassword()
+			p.secrets.Add(password)
+			return password, err
+		},
+	}
+	pool, err := door.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := schema.Check(ctx, pool); err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	held, err := lock.New(pool, fmt.Sprintf("%s %s on %s, pid %d", moving.Program, version, host, os.Getpid()))
+	if err != nil {
+		return err
+	}
+	if err := held.Hold(ctx); err != nil {
+		return err
+	}
+	defer held.Release(context.WithoutCancel(ctx))
+	return use(held)
+}
+
+// print prints a report.
+func (p *program) print(report interface{ Text() string }) error {
+	if p.settings.Output == "json" {
+		return json.NewEncoder(p.stdout).Encode(report)
+	}
+	_, err := io.WriteString(p.stdout, report.Text())
+	return err
+}
+
+type importCommand struct{ moving.Import }
+
+func (c *importCommand) Run(ctx context.Context, p *program) error {
+	address, err := p.mysql("from", c.From, c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	from, err := move.Open(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	var report *move.Report
+	at, end := screen.Progress(p.stderr)
+	err = p.onShard(ctx, func(l *lock.Lock) (err error) {
+		report, err = move.Import(ctx, from, l, move.Options{All: c.All, DryRun: c.DryRun, At: at})
+		return err
+	})
+	end()
+	if err != nil {
+		return fmt.Errorf("import: %w", err)
+	}
+	return p.print(report)
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Each command line of the document is one that this program understands.
+func TestMigratingDocument(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/migrating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?m)(?:^ {7,}|`)shard-client ([a-z][^`\n]*)").FindAllStringSubmatch(string(page), -1)
+	for _, line := range found {
+		invoke(append(strings.Fields(line[1]), "--help")...).want(t, exitOK)
+	}
+	if len(found) < 9 {
+		t.Errorf("only %d command lines are found", len(found))
+	}
+}
+
+// Without the program that moves shards, the commands say where it is wanted. What it does is
+// tested in runner/move, by make test-import.
+func TestMoverIsMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for _, name := range []string{"import", "export"} {
+		invoke(name, "--dry-run").want(t, exitFailed).silent(t).says(t, "shard-client-move is neither beside this program, nor in /usr/libexec/shard-client, nor on PATH")
+	}
+	invoke("imprt").want(t, exitUsage).says(t, "did you mean import?")
+	invoke("import", "--nonsense").want(t, exitUsage).says(t, "--nonsense")
+}

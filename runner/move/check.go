@@ -1,0 +1,140 @@
+package move
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"shardclient/gen/movedb"
+)
+
+func timestamp(v any) pgtype.Timestamp {
+	at, _ := v.(time.Time)
+	return pgtype.Timestamp{Time: at, Valid: true}
+}
+
+// noteColumns lists columns of MySQL that PostgreSQL's table does not have.
+func (i *importing) noteColumns(t *table, columns []string) {
+	for _, name := range columns {
+		if !slices.ContainsFunc(t.columns, func(c column) bool { return c.name == name }) {
+			i.report.Stays = append(i.report.Stays, "column "+t.name+"."+name+": this database has none of that name")
+		}
+	}
+}
+
+// listWhatStays lists tables of MySQL that no row was read of.
+func (i *importing) listWhatStays() {
+	var away, results []string
+	for _, name := range i.from.tables {
+		switch {
+		case slices.ContainsFunc(i.report.Tables, func(m Moved) bool { return m.Table == name }):
+		case slices.ContainsFunc(i.tables, func(t *table) bool { return t.name == name && t.given }):
+		case slices.ContainsFunc(i.tables, func(t *table) bool { return t.name == name }):
+			results = append(results, name)
+		default:
+			away = append(away, name)
+		}
+	}
+	slices.Sort(away)
+	slices.Sort(results)
+	if len(results) > 0 {
+		i.report.Stays = append(i.report.Stays, "tables that only --all moves: "+strings.Join(results, ", "))
+	}
+	if len(away) > 0 {
+		i.report.Stays = append(i.report.Stays, "tables that this database does not have: "+strings.Join(away, ", "))
+	}
+}
+
+// CheckError says what is not as it was in MySQL. Nothing is stored.
+type CheckError struct{ Cause string }
+
+func (e *CheckError) Error() string {
+	return e.Cause + "; nothing was stored: this is a fault of shard-client-move, please report it"
+}
+
+// check proves what was stored, before the commit.
+func (i *importing) check(ctx context.Context) error {
+	for _, m := range i.report.Tables {
+		t := i.tables[slices.IndexFunc(i.tables, func(t *table) bool { return t.name == m.Table })]
+		n, err := i.count(ctx, t)
+		if err != nil {
+			return err
+		}
+		if n != m.Stored {
+			return &CheckError{fmt.Sprintf("%s has %d rows, want %d", m.Table, n, m.Stored)}
+		}
+		if !slices.ContainsFunc(t.columns, func(c column) bool { return c.name == "id" }) {
+			continue
+		}
+		var behind bool
+		name := pgx.Identifier{t.name}.Sanitize()
+		if err := i.db.QueryRow(ctx, statement("behind", "{table}", name), name).Scan(&behind); err != nil {
+			return fmt.Errorf("look at the identity of %s: %w", m.Table, err)
+		}
+		if behind {
+			return &CheckError{m.Table + " would give out an id that is used"}
+		}
+	}
+	i.proven("as many rows in each table as were read, less those left out")
+	i.proven("identities are past the highest ids")
+	broken, err := i.q.BrokenReferences(ctx)
+	if err != nil {
+		return err
+	}
+	if len(broken) > 0 {
+		return &CheckError{"foreign keys are not kept: " + strings.Join(broken, ", ") + " (see shard-client migrate repair)"}
+	}
+	i.proven("foreign keys are whole")
+	return i.checkPacket(ctx)
+}
+
+func (i *importing) proven(what string) { i.report.Checks = append(i.report.Checks, what) }
+
+// checkPacket compares what waits for its upload, and lists what the next packet knows.
+func (i *importing) checkPacket(ctx context.Context) error {
+	want, err := i.from.ids(ctx, statement("waiting"))
+	if err != nil {
+		return err
+	}
+	if i.report.WaitingJobs, err = i.q.WaitingJobs(ctx); err != nil {
+		return err
+	}
+	if !slices.Equal(want, i.report.WaitingJobs) {
+		return &CheckError{fmt.Sprintf("jobs %s wait for their upload in MySQL, and %s here", listed(want), listed(i.report.WaitingJobs))}
+	}
+	i.proven("the same jobs wait for their upload")
+	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
+		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
+	}
+	return err
+}
+
+// compare says whether everything is in a database that is not empty.
+func (i *importing) compare(ctx context.Context, counts []string) error {
+	want := movedb.HereParams{
+		HostIds:  slices.Collect(maps.Keys(i.here["afe_hosts"])),
+		EntryIds: slices.Collect(maps.Keys(i.here["afe_host_queue_entries"])),
+	}
+	for id, created := range i.created {
+		want.JobIds, want.Created = append(want.JobIds, id), append(want.Created, created)
+	}
+	here, err := i.q.Here(ctx, want)
+	if err != nil {
+		return err
+	}
+	if int(here.Hosts) != len(want.HostIds) || int(here.Jobs) != len(want.JobIds) || int(here.Entries) != len(want.EntryIds) ||
+		here.Hosts+here.Jobs == 0 {
+		return &NotEmptyError{counts}
+	}
+	i.report = Report{Outcome: "already_here", Tables: []Moved{}, Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
+	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
+		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
+	}
+	return err
+}

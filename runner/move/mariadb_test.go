@@ -1,0 +1,195 @@
+//go:build mariadb
+
+package move_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"go.uber.org/goleak"
+
+	"shardclient/runner/binaries"
+	"shardclient/runner/pgtest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(pgtest.WithServer(binaries.WithBinaries(server{m})))
+}
+
+// socket is that of the private MariaDB, which listens on nothing else.
+var socket string
+
+// server runs tests beside a private MariaDB.
+type server struct{ pgtest.M }
+
+func (s server) Run() int {
+	stop, err := startMariaDB()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start MariaDB:", err)
+		return 1
+	}
+	defer stop()
+	return s.M.Run()
+}
+
+// startMariaDB makes a data directory and starts a server in it, which says in its log when it is
+// ready.
+func startMariaDB() (stop func(), err error) {
+	directory, err := os.MkdirTemp("", "shard-mariadb")
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(directory, "data")
+	own := []string{"--no-defaults", "--user=" + owner(), "--datadir=" + data, "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"}
+	install := exec.Command("mariadb-install-db", append(own, "--auth-root-authentication-method=normal", "--skip-test-db")...)
+	if output, err := install.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, output)
+	}
+	path, err := exec.LookPath("mariadbd")
+	if err != nil {
+		path = "/usr/sbin/mariadbd"
+	}
+	socket = filepath.Join(directory, "socket")
+	program := exec.Command(path, append(own, "--socket="+socket, "--skip-networking", "--pid-file="+filepath.Join(directory, "pid"))...)
+	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	program.Stderr = write
+	if err := program.Start(); err != nil {
+		return nil, err
+	}
+	_ = write.Close()
+	log, ready := &bytes.Buffer{}, make(chan bool, 1)
+	go func() {
+		part := make([]byte, 4096)
+		for told := false; ; {
+			n, err := read.Read(part)
+			log.Write(part[:n])
+			if now := strings.Contains(log.String(), "ready for connections"); !told && (now || err != nil) {
+				told = true
+				ready <- now
+			}
+			if err != nil {
+				close(ready)
+				return
+			}
+		}
+	}()
+	if !<-ready {
+		return nil, fmt.Errorf("it ended\n%s", log)
+	}
+	return func() {
+		_ = program.Process.Signal(syscall.SIGTERM)
+		for range ready {
+		}
+		_ = program.Wait()
+		_ = read.Close()
+		_ = os.RemoveAll(directory)
+	}, nil
+}
+
+// owner is the user that the server runs as: it refuses root unless that is asked for.
+func owner() string {
+	if os.Geteuid() == 0 {
+		return "root"
+	}
+	return os.Getenv("USER")
+}
+
+// oldShard is a MySQL of a shard.
+type oldShard struct {
+	t    testing.TB
+	name string
+	db   *sql.DB
+}
+
+// shards counts them.
+var shards atomic.Int64
+
+// newOldShard makes a database with Autotest's tables.
+func newOldShard(t testing.TB) *oldShard {
+	t.Helper()
+	o := &oldShard{t: t, name: fmt.Sprintf("shard%d", shards.Add(1))}
+	open := func(database string) *sql.DB {
+		c := mysql.NewConfig()
+		c.User, c.Net, c.Addr, c.DBName, c.MultiStatements = "root", "unix", socket, database, true
+		connector, err := mysql.NewConnector(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := sql.OpenDB(connector)
+		db.SetMaxOpenConns(1)
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	o.db = open("")
+	o.do("CREATE DATABASE " + o.name)
+	o.do("CREATE USER " + o.name + "@localhost IDENTIFIED BY 'CANARY'")
+	o.do("GRANT ALL ON " + o.name + ".* TO " + o.name + "@localhost")
+	o.db = open(o.name)
+	o.run("testdata/autotest.sql")
+	return o
+}
+
+func (o *oldShard) do(statement string, args ...any) {
+	o.t.Helper()
+	if _, err := o.db.ExecContext(context.Background(), statement, args...); err != nil {
+		o.t.Fatalf("%s: %v", statement[:min(len(statement), 200)], err)
+	}
+}
+
+func (o *oldShard) run(path string) {
+	o.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.do(string(text))
+}
+
+// ask returns all rows of a query, a line each.
+func (o *oldShard) ask(query string) string {
+	o.t.Helper()
+	rows, err := o.db.QueryContext(context.Background(), query)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	columns, _ := rows.Columns()
+	var lines []string
+	for rows.Next() {
+		values, places := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		if err := rows.Scan(places...); err != nil {
+			o.t.Fatal(err)
+		}
+		var texts []string
+		for _, v := range values {
+			if !v.Valid {
+				v.String = "NULL"
+			}
+			texts = append(texts, v.String)
+		}
+		lines = append(lines, strings.Join(texts, "|"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// address is the URL of the database, with a password that nobody may see.
+func (o *oldShard) address() string {
+	return "mysql://" + o.name + ":CANARY@localhost/" + o.name + "?socket=" + socket
+}

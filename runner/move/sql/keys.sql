@@ -1,0 +1,1 @@
+SELECT `{key}` FROM `{table}` WHERE `{key}` IN ({ids})

@@ -1,0 +1,1 @@
+SELECT @@warning_count
