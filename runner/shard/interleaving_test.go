@@ -15,7 +15,7 @@ import (
 // everyNth chooses from the shuffled table. The suite has no time for all of it: it plays those in
 // which an outcome meets an extra at a place for the first time, or something happens at a
 // statement for the first time. `make interleavings` plays all.
-var everyNth = flag.Int("interleavings", 0, "play every n-th interleaving; 1: all; 0: what covers each outcome, extra and place")
+var everyNth = flag.Int("interleavings", 0, "play every n-th interleaving; 1: all; 0: what covers each outcome, extra and place; -1: none, but every take-over")
 
 // The places in a beat where a statement of the scheduler can commit. "blocked" is within
 // acknowledge, which then waits for a row that the statement has locked.

@@ -100,6 +100,11 @@ func TestTheRunbooksExamplesRun(t *testing.T) {
 			}
 		})
 	}
+	for _, line := range regexp.MustCompile("(?m)^(?:    \\S|```).*").FindAllString(string(page), -1) {
+		if !strings.HasPrefix(line, "    shard-client ") && !strings.HasPrefix(line, "    level=") { // of the log
+			t.Errorf("an example that no test runs: %s", line)
+		}
+	}
 	for first := range runbookExamples {
 		if !ran[first] {
 			t.Errorf("this example is not in the runbook any more: %s", first)
