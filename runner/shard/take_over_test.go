@@ -2,6 +2,7 @@ package shard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -66,14 +67,14 @@ func takeOvers() (all []takeOver) {
 // originalBeat is what the original client does in a beat, with a statement of the scheduler
 // between its request and its acknowledge. It uploads the jobs whose shard_id is NULL and that have
 // a complete entry, with all their entries, and marks them as uploaded by id, whatever has happened
-// since (docs/protocol.md).
-func (r *rig) originalBeat(meanwhile statement) error {
+// since (docs/protocol.md). It reports whether there was one.
+func (r *rig) originalBeat(meanwhile statement) (uploaded bool, err error) {
 	ctx := context.Background()
 	rows, err := r.watcher.Query(ctx, `SELECT e.id, e.status, e.active, e.complete, e.aborted FROM afe_host_queue_entries AS e
 		JOIN afe_jobs AS j ON j.id = e.job_id WHERE j.id = $1 AND j.shard_id IS NULL
 			AND EXISTS (SELECT FROM afe_host_queue_entries AS c WHERE c.job_id = j.id AND c.complete)`, jobID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var id int64
 	var e modelEntry
@@ -85,16 +86,17 @@ func (r *rig) originalBeat(meanwhile statement) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := r.run(meanwhile); err != nil || sent == 0 {
-		return err
+		return false, err
 	}
 	_, err = r.watcher.Exec(ctx, "UPDATE afe_jobs SET shard_id = 1 WHERE id = $1", jobID)
-	return err
+	return true, err
 }
 
-// playTakeOver plays one, and lets ours serve in the end, as after a migration.
+// playTakeOver plays one, and lets ours serve in the end, as after a migration, and then the
+// original once more, to which nothing may be left.
 func (r *rig) playTakeOver(o takeOver) error {
 	if err := r.reset(scenario{entries: o.entries}); err != nil {
 		return fmt.Errorf("reset: %w", err)
@@ -102,7 +104,7 @@ func (r *rig) playTakeOver(o takeOver) error {
 	for i, st := range variants(o.entries)[o.variant] {
 		if !o.serves(i) {
 			r.stopClient()
-			if err := r.originalBeat(st); err != nil {
+			if _, err := r.originalBeat(st); err != nil {
 				return err
 			}
 			continue
@@ -122,7 +124,16 @@ func (r *rig) playTakeOver(o takeOver) error {
 	if err := r.beatUntilIdle(); err != nil { // nothing is uploaded for ever
 		return err
 	}
-	return r.agree()
+	if err := r.agree(); err != nil {
+		return err
+	}
+	r.stopClient()
+	nothing := statement{"nothing", func(*schedulerState) string { return "" }}
+	uploaded, err := r.originalBeat(nothing)
+	if uploaded {
+		return errors.New("the original uploads again what ours has uploaded")
+	}
+	return err
 }
 
 // Whichever of the two clients serves a shard when, twice in turn, and wherever the statements of a
