@@ -290,6 +290,30 @@ END
 $$;
 -- +goose StatementEnd
 
+-- The same for keys of another name, which the trigger gets as its argument: shard_client_pass_highest_id
+-- knows only "id".
+-- +goose StatementBegin
+CREATE FUNCTION scheduler_pass_highest_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sequence regclass := pg_get_serial_sequence(TG_RELID::regclass::text, TG_ARGV[0]);
+    highest bigint;
+BEGIN
+    EXECUTE format('SELECT max(%1$I) FROM %2$s WHERE %1$I < 4611686018427387904', TG_ARGV[0], TG_RELID::regclass) INTO highest;
+    IF highest > coalesce(pg_sequence_last_value(sequence), 0) THEN
+        PERFORM setval(sequence, highest);
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tko_jobs_id_before BEFORE INSERT ON tko_jobs FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('job_idx');
+CREATE TRIGGER tko_jobs_id_after AFTER INSERT ON tko_jobs FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('job_idx');
+CREATE TRIGGER tko_status_id_before BEFORE INSERT ON tko_status FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('status_idx');
+CREATE TRIGGER tko_status_id_after AFTER INSERT ON tko_status FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('status_idx');
+CREATE TRIGGER tko_tests_id_before BEFORE INSERT ON tko_tests FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('test_idx');
+CREATE TRIGGER tko_tests_id_after AFTER INSERT ON tko_tests FOR EACH STATEMENT EXECUTE FUNCTION scheduler_pass_highest_key('test_idx');
+
 -- +goose Down
 
 DROP INDEX afe_host_queue_entries_job_id_host_id;
@@ -300,3 +324,4 @@ DROP TABLE auth_user_user_permissions, auth_user_groups, auth_group_permissions,
     afe_drone_sets_drones, afe_drone_sets, afe_drones, afe_replaced_labels, afe_static_host_attributes,
     afe_static_hosts_labels, afe_static_labels, afe_job_handoffs, afe_ineligible_host_queues, afe_special_tasks,
     afe_atomic_groups;
+DROP FUNCTION scheduler_pass_highest_key();
