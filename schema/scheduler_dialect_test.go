@@ -134,4 +134,3 @@ func TestSchedulerDialect(t *testing.T) {
 		t.Errorf("last_insert_id() is %d after id %d, want 42", last, made)
 	}
 }
-

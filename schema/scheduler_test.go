@@ -40,7 +40,8 @@ func TestSchedulerSetUpAndDown(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := withScheduler(t)
 	for _, name := range []string{
-		"afe_special_tasks", "afe_ineligible_host_queues", "django_session", "afe_job_handoffs", "tko_jobs", "tko_tests", "tko_status",
+		"afe_special_tasks", "afe_ineligible_host_queues", "afe_recurring_run", "afe_host_queue_entry_start_times", "afe_kernels",
+		"afe_parameterized_job_kernels", "django_session", "afe_job_handoffs", "tko_jobs", "tko_tests", "tko_status",
 		"afe_static_labels", "afe_static_hosts_labels", "afe_static_host_attributes", "afe_replaced_labels", "afe_drone_sets", "afe_drones",
 		"afe_drone_sets_drones", "afe_autotests", "afe_profilers", "afe_stable_versions", "auth_user", "auth_group", "auth_permission",
 		"django_content_type", "afe_atomic_groups", "afe_parameterized_jobs", "shard_client_scheduler_migrations",
