@@ -45,7 +45,7 @@ func examples(t *testing.T) (all []example) {
 			}
 		}
 	}
-	if len(all) < 25 {
+	if len(all) < 35 {
 		t.Errorf("only %d statements", len(all))
 	}
 	return all
