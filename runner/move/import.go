@@ -24,12 +24,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"shardclient/gen/movedb"
 	"shardclient/runner/lock"
@@ -41,14 +42,6 @@ type Options struct {
 	All    bool         // finished jobs, too
 	DryRun bool         // nothing stays
 	At     func(string) // is told what is done
-}
-
-// NotEmptyError says that the database has rows of somebody else.
-type NotEmptyError struct{ Counts []string }
-
-func (e *NotEmptyError) Error() string {
-	return "the database is not empty, and not all of this MySQL is in it: it has " + strings.Join(e.Counts, ", ") +
-		"; nothing was changed; import into a new database that only `migrate up` has touched"
 }
 
 // errDryRun rolls a rehearsal back.
@@ -88,13 +81,14 @@ type importing struct {
 	tables  []*table
 	chosen  []int64 // jobs
 	parents map[int64]int64
-	filled  bool // the database is not empty: rows are compared
-	created map[int64]pgtype.Timestamp
+
+	filled     bool // the database is not empty: rows are compared
+	difference NotEmptyError
 }
 
 func (i *importing) run(ctx context.Context) (err error) {
 	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
-	i.parents, i.created = map[int64]int64{}, map[int64]pgtype.Timestamp{}
+	i.parents = map[int64]int64{}
 	if i.tables, err = tables(ctx, i.db); err != nil {
 		return err
 	}
@@ -109,7 +103,7 @@ func (i *importing) run(ctx context.Context) (err error) {
 		}
 	}
 	if i.filled {
-		return i.compare(ctx, counts)
+		return i.compareParents(ctx, counts)
 	}
 	if err := i.nameParents(ctx); err != nil {
 		return fmt.Errorf("name the parents of jobs: %w", err)
@@ -136,13 +130,17 @@ func (i *importing) counts(ctx context.Context) (list []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.given = n > 0 && !ours(t.name)
+		t.given = n > 0 && !ours(t.name) && !(i.All && t.name == statusWords)
 		if n > 0 && ours(t.name) {
 			list = append(list, fmt.Sprintf("%d of %s", n, t.name))
 		}
 	}
 	return list, nil
 }
+
+// statusWords are filled by a migration. The results that name them bring their own, which may have
+// other numbers.
+const statusWords = "tko_status"
 
 // ours reports whether a table is one that migrations leave empty.
 func ours(name string) bool { return strings.HasPrefix(name, "afe_") }
@@ -167,10 +165,12 @@ func (i *importing) move(ctx context.Context, t *table) error {
 		}
 		r.place(columns)
 		if n == 0 {
-			i.noteColumns(t, columns)
+			if err := i.begin(ctx, t, columns); err != nil {
+				return err
+			}
 		}
 		moved.Read += int64(len(rows))
-		r.validFirst(rows)
+		r.inUseFirst(rows)
 		for some := range slices.Chunk(rows, batch) {
 			stored, err := i.store(ctx, r, some)
 			if err != nil {
@@ -186,32 +186,77 @@ func (i *importing) move(ctx context.Context, t *table) error {
 	return nil
 }
 
-// store mends and copies some rows.
+// begin looks at the columns that MySQL has for a table.
+func (i *importing) begin(ctx context.Context, t *table, columns []string) error {
+	for _, c := range t.columns {
+		if c.notNull && c.byDefault == "" && c.name != t.identity && !slices.Contains(columns, c.name) && (c.kind != "text" || c.noDefault) {
+			return &Refusal{
+				Cause:  fmt.Sprintf("%s of MySQL has no column %s, which has no default here", t.name, c.name),
+				Remedy: "bring MySQL to the tables that Autotest of 2015 or newer has, with its own database/migrate.py",
+			}
+		}
+	}
+	i.noteColumns(t, columns)
+	if t.name != statusWords || i.filled {
+		return nil
+	}
+	_, err := i.db.Exec(ctx, statement("empty", "{table}", pgx.Identifier{t.name}.Sanitize()))
+	return err
+}
+
+// store mends some rows, and copies or compares them.
 func (i *importing) store(ctx context.Context, r *reading, rows [][]*string) (int64, error) {
-	var values [][]any
+	var made []row
 	names := r.names()
-	id, created := slices.Index(names, "id"), slices.Index(names, "created_on")
+	key := slices.Index(names, r.identity)
 	for _, from := range rows {
-		made, ok, err := r.row(from)
+		one, ok, err := r.row(from)
 		if err != nil {
 			return 0, err
 		}
 		if !ok {
 			continue
 		}
-		values = append(values, made.values)
-		if id >= 0 {
-			n := made.values[id].(int64)
-			i.here[r.name][n] = true
-			if r.name == "afe_jobs" {
-				i.created[n] = timestamp(made.values[created])
-			}
+		made = append(made, one)
+		if key >= 0 {
+			i.here[r.name][one.values[key].(int64)] = true
 		}
 	}
-	if i.filled || len(values) == 0 {
-		return int64(len(values)), nil
+	if i.filled || len(made) == 0 {
+		return int64(len(made)), i.compareRows(ctx, r.table, names, made)
 	}
-	return i.db.CopyFrom(ctx, pgx.Identifier{r.name}, names, pgx.CopyFromRows(values))
+	stored, err := i.db.CopyFrom(ctx, pgx.Identifier{r.name}, names, pgx.CopyFromSlice(len(made), func(n int) ([]any, error) { return made[n].values, nil }))
+	return stored, ofRow(err, made)
+}
+
+var lineOfCopy = regexp.MustCompile(`^COPY \S+, line (\d+)`)
+
+// ofRow names the row that PostgreSQL does not take: its own message only counts them.
+func ofRow(err error, rows []row) error {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	if found := lineOfCopy.FindStringSubmatch(refused.Where); found != nil {
+		if line, _ := strconv.Atoi(found[1]); line > 0 && line <= len(rows) {
+			err = fmt.Errorf("%s: %w", rows[line-1].name, err)
+		}
+	}
+	if class := refused.Code[:2]; class != "22" && class != "23" && class != "54" {
+		return err
+	}
+	return &rowError{err}
+}
+
+// rowError is a row that nothing but PostgreSQL knows to be wrong, such as one that a check of the
+// site refuses.
+type rowError struct{ error }
+
+func (e *rowError) Unwrap() error { return e.error }
+
+// Hint says what to do about it.
+func (e *rowError) Hint() string {
+	return "mend this row in MySQL, or take the constraint or trigger of the site away that refuses it, then start it again: nothing was stored"
 }
 
 // inventShard stores a shard that rows name and MySQL does not know: without it they would say

@@ -26,31 +26,38 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(pgtest.WithServer(binaries.WithBinaries(server{m})))
 }
 
-// socket is that of the private MariaDB, which listens on nothing else.
-var socket string
+// private is the MariaDB of all tests.
+var private *mariaDB
+
+// mariaDB is a running server, which listens on a socket and nothing else.
+type mariaDB struct {
+	socket string
+	stop   func()
+}
 
 // server runs tests beside a private MariaDB.
 type server struct{ pgtest.M }
 
 func (s server) Run() int {
-	stop, err := startMariaDB()
-	if err != nil {
+	var err error
+	if private, err = startMariaDB(); err != nil {
 		fmt.Fprintln(os.Stderr, "start MariaDB:", err)
 		return 1
 	}
-	defer stop()
+	defer private.stop()
 	return s.M.Run()
 }
 
 // startMariaDB makes a data directory and starts a server in it, which says in its log when it is
 // ready.
-func startMariaDB() (stop func(), err error) {
+func startMariaDB(settings ...string) (*mariaDB, error) {
 	directory, err := os.MkdirTemp("", "shard-mariadb")
 	if err != nil {
 		return nil, err
 	}
 	data := filepath.Join(directory, "data")
-	own := []string{"--no-defaults", "--user=" + owner(), "--datadir=" + data, "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"}
+	own := []string{"--no-defaults", "--user=" + owner(), "--datadir=" + data, "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
+		"--tmpdir=" + directory} // two servers that begin in one of them disturb each other
 	install := exec.Command("mariadb-install-db", append(own, "--auth-root-authentication-method=normal", "--skip-test-db")...)
 	if output, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, output)
@@ -59,8 +66,9 @@ func startMariaDB() (stop func(), err error) {
 	if err != nil {
 		path = "/usr/sbin/mariadbd"
 	}
-	socket = filepath.Join(directory, "socket")
-	program := exec.Command(path, append(own, "--socket="+socket, "--skip-networking", "--pid-file="+filepath.Join(directory, "pid"))...)
+	m := &mariaDB{socket: filepath.Join(directory, "socket")}
+	own = append(own, "--socket="+m.socket, "--skip-networking", "--pid-file="+filepath.Join(directory, "pid"))
+	program := exec.Command(path, append(own, settings...)...)
 	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -90,14 +98,15 @@ func startMariaDB() (stop func(), err error) {
 	if !<-ready {
 		return nil, fmt.Errorf("it ended\n%s", log)
 	}
-	return func() {
+	m.stop = func() {
 		_ = program.Process.Signal(syscall.SIGTERM)
 		for range ready {
 		}
 		_ = program.Wait()
 		_ = read.Close()
 		_ = os.RemoveAll(directory)
-	}, nil
+	}
+	return m, nil
 }
 
 // owner is the user that the server runs as: it refuses root unless that is asked for.
@@ -110,9 +119,10 @@ func owner() string {
 
 // oldShard is a MySQL of a shard.
 type oldShard struct {
-	t    testing.TB
-	name string
-	db   *sql.DB
+	t      testing.TB
+	server *mariaDB
+	name   string
+	db     *sql.DB
 }
 
 // shards counts them.
@@ -121,10 +131,16 @@ var shards atomic.Int64
 // newOldShard makes a database with Autotest's tables.
 func newOldShard(t testing.TB) *oldShard {
 	t.Helper()
-	o := &oldShard{t: t, name: fmt.Sprintf("shard%d", shards.Add(1))}
+	return private.shard(t)
+}
+
+func (m *mariaDB) shard(t testing.TB) *oldShard {
+	t.Helper()
+	o := &oldShard{t: t, server: m, name: fmt.Sprintf("shard%d", shards.Add(1))}
 	open := func(database string) *sql.DB {
 		c := mysql.NewConfig()
-		c.User, c.Net, c.Addr, c.DBName, c.MultiStatements = "root", "unix", socket, database, true
+		c.User, c.Net, c.Addr, c.DBName, c.MultiStatements = "root", "unix", m.socket, database, true
+		c.Logger = &mysql.NopLogger{}
 		connector, err := mysql.NewConnector(c)
 		if err != nil {
 			t.Fatal(err)
@@ -191,5 +207,5 @@ func (o *oldShard) ask(query string) string {
 
 // address is the URL of the database, with a password that nobody may see.
 func (o *oldShard) address() string {
-	return "mysql://" + o.name + ":CANARY@localhost/" + o.name + "?socket=" + socket
+	return "mysql://" + o.name + ":CANARY@localhost/" + o.name + "?socket=" + o.server.socket
 }

@@ -58,6 +58,13 @@ func pool(t testing.TB, url string) *pgxpool.Pool {
 	return db
 }
 
+func change(t testing.TB, db *pgxpool.Pool, statement string) {
+	t.Helper()
+	if _, err := db.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
 // Nothing is imported from a wrong place, or beside a client, and each refusal says what to do and
 // shows no password.
 func TestImportRefuses(t *testing.T) {
