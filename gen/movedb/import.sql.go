@@ -57,22 +57,6 @@ func (q *Queries) KnownJobs(ctx context.Context) ([]int64, error) {
 	return items, nil
 }
 
-const nameParents = `-- name: NameParents :execrows
-UPDATE afe_jobs AS j
-SET parent_job_id = p.parent_id
-FROM (SELECT pg_catalog.unnest($1::bigint[]) AS id, pg_catalog.unnest($2::bigint[]) AS parent_id) AS p
-WHERE j.id = p.id
-`
-
-// A parent may have a higher id than its job, so parents are named once all jobs are here.
-func (q *Queries) NameParents(ctx context.Context, ids []int64, parentIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, nameParents, ids, parentIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const noteHalfUploaded = `-- name: NoteHalfUploaded :execrows
 INSERT INTO shard_client_uploads (job_id, sent_complete)
 SELECT e.job_id, pg_catalog.array_agg(e.id ORDER BY e.id) FILTER (WHERE e.complete)

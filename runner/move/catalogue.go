@@ -27,6 +27,7 @@ type table struct {
 	given   bool       // it has rows of a migration, and gets no others
 
 	identity string // the column that counts by itself; "": none
+	parent   string // the column that names another row of the table; "": none
 }
 
 // tables returns PostgreSQL's tables, each after those that it refers to.
@@ -52,6 +53,9 @@ func tables(ctx context.Context, db pg.DB) ([]*table, error) {
 		})
 		if c.IsIdentity {
 			t.identity = c.Name
+		}
+		if c.RefersTo == c.TableName {
+			t.parent = c.Name
 		}
 	}
 	for _, k := range keys {

@@ -60,10 +60,13 @@ func (i *importing) queries(t *table) (list []string) {
 		return by("id", i.chosen)
 	case t.name == "afe_special_tasks" && !i.All:
 		return []string{statement("open_tasks")}
-	case t.name == "afe_aborted_host_queue_entries":
-		return by("queue_entry_id", slices.Sorted(maps.Keys(i.here["afe_host_queue_entries"])))
 	case i.All:
 		return []string{statement("rows", "{table}", t.name)}
+	case t.name == "afe_aborted_host_queue_entries":
+		for some := range slices.Chunk(i.chosen, batch) {
+			list = append(list, statement("aborted", "{ids}", listed(some)))
+		}
+		return append(list, statement("aborted_nothing")) // is left out, but not in silence
 	case !ours(t.name): // results and sessions
 		return nil
 	case has("job_id"):

@@ -58,8 +58,8 @@ func (i *importing) compareRows(ctx context.Context, t *table, names []string, r
 			continue
 		}
 		for n, name := range names {
-			// Parents are named last, when all jobs are here.
-			if exact(want.values[n]) != exact(is[n]) && (t.name != "afe_jobs" || name != "parent_job_id") {
+			// Parents are named last, when all rows are here.
+			if exact(want.values[n]) != exact(is[n]) && name != t.parent {
 				i.differs("%s %s: %s is %s here, %s in MySQL", t.name, want.name, name, shownValue(is[n]), shownValue(want.values[n]))
 			}
 		}
@@ -130,28 +130,11 @@ func shownValue(v any) string {
 	return exact(v)
 }
 
-// compareParents looks at what compareRows leaves out, and says whether everything is here.
-func (i *importing) compareParents(ctx context.Context, counts []string) error {
-	at := slices.IndexFunc(i.tables, func(t *table) bool { return t.name == "afe_jobs" })
-	names := []string{"id", "parent_job_id"}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(i.here["afe_jobs"])), batch) {
-		var rows []row
-		for _, id := range ids {
-			rows = append(rows, row{values: []any{id}})
-		}
-		here, err := i.rowsHere(ctx, i.tables[at], names, 0, rows)
-		if err != nil {
+// compareAll looks at the parents, which compareRows leaves out, and says whether everything is here.
+func (i *importing) compareAll(ctx context.Context, counts []string) error {
+	for _, t := range i.tables {
+		if err := i.compareParents(ctx, t); err != nil {
 			return err
-		}
-		for _, id := range ids {
-			parent, named := i.parents[id]
-			want := shownValue(nil)
-			if named && i.here["afe_jobs"][parent] {
-				want = shownValue(parent)
-			}
-			if is := here[exact(id)]; is != nil && shownValue(is[1]) != want {
-				i.differs("afe_jobs id %d: parent_job_id is %s here, %s in MySQL", id, shownValue(is[1]), want)
-			}
 		}
 	}
 	if i.difference.Count > 0 || len(i.here["afe_hosts"])+len(i.here["afe_jobs"]) == 0 {
@@ -164,4 +147,31 @@ func (i *importing) compareParents(ctx context.Context, counts []string) error {
 		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
 	}
 	return err
+}
+
+func (i *importing) compareParents(ctx context.Context, t *table) error {
+	if t.parent == "" {
+		return nil
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(i.here[t.name])), batch) {
+		var rows []row
+		for _, id := range ids {
+			rows = append(rows, row{values: []any{id}})
+		}
+		here, err := i.rowsHere(ctx, t, []string{t.identity, t.parent}, 0, rows)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			parent, named := i.parents[t.name][id]
+			want := shownValue(nil)
+			if named && i.here[t.name][parent] {
+				want = shownValue(parent)
+			}
+			if is := here[exact(id)]; is != nil && shownValue(is[1]) != want {
+				i.differs("%s %s %d: %s is %s here, %s in MySQL", t.name, t.identity, id, t.parent, shownValue(is[1]), want)
+			}
+		}
+	}
+	return nil
 }

@@ -5,13 +5,17 @@ import (
 	"crypto/x509"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // MySQLError is an error of MySQL, or of the way to it.
@@ -97,4 +101,34 @@ func isA[E error](err error) bool {
 func silent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && (op.Timeout() || errors.Is(op, syscall.EHOSTUNREACH) || errors.Is(op, syscall.ENETUNREACH)) || errors.Is(err, context.DeadlineExceeded)
+}
+
+var lineOfCopy = regexp.MustCompile(`^COPY \S+, line (\d+)`)
+
+// ofRow names the row that PostgreSQL does not take: its own message only counts them.
+func ofRow(err error, rows []row) error {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	if found := lineOfCopy.FindStringSubmatch(refused.Where); found != nil {
+		if line, _ := strconv.Atoi(found[1]); line > 0 && line <= len(rows) {
+			err = fmt.Errorf("%s: %w", rows[line-1].name, err)
+		}
+	}
+	if class := refused.Code[:2]; class != "22" && class != "23" && class != "54" {
+		return err
+	}
+	return &rowError{err}
+}
+
+// rowError is a row that nothing but PostgreSQL knows to be wrong, such as one that a check of the
+// site refuses.
+type rowError struct{ error }
+
+func (e *rowError) Unwrap() error { return e.error }
+
+// Hint says what to do about it.
+func (e *rowError) Hint() string {
+	return "mend this row in MySQL, or take the constraint or trigger of the site away that refuses it, then start it again: nothing was stored"
 }

@@ -24,13 +24,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"shardclient/gen/movedb"
 	"shardclient/runner/lock"
@@ -79,8 +77,8 @@ type importing struct {
 	here   map[string]map[int64]bool
 
 	tables  []*table
-	chosen  []int64 // jobs
-	parents map[int64]int64
+	chosen  []int64                    // jobs
+	parents map[string]map[int64]int64 // by table
 
 	filled     bool // the database is not empty: rows are compared
 	difference NotEmptyError
@@ -88,7 +86,7 @@ type importing struct {
 
 func (i *importing) run(ctx context.Context) (err error) {
 	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
-	i.parents = map[int64]int64{}
+	i.parents = map[string]map[int64]int64{}
 	if i.tables, err = tables(ctx, i.db); err != nil {
 		return err
 	}
@@ -103,10 +101,7 @@ func (i *importing) run(ctx context.Context) (err error) {
 		}
 	}
 	if i.filled {
-		return i.compareParents(ctx, counts)
-	}
-	if err := i.nameParents(ctx); err != nil {
-		return fmt.Errorf("name the parents of jobs: %w", err)
+		return i.compareAll(ctx, counts)
 	}
 	if i.report.HalfUploaded, err = i.q.NoteHalfUploaded(ctx); err != nil {
 		return fmt.Errorf("note the half-uploaded jobs: %w", err)
@@ -151,9 +146,9 @@ func (i *importing) count(ctx context.Context, t *table) (n int64, err error) {
 }
 
 func (i *importing) move(ctx context.Context, t *table) error {
-	i.here[t.name] = map[int64]bool{}
+	i.here[t.name], i.parents[t.name] = map[int64]bool{}, map[int64]int64{}
 	moved := Moved{Table: t.name}
-	r := &reading{table: t, report: &i.report, here: i.here, parents: i.parents}
+	r := &reading{table: t, report: &i.report, here: i.here, parents: i.parents[t.name]}
 	r.invent = func(id int64) error { return i.inventShard(ctx, id) }
 	queries := i.queries(t)
 	for n, query := range queries {
@@ -183,7 +178,7 @@ func (i *importing) move(ctx context.Context, t *table) error {
 	if len(queries) > 0 {
 		i.report.Tables = append(i.report.Tables, moved)
 	}
-	return nil
+	return i.nameParents(ctx, t)
 }
 
 // begin looks at the columns that MySQL has for a table.
@@ -229,36 +224,6 @@ func (i *importing) store(ctx context.Context, r *reading, rows [][]*string) (in
 	return stored, ofRow(err, made)
 }
 
-var lineOfCopy = regexp.MustCompile(`^COPY \S+, line (\d+)`)
-
-// ofRow names the row that PostgreSQL does not take: its own message only counts them.
-func ofRow(err error, rows []row) error {
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return err
-	}
-	if found := lineOfCopy.FindStringSubmatch(refused.Where); found != nil {
-		if line, _ := strconv.Atoi(found[1]); line > 0 && line <= len(rows) {
-			err = fmt.Errorf("%s: %w", rows[line-1].name, err)
-		}
-	}
-	if class := refused.Code[:2]; class != "22" && class != "23" && class != "54" {
-		return err
-	}
-	return &rowError{err}
-}
-
-// rowError is a row that nothing but PostgreSQL knows to be wrong, such as one that a check of the
-// site refuses.
-type rowError struct{ error }
-
-func (e *rowError) Unwrap() error { return e.error }
-
-// Hint says what to do about it.
-func (e *rowError) Hint() string {
-	return "mend this row in MySQL, or take the constraint or trigger of the site away that refuses it, then start it again: nothing was stored"
-}
-
 // inventShard stores a shard that rows name and MySQL does not know: without it they would say
 // something else. The master tells its name when it sends such a row.
 func (i *importing) inventShard(ctx context.Context, id int64) error {
@@ -275,22 +240,26 @@ func (i *importing) inventShard(ctx context.Context, id int64) error {
 	return err
 }
 
-// nameParents lets jobs name the parents that are here.
-func (i *importing) nameParents(ctx context.Context) error {
-	at := slices.IndexFunc(i.tables, func(t *table) bool { return t.name == "afe_jobs" })
+// nameParents lets rows name the parents that are here. A parent may have a higher id than its
+// child.
+func (i *importing) nameParents(ctx context.Context, t *table) error {
+	if t.parent == "" || i.filled {
+		return nil
+	}
 	var children, parents []int64
-	for _, id := range slices.Sorted(maps.Keys(i.parents)) {
-		parent := i.parents[id]
-		if !i.here["afe_jobs"][id] {
-			continue
-		}
-		if i.here["afe_jobs"][parent] {
+	for _, id := range slices.Sorted(maps.Keys(i.parents[t.name])) {
+		switch parent := i.parents[t.name][id]; {
+		case !i.here[t.name][id]: // left out
+		case i.here[t.name][parent]:
 			children, parents = append(children, id), append(parents, parent)
-		} else {
+		default:
 			was := strconv.FormatInt(parent, 10)
-			i.report.repaired(i.tables[at], "parent_job_id", "names a job that is not there", fmt.Sprintf("id %d", id), &was, nil)
+			i.report.repaired(t, t.parent, "names a row of "+t.name+" that is not there", fmt.Sprintf("%s %d", t.identity, id), &was, nil)
 		}
 	}
-	_, err := i.q.NameParents(ctx, children, parents)
-	return err
+	name := statement("name", "{table}", pgx.Identifier{t.name}.Sanitize(), "{column}", pgx.Identifier{t.parent}.Sanitize(), "{key}", pgx.Identifier{t.identity}.Sanitize())
+	if _, err := i.db.Exec(ctx, name, children, parents); err != nil {
+		return fmt.Errorf("name the parents: %w", err)
+	}
+	return nil
 }

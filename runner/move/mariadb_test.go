@@ -178,13 +178,36 @@ func (o *oldShard) run(path string) {
 // ask returns all rows of a query, a line each.
 func (o *oldShard) ask(query string) string {
 	o.t.Helper()
+	var lines []string
+	_, rows := o.query(query)
+	for _, values := range rows {
+		lines = append(lines, strings.Join(values, "|"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// rows returns a table's rows by their columns.
+func (o *oldShard) rows(table string) (list []map[string]string) {
+	o.t.Helper()
+	columns, rows := o.query("SELECT * FROM " + table)
+	for _, values := range rows {
+		row := map[string]string{}
+		for i, name := range columns {
+			row[name] = values[i]
+		}
+		list = append(list, row)
+	}
+	return list
+}
+
+func (o *oldShard) query(query string) (columns []string, list [][]string) {
+	o.t.Helper()
 	rows, err := o.db.QueryContext(context.Background(), query)
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
-	columns, _ := rows.Columns()
-	var lines []string
+	columns, _ = rows.Columns()
 	for rows.Next() {
 		values, places := make([]sql.NullString, len(columns)), make([]any, len(columns))
 		for i := range values {
@@ -200,9 +223,9 @@ func (o *oldShard) ask(query string) string {
 			}
 			texts = append(texts, v.String)
 		}
-		lines = append(lines, strings.Join(texts, "|"))
+		list = append(list, texts)
 	}
-	return strings.Join(lines, "\n")
+	return columns, list
 }
 
 // address is the URL of the database, with a password that nobody may see.

@@ -22,7 +22,7 @@ type reading struct {
 	used   []map[string]bool         // by key
 	invent func(id int64) error      // a shard that rows name and nobody knows
 
-	parents map[int64]int64 // of jobs
+	parents map[int64]int64 // of rows of this table
 }
 
 // names returns the columns that are written.
@@ -126,8 +126,8 @@ func (r *reading) row(from []*string) (row, bool, error) {
 		}
 		texts = append(texts, is)
 	}
-	if r.name == "afe_jobs" {
-		r.rememberParent(from, texts)
+	if err := r.rememberParent(made.name, texts); err != nil {
+		return row{}, false, err
 	}
 	if r.wouldRunWithoutHost(from, texts) {
 		r.report.repaired(r.table, "host_id", "names no host, and no label either, and is open: left out, the master sends it again", made.name, r.text(from, "host_id"), nil)
@@ -186,20 +186,23 @@ func (r *reading) wouldRunWithoutHost(from, texts []*string) bool {
 	return is("host_id") == nil && is("meta_host") == nil && *is("complete") == "false"
 }
 
-// rememberParent lets a job come without its parent, which is named when all jobs are here.
-func (r *reading) rememberParent(from, texts []*string) {
-	parent, id := r.text(from, "parent_job_id"), r.text(from, "id")
-	if parent == nil || id == nil {
-		return
+// rememberParent lets a row come without its parent, which is named when all rows are here.
+func (r *reading) rememberParent(name string, texts []*string) error {
+	names := r.names()
+	at, key := slices.Index(names, r.parent), slices.Index(names, r.identity)
+	if at < 0 || texts[at] == nil {
+		return nil
 	}
-	child, err := strconv.ParseInt(*id, 10, 64)
+	child, err := strconv.ParseInt(*texts[key], 10, 64)
 	if err != nil {
-		return
+		return unfit(name, r.columns[slices.IndexFunc(r.columns, func(c column) bool { return c.name == r.identity })], texts[key])
 	}
-	if of, err := strconv.ParseInt(*parent, 10, 64); err == nil {
-		r.parents[child] = of
+	parent, err := strconv.ParseInt(*texts[at], 10, 64)
+	if err != nil {
+		return unfit(name, r.columns[slices.IndexFunc(r.columns, func(c column) bool { return c.name == r.parent })], texts[at])
 	}
-	texts[slices.Index(r.names(), "parent_job_id")] = nil
+	r.parents[child], texts[at] = parent, nil
+	return nil
 }
 
 // unique reports whether the row differs from all before it in what must differ. A name gives way:
