@@ -130,7 +130,8 @@ func shownValue(v any) string {
 	return exact(v)
 }
 
-// compareAll looks at the parents, which compareRows leaves out, and says whether everything is here.
+// compareAll looks at the parents, which compareRows leaves out, and says whether everything is
+// here.
 func (i *importing) compareAll(ctx context.Context, counts []string) error {
 	for _, t := range i.tables {
 		if err := i.compareParents(ctx, t); err != nil {

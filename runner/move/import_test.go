@@ -91,6 +91,7 @@ func TestImportMendsAndLists(t *testing.T) {
 		"afe_jobs.created_on: a date that is none: 1", "'0000-00-00 00:00:00' -> '1970-01-01 00:00:00'",
 		"afe_jobs_dependency_labels.label_id: names a row of afe_labels that is not there: left out: 1",
 		"afe_host_queue_entries.job_id: names a row of afe_jobs that is not there: left out: 1",
+		"afe_aborted_host_queue_entries.queue_entry_id: names a row of afe_host_queue_entries that is not there: left out: 1",
 		"tables that this database does not have:",
 		"half uploaded, noted in the ledger: 1", "waiting for upload (1): 102", "known_job_ids (3): 100,101,104", "known_host_ids (3): 11,12,13",
 	} {

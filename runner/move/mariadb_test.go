@@ -200,6 +200,20 @@ func (o *oldShard) rows(table string) (list []map[string]string) {
 	return list
 }
 
+// everything returns all rows of all tables, but for ids that an export gives anew.
+func (o *oldShard) everything() string {
+	o.t.Helper()
+	var b strings.Builder
+	for table := range strings.FieldsSeq(o.ask("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1")) {
+		columns := o.ask("SELECT GROUP_CONCAT('`', column_name, '`' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '" + table + "'")
+		if owned[table] {
+			columns = strings.TrimPrefix(columns, "`id`,")
+		}
+		b.WriteString(table + "\n" + o.ask("SELECT "+columns+" FROM "+table+" ORDER BY "+columns) + "\n")
+	}
+	return b.String()
+}
+
 func (o *oldShard) query(query string) (columns []string, list [][]string) {
 	o.t.Helper()
 	rows, err := o.db.QueryContext(context.Background(), query)

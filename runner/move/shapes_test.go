@@ -201,8 +201,8 @@ func TestRowsOfAlteredTables(t *testing.T) {
 	old.do("UPDATE afe_jobs SET created_on = '2019-03-10 02:30:00.123456', control_file = REPEAT('π', 2500000) WHERE id = 100")
 	old.do("INSERT INTO afe_job_keyvals VALUES (5000000000, 100, 'bytes', 0x61FF00C3A9)")
 	old.do("INSERT INTO afe_users (id, login, show_experimental, reboot_before, reboot_after) VALUES (3, '😀', b'1', 0, 0), (4, 'plain', b'0', 0, 0)")
-	// Two shards of one name: the master has made it anew. An open entry without its host is not one
-	// that needs none.
+	// Two shards of one name: the master has made it anew. An open entry without its host is not
+	// one that needs none.
 	old.do("INSERT INTO afe_shards VALUES (9, 'shard7.example')")
 	old.do("INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete, deleted, execution_subdir) VALUES (1020, 100, 88, 'Queued', 0, 0, '')")
 	database := pgtest.Database(t)
