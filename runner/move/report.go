@@ -113,9 +113,18 @@ func (r *Report) Text() string {
 		fmt.Fprintf(&b, "  %s\n", c)
 	}
 	fmt.Fprintf(&b, "\nhalf uploaded, noted in the ledger: %d\n", r.HalfUploaded)
-	fmt.Fprintf(&b, "waiting for upload (%d): %s\n", len(r.WaitingJobs), listed(r.WaitingJobs))
+	fmt.Fprintf(&b, "waiting for upload (%d): %s\n", len(r.WaitingJobs), first(r.WaitingJobs))
 	b.WriteString("compare with the old client's last request:\n")
 	fmt.Fprintf(&b, "known_job_ids (%d): %s\nknown_host_ids (%d): %s\n",
-		len(r.KnownJobs), listed(r.KnownJobs), len(r.KnownHosts), listed(r.KnownHosts))
+		len(r.KnownJobs), first(r.KnownJobs), len(r.KnownHosts), first(r.KnownHosts))
 	return b.String()
+}
+
+// first lists as many ids as the Python client logs.
+func first(ids []int64) string {
+	const most = 100
+	if len(ids) <= most {
+		return listed(ids)
+	}
+	return fmt.Sprintf("%s and %d more; --output json lists them", listed(ids[:most]), len(ids)-most)
 }

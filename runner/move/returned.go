@@ -35,6 +35,6 @@ func (r *Returned) Text() string {
 	if r.Shortened > 0 {
 		fmt.Fprintf(&b, "\nMySQL shortened, or wrote in other characters, values of %d rows\n", r.Shortened)
 	}
-	fmt.Fprintf(&b, "\nwaiting for upload (%d): %s\n", len(r.WaitingJobs), listed(r.WaitingJobs))
+	fmt.Fprintf(&b, "\nwaiting for upload (%d): %s\n", len(r.WaitingJobs), first(r.WaitingJobs))
 	return b.String()
 }

@@ -7,14 +7,15 @@ import (
 	"testing"
 )
 
-// Each command line of the document is one that this program understands.
+// Each command line of the document is one that this program understands. make test-import runs
+// them.
 func TestMigratingDocument(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../../docs/migrating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile("(?m)(?:^ {7,}|`)shard-client ([a-z][^`\n]*)").FindAllStringSubmatch(string(page), -1)
+	found := regexp.MustCompile("(?m)(?:^ {3,}|`)shard-client ([a-z][^`\n]*)").FindAllStringSubmatch(string(page), -1)
 	for _, line := range found {
 		invoke(append(strings.Fields(line[1]), "--help")...).want(t, exitOK)
 	}
