@@ -142,7 +142,7 @@ func (i *importing) compareAll(ctx context.Context, counts []string) error {
 		i.difference.Counts = counts
 		return &i.difference
 	}
-	i.report = Report{Outcome: "already_here", Tables: []Moved{}, Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
+	i.report = Report{Outcome: "already_here", Tables: []Moved{}, Repairs: []Kind{}, Stays: []string{}, Checks: []string{}, Others: i.from.others}
 	var err error
 	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
 		i.report.KnownHosts, err = i.q.KnownHosts(ctx)

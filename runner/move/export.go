@@ -108,6 +108,11 @@ func (e *exporting) run(ctx context.Context, db pg.DB) error {
 	if err != nil {
 		return err
 	}
+	others, err := movedb.New(db).OtherSessions(ctx, e.Program)
+	if err != nil {
+		return err
+	}
+	e.report.Others = append(e.source.others, others...)
 	e.report.Tables, e.met, e.report.Shortened = []ReturnedOf{}, false, 0
 	e.report.WaitingJobs, e.unsent, e.owners = ids, map[string]bool{}, map[string][]int64{}
 	for _, id := range ids {

@@ -40,6 +40,8 @@ type Options struct {
 	All    bool         // finished jobs, too
 	DryRun bool         // nothing stays
 	At     func(string) // is told what is done
+
+	Program string // whose sessions in PostgreSQL are the move's own, by application_name
 }
 
 // errDryRun rolls a rehearsal back.
@@ -85,7 +87,7 @@ type importing struct {
 }
 
 func (i *importing) run(ctx context.Context) (err error) {
-	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
+	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}, Others: i.from.others}
 	i.parents = map[string]map[int64]int64{}
 	if i.tables, err = tables(ctx, i.db); err != nil {
 		return err

@@ -137,26 +137,29 @@ func newOldShard(t testing.TB) *oldShard {
 func (m *mariaDB) shard(t testing.TB) *oldShard {
 	t.Helper()
 	o := &oldShard{t: t, server: m, name: fmt.Sprintf("shard%d", shards.Add(1))}
-	open := func(database string) *sql.DB {
-		c := mysql.NewConfig()
-		c.User, c.Net, c.Addr, c.DBName, c.MultiStatements = "root", "unix", m.socket, database, true
-		c.Logger = &mysql.NopLogger{}
-		connector, err := mysql.NewConnector(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		db := sql.OpenDB(connector)
-		db.SetMaxOpenConns(1)
-		t.Cleanup(func() { _ = db.Close() })
-		return db
-	}
-	o.db = open("")
+	o.db = m.connect(t, "root", "", "")
 	o.do("CREATE DATABASE " + o.name)
 	o.do("CREATE USER " + o.name + "@localhost IDENTIFIED BY 'CANARY'")
 	o.do("GRANT ALL ON " + o.name + ".* TO " + o.name + "@localhost")
-	o.db = open(o.name)
+	o.db = m.connect(t, "root", "", o.name)
 	o.run("testdata/autotest.sql")
 	return o
+}
+
+// connect opens a session that stays.
+func (m *mariaDB) connect(t testing.TB, user, password, database string) *sql.DB {
+	t.Helper()
+	c := mysql.NewConfig()
+	c.User, c.Passwd, c.Net, c.Addr, c.DBName, c.MultiStatements = user, password, "unix", m.socket, database, true
+	c.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 func (o *oldShard) do(statement string, args ...any) {

@@ -78,6 +78,10 @@ func TestImportRefuses(t *testing.T) {
 	into("--from", "postgres://u:CANARY@h/d").want(t, 2, "--from: it does not begin with mysql://")
 	into("--from", "mysql://u:CANARY@h:nonsense/d").want(t, 2, "--from: it is no URL")
 	into("--from", "mysql://u:CANARY@h").want(t, 2, "it names no database")
+	into("--from", "mysql://u:CANARY@h/d?tls=yes").want(t, 2, "--from: its tls is unknown: give true, false, skip-verify or preferred")
+	into("--from", "mysql://u:CANARY@h/d?tls-ca=/none").want(t, 2, "--from: its tls-ca cannot be read (open /none: no such file or directory): give a file of certificates")
+	into("--from", "mysql://u:CANARY@h/d?tls-ca=/etc/hostname").want(t, 2, "--from: its tls-ca /etc/hostname holds no certificate: give that of the authority")
+	into("--from", "mysql://u@h/d", "--mysql-password-file", "/none").want(t, 2, "--mysql-password-file: it cannot be read (open /none: no such file or directory): give a file")
 	into("--from", "mysql://u:CANARY@h/d?ssl=1").want(t, 2, `its parameter "ssl" is unknown`)
 	into("--from", strings.Replace(old.address(), "CANARY", "wrongCANARY", 1)).want(t, 1, "Access denied")
 	into("--from", strings.Replace(old.address(), "/shard", "/mysql?x=", 1)).want(t, 2)
@@ -171,4 +175,33 @@ func TestSchedulersTablesMove(t *testing.T) {
 	if got, want := pgtest.Query[string](t, pool(t, database), rows), "1Repair2019-03-10 02:30:00 100:11 drone1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// Who else is connected is named: a client or a scheduler that goes on writes into one database.
+func TestMoveNamesWhoIsConnected(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	database := pgtest.Database(t)
+	if out := client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0).stdout; strings.Contains(out, "connected meanwhile") {
+		t.Errorf("nobody is connected: %s", out)
+	}
+	scheduler := old.server.connect(t, old.name, "CANARY", old.name)
+	if err := scheduler.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "connected meanwhile: "+old.name+"@localhost to MySQL, 1 sessions\n")
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.RuntimeParams["application_name"] = "monitor_db"
+	monitor, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(monitor.Close)
+	change(t, monitor, "SELECT 1")
+	client(t, "export", "--to", old.address(), "--database-url", database, "--dry-run").want(t, 0,
+		old.name+"@localhost to MySQL, 1 sessions; ", "(monitor_db) to PostgreSQL, 1 sessions", "see that no client and no scheduler is among them")
 }

@@ -22,6 +22,7 @@ type Report struct {
 	KnownJobs    []int64  `json:"known_jobs"`    // of the next packet
 	KnownHosts   []int64  `json:"known_hosts"`
 	Checks       []string `json:"checks"` // what was proven before the commit
+	Others       []string `json:"others"` // who else was connected
 }
 
 // Moved counts the rows of a table.
@@ -79,7 +80,7 @@ func (r *Report) Text() string {
 	var b strings.Builder
 	switch r.Outcome {
 	case "already_here":
-		return "everything of this MySQL is here already; nothing was changed\n"
+		return "everything of this MySQL is here already; nothing was changed\n" + beside(r.Others)
 	case "dry_run":
 		b.WriteString("dry run: all was tried in a transaction that was rolled back; nothing is changed\n\n")
 	}
@@ -117,7 +118,16 @@ func (r *Report) Text() string {
 	b.WriteString("compare with the old client's last request:\n")
 	fmt.Fprintf(&b, "known_job_ids (%d): %s\nknown_host_ids (%d): %s\n",
 		len(r.KnownJobs), first(r.KnownJobs), len(r.KnownHosts), first(r.KnownHosts))
-	return b.String()
+	return b.String() + beside(r.Others)
+}
+
+// beside names who else was connected: a move sees the databases as they were when it began.
+func beside(others []string) string {
+	if len(others) == 0 {
+		return ""
+	}
+	return "\nconnected meanwhile: " + plain.Line(strings.Join(others, "; "), 500) + "\n" +
+		"  see that no client and no scheduler is among them: what they write now is in one database only\n"
 }
 
 // first lists as many ids as the Python client logs.

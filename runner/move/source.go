@@ -86,7 +86,7 @@ func ParseAddress(address, password string) (*mysql.Config, error) {
 			c.Net, c.Addr = "unix", value
 		case "tls":
 			if !slices.Contains([]string{"true", "false", "skip-verify", "preferred"}, value) {
-				return nil, &AddressError{"tls: give true, false, skip-verify or preferred"}
+				return nil, &AddressError{"its tls is unknown: give true, false, skip-verify or preferred"}
 			}
 			c.TLSConfig = value
 		case "tls-ca":
@@ -110,11 +110,11 @@ func or(text, otherwise string) string {
 func trusting(path, host string) (*tls.Config, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &AddressError{"tls-ca: " + err.Error()}
+		return nil, &AddressError{"its tls-ca cannot be read (" + err.Error() + "): give a file of certificates in PEM that this user can read"}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &AddressError{"tls-ca: " + path + " holds no certificate in PEM"}
+		return nil, &AddressError{"its tls-ca " + path + " holds no certificate: give that of the authority, in PEM"}
 	}
 	return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}, nil
 }
@@ -124,6 +124,7 @@ type Source struct {
 	db     *sql.DB
 	tx     *sql.Tx
 	tables []string
+	others []string // who else is connected to that database, as far as the user may see it
 }
 
 // Open opens a MySQL for reading.
@@ -136,6 +137,9 @@ func Open(ctx context.Context, config *mysql.Config) (*Source, error) {
 	s.tx, err = s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err = ofMySQL(err); err == nil {
 		s.tables, err = s.texts(ctx, statement("tables"))
+	}
+	if err == nil {
+		s.others, err = s.texts(ctx, statement("others"))
 	}
 	if err != nil {
 		s.Close()

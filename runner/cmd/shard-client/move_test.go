@@ -34,3 +34,15 @@ func TestMoverIsMissing(t *testing.T) {
 	invoke("imprt").want(t, exitUsage).says(t, "did you mean import?")
 	invoke("import", "--nonsense").want(t, exitUsage).says(t, "--nonsense")
 }
+
+// In the shell of a move the variables of an import stay, and none of them is misspelt.
+func TestVariablesOfAMoveAreKnown(t *testing.T) {
+	t.Setenv("SHARD_CLIENT_IMPORT_FROM", "mysql://u@h/d")
+	t.Setenv("SHARD_CLIENT_EXPORT_TO", "mysql://u@h/d")
+	t.Setenv("SHARD_CLIENT_MYSQL_PASSWORD_FILE", "/none")
+	t.Setenv("SHARD_CLIENT_IMPORT_FORM", "mysql://u@h/d")
+	e := invoke("config")
+	if !strings.Contains(e.stderr, "SHARD_CLIENT_IMPORT_FORM (did you mean SHARD_CLIENT_IMPORT_FROM?) sets nothing") || strings.Count(e.stderr, "sets nothing") != 1 {
+		t.Errorf("%s", e.stderr)
+	}
+}
