@@ -54,7 +54,7 @@ var causes = []struct {
 	{says(1142, 1143, 1370), "grant the user SELECT on all tables of that database, for an export INSERT, UPDATE and DELETE, too"},
 	{says(1049), "correct the name of the database in the URL; Autotest's is chromeos_autotest_db or autotest_web, and [AUTOTEST_WEB] of the shard names it"},
 	{says(1054, 1146), "bring MySQL to the tables that Autotest of 2015 or newer has, with its own database/migrate.py, or name the right database"},
-	{says(3159, 4031), "write ?tls=true or ?tls-ca=FILE behind the database in the URL: this server takes no other connections"},
+	{says(3159), "write ?tls=true or ?tls-ca=FILE behind the database in the URL: this server takes no other connections"},
 	{says(1040, 1203, 1226), "end sessions of MySQL that nobody needs, or raise max_connections or the limit of the user"},
 	{says(1205, 1213), "stop the Python client and the scheduler on MySQL, which hold locks there, then start it again"},
 	{says(1290, 1792, 1836), "name the MySQL server that takes writes: this one is read-only"},
@@ -74,6 +74,7 @@ var causes = []struct {
 	{among(syscall.ECONNREFUSED), "start MySQL, or correct host and port in its URL; one that listens on a socket only wants ?socket=PATH"},
 	{among(syscall.EACCES), "run it as a user who may open MySQL's socket, or name host and port"},
 	{silent, "look at the routes and firewalls between here and MySQL, and at host and port of its URL"},
+	{says(1053, 1317, 1927), "look why somebody ended this session of MySQL, then start it again"},
 	{among(mysql.ErrInvalidConn, driver.ErrBadConn, io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE),
 		"look whether MySQL is up, then start it again: an import finds out what is stored, an export may be done twice"},
 }

@@ -152,7 +152,10 @@ func (i *importing) move(ctx context.Context, t *table) error {
 	moved := Moved{Table: t.name}
 	r := &reading{table: t, report: &i.report, here: i.here, parents: i.parents[t.name]}
 	r.invent = func(id int64) error { return i.inventShard(ctx, id) }
-	queries := i.queries(t)
+	queries, err := i.queries(ctx, t)
+	if err != nil {
+		return err
+	}
 	for n, query := range queries {
 		i.At(fmt.Sprintf("%s, %d of %d", t.name, n+1, len(queries)))
 		var rows [][]*string

@@ -157,6 +157,42 @@ func TestImportBeginsAgain(t *testing.T) {
 	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "the same jobs wait for their upload")
 }
 
+// A large table moves in pieces, each row once.
+func TestAllMovesInPieces(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	old.do("INSERT INTO afe_job_keyvals SELECT 3 * seq, 100, 'n', seq FROM seq_100_to_2599")
+	old.do("INSERT INTO afe_job_keyvals VALUES (-7, 100, 'n', 7)")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database, "--all").want(t, 0, "afe_job_keyvals                          2505       2505          0")
+	const rows = "SELECT count(*) || ' ' || sum(id) FROM afe_job_keyvals"
+	if got, want := pgtest.Query[string](t, pool(t, database), rows), strings.Replace(old.ask("SELECT COUNT(*), SUM(id) FROM afe_job_keyvals"), "|", " ", 1); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	client(t, "import", "--from", old.address(), "--database-url", database, "--all").want(t, 0, "everything of this MySQL is here already")
+}
+
+// What somebody holds in MySQL is waited for, and then named as the cause.
+func TestExportMeetsALock(t *testing.T) {
+	t.Parallel()
+	server, err := startMariaDB("--innodb-lock-wait-timeout=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.stop()
+	old := server.shard(t)
+	old.run("testdata/broken.sql")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0)
+	change(t, pool(t, database), "UPDATE afe_hosts SET status = 'Verifying'")
+	old.do("START TRANSACTION")
+	old.do("UPDATE afe_hosts SET status = 'Running'")
+	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 1, "write afe_hosts: id 10: ", "Lock wait timeout exceeded", "hint: stop the Python client and the scheduler on MySQL")
+	old.do("ROLLBACK")
+	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 0)
+}
+
 // The scheduler's open tasks, blocks and drones move where PostgreSQL has its tables.
 func TestSchedulersTablesMove(t *testing.T) {
 	t.Parallel()
