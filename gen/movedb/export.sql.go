@@ -10,7 +10,7 @@ import (
 )
 
 const otherSessions = `-- name: OtherSessions :many
-SELECT pg_catalog.format('%s (%s) to PostgreSQL, %s sessions', a.usename, a.application_name, pg_catalog.count(*))::text AS session
+SELECT pg_catalog.format('%s (%s) to PostgreSQL, sessions: %s', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), pg_catalog.count(*))::text AS session
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname = pg_catalog.current_database()
     AND a.application_name <> $1::text

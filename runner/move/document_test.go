@@ -10,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"shardclient/runner/faults"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/wait"
 )
 
 // block is one of the document: commands, and below them what they print.
@@ -57,6 +60,16 @@ func (b block) prints(t *testing.T, output string) {
 	}
 }
 
+// databaseOf is the name of a database by its URL.
+func databaseOf(t *testing.T, url string) string {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.ConnConfig.Database
+}
+
 // Every command of docs/migrating.md is run in its order by the built programs, in one shell, from
 // the Python client's MySQL to PostgreSQL and back, with the output that the document shows. Only
 // names of places are replaced.
@@ -92,6 +105,10 @@ func TestMigratingDocumentIsRun(t *testing.T) {
 				j.lab.CreateJobs(j.shard, 1)
 				j.turn()
 			}
+			j.shard.DB.Close() // the scheduler stops
+			wait.Until(t, "the end of the scheduler's sessions", func() bool {
+				return pgtest.Query[int](t, j.lab.Master, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", databaseOf(t, database)) == 0
+			})
 		}
 		cmd := exec.Command("bash", "-c", "set -e; set -a; . "+environment+"; set +a\n"+places.Replace(b.commands)+"\nexport -p | grep ' SHARD_CLIENT_' >"+environment)
 		cmd.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"))

@@ -226,7 +226,7 @@ func TestMoveNamesWhoIsConnected(t *testing.T) {
 	if err := scheduler.PingContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "connected meanwhile: "+old.name+"@localhost to MySQL, 1 sessions\n")
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "connected meanwhile: "+old.name+"@localhost to MySQL, sessions: 1\n")
 	config, err := pgxpool.ParseConfig(database)
 	if err != nil {
 		t.Fatal(err)
@@ -239,5 +239,5 @@ func TestMoveNamesWhoIsConnected(t *testing.T) {
 	t.Cleanup(monitor.Close)
 	change(t, monitor, "SELECT 1")
 	client(t, "export", "--to", old.address(), "--database-url", database, "--dry-run").want(t, 0,
-		old.name+"@localhost to MySQL, 1 sessions; ", "(monitor_db) to PostgreSQL, 1 sessions", "see that no client and no scheduler is among them")
+		old.name+"@localhost to MySQL, sessions: 1; ", "(monitor_db) to PostgreSQL, sessions: 1", "see that no client and no scheduler is among them")
 }
