@@ -27,7 +27,7 @@ func (q *Queries) BrokenReferences(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	items := []string{}
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
@@ -84,7 +84,7 @@ func (q *Queries) Columns(ctx context.Context) ([]ColumnsRow, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ColumnsRow
+	items := []ColumnsRow{}
 	for rows.Next() {
 		var i ColumnsRow
 		if err := rows.Scan(
@@ -138,7 +138,7 @@ func (q *Queries) Keys(ctx context.Context) ([]KeysRow, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []KeysRow
+	items := []KeysRow{}
 	for rows.Next() {
 		var i KeysRow
 		if err := rows.Scan(&i.TableName, &i.IsPrimary, &i.Names); err != nil {

@@ -78,10 +78,6 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 		return nil, ofMySQL(err)
 	}
 	defer func() { _ = tx.Rollback() }() // unless it is committed
-	// Autotest writes like this, too: a text that is too long is cut.
-	if _, err := tx.ExecContext(ctx, statement("lenient")); err != nil {
-		return nil, ofMySQL(err)
-	}
 	e := &exporting{Options: o, tx: tx, source: source, report: Returned{Outcome: "exported", Tables: []ReturnedOf{}}}
 	// It writes nothing, but nobody else may, either.
 	err = from.WriteRows(ctx, func(db pg.DB) error { return e.run(ctx, db) })
@@ -194,6 +190,11 @@ func (e *exporting) table(ctx context.Context, db pg.DB, w way) error {
 	}
 	e.owners[map[string]string{"afe_hosts": "host_id", "afe_jobs": "job_id", "afe_acl_groups": "aclgroup_id"}[w.table]] = ids
 	e.report.Tables = append(e.report.Tables, ReturnedOf{Table: w.table})
+	if w.table == "afe_host_queue_entries" {
+		if err := e.apart(ctx, columns, rows, ids); err != nil {
+			return err
+		}
+	}
 	if w.owned {
 		return e.replace(ctx, w, columns, rows, append(ids, e.owners[w.key]...))
 	}
