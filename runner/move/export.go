@@ -191,7 +191,7 @@ func (e *exporting) table(ctx context.Context, db pg.DB, w way) error {
 	e.owners[map[string]string{"afe_hosts": "host_id", "afe_jobs": "job_id", "afe_acl_groups": "aclgroup_id"}[w.table]] = ids
 	e.report.Tables = append(e.report.Tables, ReturnedOf{Table: w.table})
 	if w.table == "afe_host_queue_entries" {
-		if err := e.apart(ctx, columns, rows, ids); err != nil {
+		if err := e.beforeEntries(ctx, columns, rows, ids); err != nil {
 			return err
 		}
 	}

@@ -152,3 +152,23 @@ func TestExportTakesNoCompletionBack(t *testing.T) {
 	change(t, pool(t, database), "UPDATE afe_host_queue_entries SET complete = true, active = false, status = 'Completed' WHERE id = 1002")
 	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 0)
 }
+
+// Two entries of a job have changed hosts since the import: MySQL, which lets no job have a host
+// twice, takes that.
+func TestExportOfExchangedHosts(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	old.do("INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, complete, deleted, execution_subdir) VALUES (1020, 100, 11, 'Queued', 0, 0, ''), (1021, 100, 13, 'Queued', 0, 0, '')")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0)
+	change(t, pool(t, database), "UPDATE afe_host_queue_entries SET host_id = 24 - host_id WHERE id IN (1020, 1021)")
+	args := []string{"export", "--to", old.address(), "--database-url", database}
+	client(t, append(args, "--dry-run")...).want(t, 0)
+	client(t, args...).want(t, 0)
+	const hosts = "SELECT id, host_id FROM afe_host_queue_entries WHERE id IN (1020, 1021) ORDER BY id"
+	if got := old.ask(hosts); got != "1020|13\n1021|11" {
+		t.Error(got)
+	}
+	client(t, args...).want(t, 0, "afe_host_queue_entries                      0          0")
+}

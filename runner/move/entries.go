@@ -4,10 +4,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // mostApart is how many entries a refusal names.
 const mostApart = 10
+
+// beforeEntries is what comes before the entries are written.
+func (e *exporting) beforeEntries(ctx context.Context, columns []string, rows [][]any, ids []int64) error {
+	if err := e.apart(ctx, columns, rows, ids); err != nil {
+		return err
+	}
+	return e.letHostsGo(ctx, columns, rows, ids)
+}
 
 // apart refuses to take completions back: no client and no scheduler does that, so an entry that is
 // open here and complete in MySQL has ended there, after the import.
@@ -42,4 +51,35 @@ func (e *exporting) apart(ctx context.Context, columns []string, rows [][]any, i
 		Remedy: "stop the scheduler and the Python client on MySQL, and find out which of the two has run these entries: " +
 			"make them complete here as they are there, or open there as they are here, then start it again",
 	}
+}
+
+// letHostsGo takes from entries of MySQL the hosts that they have no more: two entries of a job may
+// have changed hosts, and no job may have one twice, not even between two updates.
+func (e *exporting) letHostsGo(ctx context.Context, columns []string, rows [][]any, ids []int64) error {
+	host := slices.Index(columns, "host_id")
+	if host < 0 {
+		return nil // it is not written, either
+	}
+	now := map[string]any{}
+	for i, row := range rows {
+		now[strconv.FormatInt(ids[i], 10)] = row[host]
+	}
+	var freed []int64
+	for some := range slices.Chunk(ids, batch) {
+		_, err := e.source.read(ctx, statement("with_host", "{ids}", listed(some)), func(_ []string, row []*string) {
+			if now[*row[0]] != *row[1] {
+				id, _ := strconv.ParseInt(*row[0], 10, 64) // it is one of the ids
+				freed = append(freed, id)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(freed, batch) {
+		if _, err := e.tx.ExecContext(ctx, statement("let_hosts_go", "{ids}", listed(some))); err != nil {
+			return ofMySQL(err)
+		}
+	}
+	return nil
 }
