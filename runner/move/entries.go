@@ -83,3 +83,32 @@ func (e *exporting) letHostsGo(ctx context.Context, columns []string, rows [][]a
 	}
 	return nil
 }
+
+// ErrNotImported refuses to fill a MySQL with another shard.
+var ErrNotImported error = &Refusal{
+	Cause:  "none of the jobs and hosts here are in that MySQL, by id and name: it is not the one that was imported; nothing was changed",
+	Remedy: "name in --to the MySQL that was imported",
+}
+
+// meet looks whether a host or job is on both sides. Its id alone says nothing: each master counts
+// from 1.
+func (e *exporting) meet(ctx context.Context, w way, columns []string, rows [][]any, ids []int64) error {
+	name := slices.Index(columns, w.named)
+	if name < 0 {
+		return nil
+	}
+	here := map[string]any{}
+	for i, row := range rows {
+		here[strconv.FormatInt(ids[i], 10)] = row[name]
+	}
+	for some := range slices.Chunk(ids, batch) {
+		query := statement("named", "{table}", w.table, "{key}", w.key, "{name}", w.named, "{ids}", listed(some))
+		_, err := e.source.read(ctx, query, func(_ []string, row []*string) {
+			e.met = e.met || *row[1] != "" && here[*row[0]] == *row[1]
+		})
+		if err != nil || e.met {
+			return err
+		}
+	}
+	return nil
+}

@@ -172,3 +172,18 @@ func TestExportOfExchangedHosts(t *testing.T) {
 	}
 	client(t, args...).want(t, 0, "afe_host_queue_entries                      0          0")
 }
+
+// A MySQL of another master has the same ids, and nothing is written there.
+func TestExportToAnotherMastersShard(t *testing.T) {
+	t.Parallel()
+	old, other := newOldShard(t), newOldShard(t)
+	old.run("testdata/broken.sql")
+	other.run("testdata/broken.sql")
+	other.do("UPDATE afe_hosts SET hostname = CONCAT('other-', hostname)")
+	other.do("UPDATE afe_jobs SET name = CONCAT('other-', name)")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0)
+	client(t, "export", "--to", other.address(), "--database-url", database).want(t, 1, "it is not the one that was imported; nothing was changed")
+	other.do("UPDATE afe_hosts SET hostname = 'host-d' WHERE id = 13")
+	client(t, "export", "--to", other.address(), "--database-url", database).want(t, 0)
+}
