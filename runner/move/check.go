@@ -98,7 +98,10 @@ func (i *importing) check(ctx context.Context) error {
 		return err
 	}
 	if len(broken) > 0 {
-		return &CheckError{"foreign keys are not kept: " + strings.Join(broken, ", ") + " (see shard-client migrate repair)"}
+		return &Refusal{
+			Cause:  "foreign keys are not kept here: " + strings.Join(broken, ", ") + "; nothing was stored",
+			Remedy: "shard-client migrate repair names what is wrong with the client's tables; for those of a scheduler, ALTER TABLE ... ENABLE TRIGGER ALL and VALIDATE CONSTRAINT as a superuser, then start it again",
+		}
 	}
 	i.proven("foreign keys are whole")
 	return i.checkPacket(ctx)
