@@ -268,9 +268,7 @@ func (l *Lock) bounds(ctx context.Context) []pg.Ask {
 	}
 	return []pg.Ask{func(db pg.DB) error {
 		milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
-		if err := sharddb.New(db).WriteBoundsSet(ctx, milliseconds); err != nil {
-			return fmt.Errorf("set lock_timeout: %w", err)
-		}
-		return nil
+		err := sharddb.New(db).WriteBoundsSet(ctx, milliseconds)
+		return pg.Failed(err, "set lock_timeout")
 	}}
 }

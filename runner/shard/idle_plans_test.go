@@ -62,7 +62,7 @@ var statistics = []struct{ name, sql string }{
 // beside all that is old. Of open entries there are three, which hold the same few rows.
 var intended = map[string]string{
 	"PackOpenJobs":    "afe_host_queue_entries_open_",
-	"PackUpload":      "afe_jobs_pending_upload",
+	"PackPending":     "afe_jobs_pending_upload",
 	"HeartbeatRecord": "",
 	"HistoryPrune":    "shard_client_heartbeats_pkey",
 	"ProbePlan":       "shard_client_heartbeats_pkey",
