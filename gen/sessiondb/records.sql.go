@@ -7,6 +7,8 @@ package sessiondb
 
 import (
 	"context"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const RecordsOfEntries = `-- name: RecordsOfEntries :many
@@ -18,13 +20,12 @@ SELECT
     shard_client_wire_time(e.finished_on) AS finished_on,
     e.host_id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.id, o.job_id, o.host_id, o.status, o.meta_host, o.active, o.complete, o.deleted, o.execution_subdir, o.atomic_group_id, o.aborted, o.started_on, o.finished_on, o.xmin::text::bigint AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id OFFSET 0) AS e
-ORDER BY e.job_id, e.id
+CROSS JOIN LATERAL (SELECT o.id, o.job_id, o.host_id, o.status, o.meta_host, o.active, o.complete, o.deleted, o.execution_subdir, o.atomic_group_id, o.aborted, o.started_on, o.finished_on, o.xmin::xid AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id OFFSET 0) AS e
 `
 
 type RecordsOfEntriesRow struct {
 	JobID           int64
-	Version         int64
+	Version         pgtype.Uint32
 	Complete        bool
 	Taken           interface{}
 	ID              int64
@@ -84,13 +85,12 @@ SELECT
     j.synch_count::bigint, j.timeout::bigint, j.timeout_mins::bigint, j.max_runtime_hrs::bigint, j.max_runtime_mins::bigint, j.run_verify, j.run_reset,
     j.email_list, j.reboot_before::bigint, j.reboot_after::bigint, j.parse_failed_repair, j.test_retry::bigint, j.require_ssp
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.id, o.owner, o.name, o.priority, o.control_file, o.control_type, o.created_on, o.synch_count, o.timeout, o.run_verify, o.email_list, o.reboot_before, o.reboot_after, o.parse_failed_repair, o.max_runtime_hrs, o.max_runtime_mins, o.drone_set_id, o.parameterized_job_id, o.parent_job_id, o.test_retry, o.run_reset, o.timeout_mins, o.shard_id, o.require_ssp, o.xmin::text::bigint AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j
-ORDER BY j.id
+CROSS JOIN LATERAL (SELECT o.id, o.owner, o.name, o.priority, o.control_file, o.control_type, o.created_on, o.synch_count, o.timeout, o.run_verify, o.email_list, o.reboot_before, o.reboot_after, o.parse_failed_repair, o.max_runtime_hrs, o.max_runtime_mins, o.drone_set_id, o.parameterized_job_id, o.parent_job_id, o.test_retry, o.run_reset, o.timeout_mins, o.shard_id, o.require_ssp, o.xmin::xid AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j
 `
 
 type RecordsOfJobsRow struct {
 	JobID             int64
-	Version           int64
+	Version           pgtype.Uint32
 	Complete          bool
 	Taken             bool
 	ID                int64
@@ -118,8 +118,9 @@ type RecordsOfJobsRow struct {
 // What a packet says of finished jobs and their entries. Their columns become JSON in the client
 // (runner/shard/records.go), because that takes PostgreSQL three times as long: a record is all
 // columns from id on, as row_to_json writes them. It is what the views of the upload call a record
-// (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql. version is
-// the transaction that wrote it last.
+// (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql, and sent as it
+// is found: only the entries of a job come in an order. version is the transaction that wrote it
+// last.
 // A field added here is sent. Relations never are, because the master would write the foreign keys
 // as they come.
 func (q *Queries) RecordsOfJobs(ctx context.Context, jobIds []int64) ([]RecordsOfJobsRow, error) {

@@ -1,8 +1,9 @@
 -- What a packet says of finished jobs and their entries. Their columns become JSON in the client
 -- (runner/shard/records.go), because that takes PostgreSQL three times as long: a record is all
 -- columns from id on, as row_to_json writes them. It is what the views of the upload call a record
--- (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql. version is
--- the transaction that wrote it last.
+-- (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql, and sent as it
+-- is found: only the entries of a job come in an order. version is the transaction that wrote it
+-- last.
 
 -- A field added here is sent. Relations never are, because the master would write the foreign keys
 -- as they come.
@@ -14,8 +15,7 @@ SELECT
     j.synch_count::bigint, j.timeout::bigint, j.timeout_mins::bigint, j.max_runtime_hrs::bigint, j.max_runtime_mins::bigint, j.run_verify, j.run_reset,
     j.email_list, j.reboot_before::bigint, j.reboot_after::bigint, j.parse_failed_repair, j.test_retry::bigint, j.require_ssp
 FROM pg_catalog.unnest(@job_ids::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.*, o.xmin::text::bigint AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j
-ORDER BY j.id;
+CROSS JOIN LATERAL (SELECT o.*, o.xmin::xid AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j;
 
 -- taken: the master has given the host's id to another host, so the entry goes without it.
 -- name: RecordsOfEntries :many
@@ -27,5 +27,4 @@ SELECT
     shard_client_wire_time(e.finished_on) AS finished_on,
     e.host_id
 FROM pg_catalog.unnest(@job_ids::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.*, o.xmin::text::bigint AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id OFFSET 0) AS e
-ORDER BY e.job_id, e.id;
+CROSS JOIN LATERAL (SELECT o.*, o.xmin::xid AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id OFFSET 0) AS e;

@@ -87,7 +87,7 @@ func newRecord(row pgx.Rows) *record {
 	const lead = 4 // columns that do not go up
 	columns, values := row.FieldDescriptions(), row.RawValues()
 	r := &record{
-		job: integer(values[0]), version: integer(values[1]), complete: values[2][0] != 0, id: integer(values[lead]),
+		job: integer(values[0]), version: int64(binary.BigEndian.Uint32(values[1])), complete: values[2][0] != 0, id: integer(values[lead]),
 	}
 	var size int
 	for _, value := range values {
