@@ -20,7 +20,7 @@ SELECT
     shard_client_wire_time(e.finished_on) AS finished_on,
     e.host_id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.id, o.job_id, o.host_id, o.status, o.meta_host, o.active, o.complete, o.deleted, o.execution_subdir, o.atomic_group_id, o.aborted, o.started_on, o.finished_on, o.xmin::xid AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id OFFSET 0) AS e
+CROSS JOIN LATERAL (SELECT o.id, o.job_id, o.host_id, o.status, o.meta_host, o.active, o.complete, o.deleted, o.execution_subdir, o.atomic_group_id, o.aborted, o.started_on, o.finished_on, o.xmin::xid AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id + 0 OFFSET 0) AS e
 `
 
 type RecordsOfEntriesRow struct {
@@ -40,7 +40,9 @@ type RecordsOfEntriesRow struct {
 	HostID          *int64
 }
 
-// taken: the master has given the host's id to another host, so the entry goes without it.
+// taken: the master has given the host's id to another host, so the entry goes without it. By id + 0,
+// because an index has the entries in the order of their ids: with statistics of an empty table, all
+// of it was read for each job.
 func (q *Queries) RecordsOfEntries(ctx context.Context, jobIds []int64) ([]RecordsOfEntriesRow, error) {
 	rows, err := q.db.Query(ctx, RecordsOfEntries, jobIds)
 	if err != nil {

@@ -3,6 +3,7 @@ package shard_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
+	"shardclient/runner/shard"
 )
 
 // texts are what a text may hold, and timestamps what a time may be.
@@ -104,4 +106,37 @@ func compact(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return string(body)
+}
+
+// The jobs with the lowest ids go, as many as fit; none overtakes one that does not fit. Of those
+// that are too large by themselves it is the turn of the next one after the last that went.
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	ids := []int64{1, 2, 3, 4, 5}
+	for _, c := range []struct {
+		sizes []int64
+		most  int
+		last  int64
+		fit   []int64
+		large int64
+	}{
+		{[]int64{20, 20, 20, 20, 20}, 9, 0, []int64{1, 2, 3, 4, 5}, 0},
+		{[]int64{20, 20, 20, 20, 21}, 9, 0, []int64{1, 2, 3, 4}, 0},
+		{[]int64{20, 20, 20, 20, 20}, 2, 0, []int64{1, 2}, 0},
+		{[]int64{20, 20, 20, 20, 20}, 0, 0, nil, 0},
+		{[]int64{60, 60, 1, 1, 1}, 9, 0, []int64{1}, 0},
+		{[]int64{100, 1, 1, 1, 1}, 9, 0, []int64{1}, 0},
+		{[]int64{101, 1, 1, 1, 1}, 9, 0, []int64{2, 3, 4, 5}, 1},
+		{[]int64{101, 1, 101, 1, 101}, 9, 0, []int64{2, 4}, 1},
+		{[]int64{101, 1, 101, 1, 101}, 9, 1, []int64{2, 4}, 3},
+		{[]int64{101, 1, 101, 1, 101}, 9, 3, []int64{2, 4}, 5},
+		{[]int64{101, 1, 101, 1, 101}, 9, 5, []int64{2, 4}, 1},
+		{[]int64{101, 1, 101, 1, 101}, 1, 4, []int64{2}, 5},
+		{[]int64{101, 101, 101, 101, 101}, 9, 2, nil, 3},
+	} {
+		fit, large := shard.Choose(ids, c.sizes, 100, c.most, c.last)
+		if !slices.Equal(fit, c.fit) || large != c.large {
+			t.Errorf("%v, at most %d, after %d: %v and %d, want %v and %d", c.sizes, c.most, c.last, fit, large, c.fit, c.large)
+		}
+	}
 }
