@@ -1,8 +1,8 @@
 -- What a packet says of finished jobs and their entries. Their columns become JSON in the client
 -- (runner/shard/records.go), because that takes PostgreSQL three times as long: a record is all
 -- columns from id on, as row_to_json writes them. It is what the views of the upload call a record
--- (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql, and sent as it
--- is found: only the entries of a job come in an order. version is the transaction that wrote it
+-- (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql, and sent as
+-- it is found: only the entries of a job come in an order. version is the transaction that wrote it
 -- last.
 
 -- A field added here is sent. Relations never are, because the master would write the foreign keys
@@ -17,9 +17,9 @@ SELECT
 FROM pg_catalog.unnest(@job_ids::bigint[]) AS s (id)
 CROSS JOIN LATERAL (SELECT o.*, o.xmin::xid AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j;
 
--- taken: the master has given the host's id to another host, so the entry goes without it. By id + 0,
--- because an index has the entries in the order of their ids: with statistics of an empty table, all
--- of it was read for each job.
+-- taken: the master has given the host's id to another host, so the entry goes without it. By
+-- id + 0, because an index has all entries in the order of their ids: with statistics of an empty
+-- table, the whole of it was read for each job.
 -- name: RecordsOfEntries :many
 SELECT
     e.job_id, e.version, e.complete,

@@ -23,7 +23,7 @@ import (
 type memo struct {
 	plan     sharddb.ProbePlanRow   // which records may go
 	batch    beat.Batch             // how many of them
-	finished sharddb.PackPendingRow // those that wait, in this packet or not
+	finished sharddb.PackPendingRow // all that wait
 	waiting  []int64                // finished jobs that may go but must wait for the next packet
 	// How the jobs that exceed the upload limit take turns with all others: whether this beat left one
 	// waiting, and the one that went alone in this beat; nil: none did.
@@ -120,8 +120,8 @@ func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, m *memo) (*afe.Packet
 	return packet, nil
 }
 
-// which returns what says whether a record may go. Some are listed: the only ones that may, or those
-// that may not.
+// which returns what says whether a record may go. Some are listed: the only ones that may, or
+// those that may not.
 func which(ids []int64, only bool) func(id int64) bool {
 	listed := make(map[int64]bool, len(ids))
 	for _, id := range ids {
@@ -133,9 +133,8 @@ func which(ids []int64, only bool) func(id int64) bool {
 // packFinished puts the finished jobs into the packet that may go and fit. All others are listed as
 // known: if they were left out, the master would send them again, whole, at every beat. free is how
 // many bytes the request may still have. The batch is for records alone: where the master is slow
-// it is small, and the ids of a long backlog would leave room for one job
-// (docs/promises.md, "growing uploads"). The sizes of the jobs' texts are summed first, so that only
-// as much of a long backlog is read as may fit.
+// it is small, and the ids of a long backlog would leave room for one job (docs/promises.md,
+// "growing uploads"). Of such a backlog only as much is read as may fit by the sizes of its texts.
 func (m *memo) packFinished(ctx context.Context, tx *pg.Tx, packet *afe.Packet, free int64, batch beat.Batch) error {
 	mayGo, pending := which(m.plan.JobIds, m.plan.OnlyJobs), &m.finished
 	var may []*finishedJob
