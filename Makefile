@@ -59,7 +59,7 @@ ONLY ?=
 .DEFAULT_GOAL := help
 .PHONY: help build demo check test pooler replay interleavings every-step matrix shells disk-full observe test-import generate verify \
 	verify-generated verify-format verify-modules verify-vet verify-imports verify-staticcheck \
-	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture ha page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
+	verify-errcheck vet-sql bench bench-go bench-compare fuzz torture ha ha-masters page mutate dist dist-test dist-arm64 clean postgres gotestsum testrun
 
 help: ## Print this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -198,6 +198,10 @@ torture: postgres ## Break three shards for SECONDS, faults drawn from SEED; a t
 # Not in .ci/run: it installs Patroni, etcd and haproxy, and takes minutes.
 ha: build ## Break a real Patroni cluster under three shards for SECONDS, faults drawn from SEED; needs root
 	@.ci/ha $(SECONDS) $(SEED)
+
+# Not in .ci/run: it installs haproxy, and takes minutes.
+ha-masters: build postgres ## Kill two masters behind haproxy in twenty beats, which and when drawn from SEED
+	@.ci/ha-masters $(SEED)
 
 # PICTURE=1 also makes the picture of the README anew.
 page: build postgres ## Open the status pages in a real Chromium; pictures in bin/page, PICTURE=1 for the README's

@@ -268,7 +268,6 @@ func (l *Lock) bounds(ctx context.Context) []pg.Ask {
 	}
 	return []pg.Ask{func(db pg.DB) error {
 		milliseconds := min(max(l.Timeout.Milliseconds(), 1), math.MaxInt32)
-		err := sharddb.New(db).WriteBoundsSet(ctx, milliseconds)
-		return pg.Failed(err, "set lock_timeout")
+		return pg.Failed(sharddb.New(db).WriteBoundsSet(ctx, milliseconds), "set lock_timeout")
 	}}
 }

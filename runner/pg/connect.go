@@ -34,6 +34,8 @@ const (
 	// keepAlive; after keepAliveCount questions without an answer the host counts as dead.
 	keepAlive      = 15 * time.Second
 	keepAliveCount = 3
+	// unanswered is how long either side waits in all for a word of the other's machine.
+	unanswered = keepAlive * (keepAliveCount + 1)
 	// statementCache is how many prepared statements a connection keeps, as the driver has it.
 	statementCache = 512
 	// poolConnections is enough: a beat uses one at a time, beside the one that holds the lock.

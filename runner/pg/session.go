@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,13 +57,22 @@ func Known() map[string]string { return maps.Clone(known) }
 // limits are those that the connection string may set by their own names.
 var limits = map[string]func(*Door) string{
 	"statement_timeout": func(*Door) string { return statementTimeout },
-	"lock_timeout":      lockTimeout,
+	"lock_timeout":      func(d *Door) string { return milliseconds(d.LockTimeout) },
+	// A client that was cut off without a word loses its session, and the lock of the shard with
+	// it, as soon as it gives up the server: a server's own patience is two hours. A Unix socket
+	// has none of these, and says 0.
+	"tcp_keepalives_idle":     func(*Door) string { return seconds(keepAlive) },
+	"tcp_keepalives_interval": func(*Door) string { return seconds(keepAlive) },
+	"tcp_keepalives_count":    func(*Door) string { return strconv.Itoa(keepAliveCount) },
+	"tcp_user_timeout":        func(*Door) string { return milliseconds(unanswered) },
 }
 
-// lockTimeout rounds up: to PostgreSQL, 0 means no limit.
-func lockTimeout(d *Door) string {
-	return fmt.Sprintf("%dms", (d.LockTimeout+time.Millisecond-1)/time.Millisecond)
+// milliseconds rounds up: to PostgreSQL, 0 means no limit.
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%dms", (d+time.Millisecond-1)/time.Millisecond)
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 // isStart reports whether a setting is sent with the start of a connection. A pooler refuses
 // others.
@@ -85,9 +95,9 @@ func newSession(parameters map[string]string, d *Door) (*session, error) {
 	delete(parameters, "options")
 	for name, standard := range limits {
 		s.known[name] = cmp.Or(parameters[name], standard(d))
-		if d.Migrates {
-			s.known[name] = "0" // a half of a migration is no use
-		}
+	}
+	if d.Migrates { // a half of a migration is no use
+		s.known["statement_timeout"], s.known["lock_timeout"] = "0", "0"
 	}
 	maps.Copy(s.given, parameters)
 	maps.DeleteFunc(s.given, func(name, _ string) bool { return isStart(name) || overruled(name) })

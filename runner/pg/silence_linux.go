@@ -18,8 +18,7 @@ func boundUnanswered(_ context.Context, network, _ string, connection syscall.Ra
 	}
 	var refused error
 	err := connection.Control(func(socket uintptr) {
-		bound := int((keepAlive * (keepAliveCount + 1)).Milliseconds())
-		refused = syscall.SetsockoptInt(int(socket), syscall.IPPROTO_TCP, tcpUserTimeout, bound)
+		refused = syscall.SetsockoptInt(int(socket), syscall.IPPROTO_TCP, tcpUserTimeout, int(unanswered.Milliseconds()))
 	})
 	return errors.Join(err, refused)
 }

@@ -29,7 +29,7 @@ func (c *Client) Pack(ctx context.Context) (*Packed, error) {
 	return &Packed{t.packet, t.memo}, err
 }
 
-// Choose says what goes of jobs with these ids and sizes, and which large one has its turn; 0: none.
+// Choose says what goes of jobs with these ids and sizes, and which large one has its turn, or 0.
 func Choose(ids, sizes []int64, space int64, most int, last int64) (fit []int64, large int64) {
 	var jobs []*finishedJob
 	for i, id := range ids {

@@ -30,8 +30,7 @@ func (t *turn) record(ctx context.Context) error {
 	options := &t.c.options
 	return t.c.lock.WriteAtOnce(ctx,
 		func(q *sharddb.Queries) error {
-			err := q.HeartbeatRecord(ctx, row)
-			return pg.Failed(err, "record heartbeat")
+			return pg.Failed(q.HeartbeatRecord(ctx, row), "record heartbeat")
 		},
 		func(q *sharddb.Queries) error {
 			_, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep)

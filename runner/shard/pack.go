@@ -25,8 +25,8 @@ type memo struct {
 	batch    beat.Batch             // how many of them
 	finished sharddb.PackPendingRow // all that wait
 	waiting  []int64                // finished jobs that may go but must wait for the next packet
-	// How the jobs that exceed the upload limit take turns with all others: whether this beat left one
-	// waiting, and the one that went alone in this beat; nil: none did.
+	// How the jobs that exceed the upload limit take turns with all others: whether this beat left
+	// one waiting, and the one that went alone in this beat; nil: none did.
 	largeWaiting bool
 	largeID      *int64
 	aside        int  // jobs that were set aside because PostgreSQL does not let them go

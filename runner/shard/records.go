@@ -89,11 +89,7 @@ func newRecord(row pgx.Rows) *record {
 	r := &record{
 		job: integer(values[0]), version: int64(binary.BigEndian.Uint32(values[1])), complete: values[2][0] != 0, id: integer(values[lead]),
 	}
-	var size int
-	for _, value := range values {
-		size += len(value) + 24 // with its name
-	}
-	line, taken, cuts := make([]byte, 0, size), values[3][0] != 0, []int(nil)
+	line, taken, cuts := make([]byte, 0, 512), values[3][0] != 0, []int(nil)
 	for i, value := range values[lead:] {
 		column, before := &columns[lead+i], len(line)
 		line = append(append(append(line, `,"`...), column.Name...), `":`...)

@@ -34,3 +34,15 @@ func TestAgree(t *testing.T) {
 		t.Errorf("without a name: exit %d, %s, want a usage error", code, stderr)
 	}
 }
+
+// A pooler refuses settings that come with the start of a connection.
+func TestAdministrationThroughPooler(t *testing.T) {
+	t.Parallel()
+	master, shard := pgtest.Pooled(t, pgtest.Database(t), "session"), pgtest.Pooled(t, pgtest.Database(t), "session")
+	limited := func(address string) string { return address + "&statement_timeout=20s" }
+	for _, command := range []string{"shard add shard1", "agree shard1=" + limited(shard)} {
+		if code, _, stderr := invoke(append(strings.Fields(command), "--database-url", limited(master))...); code != exitOK {
+			t.Errorf("%s: exit %d, %s", command, code, stderr)
+		}
+	}
+}

@@ -19,13 +19,8 @@ import (
 	"shardclient/schema"
 )
 
-const (
-	// connectTimeout bounds the wait for a database host that does not answer at all.
-	connectTimeout = 15 * time.Second
-
-	// maxCell bounds a text from outside in a table, in bytes. Autotest's own names are shorter.
-	maxCell = 300
-)
+// maxCell bounds a text from outside in a table, in bytes. Autotest's own names are shorter.
+const maxCell = 300
 
 // masterDatabase is embedded in every command that edits or lists the objects of the master.
 type masterDatabase struct {
@@ -70,13 +65,10 @@ func (m *masterDatabase) settings() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	pg.WantWrites(settings.ConnConfig)
-	if settings.ConnConfig.ConnectTimeout == 0 {
-		settings.ConnConfig.ConnectTimeout = connectTimeout
+	if settings.ConnConfig.RuntimeParams["statement_timeout"] == "" {
+		settings.ConnConfig.RuntimeParams["statement_timeout"] = "0" // a comparison reads all there is
 	}
-	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
-		settings.ConnConfig.RuntimeParams["application_name"] = "shard-lab"
-	}
+	settings.BeforeConnect = (&pg.Door{Name: "shard-lab"}).BeforeConnect
 	return settings, nil
 }
 
