@@ -122,7 +122,7 @@ observe: postgres ## Let Prometheus's own programs judge alerts, dashboard and m
 
 # Says so and passes where MariaDB can neither be found nor installed.
 test-import: build postgres ## Move a shard from a private MariaDB to PostgreSQL while its master goes on, and back
-	@.ci/mariadb && .ci/leaving-nothing go test -tags mariadb -count 1 -timeout 10m ./runner/move || [ $$? = 77 ]
+	@.ci/mariadb && .ci/leaving-nothing go test -tags mariadb -count 1 -timeout 20m ./runner/move || [ $$? = 77 ]
 
 generate: ## Regenerate gen/ from schema/ and queries/
 	@$(SQLC) generate

@@ -19,6 +19,7 @@ import (
 	"shardclient/runner/beat"
 	"shardclient/runner/config"
 	"shardclient/runner/flags"
+	"shardclient/runner/moving"
 	"shardclient/runner/ops"
 	"shardclient/runner/shard"
 )
@@ -142,6 +143,9 @@ func TestSettingsAreDocumented(t *testing.T) {
 		}
 	})
 	same(t, "setting", code, found("- `(--[a-z-]+`, `SHARD_CLIENT_[A-Z_]+)`", page))
+	for _, field := range slices.Concat(reflect.VisibleFields(reflect.TypeFor[moving.Import]()), reflect.VisibleFields(reflect.TypeFor[moving.Export]())) {
+		variables = append(variables, field.Tag.Get("env")) // of commands
+	}
 	for path, text := range pages {
 		for _, name := range found(`\b(SHARD_CLIENT_[A-Z_]+)`, text) {
 			if !slices.Contains(variables, name) {

@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	},
 	"runner/cmd/shard-client-move": {
 		"runner/move", "runner/moving", "runner/command", "runner/config", "runner/autotest", "runner/flags", "runner/lock", "runner/pg", "runner/screen",
-		"runner/secrets", "schema",
+		"runner/secrets", "runner/hint", "schema",
 	},
 	"runner/move":   {"runner/lock", "runner/pg", "runner/plain", "gen/movedb"},
 	"runner/moving": {"runner/command"},

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -41,7 +40,8 @@ func TestSchedulerSetUpAndDown(t *testing.T) {
 	t.Parallel()
 	databaseURL, pool := withScheduler(t)
 	for _, name := range []string{
-		"afe_special_tasks", "afe_ineligible_host_queues", "django_session", "afe_job_handoffs", "tko_jobs", "tko_tests", "tko_status",
+		"afe_special_tasks", "afe_ineligible_host_queues", "afe_recurring_run", "afe_host_queue_entry_start_times", "afe_kernels",
+		"afe_parameterized_job_kernels", "django_session", "afe_job_handoffs", "tko_jobs", "tko_tests", "tko_status",
 		"afe_static_labels", "afe_static_hosts_labels", "afe_static_host_attributes", "afe_replaced_labels", "afe_drone_sets", "afe_drones",
 		"afe_drone_sets_drones", "afe_autotests", "afe_profilers", "afe_stable_versions", "auth_user", "auth_group", "auth_permission",
 		"django_content_type", "afe_atomic_groups", "afe_parameterized_jobs", "shard_client_scheduler_migrations",
@@ -93,103 +93,6 @@ func TestSchedulerSetWantsTheClients(t *testing.T) {
 	}
 }
 
-// Rows that come with their ids move the identities of these tables, too.
-func TestSchedulerIdentitiesPassTheHighestID(t *testing.T) {
-	t.Parallel()
-	_, pool := withScheduler(t)
-	pgtest.Exec(t, pool, `INSERT INTO afe_hosts (id, hostname) VALUES (1, 'h'); INSERT INTO afe_users (id, login) VALUES (1, 'u');
-		INSERT INTO afe_special_tasks (id, host_id, task, requested_by_id, time_requested) VALUES (700, 1, 'Verify', 1, now())`)
-	id := pgtest.Query[int64](t, pool, `INSERT INTO afe_special_tasks (host_id, task, requested_by_id, time_requested)
-		VALUES (1, 'Reset', 1, now()) RETURNING id`)
-	if id != 701 {
-		t.Errorf("the next id is %d, want 701", id)
-	}
-}
-
-// The examples of docs/scheduler.md: a statement that runs as it is, or one in PostgreSQL's words
-// that a module for Django has to make of the other.
-func TestSchedulersStatements(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../docs/scheduler.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, pool := withScheduler(t)
-	pgtest.Exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (1, 's'); INSERT INTO afe_hosts (id, hostname) VALUES (3, 'h3');
-		INSERT INTO afe_labels (id, name) VALUES (4, 'board:eve'), (5, 'pool:bvt'); INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (3, 4), (3, 5);
-		INSERT INTO afe_users (id, login) VALUES (1, 'u');
-		INSERT INTO afe_jobs (id, created_on, timeout_mins) VALUES (7, now() - interval '2 hours', 60), (8, now(), 60);
-		INSERT INTO afe_host_queue_entries (id, job_id, host_id, status) VALUES (70, 7, 3, 'Queued'), (80, 8, NULL, 'Queued')`)
-	plain := openPool(t, pgtest.Database(t)) // without the dialect
-	ran := 0
-	for _, example := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
-		for _, one := range strings.Split(strings.TrimSpace(example[1]), ";\n") {
-			_, refused := strings.CutPrefix(one, "-- refused\n")
-			_, taught := strings.CutPrefix(one, "-- taught\n")
-			err := run(t, pool, one)
-			if refused != (err != nil) {
-				t.Errorf("refused: %t, want %t: %v\n%s", err != nil, refused, err, one)
-			}
-			if taught && run(t, plain, one) == nil {
-				t.Errorf("this runs without the dialect:\n%s", one)
-			}
-			ran++
-		}
-	}
-	if ran < 20 {
-		t.Errorf("only %d statements", ran)
-	}
-}
-
-// run runs a statement, and takes back what it did.
-func run(t *testing.T, pool *pgxpool.Pool, sql string) error {
-	t.Helper()
-	tx, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(t.Context()) }()
-	_, err = tx.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
-	return err
-}
-
-// What the dialect answers is what MariaDB answers.
-func TestSchedulerDialect(t *testing.T) {
-	t.Parallel()
-	_, pool := withScheduler(t)
-	for sql, want := range map[string]string{
-		"SELECT (true = 1) || ' ' || (1 = true) || ' ' || (true = 0) || ' ' || (false = 0) || ' ' || (true <> 0) || ' ' || (0 <> true)": "true true false true true true",
-		"SELECT coalesce((NULL::boolean = 1)::text, 'null')":                                                                            "null",
-		"SELECT (true = 2) || ' ' || (false <> 2)":                                                                                      "false true",
-		"SELECT isnull(NULL::bigint) || ' ' || isnull(0)":                                                                               "true false",
-		"SELECT group_concat(x) FROM (VALUES ('a'), (NULL), ('b'), ('')) AS v (x)":                                                      "a,b,",
-		"SELECT group_concat(x ORDER BY x DESC) FROM (VALUES (1), (NULL), (12)) AS v (x)":                                               "12,1",
-		"SELECT coalesce(group_concat(x), 'null') FROM (SELECT NULL::text) AS v (x)":                                                    "null",
-		"SELECT group_concat(DISTINCT x) FROM (VALUES ('b'), ('a'), ('b')) AS v (x)":                                                    "a,b",
-		"SELECT last_insert_id()::text":                                                                                                 "0",
-	} {
-		conn, err := pgx.Connect(t.Context(), pool.Config().ConnString())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got string
-		if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil || got != want {
-			t.Errorf("%s: %q, %v, want %q", sql, got, err, want)
-		}
-		_ = conn.Close(t.Context())
-	}
-	tx, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tx.Rollback(t.Context()) }()
-	pgtest.Exec(t, tx, "INSERT INTO afe_labels (id, name) VALUES (41, 'given')")
-	made := pgtest.Query[int64](t, tx, "INSERT INTO afe_labels (name) VALUES ('made') RETURNING id")
-	if last := pgtest.Query[int64](t, tx, "SELECT last_insert_id()"); last != made || made != 42 {
-		t.Errorf("last_insert_id() is %d after id %d, want 42", last, made)
-	}
-}
-
 // A role that is no superuser installs it all, in a schema that it owns.
 func TestSchedulerSetWithoutSuperuser(t *testing.T) {
 	t.Parallel()
@@ -238,6 +141,37 @@ func TestSchedulerSetNamesWhatIsInTheWay(t *testing.T) {
 	pgtest.Exec(t, pool, "DROP TABLE shard_client_scheduler_migrations") // goose's own
 	if now := tables(t, pool); !slices.Equal(now, before) {
 		t.Errorf("left behind: %v", now)
+	}
+}
+
+// Tables of these names that are there already are all named, and nothing is made: not even the
+// table of versions.
+func TestSchedulerSetNamesTheTablesInTheWay(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	pool := openPool(t, databaseURL)
+	pgtest.Exec(t, pool, "CREATE TABLE tko_jobs (job_idx integer); CREATE VIEW afe_drones AS SELECT 1 AS id; INSERT INTO tko_jobs VALUES (7)")
+	made := "SELECT string_agg(c.oid || ' ' || c.relname, ', ' ORDER BY c.oid) FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace"
+	before := pgtest.Query[string](t, pool, made)
+	_, err := schema.Scheduler.UpTelling(t.Context(), databaseURL, nil)
+	want := "migrate up: these names are taken, by tables that shard-client has not made: afe_drones, tko_jobs: rename them, as their owner, " +
+		"or drop them, then try again; rows are copied from the renamed ones afterwards; nothing was changed"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if now := pgtest.Query[string](t, pool, made); now != before {
+		t.Errorf("there was %s\nthere is %s", before, now)
+	}
+	if _, err := schema.Scheduler.Status(t.Context(), databaseURL); err != nil {
+		t.Errorf("status: %v", err)
+	}
+	pgtest.Exec(t, pool, "ALTER TABLE tko_jobs RENAME TO old_jobs; DROP VIEW afe_drones")
+	if _, err := schema.Scheduler.UpTelling(t.Context(), databaseURL, nil); err != nil {
+		t.Errorf("after they are renamed: %v", err)
+	}
+	pgtest.Exec(t, pool, "INSERT INTO tko_jobs (job_idx, machine_idx) SELECT job_idx, 1 FROM old_jobs")
+	if report, err := schema.Scheduler.UpTelling(t.Context(), databaseURL, nil); err != nil || len(report) != 0 {
+		t.Errorf("its own tables are in its way: %v, %v", report, err)
 	}
 }
 

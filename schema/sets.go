@@ -1,15 +1,20 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"shardclient/gen/sessiondb"
 )
 
 //go:embed scheduler/*.sql
@@ -48,7 +53,7 @@ func (s Set) mayRun(ctx context.Context, db DB, down bool) error {
 		return err
 	}
 	if s.Name != "" {
-		return Check(ctx, db)
+		return cmp.Or(Check(ctx, db), s.nameTaken(ctx, db, down))
 	}
 	if !down {
 		return nil
@@ -58,6 +63,51 @@ func (s Set) mayRun(ctx context.Context, db DB, down bool) error {
 		return errSchedulerFirst
 	}
 	return nil // without its table of versions, nothing was applied
+}
+
+// TakenError says that somebody else has made tables that a set of migrations would make.
+type TakenError struct{ Tables []string }
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("these names are taken, by tables that shard-client has not made: %s: %s; nothing was changed",
+		strings.Join(e.Tables, ", "), e.Hint())
+}
+
+// Hint says what to do; it is part of the text.
+func (*TakenError) Hint() string {
+	return "rename them, as their owner, or drop them, then try again; rows are copied from the renamed ones afterwards"
+}
+
+var makesTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+
+// nameTaken returns a [*TakenError] if a pending migration would make a table that is there. A set
+// has tens of them, and PostgreSQL's own error would name one at a time.
+func (s Set) nameTaken(ctx context.Context, db DB, down bool) error {
+	list, err := s.own()
+	if err != nil || down {
+		return err
+	}
+	if list, err = s.withApplied(ctx, db, list); err != nil {
+		return err
+	}
+	var makes []string
+	for _, m := range list {
+		if m.AppliedAt != nil || m.Name == "" {
+			continue
+		}
+		text, err := fs.ReadFile(s.files, m.Name)
+		if err != nil {
+			return err
+		}
+		for _, table := range makesTable.FindAllSubmatch(text, -1) {
+			makes = append(makes, string(table[1]))
+		}
+	}
+	taken, err := sessiondb.New(db).SessionTaken(ctx, makes)
+	if err != nil || len(taken) == 0 {
+		return err
+	}
+	return &TakenError{Tables: taken}
 }
 
 // UpTelling is [Up] of this set, and calls tell with each statement before it runs, and with what

@@ -48,6 +48,7 @@ SELECT
     a.attname::text AS name,
     pg_catalog.format_type(a.atttypid, NULL)::text AS type,
     a.attnotnull::boolean AS not_null,
+    (a.attidentity <> '')::boolean AS is_identity,
     coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')::text AS default_value,
     coalesce((
         SELECT f.relname::text
@@ -70,6 +71,7 @@ type ColumnsRow struct {
 	Name         string
 	Type         string
 	NotNull      bool
+	IsIdentity   bool
 	DefaultValue string
 	RefersTo     string
 }
@@ -90,6 +92,7 @@ func (q *Queries) Columns(ctx context.Context) ([]ColumnsRow, error) {
 			&i.Name,
 			&i.Type,
 			&i.NotNull,
+			&i.IsIdentity,
 			&i.DefaultValue,
 			&i.RefersTo,
 		); err != nil {

@@ -9,6 +9,38 @@ import (
 	"context"
 )
 
+const otherSessions = `-- name: OtherSessions :many
+SELECT pg_catalog.format('%s (%s) to PostgreSQL, sessions: %s', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), pg_catalog.count(*))::text AS session
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database()
+    AND a.application_name <> $1::text
+    AND a.backend_type = 'client backend'
+GROUP BY a.usename, a.application_name
+ORDER BY 1
+`
+
+// Who else has a session in this database: a scheduler that goes on would write what does not go
+// back.
+func (q *Queries) OtherSessions(ctx context.Context, own string) ([]string, error) {
+	rows, err := q.db.Query(ctx, otherSessions, own)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var session string
+		if err := rows.Scan(&session); err != nil {
+			return nil, err
+		}
+		items = append(items, session)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const unsentJobs = `-- name: UnsentJobs :many
 SELECT j.id
 FROM afe_jobs AS j

@@ -7,47 +7,7 @@ package movedb
 
 import (
 	"context"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
-
-const here = `-- name: Here :one
-SELECT
-    (SELECT pg_catalog.count(*) FROM afe_hosts AS h WHERE h.id = ANY ($1::bigint[]))::bigint AS hosts,
-    (
-        SELECT pg_catalog.count(*)
-        FROM afe_jobs AS j
-        JOIN (SELECT pg_catalog.unnest($2::bigint[]) AS id, pg_catalog.unnest($3::timestamp[]) AS created_on) AS w
-            ON w.id = j.id AND w.created_on = j.created_on
-    )::bigint AS jobs,
-    (SELECT pg_catalog.count(*) FROM afe_host_queue_entries AS e WHERE e.id = ANY ($4::bigint[]))::bigint AS entries
-`
-
-type HereParams struct {
-	HostIds  []int64
-	JobIds   []int64
-	Created  []pgtype.Timestamp
-	EntryIds []int64
-}
-
-type HereRow struct {
-	Hosts   int64
-	Jobs    int64
-	Entries int64
-}
-
-// How many of these are here already. A job is known by its id and the time at which it was made.
-func (q *Queries) Here(ctx context.Context, arg HereParams) (HereRow, error) {
-	row := q.db.QueryRow(ctx, here,
-		arg.HostIds,
-		arg.JobIds,
-		arg.Created,
-		arg.EntryIds,
-	)
-	var i HereRow
-	err := row.Scan(&i.Hosts, &i.Jobs, &i.Entries)
-	return i, err
-}
 
 const knownHosts = `-- name: KnownHosts :many
 SELECT h.id FROM afe_hosts AS h WHERE NOT h.invalid ORDER BY h.id
@@ -95,22 +55,6 @@ func (q *Queries) KnownJobs(ctx context.Context) ([]int64, error) {
 		return nil, err
 	}
 	return items, nil
-}
-
-const nameParents = `-- name: NameParents :execrows
-UPDATE afe_jobs AS j
-SET parent_job_id = p.parent_id
-FROM (SELECT pg_catalog.unnest($1::bigint[]) AS id, pg_catalog.unnest($2::bigint[]) AS parent_id) AS p
-WHERE j.id = p.id
-`
-
-// A parent may have a higher id than its job, so parents are named once all jobs are here.
-func (q *Queries) NameParents(ctx context.Context, ids []int64, parentIds []int64) (int64, error) {
-	result, err := q.db.Exec(ctx, nameParents, ids, parentIds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const noteHalfUploaded = `-- name: NoteHalfUploaded :execrows

@@ -181,6 +181,35 @@ func (q *Queries) SessionTables(ctx context.Context) (SessionTablesRow, error) {
 	return i, err
 }
 
+const SessionTaken = `-- name: SessionTaken :many
+SELECT c.relname::text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = pg_catalog.current_schema() AND c.relname = ANY ($1::text[])
+ORDER BY c.relname
+`
+
+// Which of these names are taken where new tables would be made.
+func (q *Queries) SessionTaken(ctx context.Context, names []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, SessionTaken, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const SessionUnlimit = `-- name: SessionUnlimit :exec
 
 SELECT pg_catalog.set_config('statement_timeout', '0', false)

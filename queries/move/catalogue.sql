@@ -7,6 +7,7 @@ SELECT
     a.attname::text AS name,
     pg_catalog.format_type(a.atttypid, NULL)::text AS type,
     a.attnotnull::boolean AS not_null,
+    (a.attidentity <> '')::boolean AS is_identity,
     coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')::text AS default_value,
     coalesce((
         SELECT f.relname::text

@@ -14,3 +14,14 @@ WHERE EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = j.id AND 
         )
     )
 ORDER BY j.id;
+
+-- Who else has a session in this database: a scheduler that goes on would write what does not go
+-- back.
+-- name: OtherSessions :many
+SELECT pg_catalog.format('%s (%s) to PostgreSQL, sessions: %s', a.usename, coalesce(nullif(a.application_name, ''), 'unnamed'), pg_catalog.count(*))::text AS session
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database()
+    AND a.application_name <> @own::text
+    AND a.backend_type = 'client backend'
+GROUP BY a.usename, a.application_name
+ORDER BY 1;

@@ -1,10 +1,3 @@
--- A parent may have a higher id than its job, so parents are named once all jobs are here.
--- name: NameParents :execrows
-UPDATE afe_jobs AS j
-SET parent_job_id = p.parent_id
-FROM (SELECT pg_catalog.unnest(@ids::bigint[]) AS id, pg_catalog.unnest(@parent_ids::bigint[]) AS parent_id) AS p
-WHERE j.id = p.id;
-
 -- A job in the middle of its entries that does not ask for an upload: the old client has
 -- acknowledged what is complete, and the other completion may come with no NULL (P1). Then the
 -- whole job is uploaded.
@@ -30,15 +23,3 @@ SELECT DISTINCT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete O
 
 -- name: KnownHosts :many
 SELECT h.id FROM afe_hosts AS h WHERE NOT h.invalid ORDER BY h.id;
-
--- How many of these are here already. A job is known by its id and the time at which it was made.
--- name: Here :one
-SELECT
-    (SELECT pg_catalog.count(*) FROM afe_hosts AS h WHERE h.id = ANY (@host_ids::bigint[]))::bigint AS hosts,
-    (
-        SELECT pg_catalog.count(*)
-        FROM afe_jobs AS j
-        JOIN (SELECT pg_catalog.unnest(@job_ids::bigint[]) AS id, pg_catalog.unnest(@created::timestamp[]) AS created_on) AS w
-            ON w.id = j.id AND w.created_on = j.created_on
-    )::bigint AS jobs,
-    (SELECT pg_catalog.count(*) FROM afe_host_queue_entries AS e WHERE e.id = ANY (@entry_ids::bigint[]))::bigint AS entries;

@@ -74,6 +74,14 @@ SELECT
 FROM path AS p
 LEFT JOIN elsewhere AS e ON true;
 
+-- Which of these names are taken where new tables would be made.
+-- name: SessionTaken :many
+SELECT c.relname::text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = pg_catalog.current_schema() AND c.relname = ANY (@names::text[])
+ORDER BY c.relname;
+
 -- Who else may create in the schema of the tables, and what is there already that could be called
 -- in place of PostgreSQL's own functions: whoever the call suits better is called. Superusers and
 -- the owners may do everything anyway.

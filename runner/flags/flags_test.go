@@ -142,7 +142,7 @@ func TestUnread(t *testing.T) {
 	t.Setenv("FLAGS_TEST_EMPTY", "")
 	t.Setenv("FLAGS_TEST_HOST", "x")
 	want := []string{"FLAGS_TEST_ENV", "FLAGS_TEST_HOTS (did you mean FLAGS_TEST_HOST?)"}
-	if got := flags.Unread(flags.New(&settings{}), "FLAGS_TEST_"); !reflect.DeepEqual(got, want) {
+	if got := flags.Unread("FLAGS_TEST_", flags.New(&settings{})); !reflect.DeepEqual(got, want) {
 		t.Errorf("unread: %q, want %q", got, want)
 	}
 }

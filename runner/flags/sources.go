@@ -111,15 +111,17 @@ func Short(d time.Duration) string {
 }
 
 // Unread returns the variables of the environment that have a value and begin with prefix, but that
-// no flag takes its value from: somebody has misspelt one. The nearest one that is known stands
-// behind it.
-func Unread(set *pflag.FlagSet, prefix string) (names []string) {
+// no flag of these sets takes its value from: somebody has misspelt one. The nearest one that is
+// known stands behind it.
+func Unread(prefix string, sets ...*pflag.FlagSet) (names []string) {
 	var known []string
-	set.VisitAll(func(flag *pflag.Flag) {
-		for _, name := range flag.Value.(*value).list("env") {
-			known = append(known, strings.TrimPrefix(name, prefix))
-		}
-	})
+	for _, set := range sets {
+		set.VisitAll(func(flag *pflag.Flag) {
+			for _, name := range flag.Value.(*value).list("env") {
+				known = append(known, strings.TrimPrefix(name, prefix))
+			}
+		})
+	}
 	for _, pair := range os.Environ() {
 		name, text, _ := strings.Cut(pair, "=")
 		rest, ours := strings.CutPrefix(name, prefix)

@@ -30,7 +30,7 @@ var causesOfDatabase = []cause{
 	{sqlstate("55P03"), "SQLSTATE 55P03", "wait until the session that holds the lock ends, or end it: shard-client sessions list shows it"},
 	{sqlstate("22023", "42704", "42602"), "SQLSTATE 22023|SQLSTATE 42704|SQLSTATE 42602", "correct the settings in --database-url or PGOPTIONS"},
 	{sqlstate("42P01", "42703", "42883", "0A000"), "SQLSTATE 42P01|SQLSTATE 42703|SQLSTATE 42883|SQLSTATE 0A000", "compare the schema with this binary: shard-client check names what differs"},
-	{sqlstate("42P07"), "SQLSTATE 42P07", "rename or drop what somebody has made under this name, as its owner, then try again"},
+	{sqlstate("42P07", "42723"), "SQLSTATE 42P07|SQLSTATE 42723", "rename or drop what somebody has made under this name, as its owner, then try again"},
 	{sqlstate("23505"), "SQLSTATE 23505", "find the rows that share the values which must be unique, keep one of them (of two entries the complete one), then try again"},
 	{takesNobody, "is not currently accepting connections", "let the database take connections, its ALLOW_CONNECTIONS is false"},
 

@@ -42,6 +42,7 @@ func TestTheRemedyIsThatOfTheCause(t *testing.T) {
 		"disk full":           {beat.FailureDatabase, state("53100", ""), "make room on the disk of the database server"},
 		"too slow":            {beat.FailureDatabase, state("57014", ""), "look why statements are slow"},
 		"made by hand":        {beat.FailureDatabase, state("42P07", ""), "rename or drop what somebody has made"},
+		"function by hand":    {beat.FailureDatabase, state("42723", ""), "rename or drop what somebody has made"},
 		"twice":               {beat.FailureDatabase, state("23505", ""), "find the rows that share the values"},
 		"expired":             {"transport", master(x509.CertificateInvalidError{Reason: x509.Expired}), "renew the certificate of the master"},
 		"not yet":             {"transport", master(notYetValid), "set the clock of this machine, or wait: the certificate of the master"},

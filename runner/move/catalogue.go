@@ -14,7 +14,8 @@ import (
 type column struct {
 	name, kind string
 	notNull    bool
-	byDefault  string // "": none
+	byDefault  string // "": none, or that is an empty text
+	noDefault  bool
 	refersTo   string
 }
 
@@ -24,6 +25,9 @@ type table struct {
 	columns []column
 	keys    [][]string // what differs between any two rows, the primary key first
 	given   bool       // it has rows of a migration, and gets no others
+
+	identity string // the column that counts by itself; "": none
+	parent   string // the column that names another row of the table; "": none
 }
 
 // tables returns PostgreSQL's tables, each after those that it refers to.
@@ -45,8 +49,14 @@ func tables(ctx context.Context, db pg.DB) ([]*table, error) {
 		}
 		t := byName[c.TableName]
 		t.columns = append(t.columns, column{
-			name: c.Name, kind: c.Type, notNull: c.NotNull, byDefault: literal(c.DefaultValue), refersTo: c.RefersTo,
+			name: c.Name, kind: c.Type, notNull: c.NotNull, byDefault: literal(c.DefaultValue), noDefault: c.DefaultValue == "", refersTo: c.RefersTo,
 		})
+		if c.IsIdentity {
+			t.identity = c.Name
+		}
+		if c.RefersTo == c.TableName {
+			t.parent = c.Name
+		}
 	}
 	for _, k := range keys {
 		t := byName[k.TableName]

@@ -3,21 +3,11 @@ package move
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
-
-	"shardclient/gen/movedb"
 )
-
-func timestamp(v any) pgtype.Timestamp {
-	at, _ := v.(time.Time)
-	return pgtype.Timestamp{Time: at, Valid: true}
-}
 
 // noteColumns lists columns of MySQL that PostgreSQL's table does not have.
 func (i *importing) noteColumns(t *table, columns []string) {
@@ -54,8 +44,11 @@ func (i *importing) listWhatStays() {
 // CheckError says what is not as it was in MySQL. Nothing is stored.
 type CheckError struct{ Cause string }
 
-func (e *CheckError) Error() string {
-	return e.Cause + "; nothing was stored: this is a fault of shard-client-move, please report it"
+func (e *CheckError) Error() string { return e.Cause + "; nothing was stored" }
+
+// Hint says what to do about it.
+func (e *CheckError) Hint() string {
+	return "see that nobody writes to MySQL, and start it again; if it stays, report it: it is a fault of shard-client-move"
 }
 
 // check proves what was stored, before the commit.
@@ -69,12 +62,19 @@ func (i *importing) check(ctx context.Context) error {
 		if n != m.Stored {
 			return &CheckError{fmt.Sprintf("%s has %d rows, want %d", m.Table, n, m.Stored)}
 		}
-		if !slices.ContainsFunc(t.columns, func(c column) bool { return c.name == "id" }) {
+		if t.identity == "" {
 			continue
 		}
 		var behind bool
 		name := pgx.Identifier{t.name}.Sanitize()
-		if err := i.db.QueryRow(ctx, statement("behind", "{table}", name), name).Scan(&behind); err != nil {
+		if t.identity != "id" { // no trigger moves it
+			pass := statement("pass", "{table}", name, "{identity}", pgx.Identifier{t.identity}.Sanitize())
+			if _, err := i.db.Exec(ctx, pass, name, t.identity); err != nil {
+				return fmt.Errorf("move the identity of %s: %w", m.Table, err)
+			}
+		}
+		query := statement("behind", "{table}", name, "{identity}", pgx.Identifier{t.identity}.Sanitize())
+		if err := i.db.QueryRow(ctx, query, name, t.identity).Scan(&behind); err != nil {
 			return fmt.Errorf("look at the identity of %s: %w", m.Table, err)
 		}
 		if behind {
@@ -109,30 +109,6 @@ func (i *importing) checkPacket(ctx context.Context) error {
 		return &CheckError{fmt.Sprintf("jobs %s wait for their upload in MySQL, and %s here", listed(want), listed(i.report.WaitingJobs))}
 	}
 	i.proven("the same jobs wait for their upload")
-	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
-		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
-	}
-	return err
-}
-
-// compare says whether everything is in a database that is not empty.
-func (i *importing) compare(ctx context.Context, counts []string) error {
-	want := movedb.HereParams{
-		HostIds:  slices.Collect(maps.Keys(i.here["afe_hosts"])),
-		EntryIds: slices.Collect(maps.Keys(i.here["afe_host_queue_entries"])),
-	}
-	for id, created := range i.created {
-		want.JobIds, want.Created = append(want.JobIds, id), append(want.Created, created)
-	}
-	here, err := i.q.Here(ctx, want)
-	if err != nil {
-		return err
-	}
-	if int(here.Hosts) != len(want.HostIds) || int(here.Jobs) != len(want.JobIds) || int(here.Entries) != len(want.EntryIds) ||
-		here.Hosts+here.Jobs == 0 {
-		return &NotEmptyError{counts}
-	}
-	i.report = Report{Outcome: "already_here", Tables: []Moved{}, Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
 	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
 		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
 	}

@@ -3,7 +3,6 @@ package move
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,7 +48,10 @@ var back = []way{
 }
 
 // ErrNotImported refuses to fill a MySQL with another shard.
-var ErrNotImported = errors.New("none of the jobs and hosts here are in that MySQL: it is not the one that was imported; nothing was changed")
+var ErrNotImported error = &Refusal{
+	Cause:  "none of the jobs and hosts here are in that MySQL: it is not the one that was imported; nothing was changed",
+	Remedy: "name in --to the MySQL that was imported",
+}
 
 // Export writes what is here back to the MySQL that was imported, in one transaction of it. The
 // lock is held, and nothing here is changed.
@@ -65,17 +67,20 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 	}
 	for _, w := range back {
 		if slices.Contains(loose, w.table) {
-			return nil, fmt.Errorf("%s of MySQL knows no transactions: an export that fails would leave half of it there; make it InnoDB first", w.table)
+			return nil, &Refusal{
+				Cause:  w.table + " of MySQL knows no transactions: an export that fails would leave half of it there",
+				Remedy: "make " + w.table + " a table of the engine InnoDB first",
+			}
 		}
 	}
 	tx, err := source.db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, ofMySQL(err)
 	}
 	defer func() { _ = tx.Rollback() }() // unless it is committed
 	// Autotest writes like this, too: a text that is too long is cut.
 	if _, err := tx.ExecContext(ctx, statement("lenient")); err != nil {
-		return nil, err
+		return nil, ofMySQL(err)
 	}
 	e := &exporting{Options: o, tx: tx, source: source, report: Returned{Outcome: "exported", Tables: []ReturnedOf{}}}
 	// It writes nothing, but nobody else may, either.
@@ -83,7 +88,7 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 	if err == nil && o.DryRun {
 		e.report.Outcome = "dry_run"
 	} else if err == nil {
-		err = tx.Commit()
+		err = ofMySQL(tx.Commit())
 	}
 	return &e.report, err
 }
@@ -103,6 +108,11 @@ func (e *exporting) run(ctx context.Context, db pg.DB) error {
 	if err != nil {
 		return err
 	}
+	others, err := movedb.New(db).OtherSessions(ctx, e.Program)
+	if err != nil {
+		return err
+	}
+	e.report.Others = append(e.source.others, others...)
 	e.report.Tables, e.met, e.report.Shortened = []ReturnedOf{}, false, 0
 	e.report.WaitingJobs, e.unsent, e.owners = ids, map[string]bool{}, map[string][]int64{}
 	for _, id := range ids {
@@ -195,7 +205,7 @@ func (e *exporting) replace(ctx context.Context, w way, columns []string, rows [
 	slices.Sort(owners)
 	for some := range slices.Chunk(slices.Compact(owners), batch) {
 		if _, err := e.tx.ExecContext(ctx, statement("clear", "{table}", w.table, "{key}", w.key, "{ids}", listed(some))); err != nil {
-			return err
+			return ofMySQL(err)
 		}
 	}
 	insert, err := e.prepare(ctx, w, "insert", columns)
@@ -264,23 +274,24 @@ func (e *exporting) prepare(ctx context.Context, w way, name string, columns []s
 		}
 	}
 	places := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
-	return e.tx.PrepareContext(ctx, statement(name,
+	prepared, err := e.tx.PrepareContext(ctx, statement(name,
 		"{table}", w.table, "{key}", w.key, "{columns}", strings.Join(quoted, ", "), "{places}", places))
+	return prepared, ofMySQL(err)
 }
 
 // write writes one row, and counts it if that changed something.
 func (e *exporting) write(ctx context.Context, as *sql.Stmt, values []any, count *int64) error {
 	done, err := as.ExecContext(ctx, values...)
 	if err != nil {
-		return err
+		return ofMySQL(err)
 	}
 	changed, err := done.RowsAffected()
 	if err != nil {
-		return err
+		return ofMySQL(err)
 	}
 	var warnings int64
 	if err := e.tx.QueryRowContext(ctx, statement("warnings")).Scan(&warnings); err != nil {
-		return err
+		return ofMySQL(err)
 	}
 	*count += changed
 	e.report.Shortened += min(warnings, 1)

@@ -29,7 +29,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/movedb"
 	"shardclient/runner/lock"
@@ -41,14 +40,8 @@ type Options struct {
 	All    bool         // finished jobs, too
 	DryRun bool         // nothing stays
 	At     func(string) // is told what is done
-}
 
-// NotEmptyError says that the database has rows of somebody else.
-type NotEmptyError struct{ Counts []string }
-
-func (e *NotEmptyError) Error() string {
-	return "the database is not empty, and not all of this MySQL is in it: it has " + strings.Join(e.Counts, ", ") +
-		"; nothing was changed; import into a new database that only `migrate up` has touched"
+	Program string // whose sessions in PostgreSQL are the move's own, by application_name
 }
 
 // errDryRun rolls a rehearsal back.
@@ -86,15 +79,16 @@ type importing struct {
 	here   map[string]map[int64]bool
 
 	tables  []*table
-	chosen  []int64 // jobs
-	parents map[int64]int64
-	filled  bool // the database is not empty: rows are compared
-	created map[int64]pgtype.Timestamp
+	chosen  []int64                    // jobs
+	parents map[string]map[int64]int64 // by table
+
+	filled     bool // the database is not empty: rows are compared
+	difference NotEmptyError
 }
 
 func (i *importing) run(ctx context.Context) (err error) {
-	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}}
-	i.parents, i.created = map[int64]int64{}, map[int64]pgtype.Timestamp{}
+	i.report = Report{Outcome: "imported", Repairs: []Kind{}, Stays: []string{}, Checks: []string{}, Others: i.from.others}
+	i.parents = map[string]map[int64]int64{}
 	if i.tables, err = tables(ctx, i.db); err != nil {
 		return err
 	}
@@ -109,10 +103,7 @@ func (i *importing) run(ctx context.Context) (err error) {
 		}
 	}
 	if i.filled {
-		return i.compare(ctx, counts)
-	}
-	if err := i.nameParents(ctx); err != nil {
-		return fmt.Errorf("name the parents of jobs: %w", err)
+		return i.compareAll(ctx, counts)
 	}
 	if i.report.HalfUploaded, err = i.q.NoteHalfUploaded(ctx); err != nil {
 		return fmt.Errorf("note the half-uploaded jobs: %w", err)
@@ -136,13 +127,17 @@ func (i *importing) counts(ctx context.Context) (list []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.given = n > 0 && !ours(t.name)
+		t.given = n > 0 && !ours(t.name) && !(i.All && t.name == statusWords)
 		if n > 0 && ours(t.name) {
 			list = append(list, fmt.Sprintf("%d of %s", n, t.name))
 		}
 	}
 	return list, nil
 }
+
+// statusWords are filled by a migration. The results that name them bring their own, which may have
+// other numbers.
+const statusWords = "tko_status"
 
 // ours reports whether a table is one that migrations leave empty.
 func ours(name string) bool { return strings.HasPrefix(name, "afe_") }
@@ -153,11 +148,14 @@ func (i *importing) count(ctx context.Context, t *table) (n int64, err error) {
 }
 
 func (i *importing) move(ctx context.Context, t *table) error {
-	i.here[t.name] = map[int64]bool{}
+	i.here[t.name], i.parents[t.name] = map[int64]bool{}, map[int64]int64{}
 	moved := Moved{Table: t.name}
-	r := &reading{table: t, report: &i.report, here: i.here, parents: i.parents}
+	r := &reading{table: t, report: &i.report, here: i.here, parents: i.parents[t.name]}
 	r.invent = func(id int64) error { return i.inventShard(ctx, id) }
-	queries := i.queries(t)
+	queries, err := i.queries(ctx, t)
+	if err != nil {
+		return err
+	}
 	for n, query := range queries {
 		i.At(fmt.Sprintf("%s, %d of %d", t.name, n+1, len(queries)))
 		var rows [][]*string
@@ -167,10 +165,12 @@ func (i *importing) move(ctx context.Context, t *table) error {
 		}
 		r.place(columns)
 		if n == 0 {
-			i.noteColumns(t, columns)
+			if err := i.begin(ctx, t, columns); err != nil {
+				return err
+			}
 		}
 		moved.Read += int64(len(rows))
-		r.validFirst(rows)
+		r.inUseFirst(rows)
 		for some := range slices.Chunk(rows, batch) {
 			stored, err := i.store(ctx, r, some)
 			if err != nil {
@@ -183,35 +183,50 @@ func (i *importing) move(ctx context.Context, t *table) error {
 	if len(queries) > 0 {
 		i.report.Tables = append(i.report.Tables, moved)
 	}
-	return nil
+	return i.nameParents(ctx, t)
 }
 
-// store mends and copies some rows.
+// begin looks at the columns that MySQL has for a table.
+func (i *importing) begin(ctx context.Context, t *table, columns []string) error {
+	for _, c := range t.columns {
+		if c.notNull && c.byDefault == "" && c.name != t.identity && !slices.Contains(columns, c.name) && (c.kind != "text" || c.noDefault) {
+			return &Refusal{
+				Cause:  fmt.Sprintf("%s of MySQL has no column %s, which has no default here", t.name, c.name),
+				Remedy: "bring MySQL to the tables that Autotest of 2015 or newer has, with its own database/migrate.py",
+			}
+		}
+	}
+	i.noteColumns(t, columns)
+	if t.name != statusWords || i.filled {
+		return nil
+	}
+	_, err := i.db.Exec(ctx, statement("empty", "{table}", pgx.Identifier{t.name}.Sanitize()))
+	return err
+}
+
+// store mends some rows, and copies or compares them.
 func (i *importing) store(ctx context.Context, r *reading, rows [][]*string) (int64, error) {
-	var values [][]any
+	var made []row
 	names := r.names()
-	id, created := slices.Index(names, "id"), slices.Index(names, "created_on")
+	key := slices.Index(names, r.identity)
 	for _, from := range rows {
-		made, ok, err := r.row(from)
+		one, ok, err := r.row(from)
 		if err != nil {
 			return 0, err
 		}
 		if !ok {
 			continue
 		}
-		values = append(values, made.values)
-		if id >= 0 {
-			n := made.values[id].(int64)
-			i.here[r.name][n] = true
-			if r.name == "afe_jobs" {
-				i.created[n] = timestamp(made.values[created])
-			}
+		made = append(made, one)
+		if key >= 0 {
+			i.here[r.name][one.values[key].(int64)] = true
 		}
 	}
-	if i.filled || len(values) == 0 {
-		return int64(len(values)), nil
+	if i.filled || len(made) == 0 {
+		return int64(len(made)), i.compareRows(ctx, r.table, names, made)
 	}
-	return i.db.CopyFrom(ctx, pgx.Identifier{r.name}, names, pgx.CopyFromRows(values))
+	stored, err := i.db.CopyFrom(ctx, pgx.Identifier{r.name}, names, pgx.CopyFromSlice(len(made), func(n int) ([]any, error) { return made[n].values, nil }))
+	return stored, ofRow(err, made)
 }
 
 // inventShard stores a shard that rows name and MySQL does not know: without it they would say
@@ -230,22 +245,26 @@ func (i *importing) inventShard(ctx context.Context, id int64) error {
 	return err
 }
 
-// nameParents lets jobs name the parents that are here.
-func (i *importing) nameParents(ctx context.Context) error {
-	at := slices.IndexFunc(i.tables, func(t *table) bool { return t.name == "afe_jobs" })
+// nameParents lets rows name the parents that are here. A parent may have a higher id than its
+// child.
+func (i *importing) nameParents(ctx context.Context, t *table) error {
+	if t.parent == "" || i.filled {
+		return nil
+	}
 	var children, parents []int64
-	for _, id := range slices.Sorted(maps.Keys(i.parents)) {
-		parent := i.parents[id]
-		if !i.here["afe_jobs"][id] {
-			continue
-		}
-		if i.here["afe_jobs"][parent] {
+	for _, id := range slices.Sorted(maps.Keys(i.parents[t.name])) {
+		switch parent := i.parents[t.name][id]; {
+		case !i.here[t.name][id]: // left out
+		case i.here[t.name][parent]:
 			children, parents = append(children, id), append(parents, parent)
-		} else {
+		default:
 			was := strconv.FormatInt(parent, 10)
-			i.report.repaired(i.tables[at], "parent_job_id", "names a job that is not there", fmt.Sprintf("id %d", id), &was, nil)
+			i.report.repaired(t, t.parent, "names a row of "+t.name+" that is not there", fmt.Sprintf("%s %d", t.identity, id), &was, nil)
 		}
 	}
-	_, err := i.q.NameParents(ctx, children, parents)
-	return err
+	name := statement("name", "{table}", pgx.Identifier{t.name}.Sanitize(), "{column}", pgx.Identifier{t.parent}.Sanitize(), "{key}", pgx.Identifier{t.identity}.Sanitize())
+	if _, err := i.db.Exec(ctx, name, children, parents); err != nil {
+		return fmt.Errorf("name the parents: %w", err)
+	}
+	return nil
 }

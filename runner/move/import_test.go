@@ -87,10 +87,11 @@ func TestImportMendsAndLists(t *testing.T) {
 		"afe_hosts.lock_time: a date that is none: 2", "afe_hosts.locked_by_id: names a row of afe_users that is not there: 1",
 		"afe_hosts.shard_id: names a shard that is not there: it is made: 1",
 		"afe_acl_groups_hosts.host_id: ", "afe_hosts_labels.host_id: names a row of afe_hosts that is not there: left out: 1",
-		"afe_jobs.parent_job_id: names a job that is not there: 1", "id 100: '90' -> NULL",
+		"afe_jobs.parent_job_id: names a row of afe_jobs that is not there: 1", "id 100: '90' -> NULL",
 		"afe_jobs.created_on: a date that is none: 1", "'0000-00-00 00:00:00' -> '1970-01-01 00:00:00'",
 		"afe_jobs_dependency_labels.label_id: names a row of afe_labels that is not there: left out: 1",
 		"afe_host_queue_entries.job_id: names a row of afe_jobs that is not there: left out: 1",
+		"afe_aborted_host_queue_entries.queue_entry_id: names a row of afe_host_queue_entries that is not there: left out: 1",
 		"tables that this database does not have:",
 		"half uploaded, noted in the ledger: 1", "waiting for upload (1): 102", "known_job_ids (3): 100,101,104", "known_host_ids (3): 11,12,13",
 	} {

@@ -80,3 +80,21 @@ func TestParseAddress(t *testing.T) {
 		}
 	}
 }
+
+// A shard may know 50,000 jobs, which nobody reads in a terminal.
+func TestReportListsTheFirstIDs(t *testing.T) {
+	t.Parallel()
+	ids := make([]int64, 50_000)
+	for i := range ids {
+		ids[i] = int64(i)
+	}
+	r := &Report{WaitingJobs: ids, KnownJobs: ids, KnownHosts: ids[:3]}
+	text := r.Text()
+	if !strings.Contains(text, "known_job_ids (50000): 0,1,2") || !strings.Contains(text, "98,99 and 49900 more; --output json lists them\n") ||
+		!strings.Contains(text, "known_host_ids (3): 0,1,2\n") || len(text) > 2000 {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
+	if text := (&Returned{WaitingJobs: ids}).Text(); len(text) > 1000 {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
+}

@@ -58,6 +58,13 @@ func pool(t testing.TB, url string) *pgxpool.Pool {
 	return db
 }
 
+func change(t testing.TB, db *pgxpool.Pool, statement string) {
+	t.Helper()
+	if _, err := db.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
 // Nothing is imported from a wrong place, or beside a client, and each refusal says what to do and
 // shows no password.
 func TestImportRefuses(t *testing.T) {
@@ -71,6 +78,10 @@ func TestImportRefuses(t *testing.T) {
 	into("--from", "postgres://u:CANARY@h/d").want(t, 2, "--from: it does not begin with mysql://")
 	into("--from", "mysql://u:CANARY@h:nonsense/d").want(t, 2, "--from: it is no URL")
 	into("--from", "mysql://u:CANARY@h").want(t, 2, "it names no database")
+	into("--from", "mysql://u:CANARY@h/d?tls=yes").want(t, 2, "--from: its tls is unknown: give true, false, skip-verify or preferred")
+	into("--from", "mysql://u:CANARY@h/d?tls-ca=/none").want(t, 2, "--from: its tls-ca cannot be read (open /none: no such file or directory): give a file of certificates")
+	into("--from", "mysql://u:CANARY@h/d?tls-ca=/etc/hostname").want(t, 2, "--from: its tls-ca /etc/hostname holds no certificate: give that of the authority")
+	into("--from", "mysql://u@h/d", "--mysql-password-file", "/none").want(t, 2, "--mysql-password-file: it cannot be read (open /none: no such file or directory): give a file")
 	into("--from", "mysql://u:CANARY@h/d?ssl=1").want(t, 2, `its parameter "ssl" is unknown`)
 	into("--from", strings.Replace(old.address(), "CANARY", "wrongCANARY", 1)).want(t, 1, "Access denied")
 	into("--from", strings.Replace(old.address(), "/shard", "/mysql?x=", 1)).want(t, 2)
@@ -146,6 +157,42 @@ func TestImportBeginsAgain(t *testing.T) {
 	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "the same jobs wait for their upload")
 }
 
+// A large table moves in pieces, each row once.
+func TestAllMovesInPieces(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	old.do("INSERT INTO afe_job_keyvals SELECT 3 * seq, 100, 'n', seq FROM seq_100_to_2599")
+	old.do("INSERT INTO afe_job_keyvals VALUES (-7, 100, 'n', 7)")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database, "--all").want(t, 0, "afe_job_keyvals                          2505       2505          0")
+	const rows = "SELECT count(*) || ' ' || sum(id) FROM afe_job_keyvals"
+	if got, want := pgtest.Query[string](t, pool(t, database), rows), strings.Replace(old.ask("SELECT COUNT(*), SUM(id) FROM afe_job_keyvals"), "|", " ", 1); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	client(t, "import", "--from", old.address(), "--database-url", database, "--all").want(t, 0, "everything of this MySQL is here already")
+}
+
+// What somebody holds in MySQL is waited for, and then named as the cause.
+func TestExportMeetsALock(t *testing.T) {
+	t.Parallel()
+	server, err := startMariaDB("--innodb-lock-wait-timeout=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.stop()
+	old := server.shard(t)
+	old.run("testdata/broken.sql")
+	database := pgtest.Database(t)
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0)
+	change(t, pool(t, database), "UPDATE afe_hosts SET status = 'Verifying'")
+	old.do("START TRANSACTION")
+	old.do("UPDATE afe_hosts SET status = 'Running'")
+	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 1, "write afe_hosts: id 10: ", "Lock wait timeout exceeded", "hint: stop the Python client and the scheduler on MySQL")
+	old.do("ROLLBACK")
+	client(t, "export", "--to", old.address(), "--database-url", database).want(t, 0)
+}
+
 // The scheduler's open tasks, blocks and drones move where PostgreSQL has its tables.
 func TestSchedulersTablesMove(t *testing.T) {
 	t.Parallel()
@@ -164,4 +211,33 @@ func TestSchedulersTablesMove(t *testing.T) {
 	if got, want := pgtest.Query[string](t, pool(t, database), rows), "1Repair2019-03-10 02:30:00 100:11 drone1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// Who else is connected is named: a client or a scheduler that goes on writes into one database.
+func TestMoveNamesWhoIsConnected(t *testing.T) {
+	t.Parallel()
+	old := newOldShard(t)
+	old.run("testdata/broken.sql")
+	database := pgtest.Database(t)
+	if out := client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0).stdout; strings.Contains(out, "connected meanwhile") {
+		t.Errorf("nobody is connected: %s", out)
+	}
+	scheduler := old.server.connect(t, old.name, "CANARY", old.name)
+	if err := scheduler.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client(t, "import", "--from", old.address(), "--database-url", database).want(t, 0, "connected meanwhile: "+old.name+"@localhost to MySQL, sessions: 1\n")
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.RuntimeParams["application_name"] = "monitor_db"
+	monitor, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(monitor.Close)
+	change(t, monitor, "SELECT 1")
+	client(t, "export", "--to", old.address(), "--database-url", database, "--dry-run").want(t, 0,
+		old.name+"@localhost to MySQL, sessions: 1; ", "(monitor_db) to PostgreSQL, sessions: 1", "see that no client and no scheduler is among them")
 }

@@ -2,19 +2,10 @@ package move
 
 import (
 	"cmp"
-	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 )
-
-// epoch stands for a time that must be there and is not.
-const epoch = "1970-01-01 00:00:00"
-
-const asMySQLWrites = "2006-01-02 15:04:05.999999"
 
 // row is one of MySQL's by PostgreSQL's columns.
 type row struct {
@@ -31,7 +22,7 @@ type reading struct {
 	used   []map[string]bool         // by key
 	invent func(id int64) error      // a shard that rows name and nobody knows
 
-	parents map[int64]int64 // of jobs
+	parents map[int64]int64 // of rows of this table
 }
 
 // names returns the columns that are written.
@@ -80,9 +71,10 @@ func (r *reading) identify(from []*string) string {
 	return "a row without values"
 }
 
-// validFirst puts rows that are in use before those that are not: of two hosts of one name, the one
-// in use keeps it.
-func (r *reading) validFirst(rows [][]*string) {
+// inUseFirst puts rows that are in use before those that are not: of two hosts of one name, the one
+// in use keeps it. Of two shards that is the newer one, as a shard that is removed and added again
+// has a new id on the master.
+func (r *reading) inUseFirst(rows [][]*string) {
 	invalid := func(from []*string) int {
 		if v := r.text(from, "invalid"); v != nil && *v != "0" {
 			return 1
@@ -97,6 +89,9 @@ func (r *reading) validFirst(rows [][]*string) {
 		return 0
 	}
 	slices.SortStableFunc(rows, func(a, b []*string) int {
+		if r.name == "afe_shards" {
+			a, b = b, a
+		}
 		return cmp.Or(invalid(a)-invalid(b), cmp.Compare(id(a), id(b)))
 	})
 }
@@ -131,8 +126,12 @@ func (r *reading) row(from []*string) (row, bool, error) {
 		}
 		texts = append(texts, is)
 	}
-	if r.name == "afe_jobs" {
-		r.rememberParent(from, texts)
+	if err := r.rememberParent(made.name, texts); err != nil {
+		return row{}, false, err
+	}
+	if r.wouldRunWithoutHost(from, texts) {
+		r.report.repaired(r.table, "host_id", "names no host, and no label either, and is open: left out, the master sends it again", made.name, r.text(from, "host_id"), nil)
+		return row{}, false, nil
 	}
 	if !r.unique(made.name, texts) {
 		return row{}, false, nil
@@ -142,7 +141,7 @@ func (r *reading) row(from []*string) (row, bool, error) {
 		if r.places[i] >= 0 {
 			v, err := typed(c, texts[at])
 			if err != nil {
-				return row{}, false, fmt.Errorf("%s, %s.%s: %w", made.name, r.name, c.name, err)
+				return row{}, false, unfit(made.name, c, texts[at])
 			}
 			made.values = append(made.values, v)
 			at++
@@ -157,8 +156,11 @@ func (r *reading) reference(c column, name string, is *string) (*string, error) 
 		return is, nil
 	}
 	id, err := strconv.ParseInt(*is, 10, 64)
-	if err != nil || r.here[c.refersTo][id] {
-		return is, err
+	if err != nil {
+		return nil, unfit(name, c, is)
+	}
+	if r.here[c.refersTo][id] {
+		return is, nil
 	}
 	if c.refersTo == "afe_shards" && r.name != "afe_shards_labels" {
 		// NULL would ask for an upload.
@@ -173,20 +175,34 @@ func (r *reading) reference(c column, name string, is *string) (*string, error) 
 	return nil, nil
 }
 
-// rememberParent lets a job come without its parent, which is named when all jobs are here.
-func (r *reading) rememberParent(from, texts []*string) {
-	parent, id := r.text(from, "parent_job_id"), r.text(from, "id")
-	if parent == nil || id == nil {
-		return
+// wouldRunWithoutHost reports whether an open entry has lost its host: with no label either, a
+// scheduler would run it as one that needs no host.
+func (r *reading) wouldRunWithoutHost(from, texts []*string) bool {
+	if r.name != "afe_host_queue_entries" || r.text(from, "host_id") == nil {
+		return false
 	}
-	child, err := strconv.ParseInt(*id, 10, 64)
+	names := r.names()
+	is := func(name string) *string { return texts[slices.Index(names, name)] }
+	return is("host_id") == nil && is("meta_host") == nil && *is("complete") == "false"
+}
+
+// rememberParent lets a row come without its parent, which is named when all rows are here.
+func (r *reading) rememberParent(name string, texts []*string) error {
+	names := r.names()
+	at, key := slices.Index(names, r.parent), slices.Index(names, r.identity)
+	if at < 0 || texts[at] == nil {
+		return nil
+	}
+	child, err := strconv.ParseInt(*texts[key], 10, 64)
 	if err != nil {
-		return
+		return unfit(name, r.columns[slices.IndexFunc(r.columns, func(c column) bool { return c.name == r.identity })], texts[key])
 	}
-	if of, err := strconv.ParseInt(*parent, 10, 64); err == nil {
-		r.parents[child] = of
+	parent, err := strconv.ParseInt(*texts[at], 10, 64)
+	if err != nil {
+		return unfit(name, r.columns[slices.IndexFunc(r.columns, func(c column) bool { return c.name == r.parent })], texts[at])
 	}
-	texts[slices.Index(r.names(), "parent_job_id")] = nil
+	r.parents[child], texts[at] = parent, nil
+	return nil
 }
 
 // unique reports whether the row differs from all before it in what must differ. A name gives way:
@@ -201,7 +217,8 @@ func (r *reading) unique(name string, texts []*string) bool {
 		if r.used[k][whole] {
 			i := slices.Index(names, key[0])
 			if len(key) > 1 || k == 0 || r.kindOf(key[0]) != "text" {
-				r.report.repaired(r.table, strings.Join(key, ", "), "is there twice: left out", name, &whole, nil)
+				shown := strings.ReplaceAll(whole, between, ", ")
+				r.report.repaired(r.table, strings.Join(key, ", "), "is there twice: left out", name, &shown, nil)
 				return false
 			}
 			was, is := texts[i], *texts[i]+" (was "+name+")"
@@ -231,68 +248,8 @@ func (r *reading) key(names, key []string, texts []*string) (string, bool) {
 		}
 		parts = append(parts, *texts[i])
 	}
-	return strings.Join(parts, ", "), true
+	return strings.Join(parts, between), true
 }
 
-// mended returns a value as PostgreSQL takes it, and what was done; "": nothing.
-func mended(c column, was *string) (is *string, what string) {
-	otherwise := func(cause string) (*string, string) {
-		switch {
-		case !c.notNull:
-			return nil, cause
-		case c.byDefault != "" || c.kind == "text" && c.refersTo == "":
-			return &c.byDefault, cause
-		case strings.HasPrefix(c.kind, "timestamp"):
-			return new(epoch), cause
-		}
-		return nil, ""
-	}
-	if was == nil {
-		if !c.notNull {
-			return nil, ""
-		}
-		return otherwise("NULL, where a value is wanted")
-	}
-	switch text := *was; {
-	case c.kind == "boolean":
-		truth := text != "0" && text != ""
-		if text != "0" && text != "1" {
-			what = "neither 0 nor 1"
-		}
-		return new(strconv.FormatBool(truth)), what
-	case strings.HasPrefix(c.kind, "timestamp"):
-		if _, err := time.Parse(asMySQLWrites, text); err != nil {
-			return otherwise("a date that is none")
-		}
-	case c.kind == "integer" || c.kind == "smallint":
-		most := int64(math.MaxInt32)
-		if c.kind == "smallint" {
-			most = math.MaxInt16
-		}
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && (n > most || n < -most-1) {
-			return otherwise("a number that is too large")
-		}
-	case c.kind == "text" || strings.HasPrefix(c.kind, "character"):
-		whole := strings.ReplaceAll(strings.ToValidUTF8(text, string(utf8.RuneError)), "\x00", "")
-		if whole != text {
-			return &whole, "bytes that are no text"
-		}
-	}
-	return was, ""
-}
-
-// typed returns a text as COPY takes it.
-func typed(c column, text *string) (any, error) {
-	if text == nil {
-		return nil, nil
-	}
-	switch {
-	case c.kind == "boolean":
-		return strconv.ParseBool(*text)
-	case c.kind == "bigint" || c.kind == "integer" || c.kind == "smallint":
-		return strconv.ParseInt(*text, 10, 64)
-	case strings.HasPrefix(c.kind, "timestamp"):
-		return time.Parse(asMySQLWrites, *text)
-	}
-	return *text, nil
-}
+// between are the values of a key: no text here has it.
+const between = "\x00"

@@ -22,6 +22,7 @@ type Report struct {
 	KnownJobs    []int64  `json:"known_jobs"`    // of the next packet
 	KnownHosts   []int64  `json:"known_hosts"`
 	Checks       []string `json:"checks"` // what was proven before the commit
+	Others       []string `json:"others"` // who else was connected
 }
 
 // Moved counts the rows of a table.
@@ -79,7 +80,7 @@ func (r *Report) Text() string {
 	var b strings.Builder
 	switch r.Outcome {
 	case "already_here":
-		return "everything of this MySQL is here already; nothing was changed\n"
+		return "everything of this MySQL is here already; nothing was changed\n" + beside(r.Others)
 	case "dry_run":
 		b.WriteString("dry run: all was tried in a transaction that was rolled back; nothing is changed\n\n")
 	}
@@ -113,9 +114,27 @@ func (r *Report) Text() string {
 		fmt.Fprintf(&b, "  %s\n", c)
 	}
 	fmt.Fprintf(&b, "\nhalf uploaded, noted in the ledger: %d\n", r.HalfUploaded)
-	fmt.Fprintf(&b, "waiting for upload (%d): %s\n", len(r.WaitingJobs), listed(r.WaitingJobs))
+	fmt.Fprintf(&b, "waiting for upload (%d): %s\n", len(r.WaitingJobs), first(r.WaitingJobs))
 	b.WriteString("compare with the old client's last request:\n")
 	fmt.Fprintf(&b, "known_job_ids (%d): %s\nknown_host_ids (%d): %s\n",
-		len(r.KnownJobs), listed(r.KnownJobs), len(r.KnownHosts), listed(r.KnownHosts))
-	return b.String()
+		len(r.KnownJobs), first(r.KnownJobs), len(r.KnownHosts), first(r.KnownHosts))
+	return b.String() + beside(r.Others)
+}
+
+// beside names who else was connected: a move sees the databases as they were when it began.
+func beside(others []string) string {
+	if len(others) == 0 {
+		return ""
+	}
+	return "\nconnected meanwhile: " + plain.Line(strings.Join(others, "; "), 500) + "\n" +
+		"  see that no client and no scheduler is among them: what they write now is in one database only\n"
+}
+
+// first lists as many ids as the Python client logs.
+func first(ids []int64) string {
+	const most = 100
+	if len(ids) <= most {
+		return listed(ids)
+	}
+	return fmt.Sprintf("%s and %d more; --output json lists them", listed(ids[:most]), len(ids)-most)
 }

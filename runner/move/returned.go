@@ -12,7 +12,8 @@ type Returned struct {
 	WaitingJobs []int64      `json:"waiting_jobs"` // for their upload, by the old client
 	// Shortened counts rows that MySQL did not store as they are here: a text that is too long, or
 	// has characters that the table has none of.
-	Shortened int64 `json:"shortened"`
+	Shortened int64    `json:"shortened"`
+	Others    []string `json:"others"` // who else was connected
 }
 
 // ReturnedOf counts the rows of a table.
@@ -35,6 +36,6 @@ func (r *Returned) Text() string {
 	if r.Shortened > 0 {
 		fmt.Fprintf(&b, "\nMySQL shortened, or wrote in other characters, values of %d rows\n", r.Shortened)
 	}
-	fmt.Fprintf(&b, "\nwaiting for upload (%d): %s\n", len(r.WaitingJobs), listed(r.WaitingJobs))
-	return b.String()
+	fmt.Fprintf(&b, "\nwaiting for upload (%d): %s\n", len(r.WaitingJobs), first(r.WaitingJobs))
+	return b.String() + beside(r.Others)
 }

@@ -21,7 +21,12 @@ import (
 // moved returns the same shard on a new database, and a scheduler that begins there.
 func moved(t testing.TB, s *faults.Shard, seed uint64) *faults.Shard {
 	t.Helper()
-	n := &faults.Shard{Hostname: s.Hostname, Board: s.Board, DatabaseURL: pgtest.Database(t)}
+	return movedTo(t, s, pgtest.Database(t), seed)
+}
+
+func movedTo(t testing.TB, s *faults.Shard, database string, seed uint64) *faults.Shard {
+	t.Helper()
+	n := &faults.Shard{Hostname: s.Hostname, Board: s.Board, DatabaseURL: database}
 	var err error
 	if n.DB, err = pgxpool.New(t.Context(), n.DatabaseURL); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package move
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -74,6 +75,7 @@ func ParseAddress(address, password string) (*mysql.Config, error) {
 	}
 	// Times stay texts: that of an hour that a zone leaves out is as good as any other.
 	c.ParseTime, c.Timeout, c.AllowNativePasswords = false, 30*time.Second, true
+	c.Logger = &mysql.NopLogger{} // what it has to say comes back as an error, too
 	if err := c.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func ParseAddress(address, password string) (*mysql.Config, error) {
 			c.Net, c.Addr = "unix", value
 		case "tls":
 			if !slices.Contains([]string{"true", "false", "skip-verify", "preferred"}, value) {
-				return nil, &AddressError{"tls: give true, false, skip-verify or preferred"}
+				return nil, &AddressError{"its tls is unknown: give true, false, skip-verify or preferred"}
 			}
 			c.TLSConfig = value
 		case "tls-ca":
@@ -108,11 +110,11 @@ func or(text, otherwise string) string {
 func trusting(path, host string) (*tls.Config, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &AddressError{"tls-ca: " + err.Error()}
+		return nil, &AddressError{"its tls-ca cannot be read (" + err.Error() + "): give a file of certificates in PEM that this user can read"}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &AddressError{"tls-ca: " + path + " holds no certificate in PEM"}
+		return nil, &AddressError{"its tls-ca " + path + " holds no certificate: give that of the authority, in PEM"}
 	}
 	return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}, nil
 }
@@ -122,31 +124,47 @@ type Source struct {
 	db     *sql.DB
 	tx     *sql.Tx
 	tables []string
+	others []string // who else is connected to that database, as far as the user may see it
 }
 
 // Open opens a MySQL for reading.
 func Open(ctx context.Context, config *mysql.Config) (*Source, error) {
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, err
+		return nil, ofMySQL(err)
 	}
 	s := &Source{db: sql.OpenDB(connector)}
 	s.tx, err = s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-	if err == nil {
+	if err = ofMySQL(err); err == nil {
 		s.tables, err = s.texts(ctx, statement("tables"))
+	}
+	if err == nil {
+		s.others, err = s.texts(ctx, statement("others"))
 	}
 	if err != nil {
 		s.Close()
 		return nil, fmt.Errorf("read MySQL at %s: %w", config.Addr, err)
 	}
-	for _, name := range []string{"afe_jobs", "afe_hosts", "afe_host_queue_entries"} {
-		if !slices.Contains(s.tables, name) {
+	for _, w := range back {
+		if !slices.Contains(s.tables, w.table) {
 			s.Close()
-			return nil, fmt.Errorf("the database %s has no table %s: it is no Autotest shard's; name the right one in --from", config.DBName, name)
+			return nil, &Refusal{
+				Cause:  fmt.Sprintf("the database %s of MySQL shows no table %s: it is no Autotest shard's, or the user may not see it", config.DBName, w.table),
+				Remedy: "name the right database in the URL, or grant the user SELECT on all of its tables",
+			}
 		}
 	}
 	return s, nil
 }
+
+// Refusal is a state of one of the two databases that nothing can be done with, and what to do
+// about it.
+type Refusal struct{ Cause, Remedy string }
+
+func (e *Refusal) Error() string { return e.Cause }
+
+// Hint says what to do about it.
+func (e *Refusal) Hint() string { return e.Remedy }
 
 // Close gives the connections back.
 func (s *Source) Close() {
@@ -181,9 +199,9 @@ func (s *Source) ids(ctx context.Context, query string) ([]int64, error) {
 func (s *Source) read(ctx context.Context, query string, use func(columns []string, row []*string)) (columns []string, err error) {
 	rows, err := s.tx.QueryContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, ofMySQL(err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { err = ofMySQL(cmp.Or(err, rows.Close())) }()
 	if columns, err = rows.Columns(); err != nil {
 		return nil, err
 	}

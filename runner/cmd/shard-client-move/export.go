@@ -20,7 +20,7 @@ func (c *exportCommand) Run(ctx context.Context, p *program) error {
 	var report *move.Returned
 	at, end := screen.Progress(p.stderr)
 	err = p.onShard(ctx, func(l *lock.Lock) (err error) {
-		report, err = move.Export(ctx, l, address, move.Options{DryRun: c.DryRun, At: at})
+		report, err = move.Export(ctx, l, address, move.Options{DryRun: c.DryRun, At: at, Program: moving.Program})
 		return err
 	})
 	end()

@@ -19,6 +19,7 @@ import (
 
 	"shardclient/runner/command"
 	"shardclient/runner/config"
+	"shardclient/runner/hint"
 	"shardclient/runner/lock"
 	"shardclient/runner/move"
 	"shardclient/runner/moving"
@@ -65,12 +66,28 @@ func main() {
 	if err == nil {
 		return
 	}
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
-		err = fmt.Errorf("%w: connect as the role that owns the tables; that of the client may not do this", err)
-	}
 	p.sources.Explain(err)
 	fmt.Fprintln(p.stderr, "shard-client: "+p.secrets.RedactError(err))
+	if remedy := remedyOf(err); remedy != "" {
+		fmt.Fprintln(p.stderr, "hint: "+remedy)
+	}
 	os.Exit(codeOf(err))
+}
+
+// remedyOf returns what to do about an error; "": its text says it.
+func remedyOf(err error) string {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
+		return "connect as the role that owns the tables in --database-url; that of the client may not do this"
+	}
+	_, says := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	remedy := hint.For("", err)
+	if remedy == "" && !says && codeOf(err) == exitFailed {
+		return "mend the cause and start it again: an import or export that fails changes nothing, and one of which only the end was lost may be started again, too"
+	}
+	return remedy
 }
 
 func codeOf(err error) int {
@@ -168,7 +185,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	}
 	from, err := move.Open(ctx, address)
 	if err != nil {
-		return err
+		return fmt.Errorf("import: %w", err)
 	}
 	defer from.Close()
 	var report *move.Report

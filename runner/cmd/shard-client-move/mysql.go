@@ -22,7 +22,7 @@ func (p *program) mysql(flag, address, passwordFile string) (*mysql.Config, erro
 	if passwordFile != "" {
 		text, err := os.ReadFile(passwordFile)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, &config.SettingError{Flag: "mysql-password-file", Cause: "it cannot be read (" + err.Error() + ")", Hint: "give a file that this user can read"}
 		}
 		password = strings.TrimRight(string(text), "\r\n")
 	}

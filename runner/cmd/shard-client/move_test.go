@@ -7,14 +7,15 @@ import (
 	"testing"
 )
 
-// Each command line of the document is one that this program understands.
+// Each command line of the document is one that this program understands. make test-import runs
+// them.
 func TestMigratingDocument(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../../docs/migrating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile("(?m)(?:^ {7,}|`)shard-client ([a-z][^`\n]*)").FindAllStringSubmatch(string(page), -1)
+	found := regexp.MustCompile("(?m)(?:^ {3,}|`)shard-client ([a-z][^`\n]*)").FindAllStringSubmatch(string(page), -1)
 	for _, line := range found {
 		invoke(append(strings.Fields(line[1]), "--help")...).want(t, exitOK)
 	}
@@ -32,4 +33,16 @@ func TestMoverIsMissing(t *testing.T) {
 	}
 	invoke("imprt").want(t, exitUsage).says(t, "did you mean import?")
 	invoke("import", "--nonsense").want(t, exitUsage).says(t, "--nonsense")
+}
+
+// In the shell of a move the variables of an import stay, and none of them is misspelt.
+func TestVariablesOfAMoveAreKnown(t *testing.T) {
+	t.Setenv("SHARD_CLIENT_IMPORT_FROM", "mysql://u@h/d")
+	t.Setenv("SHARD_CLIENT_EXPORT_TO", "mysql://u@h/d")
+	t.Setenv("SHARD_CLIENT_MYSQL_PASSWORD_FILE", "/none")
+	t.Setenv("SHARD_CLIENT_IMPORT_FORM", "mysql://u@h/d")
+	e := invoke("config")
+	if !strings.Contains(e.stderr, "SHARD_CLIENT_IMPORT_FORM (did you mean SHARD_CLIENT_IMPORT_FROM?) sets nothing") || strings.Count(e.stderr, "sets nothing") != 1 {
+		t.Errorf("%s", e.stderr)
+	}
 }

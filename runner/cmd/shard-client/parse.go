@@ -123,7 +123,8 @@ func (p *program) parse(args []string) (*command.Line, int) {
 	p.sources = sources
 	p.wantsLog = line.Flags.Changed("log-level")
 	p.once = line.Name == "once"
-	p.unread = flags.Unread(line.Flags, "SHARD_CLIENT_")
+	// In the shell of a move, those of an import stay while other commands run.
+	p.unread = flags.Unread("SHARD_CLIENT_", line.Flags, flags.New(&moving.Import{}), flags.New(&moving.Export{}))
 	p.secrets = p.settings.Secrets(args)
 	if err == nil && line.Version && !line.Help {
 		line.Name, line.Do = "version", simple((*program).printVersion)

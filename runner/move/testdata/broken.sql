@@ -41,7 +41,8 @@ INSERT INTO afe_host_queue_entries (id, job_id, host_id, status, meta_host, acti
     (1007, 106, 11, 'Completed', 1, 0, 1, 0, '', 0, NULL, NULL),
     (1008, 106, 13, 'Completed', 1, 0, 1, 0, '', 0, NULL, NULL),
     (1009, 999, 13, 'Queued', 1, 0, 0, 0, '', 0, NULL, NULL); -- no such job: left out
-INSERT INTO afe_aborted_host_queue_entries VALUES (1005, 2, '2019-03-10 02:30:00'), (1004, 2, '2019-03-10 02:30:00');
+INSERT INTO afe_aborted_host_queue_entries VALUES (1005, 2, '2019-03-10 02:30:00'), (1004, 2, '2019-03-10 02:30:00'),
+    (5555, 2, '2019-03-10 02:30:00'); -- no such entry: left out
 INSERT INTO afe_special_tasks (id, host_id, task, time_requested, is_complete, queue_entry_id, requested_by_id) VALUES
     (1, 11, 'Repair', '2019-03-10 02:30:00', 0, 1004, 1), (2, 11, 'Repair', '2019-03-10 02:30:00', 1, NULL, 1);
 INSERT INTO afe_ineligible_host_queues VALUES (1, 100, 11), (2, 103, 11);

@@ -1,0 +1,1 @@
+SELECT * FROM `{table}` WHERE `{key}` BETWEEN {from} AND {to}
