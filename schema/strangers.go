@@ -2,9 +2,9 @@ package schema
 
 import (
 	"context"
-	"fmt"
 
 	"shardclient/gen/sessiondb"
+	"shardclient/runner/pg"
 )
 
 // Strangers are roles that may put functions into the schema of the tables. Theirs can be called in
@@ -22,8 +22,5 @@ func (s *Strangers) Any() bool { return s.Roles != "" || s.Functions != "" }
 // of schema and tables, are no strangers.
 func FindStrangers(ctx context.Context, db DB) (Strangers, error) {
 	found, err := sessiondb.New(db).SessionStrangers(ctx)
-	if err != nil {
-		return Strangers{}, fmt.Errorf("look who may create in the schema of the tables: %w", err)
-	}
-	return Strangers(found), nil
+	return Strangers(found), pg.Failed(err, "look who may create in the schema of the tables")
 }

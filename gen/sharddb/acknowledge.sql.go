@@ -30,39 +30,15 @@ WITH own AS (
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
-sent_jobs AS MATERIALIZED (
-    SELECT s.id, s.digest, n.entries, s.digest IS NULL AND n.entries = s.entries AS untouched
-    FROM ROWS FROM (
-        pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::bytea[]), pg_catalog.unnest($4::integer[])
-    ) AS s (id, digest, entries)
+compared AS MATERIALIZED (
+    SELECT s.id, n.entries, CASE WHEN NOT s.changed AND n.entries = s.entries THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN ROWS FROM (
+        pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::boolean[]), pg_catalog.unnest($4::integer[])
+    ) AS s (id, changed, entries)
     CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
     ) AS n
-),
-sent_entries AS (
-    SELECT s.id, s.digest
-    FROM ROWS FROM (pg_catalog.unnest($5::bigint[]), pg_catalog.unnest($6::bytea[])) AS s (id, digest)
-),
-entries AS (
-    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed
-    FROM sent_jobs AS j
-    CROSS JOIN LATERAL (
-        SELECT u.id, u.job_id, u.digest FROM shard_client_upload_entries AS u WHERE u.job_id = j.id OFFSET 0
-    ) AS e
-    LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE j.digest IS NOT NULL
-    GROUP BY e.job_id
-),
-compared AS (
-    SELECT
-        s.id, s.entries,
-        CASE WHEN s.untouched OR j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
-    FROM own
-    CROSS JOIN sent_jobs AS s
-    LEFT JOIN LATERAL (
-        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND s.digest IS NOT NULL OFFSET 0
-    ) AS j ON true
-    LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j
@@ -81,10 +57,8 @@ WHERE c.shard_id IS NOT NULL
 type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
-	JobDigests    [][]byte
+	Changed       []bool
 	JobEntries    []int32
-	EntryIds      []int64
-	EntryDigests  [][]byte
 }
 
 type AcknowledgeJobsRow struct {
@@ -94,21 +68,17 @@ type AcknowledgeJobsRow struct {
 }
 
 // Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
-// they were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that
-// comes without a digest is untouched (AcknowledgeLock), and only its entries are counted, because
-// one may have been added; of all others the records are compared. Returns how many jobs and
-// entries did not change. This shard's id is the one that the master gives it today: a shard that
-// was removed and added again has another. A master on MariaDB knows the shard under any spelling
-// in upper or lower case, and any master by its id, but calls it by its own spelling. As long as no
-// row of ours has come from the master, nothing is acknowledged.
+// they were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how
+// many jobs and entries did not change. This shard's id is the one that the master gives it today:
+// a shard that was removed and added again has another. A master on MariaDB knows the shard under
+// any spelling in upper or lower case, and any master by its id, but calls it by its own spelling.
+// As long as no row of ours has come from the master, nothing is acknowledged.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs,
 		arg.ShardHostname,
 		arg.JobIds,
-		arg.JobDigests,
+		arg.Changed,
 		arg.JobEntries,
-		arg.EntryIds,
-		arg.EntryDigests,
 	)
 	var i AcknowledgeJobsRow
 	err := row.Scan(&i.Known, &i.Jobs, &i.Entries)

@@ -70,13 +70,11 @@ WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
 ORDER BY 1;
 
 -- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
--- they were sent, to NULL ("upload me") if one of them changed or an entry was added. A job that
--- comes without a digest is untouched (AcknowledgeLock), and only its entries are counted, because
--- one may have been added; of all others the records are compared. Returns how many jobs and
--- entries did not change. This shard's id is the one that the master gives it today: a shard that
--- was removed and added again has another. A master on MariaDB knows the shard under any spelling
--- in upper or lower case, and any master by its id, but calls it by its own spelling. As long as no
--- row of ours has come from the master, nothing is acknowledged.
+-- they were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how
+-- many jobs and entries did not change. This shard's id is the one that the master gives it today:
+-- a shard that was removed and added again has another. A master on MariaDB knows the shard under
+-- any spelling in upper or lower case, and any master by its id, but calls it by its own spelling.
+-- As long as no row of ours has come from the master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
@@ -88,39 +86,15 @@ WITH own AS (
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
-sent_jobs AS MATERIALIZED (
-    SELECT s.id, s.digest, n.entries, s.digest IS NULL AND n.entries = s.entries AS untouched
-    FROM ROWS FROM (
-        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_digests::bytea[]), pg_catalog.unnest(@job_entries::integer[])
-    ) AS s (id, digest, entries)
+compared AS MATERIALIZED (
+    SELECT s.id, n.entries, CASE WHEN NOT s.changed AND n.entries = s.entries THEN own.id END AS shard_id
+    FROM own
+    CROSS JOIN ROWS FROM (
+        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@changed::boolean[]), pg_catalog.unnest(@job_entries::integer[])
+    ) AS s (id, changed, entries)
     CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
     ) AS n
-),
-sent_entries AS (
-    SELECT s.id, s.digest
-    FROM ROWS FROM (pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_digests::bytea[])) AS s (id, digest)
-),
-entries AS (
-    SELECT e.job_id, pg_catalog.bool_or(e.digest IS DISTINCT FROM s.digest) AS changed
-    FROM sent_jobs AS j
-    CROSS JOIN LATERAL (
-        SELECT u.id, u.job_id, u.digest FROM shard_client_upload_entries AS u WHERE u.job_id = j.id OFFSET 0
-    ) AS e
-    LEFT JOIN sent_entries AS s ON s.id = e.id
-    WHERE j.digest IS NOT NULL
-    GROUP BY e.job_id
-),
-compared AS (
-    SELECT
-        s.id, s.entries,
-        CASE WHEN s.untouched OR j.digest = s.digest AND NOT coalesce(e.changed, false) THEN own.id END AS shard_id
-    FROM own
-    CROSS JOIN sent_jobs AS s
-    LEFT JOIN LATERAL (
-        SELECT u.digest FROM shard_client_upload_jobs AS u WHERE u.id = s.id AND s.digest IS NOT NULL OFFSET 0
-    ) AS j ON true
-    LEFT JOIN entries AS e ON e.job_id = s.id
 ),
 marked AS (
     UPDATE afe_jobs AS j

@@ -8,7 +8,7 @@ import (
 )
 
 // Packet holds the arguments of one heartbeat (docs/protocol.md, "Request arguments"). Jobs and
-// entries are JSON already: the views of the upload make them (schema/).
+// entries are JSON already: package shard makes them of their rows.
 type Packet struct {
 	// ShardHostname is the name by which the master knows the shard.
 	ShardHostname string `json:"shard_hostname"`

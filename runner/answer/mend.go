@@ -89,8 +89,8 @@ func (m *mender) read(i int64) byte {
 		return ' '
 	}
 	if s := m.body.body; s.file == nil {
-		m.body.text = s.memory
-		return s.memory[i]
+		m.body.text = s.memory.Bytes()
+		return m.body.text[i]
 	}
 	text, err := m.body.at(i, 1)
 	if m.err = err; err != nil {

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -18,9 +19,9 @@ var MaxInMemory = 2 << 20
 // spool holds a body while it is read, in memory or in a file that has no name any more: whatever
 // ends the process, nothing is left behind.
 type spool struct {
-	dir    string // of the file
-	memory []byte
-	file   *os.File // nil: all is in memory
+	dir    string       // of the file
+	memory bytes.Buffer // it doubles; a slice of a megabyte grows by a quarter
+	file   *os.File     // nil: all is in memory
 	size   int64
 }
 
@@ -38,10 +39,9 @@ func (e *SpoolError) Unwrap() error { return e.Err }
 
 // Write appends to the body. Its error is a [*SpoolError].
 func (s *spool) Write(p []byte) (int, error) {
-	if s.file == nil && len(s.memory)+len(p) <= MaxInMemory {
-		s.memory = append(s.memory, p...)
+	if s.file == nil && s.memory.Len()+len(p) <= MaxInMemory {
 		s.size += int64(len(p))
-		return len(p), nil
+		return s.memory.Write(p)
 	}
 	if err := s.toFile(); err != nil {
 		return 0, err
@@ -68,19 +68,19 @@ func (s *spool) toFile() error {
 	}
 	err = os.Remove(file.Name())
 	if err == nil {
-		_, err = file.Write(s.memory)
+		_, err = file.Write(s.memory.Bytes())
 	}
 	if err != nil {
 		return &SpoolError{s.dir, errors.Join(err, file.Close())}
 	}
-	s.file, s.memory = file, nil
+	s.file, s.memory = file, bytes.Buffer{}
 	return nil
 }
 
 // ReadAt returns an error that is io.EOF or a [*SpoolError].
 func (s *spool) ReadAt(p []byte, from int64) (n int, err error) {
 	if s.file == nil {
-		n = copy(p, s.memory[min(from, s.size):])
+		n = copy(p, s.memory.Bytes()[min(from, s.size):])
 		if n < len(p) {
 			err = io.EOF
 		}
@@ -129,8 +129,8 @@ func (w *Window) Text(p Place) (jsontext.Value, error) { return w.at(p.from, int
 
 // at returns part of the body. It stays valid until the next call.
 func (w *Window) at(from int64, size int) ([]byte, error) {
-	if w.body.file == nil && from+int64(size) <= int64(len(w.body.memory)) {
-		return w.body.memory[from : from+int64(size)], nil
+	if w.body.file == nil && from+int64(size) <= int64(w.body.memory.Len()) {
+		return w.body.memory.Bytes()[from : from+int64(size)], nil
 	} else if w.body.file == nil {
 		return nil, errClosed
 	}

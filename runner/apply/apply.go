@@ -186,10 +186,7 @@ var sectionKind = map[string]string{
 // removeIncorrectHosts takes out of use the hosts that the master gave to other shards.
 func (a *applier) removeIncorrectHosts(ctx context.Context, s *reading.Source[int64], refs []reading.Ref) error {
 	left, err := storeFree(ctx, a, s, inTurn(ctx, a, s, refs), nil, a.removeHosts)
-	if err = pg.Together(err, pg.LeftFor(aside.KindHost, left)); err != nil {
-		return fmt.Errorf("remove %d incorrect hosts: %w", len(refs), err)
-	}
-	return nil
+	return pg.Failed(pg.Together(err, pg.LeftFor(aside.KindHost, left)), "remove %d incorrect hosts", len(refs))
 }
 
 // removeHosts takes a chunk of hosts out of use.

@@ -33,10 +33,7 @@ func storeAll[T any](
 }
 
 func stored(kind string, all int, left map[int64]string, err error) error {
-	if err = pg.Together(err, pg.LeftFor(kind, left)); err != nil {
-		return fmt.Errorf("store %d objects of kind %s: %w", all, kind, err)
-	}
-	return nil
+	return pg.Failed(pg.Together(err, pg.LeftFor(kind, left)), "store %d objects of kind %s", all, kind)
 }
 
 // feed are objects in the order in which they are stored, in chunks.
@@ -279,8 +276,6 @@ func split[T any, R ~unstorable](chunk []unit[T], found []R) (good []unit[T], ba
 func forget[T any](ctx context.Context, a *applier, q *sharddb.Queries, kind string, chunk []unit[T]) error {
 	ids := slices.DeleteFunc(reading.IDs(chunk), func(id int64) bool { return a.Has(kind, id) })
 	args := sharddb.QuarantineForgetParams{Direction: aside.DirectionIn, Kind: kind, ObjectIds: ids}
-	if _, err := q.QuarantineForget(ctx, args); err != nil {
-		return fmt.Errorf("take out of the quarantine: %w", err)
-	}
-	return nil
+	_, err := q.QuarantineForget(ctx, args)
+	return pg.Failed(err, "take out of the quarantine")
 }

@@ -159,10 +159,8 @@ func (s *Objects) NoteTaken(ctx context.Context, q *sharddb.Queries, kind string
 	if len(taken.Ids) == 0 {
 		return nil
 	}
-	if _, err := q.TakenNote(ctx, taken); err != nil {
-		return fmt.Errorf("note %d ids that are taken: %w", len(taken.Ids), err)
-	}
-	return nil
+	_, err := q.TakenNote(ctx, taken)
+	return pg.Failed(err, "note %d ids that are taken", len(taken.Ids))
 }
 
 // FlushMany writes down what was set aside so far, if that is much, and fails when the time of

@@ -23,10 +23,7 @@ const besidePatience = 30 * time.Second
 // waits for a row. fn runs again after a conflict, as in [Lock.Write].
 func Beside(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration, fn func(*sharddb.Queries) error) error {
 	pause := func(db pg.DB) error {
-		if err := sharddb.New(db).OwnerPause(ctx); err != nil {
-			return fmt.Errorf("wait for the client that serves this shard: %w", err)
-		}
-		return nil
+		return pg.Failed(sharddb.New(db).OwnerPause(ctx), "wait for the client that serves this shard")
 	}
 	waits := (&Lock{Timeout: besidePatience}).bounds(ctx)
 	return Explain(ctx, pool, pg.Write(ctx, pool, func(tx *pg.Tx) error {

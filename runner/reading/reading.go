@@ -115,7 +115,7 @@ type Reading[T any] struct {
 
 // Start begins to read. Whoever calls it calls Stop.
 func (s *Source[T]) Start(refs iter.Seq[Ref], most int) *Reading[T] {
-	r := &Reading[T]{Small: s.size(refs) > maxChunkBytes, most: most, queue: make(chan piece[T], piecesAhead), end: make(chan struct{})}
+	r := &Reading[T]{Small: s.size(refs) > maxChunkBytes, most: min(most, s.Len()), queue: make(chan piece[T], piecesAhead), end: make(chan struct{})}
 	r.done.Go(func() {
 		defer close(r.queue)
 		for refs, bytes := range s.cut(refs, min(most, PieceObjects)) {

@@ -2,12 +2,10 @@ package shard
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/aside"
@@ -35,10 +33,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.jobIDs(), Digests: m.digests,
 		})
-		if err != nil {
-			return fmt.Errorf("note the upload of %s: %w", beat.Jobs(len(m.sent)), err)
-		}
-		return nil
+		return pg.Failed(err, "note the upload of %s", beat.Jobs(len(m.sent)))
 	})
 }
 
@@ -52,10 +47,8 @@ func (c *Client) settle(ctx context.Context, m *memo, clear bool) error {
 }
 
 func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) error {
-	if _, err := q.UploadSettle(ctx, u.packetID, clear); err != nil {
-		return fmt.Errorf("note how the upload of %s ended: %w", beat.Jobs(len(u.sent)), err)
-	}
-	return nil
+	_, err := q.UploadSettle(ctx, u.packetID, clear)
+	return pg.Failed(err, "note how the upload of %s ended", beat.Jobs(len(u.sent)))
 }
 
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
@@ -67,8 +60,9 @@ func (c *Client) acknowledge(
 	jobs, left := m.jobIDs(), map[int64]string{}
 	for try := 1; len(jobs) > 0 && (try == 1 || c.lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
 		var some sharddb.AcknowledgeJobsRow
-		err := c.lock.Write(ctx, func(q *sharddb.Queries) (err error) {
-			some, left, err = c.acknowledgeFree(ctx, q, m, jobs)
+		err := c.lock.WriteRows(ctx, func(db pg.DB) (err error) {
+			q := sharddb.New(db)
+			some, left, err = c.acknowledgeFree(ctx, db, m, jobs)
 			switch {
 			case err != nil:
 				return err
@@ -95,8 +89,9 @@ func (c *Client) acknowledge(
 // acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
 // others.
 func (c *Client) acknowledgeFree(
-	ctx context.Context, q *sharddb.Queries, m *memo, jobs []int64,
+	ctx context.Context, db pg.DB, m *memo, jobs []int64,
 ) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
+	q := sharddb.New(db)
 	rows, err := q.AcknowledgeLock(ctx, m.rowsOf(jobs))
 	if err != nil {
 		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
@@ -110,81 +105,51 @@ func (c *Client) acknowledgeFree(
 			left[row.ID] = row.Reason
 		}
 	}
-	sent := sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}
-	remember := sharddb.UploadRememberParams{PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds()}
-	for i := range m.sent {
-		job := &m.sent[i]
-		same, locked := untouched[job.ID]
-		if !locked {
-			continue
-		}
-		compare(&sent, job, same)
-		remember.JobIds = append(remember.JobIds, job.ID)
-		remember.Digests = append(remember.Digests, m.digests[i])
-		remember.CompleteEntryIds = append(remember.CompleteEntryIds, job.CompleteIds...)
-		if len(job.CompleteIds) < len(job.EntryIds) {
-			remember.OpenJobIds = append(remember.OpenJobIds, job.ID)
-		}
-	}
-	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil {
+	changed, err := m.changed(ctx, db, untouched)
+	if err != nil {
 		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
 	}
-	if some.Known {
-		ofAnother, err := q.UploadRemember(ctx, remember)
-		if err != nil {
-			return some, nil, fmt.Errorf("remember what was sent: %w", err)
+	sent := sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}
+	remember := sharddb.UploadRememberParams{PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds()}
+	for i, job := range m.sent {
+		if _, locked := untouched[job.id]; !locked {
+			continue
 		}
-		m.ofAnother = max(m.ofAnother, ofAnother)
+		sent.JobIds = append(sent.JobIds, job.id)
+		sent.JobEntries = append(sent.JobEntries, int32(len(job.records)-1))
+		sent.Changed = append(sent.Changed, changed[job.id])
+		remember.JobIds = append(remember.JobIds, job.id)
+		remember.Digests = append(remember.Digests, m.digests[i])
+		for _, entry := range job.records[1:] {
+			if entry.complete {
+				remember.CompleteEntryIds = append(remember.CompleteEntryIds, entry.id)
+			} else if n := len(remember.OpenJobIds); n == 0 || remember.OpenJobIds[n-1] != job.id {
+				remember.OpenJobIds = append(remember.OpenJobIds, job.id)
+			}
+		}
 	}
-	return some, left, nil
+	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil || !some.Known {
+		return some, left, pg.Failed(err, "set shard_id")
+	}
+	ofAnother, err := q.UploadRemember(ctx, remember)
+	m.ofAnother = max(m.ofAnother, ofAnother)
+	return some, left, pg.Failed(err, "remember what was sent")
 }
 
 // rowsOf returns the rows that were sent of some jobs, each with its version.
 func (u *upload) rowsOf(jobs []int64) (rows sharddb.AcknowledgeLockParams) {
-	wanted := map[int64]bool{}
-	for _, id := range jobs {
-		wanted[id] = true
-	}
-	for i := range u.sent {
-		job := &u.sent[i]
-		if !wanted[job.ID] {
+	for _, job := range u.sent {
+		if _, wanted := slices.BinarySearch(jobs, job.id); !wanted {
 			continue
 		}
-		rows.EntryIds = append(rows.EntryIds, job.EntryIds...)
-		rows.EntryVersions = append(rows.EntryVersions, job.EntryVersions...)
-		for range job.EntryIds {
-			rows.JobIds = append(rows.JobIds, job.ID)
-			rows.JobVersions = append(rows.JobVersions, job.Version)
+		for _, entry := range job.records[1:] {
+			rows.EntryIds = append(rows.EntryIds, entry.id)
+			rows.EntryVersions = append(rows.EntryVersions, entry.version)
+			rows.JobIds = append(rows.JobIds, job.id)
+			rows.JobVersions = append(rows.JobVersions, job.records[0].version)
 		}
 	}
 	return rows
-}
-
-// compare adds a job to those that are compared with what was sent. The digests are made only of
-// what has been written since: that is as good as never done.
-func compare(with *sharddb.AcknowledgeJobsParams, job *sharddb.PackUploadRow, untouched bool) {
-	with.JobIds = append(with.JobIds, job.ID)
-	with.JobEntries = append(with.JobEntries, int32(len(job.EntryIds)))
-	if untouched {
-		with.JobDigests = append(with.JobDigests, nil)
-		return
-	}
-	with.JobDigests = append(with.JobDigests, digestOf("", job.Record, job.Digest))
-	with.EntryIds = append(with.EntryIds, job.EntryIds...)
-	for i, record := range job.Entries {
-		of := digestOf(strconv.FormatInt(job.ID, 10), record, job.EntryDigests[i])
-		with.EntryDigests = append(with.EntryDigests, of)
-	}
-}
-
-// digestOf returns what the views of the upload call the digest of a record. It comes with those
-// that leave something out.
-func digestOf(whose, record string, known []byte) []byte {
-	if known != nil {
-		return known
-	}
-	sum := sha256.Sum256([]byte(whose + record))
-	return sum[:]
 }
 
 // answered notes that the master has answered the packet. Jobs that are left do not count as
@@ -193,10 +158,7 @@ func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]
 	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
 		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
 	})
-	if err != nil {
-		return fmt.Errorf("note that the packet was answered: %w", err)
-	}
-	return nil
+	return pg.Failed(err, "note that the packet was answered")
 }
 
 // errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:

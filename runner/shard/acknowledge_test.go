@@ -76,6 +76,7 @@ func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
 	for id := 1; id <= 3; id++ {
 		finish(t, pool, id, "x")
 	}
+	pgtest.Exec(t, pool, started)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		slowToRead(t, pool, 1)

@@ -141,7 +141,7 @@ func (t *turn) pack(ctx context.Context) error {
 	t.packet, t.memo = packet, memo
 	t.report.KnownJobs = len(packet.KnownJobIDs)
 	t.report.KnownHosts = len(packet.KnownHostIDs)
-	t.report.Pending = memo.pending
+	t.report.Pending = len(memo.finished.Ids)
 	t.report.Batch = memo.batch
 	return t.c.leave(ctx, memo)
 }
@@ -155,7 +155,7 @@ func (t *turn) send(ctx, work context.Context) (*afe.Response, error) {
 	began := time.Now()
 	response, err := c.master.Heartbeat(request, t.packet)
 	took := time.Since(began)
-	switch size := uploadSize(t.packet); {
+	switch size := t.memo.size(); {
 	case err == nil:
 		t.report.Batch = t.memo.batch.Grown(size, c.limit(), took, c.options.RPCTimeout)
 	case afe.Judge(err).Is(afe.Overloaded):

@@ -29,6 +29,22 @@ func (c *Client) Pack(ctx context.Context) (*Packed, error) {
 	return &Packed{t.packet, t.memo}, err
 }
 
+// Choose says what goes of jobs with these ids and sizes, and which large one has its turn, or 0.
+func Choose(ids, sizes []int64, space int64, most int, last int64) (fit []int64, large int64) {
+	var jobs []*finishedJob
+	for i, id := range ids {
+		jobs = append(jobs, &finishedJob{id: id, bytes: sizes[i]})
+	}
+	chosen, alone := choose(jobs, space, most, last)
+	for _, job := range chosen {
+		fit = append(fit, job.id)
+	}
+	for _, job := range alone {
+		large = job.id
+	}
+	return fit, large
+}
+
 // LoseAnswer is what follows when the outcome of a request is unknown.
 func (c *Client) LoseAnswer(ctx context.Context, p *Packed) error {
 	return c.settle(ctx, p.memo, false)

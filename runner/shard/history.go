@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/beat"
 	"shardclient/runner/guard"
+	"shardclient/runner/pg"
 )
 
 // record adds the beat to the history, keeps history and quarantine within their limits (P9), and
@@ -20,27 +22,33 @@ func (t *turn) record(ctx context.Context) error {
 	}
 	if t.memo != nil { // if nothing was packed, the batch of the last packet stays in force
 		row.Probe = t.memo.plan.Mode
-		row.LargeWaiting = t.memo.large.waiting
-		row.LargeJobID = t.memo.large.jobID
+		row.LargeWaiting = t.memo.largeWaiting
+		row.LargeJobID = t.memo.largeID
 		row.BatchJobs = int64(t.report.Batch.Jobs)
 		row.BatchBytes = t.report.Batch.Bytes
 	}
 	options := &t.c.options
 	return t.c.lock.WriteAtOnce(ctx,
 		func(q *sharddb.Queries) error {
-			if err := q.HeartbeatRecord(ctx, row); err != nil {
-				return fmt.Errorf("record heartbeat: %w", err)
-			}
-			return nil
+			return pg.Failed(q.HeartbeatRecord(ctx, row), "record heartbeat")
 		},
 		func(q *sharddb.Queries) error {
-			if _, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep); err != nil {
-				return fmt.Errorf("prune history and quarantine: %w", err)
-			}
-			return nil
+			_, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep)
+			return pg.Failed(err, "prune history and quarantine")
 		},
 		func(q *sharddb.Queries) (err error) {
 			t.report.Quarantine, err = countQuarantine(ctx, q)
 			return err
 		})
+}
+
+// countQuarantine counts the objects that are set aside.
+func countQuarantine(ctx context.Context, q *sharddb.Queries) (*beat.Quarantine, error) {
+	size, err := q.QuarantineSize(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count quarantine: %w", err)
+	}
+	return &beat.Quarantine{
+		In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost, Taken: size.Taken,
+	}, nil
 }

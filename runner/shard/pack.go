@@ -1,14 +1,14 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"strconv"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -21,20 +21,23 @@ import (
 // memo is what must be remembered of a packet until the master has answered it. What travels is the
 // packet.
 type memo struct {
-	plan        sharddb.ProbePlanRow // which records may go
-	batch       beat.Batch           // how many of them
-	pending     int                  // finished jobs, those in this packet included
-	waiting     []int64              // finished jobs that may go but must wait for the next packet
-	large       largeTurn
-	aside       int  // jobs that were set aside because PostgreSQL does not let them go
-	packedAside bool // the job in this packet is one of them
+	plan     sharddb.ProbePlanRow   // which records may go
+	batch    beat.Batch             // how many of them
+	finished sharddb.PackPendingRow // all that wait
+	waiting  []int64                // finished jobs that may go but must wait for the next packet
+	// How the jobs that exceed the upload limit take turns with all others: whether this beat left
+	// one waiting, and the one that went alone in this beat; nil: none did.
+	largeWaiting bool
+	largeID      *int64
+	aside        int  // jobs that were set aside because PostgreSQL does not let them go
+	packedAside  bool // the job in this packet is one of them
 
 	upload
 }
 
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	sent     []sharddb.PackUploadRow
+	sent     []*finishedJob
 	digests  []int64 // what the packet says about each job, in short
 	packetID int64   // see shard_client_packets
 
@@ -43,12 +46,6 @@ type upload struct {
 	known     bool
 	repeated  []int64
 	ofAnother int32
-}
-
-// largeTurn says how the jobs that exceed the upload limit take turns with all others.
-type largeTurn struct {
-	waiting bool   // this beat left such a job waiting
-	jobID   *int64 // the job of this kind that went alone in this beat; nil: none did
 }
 
 // packOnce reads everything that the packet says in one snapshot.
@@ -63,7 +60,7 @@ func (c *Client) packOnce(ctx context.Context, most finished) (packet *afe.Packe
 // packFrom reads the packet in two round trips, of which the second one ends the snapshot.
 func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.Packet, *memo, error) {
 	m := &memo{}
-	packet, err := c.packKnown(ctx, tx, &m.plan)
+	packet, err := c.packKnown(ctx, tx, m)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,27 +73,12 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 	if err != nil {
 		return nil, nil, &guard.Error{Err: fmt.Errorf("encode packet: %w", err)}
 	}
-	limits := sharddb.PackUploadParams{
-		RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(),
-		MaxJobs:           int64(m.batch.Jobs),
-		FreeBytes:         c.options.MaxUploadBytes - int64(frame),
-		BatchBytes:        m.batch.Bytes,
-		JobIds:            m.plan.JobIds,
-		OnlyJobs:          m.plan.OnlyJobs,
-	}
+	free, batch := c.options.MaxUploadBytes-int64(frame), m.batch
 	if most != wholeBatch {
-		limits.MaxJobs, limits.FreeBytes, limits.BatchBytes = int64(most), math.MaxInt64, math.MaxInt64
+		free, batch = math.MaxInt64, beat.Batch{Jobs: int(most), Bytes: math.MaxInt64}
 	}
-	var jobs []sharddb.PackUploadRow
-	err = tx.Finish(ctx, func(db pg.DB) (err error) {
-		jobs, err = sharddb.New(db).PackUpload(ctx, limits)
-		return err
-	})
-	if err != nil {
+	if err := m.packFinished(ctx, tx, packet, free, batch); err != nil {
 		return nil, nil, &uploadError{fmt.Errorf("read jobs to upload: %w", err)}
-	}
-	for i := range jobs {
-		m.add(packet, &jobs[i])
 	}
 	slices.Sort(packet.KnownJobIDs)
 	packet.KnownJobIDs = slices.Compact(packet.KnownJobIDs)
@@ -104,38 +86,33 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 }
 
 // packKnown reads what may go, and the hosts and jobs that the master need not send again.
-func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePlanRow) (*afe.Packet, error) {
+func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, m *memo) (*afe.Packet, error) {
 	var hosts sharddb.PackHostsRow
 	packet := &afe.Packet{ShardHostname: c.options.ShardHostname}
 	err := tx.Together(ctx,
 		pg.PlansByKey(ctx),
 		func(db pg.DB) (err error) {
-			if *plan, err = search.Plan(ctx, sharddb.New(db)); err != nil {
-				return fmt.Errorf("read what may go: %w", err)
-			}
-			return nil
+			m.plan, err = search.Plan(ctx, sharddb.New(db))
+			return pg.Failed(err, "read what may go")
 		},
 		func(db pg.DB) (err error) {
-			if hosts, err = sharddb.New(db).PackHosts(ctx); err != nil {
-				return fmt.Errorf("read known hosts: %w", err)
-			}
-			return nil
+			hosts, err = sharddb.New(db).PackHosts(ctx)
+			return pg.Failed(err, "read known hosts")
 		},
 		func(db pg.DB) (err error) {
-			if packet.KnownJobIDs, err = sharddb.New(db).PackOpenJobs(ctx); err != nil {
-				return fmt.Errorf("read known jobs: %w", err)
-			}
-			return nil
+			packet.KnownJobIDs, err = sharddb.New(db).PackOpenJobs(ctx)
+			return pg.Failed(err, "read known jobs")
+		},
+		func(db pg.DB) (err error) {
+			m.finished, err = sharddb.New(db).PackPending(ctx, c.options.RPCTimeout.Seconds())
+			return pg.Failed(err, "read which jobs are to be uploaded")
 		})
 	if err != nil {
 		return nil, err
 	}
-	listed := make(map[int64]bool, len(plan.HostIds))
-	for _, id := range plan.HostIds {
-		listed[id] = true
-	}
+	mayGo := which(m.plan.HostIds, m.plan.OnlyHosts)
 	for i, id := range hosts.Ids {
-		if listed[id] == plan.OnlyHosts {
+		if mayGo(id) {
 			packet.KnownHostIDs = append(packet.KnownHostIDs, id)
 			packet.KnownHostStatuses = append(packet.KnownHostStatuses, hosts.Statuses[i])
 		}
@@ -143,33 +120,62 @@ func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, plan *sharddb.ProbePl
 	return packet, nil
 }
 
-// add puts a finished job into the packet. The first row is about those that must wait for a later
-// packet. They are listed as known instead: if they were left out, the master would send them
-// again, whole, at every beat.
-func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
-	if job.IsTotal {
-		m.pending, m.waiting, m.large.waiting = int(job.Pending), job.WaitingIds, job.LargeWaiting
-		packet.KnownJobIDs = slices.Concat(packet.KnownJobIDs, job.HeldIds, job.WaitingIds)
-		return
+// which returns what says whether a record may go. Some are listed: the only ones that may, or
+// those that may not.
+func which(ids []int64, only bool) func(id int64) bool {
+	listed := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		listed[id] = true
 	}
-	if job.Large {
-		id := job.ID
-		m.large.jobID = &id
-	}
-	all := sha256.New() // of what the packet says about the job, and of what it leaves out
-	record := func(text string, digest []byte) jsontext.Value {
-		value := jsontext.Value(text)
-		if digest == nil {
-			digest = value
+	return func(id int64) bool { return listed[id] == only }
+}
+
+// packFinished puts the finished jobs into the packet that may go and fit. All others are listed as
+// known: if they were left out, the master would send them again, whole, at every beat. free is how
+// many bytes the request may still have. The batch is for records alone: where the master is slow
+// it is small, and the ids of a long backlog would leave room for one job (docs/promises.md,
+// "growing uploads"). Of such a backlog only as much is read as may fit by the sizes of its texts.
+func (m *memo) packFinished(ctx context.Context, tx *pg.Tx, packet *afe.Packet, free int64, batch beat.Batch) error {
+	mayGo, pending := which(m.plan.JobIds, m.plan.OnlyJobs), &m.finished
+	var may []*finishedJob
+	for i, id := range pending.Ids {
+		free -= int64(len(strconv.FormatInt(id, 10)) + 1)
+		if mayGo(id) {
+			may = append(may, &finishedJob{id: id, bytes: pending.Bytes[i]})
 		}
-		_, _ = all.Write(digest)
-		return value
 	}
-	packet.Jobs = append(packet.Jobs, record(job.Record, job.Digest))
-	for i, text := range job.Entries {
-		packet.Entries = append(packet.Entries, record(text, job.EntryDigests[i]))
+	space := min(free, batch.Bytes)
+	jobs, large := choose(may, space, batch.Jobs, pending.LastLarge)
+	jobs = append(jobs, large...)
+	slices.SortFunc(jobs, func(a, b *finishedJob) int { return cmp.Compare(a.id, b.id) })
+	if err := tx.Finish(ctx, readRecords(ctx, jobs)...); err != nil {
+		return err
 	}
-	m.sent = append(m.sent, *job)
+	jobs, large = choose(jobs, space, len(jobs), pending.LastLarge)
+	if m.largeWaiting = large != nil; m.largeWaiting && (pending.LargeTurn || len(jobs) == 0) {
+		jobs, m.largeID, m.largeWaiting = large, &large[0].id, false
+	}
+	for _, job := range jobs {
+		m.add(packet, job)
+	}
+	sent := m.jobIDs()
+	rest := slices.DeleteFunc(pending.Ids, func(id int64) bool { _, goes := slices.BinarySearch(sent, id); return goes })
+	packet.KnownJobIDs = append(packet.KnownJobIDs, rest...)
+	m.waiting = slices.DeleteFunc(rest, func(id int64) bool { return !mayGo(id) })
+	return nil
+}
+
+// add puts a finished job into the packet.
+func (m *memo) add(packet *afe.Packet, job *finishedJob) {
+	all := sha256.New() // of what the packet says about the job, and of what it leaves out
+	packet.Jobs = append(packet.Jobs, job.records[0].text)
+	for i, r := range job.records {
+		_, _ = all.Write(r.whole)
+		if i > 0 {
+			packet.Entries = append(packet.Entries, r.text)
+		}
+	}
+	m.sent = append(m.sent, job)
 	m.digests = append(m.digests, int64(binary.BigEndian.Uint64(all.Sum(nil))))
 }
 
@@ -177,18 +183,16 @@ func (m *memo) add(packet *afe.Packet, job *sharddb.PackUploadRow) {
 func (u *upload) jobIDs() []int64 {
 	ids := make([]int64, len(u.sent))
 	for i := range u.sent {
-		ids[i] = u.sent[i].ID
+		ids[i] = u.sent[i].id
 	}
 	return ids
 }
 
-// uploadSize returns how many jobs and bytes the packet uploads.
-func uploadSize(packet *afe.Packet) beat.Batch {
-	size := beat.Batch{Jobs: len(packet.Jobs)}
-	for _, records := range [][]jsontext.Value{packet.Jobs, packet.Entries} {
-		for _, record := range records {
-			size.Bytes += int64(len(record))
-		}
+// size returns how many jobs and bytes the packet uploads.
+func (u *upload) size() (all beat.Batch) {
+	for _, job := range u.sent {
+		all.Bytes += job.bytes
 	}
-	return size
+	all.Jobs = len(u.sent)
+	return all
 }

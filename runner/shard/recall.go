@@ -45,7 +45,7 @@ func (c *Client) recall(ctx context.Context, tx *pg.Tx) (beat.Past, error) {
 		Failures:    int(row.Failures),
 		KnownJobs:   int(row.KnownJobs),
 		KnownHosts:  int(row.KnownHosts),
-		Pending:     m.pending,
+		Pending:     len(m.finished.Ids),
 		Batch:       m.batch,
 		Quarantine:  *quarantined,
 	}, nil
@@ -57,15 +57,4 @@ func moment(seconds float64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(math.Round(seconds * 1000)))
-}
-
-// countQuarantine counts the objects that are set aside.
-func countQuarantine(ctx context.Context, q *sharddb.Queries) (*beat.Quarantine, error) {
-	size, err := q.QuarantineSize(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("count quarantine: %w", err)
-	}
-	return &beat.Quarantine{
-		In: size.Incoming, Out: size.Outgoing, WaitingForHost: size.WaitingForHost, Taken: size.Taken,
-	}, nil
 }

@@ -76,5 +76,5 @@ func (t *turn) acknowledgeFewer(ctx context.Context, sure bool, err error) error
 		return err
 	}
 	m.aside, m.packedAside = 1, true
-	return pg.Together(t.c.setAside(ctx, m.sent[0].ID, err), t.c.settle(ctx, m, sure))
+	return pg.Together(t.c.setAside(ctx, m.sent[0].id, err), t.c.settle(ctx, m, sure))
 }

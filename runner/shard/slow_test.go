@@ -2,7 +2,6 @@ package shard_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,15 +13,19 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// slowToRead lets every statement be cancelled that reads the records of a job's entries.
+// started says by the time of each entry which job it belongs to.
+const started = "UPDATE afe_host_queue_entries SET started_on = timestamp '2001-01-01' + job_id * interval '1 second'"
+
+// slowToRead lets every statement be cancelled that reads the records of a job's entries, as
+// started tells them.
 func slowToRead(t *testing.T, pool *pgxpool.Pool, job int) {
 	t.Helper()
-	definition := pgtest.Query[string](t, pool, "SELECT pg_get_viewdef('shard_client_upload_entries')")
 	pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
 			IF id = %d THEN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END IF;
 			RETURN true; END $$;
-		CREATE OR REPLACE VIEW shard_client_upload_entries AS SELECT * FROM (%s) AS v WHERE slow(v.job_id)`,
-		job, strings.TrimSuffix(definition, ";")), simple)
+		ALTER FUNCTION shard_client_wire_time RENAME TO wire_time;
+		CREATE FUNCTION shard_client_wire_time(t timestamp) RETURNS text LANGUAGE sql AS
+			$$ SELECT CASE WHEN slow(extract(epoch FROM t - timestamp '2001-01-01')::bigint) THEN wire_time(t) END $$`, job), simple)
 }
 
 // quick makes it as quick as any other.
@@ -32,7 +35,8 @@ func quick(t *testing.T, pool *pgxpool.Pool) {
 }
 
 const twelveFinished = `INSERT INTO afe_jobs (id, created_on) SELECT n, now() FROM generate_series(1, 12) AS n;
-	INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT n, n, 'Completed', true FROM generate_series(1, 12) AS n`
+	INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT n, n, 'Completed', true FROM generate_series(1, 12) AS n;
+	` + started
 
 const unsent = "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM afe_jobs WHERE shard_id IS NULL"
 

@@ -135,6 +135,24 @@ func TestUploadIsBoundedByBytes(t *testing.T) {
 	}
 }
 
+// The ids of the jobs that wait are in the body, too.
+func TestWhatWaitsTakesRoom(t *testing.T) {
+	t.Parallel()
+	pool, master := pgtest.Pool(t), newMaster(t)
+	o := options()
+	o.MaxUploadBytes = 4000
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
+	pgtest.Exec(t, pool, "INSERT INTO afe_shards (id, hostname) VALUES (1, $1)", ourShard)
+	pgtest.Exec(t, pool, "INSERT INTO afe_jobs (id, created_on) SELECT n, now() FROM generate_series(3000000001, 3000000200) AS n")
+	pgtest.Exec(t, pool, `INSERT INTO afe_host_queue_entries (id, job_id, status, complete)
+		SELECT n, n, 'Completed', true FROM generate_series(3000000001, 3000000200) AS n`)
+	master.saysResult(result(nil, nil, nil))
+	mustBeat(t, client)
+	if size, jobs := len(master.last(t)), len(lastSent(t, master).Jobs); size > 4000 || jobs < 2 {
+		t.Errorf("a body of %d bytes with %d jobs, want at most 4000 with several", size, jobs)
+	}
+}
+
 // A job larger than the limit has its turn also while others never end.
 func TestALargeJobHasItsTurn(t *testing.T) {
 	t.Parallel()

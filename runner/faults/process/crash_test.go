@@ -21,7 +21,7 @@ func TestPostgresKilledAndRestarted(t *testing.T) {
 		side faults.Side
 	}{
 		"idle":        {"", faults.Before},
-		"pack":        {"PackUpload", faults.Before},
+		"pack":        {"RecordsOfJobs", faults.Before},
 		"acknowledge": {"AcknowledgeJobs", faults.After},
 		"apply":       {"JobUpdate", faults.After},
 	} {
