@@ -1,6 +1,8 @@
 package schema_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -111,6 +113,33 @@ func TestSchedulerSetWithoutSuperuser(t *testing.T) {
 	}
 	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_operator WHERE oprname = '=' AND oprnamespace = 'theirs'::regnamespace"); n != 2 {
 		t.Errorf("%d operators in the schema, want 2", n)
+	}
+}
+
+// A role that may make tables beside those of the owner is refused before it makes any: its table
+// of versions would shut the owner out.
+func TestSchedulerSetWantsTheOwner(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	pool := openPool(t, databaseURL)
+	name := "other_" + pool.Config().ConnConfig.Database
+	pgtest.Exec(t, pool, "CREATE ROLE "+name)
+	t.Cleanup(func() { _, _ = pool.Exec(context.Background(), "DROP OWNED BY "+name+"; DROP ROLE "+name) })
+	pgtest.Exec(t, pool, "GRANT CREATE ON SCHEMA public TO "+name+"; GRANT SELECT, REFERENCES ON ALL TABLES IN SCHEMA public TO "+name)
+	for what, migrate := range map[string]func(string) error{
+		"up":   func(url string) error { _, err := schema.Scheduler.UpTelling(t.Context(), url, nil); return err },
+		"down": func(url string) error { _, err := schema.Scheduler.Down(t.Context(), url); return err },
+	} {
+		err := migrate(databaseURL + "&options=-c%20role%3D" + name)
+		if refused := new(schema.NotOwnerError); !errors.As(err, &refused) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := pgtest.Query[int](t, pool, "SELECT count(*) FROM pg_class WHERE relname = 'shard_client_scheduler_migrations'"); n != 0 {
+		t.Error("it has made a table of versions")
+	}
+	if _, err := schema.Scheduler.UpTelling(t.Context(), databaseURL, nil); err != nil {
+		t.Error(err)
 	}
 }
 

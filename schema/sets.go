@@ -53,7 +53,7 @@ func (s Set) mayRun(ctx context.Context, db DB, down bool) error {
 		return err
 	}
 	if s.Name != "" {
-		return cmp.Or(Check(ctx, db), s.nameTaken(ctx, db, down))
+		return cmp.Or(Check(ctx, db), owned(ctx, db), s.nameTaken(ctx, db, down))
 	}
 	if !down {
 		return nil
@@ -63,6 +63,25 @@ func (s Set) mayRun(ctx context.Context, db DB, down bool) error {
 		return errSchedulerFirst
 	}
 	return nil // without its table of versions, nothing was applied
+}
+
+// NotOwnerError says that a set would be migrated by another role than the client's tables. Its
+// table of versions would be that role's, and shut the owner out.
+type NotOwnerError struct{ Owner string }
+
+func (e *NotOwnerError) Error() string {
+	return fmt.Sprintf("the client's tables belong to %s, whose rights this role does not have: %s; nothing was changed", e.Owner, e.Hint())
+}
+
+// Hint says what to do; it is part of the text.
+func (e *NotOwnerError) Hint() string { return "connect as " + e.Owner }
+
+func owned(ctx context.Context, db DB) error {
+	owner, err := sessiondb.New(db).SessionNotOwned(ctx)
+	if err != nil || owner == "" {
+		return err
+	}
+	return &NotOwnerError{Owner: owner}
 }
 
 // TakenError says that somebody else has made tables that a set of migrations would make.

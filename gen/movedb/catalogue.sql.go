@@ -14,7 +14,8 @@ SELECT c.conname::text AS name
 FROM pg_catalog.pg_constraint AS c
 JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid
 WHERE c.contype = 'f'
-    AND t.relname ~ '^afe_'
+    AND t.relnamespace = (SELECT o.relnamespace FROM pg_catalog.pg_class AS o WHERE o.oid = 'shard_client_owner'::regclass)
+    AND t.relname ~ '^(afe|tko|django|auth)_'
     AND (NOT c.convalidated OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgconstraint = c.oid AND g.tgenabled = 'D'
     ))
@@ -27,7 +28,7 @@ func (q *Queries) BrokenReferences(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	items := []string{}
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
@@ -84,7 +85,7 @@ func (q *Queries) Columns(ctx context.Context) ([]ColumnsRow, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ColumnsRow
+	items := []ColumnsRow{}
 	for rows.Next() {
 		var i ColumnsRow
 		if err := rows.Scan(
@@ -138,7 +139,7 @@ func (q *Queries) Keys(ctx context.Context) ([]KeysRow, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []KeysRow
+	items := []KeysRow{}
 	for rows.Next() {
 		var i KeysRow
 		if err := rows.Scan(&i.TableName, &i.IsPrimary, &i.Names); err != nil {

@@ -27,7 +27,7 @@ func (q *Queries) OtherSessions(ctx context.Context, own string) ([]string, erro
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	items := []string{}
 	for rows.Next() {
 		var session string
 		if err := rows.Scan(&session); err != nil {
@@ -65,7 +65,7 @@ func (q *Queries) UnsentJobs(ctx context.Context) ([]int64, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []int64
+	items := []int64{}
 	for rows.Next() {
 		var id int64
 		if err := rows.Scan(&id); err != nil {

@@ -59,6 +59,20 @@ func (q *Queries) SessionHome(ctx context.Context) (SessionHomeRow, error) {
 	return i, err
 }
 
+const SessionNotOwned = `-- name: SessionNotOwned :one
+SELECT coalesce(pg_catalog.max(pg_catalog.pg_get_userbyid(c.relowner)::text), '')::text AS owner
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = pg_catalog.to_regclass('afe_jobs')::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+`
+
+// Who owns the tables of the client, if the role of this session has not the rights of that role.
+func (q *Queries) SessionNotOwned(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, SessionNotOwned)
+	var owner string
+	err := row.Scan(&owner)
+	return owner, err
+}
+
 const SessionSettle = `-- name: SessionSettle :exec
 SELECT pg_catalog.count(pg_catalog.set_config(s.name, w.value, false))
 FROM pg_catalog.json_each_text($1::json) AS w

@@ -49,7 +49,8 @@ SELECT c.conname::text AS name
 FROM pg_catalog.pg_constraint AS c
 JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid
 WHERE c.contype = 'f'
-    AND t.relname ~ '^afe_'
+    AND t.relnamespace = (SELECT o.relnamespace FROM pg_catalog.pg_class AS o WHERE o.oid = 'shard_client_owner'::regclass)
+    AND t.relname ~ '^(afe|tko|django|auth)_'
     AND (NOT c.convalidated OR EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgconstraint = c.oid AND g.tgenabled = 'D'
     ));

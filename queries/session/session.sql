@@ -113,3 +113,9 @@ SELECT
         WHERE p.pronamespace = h.oid AND p.proowner NOT IN (SELECT t.oid FROM trusted AS t)
     ), '')::text AS functions
 FROM home AS h;
+
+-- Who owns the tables of the client, if the role of this session has not the rights of that role.
+-- name: SessionNotOwned :one
+SELECT coalesce(pg_catalog.max(pg_catalog.pg_get_userbyid(c.relowner)::text), '')::text AS owner
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = pg_catalog.to_regclass('afe_jobs')::oid AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE');

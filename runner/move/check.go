@@ -18,9 +18,15 @@ func (i *importing) noteColumns(t *table, columns []string) {
 	}
 }
 
-// listWhatStays lists tables of MySQL that no row was read of.
+// listWhatStays lists tables of MySQL that no row was read of, and tables here that MySQL shows
+// none of: to a user without a right it hides them.
 func (i *importing) listWhatStays() {
-	var away, results []string
+	var away, results, hidden []string
+	for _, t := range i.tables {
+		if !slices.Contains(i.from.tables, t.name) && (i.All || ours(t.name)) {
+			hidden = append(hidden, t.name)
+		}
+	}
 	for _, name := range i.from.tables {
 		switch {
 		case slices.ContainsFunc(i.report.Tables, func(m Moved) bool { return m.Table == name }):
@@ -33,11 +39,15 @@ func (i *importing) listWhatStays() {
 	}
 	slices.Sort(away)
 	slices.Sort(results)
+	slices.Sort(hidden)
 	if len(results) > 0 {
 		i.report.Stays = append(i.report.Stays, "tables that only --all moves: "+strings.Join(results, ", "))
 	}
 	if len(away) > 0 {
 		i.report.Stays = append(i.report.Stays, "tables that this database does not have: "+strings.Join(away, ", "))
+	}
+	if len(hidden) > 0 {
+		i.report.Stays = append(i.report.Stays, "tables that MySQL does not have, or does not show to this user: "+strings.Join(hidden, ", "))
 	}
 }
 
@@ -88,7 +98,10 @@ func (i *importing) check(ctx context.Context) error {
 		return err
 	}
 	if len(broken) > 0 {
-		return &CheckError{"foreign keys are not kept: " + strings.Join(broken, ", ") + " (see shard-client migrate repair)"}
+		return &Refusal{
+			Cause:  "foreign keys are not kept here: " + strings.Join(broken, ", ") + "; nothing was stored",
+			Remedy: "shard-client migrate repair names what is wrong with the client's tables; for those of a scheduler, ALTER TABLE ... ENABLE TRIGGER ALL and VALIDATE CONSTRAINT as a superuser, then start it again",
+		}
 	}
 	i.proven("foreign keys are whole")
 	return i.checkPacket(ctx)
@@ -96,7 +109,7 @@ func (i *importing) check(ctx context.Context) error {
 
 func (i *importing) proven(what string) { i.report.Checks = append(i.report.Checks, what) }
 
-// checkPacket compares what waits for its upload, and lists what the next packet knows.
+// checkPacket compares what waits for its upload.
 func (i *importing) checkPacket(ctx context.Context) error {
 	want, err := i.from.ids(ctx, statement("waiting"))
 	if err != nil {
@@ -109,6 +122,11 @@ func (i *importing) checkPacket(ctx context.Context) error {
 		return &CheckError{fmt.Sprintf("jobs %s wait for their upload in MySQL, and %s here", listed(want), listed(i.report.WaitingJobs))}
 	}
 	i.proven("the same jobs wait for their upload")
+	return i.listKnown(ctx)
+}
+
+// listKnown lists what the next packet knows.
+func (i *importing) listKnown(ctx context.Context) (err error) {
 	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
 		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
 	}

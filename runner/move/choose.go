@@ -57,6 +57,8 @@ func (i *importing) queries(ctx context.Context, t *table) (list []string, err e
 	}
 	whole := []string{statement("rows", "{table}", t.name)}
 	switch {
+	case t.name == "afe_jobs" && len(i.chosen) == 0: // its columns are looked at all the same
+		return []string{statement("empty_table", "{table}", t.name)}, nil
 	case t.name == "afe_jobs":
 		return by("id", i.chosen), nil
 	case t.name == "afe_special_tasks" && !i.All:
@@ -74,8 +76,8 @@ func (i *importing) queries(ctx context.Context, t *table) (list []string, err e
 		return append(list, statement("aborted_nothing")), nil // is left out, but not in silence
 	case !ours(t.name): // results and sessions
 		return nil, nil
-	case has("job_id"):
-		return by("job_id", i.chosen), nil
+	case has("job_id"): // those of no job are left out, but not in silence
+		return append(by("job_id", i.chosen), statement("of_no_job", "{table}", t.name)), nil
 	}
 	return whole, nil
 }

@@ -144,10 +144,10 @@ func (i *importing) compareAll(ctx context.Context, counts []string) error {
 	}
 	i.report = Report{Outcome: "already_here", Tables: []Moved{}, Repairs: []Kind{}, Stays: []string{}, Checks: []string{}, Others: i.from.others}
 	var err error
-	if i.report.KnownJobs, err = i.q.KnownJobs(ctx); err == nil {
-		i.report.KnownHosts, err = i.q.KnownHosts(ctx)
+	if i.report.WaitingJobs, err = i.q.WaitingJobs(ctx); err != nil {
+		return err
 	}
-	return err
+	return i.listKnown(ctx)
 }
 
 func (i *importing) compareParents(ctx context.Context, t *table) error {

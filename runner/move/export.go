@@ -19,6 +19,7 @@ import (
 // way says how the rows of a table go back.
 type way struct {
 	table, key string
+	named      string // the column by which a row is known again
 	// writes are the columns of a row that exists which a scheduler or a client may have written;
 	// others stay as MySQL has them.
 	writes []string
@@ -33,9 +34,9 @@ var back = []way{
 	{table: "afe_labels", key: "id"},
 	{table: "afe_users", key: "id"},
 	{table: "afe_acl_groups", key: "id"},
-	{table: "afe_hosts", key: "id", writes: strings.Fields(
+	{table: "afe_hosts", key: "id", named: "hostname", writes: strings.Fields(
 		"status locked locked_by_id lock_time lock_reason leased dirty protection synch_id invalid shard_id")},
-	{table: "afe_jobs", key: "id", writes: []string{"shard_id"}},
+	{table: "afe_jobs", key: "id", named: "name", writes: []string{"shard_id"}},
 	{table: "afe_host_queue_entries", key: "id", writes: strings.Fields(
 		"status active complete deleted aborted execution_subdir started_on finished_on host_id meta_host")},
 	{table: "afe_aborted_host_queue_entries", key: "queue_entry_id"},
@@ -45,12 +46,6 @@ var back = []way{
 	{table: "afe_host_attributes", key: "host_id", owned: true},
 	{table: "afe_jobs_dependency_labels", key: "job_id", owned: true},
 	{table: "afe_job_keyvals", key: "job_id", owned: true},
-}
-
-// ErrNotImported refuses to fill a MySQL with another shard.
-var ErrNotImported error = &Refusal{
-	Cause:  "none of the jobs and hosts here are in that MySQL: it is not the one that was imported; nothing was changed",
-	Remedy: "name in --to the MySQL that was imported",
 }
 
 // Export writes what is here back to the MySQL that was imported, in one transaction of it. The
@@ -78,10 +73,6 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 		return nil, ofMySQL(err)
 	}
 	defer func() { _ = tx.Rollback() }() // unless it is committed
-	// Autotest writes like this, too: a text that is too long is cut.
-	if _, err := tx.ExecContext(ctx, statement("lenient")); err != nil {
-		return nil, ofMySQL(err)
-	}
 	e := &exporting{Options: o, tx: tx, source: source, report: Returned{Outcome: "exported", Tables: []ReturnedOf{}}}
 	// It writes nothing, but nobody else may, either.
 	err = from.WriteRows(ctx, func(db pg.DB) error { return e.run(ctx, db) })
@@ -194,6 +185,11 @@ func (e *exporting) table(ctx context.Context, db pg.DB, w way) error {
 	}
 	e.owners[map[string]string{"afe_hosts": "host_id", "afe_jobs": "job_id", "afe_acl_groups": "aclgroup_id"}[w.table]] = ids
 	e.report.Tables = append(e.report.Tables, ReturnedOf{Table: w.table})
+	if w.table == "afe_host_queue_entries" {
+		if err := e.beforeEntries(ctx, columns, rows, ids); err != nil {
+			return err
+		}
+	}
 	if w.owned {
 		return e.replace(ctx, w, columns, rows, append(ids, e.owners[w.key]...))
 	}
@@ -233,7 +229,9 @@ func (e *exporting) merge(ctx context.Context, w way, columns []string, rows [][
 			there[id] = true
 		}
 	}
-	e.met = e.met || len(there) > 0 && (w.table == "afe_hosts" || w.table == "afe_jobs")
+	if err := e.meet(ctx, w, columns, rows, ids); err != nil {
+		return err
+	}
 	writes := slices.DeleteFunc(slices.Clone(w.writes), func(name string) bool { return !slices.Contains(columns, name) })
 	insert, err := e.prepare(ctx, w, "insert", columns)
 	if err != nil {

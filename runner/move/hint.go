@@ -70,6 +70,7 @@ var causes = []struct {
 	{isA[x509.HostnameError], "write the host in the URL of MySQL as the server's certificate names it"},
 	{isA[x509.CertificateInvalidError], "renew the certificate of the MySQL server, or set the clock of this machine"},
 	{isA[*net.DNSError], "correct the host name in the URL of MySQL, or the name server of this machine"},
+	{isA[*net.AddrError], "correct the port in the URL of MySQL"},
 	{among(fs.ErrNotExist), "start MySQL, or correct the socket in the URL: ?socket=/run/mysqld/mysqld.sock is Debian's"},
 	{among(syscall.ECONNREFUSED), "start MySQL, or correct host and port in its URL; one that listens on a socket only wants ?socket=PATH"},
 	{among(syscall.EACCES), "run it as a user who may open MySQL's socket, or name host and port"},

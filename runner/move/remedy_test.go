@@ -41,6 +41,7 @@ func TestEachErrorHasARemedy(t *testing.T) {
 	}
 	// The way to MySQL.
 	says(read("mysql://u@"+nobody+"/d"), "read MySQL at "+nobody, "start MySQL, or correct host and port in its URL")
+	says(read("mysql://u@localhost:99999/d"), "invalid port", "correct the port in the URL of MySQL")
 	says(read("mysql://u@nowhere.invalid/d"), "nowhere.invalid", "correct the host name in the URL of MySQL")
 	says(read("mysql://u@localhost/d?socket="+filepath.Join(t.TempDir(), "none")), "no such file", "start MySQL, or correct the socket in the URL")
 	says(read(strings.Replace(old.address(), "CANARY", "wrongCANARY", 1)), "Access denied for user '"+old.name+"'@'localhost' (using password: YES)", "correct user and password")

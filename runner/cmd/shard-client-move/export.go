@@ -27,5 +27,5 @@ func (c *exportCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	return p.print(report)
+	return p.print(report, c.DryRun)
 }

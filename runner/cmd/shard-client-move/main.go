@@ -62,6 +62,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	p := &program{stdout: os.Stdout, stderr: os.Stderr}
 	err := p.run(ctx, os.Args[1:])
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
 	stop()
 	if err == nil {
 		return
@@ -72,6 +75,22 @@ func main() {
 		fmt.Fprintln(p.stderr, "hint: "+remedy)
 	}
 	os.Exit(codeOf(err))
+}
+
+// told is an error whose cause says nothing about what was stored.
+type told struct {
+	error
+	hint string
+}
+
+func (e *told) Unwrap() error { return e.error }
+
+// Hint says what to do about it.
+func (e *told) Hint() string { return e.hint }
+
+var errInterrupted error = &told{
+	errors.New("interrupted by a signal"),
+	"start it again: nothing was changed, unless the signal came behind the last step: then an import says that everything is here, and an export may be done twice",
 }
 
 // remedyOf returns what to do about an error; "": its text says it.
@@ -167,13 +186,23 @@ func (p *program) onShard(ctx context.Context, use func(*lock.Lock) error) error
 	return use(held)
 }
 
-// print prints a report.
-func (p *program) print(report interface{ Text() string }) error {
+// print prints a report of what is done already.
+func (p *program) print(report interface{ Text() string }, dryRun bool) (err error) {
 	if p.settings.Output == "json" {
-		return json.NewEncoder(p.stdout).Encode(report)
+		err = json.NewEncoder(p.stdout).Encode(report)
+	} else {
+		_, err = io.WriteString(p.stdout, report.Text())
 	}
-	_, err := io.WriteString(p.stdout, report.Text())
-	return err
+	switch {
+	case err == nil:
+		return nil
+	case dryRun:
+		return &told{fmt.Errorf("print the report: %w", err), "let it print where there is room, and start it again: nothing is changed"}
+	}
+	return &told{
+		fmt.Errorf("print the report: %w; all that it tells of is done", err),
+		"let it print where there is room, and start it again: an import then compares, an export may be done twice; --dry-run into a new database has an import's report",
+	}
 }
 
 type importCommand struct{ moving.Import }
@@ -198,5 +227,5 @@ func (c *importCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	return p.print(report)
+	return p.print(report, c.DryRun)
 }

@@ -1,1 +1,0 @@
-SET SESSION sql_mode = ''

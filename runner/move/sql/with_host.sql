@@ -1,0 +1,1 @@
+SELECT id, host_id FROM afe_host_queue_entries WHERE host_id IS NOT NULL AND id IN ({ids})
