@@ -20,7 +20,16 @@ SELECT
     shard_client_wire_time(e.finished_on) AS finished_on,
     e.host_id
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.id, o.job_id, o.host_id, o.status, o.meta_host, o.active, o.complete, o.deleted, o.execution_subdir, o.atomic_group_id, o.aborted, o.started_on, o.finished_on, o.xmin::xid AS version FROM afe_host_queue_entries AS o WHERE o.job_id = s.id ORDER BY o.id + 0 OFFSET 0) AS e
+CROSS JOIN LATERAL (
+    SELECT
+        o.xmin::xid AS version, o.job_id,
+        o.id, o.status, o.active, o.complete, o.deleted, o.aborted, o.execution_subdir, o.started_on, o.finished_on,
+        o.host_id
+    FROM afe_host_queue_entries AS o
+    WHERE o.job_id = s.id
+    ORDER BY o.id + 0
+    OFFSET 0
+) AS e
 `
 
 type RecordsOfEntriesRow struct {
@@ -87,7 +96,16 @@ SELECT
     j.synch_count::bigint, j.timeout::bigint, j.timeout_mins::bigint, j.max_runtime_hrs::bigint, j.max_runtime_mins::bigint, j.run_verify, j.run_reset,
     j.email_list, j.reboot_before::bigint, j.reboot_after::bigint, j.parse_failed_repair, j.test_retry::bigint, j.require_ssp
 FROM pg_catalog.unnest($1::bigint[]) AS s (id)
-CROSS JOIN LATERAL (SELECT o.id, o.owner, o.name, o.priority, o.control_file, o.control_type, o.created_on, o.synch_count, o.timeout, o.run_verify, o.email_list, o.reboot_before, o.reboot_after, o.parse_failed_repair, o.max_runtime_hrs, o.max_runtime_mins, o.drone_set_id, o.parameterized_job_id, o.parent_job_id, o.test_retry, o.run_reset, o.timeout_mins, o.shard_id, o.require_ssp, o.xmin::xid AS version FROM afe_jobs AS o WHERE o.id = s.id OFFSET 0) AS j
+CROSS JOIN LATERAL (
+    SELECT
+        o.xmin::xid AS version,
+        o.id, o.owner, o.name, o.priority, o.control_file, o.control_type, o.created_on,
+        o.synch_count, o.timeout, o.timeout_mins, o.max_runtime_hrs, o.max_runtime_mins, o.run_verify, o.run_reset,
+        o.email_list, o.reboot_before, o.reboot_after, o.parse_failed_repair, o.test_retry, o.require_ssp
+    FROM afe_jobs AS o
+    WHERE o.id = s.id
+    OFFSET 0
+) AS j
 `
 
 type RecordsOfJobsRow struct {
@@ -122,7 +140,7 @@ type RecordsOfJobsRow struct {
 // columns from id on, as row_to_json writes them. It is what the views of the upload call a record
 // (schema/); a test compares. Each row is looked up by its key, as in acknowledge.sql, and sent as
 // it is found: only the entries of a job come in an order. version is the transaction that wrote it
-// last.
+// last. Columns are named one by one, so that no beat fails for one that it does not send.
 // A field added here is sent. Relations never are, because the master would write the foreign keys
 // as they come.
 func (q *Queries) RecordsOfJobs(ctx context.Context, jobIds []int64) ([]RecordsOfJobsRow, error) {
