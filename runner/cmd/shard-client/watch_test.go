@@ -33,7 +33,9 @@ func misfortunes(t *testing.T, pool *pgxpool.Pool) []http.Handler {
 	return []http.Handler{
 		breaksOff, hangs(nil, nil), page(404, "<h1>Oops"), page(200, "<h1>Hello"), answers(jobs(101, 102, 103, 104, 105, 106, 107, 108, 109)),
 		answers(`{"hosts": [], "jobs": []}`), refuses("E", "no"),
-		after(func() { pgtest.Exec(t, pool, "ALTER TABLE afe_host_queue_entries RENAME COLUMN meta_host TO elsewhere") }, answers(jobs(101))),
+		after(func() {
+			pgtest.Exec(t, pool, "ALTER TABLE afe_host_queue_entries RENAME COLUMN meta_host TO elsewhere")
+		}, answers(jobs(101))),
 		after(func() {
 			pgtest.Exec(t, pool, "ALTER TABLE afe_host_queue_entries RENAME COLUMN elsewhere TO meta_host")
 			endLockHolder(t, pool)
