@@ -130,7 +130,7 @@ type PackPendingRow struct {
 // two. A job whose id the master has given to another job is not uploaded, because it would be
 // stored as the other's result.
 //
-// Which of them go is decided by the client (runner/shard/choose.go). The history says whose turn
+// Which of them go is decided by the client (runner/shard/records.go). The history says whose turn
 // it is: large_turn, if the last beat left a job waiting that is too large to go with others, and
 // last_large, which such a job went last.
 //

@@ -286,7 +286,7 @@ type StatusPendingRow struct {
 	More   bool
 }
 
-// The finished jobs that wait for their upload, as PackUpload finds them: those whose shard_id is
+// The finished jobs that wait for their upload, as PackPending finds them: those whose shard_id is
 // NULL, by an index that holds no others, and those of the ledger; but for jobs that go once more
 // because a request may have been stored late. Of a backlog no more than `most` are looked at.
 // oldest is the scheduler's time of the entry that ended first, which has no zone.
