@@ -276,3 +276,16 @@ func (q *Queries) ShardLabelsLock(ctx context.Context, shardID int64) (int64, er
 	}
 	return result.RowsAffected(), nil
 }
+
+const snapshotSeen = `-- name: SnapshotSeen :one
+SELECT pg_current_snapshot()::text AS snapshot
+`
+
+// Names what all sessions have committed so far: two snapshots with the same name see the same, but
+// for what the session itself has written in between.
+func (q *Queries) SnapshotSeen(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, snapshotSeen)
+	var snapshot string
+	err := row.Scan(&snapshot)
+	return snapshot, err
+}

@@ -108,6 +108,11 @@ CROSS JOIN LATERAL (
 WHERE NOT entries.begun AND (NOT o.known OR entries.aborted)
 ORDER BY o.job_id;
 
+-- Names what all sessions have committed so far: two snapshots with the same name see the same, but
+-- for what the session itself has written in between.
+-- name: SnapshotSeen :one
+SELECT pg_current_snapshot()::text AS snapshot;
+
 -- A transaction that takes a label from the shard waits until the heartbeat is over,
 -- and then finds the hosts that it assigned. Otherwise a host could stay assigned to
 -- a shard that has none of its labels.

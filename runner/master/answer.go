@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // answer is a result as it is sent, with the number of objects in it.
@@ -15,50 +17,56 @@ type answer struct {
 	hosts, jobs, incorrect int
 }
 
-// answer writes the answer with these hosts and jobs.
-func (b *beat) answer(ctx context.Context, hostIDs, jobIDs []int64) (*answer, error) {
+// answer gives the hosts and jobs to the shard, commits, and returns the answer. PostgreSQL reads
+// the next rows while those before them are taken, and commits while JSON is made of all.
+func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (*answer, error) {
 	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
-	hosts, err := b.readHosts(ctx, hostIDs)
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := b.readJobs(ctx, jobIDs)
-	if err != nil {
-		return nil, err
-	}
-	ids := jobs.labels()
-	for _, l := range hosts.labels {
-		ids = append(ids, l.LabelID)
-	}
-	labels, err := b.readLabels(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	// Of large answers each object has about as many bytes.
-	t := append(make(text, 0, 1024+1536*(len(hostIDs)+len(jobIDs))), '{')
-	t.hosts(hosts, labels, b.shard, b.protocol == afe.Protocol2019)
-	if b.protocol == afe.Protocol2019 {
-		incorrect, err := b.incorrectHosts(ctx)
-		if err != nil {
+	var hosts givenHosts
+	var jobs givenJobs
+	if len(hostIDs)+len(jobIDs) > 0 {
+		asks := append(b.assign(ctx, hostIDs, jobIDs), hosts.read(ctx, hostIDs)...)
+		if err := tx.Together(ctx, append(asks, jobs.read(ctx, jobIDs)...)...); err != nil {
 			return nil, err
 		}
-		a.incorrect = len(incorrect)
+	}
+	asks := hosts.readGroups(ctx)
+	var incorrect []int64
+	if b.protocol == afe.Protocol2019 && len(b.args.knownHostIDs) > 0 {
+		asks = append(asks, ask(&incorrect, "find incorrect hosts", func(q *masterdb.Queries) ([]int64, error) {
+			return q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
+		}))
+	}
+	if ids := once(append(hosts.labelIDs(), jobs.labelIDs()...)); len(ids) > 0 {
+		asks = append(asks, func(db pg.DB) error {
+			labels, err := masterdb.New(db).LabelsGiven(ctx, ids)
+			if err != nil {
+				return fmt.Errorf("read labels: %w", err)
+			}
+			a.result = b.result(hosts, jobs, labels, incorrect)
+			return nil
+		})
+	}
+	if err := tx.Finish(ctx, asks...); err != nil {
+		return nil, err
+	}
+	if a.result == nil {
+		a.result = b.result(hosts, jobs, nil, incorrect)
+	}
+	a.incorrect = len(incorrect)
+	return a, nil
+}
+
+// result writes the answer.
+func (b *beat) result(hosts givenHosts, jobs givenJobs, rows []masterdb.LabelsGivenRow, incorrect []int64) []byte {
+	labels := labelTexts(rows)
+	// Of large answers each object has about as many bytes.
+	t := append(make(text, 0, 1024+1536*(len(hosts.hosts)+len(jobs.jobs))), '{')
+	t.hosts(hosts, labels, b.shard, b.protocol == afe.Protocol2019)
+	if b.protocol == afe.Protocol2019 {
+		// These hosts are known, and are not the shard's.
 		list(&t, "incorrect_host_ids", incorrect, func(id int64) { t = strconv.AppendInt(t, id, 10) })
 	}
 	t.jobs(jobs, labels, b.shard)
 	t.keyvals("suite_keyvals", jobs.suite)
-	a.result = append(t, '}')
-	return a, nil
-}
-
-// incorrectHosts returns the known hosts that are not the shard's.
-func (b *beat) incorrectHosts(ctx context.Context) ([]int64, error) {
-	if len(b.args.knownHostIDs) == 0 {
-		return nil, nil
-	}
-	incorrect, err := b.q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
-	if err != nil {
-		return nil, fmt.Errorf("find incorrect hosts: %w", err)
-	}
-	return incorrect, nil
+	return append(t, '}')
 }

@@ -26,6 +26,12 @@ type column struct {
 	list any // *[]int64, *[]bool, *[]string or *[]pgtype.Timestamp
 }
 
+// The bits of two columns of entries.
+const (
+	entryJob      = 1 << 0
+	entryComplete = 1 << 4
+)
+
 type field struct {
 	name string
 	list any
@@ -69,8 +75,8 @@ func entryColumns(p *masterdb.EntryStoreParams) *columns {
 // add adds a record. Of records with the same id the last one counts, and of members with the same
 // name. It refuses nested relations, and what cannot be converted, as the original does. Fields
 // that no column has are passed over.
-func (c *columns) add(record object) error {
-	id := recordID(record)
+func (c *columns) add(r record) error {
+	id := r.id
 	row, twice := c.rows[id]
 	if !twice {
 		row = len(*c.ids)
@@ -79,12 +85,12 @@ func (c *columns) add(record object) error {
 	}
 	(*c.skipped)[row], (*c.nulls)[row] = -1, 0
 	var failure error
-	for _, m := range slices.Backward(record) {
+	for _, m := range slices.Backward(r.object) {
 		in, known := c.of[m.name]
 		switch {
 		case !known:
 		case in.list == nil:
-			return c.foreign(record)
+			return c.foreign(r)
 		case failure != nil || (*c.skipped)[row]&in.bit == 0 || (*c.nulls)[row]&in.bit != 0:
 		case m.value == nil:
 			(*c.nulls)[row] |= in.bit
@@ -99,9 +105,9 @@ func (c *columns) add(record object) error {
 }
 
 // foreign refuses a record with a nested relation.
-func (c *columns) foreign(record object) error {
+func (c *columns) foreign(r record) error {
 	for _, name := range nested[c.kind] {
-		if value, sent := record.get(name); sent {
+		if value, sent := r.get(name); sent {
 			return &fault{name: "ValueError", message: fmt.Sprintf(
 				"Serialized must not contain foreign objects: [('%s', %s)]", name, repr(value))}
 		}

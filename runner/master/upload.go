@@ -1,12 +1,15 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // nested are the relations of a record that are never sent to the master, by Autotest's names. The
@@ -19,118 +22,126 @@ var nested = map[string][]string{
 	"HostQueueEntry": {"meta_host", "job", "host", "atomic_group"},
 }
 
-// storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the
-// jobs whose entries may be stored. Records of another shard's jobs are an error in 2015 and
-// ignored in 2019.
-func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map[int64]bool, error) {
-	owner := map[int64]int64{}
+// storeUploads checks the uploaded jobs and entries, whose rows are locked, and returns the
+// statements that store them.
+func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []pg.Ask, err error) {
+	b.otherEnds = nil
+	var jobs masterdb.JobStoreParams
+	stored, err := b.takeJobs(l.jobs, &jobs)
+	if err != nil {
+		return nil, err
+	}
+	if len(jobs.Ids) > 0 {
+		asks = append(asks, do(fmt.Sprintf("store %d jobs", len(jobs.Ids)), func(q *masterdb.Queries) error {
+			_, err := q.JobStore(ctx, jobs)
+			return err
+		}))
+	}
+	var entries masterdb.EntryStoreParams
+	if err := b.takeEntries(l, stored, &entries); err != nil {
+		if len(asks) > 0 { // what PostgreSQL has against the jobs comes first
+			err = cmp.Or(tx.Together(ctx, asks...), err)
+		}
+		return nil, err
+	}
+	if len(entries.Ids) == 0 {
+		return asks, nil
+	}
+	if slices.ContainsFunc(l.entries, func(e masterdb.EntryLockRow) bool { return e.Complete }) {
+		asks = append(asks, b.compareEnds(ctx, &entries))
+	}
+	return append(asks, do(fmt.Sprintf("store %d entries", len(entries.Ids)), func(q *masterdb.Queries) error {
+		_, err := q.EntryStore(ctx, entries)
+		return err
+	})), nil
+}
+
+// takeJobs takes the uploaded jobs that are to be stored. It returns the ids of the jobs whose
+// entries may be stored. Records of another shard's jobs are an error in 2015 and ignored in 2019.
+func (b *beat) takeJobs(locked []masterdb.JobLockRow, into *masterdb.JobStoreParams) (map[int64]bool, error) {
+	owner := make(map[int64]int64, len(locked))
 	for _, row := range locked {
 		owner[row.ID] = row.ShardID
 	}
-	stored := map[int64]bool{}
-	var sent masterdb.JobStoreParams
-	columns := jobColumns(&sent)
-	for _, record := range b.args.jobs {
-		id := recordID(record)
-		shardID, exists := owner[id]
+	stored := make(map[int64]bool, len(b.args.jobs))
+	columns := jobColumns(into)
+	for _, r := range b.args.jobs {
+		shardID, exists := owner[r.id]
 		if !exists {
-			return nil, unknownRecord(record, "Job")
+			return nil, unknownRecord(r, "Job")
 		}
 		if shardID != 0 && shardID != b.shard.ID {
 			if b.protocol == afe.Protocol2015 {
 				return nil, unallowed("Job id=%d is assigned to shard (%d). Cannot update it with %s from shard %d.",
-					id, shardID, repr(record), b.shard.ID)
+					r.id, shardID, repr(r.object), b.shard.ID)
 			}
 			continue
 		}
-		if err := columns.add(record); err != nil {
+		if err := columns.add(r); err != nil {
 			return nil, err
 		}
-		stored[id] = stored[id] || isID(record, id)
-	}
-	if len(sent.Ids) == 0 {
-		return stored, nil
-	}
-	if _, err := b.q.JobStore(ctx, sent); err != nil {
-		return nil, fmt.Errorf("store %d jobs: %w", len(sent.Ids), err)
+		stored[r.id] = stored[r.id] || r.isID()
 	}
 	return stored, nil
 }
 
-func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
-	if len(b.args.entries) == 0 {
-		return nil
-	}
-	ids := make([]int64, len(b.args.entries))
-	for i, record := range b.args.entries {
-		ids[i] = recordID(record)
-	}
-	locked, err := b.q.EntryLock(ctx, ids)
-	if err != nil {
-		return fmt.Errorf("lock entries: %w", err)
-	}
-	jobOf := make(map[int64]int64, len(locked))
-	ended := false
-	for _, row := range locked {
+// takeEntries takes the uploaded entries of the jobs that are stored, and notes which jobs thereby
+// have an entry that is complete.
+func (b *beat) takeEntries(l *locked, jobs map[int64]bool, into *masterdb.EntryStoreParams) error {
+	jobOf := make(map[int64]int64, len(l.entries))
+	for _, row := range l.entries {
 		jobOf[row.ID] = row.JobID
-		ended = ended || row.Complete
 	}
-	var sent masterdb.EntryStoreParams
-	columns := entryColumns(&sent)
-	for _, record := range b.args.entries {
-		jobID, exists := jobOf[recordID(record)]
+	columns := entryColumns(into)
+	for _, r := range b.args.entries {
+		jobID, exists := jobOf[r.id]
 		if !exists {
-			return unknownRecord(record, "HostQueueEntry")
+			return unknownRecord(r, "HostQueueEntry")
 		}
 		if !jobs[jobID] {
 			if b.protocol == afe.Protocol2015 {
-				return unallowed("Sent HostQueueEntry without corresponding job entry: %s", repr(record))
+				return unallowed("Sent HostQueueEntry without corresponding job entry: %s", repr(r.object))
 			}
 			continue
 		}
-		if err := columns.add(record); err != nil {
+		if err := columns.add(r); err != nil {
 			return err
 		}
 	}
-	if len(sent.Ids) == 0 {
-		return nil
-	}
-	if ended {
-		if err := b.compareEnds(ctx, &sent); err != nil {
-			return err
-		}
-	}
-	if _, err := b.q.EntryStore(ctx, sent); err != nil {
-		return fmt.Errorf("store %d entries: %w", len(sent.Ids), err)
-	}
+	l.ended = endedJobs(into, jobOf)
 	return nil
 }
 
-// recordID returns the id of a record that asRecord has accepted.
-func recordID(record object) int64 {
-	sent, _ := record.get("id")
-	id, _ := asInteger(sent)
-	return id
+// endedJobs returns the jobs of the entries that are stored as complete. An entry for which a job
+// was sent may go to another one, and is passed over.
+func endedJobs(sent *masterdb.EntryStoreParams, jobOf map[int64]int64) map[int64]bool {
+	ended := make(map[int64]bool, len(sent.Ids))
+	for row, complete := range sent.Complete {
+		if complete && sent.Skipped[row]&entryComplete == 0 && sent.Skipped[row]&entryJob != 0 {
+			ended[jobOf[sent.Ids[row]]] = true
+		}
+	}
+	return ended
 }
 
 // isID reports whether Python takes what a record has for an id as equal to it. A text is never
 // equal: the original stores a job whose id is a text, but then finds none of its entries belong to
 // it.
-func isID(record object, id int64) bool {
-	sent, _ := record.get("id")
+func (r record) isID() bool {
+	sent, _ := r.get("id")
 	if _, isText := sent.(string); isText {
 		return false
 	}
 	if number, ok := sent.(json.Number); ok {
 		value, err := number.Float64()
-		return err == nil && value == float64(id)
+		return err == nil && value == float64(r.id)
 	}
 	converted, err := asInteger(sent)
-	return err == nil && converted == id
+	return err == nil && converted == r.id
 }
 
-func unknownRecord(record object, kind string) error {
-	sent, _ := record.get("id")
+func unknownRecord(r record, kind string) error {
+	sent, _ := r.get("id")
 	id, isText := sent.(string)
 	if !isText {
 		id = repr(sent)
