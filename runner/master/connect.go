@@ -43,5 +43,6 @@ func Connect(ctx context.Context, databaseURL string, maxConnections int32, stat
 	if stats != nil {
 		config.ConnConfig.Tracer = stats
 	}
+	config.AfterConnect = writeLists
 	return pgxpool.NewWithConfig(ctx, config)
 }

@@ -2,9 +2,12 @@ package master
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -41,7 +44,10 @@ func (o object) asMap() map[string]any {
 // string, a []any or an object.
 func decode(body []byte) (any, error) {
 	// The decoder reads a bytes.Buffer where it is.
-	d := &decoder{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), nil, nil}
+	d := &decoder{
+		Decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		all:     string(body), ascii: isASCII(body), names: map[string]string{},
+	}
 	value, err := d.value()
 	if err != nil {
 		return nil, err
@@ -54,14 +60,28 @@ func decode(body []byte) (any, error) {
 
 // decoder collects what it reads of the objects and lists that are not at their end yet. Each of
 // these is copied when its size is known: to let 2,000 lists grow takes longer than to read what is
-// in them.
+// in them. Numbers, and strings without escapes, are parts of the whole text.
 type decoder struct {
 	*jsontext.Decoder
+	all     string
+	ascii   bool
+	names   map[string]string // of members, as they were sent
 	members []member
 	items   []any
 }
 
 func (d *decoder) value() (any, error) {
+	switch d.PeekKind() {
+	case '"':
+		sent, err := d.sent()
+		if err != nil {
+			return nil, err
+		}
+		return d.unquote(sent), nil
+	case '0':
+		sent, err := d.sent()
+		return json.Number(sent), err
+	}
 	token, err := d.ReadToken()
 	if err != nil {
 		return nil, err
@@ -71,24 +91,49 @@ func (d *decoder) value() (any, error) {
 		return d.object()
 	case '[':
 		return d.list()
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
 	case 't', 'f':
 		return token.Bool(), nil
 	}
 	return nil, nil
 }
 
+// sent returns a string or a number as it was sent.
+func (d *decoder) sent() (string, error) {
+	value, err := d.ReadValue()
+	end := int(d.InputOffset())
+	return d.all[end-len(value) : end], err
+}
+
+// unquote returns what a string means that was sent.
+func (d *decoder) unquote(sent string) string {
+	if d.ascii && strings.IndexByte(sent, '\\') < 0 {
+		return sent[1 : len(sent)-1]
+	}
+	text, _ := jsontext.AppendUnquote(nil, sent) // the decoder has read it already
+	return string(text)
+}
+
+// name returns the name of a member. There are few, and they are compared faster with themselves.
+func (d *decoder) name() (string, error) {
+	sent, err := d.sent()
+	if err != nil {
+		return "", err
+	}
+	name, known := d.names[sent]
+	if !known {
+		name = d.unquote(sent)
+		d.names[sent] = name
+	}
+	return name, nil
+}
+
 func (d *decoder) object() (any, error) {
 	begin := len(d.members)
 	for d.PeekKind() != '}' {
-		token, err := d.ReadToken()
+		name, err := d.name()
 		if err != nil {
 			return nil, err
 		}
-		name := token.String() // before the next read, which changes the token
 		value, err := d.value()
 		if err != nil {
 			return nil, err
@@ -118,10 +163,16 @@ func (d *decoder) list() (any, error) {
 
 // isPlain reports whether no string in a JSON text can hold anything outside ASCII.
 func isPlain(body []byte) bool {
-	for _, c := range body {
-		if c >= utf8.RuneSelf {
+	return isASCII(body) && !bytes.Contains(body, []byte(`\u`))
+}
+
+// isASCII looks at eight bytes at a time.
+func isASCII(body []byte) bool {
+	const high = utf8.RuneSelf * 0x0101010101010101
+	for ; len(body) >= 8; body = body[8:] {
+		if binary.LittleEndian.Uint64(body)&high != 0 {
 			return false
 		}
 	}
-	return !bytes.Contains(body, []byte(`\u`))
+	return !slices.ContainsFunc(body, func(c byte) bool { return c >= utf8.RuneSelf })
 }

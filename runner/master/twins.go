@@ -185,8 +185,8 @@ func (b *beat) stillOpen(ctx context.Context, s *seen) pg.Ask {
 func (b *beat) compareEnds(ctx context.Context, sent *masterdb.EntryStoreParams) pg.Ask {
 	return ask(&b.otherEnds, "compare ends", func(q *masterdb.Queries) ([]int64, error) {
 		return q.EntriesWithOtherEnds(ctx, masterdb.EntriesWithOtherEndsParams{
-			Ids: sent.Ids, Skipped: sent.Skipped, Nulls: sent.Nulls, HostIds: sent.HostIds, Statuses: sent.Statuses,
-			Complete: sent.Complete, StartedOn: sent.StartedOn, FinishedOn: sent.FinishedOn,
+			Ids: sent.Ids, Skipped: sent.Skipped, Nulls: sent.Nulls, Truths: sent.Truths, HostIds: sent.HostIds,
+			Statuses: sent.Statuses, StartedOn: sent.StartedOn, FinishedOn: sent.FinishedOn,
 		})
 	})
 }

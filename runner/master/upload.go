@@ -116,8 +116,8 @@ func (b *beat) takeEntries(l *locked, jobs map[int64]bool, into *masterdb.EntryS
 // was sent may go to another one, and is passed over.
 func endedJobs(sent *masterdb.EntryStoreParams, jobOf map[int64]int64) map[int64]bool {
 	ended := make(map[int64]bool, len(sent.Ids))
-	for row, complete := range sent.Complete {
-		if complete && sent.Skipped[row]&entryComplete == 0 && sent.Skipped[row]&entryJob != 0 {
+	for row, truths := range sent.Truths {
+		if truths&entryComplete != 0 && sent.Skipped[row]&entryJob != 0 {
 			ended[jobOf[sent.Ids[row]]] = true
 		}
 	}
