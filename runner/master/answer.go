@@ -2,7 +2,6 @@ package master
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"shardclient/gen/masterdb"
@@ -36,23 +35,28 @@ func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (
 			return q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
 		}))
 	}
+	var labels []masterdb.LabelsGivenRow
 	if ids := once(append(hosts.labelIDs(), jobs.labelIDs()...)); len(ids) > 0 {
-		asks = append(asks, func(db pg.DB) error {
-			labels, err := masterdb.New(db).LabelsGiven(ctx, ids)
-			if err != nil {
-				return fmt.Errorf("read labels: %w", err)
-			}
-			a.result = b.result(hosts, jobs, labels, incorrect)
-			return nil
-		})
+		asks = append(asks, ask(&labels, "read labels", func(q *masterdb.Queries) ([]masterdb.LabelsGivenRow, error) {
+			return q.LabelsGiven(ctx, ids)
+		}))
 	}
-	if err := tx.Finish(ctx, asks...); err != nil {
+	if len(hostIDs)+len(jobIDs) == 0 {
+		if err := tx.Finish(ctx, asks...); err != nil {
+			return nil, err
+		}
+		a.incorrect, a.result = len(incorrect), b.result(hosts, jobs, labels, incorrect)
+		return a, nil
+	}
+	if err := tx.Together(ctx, asks...); err != nil {
 		return nil, err
 	}
-	if a.result == nil {
-		a.result = b.result(hosts, jobs, nil, incorrect)
+	committed := make(chan error, 1)
+	go func() { committed <- tx.Finish(ctx) }()
+	a.incorrect, a.result = len(incorrect), b.result(hosts, jobs, labels, incorrect)
+	if err := <-committed; err != nil {
+		return nil, err
 	}
-	a.incorrect = len(incorrect)
 	return a, nil
 }
 

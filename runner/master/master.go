@@ -16,11 +16,11 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,6 +40,9 @@ const contentType = "text/html; charset=utf-8"
 
 // defaultMaxRequestBytes is enough for about ten thousand finished jobs.
 const defaultMaxRequestBytes = 64 << 20
+
+// maxAnnounced is what is made room for before a byte of it has come.
+const maxAnnounced = 4 << 20
 
 // Options of a master.
 type Options struct {
@@ -97,7 +100,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
+	body, err := m.readBody(w, r)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -120,6 +123,14 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeEnvelope(w, result, nil, request.id)
+}
+
+// readBody makes room for what is announced, unless that is more than anybody should be believed.
+func (m *master) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body := &bytes.Buffer{}
+	body.Grow(int(min(max(r.ContentLength, 0), maxAnnounced)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
+	return body.Bytes(), err
 }
 
 func (m *master) call(r *http.Request, request *request, began time.Time) ([]byte, error) {
