@@ -86,8 +86,11 @@ func entryColumns(p *masterdb.EntryStoreParams) *columns {
 
 // add adds a record. Of records with the same id the last one counts, and of members with the same
 // name. It refuses nested relations, and what cannot be converted, as the original does. Fields
-// that no column has are passed over.
+// that no column has are passed over. Without columns it accepts everything.
 func (c *columns) add(r record) error {
+	if c == nil {
+		return nil
+	}
 	row, twice := c.rows[r.id]
 	if !twice {
 		row = len(*c.ids)

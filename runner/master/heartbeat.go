@@ -13,8 +13,8 @@ import (
 // heartbeat reads in one snapshot which objects may be sent, and then writes and answers in one
 // transaction. Another attempt of that transaction, after a deadlock with somebody who edits the
 // tables, takes nothing that others took since the snapshot; heartbeats all lock in the same order.
-func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
-	b := &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, twins: m.twins, args: args}
+func (m *master) heartbeat(ctx context.Context, args *arguments, early *ahead) (given *answer, err error) {
+	b := m.newBeat(args)
 	defer func() {
 		// A server that was demoted keeps its connections. The next heartbeat finds the new one.
 		if pg.Classify(err) == pg.ReadOnly || errors.Is(err, errTakesNoWrites) {
@@ -25,9 +25,17 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 			m.twins.refuse(b.shard.ID)
 		}
 	}()
-	if err := pg.Read(ctx, m.pool, func(tx *pg.Tx) error { return b.read(ctx, tx) }); err != nil {
+	b.ready = ready(args)
+	if early.isFor(args) {
+		early.wait()
+		b.found, err = early.beat.found, early.err
+	} else {
+		err = pg.Read(ctx, m.pool, func(tx *pg.Tx) error { return b.look(ctx, tx) })
+	}
+	if err != nil {
 		return nil, err
 	}
+	b.seen = b.see()
 	err = pg.Write(ctx, m.pool, func(tx *pg.Tx) (err error) {
 		given, err = b.write(ctx, tx)
 		return err
@@ -41,14 +49,25 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 
 // beat is a heartbeat.
 type beat struct {
-	protocol    afe.Protocol
-	nocase      bool // names compare without case and trailing spaces
-	twins       *twins
-	args        *arguments
+	protocol afe.Protocol
+	nocase   bool // names compare without case and trailing spaces
+	twins    *twins
+	args     *arguments
+	found
+	ready     *readied
+	seen      *seen   // nil: compared
+	otherEnds []int64 // uploaded entries that had ended otherwise
+}
+
+// found is what a look finds.
+type found struct {
 	shard       masterdb.AfeShard
-	hosts, jobs []candidate
-	snapshot    string  // in which they were read
-	otherEnds   []int64 // uploaded entries that had ended otherwise
+	hosts, jobs []candidate // that may be sent
+	snapshot    string      // in which they were read
+}
+
+func (m *master) newBeat(args *arguments) *beat {
+	return &beat{protocol: m.o.Protocol, nocase: m.o.NocaseNames, twins: m.twins, args: args}
 }
 
 // ask is a statement that travels with others. What it returns goes to into.
@@ -66,25 +85,16 @@ func do(purpose string, run func(*masterdb.Queries) error) pg.Ask {
 	return ask(new(struct{}), purpose, func(q *masterdb.Queries) (struct{}, error) { return struct{}{}, run(q) })
 }
 
-// read finds the shard, and the hosts and jobs that may be sent to it.
-func (b *beat) read(ctx context.Context, tx *pg.Tx) (err error) {
+// look finds the shard, and the hosts and jobs that may be sent to it.
+func (b *beat) look(ctx context.Context, tx *pg.Tx) (err error) {
 	if b.shard, err = b.findShard(ctx, tx); err != nil {
 		return err
 	}
-	asks := []pg.Ask{
+	return tx.Finish(ctx,
 		b.hostsToSend(ctx, &b.hosts),
 		b.jobsToSend(ctx, &b.jobs, true),
 		ask(&b.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }),
-	}
-	seen := b.see()
-	if len(seen.goneJobs)+len(seen.goneHosts) > 0 {
-		asks = append(asks, b.stillOpen(ctx, seen))
-	}
-	if err := tx.Finish(ctx, asks...); err != nil {
-		return err
-	}
-	b.compare(seen)
-	return nil
+	)
 }
 
 // locked is what a heartbeat has locked, as it was before, and what it has found out meanwhile.
@@ -95,6 +105,7 @@ type locked struct {
 	refused  []masterdb.HostStatusRefusedRow
 	snapshot string         // of a moment when all was locked
 	ended    map[int64]bool // jobs with an entry that the upload has completed
+	ignored  bool           // a record of the upload
 }
 
 // write stores the upload, and assigns only hosts and jobs that have not changed since they were
@@ -108,6 +119,7 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 		if err := tx.Together(ctx, asks...); err != nil {
 			return nil, err
 		}
+		b.compare()
 		var err error
 		if asks, err = b.storeUploads(ctx, tx, l); err != nil {
 			return nil, err
@@ -121,6 +133,7 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 			return nil, err
 		}
 	}
+	b.compare()
 	if unequal != nil {
 		return nil, unequal
 	}
@@ -137,13 +150,14 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 // lockJobs locks what comes first in the order of locks. Everything but the looks for hosts and
 // jobs to send finds rows by their ids, and any plan of PostgreSQL's is good for that.
 func (b *beat) lockJobs(ctx context.Context, l *locked) []pg.Ask {
-	asks := []pg.Ask{
-		b.planCacheMode(ctx, new("auto")),
-		do("add user", func(q *masterdb.Queries) error {
-			_, err := q.UserAdd(ctx, b.nocase, b.args.user)
-			return err
-		}),
+	var asks []pg.Ask
+	if s := b.seen; s != nil && len(s.goneJobs)+len(s.goneHosts) > 0 {
+		asks = append(asks, b.stillOpen(ctx, s))
 	}
+	asks = append(asks, b.planCacheMode(ctx, new("auto")), do("add user", func(q *masterdb.Queries) error {
+		_, err := q.UserAdd(ctx, b.nocase, b.args.user)
+		return err
+	}))
 	if len(b.hosts)+len(b.jobs) > 0 {
 		asks = append(asks, do("lock labels of the shard", func(q *masterdb.Queries) error {
 			_, err := q.ShardLabelsLock(ctx, b.shard.ID)

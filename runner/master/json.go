@@ -43,11 +43,7 @@ func (o object) asMap() map[string]any {
 // become U+FFFD, which is outside ASCII like themselves. A value is nil, a bool, a json.Number, a
 // string, a []any or an object.
 func decode(body []byte) (any, error) {
-	// The decoder reads a bytes.Buffer where it is.
-	d := &decoder{
-		Decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
-		all:     string(body), ascii: isASCII(body), names: map[string]string{},
-	}
+	d := newDecoder(body)
 	value, err := d.value()
 	if err != nil {
 		return nil, err
@@ -56,6 +52,14 @@ func decode(body []byte) (any, error) {
 		return nil, errors.New("data after the value")
 	}
 	return value, nil
+}
+
+func newDecoder(body []byte) *decoder {
+	return &decoder{
+		// The decoder reads a bytes.Buffer where it is.
+		Decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		all:     string(body), ascii: isASCII(body), names: map[string]string{},
+	}
 }
 
 // decoder collects what it reads of the objects and lists that are not at their end yet. Each of

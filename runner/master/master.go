@@ -109,13 +109,15 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the caller is gone
 	}
+	early := m.lookAhead(r.Context(), body)
+	defer early.wait()
 	request, failure := parseRequest(body)
 	if failure != nil {
 		m.o.Log.Warn("request unreadable", "error", failure.Error())
 		writePage(w, failure)
 		return
 	}
-	result, err := m.call(r, request, began)
+	result, err := m.call(r, request, early, began)
 	if err != nil {
 		failure := asFault(err)
 		m.o.Log.Warn("call failed", "method", request.method, "name", failure.name, "error", err.Error())
@@ -133,7 +135,7 @@ func (m *master) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	return body.Bytes(), err
 }
 
-func (m *master) call(r *http.Request, request *request, began time.Time) ([]byte, error) {
+func (m *master) call(r *http.Request, request *request, early *ahead, began time.Time) ([]byte, error) {
 	switch request.method {
 	case "shard_heartbeat":
 	case "get_shards":
@@ -151,7 +153,7 @@ func (m *master) call(r *http.Request, request *request, began time.Time) ([]byt
 	if err != nil {
 		address = r.RemoteAddr
 	}
-	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login, address}, began)
+	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login, address}, early, began)
 	if m.o.Stats != nil {
 		m.o.Stats.heartbeat(err)
 	}
@@ -161,13 +163,13 @@ func (m *master) call(r *http.Request, request *request, began time.Time) ([]byt
 // caller is whoever calls, as the request shows it.
 type caller struct{ login, address string }
 
-func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, began time.Time) ([]byte, error) {
+func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, early *ahead, began time.Time) ([]byte, error) {
 	args, err := parseArguments(params, m.o.Protocol)
 	if err != nil {
 		return nil, err
 	}
 	args.user, args.address = by.login, by.address
-	given, err := m.heartbeat(ctx, args)
+	given, err := m.heartbeat(ctx, args, early)
 	name := fmt.Sprint(args.shard)
 	if given != nil {
 		name = given.shard

@@ -151,9 +151,11 @@ func (b *beat) see() *seen {
 	return s
 }
 
-// compare looks for signs in what the heartbeat says of its shard, before anything is written.
-func (b *beat) compare(s *seen) {
-	if !s.found {
+// compare looks for signs in what the heartbeat says of its shard, once.
+func (b *beat) compare() {
+	s := b.seen
+	b.seen = nil
+	if s == nil || !s.found {
 		return
 	}
 	now, before, gone := s.now, s.before, s.forgotten

@@ -26,45 +26,66 @@ var nested = map[string][]string{
 // statements that store them.
 func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []pg.Ask, err error) {
 	b.otherEnds = nil
-	var jobs masterdb.JobStoreParams
-	stored, err := b.takeJobs(l.jobs, &jobs)
-	if err != nil {
-		return nil, err
-	}
-	if len(jobs.Ids) > 0 {
-		asks = append(asks, do(fmt.Sprintf("store %d jobs", len(jobs.Ids)), func(q *masterdb.Queries) error {
-			_, err := q.JobStore(ctx, jobs)
-			return err
-		}))
-	}
-	var entries masterdb.EntryStoreParams
-	if err := b.takeEntries(l, stored, &entries); err != nil {
-		if len(asks) > 0 { // what PostgreSQL has against the jobs comes first
-			err = cmp.Or(tx.Together(ctx, asks...), err)
+	<-b.ready.done
+	jobs, entries := &b.ready.jobs, &b.ready.entries
+	if b.ready.failed || !b.acceptsAll(l) {
+		jobs, entries = &masterdb.JobStoreParams{}, &masterdb.EntryStoreParams{}
+		stored, err := b.takeJobs(l, jobColumns(jobs))
+		if err != nil {
+			return nil, err
 		}
-		return nil, err
+		asks = b.storeJobs(ctx, jobs)
+		if err := b.takeEntries(l, stored, entryColumns(entries)); err != nil {
+			if len(asks) > 0 { // what PostgreSQL has against the jobs comes first
+				err = cmp.Or(tx.Together(ctx, asks...), err)
+			}
+			return nil, err
+		}
 	}
+	l.ended = endedJobs(entries, l)
+	return append(b.storeJobs(ctx, jobs), b.storeEntries(ctx, entries, l)...), nil
+}
+
+func (b *beat) storeJobs(ctx context.Context, jobs *masterdb.JobStoreParams) []pg.Ask {
+	if len(jobs.Ids) == 0 {
+		return nil
+	}
+	return []pg.Ask{do(fmt.Sprintf("store %d jobs", len(jobs.Ids)), func(q *masterdb.Queries) error {
+		_, err := q.JobStore(ctx, *jobs)
+		return err
+	})}
+}
+
+func (b *beat) storeEntries(ctx context.Context, entries *masterdb.EntryStoreParams, l *locked) (asks []pg.Ask) {
 	if len(entries.Ids) == 0 {
-		return asks, nil
+		return nil
 	}
 	if slices.ContainsFunc(l.entries, func(e masterdb.EntryLockRow) bool { return e.Complete }) {
-		asks = append(asks, b.compareEnds(ctx, &entries))
+		asks = append(asks, b.compareEnds(ctx, entries))
 	}
 	return append(asks, do(fmt.Sprintf("store %d entries", len(entries.Ids)), func(q *masterdb.Queries) error {
-		_, err := q.EntryStore(ctx, entries)
+		_, err := q.EntryStore(ctx, *entries)
 		return err
-	})), nil
+	}))
+}
+
+// acceptsAll reports whether every record is to be stored.
+func (b *beat) acceptsAll(l *locked) bool {
+	stored, err := b.takeJobs(l, nil)
+	if err != nil || b.takeEntries(l, stored, nil) != nil {
+		return false
+	}
+	return !l.ignored
 }
 
 // takeJobs takes the uploaded jobs that are to be stored. It returns the ids of the jobs whose
 // entries may be stored. Records of another shard's jobs are an error in 2015 and ignored in 2019.
-func (b *beat) takeJobs(locked []masterdb.JobLockRow, into *masterdb.JobStoreParams) (map[int64]bool, error) {
-	owner := make(map[int64]int64, len(locked))
-	for _, row := range locked {
+func (b *beat) takeJobs(l *locked, columns *columns) (map[int64]bool, error) {
+	owner := make(map[int64]int64, len(l.jobs))
+	for _, row := range l.jobs {
 		owner[row.ID] = row.ShardID
 	}
 	stored := make(map[int64]bool, len(b.args.jobs))
-	columns := jobColumns(into)
 	for _, r := range b.args.jobs {
 		shardID, exists := owner[r.id]
 		if !exists {
@@ -75,6 +96,7 @@ func (b *beat) takeJobs(locked []masterdb.JobLockRow, into *masterdb.JobStorePar
 				return nil, unallowed("Job id=%d is assigned to shard (%d). Cannot update it with %s from shard %d.",
 					r.id, shardID, repr(r.object), b.shard.ID)
 			}
+			l.ignored = true
 			continue
 		}
 		if err := columns.add(r); err != nil {
@@ -85,14 +107,9 @@ func (b *beat) takeJobs(locked []masterdb.JobLockRow, into *masterdb.JobStorePar
 	return stored, nil
 }
 
-// takeEntries takes the uploaded entries of the jobs that are stored, and notes which jobs thereby
-// have an entry that is complete.
-func (b *beat) takeEntries(l *locked, jobs map[int64]bool, into *masterdb.EntryStoreParams) error {
-	jobOf := make(map[int64]int64, len(l.entries))
-	for _, row := range l.entries {
-		jobOf[row.ID] = row.JobID
-	}
-	columns := entryColumns(into)
+// takeEntries takes the uploaded entries of the jobs that are stored.
+func (b *beat) takeEntries(l *locked, jobs map[int64]bool, columns *columns) error {
+	jobOf := l.jobOf()
 	for _, r := range b.args.entries {
 		jobID, exists := jobOf[r.id]
 		if !exists {
@@ -102,19 +119,29 @@ func (b *beat) takeEntries(l *locked, jobs map[int64]bool, into *masterdb.EntryS
 			if b.protocol == afe.Protocol2015 {
 				return unallowed("Sent HostQueueEntry without corresponding job entry: %s", repr(r.object))
 			}
+			l.ignored = true
 			continue
 		}
 		if err := columns.add(r); err != nil {
 			return err
 		}
 	}
-	l.ended = endedJobs(into, jobOf)
 	return nil
+}
+
+// jobOf returns the job of each locked entry.
+func (l *locked) jobOf() map[int64]int64 {
+	jobOf := make(map[int64]int64, len(l.entries))
+	for _, row := range l.entries {
+		jobOf[row.ID] = row.JobID
+	}
+	return jobOf
 }
 
 // endedJobs returns the jobs of the entries that are stored as complete. An entry for which a job
 // was sent may go to another one, and is passed over.
-func endedJobs(sent *masterdb.EntryStoreParams, jobOf map[int64]int64) map[int64]bool {
+func endedJobs(sent *masterdb.EntryStoreParams, l *locked) map[int64]bool {
+	jobOf := l.jobOf()
 	ended := make(map[int64]bool, len(sent.Ids))
 	for row, truths := range sent.Truths {
 		if truths&entryComplete != 0 && sent.Skipped[row]&entryJob != 0 {
