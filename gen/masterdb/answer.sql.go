@@ -346,7 +346,7 @@ const jobsGiven = `-- name: JobsGiven :many
 SELECT
     j.id, j.owner, j.name, j.priority, j.control_file, j.control_type, j.created_on, j.synch_count, j.timeout,
     j.timeout_mins, j.max_runtime_hrs, j.max_runtime_mins, j.run_verify, j.run_reset, j.email_list,
-    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp
+    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp, j.parent_job_id
 FROM afe_jobs AS j
 WHERE j.id = ANY ($1::bigint[])
 ORDER BY j.id
@@ -373,6 +373,7 @@ type JobsGivenRow struct {
 	ParseFailedRepair bool
 	TestRetry         int32
 	RequireSsp        *bool
+	ParentJobID       *int64
 }
 
 func (q *Queries) JobsGiven(ctx context.Context, ids []int64) ([]JobsGivenRow, error) {
@@ -405,6 +406,7 @@ func (q *Queries) JobsGiven(ctx context.Context, ids []int64) ([]JobsGivenRow, e
 			&i.ParseFailedRepair,
 			&i.TestRetry,
 			&i.RequireSsp,
+			&i.ParentJobID,
 		); err != nil {
 			return nil, err
 		}
@@ -497,23 +499,19 @@ func (q *Queries) LabelsGiven(ctx context.Context, ids []int64) ([]LabelsGivenRo
 
 const suiteKeyvalsGiven = `-- name: SuiteKeyvalsGiven :many
 SELECT k.id, k.job_id, k.key, k.value
-FROM (
-    SELECT DISTINCT j.parent_job_id
-    FROM afe_jobs AS j
-    WHERE j.id = ANY ($1::bigint[])
-) AS parents
+FROM unnest($1::bigint[]) AS parents (id)
 CROSS JOIN LATERAL (
     SELECT k.id, k.job_id, k.key, k.value
     FROM afe_job_keyvals AS k
-    WHERE k.job_id = parents.parent_job_id
+    WHERE k.job_id = parents.id
     OFFSET 0
 ) AS k
 ORDER BY k.id
 `
 
-// Returns the keyvals of the parents of the jobs that are sent, each once.
-func (q *Queries) SuiteKeyvalsGiven(ctx context.Context, ids []int64) ([]AfeJobKeyval, error) {
-	rows, err := q.db.Query(ctx, suiteKeyvalsGiven, ids)
+// Returns the keyvals of the parents of the jobs that are sent.
+func (q *Queries) SuiteKeyvalsGiven(ctx context.Context, parentIds []int64) ([]AfeJobKeyval, error) {
+	rows, err := q.db.Query(ctx, suiteKeyvalsGiven, parentIds)
 	if err != nil {
 		return nil, err
 	}

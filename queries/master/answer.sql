@@ -47,7 +47,7 @@ ORDER BY gu.aclgroup_id, u.id;
 SELECT
     j.id, j.owner, j.name, j.priority, j.control_file, j.control_type, j.created_on, j.synch_count, j.timeout,
     j.timeout_mins, j.max_runtime_hrs, j.max_runtime_mins, j.run_verify, j.run_reset, j.email_list,
-    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp
+    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp, j.parent_job_id
 FROM afe_jobs AS j
 WHERE j.id = ANY (@ids::bigint[])
 ORDER BY j.id;
@@ -94,18 +94,14 @@ SELECT l.id, l.name, l.kernel_config, l.platform, l.invalid, l.only_if_needed
 FROM afe_labels AS l
 WHERE l.id = ANY (@ids::bigint[]);
 
--- Returns the keyvals of the parents of the jobs that are sent, each once.
+-- Returns the keyvals of the parents of the jobs that are sent.
 -- name: SuiteKeyvalsGiven :many
 SELECT k.id, k.job_id, k.key, k.value
-FROM (
-    SELECT DISTINCT j.parent_job_id
-    FROM afe_jobs AS j
-    WHERE j.id = ANY (@ids::bigint[])
-) AS parents
+FROM unnest(@parent_ids::bigint[]) AS parents (id)
 CROSS JOIN LATERAL (
     SELECT k.id, k.job_id, k.key, k.value
     FROM afe_job_keyvals AS k
-    WHERE k.job_id = parents.parent_job_id
+    WHERE k.job_id = parents.id
     OFFSET 0
 ) AS k
 ORDER BY k.id;

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"runtime"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,6 +39,7 @@ func (m *master) lookAhead(ctx context.Context, body []byte) *ahead {
 		defer close(a.done)
 		a.err = pg.Read(ctx, m.pool, func(tx *pg.Tx) error { return a.beat.look(ctx, tx) })
 	}()
+	runtime.Gosched() // or it begins when another core has time for it
 	return a
 }
 

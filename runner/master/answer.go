@@ -17,18 +17,18 @@ type answer struct {
 }
 
 // answer gives the hosts and jobs to the shard, commits, and returns the answer. PostgreSQL reads
-// the next rows while those before them are taken, and commits while JSON is made of all.
+// the next rows while those before them are taken, and writes and commits while JSON is made of all.
+// None of the rows shows to whom a host or job belongs, and known hosts are not given.
 func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (*answer, error) {
 	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
 	var hosts givenHosts
 	var jobs givenJobs
 	if len(hostIDs)+len(jobIDs) > 0 {
-		asks := append(b.assign(ctx, hostIDs, jobIDs), hosts.read(ctx, hostIDs)...)
-		if err := tx.Together(ctx, append(asks, jobs.read(ctx, jobIDs)...)...); err != nil {
+		if err := tx.Together(ctx, append(hosts.read(ctx, hostIDs), jobs.read(ctx, jobIDs)...)...); err != nil {
 			return nil, err
 		}
 	}
-	asks := hosts.readGroups(ctx)
+	asks := append(hosts.readGroups(ctx), jobs.readSuites(ctx)...)
 	var incorrect []int64
 	if b.protocol == afe.Protocol2019 && len(b.args.knownHostIDs) > 0 {
 		asks = append(asks, ask(&incorrect, "find incorrect hosts", func(q *masterdb.Queries) ([]int64, error) {
@@ -41,7 +41,8 @@ func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (
 			return q.LabelsGiven(ctx, ids)
 		}))
 	}
-	if len(hostIDs)+len(jobIDs) == 0 {
+	given := b.assign(ctx, hostIDs, jobIDs)
+	if len(given) == 0 {
 		if err := tx.Finish(ctx, asks...); err != nil {
 			return nil, err
 		}
@@ -51,13 +52,11 @@ func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (
 	if err := tx.Together(ctx, asks...); err != nil {
 		return nil, err
 	}
-	committed := make(chan error, 1)
-	go func() { committed <- tx.Finish(ctx) }()
-	a.incorrect, a.result = len(incorrect), b.result(hosts, jobs, labels, incorrect)
-	if err := <-committed; err != nil {
-		return nil, err
-	}
-	return a, nil
+	written := make(chan []byte)
+	go func() { written <- b.result(hosts, jobs, labels, incorrect) }()
+	err := tx.Finish(ctx, given...)
+	a.incorrect, a.result = len(incorrect), <-written
+	return a, err
 }
 
 // result writes the answer.

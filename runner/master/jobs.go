@@ -29,10 +29,24 @@ func (g *givenJobs) read(ctx context.Context, ids []int64) []pg.Ask {
 		}),
 		ask(&g.keyvals, "read keyvals", func(q *masterdb.Queries) ([]masterdb.AfeJobKeyval, error) { return q.KeyvalsGiven(ctx, ids) }),
 		ask(&g.entries, "read entries", func(q *masterdb.Queries) ([]masterdb.EntriesGivenRow, error) { return q.EntriesGiven(ctx, ids) }),
-		ask(&g.suite, "read suite keyvals", func(q *masterdb.Queries) ([]masterdb.AfeJobKeyval, error) {
-			return q.SuiteKeyvalsGiven(ctx, ids)
-		}),
 	}
+}
+
+// readSuites reads the keyvals of the parents of the jobs, each once.
+func (g *givenJobs) readSuites(ctx context.Context) []pg.Ask {
+	var parents []int64
+	for _, j := range g.jobs {
+		if j.ParentJobID != nil {
+			parents = append(parents, *j.ParentJobID)
+		}
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	parents = once(parents)
+	return []pg.Ask{ask(&g.suite, "read suite keyvals", func(q *masterdb.Queries) ([]masterdb.AfeJobKeyval, error) {
+		return q.SuiteKeyvalsGiven(ctx, parents)
+	})}
 }
 
 // labelIDs returns the ids of the labels that jobs and entries name.
