@@ -78,7 +78,6 @@ func (q *Queries) HostSetStatus(ctx context.Context, ids []int64, statuses []str
 }
 
 const hostStatusRefused = `-- name: HostStatusRefused :many
-
 SELECT s.id::bigint AS id, coalesce(h.hostname, '')::text AS hostname, (h.id IS NOT NULL)::boolean AS known
 FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) WITH ORDINALITY AS s (id, status, position)
 LEFT JOIN afe_hosts AS h ON h.id = s.id
@@ -122,7 +121,6 @@ type HostStatusRefusedRow struct {
 	Known    bool
 }
 
-// The statuses of the hosts that a shard knows.
 // Returns the first host in the packet that does not exist, or whose status would
 // change although the user may not change it. Without such a host it returns no row.
 func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedParams) ([]HostStatusRefusedRow, error) {
@@ -148,4 +146,24 @@ func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedPa
 		return nil, err
 	}
 	return items, nil
+}
+
+const hostStatusesDiffer = `-- name: HostStatusesDiffer :one
+
+SELECT EXISTS (
+    SELECT
+    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, status)
+    LEFT JOIN afe_hosts AS h ON h.id = s.id
+    WHERE h.id IS NULL OR h.status <> s.status
+) AS differ
+`
+
+// The statuses of the hosts that a shard knows.
+// Reports whether a host in the packet does not exist, or has another status. As a rule none does,
+// and then there is nothing to check, lock or store.
+func (q *Queries) HostStatusesDiffer(ctx context.Context, ids []int64, statuses []string) (bool, error) {
+	row := q.db.QueryRow(ctx, hostStatusesDiffer, ids, statuses)
+	var differ bool
+	err := row.Scan(&differ)
+	return differ, err
 }

@@ -1,5 +1,15 @@
 -- The statuses of the hosts that a shard knows.
 
+-- Reports whether a host in the packet does not exist, or has another status. As a rule none does,
+-- and then there is nothing to check, lock or store.
+-- name: HostStatusesDiffer :one
+SELECT EXISTS (
+    SELECT
+    FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) AS s (id, status)
+    LEFT JOIN afe_hosts AS h ON h.id = s.id
+    WHERE h.id IS NULL OR h.status <> s.status
+) AS differ;
+
 -- Returns the first host in the packet that does not exist, or whose status would
 -- change although the user may not change it. Without such a host it returns no row.
 -- name: HostStatusRefused :many

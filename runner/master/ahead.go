@@ -26,7 +26,7 @@ type ahead struct {
 
 // lookAhead begins to look if the request is large and begins with what is needed for it. Otherwise
 // it returns nil. The look only reads, and whoever called waits for its end.
-func (m *master) lookAhead(ctx context.Context, body []byte) *ahead {
+func (m *master) lookAhead(ctx context.Context, body []byte, user string) *ahead {
 	if len(body) < aheadBytes {
 		return nil
 	}
@@ -34,6 +34,7 @@ func (m *master) lookAhead(ctx context.Context, body []byte) *ahead {
 	if args == nil {
 		return nil
 	}
+	args.user = user
 	a := &ahead{beat: m.newBeat(args), done: make(chan struct{})}
 	go func() {
 		defer close(a.done)

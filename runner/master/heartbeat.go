@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,7 @@ type found struct {
 	shard       masterdb.AfeShard
 	hosts, jobs []candidate // that may be sent
 	snapshot    string      // in which they were read
+	userKnown   bool
 }
 
 func (m *master) newBeat(args *arguments) *beat {
@@ -94,6 +96,7 @@ func (b *beat) look(ctx context.Context, tx *pg.Tx) (err error) {
 		b.hostsToSend(ctx, &b.hosts),
 		b.jobsToSend(ctx, &b.jobs, true),
 		ask(&b.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }),
+		ask(&b.userKnown, "find user", func(q *masterdb.Queries) (bool, error) { return q.UserKnown(ctx, b.args.user, b.nocase) }),
 	)
 }
 
@@ -102,6 +105,7 @@ type locked struct {
 	jobs     []masterdb.JobLockRow
 	entries  []masterdb.EntryLockRow
 	hosts    []masterdb.HostLockRow
+	differ   bool // from the statuses that were sent
 	refused  []masterdb.HostStatusRefusedRow
 	snapshot string         // of a moment when all was locked
 	ended    map[int64]bool // jobs with an entry that the upload has completed
@@ -113,31 +117,7 @@ type locked struct {
 // fixed order: the user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	l := &locked{}
-	asks := b.lockJobs(ctx, l)
-	statuses, unequal := b.storeStatuses(ctx, l)
-	if len(b.args.jobs)+len(b.args.entries) > 0 {
-		if err := tx.Together(ctx, asks...); err != nil {
-			return nil, err
-		}
-		b.compare()
-		var err error
-		if asks, err = b.storeUploads(ctx, tx, l); err != nil {
-			return nil, err
-		}
-	}
-	if unequal == nil {
-		asks = append(asks, statuses...)
-	}
-	if len(asks) > 0 {
-		if err := tx.Together(ctx, asks...); err != nil {
-			return nil, err
-		}
-	}
-	b.compare()
-	if unequal != nil {
-		return nil, unequal
-	}
-	if err := b.refusal(l); err != nil {
+	if err := b.store(ctx, tx, l); err != nil {
 		return nil, err
 	}
 	hosts, jobs, err := b.choose(ctx, tx, l)
@@ -147,24 +127,57 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	return b.answer(ctx, tx, hosts, jobs)
 }
 
+// store takes all locks, and stores the upload and the statuses of known hosts.
+func (b *beat) store(ctx context.Context, tx *pg.Tx, l *locked) error {
+	asks := b.lockJobs(ctx, l)
+	reports, unequal := b.compareStatuses(ctx, l)
+	asks = append(asks, reports...)
+	uploads := len(b.args.jobs)+len(b.args.entries) > 0
+	if uploads || len(reports) > 0 {
+		if err := tx.Together(ctx, asks...); err != nil {
+			return err
+		}
+		b.compare()
+		asks = nil
+	}
+	if uploads {
+		var err error
+		if asks, err = b.storeUploads(ctx, tx, l); err != nil {
+			return err
+		}
+	}
+	if unequal == nil {
+		asks = append(asks, b.storeStatuses(ctx, l)...)
+	}
+	if len(asks) > 0 {
+		if err := tx.Together(ctx, asks...); err != nil {
+			return err
+		}
+	}
+	b.compare()
+	return cmp.Or(unequal, b.refusal(l))
+}
+
 // lockJobs locks what comes first in the order of locks. Everything but the looks for hosts and
 // jobs to send finds rows by their ids, and any plan of PostgreSQL's is good for that.
-func (b *beat) lockJobs(ctx context.Context, l *locked) []pg.Ask {
-	var asks []pg.Ask
+func (b *beat) lockJobs(ctx context.Context, l *locked) (asks []pg.Ask) {
 	if s := b.seen; s != nil && len(s.goneJobs)+len(s.goneHosts) > 0 {
 		asks = append(asks, b.stillOpen(ctx, s))
 	}
-	asks = append(asks, b.planCacheMode(ctx, new("auto")), do("add user", func(q *masterdb.Queries) error {
-		_, err := q.UserAdd(ctx, b.nocase, b.args.user)
-		return err
-	}))
+	asks = append(asks, b.planCacheMode(ctx, new("auto")))
+	if !b.userKnown {
+		asks = append(asks, do("add user", func(q *masterdb.Queries) error {
+			_, err := q.UserAdd(ctx, b.nocase, b.args.user)
+			return err
+		}))
+	}
 	if len(b.hosts)+len(b.jobs) > 0 {
 		asks = append(asks, do("lock labels of the shard", func(q *masterdb.Queries) error {
 			_, err := q.ShardLabelsLock(ctx, b.shard.ID)
 			return err
 		}))
 	}
-	if jobs := append(idsOf(b.jobs), idsIn(b.args.jobs)...); len(jobs) > 0 {
+	if jobs := once(append(idsOf(b.jobs), idsIn(b.args.jobs)...)); len(jobs) > 0 {
 		asks = append(asks, ask(&l.jobs, "lock jobs", func(q *masterdb.Queries) ([]masterdb.JobLockRow, error) {
 			return q.JobLock(ctx, jobs)
 		}))
@@ -182,30 +195,49 @@ func (b *beat) planCacheMode(ctx context.Context, mode *string) pg.Ask {
 	return do("say how to plan queries", func(q *masterdb.Queries) error { return q.SetPlanCacheMode(ctx, mode) })
 }
 
-// storeStatuses checks and stores the statuses of known hosts. It locks these and the hosts that
-// may be sent, and ends with the snapshot of a moment when all is locked. It fails if there is not
-// one status for each known host.
-func (b *beat) storeStatuses(ctx context.Context, l *locked) (asks []pg.Ask, err error) {
-	ids, statuses := b.args.knownHostIDs, b.args.knownStatuses
+// statuses returns the known hosts with their statuses, which a master of 2015 passes over.
+func (b *beat) statuses() (ids []int64, statuses []string) {
 	if b.protocol == afe.Protocol2015 {
-		ids, statuses = nil, nil
+		return nil, nil
 	}
-	if len(ids) != len(statuses) {
+	return b.args.knownHostIDs, b.args.knownStatuses
+}
+
+// compareStatuses asks whether a host has another status than was sent. It fails if there is not
+// one status for each known host.
+func (b *beat) compareStatuses(ctx context.Context, l *locked) ([]pg.Ask, error) {
+	ids, statuses := b.statuses()
+	switch {
+	case len(ids) != len(statuses):
 		return nil, &fault{name: "AssertionError"}
+	case len(ids) == 0:
+		return nil, nil
 	}
-	if len(ids) > 0 {
+	return []pg.Ask{ask(&l.differ, "compare host statuses", func(q *masterdb.Queries) (bool, error) {
+		return q.HostStatusesDiffer(ctx, ids, statuses)
+	})}, nil
+}
+
+// storeStatuses checks and stores the statuses of known hosts, if any differs. It locks these hosts
+// and those that may be sent, and ends with the snapshot of a moment when all is locked.
+func (b *beat) storeStatuses(ctx context.Context, l *locked) (asks []pg.Ask) {
+	ids, statuses := b.statuses()
+	if !l.differ {
+		ids, statuses = []int64{}, []string{}
+	}
+	if l.differ {
 		refused := masterdb.HostStatusRefusedParams{Ids: ids, Statuses: statuses, Login: b.args.user, Nocase: b.nocase}
 		asks = append(asks, ask(&l.refused, "check host statuses", func(q *masterdb.Queries) ([]masterdb.HostStatusRefusedRow, error) {
 			return q.HostStatusRefused(ctx, refused)
 		}))
 	}
-	if len(ids)+len(b.hosts) > 0 {
+	if l.differ || len(b.hosts) > 0 {
 		lock := masterdb.HostLockParams{CandidateIds: idsOf(b.hosts), Ids: ids, Statuses: statuses}
 		asks = append(asks, ask(&l.hosts, "lock hosts", func(q *masterdb.Queries) ([]masterdb.HostLockRow, error) {
 			return q.HostLock(ctx, lock)
 		}))
 	}
-	if len(ids) > 0 {
+	if l.differ {
 		asks = append(asks, do("store host statuses", func(q *masterdb.Queries) error {
 			_, err := q.HostSetStatus(ctx, ids, statuses)
 			return err
@@ -214,7 +246,7 @@ func (b *beat) storeStatuses(ctx context.Context, l *locked) (asks []pg.Ask, err
 	if len(b.hosts)+len(b.jobs) > 0 {
 		asks = append(asks, ask(&l.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }))
 	}
-	return asks, nil
+	return asks
 }
 
 // refusal says which host may not have the status that was sent. Nothing of what was stored after

@@ -17,6 +17,7 @@ package master
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -109,7 +110,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the caller is gone
 	}
-	early := m.lookAhead(r.Context(), body)
+	early := m.lookAhead(r.Context(), body, login(r))
 	defer early.wait()
 	request, failure := parseRequest(body)
 	if failure != nil {
@@ -145,20 +146,19 @@ func (m *master) call(r *http.Request, request *request, early *ahead, began tim
 	default:
 		return nil, &fault{name: "ServiceMethodNotFound", message: request.method}
 	}
-	login := r.Header.Get("Authorization")
-	if login == "" {
-		login = "debug_user"
-	}
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		address = r.RemoteAddr
 	}
-	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login, address}, early, began)
+	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login(r), address}, early, began)
 	if m.o.Stats != nil {
 		m.o.Stats.heartbeat(err)
 	}
 	return given, err
 }
+
+// login is the name of the user who calls.
+func login(r *http.Request) string { return cmp.Or(r.Header.Get("Authorization"), "debug_user") }
 
 // caller is whoever calls, as the request shows it.
 type caller struct{ login, address string }
