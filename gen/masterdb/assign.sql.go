@@ -25,35 +25,6 @@ func (q *Queries) HostAssign(ctx context.Context, shardID int64, ids []int64) (i
 	return result.RowsAffected(), nil
 }
 
-const hostsIncorrect = `-- name: HostsIncorrect :many
-SELECT h.id
-FROM afe_hosts AS h
-WHERE h.id = ANY ($1::bigint[])
-    AND h.shard_id IS DISTINCT FROM $2::bigint
-ORDER BY h.id
-`
-
-// Returns the hosts that the shard knows but that belong to another shard or to none.
-func (q *Queries) HostsIncorrect(ctx context.Context, knownHostIds []int64, shardID int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, hostsIncorrect, knownHostIds, shardID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const hostsToSend = `-- name: HostsToSend :many
 
 SELECT h.id, h.xmin::text AS version

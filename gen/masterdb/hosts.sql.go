@@ -148,22 +148,36 @@ func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedPa
 	return items, nil
 }
 
-const hostStatusesDiffer = `-- name: HostStatusesDiffer :one
+const hostsKnown = `-- name: HostsKnown :one
 
-SELECT EXISTS (
-    SELECT
-    FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) AS s (id, status)
-    LEFT JOIN afe_hosts AS h ON h.id = s.id
-    WHERE h.id IS NULL OR h.status <> s.status
-) AS differ
+SELECT
+    coalesce(bool_or(h.id IS NULL OR h.status <> s.status), false)::boolean AS differ,
+    coalesce(
+        array_agg(DISTINCT h.id ORDER BY h.id) FILTER (WHERE h.shard_id IS DISTINCT FROM $1::bigint AND h.id IS NOT NULL),
+        '{}'
+    )::bigint[] AS incorrect
+FROM ROWS FROM (unnest($2::bigint[]), unnest($3::text[])) AS s (id, status)
+LEFT JOIN afe_hosts AS h ON h.id = s.id
 `
 
+type HostsKnownParams struct {
+	ShardID  int64
+	Ids      []int64
+	Statuses []string
+}
+
+type HostsKnownRow struct {
+	Differ    bool
+	Incorrect []int64
+}
+
 // The statuses of the hosts that a shard knows.
-// Reports whether a host in the packet does not exist, or has another status. As a rule none does,
-// and then there is nothing to check, lock or store.
-func (q *Queries) HostStatusesDiffer(ctx context.Context, ids []int64, statuses []string) (bool, error) {
-	row := q.db.QueryRow(ctx, hostStatusesDiffer, ids, statuses)
-	var differ bool
-	err := row.Scan(&differ)
-	return differ, err
+// Compares the hosts that the shard knows with those here: whether one does not exist or has another
+// status, and which belong to another shard or to none. As a rule no status differs, and then there
+// is nothing to check, lock or store.
+func (q *Queries) HostsKnown(ctx context.Context, arg HostsKnownParams) (HostsKnownRow, error) {
+	row := q.db.QueryRow(ctx, hostsKnown, arg.ShardID, arg.Ids, arg.Statuses)
+	var i HostsKnownRow
+	err := row.Scan(&i.Differ, &i.Incorrect)
+	return i, err
 }

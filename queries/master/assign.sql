@@ -138,11 +138,3 @@ WHERE id = ANY (@ids::bigint[]);
 UPDATE afe_jobs
 SET shard_id = @shard_id::bigint
 WHERE id = ANY (@ids::bigint[]);
-
--- Returns the hosts that the shard knows but that belong to another shard or to none.
--- name: HostsIncorrect :many
-SELECT h.id
-FROM afe_hosts AS h
-WHERE h.id = ANY (@known_host_ids::bigint[])
-    AND h.shard_id IS DISTINCT FROM @shard_id::bigint
-ORDER BY h.id;

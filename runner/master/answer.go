@@ -18,23 +18,16 @@ type answer struct {
 
 // answer gives the hosts and jobs to the shard, commits, and returns the answer. PostgreSQL reads
 // the next rows while those before them are taken, and writes and commits while JSON is made of all.
-// None of the rows shows to whom a host or job belongs, and known hosts are not given.
-func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (*answer, error) {
-	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs)}
+// None of the rows shows to whom a host or job belongs.
+func (b *beat) answer(ctx context.Context, tx *pg.Tx, l *locked, hostIDs, jobIDs []int64) (*answer, error) {
+	incorrect := l.known.Incorrect
+	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs), incorrect: len(incorrect)}
 	var hosts givenHosts
 	var jobs givenJobs
-	if len(hostIDs)+len(jobIDs) > 0 {
-		if err := tx.Together(ctx, append(hosts.read(ctx, hostIDs), jobs.read(ctx, jobIDs)...)...); err != nil {
-			return nil, err
-		}
+	if err := together(ctx, tx, append(hosts.read(ctx, hostIDs), jobs.read(ctx, jobIDs)...)); err != nil {
+		return nil, err
 	}
 	asks := append(hosts.readGroups(ctx), jobs.readSuites(ctx)...)
-	var incorrect []int64
-	if b.protocol == afe.Protocol2019 && len(b.args.knownHostIDs) > 0 {
-		asks = append(asks, ask(&incorrect, "find incorrect hosts", func(q *masterdb.Queries) ([]int64, error) {
-			return q.HostsIncorrect(ctx, b.args.knownHostIDs, b.shard.ID)
-		}))
-	}
 	var labels []masterdb.LabelsGivenRow
 	if ids := once(append(hosts.labelIDs(), jobs.labelIDs()...)); len(ids) > 0 {
 		asks = append(asks, ask(&labels, "read labels", func(q *masterdb.Queries) ([]masterdb.LabelsGivenRow, error) {
@@ -46,16 +39,16 @@ func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (
 		if err := tx.Finish(ctx, asks...); err != nil {
 			return nil, err
 		}
-		a.incorrect, a.result = len(incorrect), b.result(hosts, jobs, labels, incorrect)
+		a.result = b.result(hosts, jobs, labels, incorrect)
 		return a, nil
 	}
-	if err := tx.Together(ctx, asks...); err != nil {
+	if err := together(ctx, tx, asks); err != nil {
 		return nil, err
 	}
 	written := make(chan []byte)
 	go func() { written <- b.result(hosts, jobs, labels, incorrect) }()
 	err := tx.Finish(ctx, given...)
-	a.incorrect, a.result = len(incorrect), <-written
+	a.result = <-written
 	return a, err
 }
 

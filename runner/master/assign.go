@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"slices"
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
@@ -50,10 +51,8 @@ func candidates[T any](rows []T, of func(T) candidate) []candidate {
 func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []int64, err error) {
 	lockedHosts := candidates(l.hosts, func(r masterdb.HostLockRow) candidate { return candidate{r.ID, r.Version} })
 	lockedJobs := candidates(l.jobs, func(r masterdb.JobLockRow) candidate { return candidate{r.ID, r.Version} })
-	unchangedHosts, unchangedJobs := both(b.hosts, lockedHosts), both(b.jobs, lockedJobs)
-	for id := range l.ended {
-		delete(unchangedJobs, id)
-	}
+	open := slices.DeleteFunc(slices.Clone(b.jobs), func(c candidate) bool { return l.ended[c.id] })
+	unchangedHosts, unchangedJobs := both(b.hosts, lockedHosts), both(open, lockedJobs)
 	hostsNow, jobsNow := b.hosts, b.jobs
 	moved := b.snapshot != l.snapshot
 	stored := len(b.args.jobs)+len(b.args.entries) > 0
@@ -97,6 +96,9 @@ func both(read, locked []candidate) map[int64]bool {
 		was[one.id] = one.version
 	}
 	same := make(map[int64]bool, len(read))
+	if len(read) == 0 {
+		return same
+	}
 	for _, one := range locked {
 		if version, found := was[one.id]; found && version == one.version {
 			same[one.id] = true

@@ -87,6 +87,14 @@ func do(purpose string, run func(*masterdb.Queries) error) pg.Ask {
 	return ask(new(struct{}), purpose, func(q *masterdb.Queries) (struct{}, error) { return struct{}{}, run(q) })
 }
 
+// together runs statements, if there are any.
+func together(ctx context.Context, tx *pg.Tx, asks []pg.Ask) error {
+	if len(asks) == 0 {
+		return nil
+	}
+	return tx.Together(ctx, asks...)
+}
+
 // look finds the shard, and the hosts and jobs that may be sent to it.
 func (b *beat) look(ctx context.Context, tx *pg.Tx) (err error) {
 	if b.shard, err = b.findShard(ctx, tx); err != nil {
@@ -104,8 +112,9 @@ func (b *beat) look(ctx context.Context, tx *pg.Tx) (err error) {
 type locked struct {
 	jobs     []masterdb.JobLockRow
 	entries  []masterdb.EntryLockRow
+	jobOf    map[int64]int64 // by entry
 	hosts    []masterdb.HostLockRow
-	differ   bool // from the statuses that were sent
+	known    masterdb.HostsKnownRow
 	refused  []masterdb.HostStatusRefusedRow
 	snapshot string         // of a moment when all was locked
 	ended    map[int64]bool // jobs with an entry that the upload has completed
@@ -124,13 +133,13 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.answer(ctx, tx, hosts, jobs)
+	return b.answer(ctx, tx, l, hosts, jobs)
 }
 
 // store takes all locks, and stores the upload and the statuses of known hosts.
 func (b *beat) store(ctx context.Context, tx *pg.Tx, l *locked) error {
 	asks := b.lockJobs(ctx, l)
-	reports, unequal := b.compareStatuses(ctx, l)
+	reports, unequal := b.compareHosts(ctx, l)
 	asks = append(asks, reports...)
 	uploads := len(b.args.jobs)+len(b.args.entries) > 0
 	if uploads || len(reports) > 0 {
@@ -149,10 +158,8 @@ func (b *beat) store(ctx context.Context, tx *pg.Tx, l *locked) error {
 	if unequal == nil {
 		asks = append(asks, b.storeStatuses(ctx, l)...)
 	}
-	if len(asks) > 0 {
-		if err := tx.Together(ctx, asks...); err != nil {
-			return err
-		}
+	if err := together(ctx, tx, asks); err != nil {
+		return err
 	}
 	b.compare()
 	return cmp.Or(unequal, b.refusal(l))
@@ -203,9 +210,9 @@ func (b *beat) statuses() (ids []int64, statuses []string) {
 	return b.args.knownHostIDs, b.args.knownStatuses
 }
 
-// compareStatuses asks whether a host has another status than was sent. It fails if there is not
-// one status for each known host.
-func (b *beat) compareStatuses(ctx context.Context, l *locked) ([]pg.Ask, error) {
+// compareHosts compares the known hosts with those here. It fails if there is not one status for each
+// known host.
+func (b *beat) compareHosts(ctx context.Context, l *locked) ([]pg.Ask, error) {
 	ids, statuses := b.statuses()
 	switch {
 	case len(ids) != len(statuses):
@@ -213,8 +220,9 @@ func (b *beat) compareStatuses(ctx context.Context, l *locked) ([]pg.Ask, error)
 	case len(ids) == 0:
 		return nil, nil
 	}
-	return []pg.Ask{ask(&l.differ, "compare host statuses", func(q *masterdb.Queries) (bool, error) {
-		return q.HostStatusesDiffer(ctx, ids, statuses)
+	params := masterdb.HostsKnownParams{Ids: ids, Statuses: statuses, ShardID: b.shard.ID}
+	return []pg.Ask{ask(&l.known, "compare known hosts", func(q *masterdb.Queries) (masterdb.HostsKnownRow, error) {
+		return q.HostsKnown(ctx, params)
 	})}, nil
 }
 
@@ -222,22 +230,22 @@ func (b *beat) compareStatuses(ctx context.Context, l *locked) ([]pg.Ask, error)
 // and those that may be sent, and ends with the snapshot of a moment when all is locked.
 func (b *beat) storeStatuses(ctx context.Context, l *locked) (asks []pg.Ask) {
 	ids, statuses := b.statuses()
-	if !l.differ {
+	if !l.known.Differ {
 		ids, statuses = []int64{}, []string{}
 	}
-	if l.differ {
+	if l.known.Differ {
 		refused := masterdb.HostStatusRefusedParams{Ids: ids, Statuses: statuses, Login: b.args.user, Nocase: b.nocase}
 		asks = append(asks, ask(&l.refused, "check host statuses", func(q *masterdb.Queries) ([]masterdb.HostStatusRefusedRow, error) {
 			return q.HostStatusRefused(ctx, refused)
 		}))
 	}
-	if l.differ || len(b.hosts) > 0 {
+	if l.known.Differ || len(b.hosts) > 0 {
 		lock := masterdb.HostLockParams{CandidateIds: idsOf(b.hosts), Ids: ids, Statuses: statuses}
 		asks = append(asks, ask(&l.hosts, "lock hosts", func(q *masterdb.Queries) ([]masterdb.HostLockRow, error) {
 			return q.HostLock(ctx, lock)
 		}))
 	}
-	if l.differ {
+	if l.known.Differ {
 		asks = append(asks, do("store host statuses", func(q *masterdb.Queries) error {
 			_, err := q.HostSetStatus(ctx, ids, statuses)
 			return err

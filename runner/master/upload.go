@@ -26,6 +26,10 @@ var nested = map[string][]string{
 // statements that store them.
 func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []pg.Ask, err error) {
 	b.otherEnds = nil
+	l.jobOf = make(map[int64]int64, len(l.entries))
+	for _, row := range l.entries {
+		l.jobOf[row.ID] = row.JobID
+	}
 	<-b.ready.done
 	jobs, entries := &b.ready.jobs, &b.ready.entries
 	if b.ready.failed || !b.acceptsAll(l) {
@@ -36,10 +40,7 @@ func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []p
 		}
 		asks = b.storeJobs(ctx, jobs)
 		if err := b.takeEntries(l, stored, entryColumns(entries)); err != nil {
-			if len(asks) > 0 { // what PostgreSQL has against the jobs comes first
-				err = cmp.Or(tx.Together(ctx, asks...), err)
-			}
-			return nil, err
+			return nil, cmp.Or(together(ctx, tx, asks), err) // what PostgreSQL has against the jobs comes first
 		}
 	}
 	l.ended = endedJobs(entries, l)
@@ -109,9 +110,8 @@ func (b *beat) takeJobs(l *locked, columns *columns) (map[int64]bool, error) {
 
 // takeEntries takes the uploaded entries of the jobs that are stored.
 func (b *beat) takeEntries(l *locked, jobs map[int64]bool, columns *columns) error {
-	jobOf := l.jobOf()
 	for _, r := range b.args.entries {
-		jobID, exists := jobOf[r.id]
+		jobID, exists := l.jobOf[r.id]
 		if !exists {
 			return unknownRecord(r, "HostQueueEntry")
 		}
@@ -129,23 +129,13 @@ func (b *beat) takeEntries(l *locked, jobs map[int64]bool, columns *columns) err
 	return nil
 }
 
-// jobOf returns the job of each locked entry.
-func (l *locked) jobOf() map[int64]int64 {
-	jobOf := make(map[int64]int64, len(l.entries))
-	for _, row := range l.entries {
-		jobOf[row.ID] = row.JobID
-	}
-	return jobOf
-}
-
 // endedJobs returns the jobs of the entries that are stored as complete. An entry for which a job
 // was sent may go to another one, and is passed over.
 func endedJobs(sent *masterdb.EntryStoreParams, l *locked) map[int64]bool {
-	jobOf := l.jobOf()
 	ended := make(map[int64]bool, len(sent.Ids))
 	for row, truths := range sent.Truths {
 		if truths&entryComplete != 0 && sent.Skipped[row]&entryJob != 0 {
-			ended[jobOf[sent.Ids[row]]] = true
+			ended[l.jobOf[sent.Ids[row]]] = true
 		}
 	}
 	return ended

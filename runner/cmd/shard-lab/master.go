@@ -33,9 +33,9 @@ const (
 )
 
 // garbagePercent is how much more than what it needs the master lets its memory grow before it looks
-// for garbage, unless GOGC says otherwise. A heartbeat of 1,000 jobs makes 10 MB of garbage, and to
-// look for it every 4 MB takes a core that the database could use.
-const garbagePercent = 1000
+// for garbage, unless GOGC says otherwise: 400 is 20 to 40 MB for packets of 1,000 jobs. To look for
+// it every 4 MB, as Go does, takes a core that the database could use.
+const garbagePercent = 400
 
 type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"yes" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
