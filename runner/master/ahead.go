@@ -26,11 +26,11 @@ type ahead struct {
 
 // lookAhead begins to look if the request is large and begins with what is needed for it. Otherwise
 // it returns nil. The look only reads, and whoever called waits for its end.
-func (m *master) lookAhead(ctx context.Context, body []byte, user string) *ahead {
-	if len(body) < aheadBytes {
+func (m *master) lookAhead(ctx context.Context, p *packet, user string) *ahead {
+	if len(p.body) < aheadBytes {
 		return nil
 	}
-	args := skim(body)
+	args := p.skim()
 	if args == nil {
 		return nil
 	}
@@ -58,8 +58,8 @@ func (a *ahead) isFor(args *arguments) bool {
 
 // skim returns the arguments for a look if they come before the jobs and entries. It judges nothing:
 // what it returns counts only if the whole request says the same.
-func skim(body []byte) *arguments {
-	d := newDecoder(body)
+func (p *packet) skim() *arguments {
+	d := p.decoder()
 	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
 		return nil
 	}

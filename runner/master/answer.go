@@ -52,6 +52,14 @@ func (b *beat) answer(ctx context.Context, tx *pg.Tx, l *locked, hostIDs, jobIDs
 	return a, err
 }
 
+// empty returns the answer that gives the shard nothing.
+func (b *beat) empty(l *locked) *answer {
+	incorrect := l.known.Incorrect
+	return &answer{
+		shard: b.shard.Hostname, incorrect: len(incorrect), result: b.result(givenHosts{}, givenJobs{}, nil, incorrect),
+	}
+}
+
 // result writes the answer.
 func (b *beat) result(hosts givenHosts, jobs givenJobs, rows []masterdb.LabelsGivenRow, incorrect []int64) []byte {
 	labels := labelTexts(rows)

@@ -51,8 +51,7 @@ func candidates[T any](rows []T, of func(T) candidate) []candidate {
 func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []int64, err error) {
 	lockedHosts := candidates(l.hosts, func(r masterdb.HostLockRow) candidate { return candidate{r.ID, r.Version} })
 	lockedJobs := candidates(l.jobs, func(r masterdb.JobLockRow) candidate { return candidate{r.ID, r.Version} })
-	open := slices.DeleteFunc(slices.Clone(b.jobs), func(c candidate) bool { return l.ended[c.id] })
-	unchangedHosts, unchangedJobs := both(b.hosts, lockedHosts), both(open, lockedJobs)
+	unchangedHosts, unchangedJobs := both(b.hosts, lockedHosts), both(b.open(l), lockedJobs)
 	hostsNow, jobsNow := b.hosts, b.jobs
 	moved := b.snapshot != l.snapshot
 	stored := len(b.args.jobs)+len(b.args.entries) > 0
@@ -70,6 +69,11 @@ func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []
 		}
 	}
 	return stillThere(unchangedHosts, hostsNow), stillThere(unchangedJobs, jobsNow), nil
+}
+
+// open returns the jobs that may be sent but for those that the upload has ended.
+func (b *beat) open(l *locked) []candidate {
+	return slices.DeleteFunc(slices.Clone(b.jobs), func(c candidate) bool { return l.ended[c.id] })
 }
 
 // assign gives the hosts and jobs to the shard.
@@ -96,9 +100,6 @@ func both(read, locked []candidate) map[int64]bool {
 		was[one.id] = one.version
 	}
 	same := make(map[int64]bool, len(read))
-	if len(read) == 0 {
-		return same
-	}
 	for _, one := range locked {
 		if version, found := was[one.id]; found && version == one.version {
 			same[one.id] = true

@@ -126,7 +126,22 @@ type locked struct {
 // fixed order: the user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	l := &locked{}
-	if err := b.store(ctx, tx, l); err != nil {
+	asks, unequal, err := b.store(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	if unequal == nil && !l.known.Differ && len(b.hosts)+len(b.open(l)) == 0 {
+		if err := tx.Finish(ctx, asks...); err != nil { // there is nothing left to decide
+			return nil, err
+		}
+		b.compare()
+		return b.empty(l), nil
+	}
+	if err := together(ctx, tx, asks); err != nil {
+		return nil, err
+	}
+	b.compare()
+	if err := cmp.Or(unequal, b.refusal(l)); err != nil {
 		return nil, err
 	}
 	hosts, jobs, err := b.choose(ctx, tx, l)
@@ -136,33 +151,29 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	return b.answer(ctx, tx, l, hosts, jobs)
 }
 
-// store takes all locks, and stores the upload and the statuses of known hosts.
-func (b *beat) store(ctx context.Context, tx *pg.Tx, l *locked) error {
-	asks := b.lockJobs(ctx, l)
+// store takes locks, and returns the statements that store the upload and the statuses of known
+// hosts. With unequal, not one status was sent for each of these.
+func (b *beat) store(ctx context.Context, tx *pg.Tx, l *locked) (asks []pg.Ask, unequal, err error) {
+	asks = b.lockJobs(ctx, l)
 	reports, unequal := b.compareHosts(ctx, l)
 	asks = append(asks, reports...)
 	uploads := len(b.args.jobs)+len(b.args.entries) > 0
 	if uploads || len(reports) > 0 {
 		if err := tx.Together(ctx, asks...); err != nil {
-			return err
+			return nil, nil, err
 		}
 		b.compare()
 		asks = nil
 	}
 	if uploads {
-		var err error
 		if asks, err = b.storeUploads(ctx, tx, l); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	if unequal == nil {
 		asks = append(asks, b.storeStatuses(ctx, l)...)
 	}
-	if err := together(ctx, tx, asks); err != nil {
-		return err
-	}
-	b.compare()
-	return cmp.Or(unequal, b.refusal(l))
+	return asks, unequal, nil
 }
 
 // lockJobs locks what comes first in the order of locks. Everything but the looks for hosts and

@@ -39,11 +39,20 @@ func (o object) asMap() map[string]any {
 	return members
 }
 
+// packet is a request as it came.
+type packet struct {
+	body  []byte
+	text  string // the same
+	ascii bool
+}
+
+func newPacket(body []byte) *packet { return &packet{body, string(body), isASCII(body)} }
+
 // decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
 // become U+FFFD, which is outside ASCII like themselves. A value is nil, a bool, a json.Number, a
 // string, a []any or an object.
-func decode(body []byte) (any, error) {
-	d := newDecoder(body)
+func (p *packet) decode() (any, error) {
+	d := p.decoder()
 	value, err := d.value()
 	if err != nil {
 		return nil, err
@@ -54,11 +63,11 @@ func decode(body []byte) (any, error) {
 	return value, nil
 }
 
-func newDecoder(body []byte) *decoder {
+func (p *packet) decoder() *decoder {
 	return &decoder{
 		// The decoder reads a bytes.Buffer where it is.
-		Decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
-		all:     string(body), ascii: isASCII(body), names: map[string]string{},
+		Decoder: jsontext.NewDecoder(bytes.NewBuffer(p.body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		packet:  p, names: map[string]string{},
 	}
 }
 
@@ -67,8 +76,7 @@ func newDecoder(body []byte) *decoder {
 // in them. Numbers, and strings without escapes, are parts of the whole text.
 type decoder struct {
 	*jsontext.Decoder
-	all     string
-	ascii   bool
+	packet  *packet
 	names   map[string]string // of members, as they were sent
 	members []member
 	items   []any
@@ -105,12 +113,12 @@ func (d *decoder) value() (any, error) {
 func (d *decoder) sent() (string, error) {
 	value, err := d.ReadValue()
 	end := int(d.InputOffset())
-	return d.all[end-len(value) : end], err
+	return d.packet.text[end-len(value) : end], err
 }
 
 // unquote returns what a string means that was sent.
 func (d *decoder) unquote(sent string) string {
-	if d.ascii && strings.IndexByte(sent, '\\') < 0 {
+	if d.packet.ascii && strings.IndexByte(sent, '\\') < 0 {
 		return sent[1 : len(sent)-1]
 	}
 	text, _ := jsontext.AppendUnquote(nil, sent) // the decoder has read it already
@@ -165,10 +173,8 @@ func (d *decoder) list() (any, error) {
 	return items, err
 }
 
-// isPlain reports whether no string in a JSON text can hold anything outside ASCII.
-func isPlain(body []byte) bool {
-	return isASCII(body) && !bytes.Contains(body, []byte(`\u`))
-}
+// isPlain reports whether no string in the request can hold anything outside ASCII.
+func (p *packet) isPlain() bool { return p.ascii && !strings.Contains(p.text, `\u`) }
 
 // isASCII looks at eight bytes at a time.
 func isASCII(body []byte) bool {

@@ -110,9 +110,10 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the caller is gone
 	}
-	early := m.lookAhead(r.Context(), body, login(r))
+	packet := newPacket(body)
+	early := m.lookAhead(r.Context(), packet, login(r))
 	defer early.wait()
-	request, failure := parseRequest(body)
+	request, failure := parseRequest(packet)
 	if failure != nil {
 		m.o.Log.Warn("request unreadable", "error", failure.Error())
 		writePage(w, failure)

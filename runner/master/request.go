@@ -18,12 +18,12 @@ type request struct {
 }
 
 // parseRequest reads a call. It fails where the original answers with a page.
-func parseRequest(body []byte) (*request, *fault) {
-	decoded, err := decode(body)
+func parseRequest(p *packet) (*request, *fault) {
+	decoded, err := p.decode()
 	if err != nil {
-		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
+		return nil, &fault{name: "ServiceRequestNotTranslatable", message: p.text}
 	}
-	if !isPlain(body) && outsideASCII(decoded) {
+	if !p.isPlain() && outsideASCII(decoded) {
 		return nil, &fault{
 			name:    "UnicodeEncodeError",
 			message: "'ascii' codec can't encode characters: ordinal not in range(128)",

@@ -32,10 +32,13 @@ const (
 	headerTimeout = 10 * time.Second
 )
 
-// garbagePercent is how much more than what it needs the master lets its memory grow before it looks
-// for garbage, unless GOGC says otherwise: 400 is 20 to 40 MB for packets of 1,000 jobs. To look for
-// it every 4 MB, as Go does, takes a core that the database could use.
-const garbagePercent = 400
+// The master looks for garbage when its memory is eleven times what it needs, 50 to 100 MB for
+// packets of 1,000 jobs, and more often where that would be past the limit, unless GOGC and
+// GOMEMLIMIT say otherwise. To look every 4 MB, as Go does, takes a core that the database could use.
+const (
+	garbagePercent = 1000
+	memoryLimit    = 512 << 20
+)
 
 type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"yes" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
@@ -67,6 +70,9 @@ func (c *masterCommand) Validate() error {
 func (c *masterCommand) Run(ctx context.Context, out output) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	log, err := c.logger(out)
 	if err != nil {
