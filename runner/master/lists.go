@@ -13,7 +13,11 @@ import (
 // and makes an interface of each of their 25,000 values, which takes longer than all the rest of
 // sending them.
 func writeLists(_ context.Context, conn *pgx.Conn) error {
-	types := conn.TypeMap()
+	registerLists(conn.TypeMap())
+	return nil
+}
+
+func registerLists(types *pgtype.Map) {
 	for oid, element := range map[uint32]uint32{
 		pgtype.Int8ArrayOID: pgtype.Int8OID, pgtype.TextArrayOID: pgtype.TextOID, pgtype.TimestampArrayOID: pgtype.TimestampOID,
 	} {
@@ -21,7 +25,6 @@ func writeLists(_ context.Context, conn *pgx.Conn) error {
 			types.RegisterType(&pgtype.Type{Name: known.Name, OID: oid, Codec: listCodec{known.Codec, element}})
 		}
 	}
-	return nil
 }
 
 // listCodec is the driver's codec of an array, but for the lists that it writes itself.
@@ -56,16 +59,9 @@ func (p listPlan[T]) Encode(value any, b []byte) ([]byte, error) {
 	if list == nil {
 		return nil, nil // NULL
 	}
-	dimensions := uint32(1)
-	if len(list) == 0 {
-		dimensions = 0
-	}
-	b = binary.BigEndian.AppendUint32(b, dimensions)
+	b = binary.BigEndian.AppendUint32(b, 1)
 	b = binary.BigEndian.AppendUint32(b, 0) // the server looks for NULLs itself
 	b = binary.BigEndian.AppendUint32(b, p.element)
-	if len(list) == 0 {
-		return b, nil
-	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
 	b = binary.BigEndian.AppendUint32(b, 1)
 	for _, v := range list {
