@@ -306,10 +306,10 @@ type HostsGivenRow struct {
 }
 
 // The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL
-// takes. Whatever belongs to a job is looked up by index, one job at a time: if PostgreSQL may choose
-// the join before it has statistics, it reads all labels for each job, or all keyvals. Hosts are few,
-// and what belongs to them is read in one scan: one host at a time, PostgreSQL reads a small table to
-// its end for each.
+// takes. Whatever belongs to a job is looked up by index, one job at a time: if PostgreSQL may
+// choose the join before it has statistics, it reads all labels for each job, or all keyvals. Hosts
+// are few, and what belongs to them is read in one scan: one host at a time, PostgreSQL reads a
+// small table to its end for each.
 func (q *Queries) HostsGiven(ctx context.Context, ids []int64) ([]HostsGivenRow, error) {
 	rows, err := q.db.Query(ctx, hostsGiven, ids)
 	if err != nil {

@@ -172,9 +172,9 @@ type HostsKnownRow struct {
 }
 
 // The statuses of the hosts that a shard knows.
-// Compares the hosts that the shard knows with those here: whether one does not exist or has another
-// status, and which belong to another shard or to none. As a rule no status differs, and then there
-// is nothing to check, lock or store.
+// Compares the hosts that the shard knows with those here: whether one does not exist or has
+// another status, and which belong to another shard or to none. As a rule no status differs, and
+// then there is nothing to check, lock or store.
 func (q *Queries) HostsKnown(ctx context.Context, arg HostsKnownParams) (HostsKnownRow, error) {
 	row := q.db.QueryRow(ctx, hostsKnown, arg.ShardID, arg.Ids, arg.Statuses)
 	var i HostsKnownRow

@@ -1,8 +1,8 @@
 -- The statuses of the hosts that a shard knows.
 
--- Compares the hosts that the shard knows with those here: whether one does not exist or has another
--- status, and which belong to another shard or to none. As a rule no status differs, and then there
--- is nothing to check, lock or store.
+-- Compares the hosts that the shard knows with those here: whether one does not exist or has
+-- another status, and which belong to another shard or to none. As a rule no status differs, and
+-- then there is nothing to check, lock or store.
 -- name: HostsKnown :one
 SELECT
     coalesce(bool_or(h.id IS NULL OR h.status <> s.status), false)::boolean AS differ,

@@ -1,10 +1,10 @@
 -- Uploads of a shard. Each column comes as an array. Where a bit of skipped is set, the record has
 -- no value for that column; the column keeps its own, or is cleared if the bit is set in nulls,
--- too. truths holds the bits of the boolean columns that are true: each array less saves a fortieth
--- of the statement.
+-- too. truths holds the bits of the boolean columns that are true: to take an array apart costs as
+-- much as to write its column.
 --
--- The arrays are unnested side by side in a list of columns. As ROWS FROM, PostgreSQL would put each
--- into a store of its own first.
+-- The arrays are unnested side by side in a list of columns. As ROWS FROM, PostgreSQL would put
+-- each into a store of its own first.
 
 -- Locks the jobs that are uploaded and those that may be sent. All heartbeats take
 -- locks in the same order: jobs, entries, hosts, each by id.

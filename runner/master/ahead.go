@@ -56,8 +56,8 @@ func (a *ahead) isFor(args *arguments) bool {
 		slices.Equal(a.beat.args.knownHostIDs, args.knownHostIDs)
 }
 
-// skim returns the arguments for a look if they come before the jobs and entries. It judges nothing:
-// what it returns counts only if the whole request says the same.
+// skim returns the arguments for a look if they come before the jobs and entries. It judges
+// nothing: what it returns counts only if the whole request says the same.
 func (p *packet) skim() *arguments {
 	d := p.decoder()
 	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {

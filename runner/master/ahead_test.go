@@ -60,8 +60,8 @@ func TestLargePacketThatEndsEarly(t *testing.T) {
 	}
 }
 
-// An upload may leave a job that is not known open. It is sent again, unlike those of which an entry
-// has ended or begun.
+// An upload may leave a job that is not known open. It is sent again, unlike those of which an
+// entry has ended or begun.
 func TestUploadThatLeavesAJobOpen(t *testing.T) {
 	for _, protocol := range protocols {
 		pool := pgtest.Pool(t)

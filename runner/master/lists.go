@@ -47,8 +47,8 @@ func (c listCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any
 	return c.Codec.PlanEncode(m, oid, format, value)
 }
 
-// listPlan writes a list as the binary form of an array: the number of dimensions, whether there are
-// NULLs, the type, the length and the first index, and then each value after its length.
+// listPlan writes a list as the binary form of an array: the number of dimensions, whether there
+// are NULLs, the type, the length and the first index, and then each value after its length.
 type listPlan[T any] struct {
 	element uint32
 	add     func([]byte, T) []byte
