@@ -17,8 +17,8 @@ type answer struct {
 }
 
 // answer gives the hosts and jobs to the shard, commits, and returns the answer. PostgreSQL reads
-// the next rows while those before them are taken, and writes and commits while JSON is made of all.
-// None of the rows shows to whom a host or job belongs.
+// the next rows while those before them are taken, and writes and commits while JSON is made of
+// all. None of the rows shows to whom a host or job belongs.
 func (b *beat) answer(ctx context.Context, tx *pg.Tx, l *locked, hostIDs, jobIDs []int64) (*answer, error) {
 	incorrect := l.known.Incorrect
 	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs), incorrect: len(incorrect)}

@@ -11,8 +11,8 @@ import (
 
 // columns are what a statement stores: a list for each column, with the value of each record. Where
 // a record has no value for a column, its bit is set in skipped, and if that value is null, also in
-// nulls. What is true of a record is a bit in truths. A list may end before the last record that has
-// no value for it.
+// nulls. What is true of a record is a bit in truths. A list may end before the last record that
+// has no value for it.
 type columns struct {
 	kind                   string // "Job" or "HostQueueEntry"
 	ids                    *[]int64

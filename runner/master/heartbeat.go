@@ -221,8 +221,8 @@ func (b *beat) statuses() (ids []int64, statuses []string) {
 	return b.args.knownHostIDs, b.args.knownStatuses
 }
 
-// compareHosts compares the known hosts with those here. It fails if there is not one status for each
-// known host.
+// compareHosts compares the known hosts with those here. It fails if there is not one status for
+// each known host.
 func (b *beat) compareHosts(ctx context.Context, l *locked) ([]pg.Ask, error) {
 	ids, statuses := b.statuses()
 	switch {

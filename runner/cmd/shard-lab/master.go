@@ -34,7 +34,8 @@ const (
 
 // The master looks for garbage when its memory is eleven times what it needs, 50 to 100 MB for
 // packets of 1,000 jobs, and more often where that would be past the limit, unless GOGC and
-// GOMEMLIMIT say otherwise. To look every 4 MB, as Go does, takes a core that the database could use.
+// GOMEMLIMIT say otherwise. To look every 4 MB, as Go does, takes a core that the database could
+// use.
 const (
 	garbagePercent = 1000
 	memoryLimit    = 512 << 20
