@@ -4,12 +4,12 @@ package objects
 // way.
 
 func (q *quick) ref(o *Ref) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"hostname"`:
-			o.Hostname = q.text()
+		case "hostname":
+			o.Hostname = q.string()
 		default:
 			q.skip()
 		}
@@ -17,19 +17,19 @@ func (q *quick) ref(o *Ref) {
 }
 
 func (q *quick) label(o *Label) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"name"`:
-			o.Name = q.text()
-		case `"kernel_config"`:
-			o.KernelConfig = q.text()
-		case `"platform"`:
+		case "name":
+			o.Name = q.string()
+		case "kernel_config":
+			o.KernelConfig = q.string()
+		case "platform":
 			o.Platform = q.flag()
-		case `"invalid"`:
+		case "invalid":
 			o.Invalid = q.flag()
-		case `"only_if_needed"`:
+		case "only_if_needed":
 			o.OnlyIfNeeded = q.flag()
 		default:
 			q.skip()
@@ -38,19 +38,19 @@ func (q *quick) label(o *Label) {
 }
 
 func (q *quick) user(o *User) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"login"`:
-			o.Login = q.text()
-		case `"access_level"`:
+		case "login":
+			o.Login = q.string()
+		case "access_level":
 			o.AccessLevel = q.small()
-		case `"reboot_before"`:
+		case "reboot_before":
 			o.RebootBefore = q.small()
-		case `"reboot_after"`:
+		case "reboot_after":
 			o.RebootAfter = q.small()
-		case `"show_experimental"`:
+		case "show_experimental":
 			o.ShowExperimental = q.flag()
 		default:
 			q.skip()
@@ -59,15 +59,15 @@ func (q *quick) user(o *User) {
 }
 
 func (q *quick) group(o *ACLGroup) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"name"`:
-			o.Name = q.text()
-		case `"description"`:
-			o.Description = q.text()
-		case `"users"`:
+		case "name":
+			o.Name = q.string()
+		case "description":
+			o.Description = q.string()
+		case "users":
 			o.Users = listOf(q, newUser, q.user)
 		default:
 			q.skip()
@@ -76,12 +76,12 @@ func (q *quick) group(o *ACLGroup) {
 }
 
 func (q *quick) attribute(o *Attribute) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"attribute"`:
-			o.Attribute = q.text()
-		case `"value"`:
-			o.Value = q.text()
+		case "attribute":
+			o.Attribute = q.string()
+		case "value":
+			o.Value = q.string()
 		default:
 			q.skip()
 		}
@@ -89,16 +89,16 @@ func (q *quick) attribute(o *Attribute) {
 }
 
 func (q *quick) keyval(o *Keyval) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"job_id"`:
+		case "job_id":
 			o.JobID = q.whole()
-		case `"key"`:
-			o.Key = q.text()
-		case `"value"`:
-			o.Value = q.text()
+		case "key":
+			o.Key = q.string()
+		case "value":
+			o.Value = q.string()
 		default:
 			q.skip()
 		}
@@ -106,25 +106,25 @@ func (q *quick) keyval(o *Keyval) {
 }
 
 func (q *quick) entry(o *Entry) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"status"`:
-			o.Status = q.text()
-		case `"deleted"`:
+		case "status":
+			o.Status = q.string()
+		case "deleted":
 			o.Deleted = q.flag()
-		case `"aborted"`:
+		case "aborted":
 			o.Aborted = Sent(q.flag())
-		case `"execution_subdir"`:
-			o.ExecutionSubdir = q.text()
-		case `"started_on"`:
+		case "execution_subdir":
+			o.ExecutionSubdir = q.string()
+		case "started_on":
 			o.StartedOn = orNull(q, q.time)
-		case `"finished_on"`:
+		case "finished_on":
 			o.FinishedOn = orNull(q, q.time)
-		case `"host_id"`:
+		case "host_id":
 			o.HostID = orNull(q, q.whole)
-		case `"meta_host"`:
+		case "meta_host":
 			o.MetaHost = Sent(orNull(q, q.oneLabel))
 		default:
 			q.skip()
@@ -145,37 +145,37 @@ func (q *quick) oneRef() Ref {
 }
 
 func (q *quick) host(o *Host) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"hostname"`:
-			o.Hostname = q.text()
-		case `"status"`:
-			o.Status = q.text()
-		case `"locked"`:
+		case "hostname":
+			o.Hostname = q.string()
+		case "status":
+			o.Status = q.string()
+		case "locked":
 			o.Locked = q.flag()
-		case `"leased"`:
+		case "leased":
 			o.Leased = q.flag()
-		case `"invalid"`:
+		case "invalid":
 			o.Invalid = Sent(q.flag())
-		case `"dirty"`:
+		case "dirty":
 			o.Dirty = q.flag()
-		case `"protection"`:
+		case "protection":
 			o.Protection = q.small()
-		case `"synch_id"`:
+		case "synch_id":
 			o.SynchID = orNull(q, q.whole)
-		case `"lock_time"`:
+		case "lock_time":
 			o.LockTime = orNull(q, q.time)
-		case `"lock_reason"`:
-			o.LockReason = orNull(q, q.text)
-		case `"labels"`:
+		case "lock_reason":
+			o.LockReason = orNull(q, q.string)
+		case "labels":
 			o.Labels = listOf(q, newLabel, q.label)
-		case `"aclgroup_set"`:
+		case "aclgroup_set":
 			o.ACLGroups = listOf(q, newACLGroup, q.group)
-		case `"hostattribute_set"`:
+		case "hostattribute_set":
 			o.Attributes = Sent(listOf(q, newAttribute, q.attribute))
-		case `"shard"`:
+		case "shard":
 			o.Shard = Sent(orNull(q, q.oneRef))
 		default:
 			q.skip()
@@ -184,55 +184,55 @@ func (q *quick) host(o *Host) {
 }
 
 func (q *quick) job(o *Job) {
-	for q.enter('{'); q.next('}'); {
+	for q.enter('{'); q.more('}'); {
 		switch string(q.name()) {
-		case `"id"`:
+		case "id":
 			o.ID = q.whole()
-		case `"owner"`:
-			o.Owner = q.text()
-		case `"name"`:
-			o.Name = q.text()
-		case `"priority"`:
+		case "owner":
+			o.Owner = q.string()
+		case "name":
+			o.Name = q.string()
+		case "priority":
 			o.Priority = q.small()
-		case `"control_file"`:
-			o.ControlFile = orNull(q, q.text)
-		case `"control_type"`:
+		case "control_file":
+			o.ControlFile = orNull(q, q.string)
+		case "control_type":
 			o.ControlType = q.small()
-		case `"created_on"`:
+		case "created_on":
 			o.CreatedOn = q.time()
-		case `"synch_count"`:
+		case "synch_count":
 			o.SynchCount = q.small()
-		case `"timeout"`:
+		case "timeout":
 			o.Timeout = q.small()
-		case `"timeout_mins"`:
+		case "timeout_mins":
 			o.TimeoutMins = q.small()
-		case `"max_runtime_hrs"`:
+		case "max_runtime_hrs":
 			o.MaxRuntimeHrs = q.small()
-		case `"max_runtime_mins"`:
+		case "max_runtime_mins":
 			o.MaxRuntimeMins = q.small()
-		case `"run_verify"`:
+		case "run_verify":
 			o.RunVerify = q.flag()
-		case `"run_reset"`:
+		case "run_reset":
 			o.RunReset = q.flag()
-		case `"email_list"`:
-			o.EmailList = q.text()
-		case `"reboot_before"`:
+		case "email_list":
+			o.EmailList = q.string()
+		case "reboot_before":
 			o.RebootBefore = q.small()
-		case `"reboot_after"`:
+		case "reboot_after":
 			o.RebootAfter = q.small()
-		case `"parse_failed_repair"`:
+		case "parse_failed_repair":
 			o.ParseFailedRepair = q.flag()
-		case `"test_retry"`:
+		case "test_retry":
 			o.TestRetry = q.small()
-		case `"require_ssp"`:
+		case "require_ssp":
 			o.RequireSSP = orNull(q, q.flag)
-		case `"dependency_labels"`:
+		case "dependency_labels":
 			o.DependencyLabels = listOf(q, newLabel, q.label)
-		case `"hostqueueentry_set"`:
+		case "hostqueueentry_set":
 			o.Entries = listOf(q, newEntry, q.entry)
-		case `"jobkeyval_set"`:
+		case "jobkeyval_set":
 			o.Keyvals = Sent(listOf(q, newKeyval, q.keyval))
-		case `"shard"`:
+		case "shard":
 			o.Shard = Sent(orNull(q, q.oneRef))
 		default:
 			q.skip()
