@@ -37,14 +37,14 @@ func (s *Section[T]) Len() int { return len(s.places) }
 func (s *Section[T]) Place(i int) Place { return s.places[i] }
 
 // Read reads an object. An error is one of the disk that the answer is kept on.
-func (s *Section[T]) Read(i int) (r objects.Received[T], err error) {
+func (s *Section[T]) Read(i int) (*objects.Received[T], error) {
 	p := s.places[i]
 	if p.Size() > objects.MaxBytes {
 		return objects.TooLarge[T](p.Size(), s.answer.Reader(p)), nil
 	}
 	text, err := s.window.Text(p)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	return s.reader.Read(text), nil
 }

@@ -22,6 +22,13 @@ type quick struct {
 	names  [][]byte       // of their members so far
 	plain  []byte         // the last string that has escapes, without them
 	known  [256]string    // short strings, because most of them come again and again
+
+	labels     []Label
+	groups     []ACLGroup
+	users      []User
+	attributes []Attribute
+	keyvals    []Keyval
+	entries    []Entry
 }
 
 // level is an object or list that was entered.
@@ -36,6 +43,7 @@ const (
 	maxNames = 64       // of an object
 	maxKnown = 48       // bytes of a string
 	maxPlain = 64 << 10 // bytes
+	maxRoom  = 64       // elements of a list
 )
 
 // seed says where a string stands in quick.known.
@@ -145,21 +153,34 @@ func (q *quick) name() []byte {
 // quoted reads a string, and returns what stands between its quotes.
 func (q *quick) quoted() (text []byte, escaped bool) {
 	q.take('"')
-	for i := q.at; i < len(q.text); i++ {
-		switch b := q.text[i]; {
-		case b == '"':
-			text, q.at = q.text[q.at:i], i+1
-			return text, escaped
-		case b == '\\':
+	rest := q.text[q.at:]
+	for i := 0; i < len(rest); i++ {
+		if !special[rest[i]] {
+			continue
+		}
+		switch rest[i] {
+		case '"':
+			q.at += i + 1
+			return rest[:i], escaped
+		case '\\':
 			escaped = true
 			i++
-		case b < ' ':
+		default:
 			q.fail()
+			return nil, false
 		}
 	}
 	q.fail()
 	return nil, false
 }
+
+var special = func() (is [256]bool) {
+	for b := range ' ' {
+		is[b] = true
+	}
+	is['"'], is['\\'] = true, true
+	return is
+}()
 
 func (q *quick) string() string {
 	text, escaped := q.quoted()
@@ -277,9 +298,10 @@ func orNull[T any](q *quick, read func() T) *T {
 	return &v
 }
 
-// listOf reads a list of objects on top of their defaults.
-func listOf[T any](q *quick, defaults func() T, read func(*T)) []T {
-	all := []T{}
+// listOf reads a list of objects on top of their defaults. room is where it grows, before it is
+// known how long it is.
+func listOf[T any](q *quick, room *[]T, defaults func() T, read func(*T)) []T {
+	all := (*room)[:0]
 	for q.enter('['); q.more(']'); {
 		if len(all) == maxNested {
 			q.fail()
@@ -288,5 +310,8 @@ func listOf[T any](q *quick, defaults func() T, read func(*T)) []T {
 		all = append(all, defaults())
 		read(&all[len(all)-1])
 	}
-	return all
+	if len(all) <= maxRoom {
+		*room = all
+	}
+	return append(make([]T, 0, len(all)), all...)
 }

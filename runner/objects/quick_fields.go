@@ -68,7 +68,7 @@ func (q *quick) group(o *ACLGroup) {
 		case "description":
 			o.Description = q.string()
 		case "users":
-			o.Users = listOf(q, newUser, q.user)
+			o.Users = listOf(q, &q.users, newUser, q.user)
 		default:
 			q.skip()
 		}
@@ -170,11 +170,11 @@ func (q *quick) host(o *Host) {
 		case "lock_reason":
 			o.LockReason = orNull(q, q.string)
 		case "labels":
-			o.Labels = listOf(q, newLabel, q.label)
+			o.Labels = listOf(q, &q.labels, newLabel, q.label)
 		case "aclgroup_set":
-			o.ACLGroups = listOf(q, newACLGroup, q.group)
+			o.ACLGroups = listOf(q, &q.groups, newACLGroup, q.group)
 		case "hostattribute_set":
-			o.Attributes = Sent(listOf(q, newAttribute, q.attribute))
+			o.Attributes = Sent(listOf(q, &q.attributes, newAttribute, q.attribute))
 		case "shard":
 			o.Shard = Sent(orNull(q, q.oneRef))
 		default:
@@ -227,11 +227,11 @@ func (q *quick) job(o *Job) {
 		case "require_ssp":
 			o.RequireSSP = orNull(q, q.flag)
 		case "dependency_labels":
-			o.DependencyLabels = listOf(q, newLabel, q.label)
+			o.DependencyLabels = listOf(q, &q.labels, newLabel, q.label)
 		case "hostqueueentry_set":
-			o.Entries = listOf(q, newEntry, q.entry)
+			o.Entries = listOf(q, &q.entries, newEntry, q.entry)
 		case "jobkeyval_set":
-			o.Keyvals = Sent(listOf(q, newKeyval, q.keyval))
+			o.Keyvals = Sent(listOf(q, &q.keyvals, newKeyval, q.keyval))
 		case "shard":
 			o.Shard = Sent(orNull(q, q.oneRef))
 		default:
