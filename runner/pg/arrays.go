@@ -2,6 +2,7 @@ package pg
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -29,6 +30,9 @@ func writeArray[T any](m *pgtype.Map, name string, write func([]byte, T) []byte)
 	}
 }
 
+// shortElement is what most elements need less than, in bytes.
+const shortElement = 64
+
 // arrayCodec writes lists of one type by itself, and leaves all else to the driver.
 type arrayCodec[T any] struct {
 	*pgtype.ArrayCodec
@@ -49,6 +53,9 @@ func (c arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
 		buf = binary.BigEndian.AppendUint32(buf, n)
 	}
 	for _, element := range list {
+		if cap(buf)-len(buf) < shortElement {
+			buf = slices.Grow(buf, len(buf)+shortElement) // by itself it would grow by a quarter
+		}
 		buf = c.write(buf, element)
 	}
 	return buf, nil
