@@ -102,8 +102,7 @@ func readStrictly[T any](text jsontext.Value, object *T) error {
 
 // TooLarge is an object of more than MaxBytes.
 func TooLarge[T any](size int64, text io.Reader) *Received[T] {
-	r := &Received[T]{ID: idOf(text), Err: fmt.Errorf("it has %d bytes, more than %d", size, MaxBytes)}
-	return r.judged()
+	return (&Received[T]{ID: idOf(text), Err: fmt.Errorf("it has %d bytes, more than %d", size, MaxBytes)}).judged()
 }
 
 func (r *Received[T]) judged() *Received[T] {

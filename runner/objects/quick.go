@@ -22,15 +22,14 @@ type quick struct {
 	open   []int          // for each object and list that was entered: how many names there were before
 	names  [][]byte       // that no field of ours has
 	plain  []byte         // the last string that has escapes, without them
-
-	known [256]string // short strings, because most of them come again and again
-	read  reader      // of all objects; nil: of none so far
+	known  [256]string    // short strings, because most of them come again and again
+	read   reader         // of all objects; nil: of none so far
 }
 
 // What is beyond these is read strictly, or kept for no other object.
 const (
 	maxOpen  = 16       // objects and lists in each other
-	maxNames = 64       // of an object
+	maxNames = 64       // of an object, that no field of ours has
 	maxKnown = 48       // bytes of a short string
 	maxPlain = 64 << 10 // bytes of a string
 	maxRoom  = 64       // elements of a list
@@ -41,12 +40,12 @@ var seed = maphash.MakeSeed()
 
 // quickly reads an object, and reports whether it could. If not, the object is empty.
 func quickly[T any](q *quick, text jsontext.Value, object *T) bool {
+	if q.read == nil {
+		q.read = readerOf(reflect.TypeFor[T]())
+	}
 	q.text, q.at, q.open, q.names = text, 0, q.open[:0], q.names[:0]
 	if !utf8.Valid(text) {
 		q.fail()
-	}
-	if q.read == nil {
-		q.read = readerOf(reflect.TypeFor[T]())
 	}
 	q.read(q, reflect.ValueOf(object).Elem())
 	q.next()
@@ -82,13 +81,14 @@ func (q *quick) take(b byte) {
 	q.at++
 }
 
-// word reads a word.
-func (q *quick) word(w string) {
-	if !bytes.HasPrefix(q.text[q.at:], []byte(w)) {
-		q.fail()
-		return
+// has reads a word, if that comes next.
+func (q *quick) has(word string) bool {
+	q.next()
+	has := bytes.HasPrefix(q.text[q.at:], []byte(word))
+	if has {
+		q.at += len(word)
 	}
-	q.at += len(w)
+	return has
 }
 
 // enter reads the bracket at the beginning of an object or list.
@@ -116,24 +116,12 @@ func (q *quick) more(end byte) bool {
 	return q.text != nil
 }
 
-// named reads a name and the colon behind it, if it is the next one. It has its quotes.
-func (q *quick) named(name string) bool {
-	q.next()
-	found := bytes.HasPrefix(q.text[q.at:], []byte(name))
-	if found {
-		q.at += len(name)
-		q.take(':')
-	}
-	return found
-}
-
-// name reads a name and the colon behind it. It can be written in one way only.
+// name reads a name. It can be written in one way only.
 func (q *quick) name() []byte {
 	name, escaped := q.quoted()
 	if escaped {
 		q.fail()
 	}
-	q.take(':')
 	return name
 }
 
@@ -144,7 +132,34 @@ func (q *quick) unwanted(name []byte) {
 		q.fail()
 	}
 	q.names = append(q.names, name)
+	q.take(':')
 	q.skip()
+}
+
+// skip reads over a value.
+func (q *quick) skip() {
+	switch q.next() {
+	case '{':
+		for q.enter('{'); q.more('}'); {
+			q.unwanted(q.name())
+		}
+	case '[':
+		for q.enter('['); q.more(']'); {
+			q.skip()
+		}
+	case '"':
+		q.string()
+	case 't', 'f':
+		q.flag()
+	default:
+		word := q.text[q.at:]
+		if end := bytes.IndexAny(word, " \t\r\n,]}"); end >= 0 {
+			word = word[:end]
+		}
+		if q.at += len(word); !word.IsValid() {
+			q.fail()
+		}
+	}
 }
 
 // quoted reads a string, and returns what stands between its quotes.
@@ -152,32 +167,21 @@ func (q *quick) quoted() (text []byte, escaped bool) {
 	q.take('"')
 	rest := q.text[q.at:]
 	for i := 0; i < len(rest); i++ {
-		if !special[rest[i]] {
-			continue
-		}
-		switch rest[i] {
-		case '"':
+		switch b := rest[i]; {
+		case b > '\\': // nearly all
+		case b == '"':
 			q.at += i + 1
 			return rest[:i], escaped
-		case '\\':
+		case b == '\\':
 			escaped = true
 			i++
-		default:
-			q.fail()
-			return nil, false
+		case b < ' ':
+			rest = nil
 		}
 	}
 	q.fail()
 	return nil, false
 }
-
-var special = func() (is [256]bool) {
-	for b := range ' ' {
-		is[b] = true
-	}
-	is['"'], is['\\'] = true, true
-	return is
-}()
 
 func (q *quick) string() string {
 	text, escaped := q.quoted()
@@ -198,49 +202,9 @@ func (q *quick) string() string {
 	return *known
 }
 
-// skip reads over a value that nobody wants.
-func (q *quick) skip() {
-	switch q.next() {
-	case '{':
-		for q.enter('{'); q.more('}'); {
-			q.unwanted(q.name())
-		}
-	case '[':
-		for q.enter('['); q.more(']'); {
-			q.skip()
-		}
-	case '"':
-		q.string()
-	case 't', 'f':
-		q.flag()
-	case 'n':
-		q.null()
-	default:
-		from := q.at
-		for q.at < len(q.text) && bytes.IndexByte([]byte("+-.0123456789Ee"), q.text[q.at]) >= 0 {
-			q.at++
-		}
-		if !q.text[from:q.at].IsValid() {
-			q.fail()
-		}
-	}
-}
-
-// null reads a null, if there is one.
-func (q *quick) null() bool {
-	null := q.next() == 'n'
-	if null {
-		q.word("null")
-	}
-	return null
-}
-
 // whole reads a number that is small enough to become no other one on the way.
 func (q *quick) whole() (n int64) {
-	negative := q.next() == '-'
-	if negative {
-		q.at++
-	}
+	negative := q.has("-")
 	from := q.at
 	for ; q.at < len(q.text) && '0' <= q.text[q.at] && q.text[q.at] <= '9'; q.at++ {
 		n = 10*n + int64(q.text[q.at]-'0')
@@ -254,28 +218,22 @@ func (q *quick) whole() (n int64) {
 	return n
 }
 
-func (q *quick) small() int32 {
+func (q *quick) small() int64 {
 	n := q.whole()
 	if n < math.MinInt32 || n > math.MaxInt32 {
 		q.fail()
 	}
-	return int32(n)
+	return n
 }
 
 func (q *quick) flag() bool {
-	switch q.next() {
-	case 't':
-		q.word("true")
-		return true
-	case 'f':
-		q.word("false")
-	case '1':
-		q.at++
-		return true
-	default:
-		q.take('0')
+	switch {
+	case q.has("false"), q.has("0"):
+		return false
+	case !q.has("true") && !q.has("1"):
+		q.fail()
 	}
-	return false
+	return true
 }
 
 func (q *quick) time() Time {

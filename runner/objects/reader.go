@@ -21,9 +21,18 @@ func readerOf(t reflect.Type) reader {
 	case reflect.Int64:
 		return func(q *quick, v reflect.Value) { v.SetInt(q.whole()) }
 	case reflect.Int32:
-		return func(q *quick, v reflect.Value) { v.SetInt(int64(q.small())) }
+		return func(q *quick, v reflect.Value) { v.SetInt(q.small()) }
 	case reflect.Pointer:
-		return pointerReader(t.Elem())
+		read := readerOf(t.Elem())
+		return func(q *quick, v reflect.Value) {
+			if q.has("null") {
+				v.SetZero()
+				return
+			}
+			p := reflect.New(t.Elem())
+			read(q, p.Elem())
+			v.Set(p)
+		}
 	case reflect.Slice:
 		return listReader(t)
 	}
@@ -40,19 +49,6 @@ func readerOf(t reflect.Type) reader {
 	return objectReader(t)
 }
 
-func pointerReader(to reflect.Type) reader {
-	read := readerOf(to)
-	return func(q *quick, v reflect.Value) {
-		if q.null() {
-			v.SetZero()
-			return
-		}
-		p := reflect.New(to)
-		read(q, p.Elem())
-		v.Set(p)
-	}
-}
-
 // listReader lets a list grow in a room of its own, so that what is kept is as long as it has to be.
 func listReader(t reflect.Type) reader {
 	read, empty, room := readerOf(t.Elem()), reflect.MakeSlice(t, 0, 0), reflect.New(t).Elem()
@@ -61,7 +57,6 @@ func listReader(t reflect.Type) reader {
 		for q.enter('['); q.more(']'); n++ {
 			if n == maxNested {
 				q.fail()
-				break
 			}
 			if n == room.Len() {
 				room.Grow(1)
@@ -69,7 +64,7 @@ func listReader(t reflect.Type) reader {
 			}
 			read(q, room.Index(n))
 		}
-		if v.Set(empty); n > 0 {
+		if v.Set(empty); n > 0 && q.text != nil {
 			v.Grow(n)
 			v.SetLen(n)
 			reflect.Copy(v, room)
@@ -102,16 +97,16 @@ func objectReader(t reflect.Type) reader {
 		place, seen := 0, uint64(0) // a bit for each field
 		for q.enter('{'); q.more('}'); place++ {
 			i := order[place%places]
-			if !q.named(names[i]) {
-				name, known := q.name(), false
-				if i, known = byName[string(name)]; !known {
+			if !q.has(names[i]) {
+				name, ours := q.name(), false
+				if i, ours = byName[string(name)]; !ours {
 					q.unwanted(name)
 					continue
 				}
 				order[place%places] = i
 			}
-			if seen&(1<<i) != 0 {
-				q.fail() // two have one name
+			if q.take(':'); seen&(1<<i) != 0 { // two have one name
+				q.fail()
 			}
 			seen |= 1 << i
 			readers[i](q, v.Field(int(i)))

@@ -24,9 +24,8 @@ func writeArrays(m *pgtype.Map) {
 
 func writeArray[T any](m *pgtype.Map, name string, write func([]byte, T) []byte) {
 	if array, known := m.TypeForName(name); known {
-		if codec, known := array.Codec.(*pgtype.ArrayCodec); known {
-			m.RegisterType(&pgtype.Type{Name: name, OID: array.OID, Codec: arrayCodec[T]{codec, write}})
-		}
+		codec := arrayCodec[T]{array.Codec.(*pgtype.ArrayCodec), write}
+		m.RegisterType(&pgtype.Type{Name: name, OID: array.OID, Codec: codec})
 	}
 }
 
