@@ -3,7 +3,6 @@ package objects
 import (
 	"bytes"
 	"hash/maphash"
-	"math"
 	"reflect"
 	"slices"
 	"unicode/utf8"
@@ -214,14 +213,6 @@ func (q *quick) whole() (n int64) {
 	}
 	if negative {
 		n = -n
-	}
-	return n
-}
-
-func (q *quick) small() int64 {
-	n := q.whole()
-	if n < math.MinInt32 || n > math.MaxInt32 {
-		q.fail()
 	}
 	return n
 }

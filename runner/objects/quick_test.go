@@ -36,6 +36,23 @@ func TestRecordedObjectsAreReadQuickly(t *testing.T) {
 	}
 }
 
+// Fields that we do not know are no reason to read an object strictly, whatever they hold, as long
+// as they are not very many.
+func TestUnknownFieldsAreReadQuickly(t *testing.T) {
+	field := `"new": {"a": {"b": 1, "c": "\u00e9"}, "c": [1.5e3, null, true, {"b": "x", "d": []}], "b": {}}, "b": -0`
+	for n, quickly := range map[int]bool{1: true, maxNames - 3: true, maxNames - 2: false} {
+		text := `{"id": 1, ` + field + `, "shard": null`
+		for i := range n {
+			text += fmt.Sprintf(`, "other%d": false`, i)
+		}
+		if read := isQuick(text + `, "job_id": 2}`); read != quickly {
+			t.Errorf("%d more fields: read quickly: %t", n, read)
+		}
+	}
+}
+
+func isQuick(text string) bool { return quickly(&quick{}, jsontext.Value(text), new(Job)) }
+
 // Whatever is read the quick way, is the same when it is read strictly.
 func FuzzQuick(f *testing.F) {
 	for _, texts := range recorded(f) {
@@ -137,7 +154,7 @@ func recorded(t testing.TB) map[string][]jsontext.Value {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := answer.Read(bytes.NewReader(body), t.TempDir())
+	a, err := answer.Read(bytes.NewReader(body), 0, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

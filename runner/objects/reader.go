@@ -18,10 +18,14 @@ func readerOf(t reflect.Type) reader {
 		return func(q *quick, v reflect.Value) { v.SetString(q.string()) }
 	case reflect.Bool:
 		return func(q *quick, v reflect.Value) { v.SetBool(q.flag()) }
-	case reflect.Int64:
-		return func(q *quick, v reflect.Value) { v.SetInt(q.whole()) }
-	case reflect.Int32:
-		return func(q *quick, v reflect.Value) { v.SetInt(q.small()) }
+	case reflect.Int32, reflect.Int64:
+		return func(q *quick, v reflect.Value) {
+			n := q.whole()
+			if v.OverflowInt(n) {
+				q.fail()
+			}
+			v.SetInt(n)
+		}
 	case reflect.Pointer:
 		read := readerOf(t.Elem())
 		return func(q *quick, v reflect.Value) {

@@ -54,15 +54,13 @@ type KnownJobs struct {
 	text []byte // of the keyvals that were added last
 }
 
-// NewKnownJobs returns no jobs, with room for some.
+// NewKnownJobs returns no jobs, with room for what is long of some.
 func NewKnownJobs(most int) *KnownJobs {
 	k := &KnownJobs{}
 	a, here := &k.args, &k.rows.here
 	makeRoom(most, &a.Owners, &a.Names, &a.Keyvals)
-	makeRoom(most, &a.KeyvalsSent, &here.ShardSent)
 	makeRoom(most, &a.CreatedOn)
 	makeRoom(most, &here.JobIds, &here.ShardIds)
-	makeRoom(2*most, &here.AbortedSent, &here.Aborted, &here.MetaHostSent)
 	makeRoom(2*most, &here.EntryJobs, &here.EntryIds, &here.HostIds, &here.MetaHosts, &here.LabelJobs, &here.Labels)
 	return k
 }
