@@ -36,8 +36,8 @@ const maxHead = 512
 // [*SpoolError].
 func Read(body io.Reader, size int64, dir string) (*Answer, error) {
 	a := &Answer{body: &spool{dir: dir}}
-	if 0 < size && size <= int64(MaxInMemory) { // it need not grow
-		a.body.memory.Grow(int(size))
+	if size > 0 { // so that it need not grow: half of the time went into that
+		a.body.memory.Grow(int(min(size, int64(MaxInMemory))))
 	}
 	source := &source{from: body, to: a.body}
 	var unreadable error
