@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
@@ -34,6 +35,53 @@ func TestRecordedObjectsAreReadQuickly(t *testing.T) {
 			}
 		}
 	}
+}
+
+// No field is left out, nor read as another kind of value, whatever its default is.
+func TestEveryFieldIsReadQuickly(t *testing.T) {
+	for _, flag := range []bool{true, false} {
+		readWhole[Host](t, flag)
+		readWhole[Job](t, flag)
+		readWhole[Keyval](t, flag)
+	}
+}
+
+func readWhole[T any](t *testing.T, flag bool) {
+	text, err := json.Marshal(sample(reflect.TypeFor[T](), flag))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read T
+	if !quickly(&quick{}, text, &read) {
+		t.Errorf("not read quickly: %s", text)
+	}
+	agree[T](t, text)
+}
+
+// sample returns a value of a type as JSON has it, with all that it may hold.
+func sample(t reflect.Type, flag bool) any {
+	switch kind := t.Kind(); {
+	case t == reflect.TypeFor[Time]():
+		return "2019-03-15T11:30:15.25"
+	case kind == reflect.Bool:
+		return flag
+	case kind == reflect.Int32 || kind == reflect.Int64:
+		return 7
+	case kind == reflect.String:
+		return "some \n text"
+	case kind == reflect.Pointer:
+		return sample(t.Elem(), flag)
+	case kind == reflect.Slice:
+		return []any{sample(t.Elem(), flag), sample(t.Elem(), flag)}
+	case strings.HasPrefix(t.Name(), "Maybe["):
+		return sample(t.Field(0).Type, flag)
+	}
+	members := map[string]any{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		members[name] = sample(t.Field(i).Type, flag)
+	}
+	return members
 }
 
 // Fields that we do not know are no reason to read an object strictly, whatever they hold, as long
