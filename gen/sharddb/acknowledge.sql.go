@@ -19,6 +19,50 @@ func (q *Queries) AcknowledgeBegin(ctx context.Context) error {
 	return err
 }
 
+const acknowledgeEntries = `-- name: AcknowledgeEntries :many
+SELECT e.job_id, e.id, e.xmin::text::bigint AS version, (e.xmax = '0'::xid)::boolean AS free
+FROM afe_host_queue_entries AS e
+WHERE e.job_id = ANY ($1::bigint[])
+ORDER BY e.job_id, e.id
+`
+
+type AcknowledgeEntriesRow struct {
+	JobID   int64
+	ID      int64
+	Version int64
+	Free    bool
+}
+
+// The entries of jobs that are locked, which need no locks of their own as long as nobody writes
+// them: the version of each, and whether no other session has ever locked or written that version.
+// What such a session has not committed is not seen, but that it is at it is. Whatever the scheduler
+// commits after this statement is a new NULL, or a completion that the ledger lacks. No entry can
+// be added to a job that is locked.
+func (q *Queries) AcknowledgeEntries(ctx context.Context, jobIds []int64) ([]AcknowledgeEntriesRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeEntries, jobIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AcknowledgeEntriesRow
+	for rows.Next() {
+		var i AcknowledgeEntriesRow
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ID,
+			&i.Version,
+			&i.Free,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const acknowledgeJobs = `-- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
@@ -30,126 +74,64 @@ WITH own AS (
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
-compared AS MATERIALIZED (
-    SELECT s.id, n.entries, CASE WHEN NOT s.changed AND n.entries = s.entries THEN own.id END AS shard_id
-    FROM own
-    CROSS JOIN ROWS FROM (
-        pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::boolean[]), pg_catalog.unnest($4::integer[])
-    ) AS s (id, changed, entries)
-    CROSS JOIN LATERAL (
-        SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
-    ) AS n
-),
 marked AS (
     UPDATE afe_jobs AS j
     SET shard_id = c.shard_id
-    FROM compared AS c
+    FROM (
+        SELECT s.id, CASE WHEN NOT s.changed THEN own.id END AS shard_id
+        FROM own
+        CROSS JOIN ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::boolean[])) AS s (id, changed)
+    ) AS c
     WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT
-    EXISTS (SELECT FROM own)::boolean AS known,
-    pg_catalog.count(*)::integer AS jobs,
-    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
-FROM compared AS c
-WHERE c.shard_id IS NOT NULL
+SELECT EXISTS (SELECT FROM own)::boolean AS known
 `
 
 type AcknowledgeJobsParams struct {
 	ShardHostname string
 	JobIds        []int64
 	Changed       []bool
-	JobEntries    []int32
-}
-
-type AcknowledgeJobsRow struct {
-	Known   bool
-	Jobs    int32
-	Entries int32
 }
 
 // Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
-// they were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how
-// many jobs and entries did not change. This shard's id is the one that the master gives it today:
-// a shard that was removed and added again has another. A master on MariaDB knows the shard under
-// any spelling in upper or lower case, and any master by its id, but calls it by its own spelling.
-// As long as no row of ours has come from the master, nothing is acknowledged.
-func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (AcknowledgeJobsRow, error) {
-	row := q.db.QueryRow(ctx, acknowledgeJobs,
-		arg.ShardHostname,
-		arg.JobIds,
-		arg.Changed,
-		arg.JobEntries,
-	)
-	var i AcknowledgeJobsRow
-	err := row.Scan(&i.Known, &i.Jobs, &i.Entries)
-	return i, err
+// they were sent, to NULL ("upload me") if one of them changed. Returns whether this shard has an
+// id: it is the one that the master gives it today, so a shard that was removed and added again has
+// another. A master on MariaDB knows the shard under any spelling in upper or lower case, and any
+// master by its id, but calls it by its own spelling. As long as no row of ours has come from the
+// master, nothing is acknowledged.
+func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (bool, error) {
+	row := q.db.QueryRow(ctx, acknowledgeJobs, arg.ShardHostname, arg.JobIds, arg.Changed)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
 }
 
 const acknowledgeLock = `-- name: AcknowledgeLock :many
-WITH sent AS MATERIALIZED (
-    SELECT
-        s.job_id, pg_catalog.max(s.job_version) AS version,
-        pg_catalog.bool_and(coalesce(ours.version = s.version, false)) AS untouched,
-        pg_catalog.min(here.id) AS entry_id
-    FROM ROWS FROM (
-        pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[]),
-        pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[])
-    ) AS s (id, version, job_id, job_version)
-    LEFT JOIN LATERAL (
-        SELECT e.id, e.xmin::text::bigint AS version
-        FROM afe_host_queue_entries AS e
-        WHERE e.id = s.id
-        FOR UPDATE SKIP LOCKED
-    ) AS ours ON true
-    LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id OFFSET 0
-    ) AS here ON true
-    GROUP BY s.job_id
-)
 SELECT
-    coalesce(ours.id, here.id)::bigint AS id,
     (ours.id IS NOT NULL)::boolean AS ours,
-    coalesce(s.untouched AND ours.version = s.version, false)::boolean AS untouched,
-    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text, '')::text AS reason
-FROM sent AS s
+    (here.id IS NOT NULL)::boolean AS in_the_way,
+    coalesce(ours.version = s.version, false)::boolean AS untouched
+FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) AS s (id, version)
 LEFT JOIN LATERAL (
-    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE s.entry_id IS NULL AND j.id = s.job_id FOR UPDATE SKIP LOCKED
+    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE j.id = s.id FOR UPDATE SKIP LOCKED
 ) AS ours ON true
-LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.job_id OFFSET 0) AS here ON true
-WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
-ORDER BY 1
+LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.id OFFSET 0) AS here ON true
+ORDER BY s.id
 `
 
-type AcknowledgeLockParams struct {
-	EntryIds      []int64
-	EntryVersions []int64
-	JobIds        []int64
-	JobVersions   []int64
-}
-
 type AcknowledgeLockRow struct {
-	ID        int64
 	Ours      bool
+	InTheWay  bool
 	Untouched bool
-	Reason    string
 }
 
-// Locks the jobs that were sent, with their entries, and passes over what another session has
-// locked: one such row must not keep all others from being acknowledged. A job counts as locked by
-// us if we have all of its rows, and as untouched if nobody has written any of them since they were
-// read. The comparison follows in a statement of its own and sees whatever the scheduler commits
-// before these locks. Whatever it commits later is a new NULL, or a completion that the ledger
-// lacks. Each row is looked up by its key, one by one: of two lists, however long, none is compared
-// with the other. With a generic plan, which expects ten rows, that took more than a second for
-// 1,000 jobs. A row that cannot be locked is looked up once more, because it may be gone. An entry
-// that is another job's by now was written since.
-func (q *Queries) AcknowledgeLock(ctx context.Context, arg AcknowledgeLockParams) ([]AcknowledgeLockRow, error) {
-	rows, err := q.db.Query(ctx, acknowledgeLock,
-		arg.EntryIds,
-		arg.EntryVersions,
-		arg.JobIds,
-		arg.JobVersions,
-	)
+// Locks the jobs that were sent, which come by their ids, and passes over what another session has
+// locked: one such row must not keep all others from being acknowledged. Returns each of them, in
+// the same order. A job is untouched if nobody has written its row since it was read. Each row is
+// looked up by its key, one by one: of two lists, however long, none is compared with the other. A
+// row that cannot be locked is looked up once more, because it may be gone.
+func (q *Queries) AcknowledgeLock(ctx context.Context, jobIds []int64, jobVersions []int64) ([]AcknowledgeLockRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLock, jobIds, jobVersions)
 	if err != nil {
 		return nil, err
 	}
@@ -157,12 +139,45 @@ func (q *Queries) AcknowledgeLock(ctx context.Context, arg AcknowledgeLockParams
 	var items []AcknowledgeLockRow
 	for rows.Next() {
 		var i AcknowledgeLockRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Ours,
-			&i.Untouched,
-			&i.Reason,
-		); err != nil {
+		if err := rows.Scan(&i.Ours, &i.InTheWay, &i.Untouched); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const acknowledgeLockEntries = `-- name: AcknowledgeLockEntries :many
+SELECT here.job_id, pg_catalog.min(here.id)::bigint AS entry_id
+FROM afe_host_queue_entries AS here
+LEFT JOIN LATERAL (
+    SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = here.id FOR UPDATE SKIP LOCKED
+) AS ours ON true
+WHERE here.job_id = ANY ($1::bigint[]) AND ours.id IS NULL
+GROUP BY here.job_id
+`
+
+type AcknowledgeLockEntriesRow struct {
+	JobID   int64
+	EntryID int64
+}
+
+// Locks the entries of those jobs in which one was written or may be, and returns the jobs of which
+// another session has locked one. The comparison follows in a statement of its own and sees
+// whatever the scheduler commits before these locks.
+func (q *Queries) AcknowledgeLockEntries(ctx context.Context, jobIds []int64) ([]AcknowledgeLockEntriesRow, error) {
+	rows, err := q.db.Query(ctx, acknowledgeLockEntries, jobIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AcknowledgeLockEntriesRow
+	for rows.Next() {
+		var i AcknowledgeLockEntriesRow
+		if err := rows.Scan(&i.JobID, &i.EntryID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -225,18 +240,23 @@ forgotten AS (
     DELETE FROM shard_client_packets
     WHERE answered AND unsure_since IS NULL AND id NOT IN (SELECT r.id FROM recent AS r)
 ),
-before AS (
-    SELECT o.id, o.digest, pg_catalog.max(o.repeats) AS repeats
-    FROM recent AS r
-    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
-    GROUP BY o.id, o.digest
-),
-own AS (
-    SELECT o.id, o.place, CASE WHEN o.id = ANY ($1::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+sent AS (
+    SELECT o.id, o.digest, o.place
     FROM shard_client_packets AS p
     CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
-    LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
-    WHERE p.id = $2::bigint
+    WHERE p.id = $1::bigint
+),
+before AS (
+    SELECT s.id, pg_catalog.max(o.repeats) AS repeats
+    FROM recent AS r
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
+    JOIN sent AS s ON s.id = o.id AND s.digest = o.digest
+    GROUP BY s.id
+),
+own AS (
+    SELECT s.id, s.place, CASE WHEN s.id = ANY ($2::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+    FROM sent AS s
+    LEFT JOIN before AS b ON b.id = s.id
 ),
 noted AS (
     UPDATE shard_client_packets
@@ -244,7 +264,7 @@ noted AS (
         answered = true,
         unsure_since = CASE WHEN $3::boolean THEN NULL ELSE pg_catalog.now() END,
         repeats = coalesce((SELECT pg_catalog.array_agg(o.repeats ORDER BY o.place) FROM own AS o), '{}')
-    WHERE id = $2::bigint
+    WHERE id = $1::bigint
 )
 SELECT o.id::bigint AS job_id
 FROM own AS o
@@ -253,8 +273,8 @@ ORDER BY o.id
 `
 
 type UploadAnsweredParams struct {
-	LeftJobIds []int64
 	ID         int64
+	LeftJobIds []int64
 	Sure       bool
 }
 
@@ -263,7 +283,7 @@ type UploadAnsweredParams struct {
 // often, within its last five answers: they are uploaded without progress. For the jobs that are
 // left because another session has locked them, counting begins anew.
 func (q *Queries) UploadAnswered(ctx context.Context, arg UploadAnsweredParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, uploadAnswered, arg.LeftJobIds, arg.ID, arg.Sure)
+	rows, err := q.db.Query(ctx, uploadAnswered, arg.ID, arg.LeftJobIds, arg.Sure)
 	if err != nil {
 		return nil, err
 	}

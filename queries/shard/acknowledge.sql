@@ -26,55 +26,52 @@ UPDATE shard_client_packets
 SET unsure_since = pg_catalog.now()
 WHERE id = @id::bigint AND NOT @clear::boolean;
 
--- Locks the jobs that were sent, with their entries, and passes over what another session has
--- locked: one such row must not keep all others from being acknowledged. A job counts as locked by
--- us if we have all of its rows, and as untouched if nobody has written any of them since they were
--- read. The comparison follows in a statement of its own and sees whatever the scheduler commits
--- before these locks. Whatever it commits later is a new NULL, or a completion that the ledger
--- lacks. Each row is looked up by its key, one by one: of two lists, however long, none is compared
--- with the other. With a generic plan, which expects ten rows, that took more than a second for
--- 1,000 jobs. A row that cannot be locked is looked up once more, because it may be gone. An entry
--- that is another job's by now was written since.
+-- Locks the jobs that were sent, which come by their ids, and passes over what another session has
+-- locked: one such row must not keep all others from being acknowledged. Returns each of them, in
+-- the same order. A job is untouched if nobody has written its row since it was read. Each row is
+-- looked up by its key, one by one: of two lists, however long, none is compared with the other. A
+-- row that cannot be locked is looked up once more, because it may be gone.
 -- name: AcknowledgeLock :many
-WITH sent AS MATERIALIZED (
-    SELECT
-        s.job_id, pg_catalog.max(s.job_version) AS version,
-        pg_catalog.bool_and(coalesce(ours.version = s.version, false)) AS untouched,
-        pg_catalog.min(here.id) AS entry_id
-    FROM ROWS FROM (
-        pg_catalog.unnest(@entry_ids::bigint[]), pg_catalog.unnest(@entry_versions::bigint[]),
-        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_versions::bigint[])
-    ) AS s (id, version, job_id, job_version)
-    LEFT JOIN LATERAL (
-        SELECT e.id, e.xmin::text::bigint AS version
-        FROM afe_host_queue_entries AS e
-        WHERE e.id = s.id
-        FOR UPDATE SKIP LOCKED
-    ) AS ours ON true
-    LEFT JOIN LATERAL (
-        SELECT e.id FROM afe_host_queue_entries AS e WHERE ours.id IS NULL AND e.id = s.id OFFSET 0
-    ) AS here ON true
-    GROUP BY s.job_id
-)
 SELECT
-    coalesce(ours.id, here.id)::bigint AS id,
     (ours.id IS NOT NULL)::boolean AS ours,
-    coalesce(s.untouched AND ours.version = s.version, false)::boolean AS untouched,
-    coalesce('afe_host_queue_entries ' || s.entry_id::text, 'afe_jobs ' || here.id::text, '')::text AS reason
-FROM sent AS s
+    (here.id IS NOT NULL)::boolean AS in_the_way,
+    coalesce(ours.version = s.version, false)::boolean AS untouched
+FROM ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@job_versions::bigint[])) AS s (id, version)
 LEFT JOIN LATERAL (
-    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE s.entry_id IS NULL AND j.id = s.job_id FOR UPDATE SKIP LOCKED
+    SELECT j.id, j.xmin::text::bigint AS version FROM afe_jobs AS j WHERE j.id = s.id FOR UPDATE SKIP LOCKED
 ) AS ours ON true
-LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.job_id OFFSET 0) AS here ON true
-WHERE ours.id IS NOT NULL OR here.id IS NOT NULL
-ORDER BY 1;
+LEFT JOIN LATERAL (SELECT j.id FROM afe_jobs AS j WHERE ours.id IS NULL AND j.id = s.id OFFSET 0) AS here ON true
+ORDER BY s.id;
+
+-- The entries of jobs that are locked. They need no locks of their own as long as nobody writes
+-- them: an entry is free if no session has ever locked or overwritten this version of it. So what
+-- another session has written is seen here, or that it has not committed yet; what it writes after
+-- this statement might as well come after the acknowledgment. Then it is a new NULL, or a
+-- completion that the ledger lacks. No entry can be added to a job that is locked.
+-- name: AcknowledgeEntries :many
+SELECT e.job_id, e.id, e.xmin::text::bigint AS version, (e.xmax = '0'::xid)::boolean AS free
+FROM afe_host_queue_entries AS e
+WHERE e.job_id = ANY (@job_ids::bigint[])
+ORDER BY e.job_id, e.id;
+
+-- Locks the entries of those jobs in which one was written or may be, and returns the jobs of which
+-- another session has locked one. The comparison follows in a statement of its own and sees
+-- whatever the scheduler commits before these locks.
+-- name: AcknowledgeLockEntries :many
+SELECT here.job_id, pg_catalog.min(here.id)::bigint AS entry_id
+FROM afe_host_queue_entries AS here
+LEFT JOIN LATERAL (
+    SELECT e.id FROM afe_host_queue_entries AS e WHERE e.id = here.id FOR UPDATE SKIP LOCKED
+) AS ours ON true
+WHERE here.job_id = ANY (@job_ids::bigint[]) AND ours.id IS NULL
+GROUP BY here.job_id;
 
 -- Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
--- they were sent, to NULL ("upload me") if one of them changed or an entry was added. Returns how
--- many jobs and entries did not change. This shard's id is the one that the master gives it today:
--- a shard that was removed and added again has another. A master on MariaDB knows the shard under
--- any spelling in upper or lower case, and any master by its id, but calls it by its own spelling.
--- As long as no row of ours has come from the master, nothing is acknowledged.
+-- they were sent, to NULL ("upload me") if one of them changed. Returns whether this shard has an
+-- id: it is the one that the master gives it today, so a shard that was removed and added again has
+-- another. A master on MariaDB knows the shard under any spelling in upper or lower case, and any
+-- master by its id, but calls it by its own spelling. As long as no row of ours has come from the
+-- master, nothing is acknowledged.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
@@ -86,28 +83,17 @@ WITH own AS (
     ) AS o
     WHERE o.exact OR o.alike = 1
 ),
-compared AS MATERIALIZED (
-    SELECT s.id, n.entries, CASE WHEN NOT s.changed AND n.entries = s.entries THEN own.id END AS shard_id
-    FROM own
-    CROSS JOIN ROWS FROM (
-        pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@changed::boolean[]), pg_catalog.unnest(@job_entries::integer[])
-    ) AS s (id, changed, entries)
-    CROSS JOIN LATERAL (
-        SELECT pg_catalog.count(*)::integer AS entries FROM afe_host_queue_entries AS e WHERE e.job_id = s.id
-    ) AS n
-),
 marked AS (
     UPDATE afe_jobs AS j
     SET shard_id = c.shard_id
-    FROM compared AS c
+    FROM (
+        SELECT s.id, CASE WHEN NOT s.changed THEN own.id END AS shard_id
+        FROM own
+        CROSS JOIN ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@changed::boolean[])) AS s (id, changed)
+    ) AS c
     WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
 )
-SELECT
-    EXISTS (SELECT FROM own)::boolean AS known,
-    pg_catalog.count(*)::integer AS jobs,
-    coalesce(pg_catalog.sum(c.entries), 0)::integer AS entries
-FROM compared AS c
-WHERE c.shard_id IS NOT NULL;
+SELECT EXISTS (SELECT FROM own)::boolean AS known;
 
 -- The names of shards that have come from the master, this shard's own first. Which one is that is
 -- decided as in AcknowledgeJobs.
@@ -202,18 +188,23 @@ forgotten AS (
     DELETE FROM shard_client_packets
     WHERE answered AND unsure_since IS NULL AND id NOT IN (SELECT r.id FROM recent AS r)
 ),
-before AS (
-    SELECT o.id, o.digest, pg_catalog.max(o.repeats) AS repeats
-    FROM recent AS r
-    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
-    GROUP BY o.id, o.digest
-),
-own AS (
-    SELECT o.id, o.place, CASE WHEN o.id = ANY (@left_job_ids::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+sent AS (
+    SELECT o.id, o.digest, o.place
     FROM shard_client_packets AS p
     CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(p.job_ids), pg_catalog.unnest(p.digests)) WITH ORDINALITY AS o (id, digest, place)
-    LEFT JOIN before AS b ON b.id = o.id AND b.digest = o.digest
     WHERE p.id = @id::bigint
+),
+before AS (
+    SELECT s.id, pg_catalog.max(o.repeats) AS repeats
+    FROM recent AS r
+    CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(r.job_ids), pg_catalog.unnest(r.digests), pg_catalog.unnest(r.repeats)) AS o (id, digest, repeats)
+    JOIN sent AS s ON s.id = o.id AND s.digest = o.digest
+    GROUP BY s.id
+),
+own AS (
+    SELECT s.id, s.place, CASE WHEN s.id = ANY (@left_job_ids::bigint[]) THEN 0 ELSE coalesce(b.repeats + 1, 0) END AS repeats
+    FROM sent AS s
+    LEFT JOIN before AS b ON b.id = s.id
 ),
 noted AS (
     UPDATE shard_client_packets

@@ -197,12 +197,12 @@ func (l *Lock) Abandon() { l.conn = nil }
 // failure, so it must not keep anything from an earlier run. The settings are for this transaction,
 // such as [pg.PlansByKey]; they travel with the fence.
 func (l *Lock) Write(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
-	return l.WriteRows(ctx, func(db pg.DB) error { return fn(sharddb.New(db)) }, settings...)
+	return l.WriteRows(ctx, func(tx *pg.Tx) error { return fn(sharddb.New(tx)) }, settings...)
 }
 
 // WriteRows is Write for a program that brings its own statements, such as the one that moves a
 // shard's rows in.
-func (l *Lock) WriteRows(ctx context.Context, fn func(pg.DB) error, settings ...pg.Ask) error {
+func (l *Lock) WriteRows(ctx context.Context, fn func(*pg.Tx) error, settings ...pg.Ask) error {
 	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		if err := tx.Together(ctx, append(l.fence(ctx), settings...)...); err != nil {
 			return err

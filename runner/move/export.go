@@ -75,7 +75,7 @@ func Export(ctx context.Context, from *lock.Lock, to *mysql.Config, o Options) (
 	defer func() { _ = tx.Rollback() }() // unless it is committed
 	e := &exporting{Options: o, tx: tx, source: source, report: Returned{Outcome: "exported", Tables: []ReturnedOf{}}}
 	// It writes nothing, but nobody else may, either.
-	err = from.WriteRows(ctx, func(db pg.DB) error { return e.run(ctx, db) })
+	err = from.WriteRows(ctx, func(db *pg.Tx) error { return e.run(ctx, db) })
 	if err == nil && o.DryRun {
 		e.report.Outcome = "dry_run"
 	} else if err == nil {

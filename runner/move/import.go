@@ -59,7 +59,7 @@ func Import(ctx context.Context, from *Source, into *lock.Lock, o Options) (*Rep
 	if err != nil {
 		return nil, fmt.Errorf("choose the jobs that move: %w", err)
 	}
-	err = into.WriteRows(ctx, func(db pg.DB) error {
+	err = into.WriteRows(ctx, func(db *pg.Tx) error {
 		i := &importing{Options: o, from: from, db: db, q: movedb.New(db), here: map[string]map[int64]bool{}, chosen: chosen}
 		report = &i.report
 		return i.run(ctx)

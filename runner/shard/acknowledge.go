@@ -31,7 +31,7 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	return c.lock.WriteAtOnce(ctx, func(q *sharddb.Queries) error {
 		var err error
 		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
-			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: m.jobIDs(), Digests: m.digests,
+			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: jobIDs(m.sent), Digests: digests(m.sent),
 		})
 		return pg.Failed(err, "note the upload of %s", beat.Jobs(len(m.sent)))
 	})
@@ -51,75 +51,66 @@ func (u *upload) settle(ctx context.Context, q *sharddb.Queries, clear bool) err
 	return pg.Failed(err, "note how the upload of %s ended", beat.Jobs(len(u.sent)))
 }
 
+// acknowledged counts the jobs and entries that read the same here and on the master.
+type acknowledged struct {
+	jobs, entries int
+	remember      sharddb.UploadRememberParams // about all jobs that were locked
+}
+
 // acknowledge notes that the master has stored the packet. sure says that no other copy of it is on
-// its way. It returns how many jobs and entries read the same here and on the master. The error is
-// a [*pg.LockedError] when some jobs wait for another session; they are uploaded again.
-func (c *Client) acknowledge(
-	ctx context.Context, m *memo, sure bool,
-) (total sharddb.AcknowledgeJobsRow, err error) {
-	jobs, left := m.jobIDs(), map[int64]string{}
+// its way. The error is a [*pg.LockedError] when some jobs wait for another session; they are
+// uploaded again.
+func (c *Client) acknowledge(ctx context.Context, m *memo, sure bool) (total acknowledged, err error) {
+	jobs, left := m.sent, map[int64]string{}
 	for try := 1; len(jobs) > 0 && (try == 1 || c.lock.Pause(ctx, c.options.LockTimeout, try-1)); try++ {
-		var some sharddb.AcknowledgeJobsRow
-		err := c.lock.WriteRows(ctx, func(db pg.DB) (err error) {
-			q := sharddb.New(db)
-			some, left, err = c.acknowledgeFree(ctx, db, m, jobs)
+		var some acknowledged
+		err := c.lock.WriteRows(ctx, func(tx *pg.Tx) (err error) {
+			some, left, err = c.acknowledgeFree(ctx, tx, m, jobs)
 			switch {
 			case err != nil:
 				return err
-			case !some.Known:
-				return m.settle(ctx, q, sure)
-			case len(left) == 0 || try == lock.Tries:
-				return m.answered(ctx, q, left, sure)
+			case !m.known:
+				return m.settle(ctx, sharddb.New(tx), sure)
 			}
-			return nil
+			last := []pg.Ask{m.remember(ctx, &some.remember)}
+			if len(left) == 0 || try == lock.Tries {
+				last = append(last, m.answered(ctx, left, sure))
+			}
+			return tx.Finish(ctx, last...)
 		}, pg.PlansByKey(ctx), func(db pg.DB) error { return sharddb.New(db).AcknowledgeBegin(ctx) })
-		if err != nil {
+		if err != nil || !m.known {
 			return total, err
 		}
-		if m.known = some.Known; !m.known {
-			return total, nil
-		}
-		total.Jobs += some.Jobs
-		total.Entries += some.Entries
-		jobs = slices.Sorted(maps.Keys(left))
+		total.jobs += some.jobs
+		total.entries += some.entries
+		jobs = slices.DeleteFunc(slices.Clone(jobs), func(job *finishedJob) bool { return left[job.id] == "" })
 	}
 	return total, pg.LeftFor(aside.KindJob, left)
 }
 
-// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns the
-// others.
+// acknowledgeFree acknowledges those of the jobs that no other session has locked, and returns what
+// is in the way of the others.
 func (c *Client) acknowledgeFree(
-	ctx context.Context, db pg.DB, m *memo, jobs []int64,
-) (some sharddb.AcknowledgeJobsRow, left map[int64]string, err error) {
-	q := sharddb.New(db)
-	rows, err := q.AcknowledgeLock(ctx, m.rowsOf(jobs))
+	ctx context.Context, tx *pg.Tx, m *memo, jobs []*finishedJob,
+) (some acknowledged, left map[int64]string, err error) {
+	locked, touched, left, err := lockJobs(ctx, tx, jobs)
 	if err != nil {
 		return some, nil, fmt.Errorf("lock jobs and their entries: %w", err)
 	}
-	left = map[int64]string{}
-	untouched := map[int64]bool{} // of the jobs that are locked
-	for _, row := range rows {
-		if row.Ours {
-			untouched[row.ID] = row.Untouched
-		} else {
-			left[row.ID] = row.Reason
-		}
-	}
-	changed, err := m.changed(ctx, db, untouched)
+	changed, err := changedSince(ctx, tx, touched)
 	if err != nil {
 		return some, nil, fmt.Errorf("compare with what was sent: %w", err)
 	}
-	sent := sharddb.AcknowledgeJobsParams{ShardHostname: c.options.ShardHostname}
-	remember := sharddb.UploadRememberParams{PacketID: m.packetID, RpcTimeoutSeconds: c.options.RPCTimeout.Seconds()}
-	for i, job := range m.sent {
-		if _, locked := untouched[job.id]; !locked {
-			continue
-		}
-		sent.JobIds = append(sent.JobIds, job.id)
-		sent.JobEntries = append(sent.JobEntries, int32(len(job.records)-1))
+	sent := sharddb.AcknowledgeJobsParams{JobIds: jobIDs(locked), ShardHostname: c.options.ShardHostname}
+	remember := &some.remember
+	remember.PacketID, remember.RpcTimeoutSeconds = m.packetID, c.options.RPCTimeout.Seconds()
+	remember.JobIds, remember.Digests = sent.JobIds, digests(locked)
+	for _, job := range locked {
 		sent.Changed = append(sent.Changed, changed[job.id])
-		remember.JobIds = append(remember.JobIds, job.id)
-		remember.Digests = append(remember.Digests, m.digests[i])
+		if !changed[job.id] {
+			some.jobs++
+			some.entries += len(job.records) - 1
+		}
 		for _, entry := range job.records[1:] {
 			if entry.complete {
 				remember.CompleteEntryIds = append(remember.CompleteEntryIds, entry.id)
@@ -128,37 +119,85 @@ func (c *Client) acknowledgeFree(
 			}
 		}
 	}
-	if some, err = q.AcknowledgeJobs(ctx, sent); err != nil || !some.Known {
-		return some, left, pg.Failed(err, "set shard_id")
-	}
-	ofAnother, err := q.UploadRemember(ctx, remember)
-	m.ofAnother = max(m.ofAnother, ofAnother)
-	return some, left, pg.Failed(err, "remember what was sent")
+	m.known, err = sharddb.New(tx).AcknowledgeJobs(ctx, sent)
+	return some, left, pg.Failed(err, "set shard_id")
 }
 
-// rowsOf returns the rows that were sent of some jobs, each with its version.
-func (u *upload) rowsOf(jobs []int64) (rows sharddb.AcknowledgeLockParams) {
-	for _, job := range u.sent {
-		if _, wanted := slices.BinarySearch(jobs, job.id); !wanted {
-			continue
+// lockJobs locks jobs. It returns them, those of them that somebody has written since they were
+// read, and what is in the way of the others.
+func lockJobs(
+	ctx context.Context, tx *pg.Tx, jobs []*finishedJob,
+) (locked, touched []*finishedJob, left map[int64]string, err error) {
+	ids, versions := jobIDs(jobs), make([]int64, len(jobs))
+	for i, job := range jobs {
+		versions[i] = job.records[0].version
+	}
+	var rows []sharddb.AcknowledgeLockRow
+	var entries []sharddb.AcknowledgeEntriesRow
+	err = tx.Together(ctx,
+		func(db pg.DB) (err error) {
+			rows, err = sharddb.New(db).AcknowledgeLock(ctx, ids, versions)
+			return err
+		},
+		func(db pg.DB) (err error) {
+			entries, err = sharddb.New(db).AcknowledgeEntries(ctx, ids)
+			return err
+		})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	left = map[int64]string{}
+	for i, job := range jobs {
+		n := 0
+		for n < len(entries) && entries[n].JobID == job.id {
+			n++
 		}
-		for _, entry := range job.records[1:] {
-			rows.EntryIds = append(rows.EntryIds, entry.id)
-			rows.EntryVersions = append(rows.EntryVersions, entry.version)
-			rows.JobIds = append(rows.JobIds, job.id)
-			rows.JobVersions = append(rows.JobVersions, job.records[0].version)
+		same := rows[i].Untouched && slices.EqualFunc(job.records[1:], entries[:n], unwritten)
+		entries = entries[n:]
+		if rows[i].InTheWay {
+			left[job.id] = fmt.Sprintf("afe_jobs %d", job.id)
+		} else if rows[i].Ours {
+			locked = append(locked, job)
+			if !same {
+				touched = append(touched, job)
+			}
 		}
 	}
-	return rows
+	if len(touched) == 0 {
+		return locked, nil, left, nil
+	}
+	// What is being written cannot be compared before it is committed.
+	blocked, err := sharddb.New(tx).AcknowledgeLockEntries(ctx, jobIDs(touched))
+	for _, job := range blocked {
+		left[job.JobID] = fmt.Sprintf("afe_host_queue_entries %d", job.EntryID)
+	}
+	isLeft := func(job *finishedJob) bool { return left[job.id] != "" }
+	return slices.DeleteFunc(locked, isLeft), slices.DeleteFunc(touched, isLeft), left, err
+}
+
+// unwritten reports whether nobody has written an entry since it was read, nor is about to.
+func unwritten(was *record, now sharddb.AcknowledgeEntriesRow) bool {
+	return was.id == now.ID && was.version == now.Version && now.Free
+}
+
+// remember notes in the ledger what was sent about jobs that are locked.
+func (u *upload) remember(ctx context.Context, sent *sharddb.UploadRememberParams) pg.Ask {
+	return func(db pg.DB) error {
+		ofAnother, err := sharddb.New(db).UploadRemember(ctx, *sent)
+		u.ofAnother = max(u.ofAnother, ofAnother)
+		return pg.Failed(err, "remember what was sent")
+	}
 }
 
 // answered notes that the master has answered the packet. Jobs that are left do not count as
 // uploaded without progress.
-func (m *memo) answered(ctx context.Context, q *sharddb.Queries, left map[int64]string, sure bool) (err error) {
-	m.repeated, err = q.UploadAnswered(ctx, sharddb.UploadAnsweredParams{
-		ID: m.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
-	})
-	return pg.Failed(err, "note that the packet was answered")
+func (u *upload) answered(ctx context.Context, left map[int64]string, sure bool) pg.Ask {
+	return func(db pg.DB) (err error) {
+		u.repeated, err = sharddb.New(db).UploadAnswered(ctx, sharddb.UploadAnsweredParams{
+			ID: u.packetID, Sure: sure, LeftJobIds: slices.Collect(maps.Keys(left)),
+		})
+		return pg.Failed(err, "note that the packet was answered")
+	}
 }
 
 // errNoProgress ends a beat in which all was done that could be, and that is not ok all the same:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,8 +77,7 @@ func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
 	for id := 1; id <= 3; id++ {
 		finish(t, pool, id, "x")
 	}
-	pgtest.Exec(t, pool, started)
-	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	client := newClient(t, limited(t, pool), wire(t, master, afe.Protocol2019), options())
 	master.say(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		slowToRead(t, pool, 1)
 		pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET execution_subdir = 'host2' WHERE id = 21")
@@ -88,6 +88,30 @@ func TestUnwrittenRowsAreNotReadTwice(t *testing.T) {
 	}
 	if got := pgtest.Query[string](t, pool, unsent); got != "2" {
 		t.Errorf("jobs to upload: %q, want only the one that was written", got)
+	}
+}
+
+// Entries that nobody has written are acknowledged without a lock of their own: the scheduler need
+// not wait for them. Those of a job are locked and compared if another session has ever locked one,
+// such as for a foreign key: it might be writing.
+func TestUnwrittenEntriesAreNotLocked(t *testing.T) {
+	t.Parallel()
+	pool, master := pgtest.Pool(t), newMaster(t)
+	for id := 1; id <= 3; id++ {
+		finish(t, pool, id, "x")
+	}
+	pgtest.Exec(t, pool, "SELECT FROM afe_host_queue_entries WHERE id = 21 FOR KEY SHARE")
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	master.saysResult(result(nil, nil, nil))
+	const locked = "SELECT array_agg(id ORDER BY id) FROM afe_host_queue_entries WHERE xmax <> 0"
+	if got := pgtest.Query[[]int64](t, pool, locked); !slices.Equal(got, []int64{21}) {
+		t.Fatalf("entries that were ever locked: %v, want 21", got)
+	}
+	if b := client.Beat(t.Context(), time.Now()); b.Err != nil || b.UploadedJobs != 3 {
+		t.Errorf("%d jobs acknowledged, error %v; want 3 and no error", b.UploadedJobs, b.Err)
+	}
+	if got := pgtest.Query[[]int64](t, pool, locked); !slices.Equal(got, []int64{21, 22}) {
+		t.Errorf("entries that were ever locked: %v, want those of job 2", got)
 	}
 }
 

@@ -182,9 +182,8 @@ func (t *turn) learn(ctx context.Context, failure error) error {
 // conclude acknowledges what was sent, and draws from the success what it shows about the records
 // in the packet.
 func (t *turn) conclude(ctx context.Context, sure bool) error {
-	acknowledged, err := t.c.acknowledge(ctx, t.memo, sure)
-	t.report.UploadedJobs = int(acknowledged.Jobs)
-	t.report.UploadedEntries = int(acknowledged.Entries)
+	done, err := t.c.acknowledge(ctx, t.memo, sure)
+	t.report.UploadedJobs, t.report.UploadedEntries = done.jobs, done.entries
 	if pg.OfOneObject(ctx, err) {
 		err = t.acknowledgeFewer(ctx, sure, err)
 	}
@@ -199,7 +198,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 			"jobs", t.report.OfAnother)
 	}
 	err = pg.Together(err, t.judge(ctx, nil))
-	if len(t.memo.waiting) > 0 && (acknowledged.Jobs > 0 || t.memo.aside > 0) { // without progress there is no hurry
+	if len(t.memo.waiting) > 0 && (done.jobs > 0 || t.memo.aside > 0) { // without progress there is no hurry
 		t.report.Soon = true
 	}
 	return err
@@ -210,7 +209,7 @@ func (t *turn) conclude(ctx context.Context, sure bool) error {
 func (t *turn) judge(ctx context.Context, failure error) error {
 	m := t.memo
 	found, err := t.c.search.Judge(ctx, search.Packet{
-		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: m.jobIDs(), Waiting: m.waiting,
+		Plan: m.plan, HostIDs: t.packet.KnownHostIDs, JobIDs: jobIDs(m.sent), Waiting: m.waiting,
 		Least: m.batch.Jobs == 1, Aside: m.packedAside,
 	}, failure)
 	t.refusedAll = found.All

@@ -3,12 +3,12 @@ package shard
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/cespare/xxhash/v2"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -37,9 +37,8 @@ type memo struct {
 
 // upload is what acknowledge and the ledger need to know about the jobs in a packet.
 type upload struct {
-	sent     []*finishedJob
-	digests  []int64 // what the packet says about each job, in short
-	packetID int64   // see shard_client_packets
+	sent     []*finishedJob // by their ids
+	packetID int64          // see shard_client_packets
 
 	// What acknowledging has shown: whether the master has named this shard yet, jobs that are
 	// uploaded without progress, and how many jobs another client had acknowledged.
@@ -158,7 +157,7 @@ func (m *memo) packFinished(ctx context.Context, tx *pg.Tx, packet *afe.Packet, 
 	for _, job := range jobs {
 		m.add(packet, job)
 	}
-	sent := m.jobIDs()
+	sent := jobIDs(m.sent)
 	rest := slices.DeleteFunc(pending.Ids, func(id int64) bool { _, goes := slices.BinarySearch(sent, id); return goes })
 	packet.KnownJobIDs = append(packet.KnownJobIDs, rest...)
 	m.waiting = slices.DeleteFunc(rest, func(id int64) bool { return !mayGo(id) })
@@ -167,7 +166,7 @@ func (m *memo) packFinished(ctx context.Context, tx *pg.Tx, packet *afe.Packet, 
 
 // add puts a finished job into the packet.
 func (m *memo) add(packet *afe.Packet, job *finishedJob) {
-	all := sha256.New() // of what the packet says about the job, and of what it leaves out
+	all := xxhash.New() // of what the packet says about the job, and of what it leaves out
 	packet.Jobs = append(packet.Jobs, job.records[0].text)
 	for i, r := range job.records {
 		_, _ = all.Write(r.whole)
@@ -175,17 +174,8 @@ func (m *memo) add(packet *afe.Packet, job *finishedJob) {
 			packet.Entries = append(packet.Entries, r.text)
 		}
 	}
+	job.digest = int64(all.Sum64())
 	m.sent = append(m.sent, job)
-	m.digests = append(m.digests, int64(binary.BigEndian.Uint64(all.Sum(nil))))
-}
-
-// jobIDs returns the ids of the jobs that the packet uploads.
-func (u *upload) jobIDs() []int64 {
-	ids := make([]int64, len(u.sent))
-	for i := range u.sent {
-		ids[i] = u.sent[i].id
-	}
-	return ids
 }
 
 // size returns how many jobs and bytes the packet uploads.

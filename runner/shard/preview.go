@@ -25,7 +25,7 @@ func (c *Client) Preview(ctx context.Context) (*Preview, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pack: %w", lock.Explain(ctx, c.pool, err))
 	}
-	preview := &Preview{Packet: packet, Mode: m.plan.Mode, JobIDs: m.jobIDs(), Waiting: m.waiting, Pending: len(m.finished.Ids)}
+	preview := &Preview{Packet: packet, Mode: m.plan.Mode, JobIDs: jobIDs(m.sent), Waiting: m.waiting, Pending: len(m.finished.Ids)}
 	if m.plan.DueID != 0 {
 		preview.Retried = fmt.Sprintf("%s %d", m.plan.DueKind, m.plan.DueID)
 	}

@@ -2,10 +2,12 @@ package shard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,6 +23,21 @@ type finishedJob struct {
 	id      int64
 	records []*record // its own, and those of its entries by their ids
 	bytes   int64     // of its texts, and of its records once they are read
+	digest  int64     // of what the packet says about it
+}
+
+func jobIDs(jobs []*finishedJob) (ids []int64) {
+	for _, job := range jobs {
+		ids = append(ids, job.id)
+	}
+	return ids
+}
+
+func digests(jobs []*finishedJob) (all []int64) {
+	for _, job := range jobs {
+		all = append(all, job.digest)
+	}
+	return all
 }
 
 // record is a row as it goes up.
@@ -58,9 +75,9 @@ func readRecords(ctx context.Context, jobs []*finishedJob) (asks []pg.Ask) {
 	if len(jobs) == 0 {
 		return nil
 	}
-	ids, byID := make([]int64, len(jobs)), make(map[int64]*finishedJob, len(jobs))
-	for i, job := range jobs {
-		ids[i], byID[job.id], job.bytes = job.id, job, 0
+	ids, byID := jobIDs(jobs), make(map[int64]*finishedJob, len(jobs))
+	for _, job := range jobs {
+		byID[job.id], job.bytes = job, 0
 	}
 	for _, statement := range []string{sessiondb.RecordsOfJobs, sessiondb.RecordsOfEntries} {
 		asks = append(asks, func(db pg.DB) error {
@@ -69,10 +86,15 @@ func readRecords(ctx context.Context, jobs []*finishedJob) (asks []pg.Ask) {
 				return err
 			}
 			defer rows.Close()
+			var line []byte
 			for rows.Next() {
-				r := newRecord(rows)
+				var r *record
+				r, line = newRecord(rows, line[:0])
 				job := byID[r.job]
 				job.records, job.bytes = append(job.records, r), job.bytes+int64(len(r.text))+1
+			}
+			for _, job := range jobs {
+				slices.SortFunc(job.records[min(1, len(job.records)):], func(a, b *record) int { return cmp.Compare(a.id, b.id) })
 			}
 			return rows.Err()
 		})
@@ -82,14 +104,15 @@ func readRecords(ctx context.Context, jobs []*finishedJob) (asks []pg.Ask) {
 
 // newRecord makes JSON of a row, as row_to_json does. A master that is the original answers 500 to
 // a request with any character outside ASCII, escaped or not, so such a field is left out, and
-// keeps its value there. A null is a value and is sent.
-func newRecord(row pgx.Rows) *record {
+// keeps its value there. A null is a value and is sent. The line is written to, so that a record
+// takes no more memory than it needs, and returned for the next one.
+func newRecord(row pgx.Rows, line []byte) (*record, []byte) {
 	const lead = 4 // columns that do not go up
 	columns, values := row.FieldDescriptions(), row.RawValues()
 	r := &record{
 		job: integer(values[0]), version: int64(binary.BigEndian.Uint32(values[1])), complete: values[2][0] != 0, id: integer(values[lead]),
 	}
-	line, taken, cuts := make([]byte, 0, 512), values[3][0] != 0, []int(nil)
+	taken, cuts := values[3][0] != 0, []int(nil)
 	for i, value := range values[lead:] {
 		column, before := &columns[lead+i], len(line)
 		line = append(append(append(line, `,"`...), column.Name...), `":`...)
@@ -101,6 +124,8 @@ func newRecord(row pgx.Rows) *record {
 			line = strconv.AppendBool(line, value[0] != 0)
 		case column.DataTypeOID == pgtype.Int8OID:
 			line = strconv.AppendInt(line, integer(value), 10)
+		case column.DataTypeOID == pgtype.TimestampOID:
+			line = appendTime(line, integer(value))
 		default:
 			line, _ = jsontext.AppendQuote(line, value) // a session of ours speaks UTF-8
 			leftOut = utf8.RuneCount(value) != len(value)
@@ -110,31 +135,43 @@ func newRecord(row pgx.Rows) *record {
 		}
 	}
 	line[0] = '{'
-	r.whole = append(line, '}')
+	line = append(line, '}')
+	r.whole = bytes.Clone(line)
 	r.text = r.whole
 	for i := len(cuts) - 2; i >= 0; i -= 2 {
 		r.text = slices.Concat(r.text[:cuts[i]], r.text[cuts[i+1]:])
 	}
-	return r
+	return r, line
+}
+
+// appendTime appends a time of PostgreSQL, in microseconds, as shard_client_wire_time writes it:
+// with thousandths of a second if there are any. What Python has no time for is null.
+func appendTime(line []byte, micros int64) []byte {
+	const begin, end, zero = -63_082_281_600_000_000, 252_455_616_000_000_000, 946_684_800_000_000
+	if micros < begin || micros >= end {
+		return append(line, "null"...)
+	}
+	layout := `"2006-01-02T15:04:05"`
+	if micros%1_000_000 != 0 {
+		layout = `"2006-01-02T15:04:05.000"`
+	}
+	return time.UnixMicro(micros+zero).UTC().AppendFormat(line, layout)
 }
 
 func integer(value []byte) int64 { return int64(binary.BigEndian.Uint64(value)) }
 
-// changed returns those of the locked jobs that do not read as they were sent. What nobody has
-// written since is not read again.
-func (u *upload) changed(ctx context.Context, db pg.DB, untouched map[int64]bool) (map[int64]bool, error) {
-	var was, now []*finishedJob
-	for _, job := range u.sent {
-		if same, locked := untouched[job.id]; locked && !same {
-			was, now = append(was, job), append(now, &finishedJob{id: job.id})
-		}
+// changedSince returns those of some locked jobs that do not read as they were sent.
+func changedSince(ctx context.Context, db pg.DB, was []*finishedJob) (changed map[int64]bool, err error) {
+	now := make([]*finishedJob, len(was))
+	for i, job := range was {
+		now[i] = &finishedJob{id: job.id}
 	}
-	changed := make(map[int64]bool, len(was))
 	for _, ask := range readRecords(ctx, now) {
 		if err := ask(db); err != nil {
 			return nil, err
 		}
 	}
+	changed = make(map[int64]bool, len(was))
 	for i, job := range was {
 		changed[job.id] = !slices.EqualFunc(job.records, now[i].records, sameRow)
 	}

@@ -13,19 +13,28 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// started says by the time of each entry which job it belongs to.
-const started = "UPDATE afe_host_queue_entries SET started_on = timestamp '2001-01-01' + job_id * interval '1 second'"
-
-// slowToRead lets every statement be cancelled that reads the records of a job's entries, as
-// started tells them.
+// slowToRead lets every statement be cancelled that reads the records of a job's entries.
 func slowToRead(t *testing.T, pool *pgxpool.Pool, job int) {
 	t.Helper()
 	pgtest.Exec(t, pool, fmt.Sprintf(`CREATE FUNCTION slow(id bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$ BEGIN
 			IF id = %d THEN RAISE 'canceling statement due to statement timeout' USING ERRCODE = '57014'; END IF;
 			RETURN true; END $$;
-		ALTER FUNCTION shard_client_wire_time RENAME TO wire_time;
-		CREATE FUNCTION shard_client_wire_time(t timestamp) RETURNS text LANGUAGE sql AS
-			$$ SELECT CASE WHEN slow(extract(epoch FROM t - timestamp '2001-01-01')::bigint) THEN wire_time(t) END $$`, job), simple)
+		CREATE POLICY slow ON afe_host_queue_entries USING (current_query() NOT LIKE '%%name: RecordsOfEntries%%' OR slow(job_id));
+		ALTER TABLE afe_host_queue_entries ENABLE ROW LEVEL SECURITY`, job), simple)
+}
+
+// limited returns connections to the same database whose role has to obey policies.
+func limited(t *testing.T, pool *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	config := pool.Config()
+	config.ConnConfig.User = config.ConnConfig.Database + "_limited"
+	pgtest.Exec(t, pool, fmt.Sprintf(`CREATE ROLE %s LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO %[1]s`, config.ConnConfig.User), simple)
+	other, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	return other
 }
 
 // quick makes it as quick as any other.
@@ -35,8 +44,7 @@ func quick(t *testing.T, pool *pgxpool.Pool) {
 }
 
 const twelveFinished = `INSERT INTO afe_jobs (id, created_on) SELECT n, now() FROM generate_series(1, 12) AS n;
-	INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT n, n, 'Completed', true FROM generate_series(1, 12) AS n;
-	` + started
+	INSERT INTO afe_host_queue_entries (id, job_id, status, complete) SELECT n, n, 'Completed', true FROM generate_series(1, 12) AS n`
 
 const unsent = "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM afe_jobs WHERE shard_id IS NULL"
 
@@ -67,7 +75,7 @@ func TestP6AJobThatCannotGoHarmsOnlyItself(t *testing.T) {
 			t.Run(fmt.Sprint("job ", job, " ", name), func(t *testing.T) {
 				pool := pgtest.Pool(t)
 				master := newMaster(t)
-				client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+				client := newClient(t, limited(t, pool), wire(t, master, afe.Protocol2019), options())
 				master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 				mustBeat(t, client)
 				pgtest.Exec(t, pool, twelveFinished, simple)
@@ -118,7 +126,7 @@ func TestASlowDatabaseSetsNothingAsideForGood(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	master := newMaster(t)
-	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	client := newClient(t, limited(t, pool), wire(t, master, afe.Protocol2019), options())
 	master.saysResult(result([]string{host(1, "h1")}, nil, nil))
 	mustBeat(t, client)
 	pgtest.Exec(t, pool, twelveFinished, simple)

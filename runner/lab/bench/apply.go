@@ -160,15 +160,8 @@ func (at *site) copyFloor(ctx context.Context, l load) (s stored, err error) {
 		return s, err
 	}
 	began := time.Now()
-	tx, err := db.Begin(ctx)
-	if err != nil {
+	if err := db.copyIn(ctx, l.rows); err != nil {
 		return s, err
-	}
-	if err := l.rows.copyTo(ctx, db.WithTx(tx)); err != nil {
-		return s, err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return s, fmt.Errorf("commit the copied rows: %w", err)
 	}
 	s.apply = since(began)
 	after, err := at.sample(ctx, db, usage.Self)
@@ -178,6 +171,21 @@ func (at *site) copyFloor(ctx context.Context, l load) (s stored, err error) {
 	s.wal, s.client, s.server = after.wal-before.wal, after.client-before.client, after.server-before.server
 	s.digest, err = db.BenchDigest(ctx)
 	return s, err
+}
+
+// copyIn copies rows into an empty database, in one transaction.
+func (d *database) copyIn(ctx context.Context, r *rows) error {
+	tx, err := d.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.copyTo(ctx, d.WithTx(tx)); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit the copied rows: %w", err)
+	}
+	return nil
 }
 
 // counts are readings at one moment.

@@ -66,7 +66,6 @@ func (at *site) waitRound(ctx context.Context, l, changed load) (err error) {
 	if _, err := c.exchange(ctx, at.stub, nothing); err != nil {
 		return err
 	}
-	other := func(int) int64 { return historyID }
 	quiet, err := probes(ctx, db.url, 1, other, func(ctx context.Context) error {
 		timer := time.NewTimer(aloneTime)
 		defer timer.Stop()
@@ -86,6 +85,10 @@ func (at *site) waitRound(ctx context.Context, l, changed load) (err error) {
 	if err != nil {
 		return err
 	}
+	copied, err := at.besideCopy(ctx, l)
+	if err != nil {
+		return err
+	}
 	entries := len(l.rows.entries)
 	same, err := probes(ctx, db.url, sameRowProbes, func(n int) int64 { return int64(n*stride%entries + 2) }, func(ctx context.Context) error {
 		_, err := c.exchange(ctx, at.stub, changed.answer)
@@ -94,14 +97,32 @@ func (at *site) waitRound(ctx context.Context, l, changed load) (err error) {
 	if err != nil {
 		return err
 	}
-	at.addWait(quiet, busy, same)
+	at.addWait(quiet, busy, copied, same)
 	return nil
 }
 
-func (at *site) addWait(quiet, busy, same []float64) {
+// other chooses a row that is in no answer.
+func other(int) int64 { return historyID }
+
+// besideCopy lets a scheduler work while PostgreSQL takes the rows of an answer by COPY.
+func (at *site) besideCopy(ctx context.Context, l load) (took []float64, err error) {
+	db, err := at.fresh(ctx, at.subject.template)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.drop(ctx)) }()
+	if err := at.addHistory(ctx, db.name, 1); err != nil {
+		return nil, err
+	}
+	return probes(ctx, db.url, 1, other, func(ctx context.Context) error { return db.copyIn(ctx, l.rows) })
+}
+
+func (at *site) addWait(quiet, busy, copied, same []float64) {
 	for _, r := range []row{
 		{what: "p99 of an UPDATE on another row while 10,000 jobs are stored / alone", aim: 3, limit: 5,
 			samples: []sample{{quantile(busy, 0.99), quantile(quiet, 0.99)}}},
+		{what: "p99 of an UPDATE on another row while COPY stores their rows / alone", informs: true,
+			samples: []sample{{quantile(copied, 0.99), quantile(quiet, 0.99)}}},
 		{what: "longest UPDATE on another row meanwhile", aim: 50, limit: 50, samples: []sample{{figure: slices.Max(busy)}}},
 		{what: "longest wait of an UPDATE on the same rows", aim: 100, limit: 250, samples: []sample{{figure: slices.Max(same)}}},
 	} {
