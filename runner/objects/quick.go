@@ -11,9 +11,9 @@ import (
 )
 
 // quick reads objects as masters write them, in half the time that the tokens of the JSON library
-// need (docs/decisions/0084-less-to-do-for-an-answer.md). At anything that is not as it should be it
-// gives up, and the strict way decides what the object is, or says what is wrong with it. Both read
-// the same from any object that quick reads; FuzzQuick checks that.
+// need (docs/decisions/0084-less-to-do-for-an-answer.md). At anything that is not as it should be
+// it gives up, and the strict way decides what the object is, or says what is wrong with it. Both
+// read the same from any object that quick reads; FuzzQuick checks that.
 type quick struct {
 	text   jsontext.Value // nil: it gave up
 	at     int            // where in the text the next byte stands

@@ -10,8 +10,8 @@ import (
 // reader reads a value of one type. It remembers how the last ones looked, so it serves one quick.
 type reader func(q *quick, v reflect.Value)
 
-// readerOf makes a reader. As for the strict way, the types and their tags say what an object holds,
-// and only a pointer may be null.
+// readerOf makes a reader. As for the strict way, the types and their tags say what an object
+// holds, and only a pointer may be null.
 func readerOf(t reflect.Type) reader {
 	switch t.Kind() {
 	case reflect.String:
@@ -53,7 +53,8 @@ func readerOf(t reflect.Type) reader {
 	return objectReader(t)
 }
 
-// listReader lets a list grow in a room of its own, so that what is kept is as long as it has to be.
+// listReader lets a list grow in a room of its own, so that what is kept is no longer than it has
+// to be.
 func listReader(t reflect.Type) reader {
 	read, empty, room := readerOf(t.Elem()), reflect.MakeSlice(t, 0, 0), reflect.New(t).Elem()
 	return func(q *quick, v reflect.Value) {
@@ -79,8 +80,8 @@ func listReader(t reflect.Type) reader {
 	}
 }
 
-// objectReader reads an object on top of its defaults. Its names are likely to come in the order of
-// the last one.
+// objectReader reads an object on top of its defaults, of which a pointer is only replaced. Its
+// names are likely to come in the order of the last one.
 func objectReader(t reflect.Type) reader {
 	const places = 32
 	var order [places]uint8 // of the fields

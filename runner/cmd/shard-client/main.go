@@ -69,9 +69,9 @@ type attended struct{ out, err bool }
 func (t attended) both() bool { return t.out && t.err }
 
 // garbagePercent is how much garbage there may be beside what is in use, and heapLimit how large
-// both may become before garbage is collected more often, in bytes. An answer of 13.6 MB takes 37 MB
-// of memory, one of 252 MB takes 49, and a client that waits 22. Without the limit an answer of
-// 252 MB takes 57. GOGC or GOMEMLIMIT in the environment has the last word
+// both may become before garbage is collected more often, in bytes. An answer of 13.6 MB takes
+// 37 MB of memory, one of 252 MB takes 49, and a client that waits 22. Without the limit an answer
+// of 252 MB takes 57. GOGC or GOMEMLIMIT in the environment has the last word
 // (docs/decisions/0084-less-to-do-for-an-answer.md).
 const (
 	garbagePercent = 75
