@@ -1,14 +1,12 @@
 package runner_test
 
 import (
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"shardclient/runner/config"
-	"shardclient/runner/objects"
 )
 
 // A setting that nobody reads would be parsed, checked and documented, and change nothing. It is
@@ -42,28 +40,5 @@ func TestSettingsAreUsed(t *testing.T) {
 		if !by {
 			t.Errorf("runner/cmd/shard-client reads Config.%s nowhere: the setting does nothing", name)
 		}
-	}
-}
-
-// The quick way to read an object names the fields once more. One that it does not know would keep
-// its default.
-func TestQuickKnowsEveryField(t *testing.T) {
-	t.Parallel()
-	quick := string(readFile(t, filepath.Join("objects", "quick_fields.go")))
-	for function, object := range map[string]reflect.Type{
-		"ref": reflect.TypeFor[objects.Ref](), "label": reflect.TypeFor[objects.Label](), "user": reflect.TypeFor[objects.User](),
-		"group": reflect.TypeFor[objects.ACLGroup](), "attribute": reflect.TypeFor[objects.Attribute](),
-		"keyval": reflect.TypeFor[objects.Keyval](), "entry": reflect.TypeFor[objects.Entry](),
-		"host": reflect.TypeFor[objects.Host](), "job": reflect.TypeFor[objects.Job](),
-	} {
-		_, body, _ := strings.Cut(quick, "\nfunc (q *quick) "+function+"(")
-		body, _, _ = strings.Cut(body, "\n}\n")
-		var tags []string
-		for i := range object.NumField() {
-			if name, _, _ := strings.Cut(object.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
-				tags = append(tags, name)
-			}
-		}
-		same(t, "field of "+object.Name(), tags, found("`\"(\\w+)\"`", body))
 	}
 }

@@ -115,8 +115,8 @@ type RecordsOfJobsRow struct {
 // (runner/shard/records.go), because that takes PostgreSQL three times as long: a record is all
 // columns from id on, as row_to_json writes them, but for times. It is what the views of the upload
 // call a record (schema/); a test compares. Rows are sent as they are found: the client puts the
-// entries of a job into their order. version is the transaction that wrote the row last. Columns are
-// named one by one, so that no beat fails for one that it does not send.
+// entries of a job into their order. version is the transaction that wrote the row last. Columns
+// are named one by one, so that no beat fails for one that it does not send.
 // A field added here is sent. Relations never are, because the master would write the foreign keys
 // as they come.
 func (q *Queries) RecordsOfJobs(ctx context.Context, jobIds []int64) ([]RecordsOfJobsRow, error) {

@@ -33,11 +33,11 @@ type AcknowledgeEntriesRow struct {
 	Free    bool
 }
 
-// The entries of jobs that are locked, which need no locks of their own as long as nobody writes
-// them: the version of each, and whether no other session has ever locked or written that version.
-// What such a session has not committed is not seen, but that it is at it is. Whatever the scheduler
-// commits after this statement is a new NULL, or a completion that the ledger lacks. No entry can
-// be added to a job that is locked.
+// The entries of jobs that are locked. They need no locks of their own as long as nobody writes
+// them: an entry is free if no session has ever locked or overwritten this version of it. So what
+// another session has written is seen here, or that it has not committed yet; what it writes after
+// this statement might as well come after the acknowledgment. Then it is a new NULL, or a
+// completion that the ledger lacks. No entry can be added to a job that is locked.
 func (q *Queries) AcknowledgeEntries(ctx context.Context, jobIds []int64) ([]AcknowledgeEntriesRow, error) {
 	rows, err := q.db.Query(ctx, acknowledgeEntries, jobIds)
 	if err != nil {

@@ -44,7 +44,8 @@ WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
 -- Of jobs that are here, finds those for which anything is to be written: that differ in what the
 -- master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
 -- stand in the quarantine or among the taken ids. The keyvals of a job come as one text. Keyvals in
--- another order than here count as different ones, which costs time and changes nothing.
+-- another order than here count as different ones, which costs time and changes nothing. A job may
+-- be named more than once.
 -- name: JobsToStore :many
 SELECT s.id::bigint AS id
 FROM ROWS FROM (
@@ -83,12 +84,12 @@ SELECT s.job_id
 FROM ROWS FROM (pg_catalog.unnest(@label_jobs::bigint[]), pg_catalog.unnest(@labels::bigint[])) AS s (job_id, label_id)
 WHERE (SELECT true FROM afe_jobs_dependency_labels AS same WHERE same.job_id = s.job_id AND same.label_id = s.label_id) IS NULL
 UNION ALL
-SELECT s.id
-FROM pg_catalog.unnest(@ids::bigint[]) AS s (id)
-WHERE (SELECT pg_catalog.bool_or(e.complete) FROM afe_host_queue_entries AS e WHERE e.job_id = s.id)
+SELECT e.job_id
+FROM afe_host_queue_entries AS e
+WHERE e.job_id = ANY (@ids::bigint[]) AND e.complete
     AND (
-        (SELECT here.shard_id IS NOT NULL FROM afe_jobs AS here WHERE here.id = s.id)
-        OR (SELECT u.unsure_since IS NULL OR u.sent_complete <> '{}' FROM shard_client_uploads AS u WHERE u.job_id = s.id)
+        (SELECT here.shard_id IS NOT NULL FROM afe_jobs AS here WHERE here.id = e.job_id)
+        OR (SELECT u.unsure_since IS NULL OR u.sent_complete <> '{}' FROM shard_client_uploads AS u WHERE u.job_id = e.job_id)
     )
 UNION ALL
 SELECT q.object_id

@@ -34,7 +34,7 @@ func TestAnswerHoweverItComes(t *testing.T) {
 }
 
 func described(body io.Reader) string {
-	r, err := receive(body, "")
+	r, err := receive(body, -1, "")
 	if err != nil {
 		return err.Error()
 	}

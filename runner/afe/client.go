@@ -177,7 +177,7 @@ func (c *Client) read(ctx context.Context, response *http.Response) (*Response, 
 	if response.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	received, err := receive(&limited{response.Body, limit, limit}, c.options.SpoolDir)
+	received, err := receive(&limited{response.Body, limit, limit}, response.ContentLength, c.options.SpoolDir)
 	var failure *Error
 	switch {
 	case err == nil:

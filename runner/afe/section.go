@@ -37,25 +37,24 @@ func (s *Section[T]) Len() int { return len(s.places) }
 func (s *Section[T]) Place(i int) Place { return s.places[i] }
 
 // Read reads an object. An error is one of the disk that the answer is kept on.
-func (s *Section[T]) Read(i int) (r objects.Received[T], err error) {
+func (s *Section[T]) Read(i int) (*objects.Received[T], error) {
 	p := s.places[i]
 	if p.Size() > objects.MaxBytes {
 		return objects.TooLarge[T](p.Size(), s.answer.Reader(p)), nil
 	}
+	if s.window == nil {
+		s.window = s.answer.NewWindow()
+	}
 	text, err := s.window.Text(p)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	return s.reader.Read(text), nil
 }
 
 // Fork returns the same section, to be read by somebody else at the same time.
 func (s *Section[T]) Fork() *Section[T] {
-	fork := &Section[T]{answer: s.answer, places: s.places}
-	if s.answer != nil {
-		fork.window = s.answer.NewWindow()
-	}
-	return fork
+	return &Section[T]{answer: s.answer, places: s.places}
 }
 
 // Text returns the beginning of what stands at a place, as it came, at most so many bytes of it.
@@ -76,12 +75,14 @@ func (r *Response) Close() {
 
 // Parse reads an answer that has come whole, such as one that was recorded. An [*Error] says why it
 // is none.
-func Parse(body []byte) (*Response, error) { return receive(bytes.NewReader(body), "") }
+func Parse(body []byte) (*Response, error) {
+	return receive(bytes.NewReader(body), int64(len(body)), "")
+}
 
 // receive takes an answer in and reads the JSON-RPC envelope. An error of the body or of the disk
 // is returned as it is, one of the answer itself as an [*Error].
-func receive(body io.Reader, dir string) (*Response, error) {
-	a, err := answer.Read(body, dir)
+func receive(body io.Reader, size int64, dir string) (*Response, error) {
+	a, err := answer.Read(body, size, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func section[T any](r *Response, name string) (s Section[T]) {
 		r.malformed(name, list.Place, err)
 		r.Incomplete = cmp.Or(r.Incomplete, fmt.Errorf("incomplete answer: %w", err))
 	default:
-		s = Section[T]{answer: r.answer, places: list.Places, window: r.answer.NewWindow()}
+		s = Section[T]{answer: r.answer, places: list.Places}
 		if list.More {
 			r.malformed(name, list.Place, fmt.Errorf("%s has more than %d objects; the rest is left out", name, answer.MaxObjects))
 		}

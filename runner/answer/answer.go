@@ -31,10 +31,14 @@ type Answer struct {
 const maxHead = 512
 
 // Read takes an answer in and finds out what it holds. The body is read to its end, whatever it
-// holds; dir is the directory for what is too long for memory, or empty for the system's. The error
-// is that of the body, or a [*SpoolError].
-func Read(body io.Reader, dir string) (*Answer, error) {
+// holds; size is how long its sender says that it is, or less than 1; dir is the directory for what
+// is too long for memory, or empty for the system's. The error is that of the body, or a
+// [*SpoolError].
+func Read(body io.Reader, size int64, dir string) (*Answer, error) {
 	a := &Answer{body: &spool{dir: dir}}
+	if size > 0 { // so that it need not grow: half of the time went into that
+		a.body.memory.Grow(int(min(size, int64(MaxInMemory))))
+	}
 	source := &source{from: body, to: a.body}
 	var unreadable error
 	a.contents, unreadable = index(bufio.NewReaderSize(source, readAhead))

@@ -14,7 +14,7 @@ import (
 func TestP9MendingIsBounded(t *testing.T) {
 	for n, ok := range map[int]bool{maxMends: true, maxMends + 1: false} {
 		body := `{"result": {"hosts": [N` + strings.Repeat(",N", n-1) + `]}}`
-		a, err := Read(strings.NewReader(body), t.TempDir())
+		a, err := Read(strings.NewReader(body), 0, t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestP9MendingIsBounded(t *testing.T) {
 func TestSpool(t *testing.T) {
 	dir := t.TempDir()
 	body := `{"result": "` + strings.Repeat("h", MaxInMemory) + `"}`
-	a, err := Read(strings.NewReader(body), dir)
+	a, err := Read(strings.NewReader(body), 0, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,12 +46,12 @@ func TestSpool(t *testing.T) {
 	}
 
 	gone := filepath.Join(dir, "gone")
-	_, err = Read(strings.NewReader(body), gone)
+	_, err = Read(strings.NewReader(body), 0, gone)
 	if spool := new(SpoolError); !errors.As(err, &spool) || !errors.Is(err, os.ErrNotExist) || spool.Dir != gone ||
 		!strings.Contains(err.Error(), "make room in "+gone+", or name another directory with --spool-dir") {
 		t.Errorf("%v; want what is wrong with %s", err, gone)
 	}
-	a, err = Read(strings.NewReader(`{"result": 5}`), gone)
+	a, err = Read(strings.NewReader(`{"result": 5}`), 12, gone)
 	if err != nil {
 		t.Fatalf("a short answer needs the disk: %v", err)
 	}

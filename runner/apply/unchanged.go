@@ -120,7 +120,7 @@ func (a *applier) compareJobs(
 
 // knownOf returns jobs that are here, as they are compared.
 func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.KnownJobs, error) {
-	known := &rows.KnownJobs{}
+	known := rows.NewKnownJobs(len(chunk))
 	for _, u := range chunk {
 		keyvals, err := a.jobKeyvals(u.Object)
 		if err != nil {

@@ -109,8 +109,10 @@ func (c *checker) present(value, path string, indices ...any) {
 }
 
 func (c *checker) label(l *Label, path string, indices ...any) {
-	c.id(l.ID, path+".id", indices...)
-	c.present(l.Name, path+".name", indices...)
+	if l.ID <= 0 || l.Name == missing {
+		c.id(l.ID, path+".id", indices...)
+		c.present(l.Name, path+".name", indices...)
+	}
 }
 
 func (c *checker) shard(ref Maybe[*Ref]) {

@@ -82,8 +82,8 @@ type Reader[T any] struct{ quick quick }
 
 // Read reads an object. One that cannot be used is not kept: half an object can take much more
 // memory than its text.
-func (reader *Reader[T]) Read(text jsontext.Value) (r Received[T]) {
-	err := error(nil)
+func (reader *Reader[T]) Read(text jsontext.Value) *Received[T] {
+	r, err := &Received[T]{}, error(nil)
 	if !quickly(&reader.quick, text, &r.Object) {
 		err = readStrictly(text, &r.Object)
 	}
@@ -101,12 +101,11 @@ func readStrictly[T any](text jsontext.Value, object *T) error {
 }
 
 // TooLarge is an object of more than MaxBytes.
-func TooLarge[T any](size int64, text io.Reader) Received[T] {
-	r := Received[T]{ID: idOf(text), Err: fmt.Errorf("it has %d bytes, more than %d", size, MaxBytes)}
-	return r.judged()
+func TooLarge[T any](size int64, text io.Reader) *Received[T] {
+	return (&Received[T]{ID: idOf(text), Err: fmt.Errorf("it has %d bytes, more than %d", size, MaxBytes)}).judged()
 }
 
-func (r Received[T]) judged() Received[T] {
+func (r *Received[T]) judged() *Received[T] {
 	r.ID = max(r.ID, 0)
 	if r.Err != nil {
 		r.Object = *new(T)

@@ -12,17 +12,6 @@ type Maybe[T any] struct {
 	Sent  bool
 }
 
-// Sent returns a field that is not left out.
-func Sent[T any](value T) Maybe[T] { return Maybe[T]{Value: value, Sent: true} }
-
-// OrNil returns a pointer to the value, or nil when the field was left out.
-func (m Maybe[T]) OrNil() *T {
-	if !m.Sent {
-		return nil
-	}
-	return &m.Value
-}
-
 // MarshalJSONTo writes the value. A field whose tag says omitzero is left out when it was not sent.
 func (m Maybe[T]) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return json.MarshalEncode(enc, m.Value)

@@ -80,6 +80,10 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 		config.PingTimeout = ConnectTimeout
 	}
 	config.BeforeConnect = d.BeforeConnect
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		writeArrays(conn.TypeMap())
+		return nil
+	}
 	return pgxpool.NewWithConfig(ctx, config)
 }
 

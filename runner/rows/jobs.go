@@ -66,9 +66,8 @@ func (r *Jobs) addHere(j *objects.Job, isHere func(entry int64) bool) {
 	r.here.ShardIds = append(r.here.ShardIds, orZero(shardID(j.Shard)))
 	for i := range j.Entries {
 		e := &j.Entries[i]
-		row := entryRow(j.ID, e)
 		if !isHere(e.ID) {
-			r.late = append(r.late, row)
+			r.late = append(r.late, entryRow(j.ID, e))
 		}
 		r.here.EntryJobs = append(r.here.EntryJobs, j.ID)
 		r.here.EntryIds = append(r.here.EntryIds, e.ID)
@@ -76,7 +75,7 @@ func (r *Jobs) addHere(j *objects.Job, isHere func(entry int64) bool) {
 		r.here.AbortedSent = append(r.here.AbortedSent, e.Aborted.Sent)
 		r.here.Aborted = append(r.here.Aborted, e.Aborted.Value)
 		r.here.MetaHostSent = append(r.here.MetaHostSent, e.MetaHost.Sent)
-		r.here.MetaHosts = append(r.here.MetaHosts, orZero(row.MetaHost))
+		r.here.MetaHosts = append(r.here.MetaHosts, orZero(labelID(e.MetaHost)))
 	}
 	for _, l := range j.DependencyLabels {
 		r.here.LabelJobs = append(r.here.LabelJobs, j.ID)
@@ -218,7 +217,7 @@ var (
 )
 
 func entryRow(jobID int64, e *objects.Entry) sharddb.EntriesCopyParams {
-	row := sharddb.EntriesCopyParams{
+	return sharddb.EntriesCopyParams{
 		ID:              e.ID,
 		JobID:           jobID,
 		HostID:          e.HostID,
@@ -227,12 +226,9 @@ func entryRow(jobID int64, e *objects.Entry) sharddb.EntriesCopyParams {
 		Complete:        isComplete[e.Status],
 		Deleted:         e.Deleted,
 		Aborted:         e.Aborted.Value,
+		MetaHost:        labelID(e.MetaHost),
 		ExecutionSubdir: e.ExecutionSubdir,
 		StartedOn:       Timestamp(e.StartedOn),
 		FinishedOn:      Timestamp(e.FinishedOn),
 	}
-	if e.MetaHost.Value != nil {
-		row.MetaHost = &e.MetaHost.Value.ID
-	}
-	return row
 }

@@ -51,6 +51,24 @@ func (k *KnownHosts) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, e
 type KnownJobs struct {
 	args sharddb.JobsToStoreParams
 	rows Jobs
+	text []byte // of the keyvals that were added last
+}
+
+// NewKnownJobs returns no jobs, with room for what is long of some.
+func NewKnownJobs(most int) *KnownJobs {
+	k := &KnownJobs{}
+	a, here := &k.args, &k.rows.here
+	makeRoom(most, &a.Owners, &a.Names, &a.Keyvals)
+	makeRoom(most, &a.CreatedOn)
+	makeRoom(most, &here.JobIds, &here.ShardIds)
+	makeRoom(2*most, &here.EntryJobs, &here.EntryIds, &here.HostIds, &here.MetaHosts, &here.LabelJobs, &here.Labels)
+	return k
+}
+
+func makeRoom[T any](most int, lists ...*[]T) {
+	for _, list := range lists {
+		*list = make([]T, 0, most)
+	}
 }
 
 // Add adds a job with its keyvals.
@@ -60,11 +78,11 @@ func (k *KnownJobs) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.args.Names = append(k.args.Names, j.Name)
 	k.args.CreatedOn = append(k.args.CreatedOn, Timestamp(&j.CreatedOn))
 	k.args.KeyvalsSent = append(k.args.KeyvalsSent, j.Keyvals.Sent)
-	var text []byte
+	k.text = k.text[:0]
 	for i := range keyvals {
-		text = appendPair(text, keyvals[i].Key, keyvals[i].Value)
+		k.text = appendPair(k.text, keyvals[i].Key, keyvals[i].Value)
 	}
-	k.args.Keyvals = append(k.args.Keyvals, string(text))
+	k.args.Keyvals = append(k.args.Keyvals, string(k.text))
 }
 
 // Differ returns the ids of the jobs for which anything is to be written.

@@ -25,6 +25,13 @@ func shardID(ref objects.Maybe[*objects.Ref]) *int64 {
 	return &ref.Value.ID
 }
 
+func labelID(label objects.Maybe[*objects.Label]) *int64 {
+	if label.Value == nil {
+		return nil
+	}
+	return &label.Value.ID
+}
+
 // orZero returns an id as arrays have it, which hold no NULL.
 func orZero(id *int64) int64 {
 	if id == nil {

@@ -1,0 +1,61 @@
+package pg
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// writeArrays lets a connection write the arrays that statements take by the thousand as they are.
+// The driver makes an interface of each element and asks how that is written, which was most of
+// what it took to ask whether an answer is here already.
+func writeArrays(m *pgtype.Map) {
+	order := binary.BigEndian
+	writeArray(m, "_int8", func(buf []byte, n int64) []byte { return order.AppendUint64(order.AppendUint32(buf, 8), uint64(n)) })
+	writeArray(m, "_text", func(buf []byte, s string) []byte { return append(order.AppendUint32(buf, uint32(len(s))), s...) })
+	writeArray(m, "_bool", func(buf []byte, b bool) []byte {
+		if b {
+			return append(buf, 0, 0, 0, 1, 1)
+		}
+		return append(buf, 0, 0, 0, 1, 0)
+	})
+}
+
+func writeArray[T any](m *pgtype.Map, name string, write func([]byte, T) []byte) {
+	if array, known := m.TypeForName(name); known {
+		codec := arrayCodec[T]{array.Codec.(*pgtype.ArrayCodec), write}
+		m.RegisterType(&pgtype.Type{Name: name, OID: array.OID, Codec: codec})
+	}
+}
+
+// shortElement is what most elements need less than, in bytes.
+const shortElement = 64
+
+// arrayCodec writes lists of one type by itself, and leaves all else to the driver.
+type arrayCodec[T any] struct {
+	*pgtype.ArrayCodec
+	write func([]byte, T) []byte // an element: its length and its bytes
+}
+
+func (c arrayCodec[T]) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ours := value.([]T); ours && format == pgtype.BinaryFormatCode {
+		return c
+	}
+	return c.ArrayCodec.PlanEncode(m, oid, format, value)
+}
+
+// Encode writes a list: one dimension, no nulls, the type, how many, from 1, and the elements.
+func (c arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
+	list := value.([]T)
+	for _, n := range []uint32{1, 0, c.ElementType.OID, uint32(len(list)), 1} {
+		buf = binary.BigEndian.AppendUint32(buf, n)
+	}
+	for _, element := range list {
+		if cap(buf)-len(buf) < shortElement {
+			buf = slices.Grow(buf, len(buf)+shortElement) // by itself it would grow by a quarter
+		}
+		buf = c.write(buf, element)
+	}
+	return buf, nil
+}
