@@ -187,13 +187,8 @@ func (q *Queries) GroupsGiven(ctx context.Context, ids []int64) ([]AfeAclGroup, 
 
 const hostAttributesGiven = `-- name: HostAttributesGiven :many
 SELECT a.id, a.host_id, a.attribute, a.value
-FROM unnest($1::bigint[]) AS h (id)
-CROSS JOIN LATERAL (
-    SELECT a.id, a.host_id, a.attribute, a.value
-    FROM afe_host_attributes AS a
-    WHERE a.host_id = h.id
-    OFFSET 0
-) AS a
+FROM afe_host_attributes AS a
+WHERE a.host_id = ANY ($1::bigint[])
 ORDER BY a.host_id, a.id
 `
 
@@ -224,13 +219,8 @@ func (q *Queries) HostAttributesGiven(ctx context.Context, hostIds []int64) ([]A
 
 const hostGroupsGiven = `-- name: HostGroupsGiven :many
 SELECT g.host_id, g.aclgroup_id
-FROM unnest($1::bigint[]) AS h (id)
-CROSS JOIN LATERAL (
-    SELECT gh.host_id, gh.aclgroup_id
-    FROM afe_acl_groups_hosts AS gh
-    WHERE gh.host_id = h.id
-    OFFSET 0
-) AS g
+FROM afe_acl_groups_hosts AS g
+WHERE g.host_id = ANY ($1::bigint[])
 ORDER BY g.host_id, g.aclgroup_id
 `
 
@@ -261,13 +251,8 @@ func (q *Queries) HostGroupsGiven(ctx context.Context, hostIds []int64) ([]HostG
 
 const hostLabelsGiven = `-- name: HostLabelsGiven :many
 SELECT l.host_id, l.label_id
-FROM unnest($1::bigint[]) AS h (id)
-CROSS JOIN LATERAL (
-    SELECT hl.host_id, hl.label_id
-    FROM afe_hosts_labels AS hl
-    WHERE hl.host_id = h.id
-    OFFSET 0
-) AS l
+FROM afe_hosts_labels AS l
+WHERE l.host_id = ANY ($1::bigint[])
 ORDER BY l.host_id, l.label_id
 `
 
@@ -321,8 +306,10 @@ type HostsGivenRow struct {
 }
 
 // The rows of an answer, of which the master makes JSON in a tenth of the time that PostgreSQL
-// takes. Whatever belongs to an object is looked up by index, one object at a time: if PostgreSQL
-// may choose the join before it has statistics, it reads all labels for each job, or all keyvals.
+// takes. Whatever belongs to a job is looked up by index, one job at a time: if PostgreSQL may
+// choose the join before it has statistics, it reads all labels for each job, or all keyvals. Hosts
+// are few, and what belongs to them is read in one scan: one host at a time, PostgreSQL reads a
+// small table to its end for each.
 func (q *Queries) HostsGiven(ctx context.Context, ids []int64) ([]HostsGivenRow, error) {
 	rows, err := q.db.Query(ctx, hostsGiven, ids)
 	if err != nil {
@@ -359,7 +346,7 @@ const jobsGiven = `-- name: JobsGiven :many
 SELECT
     j.id, j.owner, j.name, j.priority, j.control_file, j.control_type, j.created_on, j.synch_count, j.timeout,
     j.timeout_mins, j.max_runtime_hrs, j.max_runtime_mins, j.run_verify, j.run_reset, j.email_list,
-    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp
+    j.reboot_before, j.reboot_after, j.parse_failed_repair, j.test_retry, j.require_ssp, j.parent_job_id
 FROM afe_jobs AS j
 WHERE j.id = ANY ($1::bigint[])
 ORDER BY j.id
@@ -386,6 +373,7 @@ type JobsGivenRow struct {
 	ParseFailedRepair bool
 	TestRetry         int32
 	RequireSsp        *bool
+	ParentJobID       *int64
 }
 
 func (q *Queries) JobsGiven(ctx context.Context, ids []int64) ([]JobsGivenRow, error) {
@@ -418,6 +406,7 @@ func (q *Queries) JobsGiven(ctx context.Context, ids []int64) ([]JobsGivenRow, e
 			&i.ParseFailedRepair,
 			&i.TestRetry,
 			&i.RequireSsp,
+			&i.ParentJobID,
 		); err != nil {
 			return nil, err
 		}
@@ -510,23 +499,19 @@ func (q *Queries) LabelsGiven(ctx context.Context, ids []int64) ([]LabelsGivenRo
 
 const suiteKeyvalsGiven = `-- name: SuiteKeyvalsGiven :many
 SELECT k.id, k.job_id, k.key, k.value
-FROM (
-    SELECT DISTINCT j.parent_job_id
-    FROM afe_jobs AS j
-    WHERE j.id = ANY ($1::bigint[])
-) AS parents
+FROM unnest($1::bigint[]) AS parents (id)
 CROSS JOIN LATERAL (
     SELECT k.id, k.job_id, k.key, k.value
     FROM afe_job_keyvals AS k
-    WHERE k.job_id = parents.parent_job_id
+    WHERE k.job_id = parents.id
     OFFSET 0
 ) AS k
 ORDER BY k.id
 `
 
-// Returns the keyvals of the parents of the jobs that are sent, each once.
-func (q *Queries) SuiteKeyvalsGiven(ctx context.Context, ids []int64) ([]AfeJobKeyval, error) {
-	rows, err := q.db.Query(ctx, suiteKeyvalsGiven, ids)
+// Returns the keyvals of the parents of the jobs that are sent.
+func (q *Queries) SuiteKeyvalsGiven(ctx context.Context, parentIds []int64) ([]AfeJobKeyval, error) {
+	rows, err := q.db.Query(ctx, suiteKeyvalsGiven, parentIds)
 	if err != nil {
 		return nil, err
 	}

@@ -25,35 +25,6 @@ func (q *Queries) HostAssign(ctx context.Context, shardID int64, ids []int64) (i
 	return result.RowsAffected(), nil
 }
 
-const hostsIncorrect = `-- name: HostsIncorrect :many
-SELECT h.id
-FROM afe_hosts AS h
-WHERE h.id = ANY ($1::bigint[])
-    AND h.shard_id IS DISTINCT FROM $2::bigint
-ORDER BY h.id
-`
-
-// Returns the hosts that the shard knows but that belong to another shard or to none.
-func (q *Queries) HostsIncorrect(ctx context.Context, knownHostIds []int64, shardID int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, hostsIncorrect, knownHostIds, shardID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const hostsToSend = `-- name: HostsToSend :many
 
 SELECT h.id, h.xmin::text AS version
@@ -176,14 +147,11 @@ SELECT
     o.job_id::bigint AS id,
     (CASE WHEN $1::boolean THEN (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id) ELSE '' END)::text AS version
 FROM open_jobs AS o
-CROSS JOIN LATERAL (
-    SELECT
-        coalesce(bool_or(e.complete OR e.active), false) AS begun,
-        coalesce(bool_and(e.aborted), true) AS aborted
-    FROM afe_host_queue_entries AS e
-    WHERE e.job_id = o.job_id
-) AS entries
-WHERE NOT entries.begun AND (NOT o.known OR entries.aborted)
+WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = o.job_id AND (e.complete OR e.active) OFFSET 0)
+    AND (
+        NOT o.known
+        OR NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = o.job_id AND NOT e.aborted OFFSET 0)
+    )
 ORDER BY o.job_id
 `
 
@@ -217,9 +185,8 @@ type JobsToSendRow struct {
 // anything else is read of them.
 //
 // PostgreSQL cannot guess the numbers here, and if it may choose the joins it reads
-// whole tables: with 50,000 known jobs, a million rows. OFFSET 0, an aggregating
-// subquery, and a subquery in the list of columns make it look up one row after the
-// other.
+// whole tables: with 50,000 known jobs, a million rows. OFFSET 0, and a subquery in
+// the list of columns, make it look up one row after the other.
 func (q *Queries) JobsToSend(ctx context.Context, arg JobsToSendParams) ([]JobsToSendRow, error) {
 	rows, err := q.db.Query(ctx, jobsToSend,
 		arg.Versions,
@@ -275,4 +242,17 @@ func (q *Queries) ShardLabelsLock(ctx context.Context, shardID int64) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const snapshotSeen = `-- name: SnapshotSeen :one
+SELECT pg_current_snapshot()::text AS snapshot
+`
+
+// Names what all sessions have committed so far: two snapshots with the same name see the same, but
+// for what the session itself has written in between.
+func (q *Queries) SnapshotSeen(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, snapshotSeen)
+	var snapshot string
+	err := row.Scan(&snapshot)
+	return snapshot, err
 }

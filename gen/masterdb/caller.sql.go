@@ -91,7 +91,6 @@ func (q *Queries) ShardsNamed(ctx context.Context, hostname string, nocase bool)
 }
 
 const userAdd = `-- name: UserAdd :execrows
-
 WITH made AS (
     INSERT INTO afe_users (login)
     SELECT $2::text
@@ -109,8 +108,6 @@ CROSS JOIN afe_acl_groups AS g
 WHERE g.name = 'Everyone' OR ($1::boolean AND lower(rtrim(g.name)) = 'everyone')
 `
 
-// The caller: the user whom the Authorization header names, and the shard. With nocase, names
-// compare as in MariaDB: neither case nor trailing spaces count.
 // Makes a user who calls for the first time. Such a user belongs to Everyone.
 func (q *Queries) UserAdd(ctx context.Context, nocase bool, login string) (int64, error) {
 	result, err := q.db.Exec(ctx, userAdd, nocase, login)
@@ -118,4 +115,23 @@ func (q *Queries) UserAdd(ctx context.Context, nocase bool, login string) (int64
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const userKnown = `-- name: UserKnown :one
+
+SELECT EXISTS (
+    SELECT FROM afe_users AS u
+    WHERE u.login = $1::text OR ($2::boolean AND lower(rtrim(u.login)) = lower(rtrim($1::text)))
+) AS known
+`
+
+// The caller: the user whom the Authorization header names, and the shard. With nocase, names
+// compare as in MariaDB: neither case nor trailing spaces count.
+// Reports whether the user is known. To insert nobody takes much longer: triggers of the table run
+// for each statement.
+func (q *Queries) UserKnown(ctx context.Context, login string, nocase bool) (bool, error) {
+	row := q.db.QueryRow(ctx, userKnown, login, nocase)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
 }

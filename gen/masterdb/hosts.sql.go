@@ -78,7 +78,6 @@ func (q *Queries) HostSetStatus(ctx context.Context, ids []int64, statuses []str
 }
 
 const hostStatusRefused = `-- name: HostStatusRefused :many
-
 SELECT s.id::bigint AS id, coalesce(h.hostname, '')::text AS hostname, (h.id IS NOT NULL)::boolean AS known
 FROM ROWS FROM (unnest($1::bigint[]), unnest($2::text[])) WITH ORDINALITY AS s (id, status, position)
 LEFT JOIN afe_hosts AS h ON h.id = s.id
@@ -122,7 +121,6 @@ type HostStatusRefusedRow struct {
 	Known    bool
 }
 
-// The statuses of the hosts that a shard knows.
 // Returns the first host in the packet that does not exist, or whose status would
 // change although the user may not change it. Without such a host it returns no row.
 func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedParams) ([]HostStatusRefusedRow, error) {
@@ -148,4 +146,38 @@ func (q *Queries) HostStatusRefused(ctx context.Context, arg HostStatusRefusedPa
 		return nil, err
 	}
 	return items, nil
+}
+
+const hostsKnown = `-- name: HostsKnown :one
+
+SELECT
+    coalesce(bool_or(h.id IS NULL OR h.status <> s.status), false)::boolean AS differ,
+    coalesce(
+        array_agg(DISTINCT h.id ORDER BY h.id) FILTER (WHERE h.shard_id IS DISTINCT FROM $1::bigint AND h.id IS NOT NULL),
+        '{}'
+    )::bigint[] AS incorrect
+FROM ROWS FROM (unnest($2::bigint[]), unnest($3::text[])) AS s (id, status)
+LEFT JOIN afe_hosts AS h ON h.id = s.id
+`
+
+type HostsKnownParams struct {
+	ShardID  int64
+	Ids      []int64
+	Statuses []string
+}
+
+type HostsKnownRow struct {
+	Differ    bool
+	Incorrect []int64
+}
+
+// The statuses of the hosts that a shard knows.
+// Compares the hosts that the shard knows with those here: whether one does not exist or has
+// another status, and which belong to another shard or to none. As a rule no status differs, and
+// then there is nothing to check, lock or store.
+func (q *Queries) HostsKnown(ctx context.Context, arg HostsKnownParams) (HostsKnownRow, error) {
+	row := q.db.QueryRow(ctx, hostsKnown, arg.ShardID, arg.Ids, arg.Statuses)
+	var i HostsKnownRow
+	err := row.Scan(&i.Differ, &i.Incorrect)
+	return i, err
 }

@@ -13,17 +13,23 @@ import (
 
 const entriesWithOtherEnds = `-- name: EntriesWithOtherEnds :many
 SELECT here.id
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]),
-    unnest($5::text[]), unnest($6::boolean[]), unnest($7::timestamp[]),
-    unnest($8::timestamp[])
-) AS s (id, skipped, nulls, host_id, status, complete, started_on, finished_on)
+FROM (
+    SELECT
+        unnest($1::bigint[]) AS id,
+        unnest($2::bigint[]) AS skipped,
+        unnest($3::bigint[]) AS nulls,
+        unnest($4::bigint[]) AS truths,
+        unnest($5::bigint[]) AS host_id,
+        unnest($6::text[]) AS status,
+        unnest($7::timestamp[]) AS started_on,
+        unnest($8::timestamp[]) AS finished_on
+) AS s
 JOIN afe_host_queue_entries AS here ON here.id = s.id
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END AS host_id,
         CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END AS status,
-        CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
+        CASE WHEN s.skipped & 16 = 0 THEN s.truths & 16 <> 0 WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
         CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END AS started_on,
         CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END AS finished_on
 ) AS n
@@ -38,9 +44,9 @@ type EntriesWithOtherEndsParams struct {
 	Ids        []int64
 	Skipped    []int64
 	Nulls      []int64
+	Truths     []int64
 	HostIds    []int64
 	Statuses   []string
-	Complete   []bool
 	StartedOn  []pgtype.Timestamp
 	FinishedOn []pgtype.Timestamp
 }
@@ -53,9 +59,9 @@ func (q *Queries) EntriesWithOtherEnds(ctx context.Context, arg EntriesWithOther
 		arg.Ids,
 		arg.Skipped,
 		arg.Nulls,
+		arg.Truths,
 		arg.HostIds,
 		arg.Statuses,
-		arg.Complete,
 		arg.StartedOn,
 		arg.FinishedOn,
 	)

@@ -51,21 +51,28 @@ SET
     job_id = CASE WHEN s.skipped & 1 = 0 THEN s.job_id WHEN s.nulls & 1 = 0 THEN here.job_id END,
     host_id = CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END,
     status = CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END,
-    active = CASE WHEN s.skipped & 8 = 0 THEN s.active WHEN s.nulls & 8 = 0 THEN here.active END,
-    complete = CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END,
-    deleted = CASE WHEN s.skipped & 32 = 0 THEN s.deleted WHEN s.nulls & 32 = 0 THEN here.deleted END,
+    active = CASE WHEN s.skipped & 8 = 0 THEN s.truths & 8 <> 0 WHEN s.nulls & 8 = 0 THEN here.active END,
+    complete = CASE WHEN s.skipped & 16 = 0 THEN s.truths & 16 <> 0 WHEN s.nulls & 16 = 0 THEN here.complete END,
+    deleted = CASE WHEN s.skipped & 32 = 0 THEN s.truths & 32 <> 0 WHEN s.nulls & 32 = 0 THEN here.deleted END,
     execution_subdir = CASE WHEN s.skipped & 64 = 0 THEN s.execution_subdir WHEN s.nulls & 64 = 0 THEN here.execution_subdir END,
     atomic_group_id = CASE WHEN s.skipped & 128 = 0 THEN s.atomic_group_id WHEN s.nulls & 128 = 0 THEN here.atomic_group_id END,
-    aborted = CASE WHEN s.skipped & 256 = 0 THEN s.aborted WHEN s.nulls & 256 = 0 THEN here.aborted END,
+    aborted = CASE WHEN s.skipped & 256 = 0 THEN s.truths & 256 <> 0 WHEN s.nulls & 256 = 0 THEN here.aborted END,
     started_on = CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END,
     finished_on = CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::bigint[]),
-    unnest($5::bigint[]), unnest($6::text[]), unnest($7::boolean[]), unnest($8::boolean[]),
-    unnest($9::boolean[]), unnest($10::text[]), unnest($11::bigint[]),
-    unnest($12::boolean[]), unnest($13::timestamp[]), unnest($14::timestamp[])
-) AS s (id, skipped, nulls, job_id, host_id, status, active, complete, deleted, execution_subdir, atomic_group_id,
-    aborted, started_on, finished_on)
+FROM (
+    SELECT
+        unnest($1::bigint[]) AS id,
+        unnest($2::bigint[]) AS skipped,
+        unnest($3::bigint[]) AS nulls,
+        unnest($4::bigint[]) AS truths,
+        unnest($5::bigint[]) AS job_id,
+        unnest($6::bigint[]) AS host_id,
+        unnest($7::text[]) AS status,
+        unnest($8::text[]) AS execution_subdir,
+        unnest($9::bigint[]) AS atomic_group_id,
+        unnest($10::timestamp[]) AS started_on,
+        unnest($11::timestamp[]) AS finished_on
+) AS s
 WHERE here.id = s.id
 `
 
@@ -73,15 +80,12 @@ type EntryStoreParams struct {
 	Ids              []int64
 	Skipped          []int64
 	Nulls            []int64
+	Truths           []int64
 	JobIds           []int64
 	HostIds          []int64
 	Statuses         []string
-	Active           []bool
-	Complete         []bool
-	Deleted          []bool
 	ExecutionSubdirs []string
 	AtomicGroupIds   []int64
-	Aborted          []bool
 	StartedOn        []pgtype.Timestamp
 	FinishedOn       []pgtype.Timestamp
 }
@@ -93,15 +97,12 @@ func (q *Queries) EntryStore(ctx context.Context, arg EntryStoreParams) (int64, 
 		arg.Ids,
 		arg.Skipped,
 		arg.Nulls,
+		arg.Truths,
 		arg.JobIds,
 		arg.HostIds,
 		arg.Statuses,
-		arg.Active,
-		arg.Complete,
-		arg.Deleted,
 		arg.ExecutionSubdirs,
 		arg.AtomicGroupIds,
-		arg.Aborted,
 		arg.StartedOn,
 		arg.FinishedOn,
 	)
@@ -128,7 +129,11 @@ type JobLockRow struct {
 
 // Uploads of a shard. Each column comes as an array. Where a bit of skipped is set, the record has
 // no value for that column; the column keeps its own, or is cleared if the bit is set in nulls,
-// too.
+// too. truths holds the bits of the boolean columns that are true: to take an array apart costs as
+// much as to write its column.
+//
+// The arrays are unnested side by side in a list of columns. As ROWS FROM, PostgreSQL would put
+// each into a store of its own first.
 // Locks the jobs that are uploaded and those that may be sent. All heartbeats take
 // locks in the same order: jobs, entries, hosts, each by id.
 func (q *Queries) JobLock(ctx context.Context, ids []int64) ([]JobLockRow, error) {
@@ -162,34 +167,47 @@ SET
     created_on = CASE WHEN s.skipped & 32 = 0 THEN s.created_on WHEN s.nulls & 32 = 0 THEN here.created_on END,
     synch_count = CASE WHEN s.skipped & 64 = 0 THEN s.synch_count::integer WHEN s.nulls & 64 = 0 THEN here.synch_count END,
     timeout = CASE WHEN s.skipped & 128 = 0 THEN s.timeout::integer WHEN s.nulls & 128 = 0 THEN here.timeout END,
-    run_verify = CASE WHEN s.skipped & 256 = 0 THEN s.run_verify WHEN s.nulls & 256 = 0 THEN here.run_verify END,
+    run_verify = CASE WHEN s.skipped & 256 = 0 THEN s.truths & 256 <> 0 WHEN s.nulls & 256 = 0 THEN here.run_verify END,
     email_list = CASE WHEN s.skipped & 512 = 0 THEN s.email_list WHEN s.nulls & 512 = 0 THEN here.email_list END,
     reboot_before = CASE WHEN s.skipped & 1024 = 0 THEN s.reboot_before::integer WHEN s.nulls & 1024 = 0 THEN here.reboot_before END,
     reboot_after = CASE WHEN s.skipped & 2048 = 0 THEN s.reboot_after::integer WHEN s.nulls & 2048 = 0 THEN here.reboot_after END,
-    parse_failed_repair = CASE WHEN s.skipped & 4096 = 0 THEN s.parse_failed_repair WHEN s.nulls & 4096 = 0 THEN here.parse_failed_repair END,
+    parse_failed_repair = CASE WHEN s.skipped & 4096 = 0 THEN s.truths & 4096 <> 0 WHEN s.nulls & 4096 = 0 THEN here.parse_failed_repair END,
     max_runtime_hrs = CASE WHEN s.skipped & 8192 = 0 THEN s.max_runtime_hrs::integer WHEN s.nulls & 8192 = 0 THEN here.max_runtime_hrs END,
     max_runtime_mins = CASE WHEN s.skipped & 16384 = 0 THEN s.max_runtime_mins::integer WHEN s.nulls & 16384 = 0 THEN here.max_runtime_mins END,
     drone_set_id = CASE WHEN s.skipped & 32768 = 0 THEN s.drone_set_id WHEN s.nulls & 32768 = 0 THEN here.drone_set_id END,
     parameterized_job_id = CASE WHEN s.skipped & 65536 = 0 THEN s.parameterized_job_id WHEN s.nulls & 65536 = 0 THEN here.parameterized_job_id END,
     parent_job_id = CASE WHEN s.skipped & 131072 = 0 THEN s.parent_job_id WHEN s.nulls & 131072 = 0 THEN here.parent_job_id END,
     test_retry = CASE WHEN s.skipped & 262144 = 0 THEN s.test_retry::integer WHEN s.nulls & 262144 = 0 THEN here.test_retry END,
-    run_reset = CASE WHEN s.skipped & 524288 = 0 THEN s.run_reset WHEN s.nulls & 524288 = 0 THEN here.run_reset END,
+    run_reset = CASE WHEN s.skipped & 524288 = 0 THEN s.truths & 524288 <> 0 WHEN s.nulls & 524288 = 0 THEN here.run_reset END,
     timeout_mins = CASE WHEN s.skipped & 1048576 = 0 THEN s.timeout_mins::integer WHEN s.nulls & 1048576 = 0 THEN here.timeout_mins END,
     shard_id = CASE WHEN s.skipped & 2097152 = 0 THEN s.shard_id WHEN s.nulls & 2097152 = 0 THEN here.shard_id END,
-    require_ssp = CASE WHEN s.skipped & 4194304 = 0 THEN s.require_ssp WHEN s.nulls & 4194304 = 0 THEN here.require_ssp END
-FROM ROWS FROM (
-    unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::text[]),
-    unnest($5::text[]), unnest($6::bigint[]), unnest($7::text[]),
-    unnest($8::bigint[]), unnest($9::timestamp[]), unnest($10::bigint[]),
-    unnest($11::bigint[]), unnest($12::boolean[]), unnest($13::text[]),
-    unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::boolean[]),
-    unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),
-    unnest($20::bigint[]), unnest($21::bigint[]), unnest($22::bigint[]),
-    unnest($23::boolean[]), unnest($24::bigint[]), unnest($25::bigint[]),
-    unnest($26::boolean[])
-) AS s (id, skipped, nulls, owner, name, priority, control_file, control_type, created_on, synch_count, timeout,
-    run_verify, email_list, reboot_before, reboot_after, parse_failed_repair, max_runtime_hrs, max_runtime_mins,
-    drone_set_id, parameterized_job_id, parent_job_id, test_retry, run_reset, timeout_mins, shard_id, require_ssp)
+    require_ssp = CASE WHEN s.skipped & 4194304 = 0 THEN s.truths & 4194304 <> 0 WHEN s.nulls & 4194304 = 0 THEN here.require_ssp END
+FROM (
+    SELECT
+        unnest($1::bigint[]) AS id,
+        unnest($2::bigint[]) AS skipped,
+        unnest($3::bigint[]) AS nulls,
+        unnest($4::bigint[]) AS truths,
+        unnest($5::text[]) AS owner,
+        unnest($6::text[]) AS name,
+        unnest($7::bigint[]) AS priority,
+        unnest($8::text[]) AS control_file,
+        unnest($9::bigint[]) AS control_type,
+        unnest($10::timestamp[]) AS created_on,
+        unnest($11::bigint[]) AS synch_count,
+        unnest($12::bigint[]) AS timeout,
+        unnest($13::text[]) AS email_list,
+        unnest($14::bigint[]) AS reboot_before,
+        unnest($15::bigint[]) AS reboot_after,
+        unnest($16::bigint[]) AS max_runtime_hrs,
+        unnest($17::bigint[]) AS max_runtime_mins,
+        unnest($18::bigint[]) AS drone_set_id,
+        unnest($19::bigint[]) AS parameterized_job_id,
+        unnest($20::bigint[]) AS parent_job_id,
+        unnest($21::bigint[]) AS test_retry,
+        unnest($22::bigint[]) AS timeout_mins,
+        unnest($23::bigint[]) AS shard_id
+) AS s
 WHERE here.id = s.id
 `
 
@@ -197,6 +215,7 @@ type JobStoreParams struct {
 	Ids                 []int64
 	Skipped             []int64
 	Nulls               []int64
+	Truths              []int64
 	Owners              []string
 	Names               []string
 	Priorities          []int64
@@ -205,21 +224,17 @@ type JobStoreParams struct {
 	CreatedOn           []pgtype.Timestamp
 	SynchCounts         []int64
 	Timeouts            []int64
-	RunVerify           []bool
 	EmailLists          []string
 	RebootBefore        []int64
 	RebootAfter         []int64
-	ParseFailedRepair   []bool
 	MaxRuntimeHrs       []int64
 	MaxRuntimeMins      []int64
 	DroneSetIds         []int64
 	ParameterizedJobIds []int64
 	ParentJobIds        []int64
 	TestRetries         []int64
-	RunReset            []bool
 	TimeoutMins         []int64
 	ShardIds            []int64
-	RequireSsp          []bool
 }
 
 func (q *Queries) JobStore(ctx context.Context, arg JobStoreParams) (int64, error) {
@@ -227,6 +242,7 @@ func (q *Queries) JobStore(ctx context.Context, arg JobStoreParams) (int64, erro
 		arg.Ids,
 		arg.Skipped,
 		arg.Nulls,
+		arg.Truths,
 		arg.Owners,
 		arg.Names,
 		arg.Priorities,
@@ -235,21 +251,17 @@ func (q *Queries) JobStore(ctx context.Context, arg JobStoreParams) (int64, erro
 		arg.CreatedOn,
 		arg.SynchCounts,
 		arg.Timeouts,
-		arg.RunVerify,
 		arg.EmailLists,
 		arg.RebootBefore,
 		arg.RebootAfter,
-		arg.ParseFailedRepair,
 		arg.MaxRuntimeHrs,
 		arg.MaxRuntimeMins,
 		arg.DroneSetIds,
 		arg.ParameterizedJobIds,
 		arg.ParentJobIds,
 		arg.TestRetries,
-		arg.RunReset,
 		arg.TimeoutMins,
 		arg.ShardIds,
-		arg.RequireSsp,
 	)
 	if err != nil {
 		return 0, err

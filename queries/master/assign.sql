@@ -33,9 +33,8 @@ ORDER BY h.id;
 -- anything else is read of them.
 --
 -- PostgreSQL cannot guess the numbers here, and if it may choose the joins it reads
--- whole tables: with 50,000 known jobs, a million rows. OFFSET 0, an aggregating
--- subquery, and a subquery in the list of columns make it look up one row after the
--- other.
+-- whole tables: with 50,000 known jobs, a million rows. OFFSET 0, and a subquery in
+-- the list of columns, make it look up one row after the other.
 -- name: JobsToSend :many
 WITH RECURSIVE open_windows (first_id) AS (
     SELECT min(e.job_id) AS first_id
@@ -98,15 +97,17 @@ SELECT
     o.job_id::bigint AS id,
     (CASE WHEN @versions::boolean THEN (SELECT j.xmin::text FROM afe_jobs AS j WHERE j.id = o.job_id) ELSE '' END)::text AS version
 FROM open_jobs AS o
-CROSS JOIN LATERAL (
-    SELECT
-        coalesce(bool_or(e.complete OR e.active), false) AS begun,
-        coalesce(bool_and(e.aborted), true) AS aborted
-    FROM afe_host_queue_entries AS e
-    WHERE e.job_id = o.job_id
-) AS entries
-WHERE NOT entries.begun AND (NOT o.known OR entries.aborted)
+WHERE NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = o.job_id AND (e.complete OR e.active) OFFSET 0)
+    AND (
+        NOT o.known
+        OR NOT EXISTS (SELECT FROM afe_host_queue_entries AS e WHERE e.job_id = o.job_id AND NOT e.aborted OFFSET 0)
+    )
 ORDER BY o.job_id;
+
+-- Names what all sessions have committed so far: two snapshots with the same name see the same, but
+-- for what the session itself has written in between.
+-- name: SnapshotSeen :one
+SELECT pg_current_snapshot()::text AS snapshot;
 
 -- A transaction that takes a label from the shard waits until the heartbeat is over,
 -- and then finds the hosts that it assigned. Otherwise a host could stay assigned to
@@ -137,11 +138,3 @@ WHERE id = ANY (@ids::bigint[]);
 UPDATE afe_jobs
 SET shard_id = @shard_id::bigint
 WHERE id = ANY (@ids::bigint[]);
-
--- Returns the hosts that the shard knows but that belong to another shard or to none.
--- name: HostsIncorrect :many
-SELECT h.id
-FROM afe_hosts AS h
-WHERE h.id = ANY (@known_host_ids::bigint[])
-    AND h.shard_id IS DISTINCT FROM @shard_id::bigint
-ORDER BY h.id;

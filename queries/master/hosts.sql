@@ -1,5 +1,18 @@
 -- The statuses of the hosts that a shard knows.
 
+-- Compares the hosts that the shard knows with those here: whether one does not exist or has
+-- another status, and which belong to another shard or to none. As a rule no status differs, and
+-- then there is nothing to check, lock or store.
+-- name: HostsKnown :one
+SELECT
+    coalesce(bool_or(h.id IS NULL OR h.status <> s.status), false)::boolean AS differ,
+    coalesce(
+        array_agg(DISTINCT h.id ORDER BY h.id) FILTER (WHERE h.shard_id IS DISTINCT FROM @shard_id::bigint AND h.id IS NOT NULL),
+        '{}'
+    )::bigint[] AS incorrect
+FROM ROWS FROM (unnest(@ids::bigint[]), unnest(@statuses::text[])) AS s (id, status)
+LEFT JOIN afe_hosts AS h ON h.id = s.id;
+
 -- Returns the first host in the packet that does not exist, or whose status would
 -- change although the user may not change it. Without such a host it returns no row.
 -- name: HostStatusRefused :many

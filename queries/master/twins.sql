@@ -24,17 +24,23 @@ SELECT
 -- EntryStore.
 -- name: EntriesWithOtherEnds :many
 SELECT here.id
-FROM ROWS FROM (
-    unnest(@ids::bigint[]), unnest(@skipped::bigint[]), unnest(@nulls::bigint[]), unnest(@host_ids::bigint[]),
-    unnest(@statuses::text[]), unnest(@complete::boolean[]), unnest(@started_on::timestamp[]),
-    unnest(@finished_on::timestamp[])
-) AS s (id, skipped, nulls, host_id, status, complete, started_on, finished_on)
+FROM (
+    SELECT
+        unnest(@ids::bigint[]) AS id,
+        unnest(@skipped::bigint[]) AS skipped,
+        unnest(@nulls::bigint[]) AS nulls,
+        unnest(@truths::bigint[]) AS truths,
+        unnest(@host_ids::bigint[]) AS host_id,
+        unnest(@statuses::text[]) AS status,
+        unnest(@started_on::timestamp[]) AS started_on,
+        unnest(@finished_on::timestamp[]) AS finished_on
+) AS s
 JOIN afe_host_queue_entries AS here ON here.id = s.id
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN s.skipped & 2 = 0 THEN s.host_id WHEN s.nulls & 2 = 0 THEN here.host_id END AS host_id,
         CASE WHEN s.skipped & 4 = 0 THEN s.status WHEN s.nulls & 4 = 0 THEN here.status END AS status,
-        CASE WHEN s.skipped & 16 = 0 THEN s.complete WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
+        CASE WHEN s.skipped & 16 = 0 THEN s.truths & 16 <> 0 WHEN s.nulls & 16 = 0 THEN here.complete END AS complete,
         CASE WHEN s.skipped & 512 = 0 THEN s.started_on WHEN s.nulls & 512 = 0 THEN here.started_on END AS started_on,
         CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END AS finished_on
 ) AS n

@@ -9,15 +9,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// connectionSettings are the settings with which the queries were measured. Which plan is good
-// depends on the lists of known ids. Without the first setting PostgreSQL soon uses one plan for
-// all lists, and assumes that each has ten ids. Compiling a query or starting processes for it
-// takes longer than running it. With the last one, giving a job to a shard is not taken for the
+// connectionSettings are the settings with which the queries were measured. Which plan is good for
+// the look for jobs depends on the lists of known ids. Without the first setting PostgreSQL soon
+// uses one plan for all lists, and assumes that each has ten ids. Compiling a query or starting
+// processes for it takes longer than running it, and so does remembering what was looked up where
+// nothing is looked up twice. With the last one, giving a job to a shard is not taken for the
 // acknowledgment of another client, which a shard's tables would remember job by job.
 var connectionSettings = map[string]string{
 	"plan_cache_mode":                 "force_custom_plan",
 	"jit":                             "off",
 	"max_parallel_workers_per_gather": "0",
+	"enable_memoize":                  "off",
 	"application_name":                "shard-lab master",
 	"shard_client.acknowledges":       "on",
 }
@@ -43,5 +45,6 @@ func Connect(ctx context.Context, databaseURL string, maxConnections int32, stat
 	if stats != nil {
 		config.ConnConfig.Tracer = stats
 	}
+	config.AfterConnect = writeLists
 	return pgxpool.NewWithConfig(ctx, config)
 }

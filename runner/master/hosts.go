@@ -2,78 +2,84 @@ package master
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"shardclient/gen/masterdb"
+	"shardclient/runner/pg"
 )
 
 // givenHosts are hosts that are sent, with all that belongs to them, in the order of the hosts.
 type givenHosts struct {
 	hosts      []masterdb.HostsGivenRow
 	labels     []masterdb.HostLabelsGivenRow
-	groups     []masterdb.HostGroupsGivenRow
+	members    []masterdb.HostGroupsGivenRow
 	attributes []masterdb.AfeHostAttribute
-	groupTexts map[int64]text // a group may have everybody in the lab as a member
+	groups     []masterdb.AfeAclGroup
+	users      []masterdb.GroupUsersGivenRow // of the groups, in their order
 }
 
-// readHosts reads the hosts with these ids.
-func (b *beat) readHosts(ctx context.Context, ids []int64) (g givenHosts, err error) {
+// read reads the hosts with these ids.
+func (g *givenHosts) read(ctx context.Context, ids []int64) []pg.Ask {
 	if len(ids) == 0 {
-		return g, nil
+		return nil
 	}
-	if g.hosts, err = b.q.HostsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read hosts: %w", err)
+	return []pg.Ask{
+		ask(&g.hosts, "read hosts", func(q *masterdb.Queries) ([]masterdb.HostsGivenRow, error) { return q.HostsGiven(ctx, ids) }),
+		ask(&g.labels, "read labels of hosts", func(q *masterdb.Queries) ([]masterdb.HostLabelsGivenRow, error) {
+			return q.HostLabelsGiven(ctx, ids)
+		}),
+		ask(&g.members, "read ACL groups of hosts", func(q *masterdb.Queries) ([]masterdb.HostGroupsGivenRow, error) {
+			return q.HostGroupsGiven(ctx, ids)
+		}),
+		ask(&g.attributes, "read attributes of hosts", func(q *masterdb.Queries) ([]masterdb.AfeHostAttribute, error) {
+			return q.HostAttributesGiven(ctx, ids)
+		}),
 	}
-	if g.labels, err = b.q.HostLabelsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read labels of hosts: %w", err)
-	}
-	if g.groups, err = b.q.HostGroupsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read ACL groups of hosts: %w", err)
-	}
-	if g.attributes, err = b.q.HostAttributesGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read attributes of hosts: %w", err)
-	}
-	groups := make([]int64, len(g.groups))
-	for i, member := range g.groups {
-		groups[i] = member.AclgroupID
-	}
-	g.groupTexts, err = b.readGroups(ctx, once(groups))
-	return g, err
 }
 
-// readGroups returns ACL groups with their members, as JSON.
-func (b *beat) readGroups(ctx context.Context, ids []int64) (map[int64]text, error) {
-	groups, err := b.q.GroupsGiven(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read ACL groups: %w", err)
+// readGroups reads the ACL groups of the hosts, with their members.
+func (g *givenHosts) readGroups(ctx context.Context) []pg.Ask {
+	if len(g.members) == 0 {
+		return nil
 	}
-	users, err := b.q.GroupUsersGiven(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read users of ACL groups: %w", err)
+	ids := make([]int64, len(g.members))
+	for i, member := range g.members {
+		ids[i] = member.AclgroupID
 	}
-	texts := make(map[int64]text, len(groups))
-	for _, g := range groups {
+	ids = once(ids)
+	return []pg.Ask{
+		ask(&g.groups, "read ACL groups", func(q *masterdb.Queries) ([]masterdb.AfeAclGroup, error) { return q.GroupsGiven(ctx, ids) }),
+		ask(&g.users, "read users of ACL groups", func(q *masterdb.Queries) ([]masterdb.GroupUsersGivenRow, error) {
+			return q.GroupUsersGiven(ctx, ids)
+		}),
+	}
+}
+
+func (g *givenHosts) labelIDs() []int64 {
+	ids := make([]int64, len(g.labels))
+	for i, l := range g.labels {
+		ids[i] = l.LabelID
+	}
+	return ids
+}
+
+// groupTexts returns the ACL groups as JSON. A group may have everybody in the lab as a member.
+func (g *givenHosts) groupTexts() map[int64]text {
+	texts, users := make(map[int64]text, len(g.groups)), g.users
+	for _, group := range g.groups {
 		t := text{'{'}
-		t.integer("id", g.ID)
-		t.string("name", g.Name)
-		t.string("description", g.Description)
-		members := first(&users, g.ID, func(u masterdb.GroupUsersGivenRow) int64 { return u.AclgroupID })
+		t.integer("id", group.ID)
+		t.string("name", group.Name)
+		t.string("description", group.Description)
+		members := first(&users, group.ID, func(u masterdb.GroupUsersGivenRow) int64 { return u.AclgroupID })
 		list(&t, "users", members, t.user)
-		texts[g.ID] = append(t, '}')
+		texts[group.ID] = append(t, '}')
 	}
-	return texts, nil
+	return texts
 }
 
-// readLabels returns labels as JSON.
-func (b *beat) readLabels(ctx context.Context, ids []int64) (map[int64]text, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	labels, err := b.q.LabelsGiven(ctx, once(ids))
-	if err != nil {
-		return nil, fmt.Errorf("read labels: %w", err)
-	}
+// labelTexts returns labels as JSON.
+func labelTexts(labels []masterdb.LabelsGivenRow) map[int64]text {
 	texts := make(map[int64]text, len(labels))
 	for _, l := range labels {
 		t := text{'{'}
@@ -85,7 +91,7 @@ func (b *beat) readLabels(ctx context.Context, ids []int64) (map[int64]text, err
 		t.boolean("only_if_needed", l.OnlyIfNeeded)
 		texts[l.ID] = append(t, '}')
 	}
-	return texts, nil
+	return texts
 }
 
 // once returns each id once.
@@ -96,6 +102,7 @@ func once(ids []int64) []int64 {
 
 // hosts writes the hosts of a shard as a member. lock_reason came with 2019.
 func (t *text) hosts(g givenHosts, labels map[int64]text, shard masterdb.AfeShard, lockReasons bool) {
+	groupTexts := g.groupTexts()
 	list(t, "hosts", g.hosts, func(h masterdb.HostsGivenRow) {
 		*t = append(*t, '{')
 		t.integer("id", h.ID)
@@ -114,8 +121,8 @@ func (t *text) hosts(g givenHosts, labels map[int64]text, shard masterdb.AfeShar
 		t.shard(shard)
 		own := first(&g.labels, h.ID, func(l masterdb.HostLabelsGivenRow) int64 { return l.HostID })
 		list(t, "labels", own, func(l masterdb.HostLabelsGivenRow) { *t = append(*t, labels[l.LabelID]...) })
-		groups := first(&g.groups, h.ID, func(m masterdb.HostGroupsGivenRow) int64 { return m.HostID })
-		list(t, "aclgroup_set", groups, func(m masterdb.HostGroupsGivenRow) { *t = append(*t, g.groupTexts[m.AclgroupID]...) })
+		groups := first(&g.members, h.ID, func(m masterdb.HostGroupsGivenRow) int64 { return m.HostID })
+		list(t, "aclgroup_set", groups, func(m masterdb.HostGroupsGivenRow) { *t = append(*t, groupTexts[m.AclgroupID]...) })
 		attributes := first(&g.attributes, h.ID, func(a masterdb.AfeHostAttribute) int64 { return a.HostID })
 		list(t, "hostattribute_set", attributes, t.attribute)
 		*t = append(*t, '}')

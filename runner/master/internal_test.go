@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 				wantErr = errors.New("data after the value")
 			}
 		}
-		got, err := decode(body)
+		got, err := newPacket(body).decode()
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("decode %.100q: %v, encoding/json: %v", body, err, wantErr)
 		}

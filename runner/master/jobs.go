@@ -2,9 +2,9 @@ package master
 
 import (
 	"context"
-	"fmt"
 
 	"shardclient/gen/masterdb"
+	"shardclient/runner/pg"
 )
 
 // givenJobs are jobs that are sent, with all that belongs to them. What belongs to a job stands in
@@ -17,31 +17,40 @@ type givenJobs struct {
 	suite        []masterdb.AfeJobKeyval
 }
 
-// readJobs reads the jobs with these ids.
-func (b *beat) readJobs(ctx context.Context, ids []int64) (g givenJobs, err error) {
+// read reads the jobs with these ids.
+func (g *givenJobs) read(ctx context.Context, ids []int64) []pg.Ask {
 	if len(ids) == 0 {
-		return g, nil
+		return nil
 	}
-	if g.jobs, err = b.q.JobsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read jobs: %w", err)
+	return []pg.Ask{
+		ask(&g.jobs, "read jobs", func(q *masterdb.Queries) ([]masterdb.JobsGivenRow, error) { return q.JobsGiven(ctx, ids) }),
+		ask(&g.dependencies, "read dependency labels", func(q *masterdb.Queries) ([]masterdb.DependenciesGivenRow, error) {
+			return q.DependenciesGiven(ctx, ids)
+		}),
+		ask(&g.keyvals, "read keyvals", func(q *masterdb.Queries) ([]masterdb.AfeJobKeyval, error) { return q.KeyvalsGiven(ctx, ids) }),
+		ask(&g.entries, "read entries", func(q *masterdb.Queries) ([]masterdb.EntriesGivenRow, error) { return q.EntriesGiven(ctx, ids) }),
 	}
-	if g.dependencies, err = b.q.DependenciesGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read dependency labels: %w", err)
-	}
-	if g.keyvals, err = b.q.KeyvalsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read keyvals: %w", err)
-	}
-	if g.entries, err = b.q.EntriesGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read entries: %w", err)
-	}
-	if g.suite, err = b.q.SuiteKeyvalsGiven(ctx, ids); err != nil {
-		return g, fmt.Errorf("read suite keyvals: %w", err)
-	}
-	return g, nil
 }
 
-// labels returns the ids of the labels that jobs and entries name.
-func (g *givenJobs) labels() []int64 {
+// readSuites reads the keyvals of the parents of the jobs, each once.
+func (g *givenJobs) readSuites(ctx context.Context) []pg.Ask {
+	var parents []int64
+	for _, j := range g.jobs {
+		if j.ParentJobID != nil {
+			parents = append(parents, *j.ParentJobID)
+		}
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	parents = once(parents)
+	return []pg.Ask{ask(&g.suite, "read suite keyvals", func(q *masterdb.Queries) ([]masterdb.AfeJobKeyval, error) {
+		return q.SuiteKeyvalsGiven(ctx, parents)
+	})}
+}
+
+// labelIDs returns the ids of the labels that jobs and entries name.
+func (g *givenJobs) labelIDs() []int64 {
 	ids := make([]int64, 0, len(g.dependencies)+len(g.entries))
 	for _, d := range g.dependencies {
 		ids = append(ids, d.LabelID)

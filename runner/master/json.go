@@ -2,9 +2,12 @@ package master
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,12 +39,20 @@ func (o object) asMap() map[string]any {
 	return members
 }
 
+// packet is a request as it came.
+type packet struct {
+	body  []byte
+	text  string // the same
+	ascii bool
+}
+
+func newPacket(body []byte) *packet { return &packet{body, string(body), isASCII(body)} }
+
 // decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
 // become U+FFFD, which is outside ASCII like themselves. A value is nil, a bool, a json.Number, a
 // string, a []any or an object.
-func decode(body []byte) (any, error) {
-	// The decoder reads a bytes.Buffer where it is.
-	d := &decoder{jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), nil, nil}
+func (p *packet) decode() (any, error) {
+	d := p.decoder()
 	value, err := d.value()
 	if err != nil {
 		return nil, err
@@ -52,16 +63,37 @@ func decode(body []byte) (any, error) {
 	return value, nil
 }
 
+func (p *packet) decoder() *decoder {
+	return &decoder{
+		// The decoder reads a bytes.Buffer where it is.
+		Decoder: jsontext.NewDecoder(bytes.NewBuffer(p.body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		packet:  p, names: map[string]string{},
+	}
+}
+
 // decoder collects what it reads of the objects and lists that are not at their end yet. Each of
 // these is copied when its size is known: to let 2,000 lists grow takes longer than to read what is
-// in them.
+// in them. Numbers, and strings without escapes, are parts of the whole text.
 type decoder struct {
 	*jsontext.Decoder
+	packet  *packet
+	names   map[string]string // of members, as they were sent
 	members []member
 	items   []any
 }
 
 func (d *decoder) value() (any, error) {
+	switch d.PeekKind() {
+	case '"':
+		sent, err := d.sent()
+		if err != nil {
+			return nil, err
+		}
+		return d.unquote(sent), nil
+	case '0':
+		sent, err := d.sent()
+		return json.Number(sent), err
+	}
 	token, err := d.ReadToken()
 	if err != nil {
 		return nil, err
@@ -71,24 +103,49 @@ func (d *decoder) value() (any, error) {
 		return d.object()
 	case '[':
 		return d.list()
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
 	case 't', 'f':
 		return token.Bool(), nil
 	}
 	return nil, nil
 }
 
+// sent returns a string or a number as it was sent.
+func (d *decoder) sent() (string, error) {
+	value, err := d.ReadValue()
+	end := int(d.InputOffset())
+	return d.packet.text[end-len(value) : end], err
+}
+
+// unquote returns what a string means that was sent.
+func (d *decoder) unquote(sent string) string {
+	if d.packet.ascii && strings.IndexByte(sent, '\\') < 0 {
+		return sent[1 : len(sent)-1]
+	}
+	text, _ := jsontext.AppendUnquote(nil, sent) // the decoder has read it already
+	return string(text)
+}
+
+// name returns the name of a member. There are few, and they are compared faster with themselves.
+func (d *decoder) name() (string, error) {
+	sent, err := d.sent()
+	if err != nil {
+		return "", err
+	}
+	name, known := d.names[sent]
+	if !known {
+		name = d.unquote(sent)
+		d.names[sent] = name
+	}
+	return name, nil
+}
+
 func (d *decoder) object() (any, error) {
 	begin := len(d.members)
 	for d.PeekKind() != '}' {
-		token, err := d.ReadToken()
+		name, err := d.name()
 		if err != nil {
 			return nil, err
 		}
-		name := token.String() // before the next read, which changes the token
 		value, err := d.value()
 		if err != nil {
 			return nil, err
@@ -116,12 +173,16 @@ func (d *decoder) list() (any, error) {
 	return items, err
 }
 
-// isPlain reports whether no string in a JSON text can hold anything outside ASCII.
-func isPlain(body []byte) bool {
-	for _, c := range body {
-		if c >= utf8.RuneSelf {
+// isPlain reports whether no string in the request can hold anything outside ASCII.
+func (p *packet) isPlain() bool { return p.ascii && !strings.Contains(p.text, `\u`) }
+
+// isASCII looks at eight bytes at a time.
+func isASCII(body []byte) bool {
+	const high = utf8.RuneSelf * 0x0101010101010101
+	for ; len(body) >= 8; body = body[8:] {
+		if binary.LittleEndian.Uint64(body)&high != 0 {
 			return false
 		}
 	}
-	return !bytes.Contains(body, []byte(`\u`))
+	return !slices.ContainsFunc(body, func(c byte) bool { return c >= utf8.RuneSelf })
 }

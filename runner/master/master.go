@@ -16,11 +16,12 @@
 package master
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,6 +41,9 @@ const contentType = "text/html; charset=utf-8"
 
 // defaultMaxRequestBytes is enough for about ten thousand finished jobs.
 const defaultMaxRequestBytes = 64 << 20
+
+// maxAnnounced is what is made room for before a byte of it has come.
+const maxAnnounced = 4 << 20
 
 // Options of a master.
 type Options struct {
@@ -97,7 +101,7 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
+	body, err := m.readBody(w, r)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -106,13 +110,16 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the caller is gone
 	}
-	request, failure := parseRequest(body)
+	packet := newPacket(body)
+	early := m.lookAhead(r.Context(), packet, login(r))
+	defer early.wait()
+	request, failure := parseRequest(packet)
 	if failure != nil {
 		m.o.Log.Warn("request unreadable", "error", failure.Error())
 		writePage(w, failure)
 		return
 	}
-	result, err := m.call(r, request, began)
+	result, err := m.call(r, request, early, began)
 	if err != nil {
 		failure := asFault(err)
 		m.o.Log.Warn("call failed", "method", request.method, "name", failure.name, "error", err.Error())
@@ -122,7 +129,15 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeEnvelope(w, result, nil, request.id)
 }
 
-func (m *master) call(r *http.Request, request *request, began time.Time) ([]byte, error) {
+// readBody makes room for what is announced, unless that is more than anybody should be believed.
+func (m *master) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body := &bytes.Buffer{}
+	body.Grow(int(min(max(r.ContentLength, 0), maxAnnounced)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, m.o.MaxRequestBytes))
+	return body.Bytes(), err
+}
+
+func (m *master) call(r *http.Request, request *request, early *ahead, began time.Time) ([]byte, error) {
 	switch request.method {
 	case "shard_heartbeat":
 	case "get_shards":
@@ -132,31 +147,30 @@ func (m *master) call(r *http.Request, request *request, began time.Time) ([]byt
 	default:
 		return nil, &fault{name: "ServiceMethodNotFound", message: request.method}
 	}
-	login := r.Header.Get("Authorization")
-	if login == "" {
-		login = "debug_user"
-	}
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		address = r.RemoteAddr
 	}
-	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login, address}, began)
+	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login(r), address}, early, began)
 	if m.o.Stats != nil {
 		m.o.Stats.heartbeat(err)
 	}
 	return given, err
 }
 
+// login is the name of the user who calls.
+func login(r *http.Request) string { return cmp.Or(r.Header.Get("Authorization"), "debug_user") }
+
 // caller is whoever calls, as the request shows it.
 type caller struct{ login, address string }
 
-func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, began time.Time) ([]byte, error) {
+func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, early *ahead, began time.Time) ([]byte, error) {
 	args, err := parseArguments(params, m.o.Protocol)
 	if err != nil {
 		return nil, err
 	}
 	args.user, args.address = by.login, by.address
-	given, err := m.heartbeat(ctx, args)
+	given, err := m.heartbeat(ctx, args, early)
 	name := fmt.Sprint(args.shard)
 	if given != nil {
 		name = given.shard

@@ -18,12 +18,12 @@ type request struct {
 }
 
 // parseRequest reads a call. It fails where the original answers with a page.
-func parseRequest(body []byte) (*request, *fault) {
-	decoded, err := decode(body)
+func parseRequest(p *packet) (*request, *fault) {
+	decoded, err := p.decode()
 	if err != nil {
-		return nil, &fault{name: "ServiceRequestNotTranslatable", message: string(body)}
+		return nil, &fault{name: "ServiceRequestNotTranslatable", message: p.text}
 	}
-	if !isPlain(body) && outsideASCII(decoded) {
+	if !p.isPlain() && outsideASCII(decoded) {
 		return nil, &fault{
 			name:    "UnicodeEncodeError",
 			message: "'ascii' codec can't encode characters: ordinal not in range(128)",
@@ -52,7 +52,7 @@ type arguments struct {
 	user          string
 	address       string // of the caller, without its port
 	shard         any    // a hostname, or the id as json.Number or bool
-	jobs, entries []object
+	jobs, entries []record
 	knownJobIDs   []int64
 	knownHostIDs  []int64
 	knownStatuses []string // nil for protocol 2015
@@ -139,17 +139,31 @@ func listOf[T any](given map[string]any, name string, convert func(any) (T, erro
 	return converted, nil
 }
 
-func asRecord(value any) (object, error) {
-	record, ok := value.(object)
+// record is a job or an entry that is uploaded, with its id.
+type record struct {
+	object
+	id int64
+}
+
+func asRecord(value any) (record, error) {
+	members, ok := value.(object)
 	if !ok {
-		return nil, typeError("want an object, got %s", repr(value))
+		return record{}, typeError("want an object, got %s", repr(value))
 	}
-	id, sent := record.get("id")
+	id, sent := members.get("id")
 	if !sent {
-		return nil, &fault{name: "KeyError", message: "'id'"}
+		return record{}, &fault{name: "KeyError", message: "'id'"}
 	}
-	_, err := asInteger(id)
-	return record, err
+	converted, err := asInteger(id)
+	return record{members, converted}, err
+}
+
+func idsIn(records []record) []int64 {
+	ids := make([]int64, len(records))
+	for i, r := range records {
+		ids[i] = r.id
+	}
+	return ids
 }
 
 // asShard accepts what the original looks a shard up by: its name, or its id. True is an integer in

@@ -6,31 +6,36 @@ import (
 	"fmt"
 
 	"shardclient/gen/masterdb"
+	"shardclient/runner/pg"
 )
 
 // errTakesNoWrites means that what a server says may be out of date.
 var errTakesNoWrites = errors.New("the database server takes no writes")
 
 // findShard finds the calling shard by its name or its id.
-func (b *beat) findShard(ctx context.Context) (masterdb.AfeShard, error) {
+func (b *beat) findShard(ctx context.Context, tx *pg.Tx) (masterdb.AfeShard, error) {
 	field, shown := "hostname", repr(b.args.shard)
 	var shards []masterdb.AfeShard
 	var err error
 	if hostname, byName := b.args.shard.(string); byName {
-		shards, err = b.q.ShardsNamed(ctx, hostname, b.nocase)
+		err = tx.Together(ctx, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
+			return q.ShardsNamed(ctx, hostname, b.nocase)
+		}))
 	} else {
 		field = "pk"
 		var id int64
 		if id, err = asInteger(b.args.shard); err == nil {
-			shards, err = b.q.ShardWithID(ctx, id)
+			err = tx.Together(ctx, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
+				return q.ShardWithID(ctx, id)
+			}))
 		}
 	}
 	switch {
 	case err != nil:
-		return masterdb.AfeShard{}, fmt.Errorf("find shard: %w", err)
+		return masterdb.AfeShard{}, err
 	case len(shards) == 0:
 		// A demoted server does not know what was added since.
-		if writes, err := b.q.ServerTakesWrites(ctx); err != nil {
+		if writes, err := masterdb.New(tx).ServerTakesWrites(ctx); err != nil {
 			return masterdb.AfeShard{}, fmt.Errorf("ask whether the server takes writes: %w", err)
 		} else if !writes {
 			return masterdb.AfeShard{}, fmt.Errorf("find shard %s: %w", shown, errTakesNoWrites)

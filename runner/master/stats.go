@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -17,7 +18,8 @@ import (
 const StatsPath = "/stats"
 
 // Stats counts what a master does and what that costs its database. Give the same one to [Connect]
-// and [New]. Any number of goroutines may use it. It is a [pgx.QueryTracer].
+// and [New]. Any number of goroutines may use it. It is a [pgx.QueryTracer]
+// and a [pgx.BatchTracer].
 type Stats struct {
 	heartbeats, failed         atomic.Int64
 	statements, errors         atomic.Int64
@@ -37,7 +39,7 @@ type Counts struct {
 	FailedStatements int64   `json:"failed_statements"`
 	RowsReturned     int64   `json:"rows_returned"`
 	RowsAffected     int64   `json:"rows_affected"`
-	DatabaseMS       float64 `json:"database_ms"` // from sending a statement to its last row, waits for locks included
+	DatabaseMS       float64 `json:"database_ms"` // from sending statements to their last row, waits for locks included
 
 	// Heartbeats that found every open connection in use. They waited for one of these, or for a
 	// new one to be opened.
@@ -61,17 +63,39 @@ func (s *Stats) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQue
 
 // TraceQueryEnd implements pgx.QueryTracer.
 func (s *Stats) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	s.trip(ctx)
+	s.statement(data.CommandTag, data.Err)
+}
+
+// TraceBatchStart implements pgx.BatchTracer.
+func (s *Stats) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return context.WithValue(ctx, startKey{}, time.Now())
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (s *Stats) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	s.statement(data.CommandTag, data.Err)
+}
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (s *Stats) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchEndData) { s.trip(ctx) }
+
+// trip counts the time of a round trip.
+func (s *Stats) trip(ctx context.Context) {
 	if start, ok := ctx.Value(startKey{}).(time.Time); ok {
 		s.database.Add(int64(time.Since(start)))
 	}
+}
+
+func (s *Stats) statement(tag pgconn.CommandTag, err error) {
 	s.statements.Add(1)
-	if data.Err != nil {
+	if err != nil {
 		s.errors.Add(1)
 	}
-	if data.CommandTag.Select() {
-		s.rowsReturned.Add(data.CommandTag.RowsAffected())
+	if tag.Select() {
+		s.rowsReturned.Add(tag.RowsAffected())
 	} else {
-		s.rowsAffected.Add(data.CommandTag.RowsAffected())
+		s.rowsAffected.Add(tag.RowsAffected())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shardclient/gen/masterdb"
+	"shardclient/runner/pg"
 )
 
 // twinWindow is how long ago the last heartbeat of a shard may be for the next one to contradict
@@ -126,69 +127,70 @@ func (t *twins) warn(shard masterdb.AfeShard, s sign, facts ...any) {
 	}
 }
 
-// compare looks for signs in what the heartbeat says of its shard, before anything is written.
-func (b *beat) compare(ctx context.Context) error {
-	now, before, found := b.twins.see(b.shard.ID, b.args)
-	if !found {
-		return nil
+// seen is what a heartbeat shows of its shard beside the one before it.
+type seen struct {
+	now, before         sighting
+	found               bool // there was one before it
+	uploaded            []int64
+	goneJobs, goneHosts []int64 // known before and not now
+	forgotten           masterdb.ForgottenByShardRow
+}
+
+// see notes the heartbeat, and says which ids to ask stillOpen for.
+func (b *beat) see() *seen {
+	s := &seen{}
+	s.now, s.before, s.found = b.twins.see(b.shard.ID, b.args)
+	if !s.found {
+		return s
 	}
+	s.uploaded = ascending(idsIn(b.args.jobs))
+	s.goneJobs = missingFrom(missingFrom(s.before.jobs, s.now.jobs), s.uploaded)
+	if !b.twins.wasRefused(b.shard.ID) {
+		s.goneHosts = missingFrom(s.before.hosts, s.now.hosts)
+	}
+	return s
+}
+
+// compare looks for signs in what the heartbeat says of its shard, once.
+func (b *beat) compare() {
+	s := b.seen
+	b.seen = nil
+	if s == nil || !s.found {
+		return
+	}
+	now, before, gone := s.now, s.before, s.forgotten
 	if now.address != before.address {
 		b.twins.warn(b.shard, twoAddresses, "address", now.address, "other_address", before.address,
 			"other_ago_ms", now.at.Sub(before.at).Milliseconds())
 	}
-	uploaded := b.uploadedJobs()
-	hosts := missingFrom(before.hosts, now.hosts)
-	if b.twins.wasRefused(b.shard.ID) {
-		hosts = nil
-	}
-	gone, err := b.stillOpen(ctx, missingFrom(missingFrom(before.jobs, now.jobs), uploaded), hosts)
-	if err != nil {
-		return err
-	}
 	// A job that has ended here is not known any more, and is uploaded once the scheduler says so.
 	// Only a job that comes back open was unknown to another database.
-	missed := missingFrom(before.missed, uploaded)
+	missed := missingFrom(before.missed, s.uploaded)
 	b.twins.miss(b.shard.ID, missingFrom(ascending(append(missed, gone.Jobs...)), now.jobs))
 	back := missingFrom(missed, missingFrom(missed, now.jobs))
 	if len(back)+len(gone.Hosts) > 0 {
 		b.twins.warn(b.shard, forgottenIDs, "jobs", shorten(back), "hosts", shorten(gone.Hosts),
 			"known_ago_ms", now.at.Sub(before.at).Milliseconds())
 	}
-	return nil
 }
 
-// stillOpen returns which of the ids that a shard does not know any more are still its own.
-func (b *beat) stillOpen(ctx context.Context, jobs, hosts []int64) (open masterdb.ForgottenByShardRow, err error) {
-	if len(jobs)+len(hosts) == 0 {
-		return open, nil
-	}
-	open, err = b.q.ForgottenByShard(ctx, masterdb.ForgottenByShardParams{
-		ShardID: b.shard.ID, JobIds: jobs, HostIds: append([]int64{}, hosts...),
+// stillOpen asks which of the ids that a shard does not know any more are still its own.
+func (b *beat) stillOpen(ctx context.Context, s *seen) pg.Ask {
+	return ask(&s.forgotten, "look for forgotten ids", func(q *masterdb.Queries) (masterdb.ForgottenByShardRow, error) {
+		return q.ForgottenByShard(ctx, masterdb.ForgottenByShardParams{
+			ShardID: b.shard.ID, JobIds: s.goneJobs, HostIds: append([]int64{}, s.goneHosts...),
+		})
 	})
-	if err != nil {
-		return open, fmt.Errorf("look for forgotten ids: %w", err)
-	}
-	return open, nil
-}
-
-func (b *beat) uploadedJobs() []int64 {
-	ids := make([]int64, len(b.args.jobs))
-	for i, record := range b.args.jobs {
-		ids[i] = recordID(record)
-	}
-	return ascending(ids)
 }
 
 // compareEnds looks for entries that had another end. The entries are locked, and not stored yet.
-func (b *beat) compareEnds(ctx context.Context, sent *masterdb.EntryStoreParams) (err error) {
-	b.otherEnds, err = b.q.EntriesWithOtherEnds(ctx, masterdb.EntriesWithOtherEndsParams{
-		Ids: sent.Ids, Skipped: sent.Skipped, Nulls: sent.Nulls, HostIds: sent.HostIds, Statuses: sent.Statuses,
-		Complete: sent.Complete, StartedOn: sent.StartedOn, FinishedOn: sent.FinishedOn,
+func (b *beat) compareEnds(ctx context.Context, sent *masterdb.EntryStoreParams) pg.Ask {
+	return ask(&b.otherEnds, "compare ends", func(q *masterdb.Queries) ([]int64, error) {
+		return q.EntriesWithOtherEnds(ctx, masterdb.EntriesWithOtherEndsParams{
+			Ids: sent.Ids, Skipped: sent.Skipped, Nulls: sent.Nulls, Truths: sent.Truths, HostIds: sent.HostIds,
+			Statuses: sent.Statuses, StartedOn: sent.StartedOn, FinishedOn: sent.FinishedOn,
+		})
 	})
-	if err != nil {
-		return fmt.Errorf("compare ends: %w", err)
-	}
-	return nil
 }
 
 // tellEnds warns of what compareEnds has found, once it is stored.

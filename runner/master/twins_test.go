@@ -189,3 +189,13 @@ func TestEntriesThatEndTwice(t *testing.T) {
 		}
 	}
 }
+
+// A shard of jobs only, to which nothing can be sent: its heartbeats take the shortest way.
+func TestForgottenIDsOfAShardWithoutHosts(t *testing.T) {
+	w := watchTwins(t, 2, "DELETE FROM afe_shards_labels")
+	w.from("192.0.2.1", `, "known_job_ids": [1]`)
+	w.from("192.0.2.1", "")
+	w.shows([3]int64{})
+	w.from("192.0.2.1", `, "known_job_ids": [1]`)
+	w.shows([3]int64{0, 1}, `shard=one sign=forgotten_ids jobs=[1] hosts=[]`)
+}

@@ -1,12 +1,15 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
+	"shardclient/runner/pg"
 )
 
 // nested are the relations of a record that are never sent to the master, by Autotest's names. The
@@ -19,118 +22,143 @@ var nested = map[string][]string{
 	"HostQueueEntry": {"meta_host", "job", "host", "atomic_group"},
 }
 
-// storeJobs checks and stores the uploaded jobs, whose rows are locked. It returns the ids of the
-// jobs whose entries may be stored. Records of another shard's jobs are an error in 2015 and
-// ignored in 2019.
-func (b *beat) storeJobs(ctx context.Context, locked []masterdb.JobLockRow) (map[int64]bool, error) {
-	owner := map[int64]int64{}
-	for _, row := range locked {
+// storeUploads checks the uploaded jobs and entries, whose rows are locked, and returns the
+// statements that store them.
+func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []pg.Ask, err error) {
+	b.otherEnds = nil
+	l.jobOf = make(map[int64]int64, len(l.entries))
+	for _, row := range l.entries {
+		l.jobOf[row.ID] = row.JobID
+	}
+	<-b.ready.done
+	jobs, entries := &b.ready.jobs, &b.ready.entries
+	if b.ready.failed || !b.acceptsAll(l) {
+		jobs, entries = &masterdb.JobStoreParams{}, &masterdb.EntryStoreParams{}
+		stored, err := b.takeJobs(l, jobColumns(jobs))
+		if err != nil {
+			return nil, err
+		}
+		asks = b.storeJobs(ctx, jobs)
+		if err := b.takeEntries(l, stored, entryColumns(entries)); err != nil {
+			return nil, cmp.Or(together(ctx, tx, asks), err) // what PostgreSQL has against the jobs comes first
+		}
+	}
+	l.ended = endedJobs(entries, l)
+	return append(b.storeJobs(ctx, jobs), b.storeEntries(ctx, entries, l)...), nil
+}
+
+func (b *beat) storeJobs(ctx context.Context, jobs *masterdb.JobStoreParams) []pg.Ask {
+	if len(jobs.Ids) == 0 {
+		return nil
+	}
+	return []pg.Ask{do(fmt.Sprintf("store %d jobs", len(jobs.Ids)), func(q *masterdb.Queries) error {
+		_, err := q.JobStore(ctx, *jobs)
+		return err
+	})}
+}
+
+func (b *beat) storeEntries(ctx context.Context, entries *masterdb.EntryStoreParams, l *locked) (asks []pg.Ask) {
+	if len(entries.Ids) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(l.entries, func(e masterdb.EntryLockRow) bool { return e.Complete }) {
+		asks = append(asks, b.compareEnds(ctx, entries))
+	}
+	return append(asks, do(fmt.Sprintf("store %d entries", len(entries.Ids)), func(q *masterdb.Queries) error {
+		_, err := q.EntryStore(ctx, *entries)
+		return err
+	}))
+}
+
+// acceptsAll reports whether every record is to be stored.
+func (b *beat) acceptsAll(l *locked) bool {
+	stored, err := b.takeJobs(l, nil)
+	if err != nil || b.takeEntries(l, stored, nil) != nil {
+		return false
+	}
+	return !l.ignored
+}
+
+// takeJobs takes the uploaded jobs that are to be stored. It returns the ids of the jobs whose
+// entries may be stored. Records of another shard's jobs are an error in 2015 and ignored in 2019.
+func (b *beat) takeJobs(l *locked, columns *columns) (map[int64]bool, error) {
+	owner := make(map[int64]int64, len(l.jobs))
+	for _, row := range l.jobs {
 		owner[row.ID] = row.ShardID
 	}
-	stored := map[int64]bool{}
-	var sent masterdb.JobStoreParams
-	columns := jobColumns(&sent)
-	for _, record := range b.args.jobs {
-		id := recordID(record)
-		shardID, exists := owner[id]
+	stored := make(map[int64]bool, len(b.args.jobs))
+	for _, r := range b.args.jobs {
+		shardID, exists := owner[r.id]
 		if !exists {
-			return nil, unknownRecord(record, "Job")
+			return nil, unknownRecord(r, "Job")
 		}
 		if shardID != 0 && shardID != b.shard.ID {
 			if b.protocol == afe.Protocol2015 {
 				return nil, unallowed("Job id=%d is assigned to shard (%d). Cannot update it with %s from shard %d.",
-					id, shardID, repr(record), b.shard.ID)
+					r.id, shardID, repr(r.object), b.shard.ID)
 			}
+			l.ignored = true
 			continue
 		}
-		if err := columns.add(record); err != nil {
+		if err := columns.add(r); err != nil {
 			return nil, err
 		}
-		stored[id] = stored[id] || isID(record, id)
-	}
-	if len(sent.Ids) == 0 {
-		return stored, nil
-	}
-	if _, err := b.q.JobStore(ctx, sent); err != nil {
-		return nil, fmt.Errorf("store %d jobs: %w", len(sent.Ids), err)
+		stored[r.id] = stored[r.id] || r.isID()
 	}
 	return stored, nil
 }
 
-func (b *beat) storeEntries(ctx context.Context, jobs map[int64]bool) error {
-	if len(b.args.entries) == 0 {
-		return nil
-	}
-	ids := make([]int64, len(b.args.entries))
-	for i, record := range b.args.entries {
-		ids[i] = recordID(record)
-	}
-	locked, err := b.q.EntryLock(ctx, ids)
-	if err != nil {
-		return fmt.Errorf("lock entries: %w", err)
-	}
-	jobOf := make(map[int64]int64, len(locked))
-	ended := false
-	for _, row := range locked {
-		jobOf[row.ID] = row.JobID
-		ended = ended || row.Complete
-	}
-	var sent masterdb.EntryStoreParams
-	columns := entryColumns(&sent)
-	for _, record := range b.args.entries {
-		jobID, exists := jobOf[recordID(record)]
+// takeEntries takes the uploaded entries of the jobs that are stored.
+func (b *beat) takeEntries(l *locked, jobs map[int64]bool, columns *columns) error {
+	for _, r := range b.args.entries {
+		jobID, exists := l.jobOf[r.id]
 		if !exists {
-			return unknownRecord(record, "HostQueueEntry")
+			return unknownRecord(r, "HostQueueEntry")
 		}
 		if !jobs[jobID] {
 			if b.protocol == afe.Protocol2015 {
-				return unallowed("Sent HostQueueEntry without corresponding job entry: %s", repr(record))
+				return unallowed("Sent HostQueueEntry without corresponding job entry: %s", repr(r.object))
 			}
+			l.ignored = true
 			continue
 		}
-		if err := columns.add(record); err != nil {
+		if err := columns.add(r); err != nil {
 			return err
 		}
-	}
-	if len(sent.Ids) == 0 {
-		return nil
-	}
-	if ended {
-		if err := b.compareEnds(ctx, &sent); err != nil {
-			return err
-		}
-	}
-	if _, err := b.q.EntryStore(ctx, sent); err != nil {
-		return fmt.Errorf("store %d entries: %w", len(sent.Ids), err)
 	}
 	return nil
 }
 
-// recordID returns the id of a record that asRecord has accepted.
-func recordID(record object) int64 {
-	sent, _ := record.get("id")
-	id, _ := asInteger(sent)
-	return id
+// endedJobs returns the jobs of the entries that are stored as complete. An entry for which a job
+// was sent may go to another one, and is passed over.
+func endedJobs(sent *masterdb.EntryStoreParams, l *locked) map[int64]bool {
+	ended := make(map[int64]bool, len(sent.Ids))
+	for row, truths := range sent.Truths {
+		if truths&entryComplete != 0 && sent.Skipped[row]&entryJob != 0 {
+			ended[l.jobOf[sent.Ids[row]]] = true
+		}
+	}
+	return ended
 }
 
 // isID reports whether Python takes what a record has for an id as equal to it. A text is never
 // equal: the original stores a job whose id is a text, but then finds none of its entries belong to
 // it.
-func isID(record object, id int64) bool {
-	sent, _ := record.get("id")
+func (r record) isID() bool {
+	sent, _ := r.get("id")
 	if _, isText := sent.(string); isText {
 		return false
 	}
 	if number, ok := sent.(json.Number); ok {
 		value, err := number.Float64()
-		return err == nil && value == float64(id)
+		return err == nil && value == float64(r.id)
 	}
 	converted, err := asInteger(sent)
-	return err == nil && converted == id
+	return err == nil && converted == r.id
 }
 
-func unknownRecord(record object, kind string) error {
-	sent, _ := record.get("id")
+func unknownRecord(r record, kind string) error {
+	sent, _ := r.get("id")
 	id, isText := sent.(string)
 	if !isText {
 		id = repr(sent)
