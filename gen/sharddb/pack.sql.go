@@ -42,18 +42,17 @@ func (q *Queries) PackHosts(ctx context.Context) (PackHostsRow, error) {
 
 const packOpenJobs = `-- name: PackOpenJobs :one
 SELECT ARRAY(
-    SELECT DISTINCT e.job_id
-    FROM afe_host_queue_entries AS e
-    WHERE NOT e.complete
-        AND e.job_id NOT IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'job')
-    ORDER BY e.job_id
+    SELECT o.job_id
+    FROM (SELECT DISTINCT e.job_id FROM afe_host_queue_entries AS e WHERE NOT e.complete ORDER BY e.job_id OFFSET 0) AS o
+    WHERE o.job_id NOT IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'job')
+    ORDER BY o.job_id
 )::bigint[] AS ids
 `
 
 // Jobs with an open entry. Only `complete` decides whether a job is known; its shard_id says
 // nothing about it (docs/promises.md, "overwritten NULL"). This uses the partial index on open
 // entries, which does not grow with finished jobs (P8). What the master calls by the id of a taken
-// job is not known here.
+// job is not known here; OFFSET 0, because that is asked of each job and not of each entry.
 func (q *Queries) PackOpenJobs(ctx context.Context) ([]int64, error) {
 	row := q.db.QueryRow(ctx, packOpenJobs)
 	var ids []int64

@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// writeArrays lets a connection write the arrays that statements take by the thousand as they are.
-// The driver makes an interface of each element and asks how that is written, which was most of
-// what it took to ask whether an answer is here already.
-func writeArrays(m *pgtype.Map) {
+// quickArrays lets a connection write the arrays that statements take by the thousand as they are,
+// and read a list of ids. The driver makes an interface of each element and asks how that is
+// written, which was most of what it took to ask whether an answer is here already.
+func quickArrays(m *pgtype.Map) {
 	order := binary.BigEndian
 	writeArray(m, "_int8", func(buf []byte, n int64) []byte { return order.AppendUint64(order.AppendUint32(buf, 8), uint64(n)) })
 	writeArray(m, "_text", func(buf []byte, s string) []byte { return append(order.AppendUint32(buf, uint32(len(s))), s...) })
@@ -58,4 +58,28 @@ func (c arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
 		buf = c.write(buf, element)
 	}
 	return buf, nil
+}
+
+// PlanScan lets a list of ids be read by itself.
+func (c arrayCodec[T]) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ids := target.(*[]int64); ids && format == pgtype.BinaryFormatCode && c.ElementType.OID == pgtype.Int8OID {
+		return idsPlan{c.ArrayCodec.PlanScan(m, oid, format, &pgtype.FlatArray[int64]{})}
+	}
+	return c.ArrayCodec.PlanScan(m, oid, format, target)
+}
+
+// idsPlan reads a list of bigint, and leaves what is not one dimension without nulls to the driver.
+type idsPlan struct{ driver pgtype.ScanPlan }
+
+func (p idsPlan) Scan(src []byte, target any) error {
+	const head, size = 20, 4 + 8 // one dimension, no nulls, the type, how many, from 1; each with its length
+	order, list := binary.BigEndian, target.(*[]int64)
+	if len(src) <= head || order.Uint64(src) != 1<<32 || uint64(len(src)-head) != size*uint64(order.Uint32(src[12:])) {
+		return p.driver.Scan(src, (*pgtype.FlatArray[int64])(list))
+	}
+	*list = make([]int64, 0, (len(src)-head)/size)
+	for at := head + 4; at < len(src); at += size {
+		*list = append(*list, int64(order.Uint64(src[at:])))
+	}
+	return nil
 }

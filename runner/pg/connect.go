@@ -81,7 +81,7 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 	}
 	config.BeforeConnect = d.BeforeConnect
 	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		writeArrays(conn.TypeMap())
+		quickArrays(conn.TypeMap())
 		return nil
 	}
 	return pgxpool.NewWithConfig(ctx, config)
