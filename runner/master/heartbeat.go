@@ -95,17 +95,24 @@ func together(ctx context.Context, tx *pg.Tx, asks []pg.Ask) error {
 	return tx.Together(ctx, asks...)
 }
 
-// look finds the shard, and the hosts and jobs that may be sent to it.
+// look finds the shard, and the hosts and jobs that may be sent to it. A heartbeat may have nothing
+// to write, so it asks whether it could.
 func (b *beat) look(ctx context.Context, tx *pg.Tx) (err error) {
 	if b.shard, err = b.findShard(ctx, tx); err != nil {
 		return err
 	}
-	return tx.Finish(ctx,
+	var writes bool
+	err = tx.Finish(ctx,
 		b.hostsToSend(ctx, &b.hosts),
 		b.jobsToSend(ctx, &b.jobs, true),
 		ask(&b.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }),
 		ask(&b.userKnown, "find user", func(q *masterdb.Queries) (bool, error) { return q.UserKnown(ctx, b.args.user, b.nocase) }),
+		ask(&writes, "ask whether the server takes writes", func(q *masterdb.Queries) (bool, error) { return q.ServerTakesWrites(ctx) }),
 	)
+	if err == nil && !writes {
+		err = fmt.Errorf("look for hosts and jobs to send: %w", errTakesNoWrites)
+	}
+	return err
 }
 
 // locked is what a heartbeat has locked, as it was before, and what it has found out meanwhile.
