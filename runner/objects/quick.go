@@ -55,6 +55,7 @@ func quickly[T any](q *quick, text jsontext.Value, object *T) bool {
 	if q.text = nil; cap(q.plain) > maxPlain {
 		q.plain = nil
 	}
+	clear(q.names)
 	return read
 }
 
@@ -105,6 +106,7 @@ func (q *quick) more(end byte) bool {
 	case b == end:
 		q.at++
 		last := len(q.open) - 1
+		clear(q.names[q.open[last]:]) // each is a part of a text, which would stay
 		q.names, q.open = q.names[:q.open[last]], q.open[:last]
 		return false
 	case b == ',' && !begins:

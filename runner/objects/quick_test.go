@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -100,6 +101,49 @@ func TestUnknownFieldsAreReadQuickly(t *testing.T) {
 }
 
 func isQuick(text string) bool { return quickly(&quick{}, jsontext.Value(text), new(Job)) }
+
+// One who reads many objects keeps none of them, wherever in a list or after however many names
+// that we do not know each had its long text (P9).
+func TestNoObjectStaysWithItsReader(t *testing.T) {
+	const objects, long = maxRoom, 1 << 20
+	for name, of := range map[string]func(n int) string{
+		"lists": func(n int) string {
+			short := strings.Repeat(`{"attribute": "a", "value": "x"}, `, n)
+			return `"hostattribute_set": [` + short + `{"attribute": "a", "value": "` + strings.Repeat("x", long) + `"}]`
+		},
+		"a list that is broken": func(n int) string {
+			short := strings.Repeat(`{"attribute": "a", "value": "x"}, `, n)
+			return `"hostattribute_set": [` + short + `{"attribute": "a", "value": "` + strings.Repeat("x", long) + `"}}`
+		},
+		"names": func(n int) string {
+			text := `"lock_reason": "` + strings.Repeat("x", long) + `"`
+			for i := range n {
+				text += fmt.Sprintf(`, "new%d": 1`, i)
+			}
+			return text
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reader := &Reader[Host]{}
+			before := heap()
+			for n := range objects {
+				reader.Read(jsontext.Value(`{"id": 1, "hostname": "h", ` + of(objects-1-n) + `}`))
+			}
+			if kept := heap() - before; kept > objects/4*long {
+				t.Errorf("the reader of %d objects keeps %d MB", objects, kept>>20)
+			}
+			runtime.KeepAlive(reader)
+		})
+	}
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
 
 // Whatever is read the quick way, is the same when it is read strictly.
 func FuzzQuick(f *testing.F) {

@@ -77,6 +77,7 @@ func listReader(t reflect.Type) reader {
 		if n > maxRoom {
 			room.SetZero()
 		}
+		room.Slice(0, min(n, room.Len())).Clear() // a long text in it would stay as long as the reader
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -68,24 +67,11 @@ type attended struct{ out, err bool }
 
 func (t attended) both() bool { return t.out && t.err }
 
-// garbagePercent is how much garbage there may be beside what is in use, and heapLimit how large
-// both may become before garbage is collected more often, in bytes. An answer of 13.6 MB takes
-// 37 MB of memory, one of 252 MB takes 49, and a client that waits 22. Without the limit an answer
-// of 252 MB takes 57. GOGC or GOMEMLIMIT in the environment has the last word
-// (docs/decisions/0084-less-to-do-for-an-answer.md).
-const (
-	garbagePercent = 75
-	heapLimit      = 36 << 20
-)
-
 func main() {
 	// A write to a pipe whose reader is gone would end the process, in the middle of a beat, before
 	// anybody could handle the error.
 	signal.Ignore(syscall.SIGPIPE)
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(garbagePercent)
-		debug.SetMemoryLimit(heapLimit)
-	}
+	boundMemory()
 	p := &program{
 		began: time.Now(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, root: os.Geteuid() == 0,
 		terminal: attended{out: term.IsTerminal(int(os.Stdout.Fd())), err: term.IsTerminal(int(os.Stderr.Fd()))},
