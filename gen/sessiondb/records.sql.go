@@ -15,7 +15,7 @@ const RecordsOfEntries = `-- name: RecordsOfEntries :many
 SELECT
     e.job_id, e.xmin::xid AS version, e.complete,
     coalesce(e.host_id IN (SELECT t.object_id FROM shard_client_taken AS t WHERE t.kind = 'host'), false) AS taken,
-    e.id, e.status, e.active, e.complete, e.deleted, e.aborted, e.execution_subdir, e.started_on, e.finished_on, e.host_id
+    e.id, e.status, e.active, e.complete, e.deleted, e.aborted, e.execution_subdir, e.started_on::timestamp, e.finished_on::timestamp, e.host_id
 FROM afe_host_queue_entries AS e
 WHERE e.job_id = ANY ($1::bigint[])
 `
@@ -32,8 +32,8 @@ type RecordsOfEntriesRow struct {
 	Deleted         bool
 	Aborted         bool
 	ExecutionSubdir string
-	StartedOn       pgtype.Timestamp
-	FinishedOn      pgtype.Timestamp
+	EStartedOn      pgtype.Timestamp
+	EFinishedOn     pgtype.Timestamp
 	HostID          *int64
 }
 
@@ -59,8 +59,8 @@ func (q *Queries) RecordsOfEntries(ctx context.Context, jobIds []int64) ([]Recor
 			&i.Deleted,
 			&i.Aborted,
 			&i.ExecutionSubdir,
-			&i.StartedOn,
-			&i.FinishedOn,
+			&i.EStartedOn,
+			&i.EFinishedOn,
 			&i.HostID,
 		); err != nil {
 			return nil, err
@@ -77,7 +77,7 @@ const RecordsOfJobs = `-- name: RecordsOfJobs :many
 
 SELECT
     j.id AS job_id, j.xmin::xid AS version, true AS complete, false AS taken,
-    j.id, j.owner, j.name, j.priority::bigint, j.control_file, j.control_type::bigint, j.created_on,
+    j.id, j.owner, j.name, j.priority::bigint, j.control_file, j.control_type::bigint, j.created_on::timestamp,
     j.synch_count::bigint, j.timeout::bigint, j.timeout_mins::bigint, j.max_runtime_hrs::bigint, j.max_runtime_mins::bigint, j.run_verify, j.run_reset,
     j.email_list, j.reboot_before::bigint, j.reboot_after::bigint, j.parse_failed_repair, j.test_retry::bigint, j.require_ssp
 FROM afe_jobs AS j
@@ -95,7 +95,7 @@ type RecordsOfJobsRow struct {
 	JPriority         int64
 	ControlFile       *string
 	JControlType      int64
-	CreatedOn         pgtype.Timestamp
+	JCreatedOn        pgtype.Timestamp
 	JSynchCount       int64
 	JTimeout          int64
 	JTimeoutMins      int64
@@ -116,7 +116,8 @@ type RecordsOfJobsRow struct {
 // columns from id on, as row_to_json writes them, but for times. It is what the views of the upload
 // call a record (schema/); a test compares. Rows are sent as they are found: the client puts the
 // entries of a job into their order. version is the transaction that wrote the row last. Columns
-// are named one by one, so that no beat fails for one that it does not send.
+// are named one by one, so that no beat fails for one that it does not send; numbers and times are
+// cast to what the client reads.
 // A field added here is sent. Relations never are, because the master would write the foreign keys
 // as they come.
 func (q *Queries) RecordsOfJobs(ctx context.Context, jobIds []int64) ([]RecordsOfJobsRow, error) {
@@ -139,7 +140,7 @@ func (q *Queries) RecordsOfJobs(ctx context.Context, jobIds []int64) ([]RecordsO
 			&i.JPriority,
 			&i.ControlFile,
 			&i.JControlType,
-			&i.CreatedOn,
+			&i.JCreatedOn,
 			&i.JSynchCount,
 			&i.JTimeout,
 			&i.JTimeoutMins,
