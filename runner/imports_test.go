@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"runner/cmd/shard-client": {
 		"runner/check", "runner/operator", "runner/deaths", "runner/loop", "runner/shard", "runner/lock", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/libpq",
 		"runner/command", "runner/flags", "runner/hint", "runner/screen", "runner/beat", "runner/guard", "runner/plain", "schema",
-		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
+		"runner/repair", "runner/page/status", "runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving", "runner/memory",
 	},
 	"runner/cmd/shard-client-move": {
 		"runner/move", "runner/moving", "runner/command", "runner/config", "runner/autotest", "runner/flags", "runner/lock", "runner/pg", "runner/screen",
@@ -86,13 +86,14 @@ var arrows = map[string][]string{
 	"runner/beat":     {},
 	"runner/guard":    {},
 	"runner/plain":    {},
+	"runner/memory":   {},
 	"schema":          {"runner/pg", "gen/sessiondb"},
 	"docs":            {},
 	"gen":             {},
 
 	"runner/cmd/testrun": {"runner/pgtest", "runner/binaries", "runner/postgres"},
 	"runner/cmd/shard-lab": {
-		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/command", "runner/flags", "runner/plain",
+		"runner/lab", "runner/master", "runner/postgres", "runner/afe", "runner/pg", "runner/ops", "runner/config", "runner/command", "runner/flags", "runner/memory", "runner/plain",
 		"schema",
 	},
 	"runner/lab": {
@@ -242,7 +243,7 @@ func ownPackages(t *testing.T) []goPackage {
 var forPeople = []string{
 	"runner/cmd/shard-client", "runner/autotest", "runner/check", "runner/command", "runner/config", "runner/flags",
 	"runner/hint", "runner/libpq", "runner/operator", "runner/ops", "runner/deaths", "runner/repair", "runner/screen", "runner/page",
-	"runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving",
+	"runner/watch", "runner/secrets", "runner/poolers", "runner/migrate", "runner/moving", "runner/memory",
 }
 
 // forPeopleToo are files of the other rooms that no beat calls either. They stand where they do

@@ -71,7 +71,7 @@ func main() {
 	// A write to a pipe whose reader is gone would end the process, in the middle of a beat, before
 	// anybody could handle the error.
 	signal.Ignore(syscall.SIGPIPE)
-	boundMemory()
+	garbage.Set()
 	p := &program{
 		began: time.Now(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, root: os.Geteuid() == 0,
 		terminal: attended{out: term.IsTerminal(int(os.Stdout.Fd())), err: term.IsTerminal(int(os.Stderr.Fd()))},

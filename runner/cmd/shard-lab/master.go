@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 	"shardclient/runner/afe"
 	"shardclient/runner/config"
 	"shardclient/runner/master"
+	"shardclient/runner/memory"
 	"shardclient/runner/ops"
 	"shardclient/runner/pg"
 	"shardclient/schema"
@@ -32,14 +32,10 @@ const (
 	headerTimeout = 10 * time.Second
 )
 
-// The master looks for garbage when its memory is eleven times what it needs, 50 to 100 MB for
-// packets of 1,000 jobs, and more often where that would be past the limit, unless GOGC and
-// GOMEMLIMIT say otherwise. To look every 4 MB, as Go does, takes a core that the database could
-// use.
-const (
-	garbagePercent = 1000
-	memoryLimit    = 512 << 20
-)
+// garbage bounds the memory of the master: eleven times what it needs, 50 to 100 MB for packets of
+// 1,000 jobs, and less where that would be past the limit. To look for garbage every 4 MB, as Go
+// does, takes a core that the database could use.
+var garbage = memory.Bound{GarbagePercent: 1000, Limit: 512 << 20, LeastPercent: 40, Beside: 8 << 20}
 
 type masterCommand struct {
 	DatabaseURL    config.DatabaseURL `required:"yes" env:"SHARD_LAB_DATABASE_URL" placeholder:"URL" help:"The master's PostgreSQL, as URL or key=value list. Use the environment for passwords: flags show in ps."`
@@ -69,12 +65,7 @@ func (c *masterCommand) Validate() error {
 
 // Run serves until the context ends.
 func (c *masterCommand) Run(ctx context.Context, out output) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	garbage.Set()
 	log, err := c.logger(out)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package memory_test
 
 import (
 	"math"
@@ -6,9 +6,11 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
+
+	"shardclient/runner/memory"
 )
 
-// A client that has more in use than its memory is to have does not collect garbage all the time.
+// A program that has more in use than its limit does not collect garbage all the time.
 func TestMoreInUseThanTheLimit(t *testing.T) {
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
@@ -17,8 +19,9 @@ func TestMoreInUseThanTheLimit(t *testing.T) {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)
 	})
-	boundMemory()
-	const inUse, garbage = 2 * heapLimit, 16 * heapLimit
+	const most = 36 << 20
+	memory.Bound{GarbagePercent: 75, Limit: most, LeastPercent: 40, Beside: 8 << 20}.Set()
+	const inUse, garbage = 2 * most, 16 * most
 	var used, unused [][]byte
 	for range inUse >> 10 {
 		used = append(used, make([]byte, 1<<10))
@@ -27,7 +30,7 @@ func TestMoreInUseThanTheLimit(t *testing.T) {
 	for range garbage >> 10 {
 		unused = append(unused[:0], make([]byte, 1<<10))
 	}
-	// By leastPercent alone it would be 20.
+	// By LeastPercent alone it would be 20.
 	if n := collections() - before; n > 30 {
 		t.Errorf("%d collections for %d MiB of garbage beside %d MiB in use", n, garbage>>20, inUse>>20)
 	}
