@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -82,7 +83,7 @@ func parse(args []string, out output) (*command.Line, int) {
 	line, err := read(args)
 	switch {
 	case err != nil:
-		_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: shard-lab --help\n", err)
+		_, _ = fmt.Fprintf(out.stderr, "shard-lab: %v\ntry: %s --help\n", err, strings.TrimSpace("shard-lab "+line.Name))
 		return nil, exitUsage
 	case line.Help:
 		fmt.Fprint(out.stdout, line.Describe())

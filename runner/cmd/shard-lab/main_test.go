@@ -41,8 +41,12 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 		{"scheduler", "--database-url", "postgres://h/x", "--seed", "-1"},
 	} {
 		code, stdout, stderr := invoke(args...)
-		if code != exitUsage || stdout != "" || !strings.Contains(stderr, "shard-lab --help") {
-			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and where to find help", args, code, stdout, stderr)
+		help := "try: shard-lab --help"
+		if len(args) > 0 && args[0] != "nonsense" {
+			help = "try: shard-lab " + args[0] + " --help"
+		}
+		if code != exitUsage || stdout != "" || !strings.HasSuffix(stderr, help+"\n") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and %q", args, code, stdout, stderr, help)
 		}
 	}
 }
@@ -79,7 +83,7 @@ func TestWrongWords(t *testing.T) {
 		"job list --open --finished": "give one of them", "job create j --keyval a": "KEY=VALUE", "bench --jobs 1,x": `"x" is not a whole number`,
 	} {
 		code, stdout, stderr := invoke(strings.Fields(line)...)
-		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "shard-lab --help") {
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "\ntry: shard-lab ") {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q; want exit 2 and %q", line, code, stdout, stderr, want)
 		}
 	}
