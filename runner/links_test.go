@@ -167,7 +167,8 @@ func TestDecisionsAreListed(t *testing.T) {
 	}
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("docs/decisions/README.md, entry %d: got %q, want %q", i+1, got[min(i, len(got)):], want[min(i, len(want)):])
+			t.Fatalf("docs/decisions/README.md, entry %d: got %q, want %q",
+				i+1, got[min(i, len(got)):min(i+1, len(got))], want[min(i, len(want)):min(i+1, len(want))])
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (q *Queries) EntryLock(ctx context.Context, ids []int64) ([]EntryLockRow, e
 	return items, nil
 }
 
-const entryStore = `-- name: EntryStore :execrows
+const entryStore = `-- name: EntryStore :many
 UPDATE afe_host_queue_entries AS here
 SET
     job_id = CASE WHEN s.skipped & 1 = 0 THEN s.job_id WHEN s.nulls & 1 = 0 THEN here.job_id END,
@@ -61,22 +61,24 @@ SET
     finished_on = CASE WHEN s.skipped & 1024 = 0 THEN s.finished_on WHEN s.nulls & 1024 = 0 THEN here.finished_on END
 FROM (
     SELECT
-        unnest($1::bigint[]) AS id,
-        unnest($2::bigint[]) AS skipped,
-        unnest($3::bigint[]) AS nulls,
-        unnest($4::bigint[]) AS truths,
-        unnest($5::bigint[]) AS job_id,
-        unnest($6::bigint[]) AS host_id,
-        unnest($7::text[]) AS status,
-        unnest($8::text[]) AS execution_subdir,
-        unnest($9::bigint[]) AS atomic_group_id,
-        unnest($10::timestamp[]) AS started_on,
-        unnest($11::timestamp[]) AS finished_on
+        unnest($2::bigint[]) AS id,
+        unnest($3::bigint[]) AS skipped,
+        unnest($4::bigint[]) AS nulls,
+        unnest($5::bigint[]) AS truths,
+        unnest($6::bigint[]) AS job_id,
+        unnest($7::bigint[]) AS host_id,
+        unnest($8::text[]) AS status,
+        unnest($9::text[]) AS execution_subdir,
+        unnest($10::bigint[]) AS atomic_group_id,
+        unnest($11::timestamp[]) AS started_on,
+        unnest($12::timestamp[]) AS finished_on
 ) AS s
-WHERE here.id = s.id
+WHERE here.id = s.id AND NOT ($1::boolean AND here.complete)
+RETURNING here.job_id
 `
 
 type EntryStoreParams struct {
+	OnlyOpen         bool
 	Ids              []int64
 	Skipped          []int64
 	Nulls            []int64
@@ -92,8 +94,11 @@ type EntryStoreParams struct {
 
 // active and complete are stored as they were sent, and keep their value where they were not,
 // whatever the status says: the original saves an upload without the code that derives them.
-func (q *Queries) EntryStore(ctx context.Context, arg EntryStoreParams) (int64, error) {
-	result, err := q.db.Exec(ctx, entryStore,
+// Returns the job of each row that was stored, which are those that were not complete if only open
+// ones are wanted.
+func (q *Queries) EntryStore(ctx context.Context, arg EntryStoreParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, entryStore,
+		arg.OnlyOpen,
 		arg.Ids,
 		arg.Skipped,
 		arg.Nulls,
@@ -107,9 +112,21 @@ func (q *Queries) EntryStore(ctx context.Context, arg EntryStoreParams) (int64, 
 		arg.FinishedOn,
 	)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var job_id int64
+		if err := rows.Scan(&job_id); err != nil {
+			return nil, err
+		}
+		items = append(items, job_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const jobLock = `-- name: JobLock :many
@@ -184,34 +201,35 @@ SET
     require_ssp = CASE WHEN s.skipped & 4194304 = 0 THEN s.truths & 4194304 <> 0 WHEN s.nulls & 4194304 = 0 THEN here.require_ssp END
 FROM (
     SELECT
-        unnest($1::bigint[]) AS id,
-        unnest($2::bigint[]) AS skipped,
-        unnest($3::bigint[]) AS nulls,
-        unnest($4::bigint[]) AS truths,
-        unnest($5::text[]) AS owner,
-        unnest($6::text[]) AS name,
-        unnest($7::bigint[]) AS priority,
-        unnest($8::text[]) AS control_file,
-        unnest($9::bigint[]) AS control_type,
-        unnest($10::timestamp[]) AS created_on,
-        unnest($11::bigint[]) AS synch_count,
-        unnest($12::bigint[]) AS timeout,
-        unnest($13::text[]) AS email_list,
-        unnest($14::bigint[]) AS reboot_before,
-        unnest($15::bigint[]) AS reboot_after,
-        unnest($16::bigint[]) AS max_runtime_hrs,
-        unnest($17::bigint[]) AS max_runtime_mins,
-        unnest($18::bigint[]) AS drone_set_id,
-        unnest($19::bigint[]) AS parameterized_job_id,
-        unnest($20::bigint[]) AS parent_job_id,
-        unnest($21::bigint[]) AS test_retry,
-        unnest($22::bigint[]) AS timeout_mins,
-        unnest($23::bigint[]) AS shard_id
+        unnest($2::bigint[]) AS id,
+        unnest($3::bigint[]) AS skipped,
+        unnest($4::bigint[]) AS nulls,
+        unnest($5::bigint[]) AS truths,
+        unnest($6::text[]) AS owner,
+        unnest($7::text[]) AS name,
+        unnest($8::bigint[]) AS priority,
+        unnest($9::text[]) AS control_file,
+        unnest($10::bigint[]) AS control_type,
+        unnest($11::timestamp[]) AS created_on,
+        unnest($12::bigint[]) AS synch_count,
+        unnest($13::bigint[]) AS timeout,
+        unnest($14::text[]) AS email_list,
+        unnest($15::bigint[]) AS reboot_before,
+        unnest($16::bigint[]) AS reboot_after,
+        unnest($17::bigint[]) AS max_runtime_hrs,
+        unnest($18::bigint[]) AS max_runtime_mins,
+        unnest($19::bigint[]) AS drone_set_id,
+        unnest($20::bigint[]) AS parameterized_job_id,
+        unnest($21::bigint[]) AS parent_job_id,
+        unnest($22::bigint[]) AS test_retry,
+        unnest($23::bigint[]) AS timeout_mins,
+        unnest($24::bigint[]) AS shard_id
 ) AS s
-WHERE here.id = s.id
+WHERE here.id = s.id AND coalesce(here.shard_id, $1::bigint) = $1::bigint
 `
 
 type JobStoreParams struct {
+	ShardID             int64
 	Ids                 []int64
 	Skipped             []int64
 	Nulls               []int64
@@ -237,8 +255,11 @@ type JobStoreParams struct {
 	ShardIds            []int64
 }
 
+// Stores jobs of the shard and of nobody: whoever has not looked before sees from the number of
+// rows whether all were.
 func (q *Queries) JobStore(ctx context.Context, arg JobStoreParams) (int64, error) {
 	result, err := q.db.Exec(ctx, jobStore,
+		arg.ShardID,
 		arg.Ids,
 		arg.Skipped,
 		arg.Nulls,

@@ -22,6 +22,8 @@ WHERE e.id = ANY (@ids::bigint[])
 ORDER BY e.id
 FOR NO KEY UPDATE;
 
+-- Stores jobs of the shard and of nobody: whoever has not looked before sees from the number of
+-- rows whether all were.
 -- name: JobStore :execrows
 UPDATE afe_jobs AS here
 SET
@@ -74,11 +76,13 @@ FROM (
         unnest(@timeout_mins::bigint[]) AS timeout_mins,
         unnest(@shard_ids::bigint[]) AS shard_id
 ) AS s
-WHERE here.id = s.id;
+WHERE here.id = s.id AND coalesce(here.shard_id, @shard_id::bigint) = @shard_id::bigint;
 
 -- active and complete are stored as they were sent, and keep their value where they were not,
 -- whatever the status says: the original saves an upload without the code that derives them.
--- name: EntryStore :execrows
+-- Returns the job of each row that was stored, which are those that were not complete if only open
+-- ones are wanted.
+-- name: EntryStore :many
 UPDATE afe_host_queue_entries AS here
 SET
     job_id = CASE WHEN s.skipped & 1 = 0 THEN s.job_id WHEN s.nulls & 1 = 0 THEN here.job_id END,
@@ -106,4 +110,5 @@ FROM (
         unnest(@started_on::timestamp[]) AS started_on,
         unnest(@finished_on::timestamp[]) AS finished_on
 ) AS s
-WHERE here.id = s.id;
+WHERE here.id = s.id AND NOT (@only_open::boolean AND here.complete)
+RETURNING here.job_id;

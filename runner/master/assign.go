@@ -2,7 +2,7 @@ package master
 
 import (
 	"context"
-	"slices"
+	"errors"
 
 	"shardclient/gen/masterdb"
 	"shardclient/runner/afe"
@@ -44,22 +44,27 @@ func candidates[T any](rows []T, of func(T) candidate) []candidate {
 }
 
 // choose returns the hosts and jobs that did not change between the reading and the lock, and that
-// may still be sent. The second look is needed because the labels of a host or shard, and entries,
-// can change without changing the row of a host or job. Where both snapshots have the same name,
-// nobody has committed anything in between, and the first look holds; but for jobs if an upload was
-// stored.
-func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []int64, err error) {
+// may still be sent.
+func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []candidate, err error) {
 	lockedHosts := candidates(l.hosts, func(r masterdb.HostLockRow) candidate { return candidate{r.ID, r.Version} })
 	lockedJobs := candidates(l.jobs, func(r masterdb.JobLockRow) candidate { return candidate{r.ID, r.Version} })
-	unchangedHosts, unchangedJobs := both(b.hosts, lockedHosts), both(b.open(l), lockedJobs)
+	return b.stillToSend(ctx, tx, l, both(b.hosts, lockedHosts), both(b.jobs, lockedJobs))
+}
+
+// stillToSend returns those of the unchanged hosts and jobs that may still be sent. A second look
+// is needed because the labels of a host or shard, and entries, can change without changing the row
+// of a host or job. Where both snapshots have the same name, nobody has committed anything in
+// between, and the first look holds.
+func (b *beat) stillToSend(
+	ctx context.Context, tx *pg.Tx, l *locked, unchangedHosts, unchangedJobs map[int64]bool,
+) (hosts, jobs []candidate, err error) {
 	hostsNow, jobsNow := b.hosts, b.jobs
 	moved := b.snapshot != l.snapshot
-	stored := len(b.args.jobs)+len(b.args.entries) > 0
 	var asks []pg.Ask
 	if moved && len(unchangedHosts) > 0 {
 		asks = append(asks, b.hostsToSend(ctx, &hostsNow))
 	}
-	if (moved || stored) && len(unchangedJobs) > 0 {
+	if moved && len(unchangedJobs) > 0 {
 		asks = append(asks, b.jobsToSend(ctx, &jobsNow, false))
 	}
 	if len(asks) > 0 {
@@ -71,23 +76,59 @@ func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []
 	return stillThere(unchangedHosts, hostsNow), stillThere(unchangedJobs, jobsNow), nil
 }
 
-// open returns the jobs that may be sent but for those that the upload has ended.
-func (b *beat) open(l *locked) []candidate {
-	return slices.DeleteFunc(slices.Clone(b.jobs), func(c candidate) bool { return l.ended[c.id] })
+// errNotUnchanged means that hosts or jobs must be locked before they are assigned.
+var errNotUnchanged = errors.New("not every host and job is as it was read")
+
+// canAssignAtOnce reports whether hosts and jobs may be assigned without a lock before it. That is
+// so in the first attempt, if no host is to be locked for its status.
+func (b *beat) canAssignAtOnce() bool {
+	again := b.assigning
+	b.assigning = true
+	return !again && !b.known.Differ && len(b.hosts)+len(b.jobs) > 0
 }
 
-// assign gives the hosts and jobs to the shard.
-func (b *beat) assign(ctx context.Context, hosts, jobs []int64) (asks []pg.Ask) {
-	if len(hosts) > 0 {
-		asks = append(asks, do("assign hosts", func(q *masterdb.Queries) error {
-			_, err := q.HostAssign(ctx, b.shard.ID, hosts)
-			return err
-		}))
+// assignAtOnce assigns all hosts and jobs that were found, and commits, if none of them was written
+// since and all are still to be sent. That locks each row once. Otherwise it returns
+// [errNotUnchanged].
+func (b *beat) assignAtOnce(ctx context.Context, tx *pg.Tx) error {
+	var l locked
+	asks := b.assign(ctx, &l, b.hosts, b.jobs, true)
+	asks = append(asks, ask(&l.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }))
+	if err := tx.Together(ctx, asks...); err != nil {
+		return err
+	}
+	if l.assignedHosts != int64(len(b.hosts)) || l.assignedJobs != int64(len(b.jobs)) {
+		return errNotUnchanged
+	}
+	hosts, jobs, err := b.stillToSend(ctx, tx, &l, both(b.hosts, b.hosts), both(b.jobs, b.jobs))
+	if err == nil && len(hosts)+len(jobs) != len(b.hosts)+len(b.jobs) {
+		err = errNotUnchanged
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Finish(ctx)
+}
+
+// assign gives the hosts and jobs to the shard, or only those that have the version that was read.
+func (b *beat) assign(ctx context.Context, l *locked, hosts, jobs []candidate, unchanged bool) (asks []pg.Ask) {
+	versions := func(of []candidate) []string {
+		list := []string{}
+		if unchanged {
+			for _, one := range of {
+				list = append(list, one.version)
+			}
+		}
+		return once(list)
 	}
 	if len(jobs) > 0 {
-		asks = append(asks, do("assign jobs", func(q *masterdb.Queries) error {
-			_, err := q.JobAssign(ctx, b.shard.ID, jobs)
-			return err
+		asks = append(asks, ask(&l.assignedJobs, "assign jobs", func(q *masterdb.Queries) (int64, error) {
+			return q.JobAssign(ctx, masterdb.JobAssignParams{ShardID: b.shard.ID, Ids: idsOf(jobs), Versions: versions(jobs)})
+		}))
+	}
+	if len(hosts) > 0 {
+		asks = append(asks, ask(&l.assignedHosts, "assign hosts", func(q *masterdb.Queries) (int64, error) {
+			return q.HostAssign(ctx, masterdb.HostAssignParams{ShardID: b.shard.ID, Ids: idsOf(hosts), Versions: versions(hosts)})
 		}))
 	}
 	return asks
@@ -110,14 +151,14 @@ func both(read, locked []candidate) map[int64]bool {
 
 // stillThere returns the unchanged ids that are in now, in that order. It ignores the versions in
 // now: this heartbeat may have written these rows itself.
-func stillThere(unchanged map[int64]bool, now []candidate) []int64 {
-	ids := make([]int64, 0, len(unchanged))
+func stillThere(unchanged map[int64]bool, now []candidate) []candidate {
+	list := make([]candidate, 0, len(unchanged))
 	for _, one := range now {
 		if unchanged[one.id] {
-			ids = append(ids, one.id)
+			list = append(list, one)
 		}
 	}
-	return ids
+	return list
 }
 
 func idsOf(list []candidate) []int64 {

@@ -31,11 +31,8 @@ type column struct {
 // truthBit stands for the list of a boolean column.
 type truthBit struct{}
 
-// The bits of two columns of entries.
-const (
-	entryJob      = 1 << 0
-	entryComplete = 1 << 4
-)
+// entryJob is the bit of the job of entries.
+const entryJob = 1 << 0
 
 type field struct {
 	name string

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -94,10 +95,10 @@ func labelTexts(labels []masterdb.LabelsGivenRow) map[int64]text {
 	return texts
 }
 
-// once returns each id once.
-func once(ids []int64) []int64 {
-	slices.Sort(ids)
-	return slices.Compact(ids)
+// once returns each value once.
+func once[T cmp.Ordered](values []T) []T {
+	slices.Sort(values)
+	return slices.Compact(values)
 }
 
 // hosts writes the hosts of a shard as a member. lock_reason came with 2019.

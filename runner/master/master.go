@@ -111,15 +111,13 @@ func (m *master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the caller is gone
 	}
 	packet := newPacket(body)
-	early := m.lookAhead(r.Context(), packet, login(r))
-	defer early.wait()
 	request, failure := parseRequest(packet)
 	if failure != nil {
 		m.o.Log.Warn("request unreadable", "error", failure.Error())
 		writePage(w, failure)
 		return
 	}
-	result, err := m.call(r, request, early, began)
+	result, err := m.call(r, request, began)
 	if err != nil {
 		failure := asFault(err)
 		m.o.Log.Warn("call failed", "method", request.method, "name", failure.name, "error", err.Error())
@@ -137,7 +135,7 @@ func (m *master) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	return body.Bytes(), err
 }
 
-func (m *master) call(r *http.Request, request *request, early *ahead, began time.Time) ([]byte, error) {
+func (m *master) call(r *http.Request, request *request, began time.Time) ([]byte, error) {
 	switch request.method {
 	case "shard_heartbeat":
 	case "get_shards":
@@ -151,7 +149,7 @@ func (m *master) call(r *http.Request, request *request, early *ahead, began tim
 	if err != nil {
 		address = r.RemoteAddr
 	}
-	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login(r), address}, early, began)
+	given, err := m.shardHeartbeat(r.Context(), request.params, caller{login(r), address}, began)
 	if m.o.Stats != nil {
 		m.o.Stats.heartbeat(err)
 	}
@@ -164,13 +162,13 @@ func login(r *http.Request) string { return cmp.Or(r.Header.Get("Authorization")
 // caller is whoever calls, as the request shows it.
 type caller struct{ login, address string }
 
-func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, early *ahead, began time.Time) ([]byte, error) {
+func (m *master) shardHeartbeat(ctx context.Context, params []any, by caller, began time.Time) ([]byte, error) {
 	args, err := parseArguments(params, m.o.Protocol)
 	if err != nil {
 		return nil, err
 	}
 	args.user, args.address = by.login, by.address
-	given, err := m.heartbeat(ctx, args, early)
+	given, err := m.heartbeat(ctx, args)
 	name := fmt.Sprint(args.shard)
 	if given != nil {
 		name = given.shard

@@ -12,22 +12,22 @@ import (
 // errTakesNoWrites means that what a server says may be out of date.
 var errTakesNoWrites = errors.New("the database server takes no writes")
 
-// findShard finds the calling shard by its name or its id.
-func (b *beat) findShard(ctx context.Context, tx *pg.Tx) (masterdb.AfeShard, error) {
+// findShard finds the calling shard by its name or its id, and asks what may be asked with it.
+func (b *beat) findShard(ctx context.Context, tx *pg.Tx, asks ...pg.Ask) (masterdb.AfeShard, error) {
 	field, shown := "hostname", repr(b.args.shard)
 	var shards []masterdb.AfeShard
 	var err error
 	if hostname, byName := b.args.shard.(string); byName {
-		err = tx.Together(ctx, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
+		err = tx.Together(ctx, append(asks, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
 			return q.ShardsNamed(ctx, hostname, b.nocase)
-		}))
+		}))...)
 	} else {
 		field = "pk"
 		var id int64
 		if id, err = asInteger(b.args.shard); err == nil {
-			err = tx.Together(ctx, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
+			err = tx.Together(ctx, append(asks, ask(&shards, "find shard", func(q *masterdb.Queries) ([]masterdb.AfeShard, error) {
 				return q.ShardWithID(ctx, id)
-			}))
+			}))...)
 		}
 	}
 	switch {

@@ -136,20 +136,27 @@ type seen struct {
 	forgotten           masterdb.ForgottenByShardRow
 }
 
-// see notes the heartbeat, and says which ids to ask stillOpen for.
-func (b *beat) see() *seen {
+// note notes the heartbeat, once, and says which ids to ask stillOpen for.
+func (b *beat) note() {
+	if b.noted {
+		return
+	}
+	b.noted = true
 	s := &seen{}
+	b.seen = s
 	s.now, s.before, s.found = b.twins.see(b.shard.ID, b.args)
 	if !s.found {
-		return s
+		return
 	}
 	s.uploaded = ascending(idsIn(b.args.jobs))
 	s.goneJobs = missingFrom(missingFrom(s.before.jobs, s.now.jobs), s.uploaded)
 	if !b.twins.wasRefused(b.shard.ID) {
 		s.goneHosts = missingFrom(s.before.hosts, s.now.hosts)
 	}
-	return s
 }
+
+// wants reports whether stillOpen is to be asked.
+func (s *seen) wants() bool { return s != nil && len(s.goneJobs)+len(s.goneHosts) > 0 }
 
 // compare looks for signs in what the heartbeat says of its shard, once.
 func (b *beat) compare() {

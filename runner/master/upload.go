@@ -30,7 +30,6 @@ func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []p
 	for _, row := range l.entries {
 		l.jobOf[row.ID] = row.JobID
 	}
-	<-b.ready.done
 	jobs, entries := &b.ready.jobs, &b.ready.entries
 	if b.ready.failed || !b.acceptsAll(l) {
 		jobs, entries = &masterdb.JobStoreParams{}, &masterdb.EntryStoreParams{}
@@ -38,36 +37,16 @@ func (b *beat) storeUploads(ctx context.Context, tx *pg.Tx, l *locked) (asks []p
 		if err != nil {
 			return nil, err
 		}
-		asks = b.storeJobs(ctx, jobs)
+		asks = b.storeJobs(ctx, jobs, new(int64))
 		if err := b.takeEntries(l, stored, entryColumns(entries)); err != nil {
 			return nil, cmp.Or(together(ctx, tx, asks), err) // what PostgreSQL has against the jobs comes first
 		}
 	}
-	l.ended = endedJobs(entries, l)
-	return append(b.storeJobs(ctx, jobs), b.storeEntries(ctx, entries, l)...), nil
-}
-
-func (b *beat) storeJobs(ctx context.Context, jobs *masterdb.JobStoreParams) []pg.Ask {
-	if len(jobs.Ids) == 0 {
-		return nil
-	}
-	return []pg.Ask{do(fmt.Sprintf("store %d jobs", len(jobs.Ids)), func(q *masterdb.Queries) error {
-		_, err := q.JobStore(ctx, *jobs)
-		return err
-	})}
-}
-
-func (b *beat) storeEntries(ctx context.Context, entries *masterdb.EntryStoreParams, l *locked) (asks []pg.Ask) {
-	if len(entries.Ids) == 0 {
-		return nil
-	}
-	if slices.ContainsFunc(l.entries, func(e masterdb.EntryLockRow) bool { return e.Complete }) {
+	asks = b.storeJobs(ctx, jobs, new(int64))
+	if len(entries.Ids) > 0 && slices.ContainsFunc(l.entries, func(e masterdb.EntryLockRow) bool { return e.Complete }) {
 		asks = append(asks, b.compareEnds(ctx, entries))
 	}
-	return append(asks, do(fmt.Sprintf("store %d entries", len(entries.Ids)), func(q *masterdb.Queries) error {
-		_, err := q.EntryStore(ctx, *entries)
-		return err
-	}))
+	return append(asks, b.storeEntries(ctx, entries, false, new([]int64))...), nil
 }
 
 // acceptsAll reports whether every record is to be stored.
@@ -127,18 +106,6 @@ func (b *beat) takeEntries(l *locked, jobs map[int64]bool, columns *columns) err
 		}
 	}
 	return nil
-}
-
-// endedJobs returns the jobs of the entries that are stored as complete. An entry for which a job
-// was sent may go to another one, and is passed over.
-func endedJobs(sent *masterdb.EntryStoreParams, l *locked) map[int64]bool {
-	ended := make(map[int64]bool, len(sent.Ids))
-	for row, truths := range sent.Truths {
-		if truths&entryComplete != 0 && sent.Skipped[row]&entryJob != 0 {
-			ended[l.jobOf[sent.Ids[row]]] = true
-		}
-	}
-	return ended
 }
 
 // isID reports whether Python takes what a record has for an id as equal to it. A text is never

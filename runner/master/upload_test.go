@@ -1,7 +1,10 @@
 package master_test
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
@@ -147,6 +150,25 @@ func TestRefusesWhatTheOriginalRefuses(t *testing.T) {
 		r, _ := stored(t, afe.Protocol2019, "", c.job, c.entry, "SELECT ''")
 		if r.Error == nil || r.Error.Name != c.name {
 			t.Errorf("%s %s: %s, want %s", c.job, c.entry, r.body, c.name)
+		}
+	}
+}
+
+// An upload may leave a job that is not known open. It is sent again, unlike those of which an
+// entry has ended or begun.
+func TestUploadThatLeavesAJobOpen(t *testing.T) {
+	for _, protocol := range protocols {
+		pool := pgtest.Pool(t)
+		loadShared(t, pool, 4)
+		pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1")
+		entries := pgtest.Query[[]int64](t, pool, "SELECT array_agg(e.id ORDER BY e.job_id) FROM (SELECT min(id) AS id, job_id FROM afe_host_queue_entries GROUP BY job_id) AS e")
+		r := call(t, serve(t, pool, protocol), heartbeat(fmt.Sprintf(`{"shard_hostname": "one",
+			"jobs": [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}], "hqes": [
+			{"id": %d, "status": "Completed", "complete": true}, {"id": %d, "status": "Running", "active": true},
+			{"id": %d, "execution_subdir": "x"}, {"id": %d, "complete": true, "complete": false}]}`,
+			entries[0], entries[1], entries[2], entries[3])))
+		if diff := cmp.Diff([]int64{3, 4}, ids(t, r, "jobs")); diff != "" {
+			t.Errorf("%s: jobs sent (-want +sent):\n%s", protocol, diff)
 		}
 	}
 }
