@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"shardclient/gen/labdb"
+	"shardclient/runner/process"
 )
 
 const (
@@ -25,6 +29,9 @@ const (
 
 	// sameRowProbes work side by side, so that a chunk is met soon after it took its locks.
 	sameRowProbes = 4
+
+	// fewCores are as many as a client and its server keep busy.
+	fewCores = 2
 
 	// stride leads a probe through all entries in an order that meets each chunk early. It has no
 	// common factor with the number of entries.
@@ -66,15 +73,11 @@ func (at *site) waitRound(ctx context.Context, l, changed load) (err error) {
 	if _, err := c.exchange(ctx, at.stub, nothing); err != nil {
 		return err
 	}
-	quiet, err := probes(ctx, db.url, 1, other, func(ctx context.Context) error {
-		timer := time.NewTimer(aloneTime)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		return nil
-	})
+	quiet, err := probes(ctx, db.url, 1, other, pause)
+	if err != nil {
+		return err
+	}
+	contended, err := besideLoops(ctx, db.url)
 	if err != nil {
 		return err
 	}
@@ -97,8 +100,31 @@ func (at *site) waitRound(ctx context.Context, l, changed load) (err error) {
 	if err != nil {
 		return err
 	}
-	at.addWait(quiet, busy, copied, same)
+	at.addWait(quiet, contended, busy, copied, same)
 	return nil
+}
+
+// pause lets a scheduler work for a while.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(aloneTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// besideLoops lets a scheduler work while each core of the machine runs a loop that only computes.
+func besideLoops(ctx context.Context, url string) (took []float64, err error) {
+	for range runtime.NumCPU() {
+		loop, err := process.Start(exec.Command("sh", "-c", "while :; do :; done"), syscall.SIGKILL)
+		if err != nil {
+			return nil, fmt.Errorf("start a loop that computes: %w", err)
+		}
+		defer loop.Kill()
+	}
+	return probes(ctx, url, 1, other, pause)
 }
 
 // other chooses a row that is in no answer.
@@ -117,12 +143,20 @@ func (at *site) besideCopy(ctx context.Context, l load) (took []float64, err err
 	return probes(ctx, db.url, 1, other, func(ctx context.Context) error { return db.copyIn(ctx, l.rows) })
 }
 
-func (at *site) addWait(quiet, busy, copied, same []float64) {
+// addWait adds what was measured. Where two cores are all that there are, the client and its server
+// use both, and a statement of the scheduler waits for a core as it does beside any program. So it
+// is judged there beside programs that only compute.
+func (at *site) addWait(quiet, contended, busy, copied, same []float64) {
+	p99 := func(took []float64) float64 { return quantile(took, 0.99) }
 	for _, r := range []row{
 		{what: "p99 of an UPDATE on another row while 10,000 jobs are stored / alone", aim: 3, limit: 5,
-			samples: []sample{{quantile(busy, 0.99), quantile(quiet, 0.99)}}},
+			informs: runtime.NumCPU() <= fewCores, samples: []sample{{p99(busy), p99(quiet)}}},
+		{what: "p99 of an UPDATE on another row while 10,000 jobs are stored / while every core computes", aim: 1, limit: 1.25,
+			samples: []sample{{p99(busy), p99(contended)}}},
 		{what: "p99 of an UPDATE on another row while COPY stores their rows / alone", informs: true,
-			samples: []sample{{quantile(copied, 0.99), quantile(quiet, 0.99)}}},
+			samples: []sample{{p99(copied), p99(quiet)}}},
+		{what: "p99 of an UPDATE on another row while every core computes / alone", informs: true,
+			samples: []sample{{p99(contended), p99(quiet)}}},
 		{what: "longest UPDATE on another row meanwhile", aim: 50, limit: 50, samples: []sample{{figure: slices.Max(busy)}}},
 		{what: "longest wait of an UPDATE on the same rows", aim: 100, limit: 250, samples: []sample{{figure: slices.Max(same)}}},
 	} {
