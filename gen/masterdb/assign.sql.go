@@ -12,7 +12,7 @@ import (
 const hostAssign = `-- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text = ANY ($3::text[]))
+WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text IN (SELECT unnest($3::text[])))
 `
 
 type HostAssignParams struct {
@@ -79,7 +79,7 @@ func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds [
 const jobAssign = `-- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text = ANY ($3::text[]))
+WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text IN (SELECT unnest($3::text[])))
 `
 
 type JobAssignParams struct {

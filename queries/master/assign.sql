@@ -131,11 +131,11 @@ SELECT set_config('plan_cache_mode', sqlc.narg('mode')::text, true);
 -- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = @shard_id::bigint
-WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text = ANY (@versions::text[]));
+WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text IN (SELECT unnest(@versions::text[])));
 
 -- Like HostAssign. An aborted job is written at every heartbeat until the shard has
 -- uploaded its end.
 -- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = @shard_id::bigint
-WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text = ANY (@versions::text[]));
+WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text IN (SELECT unnest(@versions::text[])));

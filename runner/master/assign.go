@@ -87,20 +87,13 @@ func (b *beat) canAssignAtOnce() bool {
 	return !again && !b.known.Differ && len(b.hosts)+len(b.jobs) > 0
 }
 
-// assignAtOnce assigns all hosts and jobs that were found, and commits, if none of them was written
-// since and all are still to be sent. That locks each row once. Otherwise it returns
-// [errNotUnchanged].
-func (b *beat) assignAtOnce(ctx context.Context, tx *pg.Tx) error {
-	var l locked
-	asks := b.assign(ctx, &l, b.hosts, b.jobs, true)
-	asks = append(asks, ask(&l.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }))
-	if err := tx.Together(ctx, asks...); err != nil {
-		return err
-	}
+// commitUnchanged commits if all hosts and jobs that were found are assigned, which none is that was
+// written since, and if all are still to be sent. Otherwise it returns [errNotUnchanged].
+func (b *beat) commitUnchanged(ctx context.Context, tx *pg.Tx, l *locked) error {
 	if l.assignedHosts != int64(len(b.hosts)) || l.assignedJobs != int64(len(b.jobs)) {
 		return errNotUnchanged
 	}
-	hosts, jobs, err := b.stillToSend(ctx, tx, &l, both(b.hosts, b.hosts), both(b.jobs, b.jobs))
+	hosts, jobs, err := b.stillToSend(ctx, tx, l, both(b.hosts, b.hosts), both(b.jobs, b.jobs))
 	if err == nil && len(hosts)+len(jobs) != len(b.hosts)+len(b.jobs) {
 		err = errNotUnchanged
 	}
@@ -108,6 +101,11 @@ func (b *beat) assignAtOnce(ctx context.Context, tx *pg.Tx) error {
 		return err
 	}
 	return tx.Finish(ctx)
+}
+
+// nameSnapshot asks for the name of the snapshot in which all is locked.
+func (l *locked) nameSnapshot(ctx context.Context) pg.Ask {
+	return ask(&l.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) })
 }
 
 // assign gives the hosts and jobs to the shard, or only those that have the version that was read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -201,5 +202,46 @@ func TestLabelIsNotRemovedDuringAssignment(t *testing.T) {
 	}
 	if left := pgtest.Query[int](t, pool, "SELECT count(*) FROM afe_hosts WHERE shard_id = 1"); left != 0 {
 		t.Errorf("%d hosts are a shard's that has none of their labels", left)
+	}
+}
+
+// Whoever edits what belongs to a host or job locks its row first. What it commits while a heartbeat
+// waits for the row is in the answer, or it would never be: the host is known from then on.
+func TestAnswerHasWhatWasCommittedBeforeTheLock(t *testing.T) {
+	for _, protocol := range protocols {
+		for _, locks := range []string{"afe_hosts WHERE id = 1", "afe_jobs WHERE id = 1"} {
+			pool := pgtest.Pool(t)
+			loadShared(t, pool, 2)
+			url := serve(t, pool, protocol)
+			var ended <-chan outcome
+			during(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, "SELECT id FROM "+locks+" FOR NO KEY UPDATE"); err != nil {
+					return err
+				}
+				ended = begin(t.Context(), beat{url, "chromeos-test", `{"shard_hostname": "one"}`})
+				if err := waiters(ctx, pool, 1); err != nil {
+					return err
+				}
+				for _, sql := range []string{
+					"INSERT INTO afe_labels (id, name) VALUES (77, 'label of late')",
+					"INSERT INTO afe_hosts_labels (host_id, label_id) VALUES (1, 77)",
+					"INSERT INTO afe_host_attributes (host_id, attribute, value) VALUES (1, 'servo', 'attribute of late')",
+					"INSERT INTO afe_jobs_dependency_labels (job_id, label_id) VALUES (1, 77)",
+					"INSERT INTO afe_job_keyvals (job_id, key, value) VALUES (1, 'k', 'keyval of late')",
+					"INSERT INTO afe_host_queue_entries (id, job_id, meta_host, status) VALUES (777, 1, 77, 'entry of late')",
+				} {
+					if _, err := tx.Exec(ctx, sql); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			r := await(t, ended)
+			for _, want := range []string{"label", "attribute", "keyval", "entry"} {
+				if !strings.Contains(string(r.body), want+" of late") {
+					t.Errorf("%s, %s: the answer lacks the %s that was committed before the lock", protocol, locks, want)
+				}
+			}
+		}
 	}
 }

@@ -11,9 +11,8 @@ import (
 )
 
 // heartbeat stores what the shard sends, reads in one snapshot which objects may be sent to it, and
-// assigns and answers in another transaction. Another attempt of that one, after a deadlock with
-// somebody who edits the tables, takes nothing that others took since the snapshot; heartbeats all
-// lock in the same order.
+// assigns and answers in another transaction. Another attempt of that one takes nothing that others
+// took since the snapshot.
 func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
 	b := m.newBeat(args)
 	defer func() {
@@ -155,14 +154,19 @@ type locked struct {
 }
 
 // write assigns only hosts and jobs that have not changed since they were read: of several
-// heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the
-// user, labels of the shard, jobs, entries, hosts, each by id.
+// heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the user,
+// labels of the shard, jobs, entries, hosts, each by id; in the first attempt each as a plan finds
+// them, and a deadlock is followed by another attempt.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	asks := b.begin(ctx)
-	if b.canAssignAtOnce() {
-		return b.answer(ctx, tx, asks, idsOf(b.hosts), idsOf(b.jobs), b.assignAtOnce)
-	}
 	l := &locked{}
+	if b.canAssignAtOnce() {
+		asks = append(asks, b.assign(ctx, l, b.hosts, b.jobs, true)...)
+		asks = append(asks, l.nameSnapshot(ctx))
+		return b.answer(ctx, tx, asks, idsOf(b.hosts), idsOf(b.jobs), func(ctx context.Context, tx *pg.Tx) error {
+			return b.commitUnchanged(ctx, tx, l)
+		})
+	}
 	if len(b.jobs) > 0 {
 		asks = append(asks, b.lockJobs(ctx, l, idsOf(b.jobs)))
 	}
