@@ -33,13 +33,14 @@ func dump(t *testing.T, url string) string {
 	return strings.Join(pgtest.Column[string](t, open(t, url), catalog), "\n")
 }
 
+// pg_attver is a number that PostgreSQL 15.20 of Debian gives each column anew when it is made.
 const catalog = `
 SELECT concat_ws(' ', 'table', c.relname, c.relkind, c.relpersistence, c.relrowsecurity, c.reloptions::text, c.relacl::text, obj_description(c.oid))
 FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace
 UNION ALL
 SELECT concat_ws(' ', 'column', a.attrelid::regclass, a.attname, rank() OVER (PARTITION BY a.attrelid ORDER BY a.attnum),
 	format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
-	a.attstattarget, a.attoptions::text, a.attacl::text, pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum))
+	a.attstattarget, (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) AS o WHERE NOT starts_with(o, 'pg_attver='))::text, a.attacl::text, pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum))
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
