@@ -20,7 +20,19 @@ func (q *Queries) AcknowledgeBegin(ctx context.Context) error {
 }
 
 const acknowledgeEntries = `-- name: AcknowledgeEntries :many
-SELECT e.job_id, e.id, e.xmin::text::bigint AS version, (e.xmax = '0'::xid)::boolean AS free
+SELECT
+    e.job_id, e.id, e.xmin::text::bigint AS version,
+    (
+        e.xmax = '0'::xid
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS t
+            WHERE t.tgrelid = 'afe_jobs'::regclass
+                AND NOT t.tgisinternal
+                AND t.tgenabled IN ('O', 'A')
+                AND t.tgtype & 16::smallint <> 0
+                AND NOT pg_catalog.starts_with(t.tgname::text, 'shard_client_')
+        )
+    )::boolean AS free
 FROM afe_host_queue_entries AS e
 WHERE e.job_id = ANY ($1::bigint[])
 ORDER BY e.job_id, e.id
@@ -37,7 +49,8 @@ type AcknowledgeEntriesRow struct {
 // them: an entry is free if no session has ever locked or overwritten this version of it. So what
 // another session has written is seen here, or that it has not committed yet; what it writes after
 // this statement might as well come after the acknowledgment. Then it is a new NULL, or a
-// completion that the ledger lacks. No entry can be added to a job that is locked.
+// completion that the ledger lacks. No entry can be added to a job that is locked. Where a trigger
+// of the site runs when a job is written, no entry is free: the trigger may write it.
 func (q *Queries) AcknowledgeEntries(ctx context.Context, jobIds []int64) ([]AcknowledgeEntriesRow, error) {
 	rows, err := q.db.Query(ctx, acknowledgeEntries, jobIds)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,36 @@ func TestUnwrittenEntriesAreNotLocked(t *testing.T) {
 	}
 	if got := pgtest.Query[[]int64](t, pool, locked); !slices.Equal(got, []int64{21, 22}) {
 		t.Errorf("entries that were ever locked: %v, want those of job 2", got)
+	}
+}
+
+// A trigger of the site on jobs may write entries. It finds them locked, and so waits for no
+// scheduler that waits for the job.
+func TestEntriesThatATriggerMayWriteAreLocked(t *testing.T) {
+	t.Parallel()
+	const create = "CREATE TRIGGER of_the_site AFTER UPDATE ON afe_jobs FOR EACH ROW EXECUTE FUNCTION write_entries()"
+	for _, c := range []struct {
+		trigger string
+		locked  bool
+	}{
+		{create, true},
+		{strings.Replace(create, "UPDATE", "INSERT OR UPDATE OF shard_id", 1), true},
+		{strings.Replace(create, "UPDATE", "INSERT", 1), false},
+		{create + "; ALTER TABLE afe_jobs DISABLE TRIGGER of_the_site", false},
+		{strings.Replace(create, "ON afe_jobs", "ON afe_hosts", 1), false},
+	} {
+		pool, master := pgtest.Pool(t), newMaster(t)
+		finish(t, pool, 1, "x")
+		pgtest.Exec(t, pool, "CREATE FUNCTION write_entries() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+		pgtest.Exec(t, pool, c.trigger)
+		client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+		master.saysResult(result(nil, nil, nil))
+		if b := client.Beat(t.Context(), time.Now()); b.Err != nil || b.UploadedJobs != 1 {
+			t.Errorf("%s: %d jobs acknowledged, error %v; want 1 and no error", c.trigger, b.UploadedJobs, b.Err)
+		}
+		if locked := pgtest.Query[bool](t, pool, "SELECT bool_and(xmax <> 0) FROM afe_host_queue_entries"); locked != c.locked {
+			t.Errorf("%s: entries were locked: %t", c.trigger, locked)
+		}
 	}
 }
 
