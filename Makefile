@@ -83,8 +83,9 @@ check: verify-format verify-vet verify-imports gotestsum ## Check format, vet, i
 test: pooler gotestsum testrun ## Run all tests, with the race detector where a C compiler is
 	@race='$(RACE)' cgo=1 read=0; \
 	[ -n "$$race" ] || { cgo=0; echo 'no working C compiler here: running the tests WITHOUT the race detector'; }; \
-	echo 'running all tests; each package is printed when it ends, the first one after half a minute'; \
+	echo 'first the tests that read the source:'; \
 	$(SHOW) go test -json ./runner || read=1; \
+	echo 'now all others; each package is printed when it ends, the first one after a minute:'; \
 	$(SHOW) bin/testrun env CGO_ENABLED=$$cgo GOGC=400 go test -json $$race -ldflags=-w -p 4 -parallel 4 -timeout 40m ./runner/shard ./runner/cmd/shard-client \
 		$(filter-out %/runner,$(shell go list ./...)) && exit $$read
 
@@ -241,4 +242,4 @@ pooler:
 	@runner/postgres/install.sh pgbouncer
 
 gotestsum:
-	@$(PATIENTLY) 'compiling gotestsum, which shows the tests ...' $(TOOL) gotestsum --version >/dev/null
+	@$(PATIENTLY) 'compiling gotestsum, which shows the tests: a minute the first time ...' $(TOOL) gotestsum --version >/dev/null

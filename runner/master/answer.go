@@ -17,9 +17,9 @@ type answer struct {
 }
 
 // answer reads the hosts and jobs after the statements that lock them, lets them be given to the
-// shard, and returns the answer. What was committed before the locks is so in the answer. PostgreSQL
-// reads the next rows while those before them are taken, and writes or commits while JSON is made of
-// all. None of the rows shows to whom a host or job belongs.
+// shard, and returns the answer. What was committed before the locks is so in the answer.
+// PostgreSQL reads the next rows while those before them are taken, and writes or commits while
+// JSON is made of all. None of the rows shows to whom a host or job belongs.
 func (b *beat) answer(
 	ctx context.Context, tx *pg.Tx, begin []pg.Ask, hostIDs, jobIDs []int64, give func(context.Context, *pg.Tx) error,
 ) (*answer, error) {

@@ -87,8 +87,8 @@ func (b *beat) canAssignAtOnce() bool {
 	return !again && !b.known.Differ && len(b.hosts)+len(b.jobs) > 0
 }
 
-// commitUnchanged commits if all hosts and jobs that were found are assigned, which none is that was
-// written since, and if all are still to be sent. Otherwise it returns [errNotUnchanged].
+// commitUnchanged commits if all hosts and jobs that were found are assigned, which none is that
+// was written since, and if all are still to be sent. Otherwise it returns [errNotUnchanged].
 func (b *beat) commitUnchanged(ctx context.Context, tx *pg.Tx, l *locked) error {
 	if l.assignedHosts != int64(len(b.hosts)) || l.assignedJobs != int64(len(b.jobs)) {
 		return errNotUnchanged

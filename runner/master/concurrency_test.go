@@ -205,8 +205,9 @@ func TestLabelIsNotRemovedDuringAssignment(t *testing.T) {
 	}
 }
 
-// Whoever edits what belongs to a host or job locks its row first. What it commits while a heartbeat
-// waits for the row is in the answer, or it would never be: the host is known from then on.
+// Whoever edits what belongs to a host or job locks its row first. What it commits while a
+// heartbeat waits for the row is in the answer, or it would never be: the host is known from then
+// on.
 func TestAnswerHasWhatWasCommittedBeforeTheLock(t *testing.T) {
 	for _, protocol := range protocols {
 		for _, locks := range []string{"afe_hosts WHERE id = 1", "afe_jobs WHERE id = 1"} {

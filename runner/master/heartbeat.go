@@ -154,9 +154,9 @@ type locked struct {
 }
 
 // write assigns only hosts and jobs that have not changed since they were read: of several
-// heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the user,
-// labels of the shard, jobs, entries, hosts, each by id; in the first attempt each as a plan finds
-// them, and a deadlock is followed by another attempt.
+// heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the
+// user, labels of the shard, jobs, entries, hosts, each by id; in the first attempt each as a plan
+// finds them, and a deadlock is followed by another attempt.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	asks := b.begin(ctx)
 	l := &locked{}

@@ -104,8 +104,8 @@ var looks = regexp.MustCompile(`^-- name: (HostsToSend|JobsToSend|ForgottenBySha
 // ends are statements that have no plan.
 var ends = regexp.MustCompile(`^-- name: \w+ :\w+\s+(BEGIN|COMMIT|ROLLBACK)`)
 
-// Of jobs that were made one by one each has a version of its own, and JobAssign comes to use one plan
-// for all lists. If it did not hash the versions, it would compare each job with all of them.
+// Of jobs that were made one by one each has a version of its own, and JobAssign comes to use one
+// plan for all lists. If it did not hash the versions, it would compare each job with all of them.
 func TestVersionsAreHashedInAnyPlan(t *testing.T) {
 	pool, seen := connect(t, pgtest.Database(t))
 	loadShared(t, pool, 3)

@@ -46,7 +46,8 @@ pooler_found() {
 have() { command -v "$1" >/dev/null 2>&1; }
 
 fail() {
-	echo "install PostgreSQL $oldest_major or newer: $1" >&2
+	if found; then what=$pooler; else what="PostgreSQL $oldest_major or newer"; fi
+	echo "install $what: $1" >&2
 	exit 1
 }
 
@@ -100,15 +101,26 @@ install_package() {
 	else return 1; fi
 }
 
+# missing SERVER: the packages that are missing, by the name that the server's has here.
+missing() {
+	found || echo "$1"
+	pooler_found || echo "$pooler"
+}
+
 what_to_install() {
-	if have apt-get; then echo "apt-get install postgresql $pooler"
-	elif have dnf; then echo "dnf install postgresql-server $pooler"
-	elif have yum; then echo "yum install postgresql-server $pooler"
-	elif have apk; then echo "apk add postgresql $pooler"
-	elif have pacman; then echo "pacman -S postgresql $pooler"
-	elif have zypper; then echo "zypper install postgresql-server $pooler"
-	elif have brew; then echo "brew install postgresql $pooler"
-	else echo "your system's package of the PostgreSQL server${pooler:+ and of $pooler}"; fi
+	if have apt-get; then echo apt-get install $(missing postgresql)
+	elif have dnf; then echo dnf install $(missing postgresql-server)
+	elif have yum; then echo yum install $(missing postgresql-server)
+	elif have apk; then echo apk add $(missing postgresql)
+	elif have pacman; then echo pacman -S $(missing postgresql)
+	elif have zypper; then echo zypper install $(missing postgresql-server)
+	elif have brew; then echo brew install $(missing postgresql)
+	else echo "your system's package of" $(missing 'the PostgreSQL server'); fi
+}
+
+# where says what to set where the programs are somewhere else.
+where() {
+	if found; then echo 'put its directory on PATH'; else echo 'set SHARD_LAB_PG_BIN to the directory of initdb and postgres'; fi
 }
 
 install_all() {
@@ -122,7 +134,7 @@ if ! found && [ -n "${SHARD_LAB_PG_BIN:-}" ]; then
 	fail "SHARD_LAB_PG_BIN=$SHARD_LAB_PG_BIN does not hold it; correct or unset the variable"
 fi
 if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
-	fail "not root and no passwordless sudo here; ask for: $(what_to_install), or set SHARD_LAB_PG_BIN to the directory of initdb and postgres"
+	fail "not root and no passwordless sudo here; ask for: $(what_to_install), or $(where)"
 fi
 # What a package manager says is eighty lines that nobody needs unless it fails.
 log=$(mktemp "${TMPDIR:-/tmp}/install-postgresql.XXXXXX")
@@ -130,11 +142,12 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 began=$(date +%s)
-echo "installing PostgreSQL ($(what_to_install)): takes a minute; only programs, nothing is started" >&2
+if found; then what=$pooler; else what=PostgreSQL; fi
+echo "installing $what ($(what_to_install)): takes a minute; only programs, nothing is started" >&2
 if ! install_all </dev/null >"$log" 2>&1; then
 	cat "$log" >&2
 	fail "the installation failed, see above; correct that, or run yourself: $(what_to_install)"
 fi
-echo "PostgreSQL is installed, after $(($(date +%s) - began)) s" >&2
+echo "$what is installed, after $(($(date +%s) - began)) s" >&2
 pooler_found || fail "installed, but $pooler is not where it is looked for; put its directory on PATH"
 found || fail "installed, but initdb and postgres are not where they are looked for; set SHARD_LAB_PG_BIN to their directory"

@@ -156,6 +156,7 @@ func (d *desk) shell(example string, replaced ...string) (cmd *exec.Cmd, stdout,
 func (d *desk) does(example string, replaced ...string) string {
 	d.t.Helper()
 	cmd, stdout, stderr := d.shell(example, replaced...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // or what asks for a password asks on our terminal
 	if err := cmd.Run(); err != nil {
 		d.t.Fatalf("%v:\n%s\n%s%s", err, example, stdout, stderr)
 	}
