@@ -69,7 +69,7 @@ func (c *Config) ValidateShard() error {
 	var errs []error
 	if c.ShardHostname == "" {
 		errs = append(errs, missing("shard-hostname",
-			"shard-client runs on shards only, and a master has no shard host name",
+			"none is set; shard-client runs on shards only, and a master has no shard host name",
 			"this shard's host name as the master knows it"))
 	}
 	if c.Master == "" {

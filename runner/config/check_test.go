@@ -134,7 +134,7 @@ func TestValidateShard(t *testing.T) {
 		t.Errorf("complete: %v", err)
 	}
 	err := mustParse(t, nil, "once").ValidateShard()
-	want := `--shard-hostname: shard-client runs on shards only, and a master has no shard host name: set --shard-hostname or SHARD_CLIENT_SHARD_HOSTNAME to this shard's host name as the master knows it
+	want := `--shard-hostname: none is set; shard-client runs on shards only, and a master has no shard host name: set --shard-hostname or SHARD_CLIENT_SHARD_HOSTNAME to this shard's host name as the master knows it
 --master: there is no master to beat to: set --master or SHARD_CLIENT_MASTER to the master's address (host, HOST:PORT or URL)
 --database-url: nothing says where the shard's PostgreSQL is: set --database-url or SHARD_CLIENT_DATABASE_URL to its URL (postgres://USER@HOST/DATABASE), or set libpq's PGHOST, PGDATABASE or PGSERVICE`
 	if err == nil || err.Error() != want {

@@ -13,7 +13,7 @@ import (
 type shardAdd struct {
 	masterDatabase
 	Hostname string   `arg:"Host name that the shard's shard-client is configured with."`
-	Label    []string `placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must exist and not belong to another shard."`
+	Label    []string `placeholder:"LABEL" help:"Label whose hosts and jobs go to the shard, such as board:eve. It must exist and not belong to another shard. May be given several times."`
 }
 
 func (c *shardAdd) Run(ctx context.Context, out output) error {
