@@ -246,3 +246,41 @@ func TestAnswerHasWhatWasCommittedBeforeTheLock(t *testing.T) {
 		}
 	}
 }
+
+// Statements that write lock rows in the order of their ids, however these lie in the table, or
+// heartbeats and edits would meet in deadlocks.
+func TestRowsAreLockedInTheOrderOfIDs(t *testing.T) {
+	upload := `{"shard_hostname": "one", "jobs": [{"id": 1}, {"id": 2}, {"id": 3}], "hqes": [{"id": 1}, {"id": 2}, {"id": 3}]}`
+	for _, c := range []struct{ table, arguments string }{
+		{"afe_jobs", `{"shard_hostname": "one"}`}, {"afe_hosts", `{"shard_hostname": "one"}`},
+		{"afe_jobs", upload}, {"afe_host_queue_entries", upload},
+	} {
+		pool := pgtest.Pool(t)
+		loadShared(t, pool, 3)
+		pgtest.Exec(t, pool, "DELETE FROM afe_host_queue_entries WHERE id NOT IN (SELECT min(id) FROM afe_host_queue_entries GROUP BY job_id)")
+		pgtest.Exec(t, pool, "UPDATE afe_host_queue_entries SET id = job_id")
+		for _, table := range []string{"afe_jobs", "afe_hosts", "afe_host_queue_entries"} {
+			for _, id := range []int{3, 2, 1} { // each version comes after those before it
+				pgtest.Exec(t, pool, fmt.Sprintf("UPDATE %s SET id = id WHERE id = %d", table, id))
+			}
+		}
+		pgtest.Exec(t, pool, "ANALYZE")
+		url := serve(t, pool, afe.Protocol2019)
+		var ended <-chan outcome
+		during(t, pool, func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SELECT FROM "+c.table+" WHERE id = 1 FOR NO KEY UPDATE"); err != nil {
+				return err
+			}
+			ended = begin(t.Context(), beat{url, "chromeos-test", c.arguments})
+			if err := waiters(ctx, pool, 1); err != nil {
+				return err
+			}
+			free := pgtest.Query[int](t, pool, "SELECT count(*) FROM (SELECT FROM "+c.table+" WHERE id > 1 FOR NO KEY UPDATE SKIP LOCKED) AS free")
+			if free != 2 {
+				t.Errorf("%s, %s: a heartbeat that waits for row 1 has locked %d of the rows after it", c.arguments, c.table, 2-free)
+			}
+			return nil
+		})
+		await(t, ended)
+	}
+}

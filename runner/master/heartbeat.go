@@ -155,8 +155,7 @@ type locked struct {
 
 // write assigns only hosts and jobs that have not changed since they were read: of several
 // heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the
-// user, labels of the shard, jobs, entries, hosts, each by id; in the first attempt each as a plan
-// finds them, and a deadlock is followed by another attempt.
+// user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	asks := b.begin(ctx)
 	l := &locked{}
@@ -195,12 +194,13 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 }
 
 // begin takes the first locks. Everything but the looks for hosts and jobs to send finds rows by
-// their ids, and any plan of PostgreSQL's is good for that.
+// their ids. Any plan is good for that which goes by the index, and so locks them in the order of
+// their ids.
 func (b *beat) begin(ctx context.Context) (asks []pg.Ask) {
 	if b.seen.wants() {
 		asks = append(asks, b.stillOpen(ctx, b.seen))
 	}
-	asks = append(asks, b.planCacheMode(ctx, new("auto")))
+	asks = append(asks, b.planCacheMode(ctx, new("auto")), pg.PlansByKey(ctx))
 	if !b.userKnown {
 		asks = append(asks, do("add user", func(q *masterdb.Queries) error {
 			_, err := q.UserAdd(ctx, b.nocase, b.args.user)

@@ -100,8 +100,7 @@ func (b *beat) canStoreAtOnce() bool {
 // storeAtOnce stores the upload after the statements before it. That locks each row once; where
 // rows are looked at first, each is locked twice. PostgreSQL stores the jobs while the columns of
 // the entries are made. How many jobs were stored, and to which jobs the entries belong, then shows
-// whether every record was to be stored. [errNotAtOnce] means that one was not. A plan may take the
-// rows in another order than lockJobs; the attempt after a deadlock does not.
+// whether every record was to be stored. [errNotAtOnce] means that one was not.
 func (b *beat) storeAtOnce(ctx context.Context, tx *pg.Tx, asks []pg.Ask) error {
 	jobs, entries := &b.ready.jobs, &b.ready.entries
 	var storedJobs int64
