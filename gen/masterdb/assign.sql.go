@@ -12,20 +12,13 @@ import (
 const hostAssign = `-- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text IN (SELECT unnest($3::text[])))
+WHERE id = ANY ($2::bigint[])
 `
 
-type HostAssignParams struct {
-	ShardID  int64
-	Ids      []int64
-	Versions []string
-}
-
-// Writes even rows that belong to the shard already: from their new version another heartbeat at
-// the same time sees that they are taken. With versions it passes over rows that have none of them,
-// which were written since these were read: whoever wrote one of the versions had committed before.
-func (q *Queries) HostAssign(ctx context.Context, arg HostAssignParams) (int64, error) {
-	result, err := q.db.Exec(ctx, hostAssign, arg.ShardID, arg.Ids, arg.Versions)
+// Writes even rows that belong to the shard already: from their new version another
+// heartbeat at the same time sees that they are taken.
+func (q *Queries) HostAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, hostAssign, shardID, ids)
 	if err != nil {
 		return 0, err
 	}
@@ -79,19 +72,13 @@ func (q *Queries) HostsToSend(ctx context.Context, shardID int64, knownHostIds [
 const jobAssign = `-- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = $1::bigint
-WHERE id = ANY ($2::bigint[]) AND (cardinality($3::text[]) = 0 OR xmin::text IN (SELECT unnest($3::text[])))
+WHERE id = ANY ($2::bigint[])
 `
-
-type JobAssignParams struct {
-	ShardID  int64
-	Ids      []int64
-	Versions []string
-}
 
 // Like HostAssign. An aborted job is written at every heartbeat until the shard has
 // uploaded its end.
-func (q *Queries) JobAssign(ctx context.Context, arg JobAssignParams) (int64, error) {
-	result, err := q.db.Exec(ctx, jobAssign, arg.ShardID, arg.Ids, arg.Versions)
+func (q *Queries) JobAssign(ctx context.Context, shardID int64, ids []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, jobAssign, shardID, ids)
 	if err != nil {
 		return 0, err
 	}

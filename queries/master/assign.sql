@@ -125,17 +125,16 @@ FOR KEY SHARE;
 -- name: SetPlanCacheMode :exec
 SELECT set_config('plan_cache_mode', sqlc.narg('mode')::text, true);
 
--- Writes even rows that belong to the shard already: from their new version another heartbeat at
--- the same time sees that they are taken. With versions it passes over rows that have none of them,
--- which were written since these were read: whoever wrote one of the versions had committed before.
+-- Writes even rows that belong to the shard already: from their new version another
+-- heartbeat at the same time sees that they are taken.
 -- name: HostAssign :execrows
 UPDATE afe_hosts
 SET shard_id = @shard_id::bigint
-WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text IN (SELECT unnest(@versions::text[])));
+WHERE id = ANY (@ids::bigint[]);
 
 -- Like HostAssign. An aborted job is written at every heartbeat until the shard has
 -- uploaded its end.
 -- name: JobAssign :execrows
 UPDATE afe_jobs
 SET shard_id = @shard_id::bigint
-WHERE id = ANY (@ids::bigint[]) AND (cardinality(@versions::text[]) = 0 OR xmin::text IN (SELECT unnest(@versions::text[])));
+WHERE id = ANY (@ids::bigint[]);

@@ -16,21 +16,17 @@ type answer struct {
 	hosts, jobs, incorrect int
 }
 
-// answer reads the hosts and jobs after the statements that lock them, lets them be given to the
-// shard, and returns the answer. What was committed before the locks is so in the answer.
-// PostgreSQL reads the next rows while those before them are taken, and writes or commits while
-// JSON is made of all. None of the rows shows to whom a host or job belongs.
-func (b *beat) answer(
-	ctx context.Context, tx *pg.Tx, begin []pg.Ask, hostIDs, jobIDs []int64, give func(context.Context, *pg.Tx) error,
-) (*answer, error) {
+// answer gives the hosts and jobs to the shard, commits, and returns the answer. PostgreSQL reads
+// the next rows while those before them are taken, and writes and commits while JSON is made of
+// all. None of the rows shows to whom a host or job belongs.
+func (b *beat) answer(ctx context.Context, tx *pg.Tx, hostIDs, jobIDs []int64) (*answer, error) {
 	incorrect := b.known.Incorrect
 	a := &answer{shard: b.shard.Hostname, hosts: len(hostIDs), jobs: len(jobIDs), incorrect: len(incorrect)}
 	var hosts givenHosts
 	var jobs givenJobs
-	if err := together(ctx, tx, append(append(begin, hosts.read(ctx, hostIDs)...), jobs.read(ctx, jobIDs)...)); err != nil {
+	if err := together(ctx, tx, append(hosts.read(ctx, hostIDs), jobs.read(ctx, jobIDs)...)); err != nil {
 		return nil, err
 	}
-	b.compare()
 	asks := append(hosts.readGroups(ctx), jobs.readSuites(ctx)...)
 	var labels []masterdb.LabelsGivenRow
 	if ids := once(append(hosts.labelIDs(), jobs.labelIDs()...)); len(ids) > 0 {
@@ -38,12 +34,20 @@ func (b *beat) answer(
 			return q.LabelsGiven(ctx, ids)
 		}))
 	}
+	given := b.assign(ctx, hostIDs, jobIDs)
+	if len(given) == 0 {
+		if err := tx.Finish(ctx, asks...); err != nil {
+			return nil, err
+		}
+		a.result = b.result(hosts, jobs, labels, incorrect)
+		return a, nil
+	}
 	if err := together(ctx, tx, asks); err != nil {
 		return nil, err
 	}
 	written := make(chan []byte)
 	go func() { written <- b.result(hosts, jobs, labels, incorrect) }()
-	err := give(ctx, tx)
+	err := tx.Finish(ctx, given...)
 	a.result = <-written
 	return a, err
 }

@@ -27,15 +27,14 @@ func (n *names) note(sql string) {
 	n.ran = append(n.ran, strings.TrimPrefix(strings.SplitN(sql, " :", 2)[0], "-- name: "))
 }
 
-func (n *names) count(name string) (times int) {
+// lockedFirst reports whether jobs were locked before anything to send was looked for, which is for
+// an upload.
+func (n *names) lockedFirst() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, one := range n.ran {
-		if one == name {
-			times++
-		}
-	}
-	return times
+	lock := slices.Index(n.ran, "JobLock")
+	look := slices.Index(n.ran, "JobsToSend")
+	return lock >= 0 && (look < 0 || lock < look)
 }
 
 func (n *names) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
@@ -112,7 +111,7 @@ func TestAtOnceIsAsCarefully(t *testing.T) {
 						inOrder(c.jobs, ascend), inOrder(c.entries, ascend), more)))
 					was[i] = string(r.body) + "\n" + pgtest.Query[string](t, pool, `SELECT string_agg(t, E'\n') FROM (SELECT j::text AS t FROM afe_jobs AS j
 						UNION ALL SELECT e::text FROM afe_host_queue_entries AS e UNION ALL SELECT h::text FROM afe_hosts AS h ORDER BY 1) AS rows`)
-					if locked := ran.count("JobLock") > 0; locked != (c.locks && more == c.more || !ascend) {
+					if locked := ran.lockedFirst(); locked != (c.locks && more == c.more || !ascend) {
 						t.Errorf("ascending %t: rows were locked and looked at first: %t", ascend, locked)
 					}
 				}

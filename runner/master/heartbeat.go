@@ -11,8 +11,9 @@ import (
 )
 
 // heartbeat stores what the shard sends, reads in one snapshot which objects may be sent to it, and
-// assigns and answers in another transaction. Another attempt of that one takes nothing that others
-// took since the snapshot.
+// assigns and answers in another transaction. Another attempt of that one, after a deadlock with
+// somebody who edits the tables, takes nothing that others took since the snapshot; heartbeats all
+// lock in the same order.
 func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer, err error) {
 	b := m.newBeat(args)
 	defer func() {
@@ -36,14 +37,10 @@ func (m *master) heartbeat(ctx context.Context, args *arguments) (given *answer,
 	if b.isIdle() {
 		return b.empty(), nil
 	}
-	again := true
-	for again {
-		err = pg.Write(ctx, m.pool, func(tx *pg.Tx) (err error) {
-			given, err = b.write(ctx, tx)
-			return err
-		})
-		again = errors.Is(err, errNotUnchanged)
-	}
+	err = pg.Write(ctx, m.pool, func(tx *pg.Tx) (err error) {
+		given, err = b.write(ctx, tx)
+		return err
+	})
 	return given, err
 }
 
@@ -60,7 +57,6 @@ type beat struct {
 	otherEnds []int64  // uploaded entries that had ended otherwise
 	atOnce    bool     // the upload is stored before its rows are looked at
 	careful   bool     // and may not be so any more
-	assigning bool     // hosts and jobs may not be assigned any more before they are locked
 }
 
 // found is what was found of the shard.
@@ -149,23 +145,14 @@ type locked struct {
 	hosts    []masterdb.HostLockRow
 	refused  []masterdb.HostStatusRefusedRow
 	snapshot string // of a moment when all was locked
-
-	assignedHosts, assignedJobs int64
 }
 
 // write assigns only hosts and jobs that have not changed since they were read: of several
 // heartbeats that overlap, only one gets a host or a job. Locks are taken in a fixed order: the
 // user, labels of the shard, jobs, entries, hosts, each by id.
 func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
-	asks := b.begin(ctx)
 	l := &locked{}
-	if b.canAssignAtOnce() {
-		asks = append(asks, b.assign(ctx, l, b.hosts, b.jobs, true)...)
-		asks = append(asks, l.nameSnapshot(ctx))
-		return b.answer(ctx, tx, asks, idsOf(b.hosts), idsOf(b.jobs), func(ctx context.Context, tx *pg.Tx) error {
-			return b.commitUnchanged(ctx, tx, l)
-		})
-	}
+	asks := b.begin(ctx)
 	if len(b.jobs) > 0 {
 		asks = append(asks, b.lockJobs(ctx, l, idsOf(b.jobs)))
 	}
@@ -188,9 +175,7 @@ func (b *beat) write(ctx context.Context, tx *pg.Tx) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.answer(ctx, tx, nil, idsOf(hosts), idsOf(jobs), func(ctx context.Context, tx *pg.Tx) error {
-		return tx.Finish(ctx, b.assign(ctx, l, hosts, jobs, false)...)
-	})
+	return b.answer(ctx, tx, hosts, jobs)
 }
 
 // begin takes the first locks. Everything but the looks for hosts and jobs to send finds rows by

@@ -104,43 +104,6 @@ var looks = regexp.MustCompile(`^-- name: (HostsToSend|JobsToSend|ForgottenBySha
 // ends are statements that have no plan.
 var ends = regexp.MustCompile(`^-- name: \w+ :\w+\s+(BEGIN|COMMIT|ROLLBACK)`)
 
-// Of jobs that were made one by one each has a version of its own, and JobAssign comes to use one
-// plan for all lists. If it did not hash the versions, it would compare each job with all of them.
-func TestVersionsAreHashedInAnyPlan(t *testing.T) {
-	pool, seen := connect(t, pgtest.Database(t))
-	loadShared(t, pool, 3)
-	call(t, serve(t, pool, afe.Protocol2019), heartbeat(`{"shard_hostname": "one"}`))
-	assigned := 0
-	for _, sql := range seen.sql {
-		if !strings.Contains(sql, "name: JobAssign ") && !strings.Contains(sql, "name: HostAssign ") {
-			continue
-		}
-		assigned++
-		conn, err := pool.Acquire(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		pgtest.Exec(t, conn, "PREPARE one AS "+sql)
-		pgtest.Exec(t, conn, "SET plan_cache_mode = force_generic_plan")
-		rows, err := conn.Query(t.Context(), "EXPLAIN EXECUTE one (NULL, NULL, NULL)")
-		if err != nil {
-			t.Fatal(err)
-		}
-		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if text := strings.Join(plan, "\n"); !strings.Contains(text, "hashed SubPlan") {
-			t.Errorf("versions are not hashed:\n%s", text)
-		}
-		pgtest.Exec(t, conn, "DEALLOCATE one")
-		conn.Release()
-	}
-	if assigned != 2 {
-		t.Errorf("%d statements assign hosts or jobs, want 2", assigned)
-	}
-}
-
 // explain looks at the plan of each statement of ours, and returns how many there were.
 func explain(t *testing.T, pool *pgxpool.Pool, name string, asked []string, args [][]any) (explained int) {
 	t.Helper()

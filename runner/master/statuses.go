@@ -63,7 +63,7 @@ func (b *beat) storeStatuses(ctx context.Context, l *locked) (asks []pg.Ask) {
 		}))
 	}
 	if len(b.hosts)+len(b.jobs) > 0 {
-		asks = append(asks, l.nameSnapshot(ctx))
+		asks = append(asks, ask(&l.snapshot, "name the snapshot", func(q *masterdb.Queries) (string, error) { return q.SnapshotSeen(ctx) }))
 	}
 	return asks
 }
