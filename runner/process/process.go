@@ -20,8 +20,9 @@ import (
 	"time"
 )
 
-// killPatience is how long a child may take to finish after its context has ended.
-const killPatience = 5 * time.Second
+// killPatience is how long a child may take to finish after its context has ended. initdb takes a
+// second, and was seen to take more than five on a busy machine.
+const killPatience = 30 * time.Second
 
 // Process is a child that ends with this process.
 type Process struct {
