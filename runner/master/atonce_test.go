@@ -1,54 +1,22 @@
 package master_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
 
-// names are the statements that a pool has run.
-type names struct {
-	mu  sync.Mutex
-	ran []string
-}
-
-func (n *names) note(sql string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.ran = append(n.ran, strings.TrimPrefix(strings.SplitN(sql, " :", 2)[0], "-- name: "))
-}
-
 // lockedFirst reports whether jobs were locked before anything to send was looked for, which is for
 // an upload.
-func (n *names) lockedFirst() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	lock := slices.Index(n.ran, "JobLock")
-	look := slices.Index(n.ran, "JobsToSend")
+func (s *statements) lockedFirst() bool {
+	ran := s.names()
+	lock, look := slices.Index(ran, "JobLock"), slices.Index(ran, "JobsToSend")
 	return lock >= 0 && (look < 0 || lock < look)
 }
-
-func (n *names) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
-	n.note(q.SQL)
-	return ctx
-}
-func (*names) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-func (*names) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
-	return ctx
-}
-func (n *names) TraceBatchQuery(_ context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
-	n.note(q.SQL)
-}
-func (*names) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // A packet is answered and stored the same whether its upload is stored at once or its rows are
 // locked and looked at first, which they are where ids do not ascend.
@@ -89,17 +57,7 @@ func TestAtOnceIsAsCarefully(t *testing.T) {
 				}
 				was := [2]string{}
 				for i, ascend := range []bool{true, false} {
-					config, err := pgxpool.ParseConfig(pgtest.Database(t))
-					if err != nil {
-						t.Fatal(err)
-					}
-					ran := &names{}
-					config.ConnConfig.Tracer = ran
-					pool, err := pgxpool.NewWithConfig(t.Context(), config)
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(pool.Close)
+					pool, ran := connect(t, pgtest.Database(t))
 					loadShared(t, pool, 4)
 					pgtest.Exec(t, pool, "UPDATE afe_jobs SET shard_id = 1, created_on = '2019-03-01'")
 					pgtest.Exec(t, pool, "DELETE FROM afe_host_queue_entries WHERE id NOT IN (SELECT min(id) FROM afe_host_queue_entries GROUP BY job_id)")

@@ -42,6 +42,18 @@ func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, batch pgx
 func (*statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (*statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
 
+// names returns the names of the statements that the pool has sent.
+func (s *statements) names() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sql := range s.sql {
+		if name, ours := strings.CutPrefix(sql, "-- name: "); ours {
+			names = append(names, strings.Fields(name)[0])
+		}
+	}
+	return names
+}
+
 // connect opens a pool as the command does, and one that remembers.
 func connect(t testing.TB, databaseURL string) (*pgxpool.Pool, *statements) {
 	t.Helper()

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"shardclient/runner/afe"
 	"shardclient/runner/pgtest"
 )
@@ -23,17 +21,7 @@ func ofOneLook(ran []string) (n int) {
 
 func TestStatementsDoNotGrow(t *testing.T) {
 	statements := func(n int) int {
-		config, err := pgxpool.ParseConfig(pgtest.Database(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ran := &names{}
-		config.ConnConfig.Tracer = ran
-		pool, err := pgxpool.NewWithConfig(t.Context(), config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(pool.Close)
+		pool, ran := connect(t, pgtest.Database(t))
 		loadShared(t, pool, 2*n)
 		arguments := `{"shard_hostname": "one", "known_host_ids": [1], "known_host_statuses": ["Dead"], "jobs": [`
 		entries := ""
@@ -42,12 +30,12 @@ func TestStatementsDoNotGrow(t *testing.T) {
 			entries += fmt.Sprintf(`{"id": %d, "status": "Completed", "complete": true},`, 2*i)
 		}
 		arguments = arguments[:len(arguments)-1] + `], "hqes": [` + entries[:len(entries)-1] + `]}`
-		before := ofOneLook(ran.ran)
+		before := ofOneLook(ran.names())
 		r := call(t, serve(t, pool, afe.Protocol2019), heartbeat(arguments))
 		if jobs := ids(t, r, "jobs"); len(jobs) != n {
 			t.Errorf("%d jobs sent, want %d", len(jobs), n)
 		}
-		return ofOneLook(ran.ran) - before
+		return ofOneLook(ran.names()) - before
 	}
 	small, large := statements(1), statements(500)
 	t.Logf("%d statements", large)
