@@ -85,7 +85,7 @@ func Response(ctx context.Context, o *Options, r *afe.Response) (int, error) {
 	a.noKeyvals = r.Incomplete != nil && !r.SuiteKeyvals.Found()
 	steps, err := a.steps(ctx, r)
 	if a.jobs != nil {
-		defer a.jobs.Stop()
+		defer a.jobs.end()
 		defer func() { a.look.wait() }()
 	}
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 
 	"shardclient/gen/sharddb"
@@ -55,7 +56,7 @@ func (a *applier) storeJobs(
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := free.Store(ctx, q); err != nil {
+	if err := free.Store(ctx, q, a.sortAheadOfNew); err != nil {
 		return nil, nil, err
 	}
 	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
@@ -66,6 +67,7 @@ func (a *applier) rowsOf(chunk []unit[objects.Job], found map[finding]bool) (*ro
 	all := rows.NewJobs(len(chunk))
 	isHere := func(entry int64) bool { return found[finding{foundEntry, entry}] }
 	for _, u := range chunk {
+		runtime.Gosched()
 		keyvals, err := a.jobKeyvals(u.Object)
 		if err != nil {
 			return nil, err
@@ -119,6 +121,9 @@ func (a *applier) storableJobs(
 	}
 	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeEntryTaken }) {
 		// A job that comes later in the response takes the note back; see JobsRefused.
+		if a.jobs.next != nil {
+			a.jobs.next.done.Wait()
+		}
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
 			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: slices.Collect(maps.Keys(a.jobs.First)),
 		})

@@ -26,16 +26,19 @@ type look struct {
 	rows *rows.Jobs // of new jobs
 }
 
+// expectation is what the next jobs are likely to be, after those before them.
+type expectation struct{ new, here bool }
+
 // beginLook begins to make what is likely to be asked about jobs.
-func (a *applier) beginLook(units []unit[objects.Job]) *look {
-	l, allHere := &look{units: units, isNew: a.allNew}, a.allHere
+func (a *applier) beginLook(units []unit[objects.Job], expected expectation) *look {
+	l := &look{units: units, isNew: expected.new}
 	l.asked.Add(1)
 	l.made.Go(func() {
 		_ = guard.Run(func() (err error) { // what failed is made again when it is needed
 			defer l.asked.Done()
 			if l.isNew {
 				l.find = findArgs(units)
-			} else if allHere {
+			} else if expected.here {
 				l.known, err = a.knownOf(units)
 			}
 			return err
@@ -61,7 +64,7 @@ func (l *look) wait() {
 func (a *applier) lookAt(units []unit[objects.Job]) *look {
 	if l := a.look; l == nil || len(l.units) != len(units) || l.units[0].Object != units[0].Object {
 		a.look.wait()
-		a.look = a.beginLook(units)
+		a.look = a.beginLook(units, expectation{a.allNew, a.allHere})
 	}
 	return a.look
 }

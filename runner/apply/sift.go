@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -17,23 +18,6 @@ func asBad[T any](u unit[T]) aside.Object {
 	return aside.Object{Kind: u.Kind, ID: u.ID, Place: u.Place}
 }
 
-// good returns the good ones of the next objects of a section. It sets aside those that were not
-// understood, and those that differ from an earlier one with the same id. Identical copies are no
-// fault.
-func good[T any](ctx context.Context, a *applier, v *reading.Sieve[T], units []unit[T]) ([]unit[T], error) {
-	units, err := v.Good(units, func(u unit[T], first afe.Place) error {
-		if u.Err == nil {
-			return a.copied(asBad(u), first)
-		}
-		a.SetAside(asBad(u), aside.CodeMalformed, u.Err)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return units, a.FlushMany(ctx)
-}
-
 // sift sorts out a whole section, and returns the good objects. It calls each with every one of
 // them, and sets aside those for which that returns an error, because they contradict others.
 func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T) error) ([]reading.Ref, error) {
@@ -41,9 +25,9 @@ func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each fun
 	refs, keep := make([]reading.Ref, 0, s.Len()), []unit[T]{}
 	for units, err := range s.Chunks(s.All(), reading.PieceObjects) {
 		if err == nil {
-			units, err = good(ctx, a, v, units)
+			units, err = judge(a, v, units, a.SetAside)
 		}
-		if err != nil {
+		if err = cmp.Or(err, a.FlushMany(ctx)); err != nil {
 			return nil, err
 		}
 		for _, u := range units {
@@ -61,15 +45,16 @@ func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each fun
 	return refs, nil
 }
 
-// copied sets an object aside if it differs from the first one with its id.
-func (a *applier) copied(object aside.Object, first afe.Place) error {
+// differsFrom returns why an object is set aside whose id another one had first: it differs from
+// that one.
+func (a *applier) differsFrom(object aside.Object, first afe.Place) (reason, err error) {
 	before, err := a.r.Text(first, first.Size())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	again, err := a.r.Text(object.Place, object.Place.Size())
 	if err == nil && !reading.SameJSON(before, again) {
-		a.SetAside(object, aside.CodeDuplicateID, fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID))
+		reason = fmt.Errorf("another %s with id %d came first in this response", object.Kind, object.ID)
 	}
-	return err
+	return reason, err
 }

@@ -19,8 +19,11 @@ import (
 type jobs struct {
 	*reading.Sieve[objects.Job]
 	*reading.Reading[objects.Job]
-	sifted bool          // all are sorted out
-	rest   []reading.Ref // sorted out, but not asked for yet
+	turns  map[int64]reading.Ref // of those that were refused in earlier beats
+	next   *batch                // the next ones, if they are sorted out already or about to be
+	ahead  bool                  // some are in hand; until then chunks are small, so that these are soon
+	sifted bool                  // all are sorted out
+	rest   []reading.Ref         // sorted out, but not asked for yet
 }
 
 // beginJobs begins to read the jobs.
@@ -29,36 +32,37 @@ func (a *applier) beginJobs(section *afe.Section[objects.Job]) *jobs {
 	return &jobs{Sieve: reading.NewSieve(s), Reading: s.Start(s.All(), a.most())}
 }
 
-// nextJobs returns the next good jobs. It has none when all are sorted out.
-func (a *applier) nextJobs(ctx context.Context) (next []unit[objects.Job], err error) {
-	for len(next) == 0 && !a.jobs.sifted {
-		units, err := a.jobs.Chunk()
-		if err != nil {
-			return nil, err
-		}
-		a.jobs.sifted = len(units) == 0
-		if next, err = good(ctx, a, a.jobs.Sieve, units); err != nil {
-			return nil, err
-		}
-		next = a.withoutContradictions(next)
+// end ends the reading.
+func (j *jobs) end() {
+	j.Stop()
+	if j.next != nil {
+		j.next.done.Wait()
+		j.next.look.wait()
 	}
-	return next, nil
 }
 
-// withoutContradictions returns the jobs that agree with all objects before them, and sets aside
-// the others.
-func (a *applier) withoutContradictions(chunk []unit[objects.Job]) []unit[objects.Job] {
-	named := rows.NewParents() // by the jobs of this chunk
-	return slices.DeleteFunc(chunk, func(u unit[objects.Job]) bool {
-		err := cmp.Or(a.parents.JobAgrees(u.Object), named.JobAgrees(u.Object))
-		if err != nil {
-			a.SetAside(asBad(u), aside.CodeDuplicateID, err)
-			return true
+// nextJobs returns the next jobs of which some are good; nil: all are sorted out.
+func (a *applier) nextJobs(ctx context.Context) (*batch, error) {
+	for !a.jobs.sifted {
+		a.sortAhead()
+		b := a.jobs.next
+		b.done.Wait()
+		a.jobs.next, a.jobs.sifted = nil, b.last
+		for _, bad := range b.bad {
+			a.SetAside(bad.object, bad.code, bad.reason)
 		}
-		named.AddJob(u.Object, a.parents)
-		a.claim(u.Object)
-		return false
-	})
+		if err := cmp.Or(b.err, a.FlushMany(ctx)); err != nil {
+			b.look.wait()
+			return nil, err
+		}
+		for _, u := range b.good {
+			a.claim(u.Object)
+		}
+		if len(b.good) > 0 {
+			return b, nil
+		}
+	}
+	return nil, nil
 }
 
 // claim notes which entries a job names, and which of them a job before it has named. The first one
@@ -88,14 +92,15 @@ func (a *applier) settle(object any) {
 // siftJobs sorts out all jobs, and gathers what they name.
 func (a *applier) siftJobs(ctx context.Context) error {
 	for {
-		good, err := a.nextJobs(ctx)
-		if err != nil || len(good) == 0 {
+		b, err := a.nextJobs(ctx)
+		if err != nil || b == nil {
 			return err
 		}
-		for _, u := range good {
+		for _, u := range b.good {
 			a.parents.AddJob(u.Object, rows.Parents{})
 			a.jobs.rest = append(a.jobs.rest, u.Ref)
 		}
+		b.look.wait()
 	}
 }
 
@@ -110,22 +115,23 @@ func (a *applier) storeAllJobs(ctx context.Context) error {
 }
 
 // jobsInTurn hands out the jobs in the order in which they are stored. While some are stored, the
-// next are looked at.
+// next are looked at; new ones wait for the others only as far as these are read already.
 func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	return func(yield func([]unit[objects.Job], error) bool) {
 		var this, next *look
 		defer func() { next.wait() }()
 		turns, err := a.Turns(ctx, aside.KindJob)
-		for isFirst := true; err == nil; isFirst = false {
+		a.jobs.turns = turns
+		for err == nil {
 			if this, next = next, nil; this == nil {
-				if this, err = a.lookAtNext(ctx, turns); this == nil {
+				if this, err = a.lookAtNext(ctx); this == nil {
 					break
 				}
 			}
-			if !isFirst || !a.allNew { // new ones do not wait until others have been read
-				next, err = a.lookAtNext(ctx, turns)
-				a.jobs.Small = false // until then, so that as much is read as is needed to be ahead
+			if !a.allNew { // new ones do not wait until others have been read; see sortAhead
+				next, err = a.lookAtNext(ctx)
 			}
+			a.jobs.ahead = true
 			a.look = this
 			if !yield(this.units, nil) {
 				return
@@ -142,38 +148,29 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 
 // lookAtNext begins to look at the next jobs, but for those that were refused before, and stores
 // what they name or notes it; nil: no more of them come.
-func (a *applier) lookAtNext(ctx context.Context, turns map[int64]reading.Ref) (*look, error) {
+func (a *applier) lookAtNext(ctx context.Context) (*look, error) {
 	for {
-		good, err := a.nextJobs(ctx)
-		if err != nil || len(good) == 0 {
+		b, err := a.nextJobs(ctx)
+		if err != nil || b == nil {
 			return nil, err
 		}
-		if err := a.storeParentsOf(ctx, good); err != nil {
+		if err := a.storeParentsOf(ctx, b.named); err != nil {
 			a.parentsErr = pg.Together(a.parentsErr, err)
 			if !pg.IsOfOneStep(err) {
+				b.look.wait()
 				return nil, err
 			}
 		}
-		good = slices.DeleteFunc(good, func(u unit[objects.Job]) bool {
-			refused := turns[u.ID].Turn > 0
-			if refused {
-				a.jobs.rest = append(a.jobs.rest, u.Ref)
-			}
-			return refused
-		})
-		if len(good) > 0 {
-			return a.beginLook(good), nil
+		a.jobs.rest = append(a.jobs.rest, b.refused...)
+		if b.look != nil {
+			return b.look, nil
 		}
 	}
 }
 
 // storeParentsOf stores what jobs name that nothing before them has named. If the jobs are likely
 // to be new, or parents could not be stored at once, the transaction of the jobs does.
-func (a *applier) storeParentsOf(ctx context.Context, chunk []unit[objects.Job]) error {
-	named := rows.NewParents()
-	for _, u := range chunk {
-		named.AddJob(u.Object, a.parents)
-	}
+func (a *applier) storeParentsOf(ctx context.Context, named rows.Parents) error {
 	a.parents.Merge(named)
 	if a.parentsByChunk {
 		return nil

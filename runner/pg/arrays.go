@@ -19,27 +19,41 @@ func QuickArrays(_ context.Context, conn *pgx.Conn) error {
 }
 
 func quickArrays(m *pgtype.Map) {
-	order := binary.BigEndian
-	writeArray(m, "_int8", func(buf []byte, n int64) []byte { return order.AppendUint64(order.AppendUint32(buf, 8), uint64(n)) })
-	writeArray(m, "_text", func(buf []byte, s string) []byte { return append(order.AppendUint32(buf, uint32(len(s))), s...) })
-	writeArray(m, "_bool", func(buf []byte, b bool) []byte {
-		if b {
-			return append(buf, 0, 0, 0, 1, 1)
-		}
-		return append(buf, 0, 0, 0, 1, 0)
-	})
-	writeArray(m, "_timestamp", func(buf []byte, t pgtype.Timestamp) []byte {
-		switch {
-		case !t.Valid:
-			return order.AppendUint32(buf, math.MaxUint32) // NULL
-		case t.InfinityModifier == pgtype.Infinity:
-			return order.AppendUint64(order.AppendUint32(buf, 8), math.MaxInt64)
-		case t.InfinityModifier == pgtype.NegativeInfinity:
-			return order.AppendUint64(order.AppendUint32(buf, 8), 1<<63)
-		}
-		_, zone := t.Time.Zone() // what the clock shows is written
-		return order.AppendUint64(order.AppendUint32(buf, 8), uint64(t.Time.UnixMicro()+int64(zone)*1_000_000-y2k))
-	})
+	writeArray(m, "_int8", appendInt8)
+	writeArray(m, "_text", appendText)
+	writeArray(m, "_bool", appendBool)
+	writeArray(m, "_timestamp", appendTimestamp)
+}
+
+// null is the length of a value that is none.
+const null = math.MaxUint32
+
+func appendInt8(buf []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(buf, 8), uint64(n))
+}
+
+func appendText(buf []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(buf, uint32(len(s))), s...)
+}
+
+func appendBool(buf []byte, b bool) []byte {
+	if b {
+		return append(buf, 0, 0, 0, 1, 1)
+	}
+	return append(buf, 0, 0, 0, 1, 0)
+}
+
+func appendTimestamp(buf []byte, t pgtype.Timestamp) []byte {
+	switch {
+	case !t.Valid:
+		return binary.BigEndian.AppendUint32(buf, null)
+	case t.InfinityModifier == pgtype.Infinity:
+		return appendInt8(buf, math.MaxInt64)
+	case t.InfinityModifier == pgtype.NegativeInfinity:
+		return appendInt8(buf, math.MinInt64)
+	}
+	_, zone := t.Time.Zone() // what the clock shows is written
+	return appendInt8(buf, t.Time.UnixMicro()+int64(zone)*1_000_000-y2k)
 }
 
 // y2k is where PostgreSQL's times begin, in microseconds.

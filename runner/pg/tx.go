@@ -128,5 +128,5 @@ func (t *Tx) CopyFrom(
 	if err := t.start(ctx); err != nil {
 		return 0, err
 	}
-	return t.conn.CopyFrom(ctx, table, columns, rows)
+	return copyFrom(ctx, t.conn, table, columns, rows)
 }

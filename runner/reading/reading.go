@@ -5,6 +5,7 @@ package reading
 
 import (
 	"iter"
+	"runtime"
 	"sync"
 
 	"shardclient/runner/afe"
@@ -183,6 +184,7 @@ func (s *Source[T]) Read(refs []Ref) (units []Unit[T], err error) {
 		defer s.readers.Put(section)
 		units = make([]Unit[T], 0, len(refs))
 		for _, r := range refs {
+			runtime.Gosched() // whoever stores what was read before is in a hurry, and this is not
 			u, kept := s.kept[r.Index]
 			if !kept {
 				received, err := section.Read(r.Index)

@@ -118,14 +118,16 @@ func (r *Jobs) Lock(ctx context.Context, q *sharddb.Queries) (map[int64]string, 
 	return locked, err
 }
 
-// Store stores the rows, whose needs are locked.
-func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries) error {
+// Store stores the rows, whose needs are locked. It calls sent once PostgreSQL has the jobs
+// themselves: they are most of what it is sent, and while their data goes out the sender needs the
+// processor; after that PostgreSQL does.
+func (r *Jobs) Store(ctx context.Context, q *sharddb.Queries, sent func()) error {
 	if len(r.here.JobIds) > 0 {
 		if err := r.update(ctx, q); err != nil {
 			return err
 		}
 	}
-	if err := r.copy(ctx, q); err != nil {
+	if err := r.copy(ctx, q, sent); err != nil {
 		return err
 	}
 	if !r.hasHere() {
@@ -162,10 +164,11 @@ func (r *Jobs) update(ctx context.Context, q *sharddb.Queries) error {
 
 // copy stores what is new, in the order of the foreign keys. A row that somebody else stores at the
 // same time fails the transaction, which is then repeated, and finds it here.
-func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries) error {
+func (r *Jobs) copy(ctx context.Context, q *sharddb.Queries, sent func()) error {
 	if err := copyRows(ctx, "afe_jobs", r.jobs, q.JobsCopy); err != nil {
 		return err
 	}
+	sent()
 	if err := copyRows(ctx, "afe_host_queue_entries", append(r.entries, r.late...), q.EntriesCopy); err != nil {
 		return err
 	}

@@ -1,0 +1,116 @@
+package apply
+
+import (
+	"cmp"
+	"runtime"
+	"sync"
+
+	"shardclient/runner/afe"
+	"shardclient/runner/aside"
+	"shardclient/runner/guard"
+	"shardclient/runner/objects"
+	"shardclient/runner/reading"
+	"shardclient/runner/rows"
+)
+
+// batch is what there is to know of the next jobs of an answer before PostgreSQL is asked: which of
+// them are good, and what they name. It is made while jobs before them are stored, so until it is
+// taken, by nextJobs, it changes nothing that storing them reads.
+type batch struct {
+	done sync.WaitGroup
+
+	good    []unit[objects.Job]
+	bad     []badJob
+	named   rows.Parents  // by the good ones, and by nothing before them
+	refused []reading.Ref // the good ones that PostgreSQL refused in an earlier beat
+	look    *look         // at the others; nil: there are none
+	last    bool          // no jobs come any more
+	err     error         // of the disk that the answer is kept on
+}
+
+// badJob is a job that is set aside.
+type badJob struct {
+	object aside.Object
+	code   string
+	reason error
+}
+
+// sortAhead begins to sort out the next jobs, unless that has begun.
+func (a *applier) sortAhead() {
+	if a.jobs.next != nil || a.jobs.sifted {
+		return
+	}
+	b := &batch{named: rows.NewParents()}
+	a.jobs.next = b
+	a.jobs.Small = a.jobs.Small && !a.jobs.ahead
+	expected := expectation{a.allNew, a.allHere}
+	b.done.Go(func() {
+		if err := guard.Run(func() error { return a.sortOut(b, expected) }); err != nil {
+			b.err = err
+		}
+	})
+}
+
+// sortAheadOfNew is sortAhead where jobs are likely to be new: others have been looked at already;
+// see jobsInTurn.
+func (a *applier) sortAheadOfNew() {
+	if a.allNew {
+		a.sortAhead()
+	}
+}
+
+// sortOut makes a batch of the next jobs.
+func (a *applier) sortOut(b *batch, expected expectation) error {
+	units, err := a.jobs.Chunk()
+	if err != nil {
+		return err
+	}
+	b.last = len(units) == 0
+	units, err = judge(a, a.jobs.Sieve, units, b.setAside)
+	if err != nil {
+		return err
+	}
+	b.good = make([]unit[objects.Job], 0, len(units))
+	var others []unit[objects.Job]
+	for _, u := range units {
+		runtime.Gosched()
+		if err := cmp.Or(a.parents.JobAgrees(u.Object), b.named.JobAgrees(u.Object)); err != nil {
+			b.setAside(asBad(u), aside.CodeDuplicateID, err)
+			continue
+		}
+		b.named.AddJob(u.Object, a.parents)
+		b.good = append(b.good, u)
+		if a.jobs.turns[u.ID].Turn > 0 {
+			b.refused = append(b.refused, u.Ref)
+		} else {
+			others = append(others, u)
+		}
+	}
+	if len(others) > 0 {
+		b.look = a.beginLook(others, expected)
+	}
+	return nil
+}
+
+func (b *batch) setAside(object aside.Object, code string, reason error) {
+	b.bad = append(b.bad, badJob{object, code, reason})
+}
+
+// judge returns the good ones of the next objects of a section. It calls setAside with those that
+// were not understood, and with those that differ from an earlier one with the same id. Identical
+// copies are no fault.
+func judge[T any](
+	a *applier, v *reading.Sieve[T], units []unit[T], setAside func(aside.Object, string, error),
+) ([]unit[T], error) {
+	return v.Good(units, func(u unit[T], first afe.Place) error {
+		if u.Err != nil {
+			setAside(asBad(u), aside.CodeMalformed, u.Err)
+			return nil
+		}
+		reason, err := a.differsFrom(asBad(u), first)
+		if reason != nil {
+			setAside(asBad(u), aside.CodeDuplicateID, reason)
+		}
+		return err
+	})
+}
