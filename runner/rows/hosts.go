@@ -52,14 +52,14 @@ func (r *Hosts) Add(h *objects.Host) {
 		LockReason: h.LockReason,
 		ShardID:    shardID(h.Shard),
 	})
-	r.refer.add(h.ID, "afe_shards", shardID(h.Shard), &r.refer.ids.ShardIds)
+	r.refer.shards.add(h.ID, shardID(h.Shard))
 	for _, id := range distinct(h.Labels, func(l *objects.Label) int64 { return l.ID }) {
 		r.labels = append(r.labels, sharddb.HostLabelsCopyParams{HostID: h.ID, LabelID: id})
-		r.refer.add(h.ID, "afe_labels", &id, &r.refer.ids.LabelIds)
+		r.refer.labels.add(h.ID, &id)
 	}
 	for _, id := range distinct(h.ACLGroups, func(g *objects.ACLGroup) int64 { return g.ID }) {
 		r.groups = append(r.groups, sharddb.HostGroupsCopyParams{AclgroupID: id, HostID: h.ID})
-		r.refer.add(h.ID, "afe_acl_groups", &id, &r.refer.ids.AclgroupIds)
+		r.refer.groups.add(h.ID, &id)
 	}
 	for _, attribute := range h.Attributes.Value {
 		r.attributes = append(r.attributes, sharddb.HostAttributesCopyParams{

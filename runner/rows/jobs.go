@@ -41,16 +41,16 @@ func (r *Jobs) AddNew(j *objects.Job, keyvals []objects.Keyval, awaited bool) {
 	r.addKeyvals(j, keyvals, awaited)
 	job := jobRow(j)
 	r.jobs = append(r.jobs, job)
-	r.refer.add(j.ID, "afe_shards", job.ShardID, &r.refer.ids.ShardIds)
+	r.refer.shards.add(j.ID, job.ShardID)
 	for i := range j.Entries {
 		row := entryRow(j.ID, &j.Entries[i])
 		r.entries = append(r.entries, row)
-		r.refer.add(j.ID, "afe_hosts", row.HostID, &r.refer.ids.HostIds)
-		r.refer.add(j.ID, "afe_labels", row.MetaHost, &r.refer.ids.LabelIds)
+		r.refer.hosts.add(j.ID, row.HostID)
+		r.refer.labels.add(j.ID, row.MetaHost)
 	}
 	for _, id := range distinct(j.DependencyLabels, func(l *objects.Label) int64 { return l.ID }) {
 		r.labels = append(r.labels, sharddb.DependencyLabelsCopyParams{JobID: j.ID, LabelID: id})
-		r.refer.add(j.ID, "afe_labels", &id, &r.refer.ids.LabelIds)
+		r.refer.labels.add(j.ID, &id)
 	}
 }
 

@@ -16,9 +16,19 @@ import (
 // build a response in one transaction, so two objects may disagree about an id: see
 // [Parents.HostAgrees].
 type Parents struct {
-	named   map[ParentKey]parent
+	named   [len(parentKinds)]map[int64]parent // by id
 	members map[member]bool
 }
+
+// The kinds of parents, and how statements call them.
+const (
+	shardKind = iota
+	labelKind
+	groupKind
+	userKind
+)
+
+var parentKinds = [...]string{shardKind: "shard", labelKind: "label", groupKind: "acl_group", userKind: "user"}
 
 // parent is a row of shard_client_staged_parents.
 type parent struct {
@@ -39,11 +49,26 @@ type member struct{ group, user int64 }
 
 // NewParents returns no parents.
 func NewParents() Parents {
-	return Parents{named: map[ParentKey]parent{}, members: map[member]bool{}}
+	p := Parents{members: map[member]bool{}}
+	for kind := range p.named {
+		p.named[kind] = map[int64]parent{}
+	}
+	return p
 }
 
-func (p Parents) add(kind string, id int64, name string, fields any) {
-	p.named[ParentKey{kind, id}] = parent{kind, id, name, fields}
+func (p Parents) add(kind int, id int64, name string, fields any) {
+	p.named[kind][id] = parent{parentKinds[kind], id, name, fields}
+}
+
+// all yields every parent.
+func (p Parents) all(yield func(parent) bool) {
+	for _, named := range p.named {
+		for _, parent := range named {
+			if !yield(parent) {
+				return
+			}
+		}
+	}
 }
 
 // HostAgrees returns an error if a host names something by another name than an object before it in
@@ -52,13 +77,13 @@ func (p Parents) add(kind string, id int64, name string, fields any) {
 func (p Parents) HostAgrees(h *objects.Host) error {
 	err := p.shardAgrees(h.Shard.Value)
 	for i := 0; i < len(h.Labels) && err == nil; i++ {
-		err = p.agrees("label", h.Labels[i].ID, h.Labels[i].Name)
+		err = p.agrees(labelKind, h.Labels[i].ID, h.Labels[i].Name)
 	}
 	for i := 0; i < len(h.ACLGroups) && err == nil; i++ {
 		g := &h.ACLGroups[i]
-		err = p.agrees("acl_group", g.ID, g.Name)
+		err = p.agrees(groupKind, g.ID, g.Name)
 		for j := 0; j < len(g.Users) && err == nil; j++ {
-			err = p.agrees("user", g.Users[j].ID, g.Users[j].Login)
+			err = p.agrees(userKind, g.Users[j].ID, g.Users[j].Login)
 		}
 	}
 	return err
@@ -68,11 +93,11 @@ func (p Parents) HostAgrees(h *objects.Host) error {
 func (p Parents) JobAgrees(j *objects.Job) error {
 	err := p.shardAgrees(j.Shard.Value)
 	for i := 0; i < len(j.DependencyLabels) && err == nil; i++ {
-		err = p.agrees("label", j.DependencyLabels[i].ID, j.DependencyLabels[i].Name)
+		err = p.agrees(labelKind, j.DependencyLabels[i].ID, j.DependencyLabels[i].Name)
 	}
 	for i := 0; i < len(j.Entries) && err == nil; i++ {
 		if label := j.Entries[i].MetaHost.Value; label != nil {
-			err = p.agrees("label", label.ID, label.Name)
+			err = p.agrees(labelKind, label.ID, label.Name)
 		}
 	}
 	return err
@@ -82,12 +107,12 @@ func (p Parents) shardAgrees(ref *objects.Ref) error {
 	if ref == nil {
 		return nil
 	}
-	return p.agrees("shard", ref.ID, ref.Hostname)
+	return p.agrees(shardKind, ref.ID, ref.Hostname)
 }
 
-func (p Parents) agrees(kind string, id int64, name string) error {
-	if before, found := p.named[ParentKey{kind, id}]; found && before.Name != name {
-		return fmt.Errorf("another %s with id %d came first in this response: %q, and this object names %q", kind, id, before.Name, name)
+func (p Parents) agrees(kind int, id int64, name string) error {
+	if before, found := p.named[kind][id]; found && before.Name != name {
+		return fmt.Errorf("another %s with id %d came first in this response: %q, and this object names %q", parentKinds[kind], id, before.Name, name)
 	}
 	return nil
 }
@@ -98,11 +123,11 @@ func (p Parents) AddHost(h *objects.Host) {
 	p.addLabels(h.Labels, Parents{})
 	for _, g := range h.ACLGroups {
 		for _, u := range g.Users {
-			p.add("user", u.ID, u.Login, u)
+			p.add(userKind, u.ID, u.Login, u)
 			p.members[member{g.ID, u.ID}] = true
 		}
 		g.Users = nil
-		p.add("acl_group", g.ID, g.Name, g)
+		p.add(groupKind, g.ID, g.Name, g)
 	}
 }
 
@@ -118,31 +143,31 @@ func (p Parents) AddJob(j *objects.Job, known Parents) {
 }
 
 func (p Parents) addShard(ref *objects.Ref, known Parents) {
-	if ref != nil && !known.has("shard", ref.ID, ref.Hostname) {
-		p.add("shard", ref.ID, ref.Hostname, ref)
+	if ref != nil && !known.has(shardKind, ref.ID, ref.Hostname) {
+		p.add(shardKind, ref.ID, ref.Hostname, ref)
 	}
 }
 
 func (p Parents) addLabels(labels []objects.Label, known Parents) {
 	for i := range labels {
-		if l := &labels[i]; !known.has("label", l.ID, l.Name) {
-			p.add("label", l.ID, l.Name, *l)
+		if l := &labels[i]; !known.has(labelKind, l.ID, l.Name) {
+			p.add(labelKind, l.ID, l.Name, *l)
 		}
 	}
 }
 
 // has reports whether a parent is known under this name.
-func (p Parents) has(kind string, id int64, name string) bool {
-	known, found := p.named[ParentKey{kind, id}]
+func (p Parents) has(kind int, id int64, name string) bool {
+	known, found := p.named[kind][id]
 	return found && known.Name == name
 }
 
 // Find returns the parents and memberships that are not here as they were sent.
 func (p Parents) Find(ctx context.Context, q *sharddb.Queries) ([]sharddb.ParentsFindRow, error) {
 	var args sharddb.ParentsFindParams
-	for key, parent := range p.named {
-		args.Kinds = append(args.Kinds, key.Kind)
-		args.Ids = append(args.Ids, key.ID)
+	for parent := range p.all {
+		args.Kinds = append(args.Kinds, parent.Kind)
+		args.Ids = append(args.Ids, parent.ID)
 		args.Names = append(args.Names, parent.Name)
 	}
 	args.AclgroupIds, args.UserIds = p.memberIDs()
@@ -158,8 +183,8 @@ func AreNew(missing []sharddb.ParentsFindRow) bool {
 func (p Parents) Insert(ctx context.Context, q *sharddb.Queries, missing []sharddb.ParentsFindRow) error {
 	var rows []parent
 	for _, row := range missing {
-		if named, found := p.named[ParentKey{row.Kind, row.ID}]; found {
-			rows = append(rows, named)
+		if kind := slices.Index(parentKinds[:], row.Kind); kind >= 0 { // not a membership
+			rows = append(rows, p.named[kind][row.ID])
 		}
 	}
 	body, err := guard.JSON(rows)
@@ -188,7 +213,7 @@ func (p Parents) memberIDs() (groups, users []int64) {
 // rows that gave way. It returns the parents that it left out, each with the locked row that is in
 // the way.
 func (p Parents) Store(ctx context.Context, q *sharddb.Queries) (map[ParentKey]string, error) {
-	if len(p.named) == 0 {
+	if p.Len() == 0 {
 		return nil, nil
 	}
 	missing, err := p.Find(ctx, q)
@@ -235,7 +260,7 @@ func (p Parents) Store(ctx context.Context, q *sharddb.Queries) (map[ParentKey]s
 // stage stages the parents that need nothing which another session has locked, and returns the
 // others.
 func (p Parents) stage(ctx context.Context, q *sharddb.Queries) (map[ParentKey]string, error) {
-	body, err := guard.JSON(slices.Collect(maps.Values(p.named)))
+	body, err := guard.JSON(slices.Collect(p.all))
 	if err != nil {
 		return nil, err
 	}
@@ -278,10 +303,23 @@ func (p Parents) storeUsers(ctx context.Context, q *sharddb.Queries, locked map[
 }
 
 // Len returns how many parents there are.
-func (p Parents) Len() int { return len(p.named) }
+func (p Parents) Len() (n int) {
+	for _, named := range p.named {
+		n += len(named)
+	}
+	return n
+}
 
 // Keys returns the keys of all parents.
-func (p Parents) Keys() iter.Seq[ParentKey] { return maps.Keys(p.named) }
+func (p Parents) Keys() iter.Seq[ParentKey] {
+	return func(yield func(ParentKey) bool) {
+		p.all(func(parent parent) bool { return yield(ParentKey{parent.Kind, parent.ID}) })
+	}
+}
 
 // Merge adds other parents, whose members it leaves out.
-func (p Parents) Merge(others Parents) { maps.Copy(p.named, others.named) }
+func (p Parents) Merge(others Parents) {
+	for kind, named := range others.named {
+		maps.Copy(p.named[kind], named)
+	}
+}

@@ -12,44 +12,50 @@ import (
 // keyvals a single job has.
 const maxCopied = 100_000
 
-// references are the rows to which new rows of a chunk refer.
-type references struct {
-	ids sharddb.ReferredLockParams
-	// by has the objects that refer to a row, which is locked as the foreign keys do it.
-	by map[reference][]int64
+// references are the rows to which new rows of a chunk refer. They are locked as the foreign keys
+// do it.
+type references struct{ shards, hosts, labels, groups referred }
+
+// referred are rows of one table. Thousands of objects refer to a few of them.
+type referred struct {
+	ids  []int64
+	seen map[int64]bool // of ids
+	by   []reference
 }
 
-type reference struct {
-	table string
-	id    int64
-}
+type reference struct{ row, object int64 }
 
-// add notes that an object refers to a row; nil: it does not. ids is the list of its table.
-func (r *references) add(object int64, table string, id *int64, ids *[]int64) {
-	if id == nil {
+// add notes that an object refers to a row; nil: it does not.
+func (r *referred) add(object int64, row *int64) {
+	if row == nil {
 		return
 	}
-	key := reference{table, *id}
-	by, found := r.by[key]
-	if !found {
-		*ids = append(*ids, *id)
+	if !r.seen[*row] {
+		if r.seen == nil {
+			r.seen = map[int64]bool{}
+		}
+		r.seen[*row] = true
+		r.ids = append(r.ids, *row)
 	}
-	if r.by == nil {
-		r.by = map[reference][]int64{}
-	}
-	r.by[key] = append(by, object)
+	r.by = append(r.by, reference{*row, object})
 }
 
 // lock locks the rows, and returns the objects that refer to one which another session has locked.
 func (r *references) lock(ctx context.Context, q *sharddb.Queries) (map[int64]string, error) {
 	locked := map[int64]string{}
-	if len(r.by) == 0 {
+	args := sharddb.ReferredLockParams{
+		ShardIds: r.shards.ids, HostIds: r.hosts.ids, LabelIds: r.labels.ids, AclgroupIds: r.groups.ids,
+	}
+	if len(args.ShardIds)+len(args.HostIds)+len(args.LabelIds)+len(args.AclgroupIds) == 0 {
 		return locked, nil
 	}
-	rows, err := q.ReferredLock(ctx, r.ids)
+	of := map[string]*referred{"afe_shards": &r.shards, "afe_hosts": &r.hosts, "afe_labels": &r.labels, "afe_acl_groups": &r.groups}
+	rows, err := q.ReferredLock(ctx, args)
 	for _, row := range rows {
-		for _, object := range r.by[reference{row.OfTable, row.ID}] {
-			locked[object] = fmt.Sprintf("%s %d", row.OfTable, row.ID)
+		for _, ref := range of[row.OfTable].by {
+			if ref.row == row.ID {
+				locked[ref.object] = fmt.Sprintf("%s %d", row.OfTable, row.ID)
+			}
 		}
 	}
 	return locked, err
