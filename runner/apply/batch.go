@@ -51,14 +51,6 @@ func (a *applier) sortAhead() {
 	})
 }
 
-// sortAheadOfNew is sortAhead where jobs are likely to be new: others have been looked at already;
-// see jobsInTurn.
-func (a *applier) sortAheadOfNew() {
-	if a.allNew {
-		a.sortAhead()
-	}
-}
-
 // sortOut makes a batch of the next jobs.
 func (a *applier) sortOut(b *batch, expected expectation) error {
 	units, err := a.jobs.Chunk()

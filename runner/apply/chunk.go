@@ -168,6 +168,9 @@ func storeChunk[T any](
 	if a.waits > 0 {
 		asks = append(asks, a.briefly(ctx))
 	}
+	if jobs, of := any(chunk).([]unit[objects.Job]); of {
+		asks = append(asks, a.find(ctx, jobs))
+	}
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		a.inserted = false
 		bad, locked, err = store(ctx, q, chunk)

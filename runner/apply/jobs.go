@@ -21,10 +21,7 @@ func (a *applier) storeJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
 ) (bad []aside.Object, left map[int64]string, err error) {
 	l, sent := a.lookAt(chunk), len(chunk)
-	found, err := findJobs(ctx, q, chunk, l)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look what is here: %w", err)
-	}
+	found := l.found
 	chunk, bad, err = a.storableJobs(ctx, q, chunk, found)
 	if err != nil || len(chunk) == 0 {
 		return bad, nil, err
@@ -56,7 +53,7 @@ func (a *applier) storeJobs(
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := free.Store(ctx, q, a.sortAheadOfNew); err != nil {
+	if err := free.Store(ctx, q, a.sortAhead); err != nil {
 		return nil, nil, err
 	}
 	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
@@ -138,23 +135,6 @@ var errNotNew = errors.New("not all jobs of the chunk are new")
 type finding struct {
 	what string
 	id   int64
-}
-
-// findJobs looks what of a chunk is here, or is amiss.
-func findJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], l *look,
-) (map[finding]bool, error) {
-	l.asked.Wait()
-	args := l.find
-	if args.Ids == nil {
-		args = findArgs(chunk)
-	}
-	here, err := q.JobsFind(ctx, args)
-	found := make(map[finding]bool, len(here))
-	for _, row := range here {
-		found[finding{row.What, row.ID}] = true
-	}
-	return found, err
 }
 
 // findArgs returns what JobsFind is asked about a chunk.

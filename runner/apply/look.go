@@ -8,6 +8,8 @@ import (
 	"shardclient/runner/aside"
 	"shardclient/runner/guard"
 	"shardclient/runner/objects"
+	"shardclient/runner/pg"
+	"shardclient/runner/reading"
 	"shardclient/runner/rows"
 )
 
@@ -21,6 +23,8 @@ type look struct {
 	asked sync.WaitGroup         // for what PostgreSQL is asked:
 	find  sharddb.JobsFindParams // whether they are new
 	known *rows.KnownJobs        // or whether they are here as they were sent; nil: that is not expected
+
+	found map[finding]bool // what PostgreSQL said, in the transaction that is under way
 
 	made sync.WaitGroup
 	rows *rows.Jobs // of new jobs
@@ -79,11 +83,42 @@ func (a *applier) changedJobs(
 	}
 	l := a.lookAt(units)
 	l.asked.Wait()
-	err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-		fresh, differ, err = a.compareJobs(ctx, q, units, l.known)
-		return err
-	}, settings(ctx, aside.KindJob)...)
+	a.sortAhead()
+	compared := units
+	if l.known != nil {
+		var ids []int64
+		err = a.o.Lock.ReadAtOnce(ctx, func(q *sharddb.Queries) (err error) {
+			ids, err = l.known.Differ(ctx, q)
+			return err
+		}, settings(ctx, aside.KindJob)...)
+		compared = reading.Among(units, ids)
+	}
+	if err == nil && len(compared) > 0 {
+		err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
+			fresh, differ, err = a.compareJobs(ctx, q, compared, l.known != nil)
+			return err
+		}, settings(ctx, aside.KindJob)...)
+	}
 	a.allNew = err == nil && len(fresh) == len(units)
 	a.allHere = err == nil && len(fresh)+len(differ) == 0
 	return fresh, differ, err
+}
+
+// find asks what of a chunk is here, or is amiss. The question travels with the beginning of the
+// chunk's transaction.
+func (a *applier) find(ctx context.Context, chunk []unit[objects.Job]) pg.Ask {
+	l := a.lookAt(chunk)
+	l.asked.Wait()
+	args := l.find
+	if args.Ids == nil {
+		args = findArgs(chunk)
+	}
+	return func(db pg.DB) error {
+		here, err := sharddb.New(db).JobsFind(ctx, args)
+		l.found = make(map[finding]bool, len(here))
+		for _, row := range here {
+			l.found[finding{row.What, row.ID}] = true
+		}
+		return pg.Failed(err, "look what is here")
+	}
 }

@@ -114,26 +114,19 @@ func (a *applier) storeAllJobs(ctx context.Context) error {
 	return stored(aside.KindJob, a.jobs.Len(), left, pg.Together(a.parentsErr, err))
 }
 
-// jobsInTurn hands out the jobs in the order in which they are stored. While some are stored, the
-// next are looked at; new ones wait for the others only as far as these are read already.
+// jobsInTurn hands out the jobs in the order in which they are stored. While some are compared or
+// stored, the next are sorted out; see sortAhead.
 func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 	return func(yield func([]unit[objects.Job], error) bool) {
-		var this, next *look
-		defer func() { next.wait() }()
 		turns, err := a.Turns(ctx, aside.KindJob)
 		a.jobs.turns = turns
 		for err == nil {
-			if this, next = next, nil; this == nil {
-				if this, err = a.lookAtNext(ctx); this == nil {
-					break
-				}
+			var next *look
+			if next, err = a.lookAtNext(ctx); next == nil {
+				break
 			}
-			if !a.allNew { // new ones do not wait until others have been read; see sortAhead
-				next, err = a.lookAtNext(ctx)
-			}
-			a.jobs.ahead = true
-			a.look = this
-			if !yield(this.units, nil) {
+			a.jobs.ahead, a.look = true, next
+			if !yield(next.units, nil) {
 				return
 			}
 		}

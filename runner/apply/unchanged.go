@@ -94,24 +94,17 @@ func (a *applier) changedKeyvals(
 	return nil, nil, nil
 }
 
-// compareJobs compares jobs. If all are likely to be here, and so known, those are told from new
-// ones only among those that differ.
+// compareJobs compares jobs. Those that are told to differ are only parted: into those that are here,
+// and new ones.
 func (a *applier) compareJobs(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], known *rows.KnownJobs,
+	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], told bool,
 ) (fresh, differ []unit[objects.Job], err error) {
-	if known != nil {
-		changed, err := known.Differ(ctx, q)
-		if err != nil || len(changed) == 0 {
-			return nil, nil, err
-		}
-		differ, fresh, err = jobsHere(ctx, q, reading.Among(chunk, changed))
-		return fresh, differ, err
-	}
 	here, fresh, err := jobsHere(ctx, q, chunk)
-	if err != nil || len(here) == 0 {
-		return fresh, nil, err
+	if err != nil || told || len(here) == 0 {
+		return fresh, here, err
 	}
-	if known, err = a.knownOf(here); err != nil {
+	known, err := a.knownOf(here)
+	if err != nil {
 		return nil, nil, err
 	}
 	changed, err := known.Differ(ctx, q)

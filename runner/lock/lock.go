@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -248,16 +247,29 @@ func isHeld(rows int, err error) error {
 // It returns [ErrLost] if this client no longer holds the lock, and writes nothing at all, not even
 // to the log of the server.
 func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settings ...pg.Ask) error {
-	look := func(db pg.DB) error {
-		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)
-		return isHeld(len(epochs), err)
-	}
 	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
-		if err := tx.Together(ctx, slices.Concat([]pg.Ask{look}, l.bounds(ctx), settings)...); err != nil {
+		if err := tx.Together(ctx, append(l.glance(ctx), settings...)...); err != nil {
 			return err
 		}
 		return fn(sharddb.New(tx))
 	}))
+}
+
+// ReadAtOnce is Read for one statement: the whole transaction is one round trip.
+func (l *Lock) ReadAtOnce(ctx context.Context, ask func(*sharddb.Queries) error, settings ...pg.Ask) error {
+	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
+		all := append(l.glance(ctx), settings...)
+		return tx.Finish(ctx, append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })...)
+	}))
+}
+
+// glance returns the first statements of every transaction that only reads.
+func (l *Lock) glance(ctx context.Context) []pg.Ask {
+	look := func(db pg.DB) error {
+		epochs, err := sharddb.New(db).OwnerLook(ctx, l.epoch)
+		return isHeld(len(epochs), err)
+	}
+	return append([]pg.Ask{look}, l.bounds(ctx)...)
 }
 
 // bounds limits how long the statements of a transaction wait for locks. The lock that the fence
