@@ -2,10 +2,8 @@ package apply
 
 import (
 	"cmp"
-	"runtime"
 	"sync"
 
-	"shardclient/runner/afe"
 	"shardclient/runner/aside"
 	"shardclient/runner/guard"
 	"shardclient/runner/objects"
@@ -20,19 +18,12 @@ type batch struct {
 	done sync.WaitGroup
 
 	good    []unit[objects.Job]
-	bad     []badJob
+	bad     []func()      // each sets aside another one
 	named   rows.Parents  // by the good ones, and by nothing before them
 	refused []reading.Ref // the good ones that PostgreSQL refused in an earlier beat
 	look    *look         // at the others; nil: there are none
 	last    bool          // no jobs come any more
 	err     error         // of the disk that the answer is kept on
-}
-
-// badJob is a job that is set aside.
-type badJob struct {
-	object aside.Object
-	code   string
-	reason error
 }
 
 // sortAhead begins to sort out the next jobs, unless that has begun.
@@ -58,16 +49,18 @@ func (a *applier) sortOut(b *batch, expected expectation) error {
 		return err
 	}
 	b.last = len(units) == 0
-	units, err = judge(a, a.jobs.Sieve, units, b.setAside)
-	if err != nil {
+	setAside := func(object aside.Object, code string, reason error) {
+		b.bad = append(b.bad, func() { a.SetAside(object, code, reason) })
+	}
+	if units, err = judge(a, a.jobs.Sieve, units, setAside); err != nil {
 		return err
 	}
 	b.good = make([]unit[objects.Job], 0, len(units))
 	var others []unit[objects.Job]
-	for _, u := range units {
-		runtime.Gosched()
+	for i, u := range units {
+		reading.GiveWay(i)
 		if err := cmp.Or(a.parents.JobAgrees(u.Object), b.named.JobAgrees(u.Object)); err != nil {
-			b.setAside(asBad(u), aside.CodeDuplicateID, err)
+			setAside(asBad(u), aside.CodeDuplicateID, err)
 			continue
 		}
 		b.named.AddJob(u.Object, a.parents)
@@ -82,27 +75,4 @@ func (a *applier) sortOut(b *batch, expected expectation) error {
 		b.look = a.beginLook(others, expected)
 	}
 	return nil
-}
-
-func (b *batch) setAside(object aside.Object, code string, reason error) {
-	b.bad = append(b.bad, badJob{object, code, reason})
-}
-
-// judge returns the good ones of the next objects of a section. It calls setAside with those that
-// were not understood, and with those that differ from an earlier one with the same id. Identical
-// copies are no fault.
-func judge[T any](
-	a *applier, v *reading.Sieve[T], units []unit[T], setAside func(aside.Object, string, error),
-) ([]unit[T], error) {
-	return v.Good(units, func(u unit[T], first afe.Place) error {
-		if u.Err != nil {
-			setAside(asBad(u), aside.CodeMalformed, u.Err)
-			return nil
-		}
-		reason, err := a.differsFrom(asBad(u), first)
-		if reason != nil {
-			setAside(asBad(u), aside.CodeDuplicateID, reason)
-		}
-		return err
-	})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 
 	"shardclient/gen/sharddb"
@@ -63,8 +62,8 @@ func (a *applier) storeJobs(
 func (a *applier) rowsOf(chunk []unit[objects.Job], found map[finding]bool) (*rows.Jobs, error) {
 	all := rows.NewJobs(len(chunk))
 	isHere := func(entry int64) bool { return found[finding{foundEntry, entry}] }
-	for _, u := range chunk {
-		runtime.Gosched()
+	for i, u := range chunk {
+		reading.GiveWay(i)
 		keyvals, err := a.jobKeyvals(u.Object)
 		if err != nil {
 			return nil, err

@@ -18,6 +18,25 @@ func asBad[T any](u unit[T]) aside.Object {
 	return aside.Object{Kind: u.Kind, ID: u.ID, Place: u.Place}
 }
 
+// judge returns the good ones of the next objects of a section. It calls setAside with those that
+// were not understood, and with those that differ from an earlier one with the same id. Identical
+// copies are no fault.
+func judge[T any](
+	a *applier, v *reading.Sieve[T], units []unit[T], setAside func(aside.Object, string, error),
+) ([]unit[T], error) {
+	return v.Good(units, func(u unit[T], first afe.Place) error {
+		if u.Err != nil {
+			setAside(asBad(u), aside.CodeMalformed, u.Err)
+			return nil
+		}
+		reason, err := a.differsFrom(asBad(u), first)
+		if reason != nil {
+			setAside(asBad(u), aside.CodeDuplicateID, reason)
+		}
+		return err
+	})
+}
+
 // sift sorts out a whole section, and returns the good objects. It calls each with every one of
 // them, and sets aside those for which that returns an error, because they contradict others.
 func sift[T any](ctx context.Context, a *applier, s *reading.Source[T], each func(reading.Ref, *T) error) ([]reading.Ref, error) {

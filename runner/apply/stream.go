@@ -48,8 +48,8 @@ func (a *applier) nextJobs(ctx context.Context) (*batch, error) {
 		b := a.jobs.next
 		b.done.Wait()
 		a.jobs.next, a.jobs.sifted = nil, b.last
-		for _, bad := range b.bad {
-			a.SetAside(bad.object, bad.code, bad.reason)
+		for _, setAside := range b.bad {
+			setAside()
 		}
 		if err := cmp.Or(b.err, a.FlushMany(ctx)); err != nil {
 			b.look.wait()

@@ -94,8 +94,8 @@ func (a *applier) changedKeyvals(
 	return nil, nil, nil
 }
 
-// compareJobs compares jobs. Those that are told to differ are only parted: into those that are here,
-// and new ones.
+// compareJobs compares jobs. Those that are told to differ are only parted, into those that are
+// here and new ones.
 func (a *applier) compareJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], told bool,
 ) (fresh, differ []unit[objects.Job], err error) {

@@ -139,20 +139,10 @@ func (r *copyReader) value(buf []byte, column uint32, value any) ([]byte, error)
 		if column == pgtype.TextOID || column == pgtype.VarcharOID {
 			return appendText(buf, v), nil
 		}
-	case *string:
-		if v == nil {
-			return order.AppendUint32(buf, null), nil
-		}
-		return r.value(buf, column, *v)
 	case bool:
 		if column == pgtype.BoolOID {
 			return appendBool(buf, v), nil
 		}
-	case *bool:
-		if v == nil {
-			return order.AppendUint32(buf, null), nil
-		}
-		return r.value(buf, column, *v)
 	case pgtype.Timestamp:
 		if column == pgtype.TimestampOID {
 			return appendTimestamp(buf, v), nil

@@ -169,8 +169,22 @@ func (i *interloper) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.Tra
 }
 
 func (i *interloper) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
-	prefix := "-- name: " + i.after + " "
-	if sql, _ := ctx.Value(i).(string); i.run != nil && len(sql) > len(prefix) && sql[:len(prefix)] == prefix {
+	sql, _ := ctx.Value(i).(string)
+	i.ran(sql)
+}
+
+func (i *interloper) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (i *interloper) TraceBatchQuery(_ context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
+	i.ran(q.SQL)
+}
+
+func (i *interloper) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (i *interloper) ran(sql string) {
+	if i.run != nil && strings.HasPrefix(sql, "-- name: "+i.after+" ") {
 		run := i.run
 		i.run = nil
 		run()

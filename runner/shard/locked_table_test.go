@@ -74,8 +74,6 @@ func TestEveryStepNamesTheLockedTable(t *testing.T) {
 	pool, _, master, first := busyShard(t)
 	master.saysResult(busyAnswer())
 	first.Close(t.Context())
-	pgtest.Exec(t, pool, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 20', current_database()); END $$`)
-	pool.Reset() // its sessions wait no longer than those of the program
 	tables := pgtest.Query[[]string](t, pool, "SELECT array_agg(c.relname::text) FROM pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'")
 	o, stopped := options(), 0
 	o.LockTimeout = 20 * time.Millisecond

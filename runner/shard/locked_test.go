@@ -1,6 +1,7 @@
 package shard_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +41,19 @@ func busyShard(t *testing.T) (*pgxpool.Pool, *statements, *scriptedMaster, *shar
 	master := newMaster(t)
 	o := options()
 	o.LockTimeout = 20 * time.Millisecond
+	boundSessions(t, pool, o.LockTimeout)
 	client := newClient(t, pool, wire(t, master, afe.Protocol2019), o)
 	makeBusy(t, pool, master, client)
 	return pool, seen, master, client
+}
+
+// boundSessions lets the sessions of a pool wait for locks no longer than those of the program,
+// also while a statement is parsed, before the transaction begins that it is for.
+func boundSessions(t *testing.T, pool *pgxpool.Pool, wait time.Duration) {
+	t.Helper()
+	pgtest.Exec(t, pool, fmt.Sprintf(
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET lock_timeout = %d', current_database()); END $$`, wait.Milliseconds()))
+	pool.Reset()
 }
 
 func makeBusy(t *testing.T, pool *pgxpool.Pool, master *scriptedMaster, client *shard.Client) {
