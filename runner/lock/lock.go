@@ -255,7 +255,9 @@ func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settin
 	}))
 }
 
-// ReadAtOnce is Read for one statement: the whole transaction is one round trip.
+// ReadAtOnce is Read for one statement: the whole transaction is one round trip. As with all that
+// travels together, the driver lets the server parse what is new to the connection before the
+// transaction begins: the session's own lock_timeout bounds that.
 func (l *Lock) ReadAtOnce(ctx context.Context, ask func(*sharddb.Queries) error, settings ...pg.Ask) error {
 	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
 		all := append(l.glance(ctx), settings...)

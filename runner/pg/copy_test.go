@@ -14,7 +14,7 @@ import (
 	"shardclient/runner/pgtest"
 )
 
-// what COPY takes: values that are written here, and values that only the driver knows how to write.
+// copied are columns of types that are written here, and of some that only the driver knows.
 var copied = []string{"id", "small", "name", "short", "good", "at", "maybe", "word", "json", "real", "bytes"}
 
 func copiedRows() (rows [][]any) {
