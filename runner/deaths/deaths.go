@@ -170,6 +170,10 @@ const maxText = 8 << 10
 func (r *Register) Close() {
 	r.close.Do(func() {
 		r.cancel()
+		select { // a mail that is out is noted, or it would go out again after the next start
+		case <-r.done:
+		case <-time.After(cmp.Or(r.o.LastWords, lastWords)):
+		}
 		if r.running != nil {
 			r.running.end()
 		}
