@@ -15,7 +15,6 @@ const PlansByKey = `-- name: PlansByKey :exec
 SELECT
     pg_catalog.set_config('enable_seqscan', 'off', true),
     pg_catalog.set_config('enable_bitmapscan', 'off', true),
-    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
     pg_catalog.set_config('jit', 'off', true)
 `
 
@@ -24,8 +23,8 @@ SELECT
 // What PostgreSQL believes about a table may be old: after a backlog of 10,000 jobs had gone up, it
 // read every job, or compiled for half a second, for as long as its statistics spoke of the
 // backlog. And a plan is kept for the session: one that was made while a table had a page would
-// read all of it, for each row of a chunk, when it has thousands. Where nothing can be chosen, one
-// plan is as good as the next: to make another for each call takes longer than most calls.
+// read all of it, for each row of a chunk, when it has thousands. For the same reason plans are not
+// kept from the first call on: one that was made for an empty table joins each row with each.
 func (q *Queries) PlansByKey(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, PlansByKey)
 	return err

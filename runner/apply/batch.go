@@ -42,6 +42,19 @@ func (a *applier) sortAhead() {
 	})
 }
 
+// settle sets aside which of the next jobs are bad, once they are sorted out: one of them may be
+// another copy of a job that is about to be stored, and what is set aside stays in the quarantine.
+func (b *batch) settle() {
+	if b == nil {
+		return
+	}
+	b.done.Wait()
+	for _, setAside := range b.bad {
+		setAside()
+	}
+	b.bad = nil
+}
+
 // sortOut makes a batch of the next jobs.
 func (a *applier) sortOut(b *batch, expected expectation) error {
 	units, err := a.jobs.Chunk()

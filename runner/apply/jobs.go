@@ -55,6 +55,7 @@ func (a *applier) storeJobs(
 	if err := free.Store(ctx, q, a.sortAhead); err != nil {
 		return nil, nil, err
 	}
+	a.jobs.next.settle() // it has had the time of three COPYs
 	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
 }
 
@@ -116,10 +117,10 @@ func (a *applier) storableJobs(
 		return nil, nil, err
 	}
 	if slices.ContainsFunc(bad, func(o aside.Object) bool { return o.Code == aside.CodeEntryTaken }) {
-		// A job that comes later in the response takes the note back; see JobsRefused.
-		if a.jobs.next != nil {
-			a.jobs.next.done.Wait()
-		}
+		// A job that comes later in the response takes the note back; see JobsRefused. Of those in
+		// the next chunk it is known by now, also of one that is set aside.
+		a.sortAhead()
+		a.jobs.next.settle()
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
 			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: slices.Collect(maps.Keys(a.jobs.First)),
 		})

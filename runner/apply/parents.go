@@ -35,7 +35,7 @@ func (a *applier) storeParents(ctx context.Context, all rows.Parents) error {
 	err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 		missing, err = all.Find(ctx, q)
 		return err
-	})
+	}, pg.PlansByKey(ctx))
 	if err == nil && len(missing) == 0 {
 		return nil // as the master has them
 	}

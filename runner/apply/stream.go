@@ -46,11 +46,8 @@ func (a *applier) nextJobs(ctx context.Context) (*batch, error) {
 	for !a.jobs.sifted {
 		a.sortAhead()
 		b := a.jobs.next
-		b.done.Wait()
+		b.settle()
 		a.jobs.next, a.jobs.sifted = nil, b.last
-		for _, setAside := range b.bad {
-			setAside()
-		}
 		if err := cmp.Or(b.err, a.FlushMany(ctx)); err != nil {
 			b.look.wait()
 			return nil, err

@@ -5,9 +5,11 @@ import (
 	"context"
 	"embed"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,7 +62,9 @@ func copyRows(
 	for _, column := range described.Fields {
 		reader.columns = append(reader.columns, column.DataTypeOID)
 	}
-	return conn.PgConn().CopyFrom(ctx, reader, copyStatement("copy", table, columns))
+	tag, err := conn.PgConn().CopyFrom(ctx, reader, copyStatement("copy", table, columns))
+	reader.stop() // when the server ends the session, the driver does not wait for whoever reads
+	return tag, err
 }
 
 const (
@@ -73,6 +77,7 @@ const copyHead = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00
 
 // copyReader reads rows as COPY takes them.
 type copyReader struct {
+	mu      sync.Mutex
 	types   *pgtype.Map
 	columns []uint32 // their types
 	rows    pgx.CopyFromSource
@@ -82,8 +87,19 @@ type copyReader struct {
 	end     error  // why no rows are made any more
 }
 
+// stop waits for a Read that is under way. No row is asked for after it.
+func (r *copyReader) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end = errStopped
+}
+
+var errStopped = errors.New("the COPY is over")
+
 // Read makes rows until there are enough bytes for one message.
 func (r *copyReader) Read(message []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if want := min(r.most, len(message)); len(r.made)-r.read < want {
 		r.made, r.read = r.made[:copy(r.made, r.made[r.read:])], 0
 		for len(r.made) < want && r.end == nil {

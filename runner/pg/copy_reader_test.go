@@ -22,3 +22,43 @@ func TestTheFirstRowsOfACopyAreSentAtOnce(t *testing.T) {
 		t.Errorf("the next one has %d bytes: %v; want it full", n, err)
 	}
 }
+
+// Once a COPY is over nobody asks for a row, whoever still reads.
+func TestNobodyReadsRowsAfterACopy(t *testing.T) {
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	made := 0
+	rows := pgx.CopyFromFunc(func() ([]any, error) {
+		if made++; made == 1 {
+			close(asked)
+			<-goOn
+		}
+		return []any{int64(made)}, nil
+	})
+	r := &copyReader{types: pgtype.NewMap(), columns: []uint32{pgtype.Int8OID}, rows: rows, most: 1}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = r.Read(make([]byte, 100))
+	}()
+	<-asked
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.stop()
+	}()
+	select {
+	case <-stopped:
+		t.Error("it was stopped while a row was made")
+	default:
+	}
+	close(goOn)
+	<-read
+	<-stopped
+	before := made
+	for range 3 {
+		_, _ = r.Read(make([]byte, 100))
+	}
+	if made != before {
+		t.Errorf("%d rows were made afterwards", made-before)
+	}
+}
