@@ -31,7 +31,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/afe"
@@ -53,10 +52,6 @@ const (
 	stateNamed  = "named"
 	stateGuilty = "guilty"
 )
-
-// changedAfter is how long a record that was set aside rests before a change of it is a reason to
-// try it again. A job that changes all the time would otherwise fail every other beat.
-const changedAfter = time.Minute
 
 // Kinds of records, and the direction in which they were to go, as the quarantine names them.
 const (
@@ -125,7 +120,7 @@ func (f *Outcome) blame(kind string, id int64, reason string) {
 
 // Plan says which records the next packet may hold.
 func Plan(ctx context.Context, q *sharddb.Queries) (sharddb.ProbePlanRow, error) {
-	return q.ProbePlan(ctx, changedAfter.Seconds())
+	return q.ProbePlan(ctx)
 }
 
 // Judge draws a conclusion about the records of a packet from how it was received; failure is nil
