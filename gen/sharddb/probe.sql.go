@@ -383,9 +383,9 @@ type ProbePlanRow struct {
 // that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
 // remembered.
 //
-// A record that was set aside rests a minute before a change of it is a reason to try it again: a job
-// that changes all the time would otherwise fail every other beat. That is no parameter, because a
-// statement without parameters is planned once, and this one takes 3 ms to plan.
+// A record that was set aside rests a minute before a change of it is a reason to try it again: a
+// job that changes all the time would otherwise fail every other beat. That is no parameter,
+// because a statement without parameters is planned once, and this one takes 3 ms to plan.
 func (q *Queries) ProbePlan(ctx context.Context) (ProbePlanRow, error) {
 	row := q.db.QueryRow(ctx, probePlan)
 	var i ProbePlanRow

@@ -14,9 +14,9 @@
 -- that may not. The batch is how much the packet may hold, as the last beat left it; 0: nothing is
 -- remembered.
 --
--- A record that was set aside rests a minute before a change of it is a reason to try it again: a job
--- that changes all the time would otherwise fail every other beat. That is no parameter, because a
--- statement without parameters is planned once, and this one takes 3 ms to plan.
+-- A record that was set aside rests a minute before a change of it is a reason to try it again: a
+-- job that changes all the time would otherwise fail every other beat. That is no parameter,
+-- because a statement without parameters is planned once, and this one takes 3 ms to plan.
 -- name: ProbePlan :one
 WITH suspects AS (
     SELECT
