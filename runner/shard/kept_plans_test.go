@@ -23,7 +23,17 @@ type plans struct {
 	texts []string
 }
 
-func (p *plans) since(n int) []string { p.mu.Lock(); defer p.mu.Unlock(); return p.texts[n:] }
+// since returns the plans after the first n. Without any, a test of them would prove nothing.
+func (p *plans) since(t testing.TB, n int) []string {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.texts) == n {
+		t.Error("PostgreSQL has told no plan")
+	}
+	return p.texts[n:]
+}
+
 func (p *plans) len() int             { p.mu.Lock(); defer p.mu.Unlock(); return len(p.texts) }
 
 // explainingPool is a pool whose sessions tell every plan as they run it.
@@ -145,7 +155,7 @@ func TestPlansOfASmallShardDoNotStay(t *testing.T) {
 			finish(50000)
 			master.saysResult(result(nil, nil, nil))
 			mustBeat(t, client)
-			report(t, seen.since(before), 5000)
+			report(t, seen.since(t, before), 5000)
 		})
 	}
 }
@@ -172,7 +182,7 @@ func TestPlansOfNoKeyvalsDoNotStay(t *testing.T) {
 	before := seen.len()
 	master.saysResult(result(nil, abortedJobs(t, 50000, 500, "c"), nil))
 	mustBeat(t, client)
-	for _, text := range seen.since(before) {
+	for _, text := range seen.since(t, before) {
 		name, _, _ := visits(text)
 		for _, m := range compared.FindAllStringSubmatch(text, -1) {
 			if n, _ := strconv.Atoi(m[1]); n > 1_000_000 {
