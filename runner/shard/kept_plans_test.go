@@ -34,7 +34,7 @@ func (p *plans) since(t testing.TB, n int) []string {
 	return p.texts[n:]
 }
 
-func (p *plans) len() int             { p.mu.Lock(); defer p.mu.Unlock(); return len(p.texts) }
+func (p *plans) len() int { p.mu.Lock(); defer p.mu.Unlock(); return len(p.texts) }
 
 // explainingPool is a pool whose sessions tell every plan as they run it.
 func explainingPool(t testing.TB, url string) (*pgxpool.Pool, *plans) {
