@@ -12,8 +12,8 @@ import (
 )
 
 // batch is what there is to know of the next jobs of an answer before PostgreSQL is asked: which of
-// them are good, and what they name. It is made while jobs before them are stored, so until it is
-// taken, by nextJobs, it changes nothing that storing them reads.
+// them are good, and what they name. It is made while jobs before them are stored, so it changes
+// nothing that storing them reads: what is bad waits for setAsideBad, all else for nextJobs.
 type batch struct {
 	done sync.WaitGroup
 
@@ -33,7 +33,7 @@ func (a *applier) sortAhead() {
 	}
 	b := &batch{named: rows.NewParents()}
 	a.jobs.next = b
-	a.jobs.Small = a.jobs.Small && !a.jobs.ahead
+	a.jobs.Small = a.jobs.Small && a.look == nil // small until some are in hand, so that these are soon
 	expected := expectation{a.allNew, a.allHere}
 	b.done.Go(func() {
 		if err := guard.Run(func() error { return a.sortOut(b, expected) }); err != nil {
@@ -42,9 +42,10 @@ func (a *applier) sortAhead() {
 	})
 }
 
-// settle sets aside which of the next jobs are bad, once they are sorted out: one of them may be
-// another copy of a job that is about to be stored, and what is set aside stays in the quarantine.
-func (b *batch) settle() {
+// setAsideBad sets aside which of the next jobs are bad, once they are sorted out: one of them may
+// be another copy of a job that is about to be stored, and what is set aside stays in the
+// quarantine.
+func (b *batch) setAsideBad() {
 	if b == nil {
 		return
 	}

@@ -55,7 +55,7 @@ func (a *applier) storeJobs(
 	if err := free.Store(ctx, q, a.sortAhead); err != nil {
 		return nil, nil, err
 	}
-	a.jobs.next.settle() // it has had the time of three COPYs
+	a.jobs.next.setAsideBad() // it has had the time of three COPYs
 	return bad, left, forget(ctx, a, q, aside.KindJob, reading.Without(chunk, left))
 }
 
@@ -120,7 +120,7 @@ func (a *applier) storableJobs(
 		// A job that comes later in the response takes the note back; see JobsRefused. Of those in
 		// the next chunk it is known by now, also of one that is set aside.
 		a.sortAhead()
-		a.jobs.next.settle()
+		a.jobs.next.setAsideBad()
 		_, err = q.JobsNoteEntriesTaken(ctx, sharddb.JobsNoteEntriesTakenParams{
 			JobIds: args.JobIds, EntryIds: args.EntryIds, ResponseJobIds: slices.Collect(maps.Keys(a.jobs.First)),
 		})

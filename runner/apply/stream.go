@@ -21,7 +21,6 @@ type jobs struct {
 	*reading.Reading[objects.Job]
 	turns  map[int64]reading.Ref // of those that were refused in earlier beats
 	next   *batch                // the next ones, if they are sorted out already or about to be
-	ahead  bool                  // some are in hand; until then chunks are small, so that these are soon
 	sifted bool                  // all are sorted out
 	rest   []reading.Ref         // sorted out, but not asked for yet
 }
@@ -46,7 +45,7 @@ func (a *applier) nextJobs(ctx context.Context) (*batch, error) {
 	for !a.jobs.sifted {
 		a.sortAhead()
 		b := a.jobs.next
-		b.settle()
+		b.setAsideBad()
 		a.jobs.next, a.jobs.sifted = nil, b.last
 		if err := cmp.Or(b.err, a.FlushMany(ctx)); err != nil {
 			b.look.wait()
@@ -122,7 +121,7 @@ func (a *applier) jobsInTurn(ctx context.Context) feed[objects.Job] {
 			if next, err = a.lookAtNext(ctx); next == nil {
 				break
 			}
-			a.jobs.ahead, a.look = true, next
+			a.look = next
 			if !yield(next.units, nil) {
 				return
 			}
