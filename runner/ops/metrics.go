@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // phaseBuckets reach from the phases of an idle beat, a few milliseconds, to the default deadline
@@ -49,9 +51,16 @@ type MetricsOptions struct {
 // Metrics are the numbers of one run, in a registry of their own. Every series is there from the
 // start, and no label takes a value from outside. It is safe for concurrent use.
 type Metrics struct {
+	// registry has what beats are counted in. whole is held while one is counted and while all of
+	// it is read: a scrape in the middle would say that the last success is later than the last
+	// beat.
 	registry *prometheus.Registry
-	beats    *prometheus.CounterVec
-	phases   *prometheus.HistogramVec
+	whole    sync.RWMutex
+	// others has what asks the operating system or a file, for which no beat is to wait.
+	others *prometheus.Registry
+
+	beats  *prometheus.CounterVec
+	phases *prometheus.HistogramVec
 
 	lastBeat, lastSuccess, failures prometheus.Gauge
 
@@ -95,22 +104,23 @@ func NewMetrics(o MetricsOptions) (*Metrics, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
+	registry, others := prometheus.NewRegistry(), prometheus.NewRegistry()
+	others.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		deathCounts{o.Deaths},
 	)
+	registrar{promauto.With(others)}.counterOf("log_lines_lost_total",
+		"Lines that could not be written to stderr or to the log file.", o.LostLines)
 	r := registrar{promauto.With(registry)}
 	build := r.gauges("build_info", "Always 1; the labels name the version of the binary and that of its schema.",
 		"version", "schema_version")
 	build.WithLabelValues(o.Version, strconv.FormatInt(o.SchemaVersion, 10)).Set(1)
-	m := &Metrics{registry: registry, ages: newAges()}
+	m := &Metrics{registry: registry, others: others, ages: newAges()}
 	registry.MustRegister(m.ages)
 	m.registerBeats(r, o.Failures)
 	m.registerCounts(r)
 	m.registerWire(r)
-	r.counterOf("log_lines_lost_total", "Lines that could not be written to stderr or to the log file.", o.LostLines)
-	registry.MustRegister(deathCounts{o.Deaths})
 	m.limitJobs.Set(float64(o.UploadLimit.Jobs))
 	m.limitBytes.Set(float64(o.UploadLimit.Bytes))
 	return m, nil
@@ -183,6 +193,8 @@ var protocols = []string{"2015", "2019"}
 
 // Recall shows what is known of the beats before the start of this process. Counters stay at 0.
 func (m *Metrics) Recall(p *beat.Past) {
+	m.whole.Lock()
+	defer m.whole.Unlock()
 	set := func(gauge prometheus.Gauge, at time.Time) {
 		if !at.IsZero() {
 			gauge.Set(float64(at.UnixMilli()) / 1000)
@@ -201,6 +213,8 @@ func (m *Metrics) Recall(p *beat.Past) {
 
 // Observe counts a beat that has just ended.
 func (m *Metrics) Observe(r *beat.Report) {
+	m.whole.Lock()
+	defer m.whole.Unlock()
 	now := float64(time.Now().UnixMilli()) / 1000
 	m.lastBeat.Set(now)
 	if r.OK() {
@@ -264,10 +278,19 @@ func (m *Metrics) setQuarantine(q beat.Quarantine) {
 	m.takenIDs.Set(float64(q.Taken))
 }
 
+// all gathers every metric; those of beats as they are between two beats.
+func (m *Metrics) all() prometheus.Gatherer {
+	return prometheus.Gatherers{prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		m.whole.RLock()
+		defer m.whole.RUnlock()
+		return m.registry.Gather()
+	}), m.others}
+}
+
 // handler answers scrapes. A failing collector does not hide the others.
 func (m *Metrics) handler(log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		Registry: m.registry, ErrorLog: httpLog(log),
+	return promhttp.HandlerFor(m.all(), promhttp.HandlerOpts{
+		Registry: m.others, ErrorLog: httpLog(log),
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesInFlight,
 	})
 }

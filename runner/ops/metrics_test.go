@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,7 @@ func TestFailuresInARowEndWithASuccess(t *testing.T) {
 }
 
 func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
-	problems, err := testutil.GatherAndLint(someMetrics().registry)
+	problems, err := testutil.GatherAndLint(someMetrics().all())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestMetricsAreNamedAsPrometheusAsks(t *testing.T) {
 // OpenMetrics, they are one family that stands twice.
 func TestNoFamilyStandsTwice(t *testing.T) {
 	m := someMetrics()
-	if twice := familiesTwice(t, m.registry); len(twice) > 0 {
+	if twice := familiesTwice(t, m.all()); len(twice) > 0 {
 		t.Errorf("these stand twice: %q", twice)
 	}
 	for _, other := range []string{"shard_client.known_jobs", "shard_client_beats", "shard_client_open_job_age_seconds_count"} {
@@ -166,7 +167,7 @@ func TestNoFamilyStandsTwice(t *testing.T) {
 		if err := m.registry.Register(gauge); err != nil {
 			continue // the library sees it, too
 		}
-		if twice := familiesTwice(t, m.registry); len(twice) == 0 {
+		if twice := familiesTwice(t, m.all()); len(twice) == 0 {
 			t.Errorf("nobody sees that %s is there already", other)
 		}
 		m.registry.Unregister(gauge)
@@ -213,31 +214,61 @@ func TestGoAndProcessMetrics(t *testing.T) {
 	}
 }
 
-// Scrapers do not wait for beats, nor beats for scrapers.
-func TestScrapesDuringBeats(t *testing.T) {
+// A scrape beside beats has each of them whole: every number of a beat, or none.
+func TestAScrapeHasWholeBeats(t *testing.T) {
 	m, h := someMetrics(), newHealth(time.Hour)
 	handler := paths(m, h, nil, slog.New(slog.DiscardHandler))
+	scraped, beats := make(chan struct{}), 0
 	var all sync.WaitGroup
-	for _, path := range []string{"/metrics", "/healthz"} {
-		all.Go(func() {
-			for range 50 {
-				if w := get(t, handler, path); w.Code != http.StatusOK {
-					t.Errorf("%s: status %d", path, w.Code)
-				}
-			}
-		})
-	}
 	all.Go(func() {
-		for range 500 {
-			h.Doing("beat")
-			m.Observe(goodBeat())
-			h.Observe(goodBeat())
+		defer close(scraped)
+		for range 50 {
+			page := get(t, handler, "/metrics").Body.String()
+			beats, jobs := sample(t, page, `beats_total{failure="",outcome="ok"}`), sample(t, page, "uploaded_jobs_total")
+			if jobs != 14*beats {
+				t.Errorf("%v beats, of 14 jobs each, uploaded %v jobs", beats, jobs)
+			}
+			if success, last := sample(t, page, "last_success_timestamp_seconds"), sample(t, page, "last_beat_timestamp_seconds"); success != last {
+				t.Errorf("all beats were good, the last one at %v, the last good one at %v", last, success)
+			}
+			if w := get(t, handler, "/healthz"); w.Code != http.StatusOK {
+				t.Errorf("/healthz: status %d", w.Code)
+			}
+		}
+	})
+	all.Go(func() {
+		for {
+			select {
+			case <-scraped:
+				return
+			default:
+				h.Doing("beat")
+				m.Observe(goodBeat())
+				h.Observe(goodBeat())
+				beats++
+			}
 		}
 	})
 	all.Wait()
-	if got := testutil.ToFloat64(m.uploadedJobs); got != 500*14 {
-		t.Errorf("%v jobs uploaded, want %d", got, 500*14)
+	if got := testutil.ToFloat64(m.uploadedJobs); got != float64(beats)*14 {
+		t.Errorf("%v jobs uploaded, want %d", got, beats*14)
 	}
+}
+
+// sample is the value of one of our series on a page.
+func sample(t *testing.T, page, series string) float64 {
+	t.Helper()
+	for line := range strings.Lines(page) {
+		if text, ok := strings.CutPrefix(line, namespace+series+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	t.Fatalf("no %s in\n%s", series, page)
+	return 0
 }
 
 // The operators' table has every metric, and neither the table nor the alerts name one that is not
