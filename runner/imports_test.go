@@ -100,7 +100,7 @@ var arrows = map[string][]string{
 		"runner/shard", "runner/loop", "runner/afe", "runner/beat", "runner/pg", "runner/master", "runner/postgres", "runner/process",
 		"runner/screen", "schema", "gen/labdb",
 	},
-	"runner/master":   {"runner/page", "runner/afe", "runner/pg", "gen/masterdb"},
+	"runner/master":   {"runner/page", "runner/afe", "runner/pg", "runner/plain", "gen/masterdb"},
 	"runner/postgres": {"runner/process"},
 	"runner/process":  {},
 

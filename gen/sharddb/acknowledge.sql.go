@@ -89,21 +89,18 @@ WITH own AS (
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = c.shard_id
-    FROM (
-        SELECT s.id, CASE WHEN NOT s.changed THEN own.id END AS shard_id
-        FROM own
-        CROSS JOIN ROWS FROM (pg_catalog.unnest($2::bigint[]), pg_catalog.unnest($3::boolean[])) AS s (id, changed)
-    ) AS c
-    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
+    SET shard_id = CASE WHEN j.id = ANY ($2::bigint[]) THEN NULL ELSE own.id END
+    FROM own
+    WHERE j.id = ANY ($3::bigint[])
+        AND j.shard_id IS DISTINCT FROM CASE WHEN j.id = ANY ($2::bigint[]) THEN NULL ELSE own.id END
 )
 SELECT EXISTS (SELECT FROM own)::boolean AS known
 `
 
 type AcknowledgeJobsParams struct {
 	ShardHostname string
+	ChangedIds    []int64
 	JobIds        []int64
-	Changed       []bool
 }
 
 // Sets shard_id of each locked job: to this shard's id if the job and its entries still read as
@@ -111,9 +108,10 @@ type AcknowledgeJobsParams struct {
 // id: it is the one that the master gives it today, so a shard that was removed and added again has
 // another. A master on MariaDB knows the shard under any spelling in upper or lower case, and any
 // master by its id, but calls it by its own spelling. As long as no row of ours has come from the
-// master, nothing is acknowledged.
+// master, nothing is acknowledged. The jobs are looked up by a list, and what changed is nearly
+// always none of them: two lists side by side were joined with all of the table's keys.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (bool, error) {
-	row := q.db.QueryRow(ctx, acknowledgeJobs, arg.ShardHostname, arg.JobIds, arg.Changed)
+	row := q.db.QueryRow(ctx, acknowledgeJobs, arg.ShardHostname, arg.ChangedIds, arg.JobIds)
 	var known bool
 	err := row.Scan(&known)
 	return known, err

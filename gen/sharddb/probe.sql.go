@@ -270,13 +270,7 @@ rested AS (
             OR q.code NOT IN ('too_slow', 'database')
                 AND q.last_seen <= pg_catalog.now() - interval '1 minute'
                 AND q.kind = 'job'
-                AND q.tried_digest IS DISTINCT FROM (
-                    SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
-                    FROM shard_client_upload_jobs AS j
-                    LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
-                    WHERE j.id = q.object_id
-                    GROUP BY j.digest
-                )
+                AND q.tried_digest IS DISTINCT FROM shard_client_upload_digest(q.object_id)
         )
 ),
 due AS (
@@ -385,7 +379,8 @@ type ProbePlanRow struct {
 //
 // A record that was set aside rests a minute before a change of it is a reason to try it again: a
 // job that changes all the time would otherwise fail every other beat. That is no parameter,
-// because a statement without parameters is planned once, and this one takes 3 ms to plan.
+// because a statement without parameters is planned once. It reads no table of jobs itself, either:
+// what PostgreSQL vacuums or analyses is planned anew.
 func (q *Queries) ProbePlan(ctx context.Context) (ProbePlanRow, error) {
 	row := q.db.QueryRow(ctx, probePlan)
 	var i ProbePlanRow
@@ -510,13 +505,7 @@ CROSS JOIN LATERAL (
             ),
             ''
         ), 'UTF8') AS payload,
-        (
-            SELECT pg_catalog.sha256(j.digest || coalesce(pg_catalog.string_agg(e.digest, ''::bytea ORDER BY e.id), ''::bytea))
-            FROM shard_client_upload_jobs AS j
-            LEFT JOIN shard_client_upload_entries AS e ON e.job_id = j.id
-            WHERE s.kind = 'job' AND j.id = s.id
-            GROUP BY j.digest
-        ) AS digest
+        CASE WHEN s.kind = 'job' THEN shard_client_upload_digest(s.id) END AS digest
 ) AS r
 ORDER BY s.kind, s.id
 ON CONFLICT (direction, kind, object_id) WHERE object_id IS NOT NULL DO UPDATE

@@ -84,7 +84,8 @@ GROUP BY here.job_id;
 -- id: it is the one that the master gives it today, so a shard that was removed and added again has
 -- another. A master on MariaDB knows the shard under any spelling in upper or lower case, and any
 -- master by its id, but calls it by its own spelling. As long as no row of ours has come from the
--- master, nothing is acknowledged.
+-- master, nothing is acknowledged. The jobs are looked up by a list, and what changed is nearly
+-- always none of them: two lists side by side were joined with all of the table's keys.
 -- name: AcknowledgeJobs :one
 WITH own AS (
     SELECT o.id
@@ -98,13 +99,10 @@ WITH own AS (
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = c.shard_id
-    FROM (
-        SELECT s.id, CASE WHEN NOT s.changed THEN own.id END AS shard_id
-        FROM own
-        CROSS JOIN ROWS FROM (pg_catalog.unnest(@job_ids::bigint[]), pg_catalog.unnest(@changed::boolean[])) AS s (id, changed)
-    ) AS c
-    WHERE j.id = c.id AND j.shard_id IS DISTINCT FROM c.shard_id
+    SET shard_id = CASE WHEN j.id = ANY (@changed_ids::bigint[]) THEN NULL ELSE own.id END
+    FROM own
+    WHERE j.id = ANY (@job_ids::bigint[])
+        AND j.shard_id IS DISTINCT FROM CASE WHEN j.id = ANY (@changed_ids::bigint[]) THEN NULL ELSE own.id END
 )
 SELECT EXISTS (SELECT FROM own)::boolean AS known;
 

@@ -1,6 +1,8 @@
 package afe
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -8,7 +10,7 @@ import (
 )
 
 // Packet holds the arguments of one heartbeat (docs/protocol.md, "Request arguments"). Jobs and
-// entries are JSON already: package shard makes them of their rows.
+// entries are JSON already, without white space: package shard makes them of their rows.
 type Packet struct {
 	// ShardHostname is the name by which the master knows the shard.
 	ShardHostname string `json:"shard_hostname"`
@@ -19,34 +21,49 @@ type Packet struct {
 	// KnownHostStatuses are those of KnownHostIDs, in the same order; 2019 only.
 	KnownHostStatuses []string `json:"known_host_statuses,omitzero"`
 	// Jobs are the finished jobs to upload.
-	Jobs []jsontext.Value `json:"jobs"`
+	Jobs []jsontext.Value `json:"jobs,omitzero"`
 	// Entries are all entries of exactly those jobs, as a 2019 master takes them.
-	Entries []jsontext.Value `json:"hqes"`
+	Entries []jsontext.Value `json:"hqes,omitzero"`
 }
 
 // Body returns the request in the given version of the protocol. For a 2015 master it leaves out
-// the statuses of hosts, and host_id in an entry. It fails when a job or an entry is not JSON, or a
-// text is not UTF-8.
+// the statuses of hosts, and host_id in an entry. It fails when a text is not UTF-8. Jobs and
+// entries go as they are: to look through them again took a quarter of the client's CPU time.
 func (p *Packet) Body(protocol Protocol) ([]byte, error) {
-	arguments := *p
+	known, entries, size := *p, slices.Clone(p.Entries), 0
+	known.Jobs, known.Entries = nil, nil
 	if protocol == Protocol2015 {
-		arguments.KnownHostStatuses = nil
-		arguments.Entries = make([]jsontext.Value, len(p.Entries))
-		for i, entry := range p.Entries {
+		known.KnownHostStatuses = nil
+		for i, entry := range entries {
 			var fields map[string]jsontext.Value
 			if err := json.Unmarshal(entry, &fields); err != nil {
 				return nil, err
 			}
 			delete(fields, "host_id")
 			var err error
-			if arguments.Entries[i], err = json.Marshal(fields, json.Deterministic(true)); err != nil {
+			if entries[i], err = json.Marshal(fields, json.Deterministic(true)); err != nil {
 				return nil, err
 			}
 		}
-	} else if arguments.KnownHostStatuses == nil {
-		arguments.KnownHostStatuses = []string{} // omitzero drops nil, and 2019 insists on the key
+	} else if known.KnownHostStatuses == nil {
+		known.KnownHostStatuses = []string{} // omitzero drops nil, and 2019 insists on the key
 	}
-	return json.Marshal(&call{Method: method, Params: []*Packet{&arguments}, ID: requestID})
+	for _, record := range slices.Concat(p.Jobs, entries) {
+		size += len(record) + len(",")
+	}
+	head, err := json.Marshal(&call{Method: method, Params: []*Packet{&known}, ID: requestID})
+	const end = `}],"id":"` + requestID + `"}`
+	body := slices.Grow(bytes.TrimSuffix(head, []byte(end)), size+len(`,"jobs":[],"hqes":[]`)+len(end))
+	body = appendListed(append(body, `,"jobs":[`...), p.Jobs)
+	body = appendListed(append(body, `],"hqes":[`...), entries)
+	return append(append(body, ']'), end...), err
+}
+
+func appendListed(body []byte, records []jsontext.Value) []byte {
+	for _, record := range records {
+		body = append(append(body, record...), ',')
+	}
+	return bytes.TrimSuffix(body, []byte(","))
 }
 
 // Size returns the length of Body, without writing the known jobs: they may be 50,000.

@@ -49,7 +49,7 @@ func fullPacket() *Packet {
 	return &Packet{
 		ShardHostname: "shard1.example", KnownJobIDs: []int64{4}, KnownHostIDs: []int64{1, 2},
 		KnownHostStatuses: []string{"Ready", "Running"},
-		Jobs:              []jsontext.Value{[]byte(`{"id":2,"control_file":null}`), []byte(`{ "id" : 3, "name" : "\u001f" }`)},
+		Jobs:              []jsontext.Value{[]byte(`{"id":2,"control_file":null}`), []byte(`{"id":3,"name":"\u001f"}`)},
 		Entries:           []jsontext.Value{[]byte(`{"id":7,"host_id":1}`), []byte(`{"id":8,"host_id":null}`)},
 	}
 }

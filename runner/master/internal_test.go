@@ -39,23 +39,23 @@ func FuzzDecode(f *testing.F) {
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("decode %.100q: %v, encoding/json: %v", body, err, wantErr)
 		}
-		if err == nil && !reflect.DeepEqual(plain(got), want) {
+		if err == nil && !reflect.DeepEqual(withMaps(got), want) {
 			t.Errorf("decode %.100q: got %.200v, want %.200v", body, got, want)
 		}
 	})
 }
 
-// plain returns a value with maps for its objects.
-func plain(value any) any {
+// withMaps returns a value with maps for its objects.
+func withMaps(value any) any {
 	switch v := value.(type) {
 	case []any:
 		for i := range v {
-			v[i] = plain(v[i])
+			v[i] = withMaps(v[i])
 		}
 	case object:
 		members := v.asMap()
 		for name := range members {
-			members[name] = plain(members[name])
+			members[name] = withMaps(members[name])
 		}
 		return members
 	}

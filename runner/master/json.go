@@ -2,15 +2,14 @@ package master
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"shardclient/runner/plain"
 )
 
 // object is a JSON object, in the order in which it was sent. A name may come twice; then the last
@@ -46,7 +45,7 @@ type packet struct {
 	ascii bool
 }
 
-func newPacket(body []byte) *packet { return &packet{body, string(body), isASCII(body)} }
+func newPacket(body []byte) *packet { return &packet{body, string(body), plain.IsASCII(body)} }
 
 // decode reads one JSON value, and fails when anything follows it. Bytes that are not valid UTF-8
 // become U+FFFD, which is outside ASCII like themselves. A value is nil, a bool, a json.Number, a
@@ -175,14 +174,3 @@ func (d *decoder) list() (any, error) {
 
 // isPlain reports whether no string in the request can hold anything outside ASCII.
 func (p *packet) isPlain() bool { return p.ascii && !strings.Contains(p.text, `\u`) }
-
-// isASCII looks at eight bytes at a time.
-func isASCII(body []byte) bool {
-	const high = utf8.RuneSelf * 0x0101010101010101
-	for ; len(body) >= 8; body = body[8:] {
-		if binary.LittleEndian.Uint64(body)&high != 0 {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(body, func(c byte) bool { return c >= utf8.RuneSelf })
-}

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -35,28 +34,14 @@ func copyStatement(name string, table pgx.Identifier, columns []string) string {
 
 // copyFrom copies rows into a table as the driver does, but sends the first rows at once: the
 // driver first fills 64 kB, and the server waits for them. What a row holds most is written without
-// asking the driver how.
+// asking the driver how. A tracer of the connection is not told.
 func copyFrom(
 	ctx context.Context, conn *pgx.Conn, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
 ) (int64, error) {
-	tracer, traced := conn.Config().Tracer.(pgx.CopyFromTracer)
-	if traced {
-		ctx = tracer.TraceCopyFromStart(ctx, conn, pgx.TraceCopyFromStartData{TableName: table, ColumnNames: columns})
-	}
-	tag, err := copyRows(ctx, conn, table, columns, rows)
-	if traced {
-		tracer.TraceCopyFromEnd(ctx, conn, pgx.TraceCopyFromEndData{CommandTag: tag, Err: err})
-	}
-	return tag.RowsAffected(), err
-}
-
-func copyRows(
-	ctx context.Context, conn *pgx.Conn, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
-) (pgconn.CommandTag, error) {
 	ask := copyStatement("columns", table, columns)
 	described, err := conn.Prepare(ctx, ask, ask) // the driver keeps it
 	if err != nil {
-		return pgconn.CommandTag{}, fmt.Errorf("ask for the types of columns: %w", err)
+		return 0, fmt.Errorf("ask for the types of columns: %w", err)
 	}
 	reader := &copyReader{types: conn.TypeMap(), rows: rows, most: firstCopied, made: []byte(copyHead)}
 	for _, column := range described.Fields {
@@ -64,7 +49,7 @@ func copyRows(
 	}
 	tag, err := conn.PgConn().CopyFrom(ctx, reader, copyStatement("copy", table, columns))
 	reader.stop() // when the server ends the session, the driver does not wait for whoever reads
-	return tag, err
+	return tag.RowsAffected(), err
 }
 
 const (

@@ -7,7 +7,9 @@
 package plain
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,4 +47,15 @@ func cut(s string, limit int, mark string) string {
 		limit--
 	}
 	return s[:limit] + mark
+}
+
+// IsASCII reports whether a text is all ASCII. It looks at eight bytes at a time.
+func IsASCII(text []byte) bool {
+	const high = utf8.RuneSelf * 0x0101010101010101
+	for ; len(text) >= 8; text = text[8:] {
+		if binary.LittleEndian.Uint64(text)&high != 0 {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(text, func(c byte) bool { return c >= utf8.RuneSelf })
 }

@@ -58,3 +58,20 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+// A character outside ASCII is found wherever it stands among the eight bytes looked at together.
+func TestIsASCII(t *testing.T) {
+	t.Parallel()
+	text := []byte("\x00 every byte up to \x7f")
+	if !IsASCII(nil) || !IsASCII(text) {
+		t.Error("ASCII is not seen as such")
+	}
+	for i := range text {
+		other := append([]byte{}, text...)
+		for _, other[i] = range []byte{0x80, 0xc3, 0xff} {
+			if IsASCII(other) {
+				t.Errorf("%q is seen as ASCII", other)
+			}
+		}
+	}
+}

@@ -106,8 +106,9 @@ func (c *Client) acknowledgeFree(
 	remember.PacketID, remember.RpcTimeoutSeconds = m.packetID, c.options.RPCTimeout.Seconds()
 	remember.JobIds, remember.Digests = sent.JobIds, digests(locked)
 	for _, job := range locked {
-		sent.Changed = append(sent.Changed, changed[job.id])
-		if !changed[job.id] {
+		if changed[job.id] {
+			sent.ChangedIds = append(sent.ChangedIds, job.id)
+		} else {
 			some.jobs++
 			some.entries += len(job.records) - 1
 		}

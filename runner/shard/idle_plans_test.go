@@ -141,7 +141,11 @@ func (s *statements) check(t *testing.T, pool *pgxpool.Pool, mode string) {
 			found[name] = true
 			run(t, conn, fmt.Sprintf("PREPARE explained AS %s", sql))
 			explained(t, conn, "EXECUTE explained"+literals(s.args[i])) // reads what the session will know of the catalog
-			explained(t, conn, "EXECUTE explained"+literals(s.args[i])).check(t, name, index)
+			plan := explained(t, conn, "EXECUTE explained"+literals(s.args[i]))
+			plan.check(t, name, index)
+			if name == "ProbePlan" && strings.Contains(plan.text, "afe_") {
+				t.Error("ProbePlan reads a table of jobs, so it is planned anew when that was vacuumed (decision 0091)")
+			}
 			run(t, conn, "DEALLOCATE explained")
 		}
 	}

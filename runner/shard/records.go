@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
@@ -16,6 +15,7 @@ import (
 
 	"shardclient/gen/sessiondb"
 	"shardclient/runner/pg"
+	"shardclient/runner/plain"
 )
 
 // finishedJob is a job that waits for its upload.
@@ -128,7 +128,7 @@ func newRecord(row pgx.Rows, line []byte) (*record, []byte) {
 			line = appendTime(line, integer(value))
 		default:
 			line, _ = jsontext.AppendQuote(line, value) // a session of ours speaks UTF-8
-			leftOut = utf8.RuneCount(value) != len(value)
+			leftOut = !plain.IsASCII(value)
 		}
 		if leftOut {
 			cuts = append(cuts, before, len(line))
@@ -151,11 +151,14 @@ func appendTime(line []byte, micros int64) []byte {
 	if micros < begin || micros >= end {
 		return append(line, "null"...)
 	}
-	layout := `"2006-01-02T15:04:05"`
+	at := time.UnixMicro(micros + zero).UTC()
+	// RFC 3339 is the one layout that the library does not read each time.
+	line = at.AppendFormat(append(line, '"'), time.RFC3339)
+	line = line[:len(line)-len("Z")]
 	if micros%1_000_000 != 0 {
-		layout = `"2006-01-02T15:04:05.000"`
+		line = at.AppendFormat(line, ".000")
 	}
-	return time.UnixMicro(micros+zero).UTC().AppendFormat(line, layout)
+	return append(line, '"')
 }
 
 func integer(value []byte) int64 { return int64(binary.BigEndian.Uint64(value)) }
