@@ -25,6 +25,7 @@
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"role";
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM :"role";
 
 -- A function of somebody else in the schema of the tables could be called in place of PostgreSQL's
 -- own. This is the default since PostgreSQL 15, but not for databases that were upgraded.
@@ -70,5 +71,14 @@ GRANT SELECT ON shard_client_upload_jobs TO :"role";
 GRANT SELECT ON shard_client_upload_entries TO :"role";
 GRANT SELECT, INSERT, DELETE ON shard_client_staged_hosts TO :"role";
 GRANT SELECT, INSERT, UPDATE (old_id), DELETE ON shard_client_staged_parents TO :"role";
+
+-- What the client calls, by itself or in a view. Everybody may, unless the site has taken that from
+-- PUBLIC.
+GRANT EXECUTE ON FUNCTION shard_client_wire_time(timestamp) TO :"role";
+GRANT EXECUTE ON FUNCTION shard_client_is_ascii(text) TO :"role";
+GRANT EXECUTE ON FUNCTION shard_client_ascii_fields(text) TO :"role";
+GRANT EXECUTE ON FUNCTION shard_client_wire_record(text) TO :"role";
+GRANT EXECUTE ON FUNCTION shard_client_upload_digest(bigint) TO :"role";
+GRANT EXECUTE ON FUNCTION shard_client_locked(regclass, text, bigint[]) TO :"role";
 
 COMMIT;

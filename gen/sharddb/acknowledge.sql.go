@@ -89,10 +89,11 @@ WITH own AS (
 ),
 marked AS (
     UPDATE afe_jobs AS j
-    SET shard_id = CASE WHEN j.id = ANY ($2::bigint[]) THEN NULL ELSE own.id END
+    SET shard_id = CASE WHEN (j.id IN (SELECT s.id FROM pg_catalog.unnest($2::bigint[]) AS s (id))) IS TRUE THEN NULL ELSE own.id END
     FROM own
     WHERE j.id = ANY ($3::bigint[])
-        AND j.shard_id IS DISTINCT FROM CASE WHEN j.id = ANY ($2::bigint[]) THEN NULL ELSE own.id END
+        AND j.shard_id IS DISTINCT FROM
+        CASE WHEN (j.id IN (SELECT s.id FROM pg_catalog.unnest($2::bigint[]) AS s (id))) IS TRUE THEN NULL ELSE own.id END
 )
 SELECT EXISTS (SELECT FROM own)::boolean AS known
 `
@@ -109,7 +110,8 @@ type AcknowledgeJobsParams struct {
 // another. A master on MariaDB knows the shard under any spelling in upper or lower case, and any
 // master by its id, but calls it by its own spelling. As long as no row of ours has come from the
 // master, nothing is acknowledged. The jobs are looked up by a list, and what changed is nearly
-// always none of them: two lists side by side were joined with all of the table's keys.
+// always none of them: two lists side by side were joined with all of the table's keys. IS TRUE: as
+// in UploadRemember.
 func (q *Queries) AcknowledgeJobs(ctx context.Context, arg AcknowledgeJobsParams) (bool, error) {
 	row := q.db.QueryRow(ctx, acknowledgeJobs, arg.ShardHostname, arg.ChangedIds, arg.JobIds)
 	var known bool

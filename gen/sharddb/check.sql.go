@@ -158,6 +158,7 @@ FROM (
         pg_catalog.json_to_recordset($1::json) AS (privilege text, name text, object text, place integer)
     ) AS w (privilege, name, object, place)
     WHERE NOT CASE
+        WHEN w.privilege = 'EXECUTE' THEN coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(w.object)::oid, w.privilege), true)
         WHEN pg_catalog.to_regclass(w.object) IS NULL THEN true
         WHEN w.name = '' THEN pg_catalog.has_table_privilege(pg_catalog.to_regclass(w.object)::oid, w.privilege)
         WHEN NOT EXISTS (
@@ -177,8 +178,8 @@ type CheckRightsRow struct {
 	Object    string
 }
 
-// Those of the rights that this role lacks, in the order of the list. What is no table or no column
-// here is missing for another reason, and not listed.
+// Those of the rights that this role lacks, in the order of the list. What is no table, column or
+// function here is missing for another reason, and not listed.
 func (q *Queries) CheckRights(ctx context.Context, rights []byte) ([]CheckRightsRow, error) {
 	rows, err := q.db.Query(ctx, checkRights, rights)
 	if err != nil {

@@ -95,8 +95,8 @@ FROM (
 ) AS o
 ORDER BY o.object;
 
--- Those of the rights that this role lacks, in the order of the list. What is no table or no column
--- here is missing for another reason, and not listed.
+-- Those of the rights that this role lacks, in the order of the list. What is no table, column or
+-- function here is missing for another reason, and not listed.
 -- name: CheckRights :many
 SELECT r.privilege::text AS privilege, r.columns::text AS columns, r.object::text AS object
 FROM (
@@ -105,6 +105,7 @@ FROM (
         pg_catalog.json_to_recordset(@rights::json) AS (privilege text, name text, object text, place integer)
     ) AS w (privilege, name, object, place)
     WHERE NOT CASE
+        WHEN w.privilege = 'EXECUTE' THEN coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(w.object)::oid, w.privilege), true)
         WHEN pg_catalog.to_regclass(w.object) IS NULL THEN true
         WHEN w.name = '' THEN pg_catalog.has_table_privilege(pg_catalog.to_regclass(w.object)::oid, w.privilege)
         WHEN NOT EXISTS (

@@ -31,7 +31,8 @@ type Packet struct {
 // entries go as they are: to look through them again took a quarter of the client's CPU time.
 func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 	known, entries, size := *p, slices.Clone(p.Entries), 0
-	known.Jobs, known.Entries = nil, nil
+	// omitzero drops nil, and 2019 insists on the statuses.
+	known.Jobs, known.Entries, known.KnownHostStatuses = nil, nil, append([]string{}, p.KnownHostStatuses...)
 	if protocol == Protocol2015 {
 		known.KnownHostStatuses = nil
 		for i, entry := range entries {
@@ -45,8 +46,6 @@ func (p *Packet) Body(protocol Protocol) ([]byte, error) {
 				return nil, err
 			}
 		}
-	} else if known.KnownHostStatuses == nil {
-		known.KnownHostStatuses = []string{} // omitzero drops nil, and 2019 insists on the key
 	}
 	for _, record := range slices.Concat(p.Jobs, entries) {
 		size += len(record) + len(",")

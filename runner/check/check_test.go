@@ -253,7 +253,7 @@ func TestRightsThatAreMissing(t *testing.T) {
 	s.served(t, knows(ourShard))
 	pgtest.Exec(t, s.pool, "CREATE ROLE lacks LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO lacks; "+
 		"REVOKE UPDATE ON afe_host_queue_entries FROM lacks; GRANT UPDATE (meta_host) ON afe_host_queue_entries TO lacks; "+
-		"REVOKE DELETE ON shard_client_taken FROM lacks")
+		"REVOKE DELETE ON shard_client_taken FROM lacks; REVOKE EXECUTE ON FUNCTION shard_client_is_ascii(text) FROM PUBLIC")
 	t.Cleanup(func() {
 		conn, err := pgx.ConnectConfig(context.Background(), s.pool.Config().ConnConfig)
 		if err == nil {
@@ -266,7 +266,7 @@ func TestRightsThatAreMissing(t *testing.T) {
 	})
 	s.Door.URL += "&user=lacks"
 	wants(t, s.run(t), map[string][2]string{
-		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken -> as the owner of the tables: shard-client migrate grant "},
+		"rights": {"fail", "the role lacks UPDATE (aborted) on afe_host_queue_entries, DELETE on shard_client_taken, EXECUTE on shard_client_is_ascii(text) -> as the owner of the tables: shard-client migrate grant "},
 	})
 }
 

@@ -54,14 +54,14 @@ func TestObjectsAreThoseOfTheMigrations(t *testing.T) {
 	golden(t, "objects.txt", objects)
 }
 
-// rights.txt is what docs/grants.sql grants on tables.
+// rights.txt is what docs/grants.sql grants on tables and functions.
 func TestRightsAreThoseOfGrants(t *testing.T) {
 	file, err := os.ReadFile(filepath.Join("..", "..", "docs", "grants.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var rights []string
-	grants := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON (\w+) TO :"role";$`).FindAllStringSubmatch(string(file), -1)
+	grants := regexp.MustCompile(`(?m)^GRANT ([^;]+?)\s+ON (?:FUNCTION )?(\w+(?:\([^)]*\))?) TO :"role";$`).FindAllStringSubmatch(string(file), -1)
 	for _, grant := range grants {
 		for _, one := range regexp.MustCompile(`([A-Z]+)(?: \(([^)]+)\))?`).FindAllStringSubmatch(grant[1], -1) {
 			for _, column := range strings.Split(one[2], ", ") {

@@ -102,7 +102,7 @@ var harms = []struct{ kind, text, hint string }{
 	{"required", "each new row must fill columns that shard-client does not fill: ", "give them a default, or take their NOT NULL away: until then each object is set aside"},
 }
 
-// right is one right, in the place of its table in docs/grants.sql.
+// right is one right, in the place of its table or function in docs/grants.sql.
 type right struct {
 	Privilege string `json:"privilege"`
 	Name      string `json:"name"` // of the column; "": the whole table

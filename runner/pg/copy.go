@@ -34,10 +34,13 @@ func copyStatement(name string, table pgx.Identifier, columns []string) string {
 
 // copyFrom copies rows into a table as the driver does, but sends the first rows at once: the
 // driver first fills 64 kB, and the server waits for them. What a row holds most is written without
-// asking the driver how. A tracer of the connection is not told.
+// asking the driver how. A tracer of the connection is told when it begins, and may end it.
 func copyFrom(
 	ctx context.Context, conn *pgx.Conn, table pgx.Identifier, columns []string, rows pgx.CopyFromSource,
 ) (int64, error) {
+	if tracer, traced := conn.Config().Tracer.(pgx.CopyFromTracer); traced {
+		ctx = tracer.TraceCopyFromStart(ctx, conn, pgx.TraceCopyFromStartData{TableName: table, ColumnNames: columns})
+	}
 	ask := copyStatement("columns", table, columns)
 	described, err := conn.Prepare(ctx, ask, ask) // the driver keeps it
 	if err != nil {

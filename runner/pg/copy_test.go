@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"shardclient/runner/pg"
 	"shardclient/runner/pgtest"
@@ -104,5 +106,40 @@ func TestWhatCannotBeCopied(t *testing.T) {
 	}
 	if n := pgtest.Query[int64](t, pool, "SELECT count(*) FROM few"); n != 0 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+// ender is a tracer that ends every COPY before it begins.
+type ender struct{}
+
+func (ender) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (ender) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (ender) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	ctx, end := context.WithCancel(ctx)
+	end()
+	return ctx
+}
+
+func (ender) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
+
+// The faults of the model end a client before any statement, and before a COPY.
+func TestATracerCanEndACopy(t *testing.T) {
+	config := pgtest.Pool(t).Config()
+	config.ConnConfig.Tracer = ender{}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	err = pg.Write(t.Context(), pool, func(tx *pg.Tx) error {
+		_, err := tx.CopyFrom(t.Context(), pgx.Identifier{"ours"}, copied, pgx.CopyFromRows(copiedRows()))
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the COPY ended with %v, want what the tracer did", err)
 	}
 }

@@ -47,7 +47,7 @@ func leastRights(t testing.TB) (databaseURL string, owner *pgxpool.Pool) {
 	roleOnce.Do(func() { pgtest.Exec(t, owner, "CREATE ROLE "+leastRole+" LOGIN") })
 	name := owner.Config().ConnConfig.Database
 	pgtest.Exec(t, owner, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
-	pgtest.Exec(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	pgtest.Exec(t, owner, "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
 	invoke("migrate", "grant", leastRole, "--database-url", ownerURL).want(t, exitOK)
 	return asLeast(t, ownerURL), owner
 }
