@@ -533,31 +533,37 @@ WHERE (
         WHERE k.job_id = s.id
     ), '')
 UNION ALL
-SELECT s.job_id
+SELECT coalesce(s.job_id, here.job_id)
 FROM ROWS FROM (
     pg_catalog.unnest($9::bigint[]), pg_catalog.unnest($10::bigint[]),
     pg_catalog.unnest($11::boolean[]), pg_catalog.unnest($12::boolean[]),
     pg_catalog.unnest($13::boolean[]), pg_catalog.unnest($14::bigint[])
 ) AS s (job_id, id, aborted_sent, aborted, meta_host_sent, meta_host)
-WHERE (
-    SELECT here.job_id = s.job_id
+FULL JOIN (
+    SELECT e.id, e.job_id, e.aborted, e.meta_host, e.complete
+    FROM pg_catalog.unnest($1::bigint[]) AS j (id)
+    CROSS JOIN LATERAL (
+        SELECT e.id, e.job_id, e.aborted, e.meta_host, e.complete
+        FROM afe_host_queue_entries AS e
+        WHERE e.job_id = j.id
+        OFFSET 0
+    ) AS e
+) AS here ON here.id = s.id AND here.job_id = s.job_id
+WHERE s.id IS NOT NULL
+    AND (
+        here.id IS NOT NULL
         AND (NOT s.aborted_sent OR here.aborted = s.aborted)
         AND (NOT s.meta_host_sent OR coalesce(here.meta_host, 0) = s.meta_host)
-    FROM afe_host_queue_entries AS here
-    WHERE here.id = s.id
-) IS NOT TRUE
+    ) IS NOT TRUE
+    OR here.complete
+    AND (
+        (SELECT j.shard_id IS NOT NULL FROM afe_jobs AS j WHERE j.id = here.job_id)
+        OR (SELECT u.unsure_since IS NULL OR u.sent_complete <> '{}' FROM shard_client_uploads AS u WHERE u.job_id = here.job_id)
+    )
 UNION ALL
 SELECT s.job_id
 FROM ROWS FROM (pg_catalog.unnest($15::bigint[]), pg_catalog.unnest($16::bigint[])) AS s (job_id, label_id)
 WHERE (SELECT true FROM afe_jobs_dependency_labels AS same WHERE same.job_id = s.job_id AND same.label_id = s.label_id) IS NULL
-UNION ALL
-SELECT e.job_id
-FROM afe_host_queue_entries AS e
-WHERE e.job_id = ANY ($1::bigint[]) AND e.complete
-    AND (
-        (SELECT here.shard_id IS NOT NULL FROM afe_jobs AS here WHERE here.id = e.job_id)
-        OR (SELECT u.unsure_since IS NULL OR u.sent_complete <> '{}' FROM shard_client_uploads AS u WHERE u.job_id = e.job_id)
-    )
 UNION ALL
 SELECT q.object_id
 FROM shard_client_quarantine AS q
@@ -591,7 +597,8 @@ type JobsToStoreParams struct {
 // master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
 // stand in the quarantine or among the taken ids. The keyvals of a job come as one text. Keyvals in
 // another order than here count as different ones, which costs time and changes nothing. A job may
-// be named more than once.
+// be named more than once. Entries are read once, by their jobs; FULL, because only such a join is
+// never a loop over one list for each element of another.
 func (q *Queries) JobsToStore(ctx context.Context, arg JobsToStoreParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, jobsToStore,
 		arg.Ids,
