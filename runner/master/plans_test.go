@@ -3,6 +3,7 @@ package master_test
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,9 +78,16 @@ func connect(t testing.TB, databaseURL string) (*pgxpool.Pool, *statements) {
 // them.
 var wholeTable = regexp.MustCompile(`Seq Scan on (afe_jobs|afe_host_queue_entries|afe_job_keyvals|afe_jobs_dependency_labels)\b`)
 
-// wholeIndex is a plan that reads all of them by an index, from one end to the other.
+// wholeIndex finds what reads an index of theirs from one end to the other.
 var wholeIndex = regexp.MustCompile(
-	`(?m)Index (Only )?Scan using \w+ on (afe_jobs|afe_host_queue_entries|afe_job_keyvals|afe_jobs_dependency_labels)\b[^\n]*\n\s*(Filter|->|$)`)
+	`(?m)Index (?:Only )?Scan using (\w+) on (?:afe_jobs|afe_host_queue_entries|afe_job_keyvals|afe_jobs_dependency_labels)\b[^\n]*\n\s*(?:Filter|->|$)`)
+
+// readsAll reports whether a plan reads all there ever was. An index of what is open has little.
+func readsAll(plan string) bool {
+	indexes := wholeIndex.FindAllStringSubmatch(plan, -1)
+	return wholeTable.MatchString(plan) ||
+		slices.ContainsFunc(indexes, func(of []string) bool { return !strings.Contains(of[1], "_open_") })
+}
 
 // Nothing that a heartbeat asks reads the jobs that are long finished, before PostgreSQL has
 // statistics and after.
@@ -165,7 +173,7 @@ func judge(t *testing.T, conn *pgxpool.Conn, name, sql, question string, args ..
 	if err != nil {
 		t.Fatalf("%s: explain %.60s: %v", name, sql, err)
 	}
-	if text := strings.Join(plan, "\n"); wholeTable.MatchString(text) || wholeIndex.MatchString(text) {
+	if text := strings.Join(plan, "\n"); readsAll(text) {
 		t.Errorf("%s: a whole table is read:\n%s\n%s", name, sql, text)
 	}
 }

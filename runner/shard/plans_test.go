@@ -192,8 +192,8 @@ func TestAcknowledgeComparesNoListWithAnother(t *testing.T) {
 	run(t, conn, "SET plan_cache_mode = force_generic_plan")
 	run(t, conn, "PREPARE acknowledge AS "+seen.sql[i])
 	plan := pgtest.Query[string](t, conn, "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE acknowledge (NULL, NULL, NULL)", pgx.QueryExecModeSimpleProtocol)
-	if strings.Count(plan, "(hashed SubPlan ") != 2 || strings.Contains(plan, "(SubPlan ") || strings.Count(plan, "= ANY (") != 1 {
-		t.Errorf("one list is to be looked up in the table, the other to be hashed:\n%s", plan)
+	if strings.Count(plan, "(hashed SubPlan ") != 2 || strings.Contains(plan, "(SubPlan ") {
+		t.Errorf("the list of what changed is to be hashed, in both places:\n%s", plan)
 	}
 }
 
