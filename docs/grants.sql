@@ -25,7 +25,6 @@
 BEGIN;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :"role";
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM :"role";
 
 -- A function of somebody else in the schema of the tables could be called in place of PostgreSQL's
 -- own. This is the default since PostgreSQL 15, but not for databases that were upgraded.
