@@ -16,7 +16,7 @@ type benchCommand struct {
 	Client   string `placeholder:"PATH" help:"The shard-client to measure; default: the one beside this program."`
 	Base     string `placeholder:"PATH" help:"Another build of shard-client, to measure beside it."`
 	Jobs     sizes  `placeholder:"N,..." help:"Sizes of answers, in jobs; default: 1000,10000,50000, quick: 1000,10000."`
-	Rounds   int    `placeholder:"N" help:"How often each figure is measured; default: 5, quick: 1."`
+	Rounds   int    `placeholder:"N" help:"How often each figure is measured, and three times as often what takes milliseconds (pack, master); default: 5, quick: 1."`
 	Finished int64  `placeholder:"N" help:"Finished jobs beside which idle beats are measured; default: 1000000, quick: 50000."`
 	Beats    int    `placeholder:"N" help:"Idle beats after which a client must not have grown; default: 100000, quick: 1000."`
 	Quick    bool   `help:"Within 90 s, and without judging times."`

@@ -11,10 +11,6 @@ const (
 	// finishedID is the id of the first job that waits for its upload.
 	finishedID = 2_000_001
 
-	// oftener is how many times the rounds of others those have that are soon over: of 12 ms a
-	// neighbour on the machine takes as much as of a second, so five ratios were from 1.2 to 3.7.
-	oftener = 3
-
 	// uploadJobs fill a packet, as shard-client has it by default.
 	uploadJobs = 1000
 
