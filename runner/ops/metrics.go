@@ -48,7 +48,7 @@ type MetricsOptions struct {
 	Deaths func(cause string) int64
 }
 
-// Metrics are the numbers of one run, in a registry of their own. Every series is there from the
+// Metrics are the numbers of one run, in registries of their own. Every series is there from the
 // start, and no label takes a value from outside. It is safe for concurrent use.
 type Metrics struct {
 	// registry has what beats are counted in. whole is held while one is counted and while all of

@@ -1,6 +1,6 @@
 // Package plain makes printable text out of text from outside: a page of HTML, a traceback, a
-// reason with a NUL in it, the name of a host. It imports no other package of ours and knows
-// nothing of what a text means.
+// reason with a NUL in it, the name of a host; and it knows ASCII. It imports no other package of
+// ours and knows nothing of what a text means.
 //
 // Take secrets out (secrets.Secrets) before a text is cut here: half a secret would not be
 // recognised.

@@ -18,7 +18,7 @@ func TestAnEntrySentAsAnothersIsComparedForBoth(t *testing.T) {
 	pgtest.Exec(t, pool, `INSERT INTO afe_shards (id, hostname) VALUES (1, 'shard1.example');
 		INSERT INTO afe_jobs (id, owner, name, created_on, shard_id) SELECT n, 'o', 'n', '2019-03-15', 1 FROM generate_series(1, 3) AS n;
 		INSERT INTO afe_host_queue_entries (id, job_id, status, complete) VALUES (10, 2, 'Completed', true), (11, 3, 'Queued', false)`)
-	at := pgtype.Timestamp{Time: pgtest.Query[pgtype.Timestamp](t, pool, "SELECT timestamp '2019-03-15'").Time, Valid: true}
+	at := pgtest.Query[pgtype.Timestamp](t, pool, "SELECT timestamp '2019-03-15'")
 	named, err := sharddb.New(pool).JobsToStore(t.Context(), sharddb.JobsToStoreParams{
 		Ids: []int64{1, 2, 3}, Owners: []string{"o", "o", "o"}, Names: []string{"n", "n", "n"}, CreatedOn: []pgtype.Timestamp{at, at, at},
 		ShardSent: []bool{true, true, true}, ShardIds: []int64{1, 1, 1}, KeyvalsSent: []bool{false, false, false}, Keyvals: []string{"", "", ""},
