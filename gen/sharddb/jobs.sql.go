@@ -528,7 +528,10 @@ WHERE (
         WHERE here.id = s.id
     ) IS NOT TRUE
     OR s.keyvals_sent AND s.keyvals <> coalesce((
-        SELECT pg_catalog.string_agg(pg_catalog.char_length(k.key)::text || ' ' || pg_catalog.char_length(k.value)::text || ' ' || k.key || k.value, '' ORDER BY k.id)
+        SELECT pg_catalog.string_agg(
+            pg_catalog.char_length(k.key)::text || ' ' || pg_catalog.char_length(k.value)::text || ' ' || k.key || k.value, ''
+            ORDER BY k.key COLLATE "C", k.value COLLATE "C"
+        )
         FROM afe_job_keyvals AS k
         WHERE k.job_id = s.id
     ), '')
@@ -595,10 +598,10 @@ type JobsToStoreParams struct {
 
 // Of jobs that are here, finds those for which anything is to be written: that differ in what the
 // master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
-// stand in the quarantine or among the taken ids. The keyvals of a job come as one text. Keyvals in
-// another order than here count as different ones, which costs time and changes nothing. A job may
-// be named more than once. Entries are read once, by their jobs; FULL, because only such a join is
-// never a loop over one list for each element of another.
+// stand in the quarantine or among the taken ids. The keyvals of a job come as one text, sorted: a
+// value that was changed, or came with a suite, stands behind the others here. A job may be named
+// more than once. Entries are read once, by their jobs; FULL, because only such a join is never a
+// loop over one list for each element of another.
 func (q *Queries) JobsToStore(ctx context.Context, arg JobsToStoreParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, jobsToStore,
 		arg.Ids,

@@ -158,8 +158,8 @@ func (a *applier) steps(ctx context.Context, r *afe.Response) ([]func() error, e
 
 	apart := []func() error{
 		func() error { return a.storeParents(ctx, a.parents) },
-		func() error { return storeAll(ctx, a, hosts, invalid, inRead(a, a.changedHosts), a.storeHosts) },
-		func() error { return storeAll(ctx, a, hosts, valid, inRead(a, a.changedHosts), a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, invalid, atOnce(a, a.aboutHosts), a.storeHosts) },
+		func() error { return storeAll(ctx, a, hosts, valid, atOnce(a, a.aboutHosts), a.storeHosts) },
 		func() error { return a.storeAllKeyvals(ctx, keyvals) },
 	}
 	return []func() error{

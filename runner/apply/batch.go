@@ -33,7 +33,7 @@ func (a *applier) sortAhead() {
 	}
 	b := &batch{named: rows.NewParents()}
 	a.jobs.next = b
-	a.jobs.Small = a.jobs.Small && a.look == nil // small until some are in hand, so that these are soon
+	a.jobs.Small = (a.jobs.Small || a.allHere) && a.look == nil // small until some are in hand, so that these are soon
 	expected := expectation{a.allNew, a.allHere}
 	b.done.Go(func() {
 		if err := guard.Run(func() error { return a.sortOut(b, expected) }); err != nil {

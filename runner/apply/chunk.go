@@ -138,14 +138,6 @@ func (a *applier) briefly(ctx context.Context) pg.Ask {
 	return func(db pg.DB) error { return sharddb.New(db).WriteBoundsSet(ctx, wait) }
 }
 
-// settings are those of the transactions in which objects of a kind are compared and stored.
-func settings(ctx context.Context, kind string) []pg.Ask {
-	if kind == aside.KindJob {
-		return []pg.Ask{pg.PlansByKey(ctx)}
-	}
-	return nil
-}
-
 // storeFunc stores a chunk within a transaction. It returns what it set aside, which counts only if
 // the transaction commits, and the ids that it left out, each with what another session has locked.
 type storeFunc[T any] func(context.Context, *sharddb.Queries, []unit[T]) ([]aside.Object, map[int64]string, error)
@@ -164,12 +156,12 @@ func storeChunk[T any](
 	}
 	var bad []aside.Object
 	var locked map[int64]string
-	asks := settings(ctx, chunk[0].Kind)
+	var asks []pg.Ask
 	if a.waits > 0 {
 		asks = append(asks, a.briefly(ctx))
 	}
 	if jobs, of := any(chunk).([]unit[objects.Job]); of {
-		asks = append(asks, a.find(ctx, jobs))
+		asks = append(asks, pg.PlansByKey(ctx), a.find(ctx, jobs))
 	}
 	err := a.o.Lock.Write(ctx, func(q *sharddb.Queries) (err error) {
 		a.inserted = false

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -43,19 +44,18 @@ func (a *applier) storeHead(
 func (a *applier) storeNewHead(ctx context.Context, hosts []unit[objects.Host], keyvals []unit[objects.Keyval]) error {
 	a.allHere = len(hosts) > 0 // an answer that comes again; one without hosts is likely to be new
 	var missing []sharddb.ParentsFindRow
-	err := a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-		var differ []unit[objects.Host]
-		if missing, err = a.parents.Find(ctx, q); err == nil && len(hosts) > 0 {
-			hosts, differ, err = a.changedHosts(ctx, q, hosts)
-		}
-		if err == nil && len(keyvals) > 0 {
-			_, keyvals, err = a.changedKeyvals(ctx, q, keyvals)
-		}
-		if err == nil && (len(differ) > 0 || !rows.AreNew(missing)) {
-			err = errApart
-		}
-		return err
-	}, pg.PlansByKey(ctx))
+	var differ []unit[objects.Host]
+	asks := []lock.Ask{func(q *sharddb.Queries) (err error) { missing, err = a.parents.Find(ctx, q); return err }}
+	if len(hosts) > 0 {
+		asks = append(asks, a.aboutHosts(ctx, hosts, &hosts, &differ)...)
+	}
+	if len(keyvals) > 0 {
+		asks = append(asks, a.aboutKeyvals(ctx, keyvals, nil, &keyvals)...)
+	}
+	err := a.o.Lock.ReadAtOnce(ctx, asks...)
+	if err == nil && (len(differ) > 0 || !rows.AreNew(missing)) {
+		err = errApart
+	}
 	if err != nil || len(missing)+len(hosts)+len(keyvals) == 0 {
 		return err
 	}

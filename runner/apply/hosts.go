@@ -16,10 +16,11 @@ import (
 func (a *applier) storeHosts(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
 ) (bad []aside.Object, left map[int64]string, err error) {
-	fresh, others, err := sortHosts(ctx, q, chunk)
+	here, err := hostsHere(ctx, q, chunk)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look what is here: %w", err)
 	}
+	others, fresh := reading.Parted(chunk, here)
 	if len(others) > 0 {
 		others, bad, err = a.storableHosts(ctx, q, others)
 	}
@@ -41,17 +42,13 @@ func (a *applier) storeHosts(
 	return bad, left, forget(ctx, a, q, aside.KindHost, reading.Without(chunk, left))
 }
 
-// sortHosts tells hosts that are simply new from others.
-func sortHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (fresh, others []unit[objects.Host], err error) {
+// hostsHere returns the ids of hosts that are not simply new.
+func hostsHere(ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host]) ([]int64, error) {
 	var names []string
 	for _, u := range chunk {
 		names = append(names, u.Object.Hostname)
 	}
-	found, err := q.HostsFind(ctx, reading.IDs(chunk), names)
-	others, fresh = reading.Parted(chunk, found)
-	return fresh, others, err
+	return q.HostsFind(ctx, reading.IDs(chunk), names)
 }
 
 // storeNewHosts stores new hosts, and adds to left those that need what another session has locked.

@@ -52,7 +52,7 @@ func lockFree[T any](
 // storeAllKeyvals stores the suite keyvals. Those of a suite that cannot be stored now come again
 // only as long as its jobs are not here, so these jobs wait.
 func (a *applier) storeAllKeyvals(ctx context.Context, refs []reading.Ref) error {
-	left, err := storeFree(ctx, a, a.keyvals, inTurn(ctx, a, a.keyvals, refs), inRead(a, a.changedKeyvals), a.storeSuiteKeyvals)
+	left, err := storeFree(ctx, a, a.keyvals, inTurn(ctx, a, a.keyvals, refs), atOnce(a, a.aboutKeyvals), a.storeSuiteKeyvals)
 	late := slices.DeleteFunc(slices.Clone(refs), func(r reading.Ref) bool { return err == nil && left[r.ID] == "" })
 	for units, failed := range a.keyvals.Chunks(slices.Values(late), a.o.Chunk) {
 		if failed != nil {

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/aside"
 	"shardclient/runner/guard"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
@@ -87,17 +86,14 @@ func (a *applier) changedJobs(
 	compared := units
 	if l.known != nil {
 		var ids []int64
-		err = a.o.Lock.ReadAtOnce(ctx, func(q *sharddb.Queries) (err error) {
-			ids, err = l.known.Differ(ctx, q)
-			return err
-		}, settings(ctx, aside.KindJob)...)
+		err = a.o.Lock.ReadAtOnce(ctx, func(q *sharddb.Queries) (err error) { ids, err = l.known.Differ(ctx, q); return err })
 		compared = reading.Among(units, ids)
 	}
 	if err == nil && len(compared) > 0 {
 		err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
 			fresh, differ, err = a.compareJobs(ctx, q, compared, l.known != nil)
 			return err
-		}, settings(ctx, aside.KindJob)...)
+		}, pg.PlansByKey(ctx))
 	}
 	a.allNew = err == nil && len(fresh) == len(units)
 	a.allHere = err == nil && len(fresh)+len(differ) == 0

@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -26,15 +28,14 @@ func (a *applier) most() int { return freshChunks * a.o.Chunk }
 // here, and those that are and differ. It may count the former among the latter.
 type diffFunc[T any] func(context.Context, []unit[T]) (fresh, differ []unit[T], err error)
 
-// inRead makes a diffFunc of what compares in a transaction that only reads.
-func inRead[T any](
-	a *applier, diff func(context.Context, *sharddb.Queries, []unit[T]) (fresh, differ []unit[T], err error),
-) diffFunc[T] {
+// askFunc returns what PostgreSQL is asked about units to compare them with what is here. The
+// answers say what a diffFunc returns.
+type askFunc[T any] func(ctx context.Context, units []unit[T], fresh, differ *[]unit[T]) []lock.Ask
+
+// atOnce makes a diffFunc of what asks.
+func atOnce[T any](a *applier, about askFunc[T]) diffFunc[T] {
 	return func(ctx context.Context, units []unit[T]) (fresh, differ []unit[T], err error) {
-		err = a.o.Lock.Read(ctx, func(q *sharddb.Queries) (err error) {
-			fresh, differ, err = diff(ctx, q, units)
-			return err
-		}, pg.PlansByKey(ctx))
+		err = a.o.Lock.ReadAtOnce(ctx, about(ctx, units, &fresh, &differ)...)
 		return fresh, differ, err
 	}
 }
@@ -62,36 +63,36 @@ func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffF
 	return chunks, nil
 }
 
-// changedHosts compares hosts.
-func (a *applier) changedHosts(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Host],
-) (fresh, differ []unit[objects.Host], err error) {
-	fresh, known, err := sortHosts(ctx, q, chunk)
-	if err != nil || len(known) == 0 {
-		return fresh, nil, err
+// aboutHosts compares hosts.
+func (a *applier) aboutHosts(ctx context.Context, chunk []unit[objects.Host], fresh, differ *[]unit[objects.Host]) []lock.Ask {
+	here, known := []int64{}, &rows.KnownHosts{}
+	for _, u := range chunk {
+		known.Add(u.Object)
 	}
-	compared := &rows.KnownHosts{}
-	for _, u := range known {
-		compared.Add(u.Object)
+	return []lock.Ask{
+		func(q *sharddb.Queries) (err error) { here, err = hostsHere(ctx, q, chunk); return err },
+		func(q *sharddb.Queries) error {
+			changed, err := known.Differ(ctx, q)
+			others, new := reading.Parted(chunk, here)
+			*fresh, *differ = new, reading.Among(others, changed)
+			return err
+		},
 	}
-	ids, err := compared.Differ(ctx, q)
-	return fresh, reading.Among(known, ids), err
 }
 
-// changedKeyvals compares suite keyvals, of which two may set the same key: so it returns
-// all or none.
-func (a *applier) changedKeyvals(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Keyval],
-) (_, differ []unit[objects.Keyval], err error) {
-	body, err := reading.JSON(chunk)
-	if err != nil {
-		return nil, nil, err
-	}
-	if found, err := q.SuiteKeyvalsDiffer(ctx, body, reading.IDs(chunk)); found || err != nil {
-		return nil, chunk, err
-	}
-	a.rememberSuite(chunk)
-	return nil, nil, nil
+// aboutKeyvals compares suite keyvals, of which two may set the same key: so all of them differ or
+// none.
+func (a *applier) aboutKeyvals(ctx context.Context, chunk []unit[objects.Keyval], _, differ *[]unit[objects.Keyval]) []lock.Ask {
+	body, unwritten := reading.JSON(chunk)
+	return []lock.Ask{func(q *sharddb.Queries) error {
+		*differ = chunk
+		if found, err := q.SuiteKeyvalsDiffer(ctx, body, reading.IDs(chunk)); found || err != nil || unwritten != nil {
+			return cmp.Or(unwritten, err)
+		}
+		*differ = nil
+		a.rememberSuite(chunk)
+		return nil
+	}}
 }
 
 // compareJobs compares jobs. Those that are told to differ are only parted, into those that are
@@ -99,7 +100,8 @@ func (a *applier) changedKeyvals(
 func (a *applier) compareJobs(
 	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job], told bool,
 ) (fresh, differ []unit[objects.Job], err error) {
-	here, fresh, err := jobsHere(ctx, q, chunk)
+	ids, err := q.JobsHere(ctx, reading.IDs(chunk))
+	here, fresh := reading.Parted(chunk, ids)
 	if err != nil || told || len(here) == 0 {
 		return fresh, here, err
 	}
@@ -122,13 +124,4 @@ func (a *applier) knownOf(chunk []unit[objects.Job]) (*rows.KnownJobs, error) {
 		known.Add(u.Object, keyvals)
 	}
 	return known, nil
-}
-
-// jobsHere tells jobs that are here from new ones.
-func jobsHere(
-	ctx context.Context, q *sharddb.Queries, chunk []unit[objects.Job],
-) (known, fresh []unit[objects.Job], err error) {
-	here, err := q.JobsHere(ctx, reading.IDs(chunk))
-	known, fresh = reading.Parted(chunk, here)
-	return known, fresh, err
 }

@@ -86,7 +86,7 @@ func DirectPool(ctx context.Context, door *pg.Door, pool *pgxpool.Pool) error {
 // backend returns the server process that answers a connection, and reports whether it is the one
 // that opened it: then nothing stands between.
 func backend(ctx context.Context, conn *pgx.Conn) (pid int32, opened bool, err error) {
-	pid, err = sessiondb.New(unprepared{conn}).SessionBackend(ctx)
+	pid, err = sessiondb.New(pg.Unprepared{Conn: conn}).SessionBackend(ctx)
 	if err != nil {
 		return 0, false, fmt.Errorf("ask for the server process: %w", err)
 	}
@@ -103,12 +103,4 @@ func connect(ctx context.Context, door *pg.Door) (*pgx.Conn, error) {
 		return nil, err
 	}
 	return pgx.ConnectConfig(ctx, config.ConnConfig)
-}
-
-// unprepared sends each statement whole: a prepared one would be unknown to the next server
-// process.
-type unprepared struct{ *pgx.Conn }
-
-func (u unprepared) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return u.Conn.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
 }

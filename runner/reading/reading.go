@@ -106,7 +106,7 @@ func (s *Source[T]) size(refs iter.Seq[Ref]) (size int64) {
 
 // Reading reads objects in the order of a list, before they are asked for.
 type Reading[T any] struct {
-	Small bool // the next chunks are half as large
+	Small bool // the next chunks are a quarter as large
 	most  int  // objects in a chunk
 	queue chan piece[T]
 	end   chan struct{}
@@ -141,7 +141,7 @@ func (r *Reading[T]) Stop() {
 func (r *Reading[T]) Chunk() (units []Unit[T], err error) {
 	bytes, maxBytes := int64(0), int64(maxChunkBytes)
 	if r.Small {
-		maxBytes /= 2
+		maxBytes /= 4
 	}
 	units = make([]Unit[T], 0, r.most)
 	for {

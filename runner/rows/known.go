@@ -12,7 +12,10 @@ import (
 )
 
 // KnownHosts are hosts that are here, as they are compared.
-type KnownHosts struct{ args sharddb.HostsToStoreParams }
+type KnownHosts struct {
+	args  sharddb.HostsToStoreParams
+	pairs pairs // of the host that was added last
+}
 
 // Add adds a host.
 func (k *KnownHosts) Add(h *objects.Host) {
@@ -24,14 +27,11 @@ func (k *KnownHosts) Add(h *objects.Host) {
 	a.ShardSent = append(a.ShardSent, h.Shard.Sent)
 	a.ShardIds = append(a.ShardIds, orZero(shardID(h.Shard)))
 	a.AttributesSent = append(a.AttributesSent, h.Attributes.Sent)
-	sorted := slices.SortedFunc(slices.Values(h.Attributes.Value), func(x, y objects.Attribute) int {
-		return cmp.Or(cmp.Compare(x.Attribute, y.Attribute), cmp.Compare(x.Value, y.Value))
-	})
-	var text []byte
-	for _, one := range sorted {
-		text = appendPair(text, one.Attribute, one.Value)
+	k.pairs = k.pairs[:0]
+	for _, one := range h.Attributes.Value {
+		k.pairs = append(k.pairs, pair{one.Attribute, one.Value})
 	}
-	a.Attributes = append(a.Attributes, string(text))
+	a.Attributes = append(a.Attributes, k.pairs.text())
 	for i := range h.Labels {
 		a.LabelHosts = append(a.LabelHosts, h.ID)
 		a.Labels = append(a.Labels, h.Labels[i].ID)
@@ -49,9 +49,9 @@ func (k *KnownHosts) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, e
 
 // KnownJobs are jobs that are here, as they are compared.
 type KnownJobs struct {
-	args sharddb.JobsToStoreParams
-	rows Jobs
-	text []byte // of the keyvals that were added last
+	args  sharddb.JobsToStoreParams
+	rows  Jobs
+	pairs pairs // of the job that was added last
 }
 
 // NewKnownJobs returns no jobs, with room for what is long of some.
@@ -78,11 +78,11 @@ func (k *KnownJobs) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.args.Names = append(k.args.Names, j.Name)
 	k.args.CreatedOn = append(k.args.CreatedOn, Timestamp(&j.CreatedOn))
 	k.args.KeyvalsSent = append(k.args.KeyvalsSent, j.Keyvals.Sent)
-	k.text = k.text[:0]
+	k.pairs = k.pairs[:0]
 	for i := range keyvals {
-		k.text = appendPair(k.text, keyvals[i].Key, keyvals[i].Value)
+		k.pairs = append(k.pairs, pair{keyvals[i].Key, keyvals[i].Value})
 	}
-	k.args.Keyvals = append(k.args.Keyvals, string(k.text))
+	k.args.Keyvals = append(k.args.Keyvals, k.pairs.text())
 }
 
 // Differ returns the ids of the jobs for which anything is to be written.
@@ -96,13 +96,20 @@ func (k *KnownJobs) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, er
 	return q.JobsToStore(ctx, args)
 }
 
-// appendPair appends a key and its value as HostsToStore and JobsToStore write them: the lengths
-// make sure that no two lists are the same text.
-func appendPair(text []byte, key, value string) []byte {
-	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(key)), 10)
-	text = append(text, ' ')
-	text = strconv.AppendInt(text, int64(utf8.RuneCountInString(value)), 10)
-	text = append(text, ' ')
-	text = append(text, key...)
-	return append(text, value...)
+// pairs are the attributes of a host or the keyvals of a job.
+type pairs []pair
+
+type pair struct{ key, value string }
+
+// text returns pairs as HostsToStore and JobsToStore write them: sorted, because they may have come
+// here in another order, and with lengths, so that no two lists are the same text.
+func (p pairs) text() string {
+	slices.SortFunc(p, func(x, y pair) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.value, y.value)) })
+	text := make([]byte, 0, 64*len(p))
+	for _, one := range p {
+		text = append(strconv.AppendInt(text, int64(utf8.RuneCountInString(one.key)), 10), ' ')
+		text = append(strconv.AppendInt(text, int64(utf8.RuneCountInString(one.value)), 10), ' ')
+		text = append(append(text, one.key...), one.value...)
+	}
+	return string(text)
 }

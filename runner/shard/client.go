@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -87,6 +88,7 @@ type Client struct {
 	lock    *lock.Lock
 	search  *search.Search
 	apply   apply.Options
+	beside  sync.WaitGroup // see Warm
 }
 
 // NewClient returns a client that does not hold the lock yet; [Client.Own] or the first beat takes
@@ -171,6 +173,7 @@ func (o *Options) check() error {
 // [*lock.HeldError] when another client has the lock, and a [*lock.CopyError] when the database is
 // a copy.
 func (c *Client) Own(ctx context.Context) error {
+	defer c.beside.Wait() // whoever comes next would open a third connection
 	return guard.Run(func() error { return c.lock.Hold(ctx) })
 }
 

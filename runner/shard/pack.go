@@ -56,10 +56,11 @@ func (c *Client) packOnce(ctx context.Context, most finished) (packet *afe.Packe
 	return packet, m, err
 }
 
-// packFrom reads the packet in two round trips, of which the second one ends the snapshot.
-func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.Packet, *memo, error) {
+// packFrom reads the packet in two round trips, of which the second one ends the snapshot. Whatever
+// else is asked travels with the first one.
+func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished, asks ...pg.Ask) (*afe.Packet, *memo, error) {
 	m := &memo{}
-	packet, err := c.packKnown(ctx, tx, m)
+	packet, err := c.packKnown(ctx, tx, m, asks)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -85,10 +86,10 @@ func (c *Client) packFrom(ctx context.Context, tx *pg.Tx, most finished) (*afe.P
 }
 
 // packKnown reads what may go, and the hosts and jobs that the master need not send again.
-func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, m *memo) (*afe.Packet, error) {
+func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, m *memo, asks []pg.Ask) (*afe.Packet, error) {
 	var hosts sharddb.PackHostsRow
 	packet := &afe.Packet{ShardHostname: c.options.ShardHostname}
-	err := tx.Together(ctx,
+	err := tx.Together(ctx, append([]pg.Ask{
 		pg.PlansByKey(ctx),
 		func(db pg.DB) (err error) {
 			m.plan, err = search.Plan(ctx, sharddb.New(db))
@@ -105,7 +106,8 @@ func (c *Client) packKnown(ctx context.Context, tx *pg.Tx, m *memo) (*afe.Packet
 		func(db pg.DB) (err error) {
 			m.finished, err = sharddb.New(db).PackPending(ctx, c.options.RPCTimeout.Seconds())
 			return pg.Failed(err, "read which jobs are to be uploaded")
-		})
+		},
+	}, asks...)...)
 	if err != nil {
 		return nil, err
 	}

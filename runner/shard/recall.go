@@ -24,19 +24,26 @@ func (c *Client) Recall(ctx context.Context) (past beat.Past, err error) {
 	return past, err
 }
 
+// Warm lets a connection of the pool read what the first beat will, beside what the caller does: to
+// parse and plan it is most of what that takes in a new session. [Client.Own] waits until it has.
+func (c *Client) Warm(ctx context.Context) {
+	c.beside.Go(func() { _, _ = c.Recall(ctx) }) // whoever needs what it reads meets its error, too
+}
+
 func (c *Client) recall(ctx context.Context, tx *pg.Tx) (beat.Past, error) {
-	q := sharddb.New(tx)
-	row, err := q.HistoryRecall(ctx)
+	var row sharddb.HistoryRecallRow
+	var quarantined *beat.Quarantine
+	_, m, err := c.packFrom(ctx, tx, noJob,
+		func(db pg.DB) (err error) {
+			row, err = sharddb.New(db).HistoryRecall(ctx)
+			return pg.Failed(err, "read the history")
+		},
+		func(db pg.DB) (err error) {
+			quarantined, err = countQuarantine(ctx, sharddb.New(db))
+			return err
+		})
 	if err != nil {
-		return beat.Past{}, fmt.Errorf("read the history: %w", err)
-	}
-	quarantined, err := countQuarantine(ctx, q)
-	if err != nil {
-		return beat.Past{}, err
-	}
-	_, m, err := c.packFrom(ctx, tx, noJob)
-	if err != nil {
-		return beat.Past{}, fmt.Errorf("count what is to be uploaded: %w", err)
+		return beat.Past{}, fmt.Errorf("look what is here: %w", err)
 	}
 	return beat.Past{
 		LastSuccess: moment(row.LastSuccess),

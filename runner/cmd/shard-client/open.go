@@ -25,8 +25,8 @@ type client struct {
 	pool  *pgxpool.Pool
 	wire  *afe.Client
 	proxy string // "": none
-	// begin is done by the first look at the database.
-	begin sync.Once
+	// begin is done by the first look at the database, warm by the first that finds its schema.
+	begin, warm sync.Once
 	// direct refuses a pooler that has no session for us.
 	direct func(context.Context) error
 	// warn logs what makes the database less safe than it could be.
@@ -121,6 +121,7 @@ func (c *client) checkSchema(ctx context.Context) error {
 		if err := schema.Check(ctx, c.pool); err != nil {
 			return lock.Explain(ctx, c.pool, err)
 		}
+		c.warm.Do(func() { c.Warm(ctx) })
 		return c.warn(ctx)
 	})
 }
