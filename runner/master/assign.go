@@ -60,7 +60,7 @@ func (b *beat) choose(ctx context.Context, tx *pg.Tx, l *locked) (hosts, jobs []
 		asks = append(asks, b.jobsToSend(ctx, &jobsNow, false))
 	}
 	if len(asks) > 0 {
-		asks = append(append([]pg.Ask{b.planCacheMode(ctx, nil)}, asks...), b.planCacheMode(ctx, new("auto")))
+		asks = append(append([]pg.Ask{b.planCacheMode(ctx, nil)}, asks...), b.planCacheMode(ctx, new(generic)))
 		if err := tx.Together(ctx, asks...); err != nil {
 			return nil, nil, err
 		}

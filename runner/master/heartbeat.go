@@ -185,7 +185,7 @@ func (b *beat) begin(ctx context.Context) (asks []pg.Ask) {
 	if b.seen.wants() {
 		asks = append(asks, b.stillOpen(ctx, b.seen))
 	}
-	asks = append(asks, b.planCacheMode(ctx, new("auto")), pg.PlansByKey(ctx))
+	asks = append(asks, b.planCacheMode(ctx, new(generic)), pg.PlansByKey(ctx))
 	if !b.userKnown {
 		asks = append(asks, do("add user", func(q *masterdb.Queries) error {
 			_, err := q.UserAdd(ctx, b.nocase, b.args.user)
@@ -204,6 +204,10 @@ func (b *beat) begin(ctx context.Context) (asks []pg.Ask) {
 func (b *beat) lockJobs(ctx context.Context, l *locked, ids []int64) pg.Ask {
 	return ask(&l.jobs, "lock jobs", func(q *masterdb.Queries) ([]masterdb.JobLockRow, error) { return q.JobLock(ctx, ids) })
 }
+
+// generic keeps plans. All that is found by ids has one plan, whatever the ids are, and to plan for a
+// thousand of them takes a millisecond.
+const generic = "force_generic_plan"
 
 // planCacheMode says how the statements that follow are planned.
 func (b *beat) planCacheMode(ctx context.Context, mode *string) pg.Ask {
