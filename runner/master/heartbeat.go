@@ -205,8 +205,8 @@ func (b *beat) lockJobs(ctx context.Context, l *locked, ids []int64) pg.Ask {
 	return ask(&l.jobs, "lock jobs", func(q *masterdb.Queries) ([]masterdb.JobLockRow, error) { return q.JobLock(ctx, ids) })
 }
 
-// generic keeps plans. All that is found by ids has one plan, whatever the ids are, and to plan for a
-// thousand of them takes a millisecond.
+// generic keeps plans. All that is found by ids has one plan, whatever the ids are, and to plan for
+// a thousand of them takes a millisecond.
 const generic = "force_generic_plan"
 
 // planCacheMode says how the statements that follow are planned.

@@ -87,9 +87,7 @@ func TestOnceFailures(t *testing.T) {
 func TestOnceWithoutMaster(t *testing.T) {
 	t.Parallel()
 	databaseURL, _ := database(t)
-	m := master(t, nil)
-	m.Close()
-	got := invoke(once(m, databaseURL)...).want(t, exitFailed).result(t)
+	got := invoke(once(nobody, databaseURL)...).want(t, exitFailed).result(t)
 	if counts(got) != (beat.Report{Outcome: "failed", Failure: "transport"}) || !strings.Contains(got.Error, "connection refused") {
 		t.Errorf("got %+v", got)
 	}

@@ -134,8 +134,7 @@ func everyCommand(t *testing.T, l *listener, outcome int, more []string) {
 		l.runs(exitFailed, append([]string{"once"}, beats...)...)
 	}
 	l.beats("heartbeat failed", beats...)
-	m.Close()
-	l.runs(exitFailed, append([]string{"once", "--rpc-timeout=500ms"}, beats...)...)
+	l.runs(exitFailed, append(append([]string{"once", "--rpc-timeout=500ms"}, beatArgs(nobody.URL)...), more...)...)
 	l.runs(outcome, append([]string{"quarantine", "list"}, more...)...)
 }
 

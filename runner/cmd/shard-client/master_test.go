@@ -24,6 +24,10 @@ type fakeMaster struct {
 	requests []request
 }
 
+// nobody is a master at a port where nobody can begin to listen. One that was closed may be another
+// test's meanwhile: the calls of a beat take seven seconds.
+var nobody = &fakeMaster{Server: &httptest.Server{URL: "http://127.0.0.1:1"}}
+
 // request is a request to the master, as far as tests look at it.
 type request struct {
 	path, user string
