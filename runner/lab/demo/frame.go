@@ -87,6 +87,9 @@ func (p paint) frame(pic picture, width, height int) []string {
 	}
 	lines = append(lines, p.backlog(pic, seconds, strip), "")
 	legend := fmt.Sprintf("%c beat, the higher the slower  %c failed beat  ! killed", p.ramp[1], p.failed)
+	if p.none != ' ' {
+		legend += fmt.Sprintf("  %c no beat", p.none)
+	}
 	return append(lines, append(p.faults(pic.faults, pic.at, width, height-len(lines)-2), p.out.Paint(screen.Grey, " "+legend))...)
 }
 

@@ -53,7 +53,7 @@ func TestFrame(t *testing.T) {
 		"",
 		"  0:03  master killed (SIGKILL)                                  away for 6.0 s",
 		"  0:05  shard2: connections to PostgreSQL cut                healed after 2.0 s",
-		" ▂ beat, the higher the slower  × failed beat  ! killed",
+		" ▂ beat, the higher the slower  × failed beat  ! killed  · no beat",
 	}
 	if diff := cmp.Diff(want, blocks.frame(busy(), 80, 24)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
