@@ -14,7 +14,7 @@ import (
 const luciferEndEntry = `-- name: LuciferEndEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = $1::text, active = false, complete = true, finished_on = $2::timestamp
-WHERE id = $3::bigint
+WHERE id = $3::bigint AND NOT complete
 `
 
 type LuciferEndEntryParams struct {
@@ -529,7 +529,7 @@ func (q *Queries) SchedulerServer(ctx context.Context) ([]SchedulerServerRow, er
 const schedulerSetEntryActive = `-- name: SchedulerSetEntryActive :execrows
 UPDATE afe_host_queue_entries
 SET active = $1
-WHERE id = $2
+WHERE id = $2 AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryActive(ctx context.Context, active bool, iD int64) (int64, error) {
@@ -543,7 +543,7 @@ func (q *Queries) SchedulerSetEntryActive(ctx context.Context, active bool, iD i
 const schedulerSetEntryExecutionSubdir = `-- name: SchedulerSetEntryExecutionSubdir :execrows
 UPDATE afe_host_queue_entries
 SET execution_subdir = $1::text
-WHERE id = $2::bigint
+WHERE id = $2::bigint AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryExecutionSubdir(ctx context.Context, executionSubdir string, iD int64) (int64, error) {
@@ -557,7 +557,7 @@ func (q *Queries) SchedulerSetEntryExecutionSubdir(ctx context.Context, executio
 const schedulerSetEntryFinished = `-- name: SchedulerSetEntryFinished :execrows
 UPDATE afe_host_queue_entries
 SET finished_on = $1::timestamp
-WHERE id = $2
+WHERE id = $2 AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryFinished(ctx context.Context, finishedOn pgtype.Timestamp, iD int64) (int64, error) {
@@ -571,7 +571,7 @@ func (q *Queries) SchedulerSetEntryFinished(ctx context.Context, finishedOn pgty
 const schedulerSetEntryHost = `-- name: SchedulerSetEntryHost :execrows
 UPDATE afe_host_queue_entries
 SET host_id = $1::bigint
-WHERE id = $2::bigint
+WHERE id = $2::bigint AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryHost(ctx context.Context, hostID int64, iD int64) (int64, error) {
@@ -585,7 +585,7 @@ func (q *Queries) SchedulerSetEntryHost(ctx context.Context, hostID int64, iD in
 const schedulerSetEntryStarted = `-- name: SchedulerSetEntryStarted :execrows
 UPDATE afe_host_queue_entries
 SET started_on = $1::timestamp
-WHERE id = $2::bigint
+WHERE id = $2::bigint AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryStarted(ctx context.Context, startedOn pgtype.Timestamp, iD int64) (int64, error) {
@@ -599,7 +599,7 @@ func (q *Queries) SchedulerSetEntryStarted(ctx context.Context, startedOn pgtype
 const schedulerSetEntryStatus = `-- name: SchedulerSetEntryStatus :execrows
 UPDATE afe_host_queue_entries
 SET status = $1
-WHERE id = $2
+WHERE id = $2 AND NOT complete
 `
 
 func (q *Queries) SchedulerSetEntryStatus(ctx context.Context, status string, iD int64) (int64, error) {
@@ -625,9 +625,10 @@ func (q *Queries) SchedulerSetHostStatus(ctx context.Context, status string, iD 
 }
 
 const schedulerStartEntry = `-- name: SchedulerStartEntry :execrows
+
 UPDATE afe_host_queue_entries
 SET host_id = $1::bigint, execution_subdir = $2, started_on = $3::timestamp
-WHERE id = $4
+WHERE id = $4 AND NOT complete
 `
 
 type SchedulerStartEntryParams struct {
@@ -637,6 +638,9 @@ type SchedulerStartEntryParams struct {
 	ID              int64
 }
 
+// A statement whose connection was cut off silently may come to the server when the network is
+// whole again, long after the scheduler has gone on by another connection. So what is written
+// before an entry is complete changes none that is: the master would not hear of it.
 // Starts an entry on its host, in one statement, as the recordings show it.
 func (q *Queries) SchedulerStartEntry(ctx context.Context, arg SchedulerStartEntryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, schedulerStartEntry,

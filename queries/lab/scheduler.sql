@@ -205,41 +205,45 @@ UPDATE afe_hosts
 SET status = @status
 WHERE id = @id;
 
+-- A statement whose connection was cut off silently may come to the server when the network is
+-- whole again, long after the scheduler has gone on by another connection. So what is written
+-- before an entry is complete changes none that is: the master would not hear of it.
+
 -- Starts an entry on its host, in one statement, as the recordings show it.
 -- name: SchedulerStartEntry :execrows
 UPDATE afe_host_queue_entries
 SET host_id = sqlc.narg('host_id')::bigint, execution_subdir = @execution_subdir, started_on = sqlc.narg('started_on')::timestamp
-WHERE id = @id;
+WHERE id = @id AND NOT complete;
 
 -- name: SchedulerSetEntryHost :execrows
 UPDATE afe_host_queue_entries
 SET host_id = @host_id::bigint
-WHERE id = @id::bigint;
+WHERE id = @id::bigint AND NOT complete;
 
 -- name: SchedulerSetEntryExecutionSubdir :execrows
 UPDATE afe_host_queue_entries
 SET execution_subdir = @execution_subdir::text
-WHERE id = @id::bigint;
+WHERE id = @id::bigint AND NOT complete;
 
 -- name: SchedulerSetEntryStarted :execrows
 UPDATE afe_host_queue_entries
 SET started_on = @started_on::timestamp
-WHERE id = @id::bigint;
+WHERE id = @id::bigint AND NOT complete;
 
 -- name: SchedulerSetEntryStatus :execrows
 UPDATE afe_host_queue_entries
 SET status = @status
-WHERE id = @id;
+WHERE id = @id AND NOT complete;
 
 -- name: SchedulerSetEntryActive :execrows
 UPDATE afe_host_queue_entries
 SET active = @active
-WHERE id = @id;
+WHERE id = @id AND NOT complete;
 
 -- name: SchedulerSetEntryFinished :execrows
 UPDATE afe_host_queue_entries
 SET finished_on = sqlc.narg('finished_on')::timestamp
-WHERE id = @id;
+WHERE id = @id AND NOT complete;
 
 -- name: SchedulerAskForUpload :execrows
 UPDATE afe_jobs
@@ -262,4 +266,4 @@ WHERE id = @id::bigint;
 -- name: LuciferEndEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = @status::text, active = false, complete = true, finished_on = sqlc.narg('finished_on')::timestamp
-WHERE id = @id::bigint;
+WHERE id = @id::bigint AND NOT complete;
