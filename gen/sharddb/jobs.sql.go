@@ -599,9 +599,11 @@ type JobsToStoreParams struct {
 // Of jobs that are here, finds those for which anything is to be written: that differ in what the
 // master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
 // stand in the quarantine or among the taken ids. The keyvals of a job come as one text, sorted: a
-// value that was changed, or came with a suite, stands behind the others here. A job may be named
-// more than once. Entries are read once, by their jobs; FULL, because only such a join is never a
-// loop over one list for each element of another.
+// value that was changed, or came with a suite, stands behind the others here. Where the encoding
+// of the database is not UTF-8, keys outside ASCII may sort otherwise than those sent, and count as
+// different ones, which costs time and changes nothing. A job may be named more than once. Entries
+// are read once, by their jobs; FULL, because only such a join is never a loop over one list for
+// each element of another.
 func (q *Queries) JobsToStore(ctx context.Context, arg JobsToStoreParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, jobsToStore,
 		arg.Ids,

@@ -8,6 +8,14 @@ import (
 	"shardclient/runner/apply"
 )
 
+// SetWarmPatience changes how long a server that is silent keeps what warms a connection, and
+// returns what changes it back.
+func SetWarmPatience(d time.Duration) (back func()) {
+	before := warmPatience
+	warmPatience = d
+	return func() { warmPatience = before }
+}
+
 // The steps of a beat one by one, for tests in which others write in between.
 
 // SetMaxUploadJobs changes the batch of a client that exists.

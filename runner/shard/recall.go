@@ -24,10 +24,32 @@ func (c *Client) Recall(ctx context.Context) (past beat.Past, err error) {
 	return past, err
 }
 
+// What warms a connection is of use for a moment, and costs whoever waits for it: it waits for no
+// lock, and not long for a server that is silent. Only tests change the latter.
+const warmLockTimeout = 20 * time.Millisecond
+
+var warmPatience = time.Second
+
 // Warm lets a connection of the pool read what the first beat will, beside what the caller does: to
 // parse and plan it is most of what that takes in a new session. [Client.Own] waits until it has.
+// It outlives ctx: a statement that is cut short closes its connection, which the server still
+// counts when the beat in hand opens another.
 func (c *Client) Warm(ctx context.Context) {
-	c.beside.Go(func() { _, _ = c.Recall(ctx) }) // whoever needs what it reads meets its error, too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), warmPatience)
+	c.beside.Go(func() {
+		defer cancel()
+		_ = guard.Run(func() error { // whoever needs what it reads meets its error, too
+			return pg.Read(ctx, c.pool, func(tx *pg.Tx) error {
+				err := tx.Together(ctx, func(db pg.DB) error {
+					return sharddb.New(db).WriteBoundsSet(ctx, warmLockTimeout.Milliseconds())
+				})
+				if err == nil {
+					_, err = c.recall(ctx, tx)
+				}
+				return err
+			})
+		})
+	})
 }
 
 func (c *Client) recall(ctx context.Context, tx *pg.Tx) (beat.Past, error) {
