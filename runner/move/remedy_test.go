@@ -3,7 +3,6 @@
 package move_test
 
 import (
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
