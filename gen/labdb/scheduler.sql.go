@@ -658,7 +658,7 @@ func (q *Queries) SchedulerStartEntry(ctx context.Context, arg SchedulerStartEnt
 const schedulerStopEntry = `-- name: SchedulerStopEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = 'Stopped', active = false, complete = true
-WHERE id = $1::bigint
+WHERE id = $1::bigint AND NOT complete
 `
 
 // Stops an idle sibling of an entry that ends.

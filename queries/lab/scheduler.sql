@@ -259,7 +259,7 @@ WHERE id = @id;
 -- name: SchedulerStopEntry :execrows
 UPDATE afe_host_queue_entries
 SET status = 'Stopped', active = false, complete = true
-WHERE id = @id::bigint;
+WHERE id = @id::bigint AND NOT complete;
 
 -- Ends an entry in one statement, as lucifer does. An entry that never started has
 -- no finished_on.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -98,7 +99,25 @@ func (p *program) newShard(pool *pgxpool.Pool, wire shard.Master) (*shard.Client
 func (c *client) close() {
 	c.Client.Close(context.Background())
 	c.wire.Close()
-	c.pool.Close()
+	closeSoon(c.pool)
+}
+
+// closePatience is how long a server that is silent may keep the process from its end.
+const closePatience = time.Second
+
+// closeSoon closes a pool. Whoever gives up a statement asks the server to cancel it, and the pool
+// would wait 15 s for one that does not listen: a stop would take longer than docs/settings.md
+// says.
+func closeSoon(pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = guard.Run(func() error { pool.Close(); return nil })
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closePatience):
+	}
 }
 
 // thisProcess is the name by which another client that finds the lock taken learns of this process.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"shardclient/runner/binaries"
+	"shardclient/runner/pgtest"
 	"shardclient/runner/wait"
 )
 
@@ -143,4 +144,22 @@ func (p *process) stop() ended {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
 	return p.end().want(p.t, exitOK)
+}
+
+// A server that is silent keeps a connection, and its pool, for as long as the driver waits for it.
+// The process ends all the same.
+func TestASilentServerDoesNotKeepTheProcess(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	kept, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Release()
+	closed := make(chan bool, 1)
+	go func() {
+		closeSoon(pool)
+		closed <- true
+	}()
+	wait.For(t, "the end of a pool that has a connection in use", closed)
 }

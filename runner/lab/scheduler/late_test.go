@@ -30,6 +30,7 @@ func TestALateStatementChangesNoCompleteEntry(t *testing.T) {
 		"status":           func() (int64, error) { return q.SchedulerSetEntryStatus(ctx, "Running", 2) },
 		"active":           func() (int64, error) { return q.SchedulerSetEntryActive(ctx, true, 2) },
 		"finished_on":      func() (int64, error) { return q.SchedulerSetEntryFinished(ctx, now, 2) },
+		"stop":             func() (int64, error) { return q.SchedulerStopEntry(ctx, 2) },
 		"start": func() (int64, error) {
 			return q.SchedulerStartEntry(ctx, labdb.SchedulerStartEntryParams{ExecutionSubdir: "1-o/h1", StartedOn: now, ID: 2})
 		},
