@@ -1,12 +1,14 @@
 package main
 
 import (
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,16 +126,20 @@ func newDesk(t *testing.T, variables ...string) *desk {
 	return d
 }
 
-// freePort returns a port where nothing listens.
+// freePort returns a port where nothing listens. The kernel gives it to nobody who asks for any
+// port, as all other tests do: those are from 32768 on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, many, tries = 20000, 12000, 100
+	for range tries {
+		port := strconv.Itoa(first + rand.IntN(many))
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
+	t.Fatalf("none of %d ports is free", tries)
+	return ""
 }
 
 // shell returns a fresh shell for one example. The last line of it takes the place of the shell,
