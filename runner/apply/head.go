@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -45,7 +44,7 @@ func (a *applier) storeNewHead(ctx context.Context, hosts []unit[objects.Host], 
 	a.allHere = len(hosts) > 0 // an answer that comes again; one without hosts is likely to be new
 	var missing []sharddb.ParentsFindRow
 	var differ []unit[objects.Host]
-	asks := []lock.Ask{func(q *sharddb.Queries) (err error) { missing, err = a.parents.Find(ctx, q); return err }}
+	asks := []pg.Ask{func(db pg.DB) (err error) { missing, err = a.parents.Find(ctx, sharddb.New(db)); return err }}
 	if len(hosts) > 0 {
 		asks = append(asks, a.aboutHosts(ctx, hosts, &hosts, &differ)...)
 	}

@@ -86,7 +86,7 @@ func (a *applier) changedJobs(
 	compared := units
 	if l.known != nil {
 		var ids []int64
-		err = a.o.Lock.ReadAtOnce(ctx, func(q *sharddb.Queries) (err error) { ids, err = l.known.Differ(ctx, q); return err })
+		err = a.o.Lock.ReadAtOnce(ctx, func(db pg.DB) (err error) { ids, err = l.known.Differ(ctx, sharddb.New(db)); return err })
 		compared = reading.Among(units, ids)
 	}
 	if err == nil && len(compared) > 0 {

@@ -32,7 +32,7 @@ func (a *applier) storeParents(ctx context.Context, all rows.Parents) error {
 		return nil
 	}
 	var missing []sharddb.ParentsFindRow
-	err := a.o.Lock.ReadAtOnce(ctx, func(q *sharddb.Queries) (err error) { missing, err = all.Find(ctx, q); return err })
+	err := a.o.Lock.ReadAtOnce(ctx, func(db pg.DB) (err error) { missing, err = all.Find(ctx, sharddb.New(db)); return err })
 	if err == nil && len(missing) == 0 {
 		return nil // as the master has them
 	}

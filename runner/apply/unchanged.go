@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"shardclient/gen/sharddb"
-	"shardclient/runner/lock"
 	"shardclient/runner/objects"
 	"shardclient/runner/pg"
 	"shardclient/runner/reading"
@@ -30,7 +29,7 @@ type diffFunc[T any] func(context.Context, []unit[T]) (fresh, differ []unit[T], 
 
 // askFunc returns what PostgreSQL is asked about units to compare them with what is here. The
 // answers say what a diffFunc returns.
-type askFunc[T any] func(ctx context.Context, units []unit[T], fresh, differ *[]unit[T]) []lock.Ask
+type askFunc[T any] func(ctx context.Context, units []unit[T], fresh, differ *[]unit[T]) []pg.Ask
 
 // atOnce makes a diffFunc of what asks.
 func atOnce[T any](a *applier, about askFunc[T]) diffFunc[T] {
@@ -64,15 +63,15 @@ func toStore[T any](ctx context.Context, a *applier, units []unit[T], diff diffF
 }
 
 // aboutHosts compares hosts.
-func (a *applier) aboutHosts(ctx context.Context, chunk []unit[objects.Host], fresh, differ *[]unit[objects.Host]) []lock.Ask {
+func (a *applier) aboutHosts(ctx context.Context, chunk []unit[objects.Host], fresh, differ *[]unit[objects.Host]) []pg.Ask {
 	here, known := []int64{}, &rows.KnownHosts{}
 	for _, u := range chunk {
 		known.Add(u.Object)
 	}
-	return []lock.Ask{
-		func(q *sharddb.Queries) (err error) { here, err = hostsHere(ctx, q, chunk); return err },
-		func(q *sharddb.Queries) error {
-			changed, err := known.Differ(ctx, q)
+	return []pg.Ask{
+		func(db pg.DB) (err error) { here, err = hostsHere(ctx, sharddb.New(db), chunk); return err },
+		func(db pg.DB) error {
+			changed, err := known.Differ(ctx, sharddb.New(db))
 			others, new := reading.Parted(chunk, here)
 			*fresh, *differ = new, reading.Among(others, changed)
 			return err
@@ -82,11 +81,11 @@ func (a *applier) aboutHosts(ctx context.Context, chunk []unit[objects.Host], fr
 
 // aboutKeyvals compares suite keyvals, of which two may set the same key: so all of them differ or
 // none.
-func (a *applier) aboutKeyvals(ctx context.Context, chunk []unit[objects.Keyval], _, differ *[]unit[objects.Keyval]) []lock.Ask {
+func (a *applier) aboutKeyvals(ctx context.Context, chunk []unit[objects.Keyval], _, differ *[]unit[objects.Keyval]) []pg.Ask {
 	body, unwritten := reading.JSON(chunk)
-	return []lock.Ask{func(q *sharddb.Queries) error {
+	return []pg.Ask{func(db pg.DB) error {
 		*differ = chunk
-		if found, err := q.SuiteKeyvalsDiffer(ctx, body, reading.IDs(chunk)); found || err != nil || unwritten != nil {
+		if found, err := sharddb.New(db).SuiteKeyvalsDiffer(ctx, body, reading.IDs(chunk)); found || err != nil || unwritten != nil {
 			return cmp.Or(unwritten, err)
 		}
 		*differ = nil

@@ -210,25 +210,18 @@ func (l *Lock) WriteRows(ctx context.Context, fn func(*pg.Tx) error, settings ..
 	}))
 }
 
-// Ask runs exactly one statement, as a [pg.Ask] does.
-type Ask = func(*sharddb.Queries) error
-
 // WriteAtOnce is Write for statements that each write only if shard_client.fenced is on, as
 // OwnerFence sets it: the whole transaction is one round trip, in which nobody can stop after the
 // fence. They find their rows by keys.
-func (l *Lock) WriteAtOnce(ctx context.Context, asks ...Ask) error {
+func (l *Lock) WriteAtOnce(ctx context.Context, asks ...pg.Ask) error {
 	return Explain(ctx, l.pool, pg.Write(ctx, l.pool, func(tx *pg.Tx) error {
 		return finish(ctx, tx, l.fence(ctx), asks)
 	}))
 }
 
 // finish sends statements that find their rows by keys, and ends the transaction.
-func finish(ctx context.Context, tx *pg.Tx, begin []pg.Ask, asks []Ask) error {
-	all := append(begin, pg.PlansByKey(ctx))
-	for _, ask := range asks {
-		all = append(all, func(db pg.DB) error { return ask(sharddb.New(db)) })
-	}
-	return tx.Finish(ctx, all...)
+func finish(ctx context.Context, tx *pg.Tx, begin, asks []pg.Ask) error {
+	return tx.Finish(ctx, append(append(begin, pg.PlansByKey(ctx)), asks...)...)
 }
 
 // fence returns the first statements of every write transaction.
@@ -266,7 +259,7 @@ func (l *Lock) Read(ctx context.Context, fn func(*sharddb.Queries) error, settin
 // ReadAtOnce is Read for statements that find their rows by keys: the whole transaction is one
 // round trip. As with all that travels together, the driver lets the server parse what is new to
 // the connection before the transaction begins: the session's own lock_timeout bounds that.
-func (l *Lock) ReadAtOnce(ctx context.Context, asks ...Ask) error {
+func (l *Lock) ReadAtOnce(ctx context.Context, asks ...pg.Ask) error {
 	return Explain(ctx, l.pool, pg.Read(ctx, l.pool, func(tx *pg.Tx) error {
 		return finish(ctx, tx, l.glance(ctx), asks)
 	}))

@@ -28,9 +28,9 @@ func (c *Client) leave(ctx context.Context, m *memo) error {
 	if len(m.sent) == 0 {
 		return nil
 	}
-	return c.lock.WriteAtOnce(ctx, func(q *sharddb.Queries) error {
+	return c.lock.WriteAtOnce(ctx, func(db pg.DB) error {
 		var err error
-		m.packetID, err = q.UploadLeave(ctx, sharddb.UploadLeaveParams{
+		m.packetID, err = sharddb.New(db).UploadLeave(ctx, sharddb.UploadLeaveParams{
 			RpcTimeoutSeconds: c.options.RPCTimeout.Seconds(), JobIds: jobIDs(m.sent), Digests: digests(m.sent),
 		})
 		return pg.Failed(err, "note the upload of %s", beat.Jobs(len(m.sent)))

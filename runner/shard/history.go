@@ -29,15 +29,15 @@ func (t *turn) record(ctx context.Context) error {
 	}
 	options := &t.c.options
 	return t.c.lock.WriteAtOnce(ctx,
-		func(q *sharddb.Queries) error {
-			return pg.Failed(q.HeartbeatRecord(ctx, row), "record heartbeat")
+		func(db pg.DB) error {
+			return pg.Failed(sharddb.New(db).HeartbeatRecord(ctx, row), "record heartbeat")
 		},
-		func(q *sharddb.Queries) error {
-			_, err := q.HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep)
+		func(db pg.DB) error {
+			_, err := sharddb.New(db).HistoryPrune(ctx, options.HistoryKeep, options.QuarantineKeep)
 			return pg.Failed(err, "prune history and quarantine")
 		},
-		func(q *sharddb.Queries) (err error) {
-			t.report.Quarantine, err = countQuarantine(ctx, q)
+		func(db pg.DB) (err error) {
+			t.report.Quarantine, err = countQuarantine(ctx, sharddb.New(db))
 			return err
 		})
 }
