@@ -9,12 +9,8 @@ import (
 )
 
 // SetWarmPatience changes how long a server that is silent keeps what warms a connection, and
-// returns what changes it back.
-func SetWarmPatience(d time.Duration) (back func()) {
-	before := warmPatience
-	warmPatience = d
-	return func() { warmPatience = before }
-}
+// changes it back.
+func SetWarmPatience(d time.Duration) (restore func()) { return set(&warmPatience, d) }
 
 // The steps of a beat one by one, for tests in which others write in between.
 
@@ -74,8 +70,10 @@ func (c *Client) Apply(ctx context.Context, r *afe.Response) error {
 func (c *Client) SetMaxSplits(n int) { c.apply.MaxSplits = n }
 
 // SetFarewell changes what a beat that was ended has for the history, and changes it back.
-func SetFarewell(d time.Duration) (restore func()) {
-	before := farewell
-	farewell = d
-	return func() { farewell = before }
+func SetFarewell(d time.Duration) (restore func()) { return set(&farewell, d) }
+
+func set[T any](variable *T, value T) (restore func()) {
+	before := *variable
+	*variable = value
+	return func() { *variable = before }
 }
