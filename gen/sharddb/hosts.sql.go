@@ -413,8 +413,8 @@ FROM ROWS FROM (
     pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]),
     pg_catalog.unnest($3::boolean[]), pg_catalog.unnest($4::boolean[]),
     pg_catalog.unnest($5::boolean[]), pg_catalog.unnest($6::bigint[]),
-    pg_catalog.unnest($7::boolean[]), pg_catalog.unnest($8::text[])
-) AS s (id, hostname, invalid_sent, invalid, shard_sent, shard_id, attributes_sent, attributes)
+    pg_catalog.unnest($7::bigint[]), pg_catalog.unnest($8::text[])
+) AS s (id, hostname, invalid_sent, invalid, shard_sent, shard_id, attribute_count, attributes)
 WHERE (
         SELECT pg_catalog.lower(here.hostname) = pg_catalog.lower(s.hostname)
             AND (NOT s.invalid_sent OR here.invalid = s.invalid)
@@ -422,14 +422,20 @@ WHERE (
         FROM afe_hosts AS here
         WHERE here.id = s.id
     ) IS NOT TRUE
-    OR s.attributes_sent AND s.attributes <> coalesce((
-        SELECT pg_catalog.string_agg(
-            pg_catalog.char_length(a.attribute)::text || ' ' || pg_catalog.char_length(a.value)::text || ' ' || a.attribute || a.value, ''
-            ORDER BY a.attribute COLLATE "C", a.value COLLATE "C"
+    OR s.attribute_count >= 0
+    AND (
+        SELECT pg_catalog.count(*) = s.attribute_count AND coalesce(pg_catalog.string_agg(a.attribute || E'\x1f' || a.value, E'\x1e'), '') = s.attributes
+        FROM afe_host_attributes AS a
+        WHERE a.host_id = s.id
+    ) IS NOT TRUE
+    AND (
+        SELECT pg_catalog.count(*) = s.attribute_count AND pg_catalog.array_agg(a.attribute || E'\x1f' || a.value ORDER BY (a.attribute || E'\x1f' || a.value) COLLATE "C") = (
+            SELECT pg_catalog.array_agg(p.text ORDER BY p.text COLLATE "C")
+            FROM pg_catalog.unnest(pg_catalog.string_to_array(s.attributes, E'\x1e')) AS p (text)
         )
         FROM afe_host_attributes AS a
         WHERE a.host_id = s.id
-    ), '')
+    ) IS NOT TRUE
 UNION ALL
 SELECT s.host_id
 FROM ROWS FROM (pg_catalog.unnest($9::bigint[]), pg_catalog.unnest($10::bigint[])) AS s (host_id, label_id)
@@ -449,24 +455,24 @@ WHERE t.kind = 'host' AND t.object_id = ANY ($1::bigint[])
 `
 
 type HostsToStoreParams struct {
-	Ids            []int64
-	Hostnames      []string
-	InvalidSent    []bool
-	Invalid        []bool
-	ShardSent      []bool
-	ShardIds       []int64
-	AttributesSent []bool
-	Attributes     []string
-	LabelHosts     []int64
-	Labels         []int64
-	GroupHosts     []int64
-	Aclgroups      []int64
+	Ids             []int64
+	Hostnames       []string
+	InvalidSent     []bool
+	Invalid         []bool
+	ShardSent       []bool
+	ShardIds        []int64
+	AttributeCounts []int64
+	Attributes      []string
+	LabelHosts      []int64
+	Labels          []int64
+	GroupHosts      []int64
+	Aclgroups       []int64
 }
 
 // Of hosts that are here, finds those for which anything is to be written: that have another name
 // or differ in what the master may change, or stand in the quarantine or among the taken ids. The
-// attributes of a host come as one text, sorted. No id of the master is 0 or less, so 0 stands for
-// NULL.
+// attributes of a host come as the keyvals of a job do, see JobsToStore. No id of the master is 0
+// or less, so 0 stands for NULL.
 func (q *Queries) HostsToStore(ctx context.Context, arg HostsToStoreParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, hostsToStore,
 		arg.Ids,
@@ -475,7 +481,7 @@ func (q *Queries) HostsToStore(ctx context.Context, arg HostsToStoreParams) ([]i
 		arg.Invalid,
 		arg.ShardSent,
 		arg.ShardIds,
-		arg.AttributesSent,
+		arg.AttributeCounts,
 		arg.Attributes,
 		arg.LabelHosts,
 		arg.Labels,

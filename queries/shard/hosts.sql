@@ -35,16 +35,16 @@ WHERE (SELECT true FROM afe_hosts AS here WHERE here.id = s.id)
 
 -- Of hosts that are here, finds those for which anything is to be written: that have another name
 -- or differ in what the master may change, or stand in the quarantine or among the taken ids. The
--- attributes of a host come as one text, sorted. No id of the master is 0 or less, so 0 stands for
--- NULL.
+-- attributes of a host come as the keyvals of a job do, see JobsToStore. No id of the master is 0
+-- or less, so 0 stands for NULL.
 -- name: HostsToStore :many
 SELECT s.id::bigint AS id
 FROM ROWS FROM (
     pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@hostnames::text[]),
     pg_catalog.unnest(@invalid_sent::boolean[]), pg_catalog.unnest(@invalid::boolean[]),
     pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[]),
-    pg_catalog.unnest(@attributes_sent::boolean[]), pg_catalog.unnest(@attributes::text[])
-) AS s (id, hostname, invalid_sent, invalid, shard_sent, shard_id, attributes_sent, attributes)
+    pg_catalog.unnest(@attribute_counts::bigint[]), pg_catalog.unnest(@attributes::text[])
+) AS s (id, hostname, invalid_sent, invalid, shard_sent, shard_id, attribute_count, attributes)
 WHERE (
         SELECT pg_catalog.lower(here.hostname) = pg_catalog.lower(s.hostname)
             AND (NOT s.invalid_sent OR here.invalid = s.invalid)
@@ -52,14 +52,20 @@ WHERE (
         FROM afe_hosts AS here
         WHERE here.id = s.id
     ) IS NOT TRUE
-    OR s.attributes_sent AND s.attributes <> coalesce((
-        SELECT pg_catalog.string_agg(
-            pg_catalog.char_length(a.attribute)::text || ' ' || pg_catalog.char_length(a.value)::text || ' ' || a.attribute || a.value, ''
-            ORDER BY a.attribute COLLATE "C", a.value COLLATE "C"
+    OR s.attribute_count >= 0
+    AND (
+        SELECT pg_catalog.count(*) = s.attribute_count AND coalesce(pg_catalog.string_agg(a.attribute || E'\x1f' || a.value, E'\x1e'), '') = s.attributes
+        FROM afe_host_attributes AS a
+        WHERE a.host_id = s.id
+    ) IS NOT TRUE
+    AND (
+        SELECT pg_catalog.count(*) = s.attribute_count AND pg_catalog.array_agg(a.attribute || E'\x1f' || a.value ORDER BY (a.attribute || E'\x1f' || a.value) COLLATE "C") = (
+            SELECT pg_catalog.array_agg(p.text ORDER BY p.text COLLATE "C")
+            FROM pg_catalog.unnest(pg_catalog.string_to_array(s.attributes, E'\x1e')) AS p (text)
         )
         FROM afe_host_attributes AS a
         WHERE a.host_id = s.id
-    ), '')
+    ) IS NOT TRUE
 UNION ALL
 SELECT s.host_id
 FROM ROWS FROM (pg_catalog.unnest(@label_hosts::bigint[]), pg_catalog.unnest(@labels::bigint[])) AS s (host_id, label_id)

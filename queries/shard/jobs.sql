@@ -43,19 +43,18 @@ WHERE s.id <= (SELECT pg_catalog.max(j.id) FROM afe_jobs AS j)
 
 -- Of jobs that are here, finds those for which anything is to be written: that differ in what the
 -- master may change or in what tells one job from another, are marked for upload by ResyncJobs, or
--- stand in the quarantine or among the taken ids. The keyvals of a job come as one text, sorted: a
--- value that was changed, or came with a suite, stands behind the others here. Where the encoding
--- of the database is not UTF-8, keys outside ASCII may sort otherwise than those sent, and count as
--- different ones, which costs time and changes nothing. A job may be named more than once. Entries
--- are read once, by their jobs; FULL, because only such a join is never a loop over one list for
--- each element of another.
+-- stand in the quarantine or among the taken ids. The keyvals of a job come as one text and their
+-- number, -1 if none were sent. They are sorted only where they stand here in another order than
+-- sent: a value that was changed, or came with a suite, stands behind the others. A job may be
+-- named more than once. Entries are read once, by their jobs; FULL, because only such a join is
+-- never a loop over one list for each element of another.
 -- name: JobsToStore :many
 SELECT s.id::bigint AS id
 FROM ROWS FROM (
     pg_catalog.unnest(@ids::bigint[]), pg_catalog.unnest(@owners::text[]), pg_catalog.unnest(@names::text[]),
     pg_catalog.unnest(@created_on::timestamp[]), pg_catalog.unnest(@shard_sent::boolean[]), pg_catalog.unnest(@shard_ids::bigint[]),
-    pg_catalog.unnest(@keyvals_sent::boolean[]), pg_catalog.unnest(@keyvals::text[])
-) AS s (id, owner, name, created_on, shard_sent, shard_id, keyvals_sent, keyvals)
+    pg_catalog.unnest(@keyval_counts::bigint[]), pg_catalog.unnest(@keyvals::text[])
+) AS s (id, owner, name, created_on, shard_sent, shard_id, keyval_count, keyvals)
 WHERE (
         SELECT here.owner = s.owner AND here.name = s.name
             AND here.created_on > s.created_on - interval '1 second' AND here.created_on < s.created_on + interval '1 second'
@@ -63,14 +62,20 @@ WHERE (
         FROM afe_jobs AS here
         WHERE here.id = s.id
     ) IS NOT TRUE
-    OR s.keyvals_sent AND s.keyvals <> coalesce((
-        SELECT pg_catalog.string_agg(
-            pg_catalog.char_length(k.key)::text || ' ' || pg_catalog.char_length(k.value)::text || ' ' || k.key || k.value, ''
-            ORDER BY k.key COLLATE "C", k.value COLLATE "C"
+    OR s.keyval_count >= 0
+    AND (
+        SELECT pg_catalog.count(*) = s.keyval_count AND coalesce(pg_catalog.string_agg(k.key || E'\x1f' || k.value, E'\x1e'), '') = s.keyvals
+        FROM afe_job_keyvals AS k
+        WHERE k.job_id = s.id
+    ) IS NOT TRUE
+    AND (
+        SELECT pg_catalog.count(*) = s.keyval_count AND pg_catalog.array_agg(k.key || E'\x1f' || k.value ORDER BY (k.key || E'\x1f' || k.value) COLLATE "C") = (
+            SELECT pg_catalog.array_agg(p.text ORDER BY p.text COLLATE "C")
+            FROM pg_catalog.unnest(pg_catalog.string_to_array(s.keyvals, E'\x1e')) AS p (text)
         )
         FROM afe_job_keyvals AS k
         WHERE k.job_id = s.id
-    ), '')
+    ) IS NOT TRUE
 UNION ALL
 SELECT coalesce(s.job_id, here.job_id)
 FROM ROWS FROM (

@@ -1,11 +1,9 @@
 package rows
 
 import (
-	"cmp"
+	"bytes"
 	"context"
-	"slices"
-	"strconv"
-	"unicode/utf8"
+	"math"
 
 	"shardclient/gen/sharddb"
 	"shardclient/runner/objects"
@@ -13,8 +11,7 @@ import (
 
 // KnownHosts are hosts that are here, as they are compared.
 type KnownHosts struct {
-	args  sharddb.HostsToStoreParams
-	pairs pairs // of the host that was added last
+	args sharddb.HostsToStoreParams
 }
 
 // Add adds a host.
@@ -26,12 +23,8 @@ func (k *KnownHosts) Add(h *objects.Host) {
 	a.Invalid = append(a.Invalid, h.Invalid.Value)
 	a.ShardSent = append(a.ShardSent, h.Shard.Sent)
 	a.ShardIds = append(a.ShardIds, orZero(shardID(h.Shard)))
-	a.AttributesSent = append(a.AttributesSent, h.Attributes.Sent)
-	k.pairs = k.pairs[:0]
-	for _, one := range h.Attributes.Value {
-		k.pairs = append(k.pairs, pair{one.Attribute, one.Value})
-	}
-	a.Attributes = append(a.Attributes, k.pairs.text())
+	count, text := pairs(h.Attributes, func(one *objects.Attribute) (string, string) { return one.Attribute, one.Value })
+	a.AttributeCounts, a.Attributes = append(a.AttributeCounts, count), append(a.Attributes, text)
 	for i := range h.Labels {
 		a.LabelHosts = append(a.LabelHosts, h.ID)
 		a.Labels = append(a.Labels, h.Labels[i].ID)
@@ -49,9 +42,8 @@ func (k *KnownHosts) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, e
 
 // KnownJobs are jobs that are here, as they are compared.
 type KnownJobs struct {
-	args  sharddb.JobsToStoreParams
-	rows  Jobs
-	pairs pairs // of the job that was added last
+	args sharddb.JobsToStoreParams
+	rows Jobs
 }
 
 // NewKnownJobs returns no jobs, with room for what is long of some.
@@ -77,12 +69,9 @@ func (k *KnownJobs) Add(j *objects.Job, keyvals []objects.Keyval) {
 	k.args.Owners = append(k.args.Owners, j.Owner)
 	k.args.Names = append(k.args.Names, j.Name)
 	k.args.CreatedOn = append(k.args.CreatedOn, Timestamp(&j.CreatedOn))
-	k.args.KeyvalsSent = append(k.args.KeyvalsSent, j.Keyvals.Sent)
-	k.pairs = k.pairs[:0]
-	for i := range keyvals {
-		k.pairs = append(k.pairs, pair{keyvals[i].Key, keyvals[i].Value})
-	}
-	k.args.Keyvals = append(k.args.Keyvals, k.pairs.text())
+	sent := objects.Maybe[[]objects.Keyval]{Value: keyvals, Sent: j.Keyvals.Sent}
+	count, text := pairs(sent, func(one *objects.Keyval) (string, string) { return one.Key, one.Value })
+	k.args.KeyvalCounts, k.args.Keyvals = append(k.args.KeyvalCounts, count), append(k.args.Keyvals, text)
 }
 
 // Differ returns the ids of the jobs for which anything is to be written.
@@ -96,20 +85,27 @@ func (k *KnownJobs) Differ(ctx context.Context, q *sharddb.Queries) ([]int64, er
 	return q.JobsToStore(ctx, args)
 }
 
-// pairs are the attributes of a host or the keyvals of a job.
-type pairs []pair
+// What separates pairs, and a key from its value, stands in no attribute and no keyval of Autotest.
+const (
+	betweenPairs = '\x1e' // RECORD SEPARATOR
+	afterKey     = '\x1f' // UNIT SEPARATOR
+)
 
-type pair struct{ key, value string }
-
-// text returns pairs as HostsToStore and JobsToStore write them: sorted, because they may have come
-// here in another order, and with lengths, so that no two lists are the same text.
-func (p pairs) text() string {
-	slices.SortFunc(p, func(x, y pair) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.value, y.value)) })
-	text := make([]byte, 0, 64*len(p))
-	for _, one := range p {
-		text = append(strconv.AppendInt(text, int64(utf8.RuneCountInString(one.key)), 10), ' ')
-		text = append(strconv.AppendInt(text, int64(utf8.RuneCountInString(one.value)), 10), ' ')
-		text = append(append(text, one.key...), one.value...)
+// pairs writes the attributes of a host or the keyvals of a job as HostsToStore and JobsToStore do,
+// and returns how many there are: -1 if none were sent, and more than can be here if one has a
+// separator in it.
+func pairs[T any](list objects.Maybe[[]T], parts func(*T) (key, value string)) (count int64, text string) {
+	if !list.Sent {
+		return -1, ""
 	}
-	return string(text)
+	n := len(list.Value)
+	b := make([]byte, 0, 64*n)
+	for i := range list.Value {
+		key, value := parts(&list.Value[i])
+		b = append(append(append(append(b, key...), afterKey), value...), betweenPairs)
+	}
+	if bytes.Count(b, []byte{betweenPairs}) > n || bytes.Count(b, []byte{afterKey}) > n {
+		return math.MaxInt64, ""
+	}
+	return int64(n), string(b[:max(len(b)-1, 0)])
 }
