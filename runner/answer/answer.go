@@ -5,6 +5,7 @@ package answer
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ const maxHead = 512
 func Read(body io.Reader, size int64, dir string) (*Answer, error) {
 	a := &Answer{body: &spool{dir: dir}}
 	if size > 0 { // so that it need not grow: half of the time went into that
-		a.body.memory.Grow(int(min(size, int64(MaxInMemory))))
+		a.body.memory = *bytes.NewBuffer(make([]byte, 0, min(size, int64(MaxInMemory))))
 	}
 	source := &source{from: body, to: a.body}
 	var unreadable error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -91,7 +90,8 @@ func (c arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
 	}
 	for _, element := range list {
 		if cap(buf)-len(buf) < shortElement {
-			buf = slices.Grow(buf, len(buf)+shortElement) // by itself it would grow by a quarter
+			// By itself it would grow by a quarter, and slices.Grow clears what it takes.
+			buf = append(make([]byte, 0, 2*(len(buf)+shortElement)), buf...)
 		}
 		buf = c.write(buf, element)
 	}
