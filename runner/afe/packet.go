@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"runtime"
 	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -82,10 +81,11 @@ func (p *Packet) Size(protocol Protocol) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	size := len(body) + max(len(p.KnownJobIDs)-1, 0) // the commas
-	var digits [20]byte
-	for _, id := range p.KnownJobIDs {
-		size += len(strconv.AppendInt(digits[:0], id, 10))
+	ids := p.KnownJobIDs
+	smaller := func(than int64) int { n, _ := slices.BinarySearch(ids, than); return n }
+	size := len(body) + max(len(ids)-1, 0) + len(ids) + smaller(0) // commas, a digit of each, signs
+	for power := int64(10); power > 0; power *= 10 {               // past the last one it is negative
+		size += len(ids) - smaller(power) + smaller(1-power)
 	}
 	return size, nil
 }

@@ -85,7 +85,9 @@ func TestBody(t *testing.T) {
 
 // One packet is sent in both versions when the first answer shows the master's version.
 func TestSizeIsThatOfTheBody(t *testing.T) {
-	for _, known := range [][]int64{nil, {7}, {-7, 0}, {9, 10, 99, 100, 310_000_000, math.MaxInt64}} {
+	for _, known := range [][]int64{nil, {7}, {-7, 0}, {math.MinInt64, -100, -99, -10, -9, -1, 0, 1},
+		{9, 10, 99, 100, 310_000_000, math.MaxInt64 / 10, 999_999_999_999_999_999, 1_000_000_000_000_000_000, math.MaxInt64},
+	} {
 		for _, hosts := range [][]int64{nil, {1, 22}} {
 			p := &Packet{
 				ShardHostname: "shard1", KnownJobIDs: known, KnownHostIDs: hosts, KnownHostStatuses: make([]string, len(hosts)),
