@@ -105,7 +105,7 @@ func isQuick(text string) bool { return quickly(&quick{}, jsontext.Value(text), 
 // One who reads many objects keeps none of them, wherever in a list or after however many names
 // that we do not know each had its long text (P9).
 func TestNoObjectStaysWithItsReader(t *testing.T) {
-	const objects, long = maxRoom, 1 << 20
+	const objects, long = maxRoom, 1 << 17
 	for name, of := range map[string]func(n int) string{
 		"lists": func(n int) string {
 			short := strings.Repeat(`{"attribute": "a", "value": "x"}, `, n)
@@ -130,7 +130,7 @@ func TestNoObjectStaysWithItsReader(t *testing.T) {
 				reader.Read(jsontext.Value(`{"id": 1, "hostname": "h", ` + of(objects-1-n) + `}`))
 			}
 			if kept := heap() - before; kept > objects/4*long {
-				t.Errorf("the reader of %d objects keeps %d MB", objects, kept>>20)
+				t.Errorf("the reader of %d objects keeps %d kB", objects, kept>>10)
 			}
 			runtime.KeepAlive(reader)
 		})
