@@ -73,7 +73,8 @@ func appendListed(body []byte, records []jsontext.Value) []byte {
 	return bytes.TrimSuffix(body, []byte(","))
 }
 
-// Size returns the length of Body, without writing the known jobs: they may be 50,000.
+// Size returns the length of Body, without writing the known jobs: they may be 50,000. As they
+// ascend, it need only look where they get another digit.
 func (p *Packet) Size(protocol Protocol) (int, error) {
 	rest := *p
 	rest.KnownJobIDs = nil

@@ -2,12 +2,15 @@ package shard_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"shardclient/gen/sharddb"
+	"shardclient/runner/afe"
 	"shardclient/runner/objects"
 	"shardclient/runner/pgtest"
 	"shardclient/runner/rows"
@@ -96,5 +99,30 @@ func TestPairsAreComparedWhole(t *testing.T) {
 		if named, err := hosts.Differ(t.Context(), sharddb.New(pool)); err != nil || len(named) != len(want) {
 			t.Errorf("%s: of the host as sent, and without attributes, named %v, %v, want %v", c.what, named, err, want)
 		}
+	}
+}
+
+// A separator in what is sent makes a job and a host look changed in each beat. No row is written
+// for that, and what does change is.
+func TestP3PairsWithSeparatorsAreWrittenOnce(t *testing.T) {
+	t.Parallel()
+	pool, master := pgtest.Pool(t), newMaster(t)
+	client := newClient(t, pool, wire(t, master, afe.Protocol2019), options())
+	beat := func(value string) map[string]int {
+		t.Helper()
+		attributes := `"hostattribute_set": [{"attribute": "a", "value": "` + value + `"}]`
+		h := strings.Replace(host(1, "h1"), `"hostattribute_set": []`, attributes, 1)
+		master.saysResult(result([]string{h}, []string{job7(`[{"id": 1, "job_id": 7, "key": "a", "value": "` + value + `"}]`)}, nil))
+		mustBeat(t, client)
+		return rowVersions(t, pool)
+	}
+	before := beat(`1\u001eb\u001f2`)
+	if diff := cmp.Diff(before, beat(`1\u001eb\u001f2`)); diff != "" {
+		t.Errorf("rows written by a repeated beat (-before +after):\n%s", diff)
+	}
+	beat(`1\u001eb\u001f3`)
+	const values = `SELECT array_to_string(array(SELECT value FROM afe_job_keyvals UNION ALL SELECT value FROM afe_host_attributes), ' ')`
+	if got, want := pgtest.Query[string](t, pool, values), "1\x1eb\x1f3 1\x1eb\x1f3"; got != want {
+		t.Errorf("the keyval and the attribute are %q, want %q", got, want)
 	}
 }
